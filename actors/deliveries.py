@@ -1,0 +1,50 @@
+"""Deliveries: one actor and one queue a channel, so that a slow or dead one delays no other.
+
+A crash between sending and recording sends again, with the same `Message-ID`: at least once, and told apart.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from actors.durable import Done, durable
+from db import notifications
+from db.models import Notification
+from notices import ChannelError, Notice, channel
+from settings import get_settings
+
+
+def save_sent(session: Session, done: list[Done]) -> None:
+    """Record what was sent, with the provider's id."""
+    notifications.mark_sent(session, [(each.item.id, each.result) for each in done])
+
+
+#: A real server gets one mail a job, so that a crash repeats one mail at most; the console twin can take many.
+EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
+
+
+@durable(queue_name="notify.email", load=notifications.load, save=save_sent, batch=EMAIL_BATCH)
+def email(batch: list[Notification]) -> list[str | ChannelError]:
+    """Send each notification by e-mail; one that fails does not hold up the others."""
+    outlet = channel("email", get_settings())
+    results: list[str | ChannelError] = []
+    for notification in batch:
+        if notification.state == "sent":
+            results.append(notification.provider_id)
+            continue
+        try:
+            results.append(outlet.send(_notice(notification)))
+        except ChannelError as error:
+            results.append(error)
+    return results
+
+
+def _notice(notification: Notification) -> Notice:
+    return Notice(
+        id=notification.id,
+        ticket_id=notification.ticket_id or 0,
+        recipient=notification.recipient,
+        subject=notification.subject,
+        text=notification.body,
+        html=notification.html,
+    )

@@ -1,0 +1,145 @@
+"""Durable actors: `send` writes a job row in the caller's transaction, a hint makes a worker claim, work and keep.
+
+    @durable(queue_name="ai.classify", load=tickets.load, save=save_verdicts)
+    def classify(tickets: list[Ticket]) -> list[Verdict]: ...
+
+The function gets what `load` found, a batch at a time, outside any transaction, and returns one result for each; a
+result that is an exception fails that job alone. `save` records the results in the transaction that keeps the jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+from sqlalchemy.orm import Session
+from structlog.contextvars import bind_contextvars
+
+from actors import attempt as attempts
+from actors.attempt import Attempt, Missing
+from db import jobs, reading, tickets, transaction
+from db.jobs import Claimed, Promise
+
+#: Finds what the jobs are about: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
+Load = Callable[[Session, Sequence[str]], Mapping[str, Any]]
+
+
+#: Most keys that a log line names.
+KEYS_LOGGED = 20
+
+
+@dataclass(slots=True)
+class Done:
+    """A job with what it was about and what came out; `priority` is the next step's, and `save` may change it."""
+
+    job: Claimed
+    item: Any
+    result: Any
+    priority: int
+
+
+Save = Callable[[Session, list[Done]], None]
+
+
+class DurableActor(dramatiq.Actor[Any, Any]):
+    """A Dramatiq actor whose messages are hints and whose truth is a row of `jobs`."""
+
+    load: Load | None = None
+    save: Save
+
+    def send_with_options(
+        self,
+        *,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        delay: timedelta | int | None = None,
+        priority: int = 0,
+        pipeline: str = "",
+        then: tuple[str, ...] = (),
+        **options: Any,
+    ) -> dramatiq.Message[Any]:
+        """Promise the work: in the open transaction if there is one, else in its own; never waits for a broker.
+
+        `delay` is a timedelta or milliseconds, `priority` 0 to 9, higher first. The first argument is the job's key.
+        Raises TypeError for an unknown option, ValueError for a missing key or a priority out of range.
+        """
+        if options or kwargs:
+            unknown = ", ".join(sorted({*options, *(kwargs or {})}))
+            raise TypeError(f"{self.actor_name} takes args, delay and priority, not {unknown}")
+        if not args:
+            raise ValueError(f"{self.actor_name}.send needs the key of the work, such as a ticket id")
+        if not 0 <= priority <= 9:
+            raise ValueError(f"priority must be 0 to 9, not {priority}")
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else (delay or 0) / 1000
+        promise = Promise(self.actor_name, str(args[0]), list(args[1:]), pipeline, then, priority, max(seconds, 0.0))
+        with transaction() as session:
+            jobs.promise(session, [promise])
+        return self.message_with_options(args=args)
+
+    def __call__(self, job_ids: Sequence[int]) -> None:
+        """Claim, work and keep the jobs of one hint; what failed is left to the middleware."""
+        attempt = attempts.begin(self.actor_name)
+        with transaction() as session:
+            attempt.jobs = jobs.claim(session, self.actor_name, job_ids, attempt.lease, attempts.WORKER_ID)
+        if attempt.jobs:
+            # every log line below, the engine's and the channel's too, says which tickets it is about
+            about = "tickets" if self.load is tickets.load else "keys"
+            bind_contextvars(**{about: [job.key for job in attempt.jobs[:KEYS_LOGGED]]})
+            self._keep(attempt, self._work(attempt))
+
+    def _work(self, attempt: Attempt) -> list[Done]:
+        items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
+        if self.load is not None:
+            with reading() as session:
+                items = self.load(session, [job.key for job in attempt.jobs])
+        found = [job for job in attempt.jobs if job.key in items]
+        for job in attempt.jobs:
+            if job.key not in items:
+                attempt.failures.append((job, Missing(f"{self.actor_name} found nothing with the key {job.key!r}")))
+        results = self.fn([items[job.key] for job in found]) if found else []
+        if len(results) != len(found):
+            raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(found)} jobs")
+        done = []
+        for job, result in zip(found, results, strict=True):
+            if isinstance(result, Exception):
+                attempt.failures.append((job, result))
+            else:
+                done.append(Done(job, items[job.key], result, job.priority))
+        return done
+
+    def _keep(self, attempt: Attempt, done: list[Done]) -> None:
+        if not done:
+            return
+        with transaction() as session:
+            held = {job.id for job in jobs.still_held(session, attempt.lease, [each.job for each in done])}
+            done = [each for each in done if each.job.id in held]
+            if done:
+                self.save(session, done)
+                next_steps = [
+                    Promise(each.job.then[0], each.job.key, [], each.job.pipeline, each.job.then[1:], each.priority)
+                    for each in done
+                    if each.job.then
+                ]
+                jobs.promise(session, next_steps)
+                kept = [each.job for each in done]
+                jobs.keep(session, kept)
+                tried: list[tuple[Claimed, str | None]] = [(job, None) for job in kept]
+                jobs.record_attempts(session, attempts.WORKER_ID, "kept", attempt.seconds, tried)
+        attempt.kept = [each.job for each in done]
+
+
+def durable(
+    *, queue_name: str, save: Save, load: Load | None = None, **options: Any
+) -> Callable[[Callable[[list[Any]], Sequence[Any]]], DurableActor]:
+    """Declare a durable actor; options are those of the middleware: batch, max_attempts, time_limit (milliseconds)."""
+
+    def declare(fn: Callable[[list[Any]], Sequence[Any]]) -> DurableActor:
+        actor = dramatiq.actor(actor_class=DurableActor, queue_name=queue_name, **options)(fn)
+        assert isinstance(actor, DurableActor)
+        actor.load, actor.save = load, save
+        return actor
+
+    return declare

@@ -1,0 +1,61 @@
+"""The heartbeat: a row in `workers` for each boot of a process, fresh while it lives; leases are good as long.
+
+The same thread hands back leases that no thread of this process works under any more, which is what remains when the
+database was away at the moment an attempt ended.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import structlog
+from dramatiq import Broker, Middleware, Worker
+from sqlalchemy.exc import SQLAlchemyError
+
+from actors import attempt as attempts
+from actors.attempt import WORKER_ID
+from db import jobs, transaction
+
+logger = structlog.get_logger("aura.heartbeat")
+
+#: Seconds between two heartbeats; AURA_WORKER_DEAD_AFTER must leave room for several.
+EVERY = 2.0
+
+
+class Heartbeat(Middleware):
+    """Keeps the worker's row fresh from its boot to its shutdown."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        self._stop = threading.Event()
+        beat()  # before the first claim, or the lease of an unknown worker is taken for a dead one's
+        threading.Thread(target=self._run, args=(self._stop,), name="heartbeat", daemon=True).start()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        self._stop.set()
+        try:
+            with transaction() as session:
+                jobs.leave(session, WORKER_ID)
+        except SQLAlchemyError as error:
+            logger.warning(
+                "could not hand back: the jobs are due when the heartbeat is old", error=str(error).splitlines()[0]
+            )
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(EVERY):
+            beat()
+
+
+def beat() -> None:
+    """Record that this process lives, and hand back what it holds without working on it."""
+    try:
+        with transaction() as session:
+            jobs.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
+            if count := jobs.hand_back(session, WORKER_ID, attempts.running()):
+                logger.warning("handed back what an interrupted attempt left", jobs=count)
+    except SQLAlchemyError as error:
+        logger.warning("no heartbeat: the database is away", error=str(error).splitlines()[0])

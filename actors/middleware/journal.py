@@ -1,0 +1,61 @@
+"""The journal: one structured log line and one metric for each attempt, with the tickets in the log's context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from dramatiq import Broker, Middleware
+from dramatiq.broker import MessageProxy
+from prometheus_client import Counter, Histogram
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from actors import attempt as attempts
+from actors.logs import configure_logging
+from actors.middleware.retries import one_line
+
+logger = structlog.get_logger("aura.journal")
+
+ATTEMPTS = Counter("aura_attempts_total", "Attempts at jobs, by actor and outcome.", ["actor", "outcome"])
+SECONDS = Histogram(
+    "aura_attempt_seconds",
+    "Seconds one hint took from claim to keep, by actor.",
+    ["actor"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+
+class Journal(Middleware):
+    """Says what each attempt did, once, when every other middleware has decided."""
+
+    def after_process_boot(self, broker: Broker) -> None:
+        configure_logging()
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        clear_contextvars()
+        bind_contextvars(actor=message.actor_name, hint=message.message_id)
+
+    def after_process_message(
+        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        attempt = attempts.current()
+        attempts.end()
+        if attempt is None:
+            return
+        took = attempt.seconds
+        if attempt.kept:
+            ATTEMPTS.labels(attempt.actor, "kept").inc(len(attempt.kept))
+            logger.info("kept", jobs=len(attempt.kept), ms=round(took * 1000, 1))
+        for job, error, delay in attempt.retried:
+            ATTEMPTS.labels(attempt.actor, "retry").inc()
+            logger.warning("retry", key=job.key, attempt=job.attempts, due_in=round(delay, 1), error=one_line(error))
+        for job, error in attempt.given_up:
+            ATTEMPTS.labels(attempt.actor, "dead").inc()
+            logger.error("dead", key=job.key, attempt=job.attempts, error=one_line(error))
+        if attempt.jobs:
+            SECONDS.labels(attempt.actor).observe(took)
+        elif exception is not None:
+            logger.warning("a hint could not be claimed; it will be given again", error=one_line(exception))
+        clear_contextvars()
+
+    after_skip_message = after_process_message

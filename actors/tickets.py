@@ -1,0 +1,272 @@
+"""The steps of a ticket's journey: receive, intake, classify (or reanalyze), notify.
+
+Each gets what it is about, a batch at a time, and returns one result for each; order lives in `pipelines`, delivery in
+`actors.durable` and its middleware.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from actors.attempt import Permanent
+from actors.durable import Done, durable
+from actors.journeys import start
+from ai import Question, Verdict, choose_engine
+from ai.duplicates import find_duplicate
+from ai.language import detect
+from ai.text import clean, clean_line, html_to_text
+from ai.urgency import first_priority
+from db import jobs, notifications, reading, tickets
+from db.jobs import Claimed, Promise
+from db.models import Ticket
+from db.tickets import Submission
+from notices import Agent, TicketFacts, recipients, route, word
+from settings import get_settings
+
+#: Which place in the queue a ticket of each priority gets.
+JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
+#: Characters that a title and a description keep.
+TITLE_LIMIT = 300
+DESCRIPTION_LIMIT = 50_000
+#: Days back that a duplicate is looked for.
+DUPLICATE_DAYS = 7.0
+
+
+# -- receive: a ticket that came as a message -------------------------------------------------------------------------
+
+
+def save_received(session: Session, done: list[Done]) -> None:
+    """Store each ticket once, and start its journey."""
+    for each in done:
+        for ticket_id in tickets.accept(session, "message", [each.result]):
+            start("triage", ticket_id)
+
+
+@durable(queue_name="tickets.intake", save=save_received)
+def receive(messages: list[Claimed]) -> list[tuple[Submission, Any] | Permanent]:
+    """Read tickets that other programs published as plain JSON; one that is no ticket goes to the dead letters."""
+    results: list[tuple[Submission, Any] | Permanent] = []
+    for message in messages:
+        payload = json.loads(message.args[0])
+        try:
+            submission = Submission.model_validate(payload)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'ticket'}: {e['msg']}" for e in error.errors())
+            results.append(Permanent(f"not a ticket: {problems}"))
+            continue
+        # the sender's own id if there is one, else the message's: the same message twice is one ticket
+        identity = submission.external_id or f"message:{message.key}"
+        results.append((submission.model_copy(update={"external_id": identity}), payload))
+    return results
+
+
+# -- intake: clean text, language, duplicate, first priority ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What intake found out about a ticket."""
+
+    title: str
+    description: str
+    requester: str
+    department: str
+    language: str
+    duplicate_of: int | None
+    priority: str
+
+
+def save_intake(session: Session, done: list[Done]) -> None:
+    """Record the clean text, and queue what sounds urgent first."""
+    fields = ("title", "description", "requester", "department", "language", "duplicate_of")
+    tickets.save_prepared(
+        session, [{"id": each.item.id} | {name: getattr(each.result, name) for name in fields} for each in done]
+    )
+    for each in done:
+        each.priority = max(each.priority, JOB_PRIORITY[each.result.priority])
+
+
+@durable(queue_name="tickets.intake", load=tickets.load, save=save_intake)
+def intake(batch: list[Ticket]) -> list[Prepared]:
+    """Clean each ticket's text, detect its language, recognise a duplicate and set a first priority for the queue."""
+    with reading() as session:
+        recent = tickets.recent_open(session, [ticket.requester for ticket in batch], DUPLICATE_DAYS)
+    return [_prepare(ticket, recent) for ticket in batch]
+
+
+def _prepare(ticket: Ticket, recent: Sequence[Ticket]) -> Prepared:
+    description = clean(html_to_text(ticket.description), DESCRIPTION_LIMIT)
+    title = clean_line(html_to_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
+    requester = clean_line(ticket.requester, 254)
+    earlier = [
+        (other.id, f"{other.title}\n{other.description}")
+        for other in recent
+        if other.id < ticket.id and other.requester == ticket.requester
+    ]
+    return Prepared(
+        title=title,
+        description=description,
+        requester=requester,
+        department=clean_line(ticket.department, 200),
+        language=detect(f"{title}\n{description}"),
+        duplicate_of=find_duplicate(f"{title}\n{description}", earlier) if earlier else None,
+        priority=first_priority(title, description, ticket.claimed_priority),
+    )
+
+
+# -- classify: category and priority, with confidence and reason ------------------------------------------------------
+
+
+def save_verdicts(session: Session, done: list[Done]) -> None:
+    """Append the verdicts and make them current."""
+    threshold = get_settings().review_below
+    rows = []
+    for each in done:
+        verdict: Verdict = each.result
+        rows.append(
+            {
+                "ticket_id": each.item.id,
+                "category": verdict.category,
+                "confidence": verdict.confidence,
+                "priority": verdict.priority,
+                "priority_confidence": verdict.priority_confidence,
+                "reason": verdict.reason,
+                "needs_review": verdict.confidence < threshold,
+                "engine": verdict.engine,
+                "model": verdict.model,
+                "prompt_version": verdict.prompt_version,
+                "fallback": verdict.fallback,
+                "input_tokens": verdict.input_tokens,
+                "output_tokens": verdict.output_tokens,
+                "latency_ms": verdict.latency_ms,
+            }
+        )
+        each.priority = JOB_PRIORITY[verdict.priority]
+    tickets.save_verdicts(session, rows)
+
+
+def _ask(batch: list[Ticket]) -> list[Verdict]:
+    questions = [
+        Question(
+            title=ticket.title,
+            description=ticket.description,
+            language=ticket.language,
+            department=ticket.department,
+            claimed_priority=ticket.claimed_priority,
+        )
+        for ticket in batch
+    ]
+    return choose_engine(get_settings()).classify(questions)
+
+
+#: A remote engine takes seconds a ticket, so its hints name one ticket each.
+CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().batch
+
+
+@durable(queue_name="ai.classify", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
+def classify(batch: list[Ticket]) -> list[Verdict]:
+    """Ask the engine for each ticket's category and priority."""
+    return _ask(batch)
+
+
+@durable(queue_name="ai.reanalyze", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
+def reanalyze(batch: list[Ticket]) -> list[Verdict]:
+    """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
+    return _ask(batch)
+
+
+# -- notify: who is told, and the promise to tell them ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who takes a ticket and what is said to whom; no notifications when everybody knows already."""
+
+    assignee: str | None
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_notified(session: Session, done: list[Done]) -> None:
+    """Write each notification once, and promise the deliveries of the new ones."""
+    rows = [row for each in done for row in each.result.notifications]
+    priority = {row["id"]: each.priority for each in done for row in each.result.notifications}
+    channel = {row["id"]: row["channel"] for row in rows}
+    new = notifications.write(session, rows)
+    # an in-app notification is delivered by being there
+    jobs.promise(
+        session, [Promise(channel[key], key, priority=priority[key]) for key in new if channel[key] != "in_app"]
+    )
+    notifications.mark_sent(session, [(key, "") for key in new if channel[key] == "in_app"])
+    tickets.save_notified(session, [(each.item.id, each.item.version, each.result.assignee) for each in done])
+
+
+@durable(queue_name="tickets.notify", load=tickets.load, save=save_notified)
+def notify(batch: list[Ticket]) -> list[Telling]:
+    """Route each ticket to an agent and decide who is told what."""
+    with reading() as session:
+        reasons = tickets.reasons(session, [ticket.id for ticket in batch])
+        staff = [
+            Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available)
+            for a, load in notifications.agents(session)
+        ]
+    return [_tell(ticket, reasons.get(ticket.id, ""), staff) for ticket in batch]
+
+
+def _tell(ticket: Ticket, reason: str, staff: list[Agent]) -> Telling:
+    if ticket.notified_version >= ticket.version:
+        return Telling(None)
+    settings = get_settings()
+    category, priority = ticket.category or "Other", ticket.priority or "medium"
+    agent = next((one for one in staff if one.name == ticket.assignee), None)
+    if agent is None and ticket.duplicate_of is None and (agent := route(category, priority, staff)) is not None:
+        # the next ticket of this batch must see that this one was given away
+        staff[staff.index(agent)] = Agent(
+            agent.name, agent.email, agent.skills, agent.team, agent.capacity, agent.load + 1, agent.available
+        )
+    event = "ticket.classified" if ticket.notified_version == 0 else "ticket.reclassified"
+    facts = TicketFacts(
+        id=ticket.id,
+        title=ticket.title,
+        description=ticket.description,
+        category=category,
+        priority=priority,
+        reason=reason,
+        requester=ticket.requester,
+        assignee=agent.name if agent else "",
+        duplicate_of=ticket.duplicate_of,
+    )
+    told = recipients(
+        event,
+        requester=ticket.requester,
+        language=ticket.language,
+        assignee=agent,
+        team_address=settings.service_desk,
+        priority=priority,
+        duplicate=ticket.duplicate_of is not None,
+    )
+    rows = []
+    for recipient in told:
+        wording = word(event, recipient.role, recipient.language, facts, settings.base_url)
+        rows.append(
+            {
+                "id": uuid.uuid4().hex,
+                "ticket_id": ticket.id,
+                "event": event,
+                "channel": recipient.channel,
+                "recipient": recipient.address,
+                "role": recipient.role,
+                "dedupe_key": f"{ticket.id}:{event}:{ticket.version}:{recipient.channel}:{recipient.address}",
+                "subject": wording.subject,
+                "body": wording.text,
+                "html": wording.html,
+                "state": "promised",
+            }
+        )
+    return Telling(agent.name if agent else None, rows)

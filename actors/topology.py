@@ -1,0 +1,69 @@
+"""The exchanges and queues on RabbitMQ, as other programs know them.
+
+| exchange        | routing key         | queue            |
+| `tickets`       | `ticket.created`    | `tickets.intake` |
+| `ai_processing` | `ai.{type}`         | one per type     |
+| `notifications` | `notify.{channel}`  | one per channel  |
+
+Each queue is durable, has priorities and a dead-letter queue (`.XQ`). Events for other services leave through
+`tickets` too, with routing keys of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from settings import Settings
+
+#: Topic exchanges, durable.
+EXCHANGES = ("tickets", "ai_processing", "notifications")
+#: RabbitMQ keeps one list per priority and queue; 0 to 9 is what a job can have.
+MAX_PRIORITY = 9
+#: Milliseconds a message stays in a dead-letter queue; the reason and the job are in the dead_letters table.
+DEAD_MESSAGE_TTL = 7 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How messages reach a queue; with no exchange, by the queue's own name."""
+
+    exchange: str
+    routing_key: str
+
+
+def route(queue: str) -> Route:
+    """Return the exchange and routing key by which everybody publishes to a queue."""
+    if queue == "tickets.intake":
+        return Route("tickets", "ticket.created")
+    if queue.startswith("ai."):
+        return Route("ai_processing", queue)
+    if queue.startswith("notify."):
+        return Route("notifications", queue)
+    return Route("", queue)
+
+
+def hint_route(queue: str) -> Route:
+    """Return where the relay sends hints: past the `tickets` exchange, where other services listen for events."""
+    way = route(queue)
+    return Route("", queue) if way.exchange == "tickets" else way
+
+
+def declare(channel: Any, queue: str, settings: Settings) -> None:
+    """Declare the queue, its dead-letter queue, its exchange and their binding on an open channel."""
+    arguments: dict[str, Any] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": f"{queue}.XQ"}
+    if settings.quorum_queues:
+        arguments["x-queue-type"] = "quorum"
+    else:
+        arguments["x-max-priority"] = MAX_PRIORITY
+    channel.queue_declare(queue=f"{queue}.XQ", durable=True, arguments={"x-message-ttl": DEAD_MESSAGE_TTL})
+    channel.queue_declare(queue=queue, durable=True, arguments=arguments)
+    way = route(queue)
+    if way.exchange:
+        channel.queue_bind(queue=queue, exchange=way.exchange, routing_key=way.routing_key)
+
+
+def declare_exchanges(channel: Any) -> None:
+    """Declare the topic exchanges; declaring twice changes nothing."""
+    for exchange in EXCHANGES:
+        channel.exchange_declare(exchange=exchange, exchange_type="topic", durable=True)

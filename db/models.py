@@ -1,0 +1,328 @@
+"""The tables: what was reported, what was said about it, what is promised, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from db.time import UtcDateTime, now
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Every table's base; constraint names are fixed so that migrations can name them on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Ticket(Base):
+    """What somebody reported, with the current verdict's values and who set each of them."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (
+        UniqueConstraint("source", "external_id"),
+        Index("ix_tickets_requester", "requester", "created_at"),
+        Index(
+            "ix_tickets_open",
+            "classified_at",
+            postgresql_where=text("status = 'open'"),
+            sqlite_where=text("status = 'open'"),
+        ),
+        Index("ix_tickets_stage", "stage", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    source: Mapped[str] = mapped_column(String(40))
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    #: The submission exactly as it came, as ASCII JSON, whatever bytes it held.
+    raw: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text, default="")
+    description: Mapped[str] = mapped_column(Text, default="")
+    requester: Mapped[str] = mapped_column(String(254), default="")
+    department: Mapped[str] = mapped_column(String(200), default="")
+    language: Mapped[str] = mapped_column(String(8), default="")
+    claimed_priority: Mapped[str | None] = mapped_column(String(16))
+    category: Mapped[str | None] = mapped_column(String(80))
+    category_by: Mapped[str | None] = mapped_column(String(16))
+    priority: Mapped[str | None] = mapped_column(String(16))
+    priority_by: Mapped[str | None] = mapped_column(String(16))
+    confidence: Mapped[float | None] = mapped_column(Float)
+    needs_review: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
+    assignee: Mapped[str | None] = mapped_column(String(254))
+    duplicate_of: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
+    #: How far the journey came: received, prepared, classified, notified.
+    stage: Mapped[str] = mapped_column(String(16), default="received", server_default="received")
+    #: Grows with every material change of the verdict; part of each notification's dedupe key.
+    version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+    #: The newest version that people were told about; 0 before the first time.
+    notified_version: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    classified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    notified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class VerdictRecord(Base):
+    """What an engine said about a ticket; append-only."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (Index("ix_verdicts_ticket", "ticket_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
+    category: Mapped[str] = mapped_column(String(80))
+    confidence: Mapped[float] = mapped_column(Float)
+    priority: Mapped[str] = mapped_column(String(16))
+    priority_confidence: Mapped[float] = mapped_column(Float)
+    reason: Mapped[str] = mapped_column(Text)
+    needs_review: Mapped[bool] = mapped_column(Boolean)
+    engine: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(80))
+    prompt_version: Mapped[str] = mapped_column(String(40), default="")
+    #: Why another engine than the configured one answered; empty when the configured one did.
+    fallback: Mapped[str] = mapped_column(Text, default="")
+    input_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    latency_ms: Mapped[float] = mapped_column(Float, default=0.0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Job(Base):
+    """A promise of one piece of work to one actor; the row exists from the promise until it is kept or buried.
+
+    due, un-hinted -> hinted (a RabbitMQ message names it) -> leased (a worker runs it) -> gone, or due again.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("actor", "key", "pipeline"),
+        Index(
+            "ix_jobs_due",
+            "actor",
+            text("priority DESC"),
+            "due_at",
+            "id",
+            postgresql_where=text("hinted_at IS NULL AND lease IS NULL"),
+            sqlite_where=text("hinted_at IS NULL AND lease IS NULL"),
+        ),
+        Index(
+            "ix_jobs_hinted",
+            "actor",
+            "hinted_at",
+            postgresql_where=text("hinted_at IS NOT NULL AND lease IS NULL"),
+            sqlite_where=text("hinted_at IS NOT NULL AND lease IS NULL"),
+        ),
+        Index(
+            "ix_jobs_lease", "lease", postgresql_where=text("lease IS NOT NULL"), sqlite_where=text("lease IS NOT NULL")
+        ),
+        Index(
+            "ix_jobs_worker",
+            "worker",
+            postgresql_where=text("lease IS NOT NULL"),
+            sqlite_where=text("lease IS NOT NULL"),
+        ),
+        Index("ix_jobs_key", "key"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    actor: Mapped[str] = mapped_column(String(80))
+    #: What the work is about: the ticket's id for a step, the notification's id for a delivery.
+    key: Mapped[str] = mapped_column(String(200))
+    args: Mapped[list[Any]] = mapped_column(Json, default=list)
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    #: The steps that follow this one; the rest of the chain rides in the job.
+    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    hinted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease: Mapped[str | None] = mapped_column(String(32))
+    worker: Mapped[str | None] = mapped_column(String(32))
+    attempts: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    #: Claims that ended neither kept nor failed: the worker died with it.
+    crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    #: Promised once more while it was running: it runs again afterwards.
+    again: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    last_error: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Attempt(Base):
+    """One try at a job, kept as a ledger after the job is gone."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_key", "key", "id"), Index("ix_attempts_created", "created_at"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(80))
+    key: Mapped[str] = mapped_column(String(200))
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    number: Mapped[int] = mapped_column(Integer)
+    worker: Mapped[str] = mapped_column(String(32))
+    #: kept, retry, dead or crashed.
+    outcome: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    #: Seconds the batch took in which this job was tried.
+    seconds: Mapped[float] = mapped_column(Float)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Worker(Base):
+    """One boot of one worker process; its leases are good while its heartbeat is fresh."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class DeadLetter(Base):
+    """A job that was given up, or a message that could not be read, with everything needed to replay it."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (Index("ix_dead_letters_state", "state", "id"), Index("ix_dead_letters_key", "key"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(80))
+    key: Mapped[str] = mapped_column(String(200))
+    args: Mapped[list[Any]] = mapped_column(Json, default=list)
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    error_type: Mapped[str] = mapped_column(String(200))
+    error: Mapped[str] = mapped_column(Text)
+    traceback: Mapped[str] = mapped_column(Text, default="")
+    #: The same for the same error at the same place, so that a hundred alike are one line.
+    fingerprint: Mapped[str] = mapped_column(String(12))
+    #: The message's bytes, when what died was a message that could not be read.
+    raw: Mapped[bytes | None] = mapped_column(LargeBinary)
+    #: dead, replayed or discarded.
+    state: Mapped[str] = mapped_column(String(16), default="dead", server_default="dead")
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Notification(Base):
+    """One message to one recipient on one channel; the dedupe key makes it once."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_ticket", "ticket_id"),
+        Index("ix_notifications_recipient", "recipient", "id"),
+    )
+
+    #: A UUID; the Message-ID of its e-mail and the key of its delivery.
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(80))
+    channel: Mapped[str] = mapped_column(String(40))
+    recipient: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(40), default="")
+    dedupe_key: Mapped[str] = mapped_column(String(400), unique=True)
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text, default="")
+    #: promised or sent; a delivery that was given up is a dead letter, and the row stays promised.
+    state: Mapped[str] = mapped_column(String(16), default="promised")
+    provider_id: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Event(Base):
+    """Something that became true, waiting to be published to the `tickets` exchange; gone once confirmed."""
+
+    __tablename__ = "events"
+
+    #: A UUID, the CloudEvents id: receivers drop a repeat by it.
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    routing_key: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(80))
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
+
+
+class Agent(Base):
+    """A person of the service desk, with what they know and how much they can take on."""
+
+    __tablename__ = "agents"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    team: Mapped[str] = mapped_column(String(80), default="")
+    skills: Mapped[list[str]] = mapped_column(Json, default=list)
+    capacity: Mapped[int] = mapped_column(Integer, default=10)
+    available: Mapped[bool] = mapped_column(Boolean, default=True)
+
+
+class IdempotencyKey(Base):
+    """What an `Idempotency-Key` was answered with, so that a repeated request gets the same answer."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    ticket_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
+
+
+class Lease(Base):
+    """Who leads something that only one process may do; the term fences off a leader that slept."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))
+    term: Mapped[int] = mapped_column(Integer)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ScheduleRun(Base):
+    """One slot of one scheduled job; the unique pair makes two clocks fire once."""
+
+    __tablename__ = "schedule_runs"
+    __table_args__ = (UniqueConstraint("job", "slot"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    job: Mapped[str] = mapped_column(String(80))
+    slot: Mapped[datetime] = mapped_column(UtcDateTime)
+    term: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    note: Mapped[str] = mapped_column(Text, default="")

@@ -1,0 +1,42 @@
+"""What an operator asks first: which jobs wait, and who works."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.models import Agent, Job, Worker
+from db.time import from_now, now
+
+
+def waiting_jobs(session: Session, *, actor: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
+    oldest = select(Job, (Job.due_at > now()).label("later")).order_by(Job.id).limit(limit)
+    if actor is not None:
+        oldest = oldest.where(Job.actor == actor)
+    rows = []
+    for job, later in session.execute(oldest):
+        state = "running" if job.lease else "later" if later else "hinted" if job.hinted_at else "due"
+        fields = ("id", "actor", "key", "pipeline", "priority", "due_at", "attempts", "last_error")
+        rows.append({"state": state} | {name: getattr(job, name) for name in fields})
+    return rows
+
+
+def job_count(session: Session) -> int:
+    """Return how many jobs are promised and not kept."""
+    return session.scalar(select(func.count()).select_from(Job)) or 0
+
+
+def living_workers(session: Session, dead_after: float) -> int:
+    """Return how many worker processes have a fresh heartbeat."""
+    return session.scalar(select(func.count()).where(Worker.heartbeat_at >= from_now(-dead_after))) or 0
+
+
+def staff(session: Session) -> list[dict[str, Any]]:
+    """Return the agents by name."""
+    fields = ("name", "email", "team", "skills", "capacity", "available")
+    return [
+        {name: getattr(agent, name) for name in fields} for agent in session.scalars(select(Agent).order_by(Agent.name))
+    ]

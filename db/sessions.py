@@ -1,0 +1,113 @@
+"""Sessions: `transaction()` to write, `reading()` to read, one engine a process.
+
+A `transaction()` inside another joins it, so that a `send` made anywhere below is part of the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+from settings import get_settings
+
+_current: ContextVar[Session | None] = ContextVar("transaction", default=None)
+
+#: Seconds a SQLite writer waits for another one to finish.
+SQLITE_BUSY_SECONDS = 30
+
+
+def make_engine(url: str, pool: int = 10) -> Engine:
+    """Return an engine for the URL; on SQLite with a write-ahead log and honest transactions."""
+    if not url.startswith("sqlite"):
+        return create_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "aura", "options": "-c timezone=UTC"},
+        )
+    engine = create_engine(
+        url, pool_size=pool, max_overflow=20, connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins, see below; the driver's own BEGIN comes too late
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit that was answered must survive a power cut
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes the write lock at once: upgrading a read lock later fails with SQLITE_BUSY at any time
+        reads = connection.get_execution_options().get("reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """Return the engine of this process, made at first use so that importing opens nothing."""
+    settings = get_settings()
+    return make_engine(settings.database_url.get_secret_value(), settings.database_pool)
+
+
+def dispose() -> None:
+    """Close every connection and forget the engine, for a changed setting or a forked process."""
+    if engine.cache_info().currsize:
+        engine().dispose()
+        engine.cache_clear()
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Commit what happens inside as one, or nothing of it; joins a transaction that is open already."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    with Session(engine(), expire_on_commit=False) as session:
+        token = _current.set(session)
+        try:
+            with session.begin():
+                yield session
+        finally:
+            _current.reset(token)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Read one consistent state without blocking a writer; inside a transaction, read as part of it."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    with Session(engine().execution_options(reads=True), expire_on_commit=False) as session:
+        yield session
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Call once when the transaction has committed; a rollback forgets it."""
+    calls: list[Callable[[], None]] = session.info.setdefault("after_commit", [])
+    if call in calls:
+        return
+    calls.append(call)
+    if len(calls) == 1:
+
+        def _run(_session: Session) -> None:
+            for each in session.info.pop("after_commit", []):
+                each()
+
+        def _forget(_session: Session) -> None:
+            session.info.pop("after_commit", None)
+
+        event.listen(session, "after_commit", _run, once=True)
+        event.listen(session, "after_rollback", _forget, once=True)

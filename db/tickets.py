@@ -1,0 +1,298 @@
+"""Tickets: accepting what somebody reported, and recording what each step found out about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from sqlalchemy import String, bindparam, case, cast, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from db import events
+from db.jobs import upsert
+from db.models import DeadLetter, Job, Ticket, VerdictRecord
+from db.time import from_now, now
+
+#: The longest description that is accepted, in characters; beyond it a ticket is refused with a clear error.
+DESCRIPTION_LIMIT = 200_000
+TITLE_LIMIT = 2_000
+
+_PRIORITY_NAMES = {
+    "p1": "critical",
+    "urgent": "critical",
+    "p2": "high",
+    "p3": "medium",
+    "normal": "medium",
+    "p4": "low",
+}
+
+
+class Submission(BaseModel):
+    """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
+
+    title: str = Field("", max_length=TITLE_LIMIT, examples=["VPN drops every ten minutes"])
+    description: str = Field(
+        "", max_length=DESCRIPTION_LIMIT, examples=["Since this morning, from home, on Wi-Fi and cable."]
+    )
+    requester: str = Field("", max_length=254, examples=["ada@example.com"])
+    department: str = Field("", max_length=200, examples=["Finance"])
+    priority: Literal["low", "medium", "high", "critical"] | None = Field(
+        None, description="What the requester claims."
+    )
+    external_id: str | None = Field(None, max_length=200, description="Your id: the same id twice is one ticket.")
+
+    @field_validator("title", "description", "requester", "department", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return storable(value) if isinstance(value, str) else "" if value is None else value
+
+    @field_validator("external_id", mode="before")
+    @classmethod
+    def _identifier(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return storable(value).strip() or None if isinstance(value, str) else value
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _claim(cls, value: object) -> object:
+        if isinstance(value, str):
+            name = value.strip().lower()
+            return _PRIORITY_NAMES.get(name, name) or None
+        return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Submission:
+        if not self.title and not self.description:
+            raise ValueError("a ticket needs a title or a description")
+        return self
+
+
+def storable(text: str) -> str:
+    """Return the text without NUL bytes and lone surrogates, which PostgreSQL cannot store."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def accept(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[int]:
+    """Store new tickets and return their ids; one whose (source, external_id) is known adds none.
+
+    Each submission comes with its original, which is kept as ASCII JSON whatever bytes it holds.
+    """
+    rows = [
+        {
+            "source": source,
+            "external_id": each.external_id,
+            "raw": json.dumps(original, ensure_ascii=True, default=str),
+            "title": each.title,
+            "description": each.description,
+            "requester": each.requester,
+            "department": each.department,
+            "claimed_priority": each.priority,
+            "created_at": now(),
+        }
+        for each, original in submissions
+    ]
+    if not rows:
+        return []
+    statement = upsert(session, Ticket).values(rows)
+    statement = statement.on_conflict_do_nothing(index_elements=["source", "external_id"]).returning(Ticket.id)
+    ids = sorted(session.scalars(statement))
+    events.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
+    return ids
+
+
+def find(session: Session, source: str, external_id: str | None) -> int | None:
+    """Return the id of the ticket with this identity, if there is one."""
+    return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
+
+
+def load(session: Session, keys: Sequence[str]) -> dict[str, Ticket]:
+    """Return the tickets by their ids as text; unknown ids are left out."""
+    ids = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
+    return {str(ticket.id): ticket for ticket in session.scalars(select(Ticket).where(Ticket.id.in_(ids)))}
+
+
+def recent_open(session: Session, requesters: Iterable[str], days: float, limit: int = 1000) -> Sequence[Ticket]:
+    """Return the requesters' open tickets of the last days, newest first, to look for duplicates in."""
+    recent = (
+        select(Ticket)
+        .where(
+            Ticket.requester.in_(sorted(set(requesters) - {""})),
+            Ticket.status.in_(("open", "in_progress", "pending")),
+            Ticket.created_at >= from_now(-days * 86400),
+        )
+        .order_by(Ticket.id.desc())
+        .limit(limit)
+    )
+    return session.scalars(recent).all()
+
+
+def save_prepared(session: Session, prepared: Sequence[dict[str, Any]]) -> None:
+    """Record what intake found: `id`, title, description, requester, department, language, duplicate_of."""
+    statement = (
+        update(Ticket)
+        .where(Ticket.id == bindparam("ticket"))
+        .values(
+            {
+                name: bindparam(name)
+                for name in ("title", "description", "requester", "department", "language", "duplicate_of")
+            }
+            | {"stage": case((Ticket.stage == "received", "prepared"), else_=Ticket.stage)}
+        )
+    )
+    session.connection().execute(statement, [{**each, "ticket": each["id"]} for each in prepared])
+
+
+def save_verdicts(session: Session, verdicts: Sequence[dict[str, Any]]) -> None:
+    """Append the verdicts (rows of `verdicts`) and make them current, except what a human set.
+
+    A change of a category or priority that was current before raises the ticket's version: people are told again.
+    """
+    session.execute(insert(VerdictRecord), list(verdicts))
+    category = case((Ticket.category_by == "human", Ticket.category), else_=bindparam("new_category"))
+    priority = case((Ticket.priority_by == "human", Ticket.priority), else_=bindparam("new_priority"))
+    material = or_(category != Ticket.category, priority != Ticket.priority)
+    statement = (
+        update(Ticket)
+        .where(Ticket.id == bindparam("ticket"))
+        .values(
+            version=Ticket.version + case((material, 1), else_=0),
+            category=category,
+            priority=priority,
+            category_by=case((Ticket.category_by == "human", "human"), else_="engine"),
+            priority_by=case((Ticket.priority_by == "human", "human"), else_="engine"),
+            confidence=bindparam("new_confidence"),
+            needs_review=bindparam("new_review"),
+            stage=case((Ticket.stage == "notified", Ticket.stage), else_="classified"),
+            classified_at=now(),
+        )
+    )
+    session.connection().execute(
+        statement,
+        [
+            {
+                "ticket": v["ticket_id"],
+                "new_category": v["category"],
+                "new_priority": v["priority"],
+                "new_confidence": v["confidence"],
+                "new_review": v["needs_review"],
+            }
+            for v in verdicts
+        ],
+    )
+    events.record(
+        session,
+        [
+            (
+                f"ticket.classified.{events.word(v['category'])}.{events.word(v['priority'])}",
+                v["ticket_id"],
+                {
+                    key: v[key]
+                    for key in ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
+                },
+            )
+            for v in verdicts
+        ],
+    )
+
+
+def save_notified(session: Session, notified: Sequence[tuple[int, int, str | None]]) -> None:
+    """Record that people were promised to be told: (ticket id, version, assignee or None)."""
+    statement = (
+        update(Ticket)
+        .where(Ticket.id == bindparam("ticket"))
+        .values(
+            stage="notified",
+            notified_at=now(),
+            notified_version=bindparam("told"),
+            assignee=func.coalesce(Ticket.assignee, bindparam("agent")),
+        )
+    )
+    session.connection().execute(statement, [{"ticket": t, "told": v, "agent": a} for t, v, a in notified])
+    events.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
+
+
+def stale(session: Session, days: float, review_below: float, remote: bool, limit: int) -> list[int]:
+    """Return open tickets whose verdict is worth another look, oldest verdict first.
+
+    Stale after `days`, uncertain below `review_below` (looked at again once a day), or made by the local engine while
+    a remote one is configured. What a human set in full needs no machine.
+    """
+    latest = (
+        select(func.max(VerdictRecord.id))
+        .where(VerdictRecord.ticket_id == Ticket.id)
+        .correlate(Ticket)
+        .scalar_subquery()
+    )
+    engine = select(VerdictRecord.engine).where(VerdictRecord.id == latest).scalar_subquery()
+    worth = [
+        Ticket.classified_at < from_now(-days * 86400),
+        (Ticket.confidence < review_below) & (Ticket.classified_at < from_now(-86400 / 2)),
+    ]
+    if remote:
+        worth.append((engine == "local") & (Ticket.classified_at < from_now(-3600)))
+    chosen = (
+        select(Ticket.id)
+        .where(
+            Ticket.status == "open",
+            Ticket.classified_at.is_not(None),
+            or_(*worth),
+            ~((Ticket.category_by == "human") & (Ticket.priority_by == "human")),
+        )
+        .order_by(Ticket.classified_at)
+        .limit(limit)
+    )
+    return list(session.scalars(chosen))
+
+
+def stranded(session: Session, grace: float, limit: int) -> list[int]:
+    """Return unfinished tickets older than `grace` seconds that no job promises and no dead letter explains."""
+    key = cast(Ticket.id, String)
+    lost = (
+        select(Ticket.id)
+        .where(
+            Ticket.stage.in_(("received", "prepared", "classified")),
+            Ticket.status == "open",
+            Ticket.created_at < from_now(-grace),
+            ~exists().where(Job.key == key),
+            ~exists().where(DeadLetter.key == key, DeadLetter.state != "replayed"),
+        )
+        .order_by(Ticket.id)
+        .limit(limit)
+    )
+    return list(session.scalars(lost))
+
+
+def listing(
+    session: Session,
+    *,
+    status: str | None = None,
+    stage: str | None = None,
+    category: str | None = None,
+    limit: int = 50,
+) -> Sequence[Ticket]:
+    """Return the newest tickets, filtered by what is given."""
+    newest = select(Ticket).order_by(Ticket.id.desc()).limit(limit)
+    for column, value in ((Ticket.status, status), (Ticket.stage, stage), (Ticket.category, category)):
+        if value is not None:
+            newest = newest.where(column == value)
+    return session.scalars(newest).all()
+
+
+def reasons(session: Session, ids: Sequence[int]) -> dict[int, str]:
+    """Return the newest verdict's reason of each ticket."""
+    newest = (
+        select(func.max(VerdictRecord.id)).where(VerdictRecord.ticket_id.in_(ids)).group_by(VerdictRecord.ticket_id)
+    )
+    rows = session.execute(select(VerdictRecord.ticket_id, VerdictRecord.reason).where(VerdictRecord.id.in_(newest)))
+    return {row.ticket_id: row.reason for row in rows}
+
+
+def stages(session: Session) -> dict[str, int]:
+    """Return how many tickets are at each stage."""
+    counts = session.execute(select(Ticket.stage, func.count().label("tickets")).group_by(Ticket.stage))
+    return {row.stage: row.tickets for row in counts}

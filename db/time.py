@@ -1,0 +1,74 @@
+"""Time that comes from the database, so that no two machines disagree about what is due.
+
+``now()`` and ``from_now(seconds)`` are SQL expressions. ``UtcDateTime`` is aware UTC in Python, ``timestamptz`` on
+PostgreSQL and sortable text with microseconds on SQLite.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Float, literal
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime on both databases."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime for the database must be aware (datetime.now(UTC))")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class now(FunctionElement[datetime]):
+    """The database's clock at the start of the statement (stable, so that an index can be used)."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+class from_now(FunctionElement[datetime]):
+    """The database's clock plus a number of seconds, which may be negative or fractional."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: Any) -> None:
+        super().__init__(literal(seconds, Float) if isinstance(seconds, int | float) else seconds)
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: Any, **kw: Any) -> str:
+    return "statement_timestamp()"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: Any, **kw: Any) -> str:
+    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
+@compiles(from_now, "postgresql")
+def _from_now_postgresql(element: from_now, compiler: Any, **kw: Any) -> str:
+    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(from_now, "sqlite")
+def _from_now_sqlite(element: from_now, compiler: Any, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {seconds})) || '000')"

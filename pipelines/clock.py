@@ -1,0 +1,110 @@
+"""The clock: runs the timetable, once a slot however many clocks there are.
+
+1. Once a second the clock takes or renews the leader's lease; without it, it only watches.
+2. A slot whose time has come is claimed by inserting its row (job, slot), in the transaction in which it runs, and only
+   while the lease is ours: a leader that slept and wakes up after its term finds it cannot write.
+3. After a stop, the latest slot that was missed runs, and the earlier ones are reported as missed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import reading, schedule, transaction
+from pipelines.timetable import TIMETABLE, Entry, trigger
+
+logger = structlog.get_logger("aura.clock")
+
+LEASE = "clock"
+#: Seconds that a leader may be silent before another clock takes over.
+LEASE_SECONDS = 15.0
+
+
+class Clock:
+    """One clock process or thread."""
+
+    def __init__(self, timetable: Sequence[Entry] = TIMETABLE) -> None:
+        self.holder = uuid.uuid4().hex
+        self.timetable = timetable
+        self.term: int | None = None
+        self._triggers = {entry.name: trigger(entry) for entry in timetable}
+        self._next: dict[str, datetime] = {}
+        self._scheduler: Any = None
+
+    def tick(self, at: datetime | None = None) -> list[str]:
+        """Renew the lease and run what is due. Returns the names of the entries that ran."""
+        at = at or datetime.now(UTC)
+        try:
+            with transaction() as session:
+                term = schedule.lead(session, LEASE, self.holder, LEASE_SECONDS)
+            if term is None:
+                self.term, self._next = None, {}
+                return []
+            if term != self.term:
+                logger.info("leads the timetable", term=term)
+                self.term, self._next = term, self._plan(at)
+            return [entry.name for entry in self.timetable if self._next[entry.name] <= at and self._run(entry, at)]
+        except SQLAlchemyError as error:
+            logger.warning("the clock waits for the database", error=str(error).splitlines()[0])
+            return []
+
+    def _plan(self, at: datetime) -> dict[str, datetime]:
+        """Return each entry's next slot: the one after its last run, or after now when it never ran."""
+        with reading() as session:
+            last = {entry.name: schedule.last_slot(session, entry.name) for entry in self.timetable}
+        return {name: self._after(name, slot or at) for name, slot in last.items()}
+
+    def _after(self, name: str, slot: datetime) -> datetime:
+        after: datetime = self._triggers[name].get_next_fire_time(slot, slot)
+        return after.astimezone(UTC)
+
+    def _run(self, entry: Entry, at: datetime) -> bool:
+        slot, missed = self._next[entry.name], 0
+        while (following := self._after(entry.name, slot)) <= at:
+            slot, missed = following, missed + 1
+        self._next[entry.name] = following
+        if missed:
+            logger.warning(
+                "slots were missed; the latest runs now", job=entry.name, missed=missed, slot=slot.isoformat()
+            )
+        try:
+            with transaction() as session:
+                if not schedule.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0):
+                    return False
+                count = entry.run()
+                schedule.finish_slot(
+                    session, entry.name, slot, f"{count} done" + (f", {missed} missed" if missed else "")
+                )
+        except Exception as error:
+            # the next slot must come whatever this one did; nothing of it was committed
+            logger.error("a scheduled job failed", job=entry.name, slot=slot.isoformat(), exc_info=error)
+            return False
+        logger.info("ran", job=entry.name, slot=slot.isoformat(), count=count)
+        return True
+
+    def start(self, *, blocking: bool = False) -> None:
+        """Tick every second, in a thread or in this one until it is interrupted."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+        from apscheduler.schedulers.blocking import BlockingScheduler
+
+        self._scheduler = (
+            BlockingScheduler(timezone=UTC) if blocking else BackgroundScheduler(timezone=UTC, daemon=True)
+        )
+        self._scheduler.add_job(self.tick, "interval", seconds=1, max_instances=1, coalesce=True)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking and resign, so that another clock takes over at once."""
+        if self._scheduler is not None and self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        try:
+            with transaction() as session:
+                schedule.resign(session, LEASE, self.holder)
+        except SQLAlchemyError as error:
+            logger.warning("could not resign: the lease expires by itself", error=str(error).splitlines()[0])

@@ -1,0 +1,51 @@
+"""The people of the service desk, from a file: who can do what, and how much."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from db import transaction
+from db.jobs import upsert
+from db.models import Agent
+
+
+class StaffFailed(Exception):
+    """The file of agents cannot be read; the text names the line and what is wrong."""
+
+
+class AgentRow(BaseModel):
+    """One line of the file; skills are categories, separated by semicolons."""
+
+    name: str
+    email: str
+    team: str = ""
+    skills: Annotated[list[str], BeforeValidator(lambda value: [s.strip() for s in str(value).split(";") if s.strip()])]
+    capacity: int = 10
+    available: bool = True
+
+
+def import_staff(path: Path) -> int:
+    """Add or change agents by name, all or none. Returns how many. Raises StaffFailed."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [
+                (reader.line_num, AgentRow.model_validate({k: v for k, v in row.items() if k and v})) for row in reader
+            ]
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise StaffFailed(
+            f"{path}: line {reader.line_num}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StaffFailed(f"{path}: {error}") from None
+    with transaction() as session:
+        for _, row in rows:
+            values = row.model_dump()
+            statement = upsert(session, Agent).values(values)
+            session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    return len(rows)

@@ -1,0 +1,285 @@
+"""Every environment variable Aura reads, typed, documented and read once.
+
+``get_settings()`` returns the one ``Settings`` of the process. A wrong value raises ``SettingsError``, which names the
+variable and the fix and never repeats the value, for it may be a secret. ``aura doctor`` prints what is in force.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PRIORITIES = ("low", "medium", "high", "critical")
+STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the variable and the fix."""
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def redact(url: str) -> str:
+    """Return the URL without its password and query, fit for a log line."""
+    if url.startswith("sqlite"):
+        return url.partition("?")[0]
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return urlunsplit((parts.scheme, "", parts.path, "", "")) if parts.scheme else "(set)"
+    user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, f"{user}{parts.hostname}{port}", parts.path, "", ""))
+
+
+class Settings(BaseSettings):
+    """The settings of one process; fields are frozen, secrets are ``SecretStr``."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_prefix="AURA_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+    )
+
+    # Where it runs
+    env: Literal["development", "production"] = Field("development", description="production refuses embedded mode.")
+    dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; has the effect of AURA_ENV=production.")
+    port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
+    host: str = Field("127.0.0.1", validation_alias="HOST", description="Address that `aura run` listens on.")
+    web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Web processes.")
+    base_url: str = Field("http://127.0.0.1:8000", description="Public address, for links in notifications.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Least severe log line that is written."
+    )
+    log_format: Literal["pretty", "json"] = Field(
+        "pretty", validation_alias="LOG_FORMAT", description="json writes one object a line, for log collectors."
+    )
+
+    # Services
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///aura.db"),
+        validation_alias="DATABASE_URL",
+        description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
+    )
+    database_pool: int = Field(10, ge=1, description="Database connections one process may hold.")
+    rabbitmq_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("RABBITMQ_URL", "CLOUDAMQP_URL"),
+        description="amqp://user:password@host:5672/vhost (amqps:// for TLS). Unset: embedded mode.",
+    )
+    rabbitmq_host: str = Field(
+        "", validation_alias="RABBITMQ_HOST", description="With RABBITMQ_USER: instead of the URL."
+    )
+    rabbitmq_user: str = Field("", validation_alias="RABBITMQ_USER", description="With RABBITMQ_PASSWORD.")
+    rabbitmq_password: SecretStr = Field(SecretStr(""), validation_alias="RABBITMQ_PASSWORD", description="See above.")
+    rabbitmq_port: int = Field(5672, validation_alias="RABBITMQ_PORT", ge=1, le=65535, description="AMQP port.")
+    rabbitmq_management_port: int = Field(
+        15672, validation_alias="RABBITMQ_MANAGEMENT_PORT", ge=1, le=65535, description="Port of RabbitMQ's own pages."
+    )
+    redis_url: SecretStr | None = Field(
+        None, validation_alias="REDIS_URL", description="redis://:password@host:6379/0; optional."
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        validation_alias="SMTP_URL",
+        description="smtp://user:password@host:587 (STARTTLS when offered) or smtps://host:465. Unset: mails are logged.",
+    )
+
+    # Classification
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Set: OpenAI classifies, the local engine steps in."
+    )
+    openai_base_url: str | None = Field(
+        None, validation_alias="OPENAI_BASE_URL", description="A compatible server instead of api.openai.com."
+    )
+    ai_model: str = Field("gpt-6-luna", validation_alias="AI_MODEL", description="Model name at the provider.")
+    ai_temperature: float = Field(
+        0.0, validation_alias="AI_TEMPERATURE", ge=0, le=2, description="Sampling temperature."
+    )
+    ai_max_tokens: int = Field(500, validation_alias="AI_MAX_TOKENS", ge=50, description="Longest answer, in tokens.")
+    ai_timeout: float = Field(
+        20.0, validation_alias="AI_TIMEOUT", gt=0, description="Seconds one call may take in all."
+    )
+    categories: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("Hardware", "Software", "Network", "Email", "Access", "Security", "Other"),
+        description="Categories, comma-separated; the local engine knows the seven of the default.",
+    )
+    review_below: float = Field(0.5, ge=0, le=1, description="A verdict below this confidence needs review.")
+
+    # Notifications
+    mail_from: str = Field("Aura <aura@localhost>", validation_alias="MAIL_FROM", description="Sender of e-mails.")
+    service_desk: str = Field(
+        "service-desk@localhost", description="Who is told when no agent fits: an e-mail address that somebody reads."
+    )
+
+    # Jobs
+    batch: int = Field(50, ge=1, le=1000, description="Most jobs in one hint.")
+    window: int = Field(
+        2000, ge=1, description="Most jobs of one actor that wait inside RabbitMQ; the rest in the table."
+    )
+    max_attempts: int = Field(8, ge=1, description="Attempts before a job becomes a dead letter.")
+    worker_threads: int = Field(4, ge=1, description="Worker threads of `aura run`.")
+    worker_dead_after: float = Field(10.0, gt=0, description="Seconds without a heartbeat that make a worker dead.")
+    quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")
+    pipelines: str = Field("pipelines", description="Module that holds the pipelines; workers load it by this name.")
+
+    # Clock
+    timezone: str = Field("UTC", description="Time zone of the timetable, such as Europe/Berlin.")
+    reanalyse_after_days: float = Field(
+        3.0, gt=0, description="An open ticket's verdict is stale after this many days."
+    )
+    keep_days: float = Field(30.0, gt=0, description="Days that attempts and sent notifications are kept.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        scheme, found, rest = url.partition("://")
+        # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3, and never knew Heroku's postgres://
+        if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
+            return SecretStr(f"postgresql+psycopg2://{rest}")
+        if scheme == "sqlite" and found:
+            return value
+        raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
+
+    @field_validator("rabbitmq_url", "redis_url", "smtp_url")
+    @classmethod
+    def _scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        allowed = {
+            "rabbitmq_url": ("amqp", "amqps"),
+            "redis_url": ("redis", "rediss", "unix"),
+            "smtp_url": ("smtp", "smtps"),
+        }
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in allowed[info.field_name] or not (parts.hostname or parts.path):
+                raise ValueError("must start with " + " or ".join(f"{name}://" for name in allowed[info.field_name]))
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("must be a zone name such as UTC or Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _assemble_rabbitmq(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Build the URL from RABBITMQ_USER/PASSWORD/HOST/PORT, the customer's other way to say it."""
+        if values.get("RABBITMQ_USER") and not (values.get("RABBITMQ_URL") or values.get("CLOUDAMQP_URL")):
+            user = quote(str(values["RABBITMQ_USER"]), safe="")
+            password = quote(str(values.get("RABBITMQ_PASSWORD", "")), safe="")
+            host = values.get("RABBITMQ_HOST") or "localhost"
+            values = {
+                **values,
+                "RABBITMQ_URL": f"amqp://{user}:{password}@{host}:{values.get('RABBITMQ_PORT') or 5672}/",
+            }
+        return values
+
+    @model_validator(mode="after")
+    def _no_embedded_production(self) -> Settings:
+        if self.production:
+            missing = [n for n, unset in (("RABBITMQ_URL", self.embedded), ("DATABASE_URL", self.sqlite)) if unset]
+            if missing:
+                raise ValueError(
+                    f"production needs {' and '.join(missing)}: set it to the service's URL "
+                    "(embedded mode is for development; it is refused when DYNO or AURA_ENV=production is set)"
+                )
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production" or bool(self.dyno)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker lives inside this process, because no RabbitMQ is named."""
+        return self.rabbitmq_url is None
+
+    @property
+    def sqlite(self) -> bool:
+        return self.database_url.get_secret_value().startswith("sqlite")
+
+    def mode(self) -> str:
+        """Return the one sentence that says which mode runs."""
+        store = redact(self.database_url.get_secret_value())
+        engine = f"OpenAI {self.ai_model}" if self.openai_api_key else "the local engine"
+        if self.rabbitmq_url is None:
+            return f"Embedded mode: jobs in {store}, broker inside this process, classified by {engine}."
+        return f"Service mode: jobs in {store}, hints on {redact(self.rabbitmq_url.get_secret_value())}, classified by {engine}."
+
+
+def variable(field: str) -> str:
+    """Return the environment variable that sets a field of ``Settings``."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias) if alias else f"AURA_{field.upper()}"
+
+
+_chosen: list[Settings] = []
+
+
+class _Given(Settings):
+    """Settings made of what they are given alone, whatever the environment and .env say."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # the other sources are what it leaves out
+        cls, settings_cls: Any, init_settings: Any, **_others: Any
+    ) -> tuple[Any, ...]:
+        return (init_settings,)
+
+
+def given(**values: Any) -> Settings:
+    """Return settings of these values alone, by variable name (AURA_ ones by field name); the rest are defaults."""
+    return _Given(**values)
+
+
+def use(settings: Settings) -> None:
+    """Make these the settings of the process, before anything has read them; the demo does."""
+    _chosen[:] = [settings]
+    get_settings.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the environment once. Raises SettingsError, which names each wrong variable and the fix."""
+    if _chosen:
+        return _chosen[0]
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            name = variable(name) if name in Settings.model_fields else name
+            message = problem["msg"].removeprefix("Value error, ")
+            hint = next((f.description for n, f in Settings.model_fields.items() if variable(n) == name), None)
+            problems.append(f"{name}: {message}" + (f" ({hint})" if hint else "") if name else message)
+        # `from None`: the ValidationError holds what was read, secrets included
+        raise SettingsError("; ".join(problems)) from None

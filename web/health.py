@@ -1,0 +1,154 @@
+"""Health for load balancers, metrics for Prometheus, and the checks behind `aura doctor`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pika
+import prometheus_client
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from actors.publisher import describe, parameters
+from db import dead_letters, reading, tickets
+from db.migrate import revisions
+from db.models import Job
+from settings import SettingsError, get_settings, redact
+
+router = APIRouter(tags=["health"])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must work, or that is good to know; `fix` says what to do about it."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def check_settings() -> Check:
+    try:
+        return Check("settings", True, get_settings().mode())
+    except SettingsError as error:
+        return Check("settings", False, str(error), "correct the variable that is named")
+
+
+def check_database() -> Check:
+    where = redact(get_settings().database_url.get_secret_value())
+    try:
+        current, newest = revisions()
+    except SQLAlchemyError as error:
+        return Check("database", False, f"{where}: {str(error).splitlines()[0]}", "start it, or correct DATABASE_URL")
+    if current != newest:
+        return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
+    return Check("database", True, f"{where}: revision {current}")
+
+
+def check_rabbitmq() -> Check:
+    settings = get_settings()
+    if settings.rabbitmq_url is None:
+        return Check("rabbitmq", True, "not set: embedded mode")
+    where = redact(settings.rabbitmq_url.get_secret_value())
+    try:
+        with pika.BlockingConnection(parameters(settings)):
+            return Check("rabbitmq", True, where)
+    except (pika.exceptions.AMQPError, OSError) as error:
+        return Check("rabbitmq", False, f"{where}: {describe(error)}", "start it, or correct RABBITMQ_URL")
+
+
+def check_redis() -> Check:
+    settings = get_settings()
+    if settings.redis_url is None:
+        return Check("redis", True, "not set: not needed yet")
+    import redis
+
+    url = settings.redis_url.get_secret_value()
+    try:
+        redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3).ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        return Check("redis", False, f"{redact(url)}: {type(error).__name__}", "start it, or correct REDIS_URL")
+    return Check("redis", True, redact(url))
+
+
+def check_openai() -> Check:
+    settings = get_settings()
+    if settings.openai_api_key is None:
+        return Check("openai", True, "no OPENAI_API_KEY: the local engine classifies")
+    import openai
+
+    key = settings.openai_api_key.get_secret_value()
+    client = openai.OpenAI(api_key=key, base_url=settings.openai_base_url, timeout=5, max_retries=0)
+    try:
+        client.models.retrieve(settings.ai_model)
+    except openai.AuthenticationError:
+        return Check("openai", False, "the key is refused", "correct OPENAI_API_KEY")
+    except openai.NotFoundError:
+        return Check("openai", False, f"the provider has no model {settings.ai_model}", "correct AI_MODEL")
+    except openai.OpenAIError as error:
+        return Check("openai", False, type(error).__name__, "check the network and OPENAI_BASE_URL")
+    return Check("openai", True, f"model {settings.ai_model}")
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (check_settings, check_database, check_rabbitmq, check_redis, check_openai)
+
+
+def checks() -> list[Check]:
+    """Run every check; with wrong settings there is nothing more to check."""
+    first = check_settings()
+    return [first, *(check() for check in CHECKS[1:])] if first.ok else [first]
+
+
+@router.get("/health/live", summary="Is the process alive?")
+def live() -> dict[str, str]:
+    """Answer while the process can answer at all."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", summary="Can tickets be accepted?")
+def ready() -> JSONResponse:
+    """Answer 200 when tickets can be accepted: that takes the database alone, RabbitMQ may be down."""
+    database = check_database()
+    body = {"status": "ready" if database.ok else "not ready", "database": database.detail}
+    return JSONResponse(body, 200 if database.ok else 503)
+
+
+class _FromDatabase:
+    """Gauges that are read when they are asked for, the same in every process."""
+
+    def collect(self) -> Iterator[Metric]:
+        with reading() as session:
+            waiting = session.execute(select(Job.actor, func.count()).group_by(Job.actor)).all()
+            stages = tickets.stages(session)
+            dead = dead_letters.count(session)
+        jobs = GaugeMetricFamily("aura_jobs", "Jobs that are promised and not kept yet.", labels=["actor"])
+        for actor, count in waiting:
+            jobs.add_metric([actor], count)
+        yield jobs
+        by_stage = GaugeMetricFamily("aura_tickets", "Tickets by how far their journey came.", labels=["stage"])
+        for stage, count in stages.items():
+            by_stage.add_metric([stage], count)
+        yield by_stage
+        yield GaugeMetricFamily("aura_dead_letters", "Dead letters that wait for a person.", value=dead)
+
+
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+def metrics() -> Response:
+    """Return the counters of this process (of all on this machine with PROMETHEUS_MULTIPROC_DIR) and the queues' state."""
+    registry = CollectorRegistry()
+    registry.register(_FromDatabase())
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)
+        counters = b""
+    else:
+        counters = prometheus_client.generate_latest()
+    return Response(
+        counters + prometheus_client.generate_latest(registry), media_type=prometheus_client.CONTENT_TYPE_LATEST
+    )

@@ -1,0 +1,49 @@
+"""Limits on what a request may carry, enforced before anything is parsed."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.problems import problem
+
+#: The longest request body, in bytes.
+BODY_LIMIT = 1_000_000
+
+
+class BodyLimit:
+    """Answers 413 to a longer body, announced or not, and reads no more of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        chunks: list[bytes] = []
+        size = int(announced) if announced.isdigit() else 0
+        if size <= BODY_LIMIT:
+            size, more = 0, True
+            while more and size <= BODY_LIMIT:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                more = message.get("more_body", False)
+        if size > BODY_LIMIT:
+            answer = problem(413, "Too large", f"a request may have {BODY_LIMIT} bytes")
+            await answer(scope, receive, send)
+            return
+        body = b"".join(chunks)
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
