@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from db.jobs import announce
 from db.models import Event
-from db.time import now
 from settings import get_settings
 
 
@@ -31,7 +30,6 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
             "routing_key": key[:255],
             "subject": f"ticket/{ticket}",
             "data": {"ticket_id": ticket, **data},
-            "created_at": now(),
         }
         for key, ticket, data in happened
     ]

@@ -1,0 +1,108 @@
+"""Who wants to know: which agent a ticket goes to, and who is told about it on which channel.
+
+Pure rules on plain values: the caller reads agents and ticket, and stores what comes back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from notices.safe import is_email, one_line
+
+Role = Literal["requester", "agent", "team"]
+
+#: Priorities that an agent is also told by e-mail; in-app can wait for the next look at the screen.
+URGENT = ("high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A person who solves tickets; ``skills`` are categories, ``load`` and ``capacity`` count open tickets."""
+
+    name: str
+    email: str = ""
+    skills: tuple[str, ...] = ()
+    team: str = ""
+    capacity: int = 10
+    load: int = 0
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom to tell, as what, and how; ``address`` is an e-mail address, or the user name for in-app."""
+
+    address: str
+    role: Role
+    channel: Literal["email", "in_app"]
+    language: str
+
+
+def route(category: str, priority: str, agents: Sequence[Agent]) -> Agent | None:
+    """Return the agent who takes the ticket: skilled, and the least busy for their capacity; None when nobody fits.
+
+    Only a critical ticket may go to somebody who is full or away, and only when no free skilled agent is there.
+    Equal agents are told apart by name, so the answer never depends on their order.
+    """
+    skilled = [agent for agent in agents if category in agent.skills]
+    fitting = [agent for agent in skilled if agent.available and agent.load < agent.capacity]
+    if not fitting and priority == "critical":
+        fitting = skilled
+    return min(fitting, key=_preference, default=None)
+
+
+def _preference(agent: Agent) -> tuple[bool, float, int, str, str]:
+    ratio = agent.load / agent.capacity if agent.capacity > 0 else float("inf")
+    return (not agent.available, ratio, agent.load, agent.name, agent.email)
+
+
+def recipients(
+    event: str,
+    *,
+    requester: str,
+    language: str,
+    assignee: Agent | None,
+    team_address: str,
+    priority: str,
+    duplicate: bool,
+) -> list[Recipient]:
+    """Return who is told about the event, those who must act first; never an empty list.
+
+    The agent hears in-app, for high and critical by e-mail too. The team hears by e-mail when nobody is routed, when
+    the agent cannot be mailed about an urgent ticket, and of every escalation. Only the requester hears of a duplicate.
+    Nobody is told twice on one channel, and only what is one plain address becomes an e-mail recipient.
+    """
+    told: list[Recipient] = []
+    team = _reach(team_address, "team", language) or Recipient("service-desk", "team", "in_app", language)
+    if assignee is not None and not duplicate:
+        told.append(Recipient(assignee.name, "agent", "in_app", language))
+        if priority in URGENT and is_email(assignee.email):
+            told.append(Recipient(assignee.email, "agent", "email", language))
+    unheard = assignee is None or (priority in URGENT and not is_email(assignee.email))
+    if not duplicate and (unheard or event == "ticket.escalated"):
+        told.append(team)
+    person = _reach(requester, "requester", language)
+    if person is not None:
+        told.append(person)
+    unique: dict[tuple[str, str], Recipient] = {}
+    for one in told or [team]:
+        # The first mention wins: an agent who reported the ticket is asked to act, not thanked for reporting
+        unique.setdefault((one.channel, one.address.casefold()), one)
+    return list(unique.values())
+
+
+def _reach(person: str, role: Role, language: str) -> Recipient | None:
+    """Return how to reach a person, or None for text that is neither an address nor a user name."""
+    person = person.strip(" ")
+    # "Ann Lee <ann@example.com>", as mail programs and exports write it
+    named = re.fullmatch(r"[^<>@,;\r\n]*<([^<>]*)>", person)
+    address = named[1] if named else person
+    if is_email(address):
+        return Recipient(address, role, "email", language)
+    # A name that had to be cleaned could turn out to be somebody else's
+    if not address or "@" in address or address != one_line(address, 254):
+        return None
+    return Recipient(address, role, "in_app", language)

@@ -1,0 +1,65 @@
+"""Text from outside, made fit for a header, a log line or a mail body.
+
+Whoever can open a ticket chooses its title and its requester. Nothing of that may add a header, hide text, turn the
+reading direction round or become a second recipient.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: Joiners that emoji and Persian need; every other invisible format character is dropped.
+_JOINERS = "\u200c\u200d"
+
+_ATOM = r"[\w#$&'*+/=?^`{|}~-]+"  # no % and no !, old mail servers read them as a route
+_LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
+_ADDRESS = re.compile(rf"(?!-)(?!.*=\?)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})*)")
+_SCHEME = re.compile(r"(?:https?|ftps?)://", re.IGNORECASE)
+_WWW = re.compile(r"www\.", re.IGNORECASE)
+
+
+def is_email(address: str) -> bool:
+    """Return whether the text is exactly one plain e-mail address, with nothing around it.
+
+    At most 254 characters, 64 before the @. Letters of any alphabet are fine; quotes, comments, lists, routes,
+    address literals, encoded words, white space and control characters are not.
+    """
+    if len(address) > 254:
+        return False
+    match = _ADDRESS.fullmatch(address)
+    if match is None or len(match["local"]) > 64:
+        return False
+    return not match["domain"].rpartition(".")[2].isdigit()
+
+
+def block(text: str, limit: int) -> str:
+    """Return printable text of at most ``limit`` characters; line breaks stay, two blank lines become one."""
+    # A ticket may hold megabytes of blanks: look at the part that can matter, not at all of it
+    lines = [" ".join(_printable(line).split()) for line in text[: limit * 8].splitlines()]
+    return _cut(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), limit)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return the text as one printable line of at most ``limit`` characters, cut with an ellipsis."""
+    return _cut(" ".join(_printable(text[: limit * 8]).split()), limit)
+
+
+def without_links(text: str) -> str:
+    """Return the text with its links disarmed (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
+    return _WWW.sub("www[.]", _SCHEME.sub(lambda found: found[0].lower().replace("t", "x"), text))
+
+
+def _printable(text: str) -> str:
+    kept = []
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind in ("Cc", "Zl", "Zp"):
+            kept.append(" ")
+        elif kind not in ("Cf", "Cs", "Co") or character in _JOINERS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
