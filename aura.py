@@ -162,15 +162,23 @@ def _demo_with_progress(run: Callable[[Callable[[Any], None]], dict[str, Any]]) 
 
 
 def _demo_table(result: dict[str, Any]) -> None:
-    colours = {"critical": "bold red", "high": "yellow", "medium": "", "low": "dim"}
-    table = Table("#", "ticket", "category", "priority", "sure", "told", header_style="bold", box=None, pad_edge=False)
+    colours = {"critical": "bold red", "high": "yellow", "medium": "default", "low": "dim"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, width in (("#", 3), ("ticket", 26), ("category", 8), ("priority", 8), ("sure", 4)):
+        table.add_column(column, width=width, no_wrap=True)
+    table.add_column("told", no_wrap=True)
     for row in result["results"]:
-        same = f" = #{row['duplicate_of']}" if row["duplicate_of"] else ""
-        colour = colours.get(row["priority"] or "", "")
-        priority = f"[{colour}]{row['priority']}[/]" if colour else str(row["priority"])
+        same = f"= #{row['duplicate_of']} " if row["duplicate_of"] else ""
         sure = f"{row['confidence']:.0%}" if row["confidence"] is not None else "-"
-        title = _cell(row["title"][:38] + ("…" if len(row["title"]) > 38 else "") + same)
-        table.add_row(str(row["ticket"]), title, row["category"] or "-", priority, sure, _cell(row["told"]))
+        people = dict.fromkeys(told.rpartition(" (")[0].partition("@")[0] for told in row["told"])
+        table.add_row(
+            str(row["ticket"]),
+            _cell(same + row["title"]),
+            row["category"] or "-",
+            f"[{colours.get(row['priority'], 'default')}]{row['priority']}[/]",
+            sure,
+            _cell(", ".join(people)),
+        )
     out.print(table)
     out.print(
         f"\n{result['tickets']} tickets, {result['notified']} notified, {result['dead']} dead letters, "

@@ -26,7 +26,7 @@ from ai.urgency import first_priority
 from db import jobs, notifications, reading, tickets
 from db.jobs import Claimed, Promise
 from db.models import Ticket
-from db.tickets import Submission
+from db.tickets import Submission, claimed_priority
 from notices import Agent, TicketFacts, recipients, route, word
 from settings import get_settings
 
@@ -56,7 +56,8 @@ def receive(messages: list[Claimed]) -> list[tuple[Submission, Any] | Permanent]
     for message in messages:
         payload = json.loads(message.args[0])
         try:
-            submission = Submission.model_validate(payload)
+            # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
+            submission = Submission.model_validate(payload | {"priority": claimed_priority(payload.get("priority"))})
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'ticket'}: {e['msg']}" for e in error.errors())
             results.append(Permanent(f"not a ticket: {problems}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -19,13 +20,12 @@ from db.time import from_now, now
 DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
 
-_PRIORITY_NAMES = {
-    "p1": "critical",
-    "urgent": "critical",
-    "p2": "high",
-    "p3": "medium",
-    "normal": "medium",
-    "p4": "low",
+#: What other service desks call the four priorities, in English and German.
+PRIORITY_NAMES = {
+    "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
+    "high": ("high", "hoch", "dringend", "p2", "2", "important"),
+    "medium": ("medium", "mittel", "normal", "p3", "3", "moderate"),
+    "low": ("low", "niedrig", "gering", "p4", "4", "minor"),
 }
 
 
@@ -60,16 +60,19 @@ class Submission(BaseModel):
     @field_validator("priority", mode="before")
     @classmethod
     def _claim(cls, value: object) -> object:
-        if isinstance(value, str):
-            name = value.strip().lower()
-            return _PRIORITY_NAMES.get(name, name) or None
-        return value
+        return claimed_priority(value) or value or None
 
     @model_validator(mode="after")
     def _says_something(self) -> Submission:
         if not self.title and not self.description:
             raise ValueError("a ticket needs a title or a description")
         return self
+
+
+def claimed_priority(value: object) -> str | None:
+    """Return the priority that somebody means by "URGENT!!!", "hoch" or "P2"; None when nobody can tell."""
+    word = re.sub(r"[^a-z0-9]", "", str(value).lower())
+    return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)
 
 
 def storable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from db import tickets, transaction
-from db.tickets import DESCRIPTION_LIMIT, Submission
+from db.tickets import DESCRIPTION_LIMIT, Submission, claimed_priority
 from pipelines.triage import triage
 
 #: Rows of one transaction.
@@ -151,7 +151,8 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _submission(row: dict[str, Any], seen: Counter[str]) -> tuple[Submission, Any]:
-    submission = Submission.model_validate(row)
+    # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
+    submission = Submission.model_validate(row | {"priority": claimed_priority(row.get("priority"))})
     if submission.external_id is None:
         content = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1
