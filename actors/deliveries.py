@@ -5,13 +5,15 @@ A crash between sending and recording sends again, with the same `Message-ID`: a
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sqlalchemy.orm import Session
 
 from actors.durable import Done, durable
 from db import notifications
 from db.models import Notification
-from notices import ChannelError, Notice, channel
-from settings import get_settings
+from notices import Channel, ChannelError, Notice, channel
+from settings import Settings, get_settings
 
 
 def save_sent(session: Session, done: list[Done]) -> None:
@@ -26,7 +28,7 @@ EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
 @durable(queue_name="notify.email", load=notifications.load, save=save_sent, batch=EMAIL_BATCH)
 def email(batch: list[Notification]) -> list[str | ChannelError]:
     """Send each notification by e-mail; one that fails does not hold up the others."""
-    outlet = channel("email", get_settings())
+    outlet = _channel("email", get_settings())
     results: list[str | ChannelError] = []
     for notification in batch:
         if notification.state == "sent":
@@ -37,6 +39,11 @@ def email(batch: list[Notification]) -> list[str | ChannelError]:
         except ChannelError as error:
             results.append(error)
     return results
+
+
+@lru_cache(maxsize=8)
+def _channel(name: str, settings: Settings) -> Channel:
+    return channel(name, settings)
 
 
 def _notice(notification: Notification) -> Notice:

@@ -71,6 +71,8 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             raise TypeError(f"{self.actor_name} takes args, delay and priority, not {unknown}")
         if not args:
             raise ValueError(f"{self.actor_name}.send needs the key of the work, such as a ticket id")
+        if type(priority) is not int or not isinstance(delay, timedelta | int | None):
+            raise TypeError("priority is an int, and delay a timedelta or an int of milliseconds")
         if not 0 <= priority <= 9:
             raise ValueError(f"priority must be 0 to 9, not {priority}")
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else (delay or 0) / 1000

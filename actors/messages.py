@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, notifications
 from db.jobs import Promise
-from db.tickets import storable
+from db.tickets import parse, storable
 
 #: The longest message that is read, in bytes.
 SIZE_LIMIT = 1_000_000
@@ -51,7 +51,8 @@ class Plain:
         if self.queue == "tickets.intake":
             # as ASCII text, for JSON may hold what PostgreSQL cannot store
             ticket = json.dumps(self.payload, ensure_ascii=True)
-            jobs.promise(session, [Promise("receive", identity, [ticket], priority=PRIORITY)])
+            # not the bare id, which may be a number: that is the key of the ticket's own jobs
+            jobs.promise(session, [Promise("receive", f"message:{identity}", [ticket], priority=PRIORITY)])
         elif self.queue.startswith("ai."):
             jobs.promise(session, [Promise(self.actor, self._ticket_id(), priority=PRIORITY)])
         else:
@@ -70,7 +71,7 @@ class Plain:
             or len(ticket_id) > 18
         ):
             raise Malformed("ticket_id must be the number of a ticket")
-        return ticket_id
+        return str(int(ticket_id))  # "007" is ticket 7
 
     def _notify(self, session: Session, identity: str) -> None:
         user_id, data = self.payload.get("user_id"), self.payload.get("data")
@@ -102,8 +103,8 @@ def read(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Mess
     if len(body) > SIZE_LIMIT:
         raise Malformed(f"{len(body)} bytes are more than the {SIZE_LIMIT} that a message may have")
     try:
-        payload = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        payload = parse(body)
+    except ValueError as error:
         raise Malformed(f"not JSON: {str(error)[:200]}") from None
     if not isinstance(payload, dict):
         raise Malformed(f"a JSON object is expected, not {type(payload).__name__}")
@@ -134,7 +135,3 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
     if not isinstance(envelope["message_id"], str) or type(envelope["message_timestamp"]) is not int:
         raise Malformed("a hint has a message_id and a message_timestamp")
     return Message(queue, name, (ids,), {}, {}, envelope["message_id"], envelope["message_timestamp"])
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

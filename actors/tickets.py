@@ -63,7 +63,7 @@ def receive(messages: list[Claimed]) -> list[tuple[Submission, Any] | Permanent]
             results.append(Permanent(f"not a ticket: {problems}"))
             continue
         # the sender's own id if there is one, else the message's: the same message twice is one ticket
-        identity = submission.external_id or f"message:{message.key}"
+        identity = submission.external_id or message.key
         results.append((submission.model_copy(update={"external_id": identity}), payload))
     return results
 

@@ -44,7 +44,7 @@ def count(session: Session) -> int:
 
 def get(session: Session, letter_id: int) -> DeadLetter:
     """Return one dead letter. Raises UnknownDeadLetter."""
-    letter = session.get(DeadLetter, letter_id)
+    letter = session.get(DeadLetter, letter_id) if 0 < letter_id < 2**63 else None
     if letter is None:
         raise UnknownDeadLetter(f"there is no dead letter {letter_id}; `aura dead list` shows those there are")
     return letter

@@ -11,7 +11,7 @@ Every function takes the caller's session and commits nothing. Time is the datab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, select, text, update
@@ -86,9 +86,8 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
     merged: dict[tuple[str, str, str], Promise] = {}
     for new in promises:
         identity = (new.actor, new.key, new.pipeline)
-        old = merged.get(identity)
-        if old is None or (new.priority, -new.delay) > (old.priority, -old.delay):
-            merged[identity] = new
+        old = merged.setdefault(identity, new)
+        merged[identity] = replace(old, priority=max(old.priority, new.priority), delay=min(old.delay, new.delay))
     if not merged:
         return
     rows = [
@@ -111,7 +110,12 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
                 index_elements=["actor", "key", "pipeline"],
                 set_={
                     "priority": case((new_row.priority > Job.priority, new_row.priority), else_=Job.priority),
-                    "due_at": case((new_row.due_at < Job.due_at, new_row.due_at), else_=Job.due_at),
+                    # of a job that is running, due_at is the time of its next run, if it has one
+                    "due_at": case(
+                        (Job.lease.is_not(None) & Job.again.is_(False), new_row.due_at),
+                        (new_row.due_at < Job.due_at, new_row.due_at),
+                        else_=Job.due_at,
+                    ),
                     "again": case((Job.lease.is_not(None), True), else_=Job.again),
                 },
             )
@@ -196,15 +200,13 @@ def still_held(session: Session, lease: str, jobs: Iterable[Claimed]) -> list[Cl
 
 
 def keep(session: Session, jobs: Sequence[Claimed]) -> None:
-    """Delete the jobs that are done; one that was promised again meanwhile becomes due once more instead."""
+    """Delete the jobs that are done; one that was promised again meanwhile stays for one more run, due as promised."""
     ids = [job.id for job in jobs]
     session.execute(delete(Job).where(Job.id.in_(ids), Job.again.is_(False)))
     rerun = update(Job).where(Job.id.in_(ids), Job.again.is_(True))
     if _count(
         session,
-        rerun.values(
-            again=False, lease=None, worker=None, hinted_at=None, due_at=now(), attempts=0, crashes=0, last_error=None
-        ),
+        rerun.values(again=False, lease=None, worker=None, hinted_at=None, attempts=0, crashes=0, last_error=None),
     ):
         announce(session)
 

@@ -19,7 +19,7 @@ ADVISORY_LOCK = 0x41757261
 def config() -> Config:
     """Return Alembic's configuration; there is no ini file."""
     alembic = Config()
-    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     alembic.set_main_option("path_separator", "os")
     return alembic
 
@@ -36,7 +36,7 @@ def migrate(revision: str = "head") -> None:
 
 def revisions() -> tuple[str | None, str | None]:
     """Return the database's revision and the newest one; the first is None on an empty database."""
-    with engine().connect() as connection:
+    with engine().execution_options(reads=True).connect() as connection:
         return _current(connection), ScriptDirectory.from_config(config()).get_current_head()
 
 

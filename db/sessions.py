@@ -6,8 +6,9 @@ A `transaction()` inside another joins it, so that a `send` made anywhere below 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,8 @@ from sqlalchemy.orm import Session
 from settings import get_settings
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
+
+_writing = threading.Lock()
 
 #: Seconds a SQLite writer waits for another one to finish.
 SQLITE_BUSY_SECONDS = 30
@@ -74,13 +77,19 @@ def transaction() -> Iterator[Session]:
     if outer is not None:
         yield outer
         return
-    with Session(engine(), expire_on_commit=False) as session:
+    with _turn(), Session(engine(), expire_on_commit=False) as session:
         token = _current.set(session)
         try:
             with session.begin():
                 yield session
         finally:
             _current.reset(token)
+
+
+def _turn() -> AbstractContextManager[Any]:
+    # SQLite has one writer at a time, and one that finds it busy sleeps up to 100 ms before it looks again:
+    # the threads of one process queue up here instead
+    return _writing if engine().dialect.name == "sqlite" else nullcontext()
 
 
 @contextmanager

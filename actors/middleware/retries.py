@@ -23,6 +23,7 @@ from actors import attempt as attempts
 from actors.attempt import WORKER_ID, Attempt
 from db import jobs, transaction
 from db.jobs import Claimed, Failure
+from db.tickets import storable
 from settings import Settings
 
 logger = structlog.get_logger("aura.retries")
@@ -92,12 +93,12 @@ def pause(attempt: int, error: BaseException) -> float:
     named = getattr(error, "retry_after", None)
     if isinstance(named, int | float) and named >= 0:
         return min(float(named), LONGEST_RETRY_AFTER)
-    return float(min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)) * random.uniform(0.5, 1.0)
+    return min(FIRST_PAUSE * 2.0 ** min(attempt - 1, 30), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 def one_line(error: BaseException) -> str:
     """Return the error's type and the first line of its text."""
-    text = str(error).strip().splitlines()
+    text = storable(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
@@ -108,5 +109,7 @@ def failure(actor: str, error: BaseException) -> Failure:
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
     digest = hashlib.sha1(f"{actor}:{type(error).__qualname__}:{place}".encode(), usedforsecurity=False)
-    text = "".join(traceback.format_exception(error))[-8000:]
-    return Failure(type(error).__name__, str(error) or type(error).__name__, text, digest.hexdigest()[:12])
+    # an error may quote what no database stores, and a failure that cannot be written would be tried for ever
+    text = storable("".join(traceback.format_exception(error)))[-8000:]
+    said = storable(str(error)) or type(error).__name__
+    return Failure(type(error).__name__, said, text, digest.hexdigest()[:12])

@@ -10,6 +10,7 @@ import smtplib
 import ssl
 from contextlib import suppress
 from email.utils import formataddr, getaddresses
+from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from notices.channels import ChannelError, Notice
@@ -70,19 +71,23 @@ class EmailChannel:
             raise self._explain(error) from error
         return str(message["Message-ID"])
 
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        # loading the authorities takes longer than sending a mail, so once, and only where there is TLS
+        return ssl.create_default_context()
+
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
         # Our name is given, for smtplib would ask the name server for it, without a timeout
         domain = self._address.rpartition("@")[2]
         client: smtplib.SMTP
         if self._tls:
-            client = smtplib.SMTP_SSL(self._host, self._port, domain, timeout=self._timeout, context=context)
+            client = smtplib.SMTP_SSL(self._host, self._port, domain, timeout=self._timeout, context=self._context)
         else:
             client = smtplib.SMTP(self._host, self._port, domain, timeout=self._timeout)
         try:
             client.ehlo_or_helo_if_needed()
             if not self._tls and client.has_extn("starttls"):
-                client.starttls(context=context)
+                client.starttls(context=self._context)
             elif self._user and not self._tls and self._host not in _LOOPBACK:
                 raise ChannelError("the mail server offers no STARTTLS for the password: use smtps:// in SMTP_URL")
             if self._user:

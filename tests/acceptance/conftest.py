@@ -1,0 +1,215 @@
+"""The real commands as processes, a real SMTP server, and a look into the database they share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import text
+
+from db.sessions import make_engine
+from tests.conftest import ROOT, environment_variables, wait_until
+from tests.services import RabbitMQ, free_port
+
+#: Seconds that a deploy gives a process to stop.
+STOP_SECONDS = 25
+
+
+class Program:
+    """One command in a process group of its own, with its output in a file."""
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
+        self.name, self.command, self.env, self.log = name, command, env, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Program:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command, env=self.env, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+            )
+        return self
+
+    def says(self, words: str, timeout: float = 30.0) -> None:
+        """Wait until the output holds the words."""
+        wait_until(
+            lambda: words in self.output(), timeout, f"{self.name} never said {words!r}:\n{self.output()[-3000:]}"
+        )
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def terminate(self) -> int:
+        """Stop it as a deploy does. Returns the exit code; a process that needs too long fails the test."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End the whole group at once, as a lost machine does."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Mailbox:
+    """A real SMTP server that counts what arrives by Message-ID."""
+
+    def __init__(self) -> None:
+        self.received: Counter[str] = Counter()
+        self.recipients: dict[str, str] = {}
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
+        self._controller.start()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self._controller.port}"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        message_id = str(message_from_bytes(envelope.content)["Message-ID"])
+        self.received[message_id] += 1
+        self.recipients[message_id] = envelope.rcpt_tos[0]
+        return "250 OK"
+
+    def close(self) -> None:
+        self._controller.stop()
+
+
+class House:
+    """Aura's processes over one database, and questions to that database."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.folder = folder
+        self.variables = variables
+        self.port = free_port()
+        self.programs: list[Program] = []
+        self.engine = make_engine(variables["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg2://"), 2)
+
+    def env(self) -> dict[str, str]:
+        hidden = set(environment_variables())
+        env = {name: value for name, value in os.environ.items() if name not in hidden}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
+        return env | {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1"} | self.variables
+
+    def start(self, name: str, *command: str) -> Program:
+        program = Program(name, list(command), self.env(), self.folder / f"{name}.log")
+        self.programs.append(program)
+        return program.start()
+
+    def procfile(self, name: str) -> Program:
+        """Start one line of the Procfile, word for word."""
+        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
+        return self.start(name, "sh", "-c", f"exec {lines[name]}")
+
+    def aura(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `aura` to its end, which must be a good one."""
+        result = subprocess.run(
+            ["aura", *arguments], env=self.env(), cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 0, result.stderr
+        return result
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def serves(self) -> None:
+        """Wait until the web process answers that tickets can be accepted."""
+
+        def ready() -> bool:
+            try:
+                with urllib.request.urlopen(self.url("/health/ready"), timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except OSError:
+                return False
+
+        wait_until(ready, 30, "the web process is never ready")
+
+    def ask(self, query: str, **values: Any) -> Any:
+        """Return the first value of a query."""
+        with self.engine.connect() as connection:
+            return connection.execute(text(query), values).scalar()
+
+    def rows(self, query: str) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(query)))
+
+    def finished(self, tickets: int, timeout: float = 60.0) -> None:
+        """Wait until so many tickets are notified and nothing is promised any more."""
+
+        def state() -> tuple[int, int]:
+            return (
+                self.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'"),
+                self.ask("SELECT count(*) FROM jobs"),
+            )
+
+        wait_until(
+            lambda: state() == (tickets, 0), timeout, lambda: f"(notified, jobs) is {state()}, not ({tickets}, 0)", 0.1
+        )
+
+    def each_once(self) -> None:
+        """Check that every ticket has one verdict, each step was kept once, and every notification is sent."""
+        assert self.rows("SELECT ticket_id FROM verdicts GROUP BY ticket_id HAVING count(*) <> 1") == []
+        kept_twice = "SELECT key, actor FROM attempts WHERE outcome = 'kept' GROUP BY key, actor HAVING count(*) > 1"
+        assert self.rows(kept_twice) == []
+        assert self.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
+        untold = (
+            "SELECT id FROM tickets WHERE id NOT IN (SELECT ticket_id FROM notifications WHERE ticket_id IS NOT NULL)"
+        )
+        assert self.rows(untold) == []
+        assert self.ask("SELECT count(*) FROM dead_letters") == 0
+
+    def close(self) -> None:
+        for program in self.programs:
+            program.kill()
+        self.engine.dispose()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Return a function that makes a house of these environment variables."""
+    houses: list[House] = []
+
+    def build(**variables: str) -> House:
+        houses.append(House(tmp_path, variables))
+        return houses[-1]
+
+    yield build
+    for house in houses:
+        house.close()
+
+
+@pytest.fixture
+def service_house(
+    build: Callable[..., House],
+    rabbitmq: RabbitMQ,
+    rabbitmq_url: str,
+    postgres_url: str,
+    redis_url: str,
+    mailbox: Mailbox,
+) -> House:
+    """RabbitMQ, PostgreSQL, Redis and SMTP for real, with migrated tables."""
+    house = build(RABBITMQ_URL=rabbitmq_url, DATABASE_URL=postgres_url, REDIS_URL=redis_url, SMTP_URL=mailbox.url)
+    house.aura("migrate")
+    return house
+
+
+@pytest.fixture
+def embedded_house(build: Callable[..., House], sqlite_url: str, mailbox: Mailbox) -> House:
+    """SQLite and a broker inside the process; only SMTP is a service."""
+    return build(DATABASE_URL=sqlite_url, SMTP_URL=mailbox.url)

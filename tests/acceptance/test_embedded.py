@@ -1,0 +1,50 @@
+"""Embedded mode survives `kill -9`, and the demo shows the whole journey."""
+
+from __future__ import annotations
+
+import json
+
+from tests.acceptance.conftest import House, Mailbox
+from tests.services import wait_until
+
+THREADS = 4
+
+
+def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, mailbox: Mailbox) -> None:
+    house = embedded_house
+    file = house.folder / "tickets.jsonl"
+    lines = [
+        json.dumps({"title": f"Docking station {n} is dead", "requester": f"p{n}@example.com"}) for n in range(1500)
+    ]
+    file.write_text("\n".join(lines))
+
+    # Given everything in one process, and an import beside it
+    run = house.start("run", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
+    house.serves()
+    importing = house.start("import", "aura", "import", str(file), "--format", "json")
+    wait_until(lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") > 50, 30, "nothing moves")
+    # When it is killed and started again
+    run.kill()
+    assert house.ask("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
+    house.start("run-again", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
+    # Then every accepted ticket is finished, and none twice
+    assert importing.process is not None
+    assert importing.process.wait(60) == 0, importing.output()
+    accepted = house.ask("SELECT count(*) FROM tickets")
+    assert accepted == 1500
+    house.finished(accepted, 150)
+    house.each_once()
+    # And a mail is repeated only if it was under way at that moment, with its own Message-ID
+    assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    assert sum(mailbox.received.values()) - len(mailbox.received) <= THREADS
+
+
+def test_the_demo_notifies_every_example_ticket(embedded_house: House) -> None:
+    result = json.loads(embedded_house.aura("demo", "--format", "json").stdout)
+    assert result["tickets"] == result["notified"] == len(result["results"]) > 75
+    assert result["dead"] == 0
+    assert {row["category"] for row in result["results"]} == {
+        "Hardware", "Software", "Network", "Email", "Access", "Security", "Other",
+    }  # fmt: skip
+    assert {row["priority"] for row in result["results"]} == {"low", "medium", "high", "critical"}
+    assert all(row["told"] for row in result["results"])

@@ -1,0 +1,106 @@
+"""The customer's three publish snippets, as plain JSON from bare pika, and events for another service."""
+
+from __future__ import annotations
+
+import json
+
+import pika
+
+from tests.acceptance.conftest import House, Mailbox
+from tests.services import wait_until
+
+
+def publish(channel: pika.adapters.blocking_connection.BlockingChannel, exchange: str, key: str, body: object) -> None:
+    channel.basic_publish(exchange, key, json.dumps(body).encode())
+
+
+def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mailbox) -> None:
+    house = service_house
+    house.procfile("worker").says("Worker process is ready")
+    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+    channel = connection.channel()
+    # the worker declares the topology as it starts to consume
+    wait_until(
+        lambda: channel.queue_declare("", exclusive=True) and exchange_exists(house, "tickets"), 20, "no exchange"
+    )
+    heard = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(heard, "tickets", "ticket.classified.#")
+
+    # When another program publishes a ticket
+    ticket = {"title": "Cannot reach the VPN", "description": "Since this morning.", "requester": "ada@example.com"}
+    publish(channel, "tickets", "ticket.created", ticket)
+    # Then it is stored and passes the whole pipeline
+    house.finished(1)
+    ticket_id = house.ask("SELECT id FROM tickets")
+    assert house.ask("SELECT source FROM tickets") == "message"
+
+    # When it asks for another classification
+    publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
+    # Then there is a second verdict
+    wait_until(lambda: house.ask("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
+
+    # When it asks for an e-mail
+    data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
+    publish(channel, "notifications", "notify.email", {"user_id": "bob@example.com", "data": data})
+    # Then the person gets it
+    wait_until(lambda: "bob@example.com" in mailbox.recipients.values(), 20, "no mail for bob")
+
+    # And the service that is bound to classifications heard CloudEvents
+    method, properties, body = wait_until(lambda: found(channel, heard), 10, "no event")
+    event = json.loads(body)
+    assert (event["specversion"], event["type"], event["subject"]) == (
+        "1.0",
+        "aura.ticket.classified",
+        f"ticket/{ticket_id}",
+    )
+    assert event["data"]["category"] == "Network"
+    assert method.routing_key == f"ticket.classified.network.{event['data']['priority']}"
+    assert properties.message_id == event["id"]
+    connection.close()
+
+
+def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: House) -> None:
+    house = service_house
+    house.procfile("worker").says("Worker process is ready")
+    wait_until(lambda: exchange_exists(house, "notifications"), 20, "no exchange")
+    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+    channel = connection.channel()
+    for garbage in (
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[1]",
+        b'{"ticket_id": "17; DROP TABLE"}',
+        b'{"actor_name": ["x"], "args": 1}',
+    ):
+        for exchange, key in (("ai_processing", "ai.classify"), ("notifications", "notify.email")):
+            channel.basic_publish(exchange, key, garbage)
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12, 20, "not all are buried"
+    )
+
+    publish(channel, "tickets", "ticket.created", {"title": "Outlook does not start"})
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1, 30, "the good ticket waits"
+    )
+    listed = json.loads(house.aura("dead", "list", "--format", "json").stdout)
+    assert {letter["error_type"] for letter in listed} == {"Malformed"}
+    connection.close()
+
+
+def exchange_exists(house: House, exchange: str) -> bool:
+    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+    try:
+        connection.channel().exchange_declare(exchange, passive=True)
+    except pika.exceptions.ChannelClosedByBroker:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def found(
+    channel: pika.adapters.blocking_connection.BlockingChannel, queue: str
+) -> tuple[object, object, bytes] | None:
+    method, properties, body = channel.basic_get(queue, auto_ack=True)
+    return (method, properties, body) if method is not None else None

@@ -1,0 +1,560 @@
+"""Private RabbitMQ, PostgreSQL and Redis: free ports, a temporary folder, and nothing left behind.
+
+    with RabbitMQ() as rabbitmq:
+        url = rabbitmq.create_vhost()
+        rabbitmq.kill()     # SIGKILL, as in a crash
+        rabbitmq.start()    # the same port, the same data
+
+``python -m tests.services`` runs all three in the foreground and prints the variables that point Aura at them.
+
+Each server gets a guard: a shell that waits on a pipe which only this process holds open. However this process ends, the
+pipe closes, and the guard ends the server. So even a SIGKILL of pytest leaves no server behind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import glob
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
+
+import psycopg2
+from psycopg2 import sql
+
+T = TypeVar("T")
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+# Below the range from which the kernel picks ports for outgoing connections, so that a restart finds its port free.
+PORTS = range(20000, 32000)
+
+
+class ServiceMissing(Exception):
+    """A server's program is not installed; the message names the command that installs it."""
+
+
+class ServiceFailed(Exception):
+    """A server did not start, or did not answer; the message ends with the last lines it wrote."""
+
+
+def wait_until(
+    predicate: Callable[[], T], timeout: float = 10.0, message: str | Callable[[], str] = "", poll: float = 0.02
+) -> T:
+    """Call the predicate until it returns something true, and return that. Raises AssertionError after the timeout."""
+    deadline = time.monotonic() + timeout
+    while not (value := predicate()):
+        if time.monotonic() >= deadline:
+            said = message() if callable(message) else message
+            raise AssertionError(f"{said or 'the awaited condition'}: not within {timeout:g} s, last value {value!r}")
+        time.sleep(poll)
+    return value
+
+
+class Service:
+    """One server: ``start``, ``stop`` and ``kill`` it as often as you like; ``close`` removes its data as well."""
+
+    package: ClassVar[str]
+    #: The signal that ends it in good order, and the one that ends it at once when nobody needs its data any more.
+    stopping: ClassVar[signal.Signals] = signal.SIGTERM
+    closing: ClassVar[signal.Signals] = signal.SIGKILL
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._directory: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guards: list[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]] = []
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def directory(self) -> Path:
+        if self._directory is None:
+            raise RuntimeError(f"{type(self).__name__} has not been started")
+        return self._directory
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{type(self).__name__} is not running")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers; the second time on the same port, with the same data."""
+        if self.running:
+            return self
+        self._end(signal.SIGKILL)  # what is left of it, when something else ended it
+        install_missing()
+        if self._directory is None:
+            # As root not in TMPDIR, which the user postgres may be unable to enter.
+            self._directory = Path(tempfile.mkdtemp(prefix="aura-", dir="/tmp" if os.geteuid() == 0 else None))
+            self._directory.chmod(0o755)
+            atexit.register(self.close)
+            self.prepare()
+        self._process = self.launch()
+        try:
+            wait_until(lambda: not self.running or self.answers(), timeout=60, message=f"{type(self).__name__} answers")
+            if not self.running:
+                raise ServiceFailed(f"{type(self).__name__} ended with {self._process.returncode}:\n{self.output()}")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End the server in good order; its data stays for the next start."""
+        self._end(self.stopping)
+
+    def kill(self) -> None:
+        """End the server and all its children with SIGKILL, as the kernel would when memory runs out."""
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the server at once and remove its data."""
+        self._end(self.closing)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+        atexit.unregister(self.close)
+
+    def output(self, lines: int = 20) -> str:
+        """Return the last lines that the server wrote."""
+        return "\n".join((self.directory / "output.log").read_text(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def prepare(self) -> None:
+        """Fill the fresh data folder."""
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def spawn(
+        self, command: list[str], *, environment: dict[str, str] | None = None, user: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program in a process group of its own, with a guard that outlives us by a moment."""
+        with (self.directory / "output.log").open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=_environment() | (environment or {}),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
+            )
+        ending = (
+            f'read -r word; kill -{self.closing.name[3:]} -{process.pid}; [ "$word" ] || {{ sleep 1; rm -rf "$0"; }}'
+        )
+        guard = subprocess.Popen(
+            ["sh", "-c", ending, str(self.directory)],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._guards.append((process, guard))
+        return process
+
+    def _end(self, how: signal.Signals) -> None:
+        if not self._guards:
+            return
+        pids = {pid for process, _ in self._guards for pid in _tree(process.pid)}
+        if how is signal.SIGKILL:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, how)
+        # the helpers of a server, such as epmd, were started before it and go after it
+        for process, guard in reversed(self._guards):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(how)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+            guard.communicate(b"done\n")
+        self._guards.clear()
+        self._process = None
+        wait_until(lambda: not pids & _alive(), timeout=10, message=f"every process of {type(self).__name__} is gone")
+
+
+class RabbitMQ(Service):
+    """A RabbitMQ node of our own, with its own epmd, Erlang cookie, ports and folders.
+
+    Its Erlang shell reads what we write. So a virtual host for each test takes 20 ms, where rabbitmqctl takes a second.
+    """
+
+    package = "rabbitmq-server"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._epmd_port, self._distribution_port = free_port(), free_port()
+        self._replies = 0
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def program() -> str | None:
+        # Debian's /usr/sbin/rabbitmq-server changes the user first; the script behind it does not.
+        return shutil.which("rabbitmq-server", path="/usr/lib/rabbitmq/bin") or shutil.which("rabbitmq-server")
+
+    @property
+    def url(self) -> str:
+        return self.vhost_url("%2F")
+
+    def vhost_url(self, name: str) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{name}"
+
+    def create_vhost(self) -> str:
+        """Create an empty virtual host and return its URL."""
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        every = '<<".*">>'
+        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
+        self.evaluate(
+            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {every}, {every}, {every}, <<"tests">>)'
+        )
+        return self.vhost_url(name)
+
+    def delete_vhost(self, url: str) -> None:
+        """Delete a virtual host with its queues; the broker closes the connections to it."""
+        self.evaluate(f'rabbit_vhost:delete(<<"{urlsplit(url).path[1:]}">>, <<"tests">>)')
+
+    def queues(self, url: str) -> dict[str, int]:
+        """Return every queue of a virtual host with the number of its messages, those in delivery included."""
+        name = urlsplit(url).path[1:].replace("%2F", "/")
+        reply = self.evaluate(f'rabbit_amqqueue:info_all(<<"{name}">>, [name, messages])')
+        found = re.findall(r'queue,<<"([^"]*)">>\}\},\{messages,(\d+)\}', reply)
+        return {queue: int(messages) for queue, messages in found}
+
+    def block(self) -> None:
+        """Raise the memory alarm: the broker blocks every connection that publishes."""
+        self.evaluate("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})")
+
+    def unblock(self) -> None:
+        self.evaluate("rabbit_alarm:clear_alarm({resource_limit, memory, node()})")
+
+    def close_connections(self) -> None:
+        """Have the broker close every connection, as an operator or a rolling upgrade would."""
+        self.evaluate(
+            '[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:connections()]'
+        )
+
+    def evaluate(self, expression: str) -> str:
+        """Evaluate an Erlang expression inside the node and return what it printed. Raises ServiceFailed."""
+        with self._lock:
+            if self._process is None or self._process.stdin is None:
+                raise ServiceFailed("RabbitMQ is not running")
+            self._replies += 1
+            mark = f"reply-{self._replies}:"
+            self._process.stdin.write(f'io:format("~n{mark} ~0p~n", [catch ({expression})]).\n'.encode())
+            self._process.stdin.flush()
+            log = self.directory / "output.log"
+            reply = re.compile(rf"^{mark} (.*)\n", re.MULTILINE)
+            found = wait_until(
+                lambda: reply.search(log.read_text(errors="replace")),
+                poll=0.005,
+                message=f"Erlang answers {expression}",
+            )
+        assert found
+        if found[1].startswith("{'EXIT'"):
+            raise ServiceFailed(f"{expression}: {found[1]}")
+        return found[1]
+
+    def prepare(self) -> None:
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        # A full disk on a developer's machine must not block the publishers.
+        (self.directory / "rabbitmq.conf").write_text(
+            "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n"
+        )
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        epmd, server = shutil.which("epmd"), self.program()
+        assert epmd
+        assert server
+        self.spawn([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
+        wait_until(lambda: _ask(self._epmd_port, b"\x00\x01n"), message="epmd answers")
+        base = self.directory
+        return self.spawn(
+            [server],
+            environment={
+                "HOME": str(base),
+                "ERL_EPMD_PORT": str(self._epmd_port),
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "RABBITMQ_ALLOW_INPUT": "1",
+                "RABBITMQ_CONFIG_FILE": str(base / "rabbitmq.conf"),
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                "RABBITMQ_DIST_PORT": str(self._distribution_port),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "enabled_plugins"),
+                "RABBITMQ_LOG_BASE": str(base / "log"),
+                "RABBITMQ_MNESIA_BASE": str(base / "data"),
+                "RABBITMQ_NODENAME": f"aura-{self.port}@localhost",
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                "RABBITMQ_NODE_PORT": str(self.port),
+                "RABBITMQ_PID_FILE": str(base / "pid"),
+            },
+        )
+
+    def answers(self) -> bool:
+        return bool(_ask(self.port, b"AMQP\x00\x00\x09\x01"))
+
+
+class PostgreSQL(Service):
+    """A PostgreSQL cluster of our own; as root it runs as the user postgres, which it insists on."""
+
+    package = "postgresql"
+    stopping = signal.SIGINT  # "fast": it does not wait for clients
+    closing = signal.SIGQUIT  # "immediate": unlike SIGKILL it gives back its shared memory
+
+    @staticmethod
+    def program(name: str = "postgres") -> str | None:
+        folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: float(path.split("/")[4]))
+        return shutil.which(name, path=os.pathsep.join([*reversed(folders), os.environ.get("PATH", "")]))
+
+    @property
+    def url(self) -> str:
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database, empty or a copy of another one that nobody is connected to, and return its URL."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return self.database_url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(urlsplit(url).path[1:])))
+
+    def prepare(self) -> None:
+        if self._user:
+            shutil.chown(self.directory, self._user, self._user)
+        initdb = self.program("initdb")
+        assert initdb
+        result = subprocess.run(
+            [initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            cwd=self.directory,
+            env=_environment(),
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode:
+            raise ServiceFailed(f"initdb failed:\n{result.stdout}{result.stderr}")
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        # fsync protects against a power cut; our kills are SIGKILLs, which the kernel's page cache survives
+        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        options |= {"fsync": "off", "full_page_writes": "off", "max_connections": 200}
+        server = self.program()
+        assert server
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return self.spawn([server, "-D", str(self.directory / "data"), *settings], user=self._user)
+
+    def answers(self) -> bool:
+        try:
+            psycopg2.connect(self.url, connect_timeout=5).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    @property
+    def _user(self) -> str | None:
+        return "postgres" if os.geteuid() == 0 else None
+
+    def _execute(self, statement: sql.Composed) -> None:
+        connection = psycopg2.connect(self.url)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+
+class Redis(Service):
+    """A Redis of our own that writes every command to disk."""
+
+    package = "redis-server"
+
+    @staticmethod
+    def program() -> str | None:
+        return shutil.which("redis-server")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        server = self.program()
+        assert server
+        persistence = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        return self.spawn([server, "--port", str(self.port), "--bind", "127.0.0.1", *persistence])
+
+    def flush(self) -> None:
+        """Remove every key of every database."""
+        if not (answer := _ask(self.port, b"FLUSHALL\r\n")).startswith(b"+OK"):
+            raise ServiceFailed(f"Redis did not flush: {answer!r}")
+
+    def answers(self) -> bool:
+        return _ask(self.port, b"PING\r\n").startswith(b"+PONG")
+
+
+_installing = threading.Lock()
+
+
+def install_missing() -> None:
+    """Install the servers that are not there, without starting them. Raises ServiceMissing with the command to run."""
+    with _installing:
+        missing = [kind.package for kind in (RabbitMQ, PostgreSQL, Redis) if not kind.program()]
+        if not missing:
+            return
+        install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+        if not shutil.which("apt-get"):
+            raise ServiceMissing(f"the tests need {', '.join(missing)}: install it, on Debian with: {install}")
+        if os.geteuid() != 0:
+            raise ServiceMissing(f"the tests need {', '.join(missing)}; run: sudo sh -c 'apt-get update && {install}'")
+        print(f"tests: installing {', '.join(missing)}", file=sys.stderr)
+        with _daemons_stay_off():
+            for command in ("apt-get -qq update", install):
+                result = subprocess.run(
+                    [*command.split(), "-o", "DPkg::Lock::Timeout=300"],
+                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                if result.returncode:
+                    raise ServiceMissing(f"`{command}` failed, run it by hand:\n{result.stdout[-2000:]}")
+
+
+@contextlib.contextmanager
+def _daemons_stay_off() -> Iterator[None]:
+    """Keep Debian from starting the daemons it installs; a policy that is already there stays as it is."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def start_all(*services: Service) -> None:
+    """Start servers side by side; if one fails, all are closed and its error is raised."""
+    with ThreadPoolExecutor(max_workers=len(services)) as pool:
+        started = [pool.submit(service.start) for service in services]
+    if errors := [error for future in started if (error := future.exception())]:
+        for service in services:
+            service.close()
+        raise errors[0]
+
+
+def _environment() -> dict[str, str]:
+    """Return what a server may inherit: no proxy, no RABBITMQ_* and no PG* of the developer."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+
+def _ask(port: int, question: bytes) -> bytes:
+    """Return the first bytes of the answer on a port; nothing when there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(question)
+            return connection.recv(64)
+    except OSError:
+        return b""
+
+
+def _processes() -> list[tuple[int, int, str]]:
+    """Return process id, parent and state of every process."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    return [(int(pid), int(parent), state) for pid, parent, state in (line.split() for line in listing.splitlines())]
+
+
+def _tree(root: int) -> set[int]:
+    """Return a process and all its descendants, whatever group or session they moved to."""
+    children: dict[int, list[int]] = {}
+    for pid, parent, _ in _processes():
+        children.setdefault(parent, []).append(pid)
+    found, waiting = set(), [root]
+    while waiting:
+        found.add(pid := waiting.pop())
+        waiting += children.get(pid, [])
+    return found
+
+
+def _alive() -> set[int]:
+    return {pid for pid, _, state in _processes() if not state.startswith("Z")}
+
+
+def main(out: IO[str] = sys.stdout) -> None:
+    """Run all three until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    rabbitmq, postgresql, redis = RabbitMQ(), PostgreSQL(), Redis()
+    try:
+        start_all(rabbitmq, postgresql, redis)
+        for name, service in (("RABBITMQ_URL", rabbitmq), ("DATABASE_URL", postgresql), ("REDIS_URL", redis)):
+            print(f"export {name}={service.url}", file=out, flush=True)
+        print("# running; Ctrl-C stops them and removes their data", file=out, flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for service in (rabbitmq, postgresql, redis):
+            service.close()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ServiceMissing, ServiceFailed) as error:
+        sys.exit(f"tests.services: {error}")
