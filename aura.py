@@ -165,19 +165,21 @@ def _demo_table(result: dict[str, Any]) -> None:
     colours = {"critical": "bold red", "high": "yellow", "medium": "default", "low": "dim"}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in (("#", 3), ("ticket", 26), ("category", 8), ("priority", 8), ("sure", 4)):
-        table.add_column(column, width=width, no_wrap=True)
-    table.add_column("told", no_wrap=True)
+        table.add_column(column, min_width=width, max_width=width, no_wrap=True)
+    table.add_column("told", max_width=max(out.width - 60, 16), no_wrap=True)
     for row in result["results"]:
         same = f"= #{row['duplicate_of']} " if row["duplicate_of"] else ""
         sure = f"{row['confidence']:.0%}" if row["confidence"] is not None else "-"
-        people = dict.fromkeys(told.rpartition(" (")[0].partition("@")[0] for told in row["told"])
+        names = [told.rpartition(" (")[0].partition("@")[0] for told in row["told"]]
+        # an agent who is told in the app and by mail is one person
+        people = {name.lower().replace(" ", "."): name for name in reversed(names)}
         table.add_row(
             str(row["ticket"]),
             _cell(same + row["title"]),
             row["category"] or "-",
             f"[{colours.get(row['priority'], 'default')}]{row['priority']}[/]",
             sure,
-            _cell(", ".join(people)),
+            _cell(", ".join(reversed(people.values()))),
         )
     out.print(table)
     out.print(

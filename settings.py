@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -25,16 +25,25 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _split_url(url: str) -> SplitResult:
+    """Return the parts of a URL with a valid port. Raises ValueError, whose text repeats nothing of the URL."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port, parts.hostname
+    except ValueError:
+        # `from None`: the original quotes a part of the URL, which may be the password
+        raise ValueError("is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)") from None
+    return parts
+
+
 def redact(url: str) -> str:
     """Return the URL without its password and query, fit for a log line."""
     if url.startswith("sqlite"):
         return url.partition("?")[0]
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return urlunsplit((parts.scheme, "", parts.path, "", "")) if parts.scheme else "(set)"
+    parts = _split_url(url)
     user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname}{port}", parts.path, "", ""))
+    return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
 
 
 class Settings(BaseSettings):
@@ -110,6 +119,7 @@ class Settings(BaseSettings):
     )
     categories: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         ("Hardware", "Software", "Network", "Email", "Access", "Security", "Other"),
+        min_length=1,
         description="Categories, comma-separated; the local engine knows the seven of the default.",
     )
     review_below: float = Field(0.5, ge=0, le=1, description="A verdict below this confidence needs review.")
@@ -156,7 +166,8 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         scheme, found, rest = url.partition("://")
         # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3, and never knew Heroku's postgres://
-        if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
+        if scheme in ("postgres", "postgresql", "postgresql+psycopg2") and found:
+            _split_url(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and found:
             return value
@@ -171,8 +182,8 @@ class Settings(BaseSettings):
             "smtp_url": ("smtp", "smtps"),
         }
         if value is not None:
-            parts = urlsplit(value.get_secret_value())
-            if parts.scheme not in allowed[info.field_name] or not (parts.hostname or parts.path):
+            parts = _split_url(value.get_secret_value())
+            if parts.scheme not in allowed[info.field_name] or not (parts.hostname or parts.scheme == "unix"):
                 raise ValueError("must start with " + " or ".join(f"{name}://" for name in allowed[info.field_name]))
         return value
 

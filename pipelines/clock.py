@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import reading, schedule, transaction
-from pipelines.timetable import TIMETABLE, Entry, trigger
+from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
 
 logger = structlog.get_logger("aura.clock")
 
@@ -61,8 +61,7 @@ class Clock:
         return {name: self._after(name, slot or at) for name, slot in last.items()}
 
     def _after(self, name: str, slot: datetime) -> datetime:
-        after: datetime = self._triggers[name].get_next_fire_time(slot, slot)
-        return after.astimezone(UTC)
+        return next_slot(self._triggers[name], slot)
 
     def _run(self, entry: Entry, at: datetime) -> bool:
         slot, missed = self._next[entry.name], 0

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from db import tickets, transaction
-from db.tickets import DESCRIPTION_LIMIT, Submission, claimed_priority
+from db.tickets import DESCRIPTION_LIMIT, Submission, claimed_priority, parse
 from pipelines.triage import triage
 
 #: Rows of one transaction.
@@ -73,7 +74,7 @@ def import_file(
                     progress(raw.tell())
             _store(batch, report)
             progress(raw.tell())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ImportFailed(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     return report
 
@@ -97,12 +98,13 @@ def _csv_rows(
     path: Path, lines: Iterator[str], report: Report, columns: Mapping[str, str]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(4 * DESCRIPTION_LIMIT)
-    reader = csv.DictReader(lines)
+    reader = csv.reader(lines)
     try:
-        header = [name.strip() for name in reader.fieldnames or []]
+        header = [name.strip() for name in next((names for names in reader if names), [])]
     except csv.Error as error:
-        raise ImportFailed(f"{path}: line 1: {error}") from None
-    reader.fieldnames = header
+        raise ImportFailed(f"{path}: line {reader.line_num}: {error}") from None
+    if unknown := [f"{fieldname}={column}" for fieldname, column in columns.items() if column not in header]:
+        raise ImportFailed(f"{path}: --map {unknown[0]}: no such column among {', '.join(header)[:200] or 'none'}")
     mapping = _mapping(header, columns)
     if not {"title", "description"} & set(mapping):
         raise ImportFailed(
@@ -112,14 +114,16 @@ def _csv_rows(
     while True:
         line = reader.line_num + 1
         try:
-            row = next(reader)
+            values = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             report.rows += 1
             _reject(report, line, str(error))
             continue
-        yield line, {field: row.get(column) for field, column in mapping.items()}
+        if values:
+            row = dict(zip(header, values, strict=False))
+            yield line, {fieldname: row.get(column) for fieldname, column in mapping.items()}
 
 
 def _json_rows(
@@ -129,10 +133,10 @@ def _json_rows(
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON object is expected, not {type(row).__name__}")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             report.rows += 1
             _reject(report, number, f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error))
             continue

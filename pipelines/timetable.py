@@ -1,13 +1,14 @@
 """The timetable: what the clock runs, and when. Times are in the zone of AURA_TIMEZONE.
 
-When clocks go back, a time that occurs twice runs once, at its first occurrence; when they go forward, a time that does
-not exist runs at the next one that does.
+When clocks go back, a time of day that occurs twice runs once, at its first occurrence, and what runs every hour runs in
+both; when they go forward, a time that does not exist runs an hour later by the clock on the wall.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from db import transaction
@@ -44,3 +45,14 @@ def trigger(entry: Entry) -> Any:
     from apscheduler.triggers.cron import CronTrigger
 
     return CronTrigger.from_crontab(entry.when, timezone=get_settings().timezone)
+
+
+def next_slot(trigger: Any, after: datetime) -> datetime:
+    """Return the trigger's first slot after this moment, in UTC."""
+    # Told of a previous slot, APScheduler gives that one again for ever in the hour that occurs twice: aware times of
+    # two zones are never equal there.
+    slot: datetime = trigger.get_next_fire_time(None, after + timedelta(microseconds=1)).astimezone(UTC)
+    every_hour = any(field.name == "hour" and str(field) == "*" for field in trigger.fields)
+    if slot.astimezone(trigger.timezone).fold and not every_hour:
+        return next_slot(trigger, slot)
+    return slot

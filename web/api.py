@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request, Response
@@ -16,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from db import reading, tickets, transaction
 from db.jobs import upsert
 from db.models import IdempotencyKey
-from db.tickets import Submission
+from db.tickets import Submission, parse
 from db.time import now
 from db.timeline import timeline
 from pipelines.triage import triage
@@ -57,8 +56,8 @@ async def report(
 
 def _report(body: bytes, key: str | None) -> Response:
     try:
-        payload = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        payload = parse(body)
+    except ValueError:
         return problem(400, "Not JSON", "the body must be one JSON object")
     if not isinstance(payload, dict):
         return problem(422, "Not valid", f"the body must be a JSON object, not {type(payload).__name__}")
@@ -125,7 +124,3 @@ def show(ticket_id: int) -> dict[str, Any]:
 
 def _fingerprint(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,86 @@
+# One command each; `make` lists them. The environment in .venv follows the two lock files by itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/runtime.stamp
+DEV := $(VENV)/dev.stamp
+PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
+# The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(RUNTIME) ## Watch sample tickets being classified and announced; needs no service
+	@$(VENV)/bin/aura demo
+
+.PHONY: run
+run: $(RUNTIME) ## Run everything in one process: web pages, workers and clock
+	@$(VENV)/bin/aura run
+
+.PHONY: check
+check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
+	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
+	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
+	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
+	@echo "check: unit tests"; $(PY) -m pytest -q -m "not integration and not acceptance"
+
+.PHONY: test
+test: check ## check, then the tests that start RabbitMQ, PostgreSQL and Redis
+	@echo "test: integration and acceptance"; $(PY) -m pytest -q -m "integration or acceptance"
+
+.PHONY: bench
+bench: $(DEV) ## Measure throughput and latency on private services
+	@$(PY) -m bench
+
+# The lock also holds setuptools, which builds the project without asking an index. LOCK=--upgrade takes newer versions.
+COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK)
+
+.PHONY: lock
+lock: $(PY) ## Write both lock files anew from setup.cfg
+	@$(PIP) install uv
+	@$(COMPILE) --output-file requirements.txt >/dev/null
+	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --output-file requirements-dev.txt >/dev/null
+	@echo "lock: requirements.txt, requirements-dev.txt"
+
+.PHONY: clean
+clean: ## Remove the environment and everything built
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements.txt setup.cfg pyproject.toml | $(PY)
+	@echo "install: requirements.txt"; $(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The development lock holds the runtime lock, so one installation serves both.
+$(DEV): requirements-dev.txt requirements.txt setup.cfg pyproject.toml | $(PY)
+	@echo "install: requirements-dev.txt"; $(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
+	@touch $(RUNTIME) $@
+
+define NO_PYTHON
+make: Aura needs Python 3.11 or newer; "$(or $(PYTHON),python3)" is not. Install one, or name it: make PYTHON=/path/to/python3.12
+endef
+
+$(PY):
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo '$(NO_PYTHON)' >&2; exit 1; }
+	@echo "venv: $$($(PYTHON) --version)"; rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+		rm -rf $(VENV); \
+		package="$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
+		install="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package"; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "venv: installing $$package"; bash -c "$$install" >/dev/null; $(PYTHON) -m venv $(VENV); \
+		else \
+			echo "make: $(PYTHON) has no venv module; run: sudo bash -c '$$install'" >&2; exit 1; \
+		fi; }

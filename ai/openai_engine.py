@@ -1,0 +1,278 @@
+"""The OpenAI engine: one structured answer per ticket, or an EngineError that says whether asking again makes sense.
+
+Talks to api.openai.com with the Responses API; with OPENAI_BASE_URL to any compatible server with Chat Completions,
+which is what those servers have. AI_TIMEOUT bounds the whole call, connection, waiting and reading together: the calls
+run on an event loop of the engine's own, for only there can a call be cut off in the middle of a read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from ai.engine import EngineError, Question, Verdict
+from ai.prompt import VERSION, conversation
+from ai.text import clean
+from settings import PRIORITIES, Settings
+
+if TYPE_CHECKING:
+    import httpx2
+
+#: Bytes of an answer that are read; an answer of AI_MAX_TOKENS is a fraction of it.
+LONGEST_ANSWER = 256_000
+#: Characters of the model's reason that are kept.
+LONGEST_REASON = 400
+#: Seconds to leave the provider alone when the account itself is the trouble (key, quota).
+ACCOUNT_PAUSE = 120.0
+
+
+class AnswerTooLong(Exception):
+    """The server sent more than any real answer has."""
+
+
+class _Reply(NamedTuple):
+    parsed: Any
+    refused: bool
+    cut_off: bool
+    input_tokens: int
+    output_tokens: int
+
+
+def answer_model(categories: Sequence[str]) -> type[BaseModel]:
+    """Return the pydantic model of an answer: categories and priorities are closed lists."""
+    choice: Any = Literal
+    fields: dict[str, Any] = {
+        "category": (choice[tuple(categories)], ...),
+        "category_confidence": (float, ...),
+        "priority": (choice[PRIORITIES], ...),
+        "priority_confidence": (float, ...),
+        "reason": (str, ...),
+    }
+    return create_model("Classification", **fields)
+
+
+def retry_after(headers: Any) -> float | None:
+    """Return the seconds a server asks to wait: ``retry-after-ms``, ``Retry-After`` in seconds or as an HTTP date."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if not value:
+            continue
+        try:
+            seconds = float(value) / unit
+        except ValueError:
+            try:
+                when = parsedate_to_datetime(value)
+            except ValueError:
+                continue
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _limit_answer() -> Any:
+    """Return the response hook that stops reading an endless answer (a custom transport would lose proxy settings)."""
+    import httpx2
+
+    class Limited(httpx2.AsyncByteStream):
+        def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = LONGEST_ANSWER
+            async for chunk in self._stream:
+                left -= len(chunk)
+                if left < 0:
+                    raise AnswerTooLong
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    async def hook(response: httpx2.Response) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = Limited(response.stream)
+
+    return hook
+
+
+class OpenAIEngine:
+    """Asks OpenAI, or a server that speaks like it, about each ticket; tickets of one batch are asked side by side."""
+
+    name = "openai"
+
+    def __init__(self, settings: Settings) -> None:
+        # not at the top of the module: the import costs most of a second
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        if settings.openai_api_key is None:
+            raise EngineError("OPENAI_API_KEY is not set", permanent=True)
+        self.model = settings.ai_model
+        self._settings = settings
+        self._answer = answer_model(settings.categories)
+        self._compatible = settings.openai_base_url is not None
+        self._sends_temperature = True
+        self._client = AsyncOpenAI(
+            api_key=settings.openai_api_key.get_secret_value(),
+            base_url=settings.openai_base_url or "https://api.openai.com/v1",
+            timeout=settings.ai_timeout,
+            max_retries=0,  # the job system retries, and knows how long the provider asked to wait
+            http_client=DefaultAsyncHttpxClient(
+                timeout=settings.ai_timeout,
+                # what is not compressed cannot unpack to more than was counted
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"response": [_limit_answer()]},
+            ),
+        )
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
+
+    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+        """Return one verdict per question, in order. Raises the first EngineError when any of them fails."""
+        return asyncio.run_coroutine_threadsafe(self._all(questions), self._loop).result()
+
+    async def _all(self, questions: Sequence[Question]) -> list[Verdict]:
+        outcomes = await asyncio.gather(*(self._one(question) for question in questions), return_exceptions=True)
+        verdicts: list[Verdict] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            verdicts.append(outcome)
+        return verdicts
+
+    async def _one(self, question: Question) -> Verdict:
+        start = perf_counter()
+        reply = await self._ask_in_time(question)
+        if reply.refused:
+            raise EngineError("the model refused to answer", permanent=True)
+        if reply.cut_off:
+            raise EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+        if reply.parsed is None:
+            raise EngineError("the answer was empty", permanent=True)
+        answer = reply.parsed
+        return Verdict(
+            category=answer.category,
+            confidence=_share(answer.category_confidence),
+            priority=answer.priority,
+            priority_confidence=_share(answer.priority_confidence),
+            reason=clean(answer.reason, LONGEST_REASON),
+            engine=self.name,
+            model=self.model,
+            prompt_version=VERSION,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            latency_ms=round((perf_counter() - start) * 1000, 1),
+        )
+
+    async def _ask_in_time(self, question: Question) -> _Reply:
+        import openai
+
+        try:
+            async with asyncio.timeout(self._settings.ai_timeout):
+                try:
+                    return await self._ask(question)
+                except openai.BadRequestError as error:
+                    # newer models reason and take no temperature; they say so, and are asked without it from then on
+                    if error.param != "temperature" or not self._sends_temperature:
+                        raise
+                    self._sends_temperature = False
+                    return await self._ask(question)
+        except Exception as error:
+            # `from None`: the cause holds the request, and with it the ticket and the key
+            raise _explain(error, self._settings.ai_timeout) from None
+
+    async def _ask(self, question: Question) -> _Reply:
+        from openai import omit
+
+        system, user = conversation(question, self._settings.categories)
+        temperature = self._settings.ai_temperature if self._sends_temperature else omit
+        if self._compatible:
+            completion = await self._client.chat.completions.parse(
+                model=self.model,
+                messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
+                response_format=self._answer,
+                temperature=temperature,
+                max_tokens=self._settings.ai_max_tokens,
+            )
+            usage = completion.usage
+            message = completion.choices[0].message
+            return _Reply(
+                message.parsed,
+                bool(message.refusal),
+                False,
+                usage.prompt_tokens if usage else 0,
+                usage.completion_tokens if usage else 0,
+            )
+        response = await self._client.responses.parse(
+            model=self.model,
+            instructions=system,
+            input=user,
+            text_format=self._answer,
+            temperature=temperature,
+            max_output_tokens=self._settings.ai_max_tokens,
+            store=False,
+        )
+        refused = any(
+            part.type == "refusal" for item in response.output if item.type == "message" for part in item.content
+        )
+        return _Reply(
+            response.output_parsed,
+            refused,
+            response.status == "incomplete",
+            response.usage.input_tokens if response.usage else 0,
+            response.usage.output_tokens if response.usage else 0,
+        )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
+
+
+def _explain(error: Exception, timeout: float) -> EngineError:
+    """Return what happened as an EngineError; nothing of the request or the answer gets into its message."""
+    import openai
+
+    if isinstance(error, (TimeoutError, openai.APITimeoutError)):
+        return EngineError(f"no answer within {timeout:g} s", permanent=False)
+    if isinstance(error, openai.RateLimitError):
+        if error.code == "insufficient_quota":
+            return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE)
+        return EngineError("too many requests (429)", permanent=False, retry_after=retry_after(error.response.headers))
+    if isinstance(error, openai.APIStatusError):
+        status = error.status_code
+        if status in (401, 403):
+            hint = f"the key was not accepted ({status}); check OPENAI_API_KEY"
+            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE)
+        if status == 404:
+            return EngineError(
+                "model or address unknown (404); check AI_MODEL", permanent=True, retry_after=ACCOUNT_PAUSE
+            )
+        heals = status >= 500 or status in (408, 409)
+        wait = retry_after(error.response.headers) if heals else None
+        return EngineError(f"the server answered {status}", permanent=not heals, retry_after=wait)
+    if isinstance(error, openai.APIConnectionError):
+        return EngineError("the server cannot be reached", permanent=False)
+    if isinstance(error, openai.LengthFinishReasonError):
+        return EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+    if isinstance(error, openai.ContentFilterFinishReasonError):
+        return EngineError("the provider's content filter stopped the answer", permanent=True)
+    if isinstance(error, AnswerTooLong):
+        return EngineError("the answer was far too long", permanent=True)
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_input=False, include_url=False)[0]
+        if "EOF" in str(problem.get("ctx", {}).get("error", "")):
+            return EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+        field = str(problem["loc"][0]) if problem["loc"] and problem["loc"][0] in _FIELDS else "answer"
+        return EngineError(f"the answer does not fit the schema ({field}: {problem['type']})", permanent=True)
+    return EngineError(f"the answer cannot be read ({type(error).__name__})", permanent=True)
+
+
+_FIELDS = ("category", "category_confidence", "priority", "priority_confidence", "reason")

@@ -1,0 +1,177 @@
+"""Fixtures for every test: a clean environment, private services, one fresh database or virtual host a test.
+
+A server starts when the first test asks for one, all that the chosen tests need side by side. Unit tests start none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import hypothesis
+import pytest
+from pydantic import AliasChoices
+
+from settings import Settings, get_settings
+from tests.services import PostgreSQL, RabbitMQ, Redis, Service, wait_until
+
+__all__ = ["ROOT", "environment_variables", "wait_until"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No deadline: a busy machine is no bug. No database: a test leaves nothing in the working folder.
+hypothesis.settings.register_profile("aura", deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile("aura")
+
+KINDS: dict[str, type[Service]] = {"rabbitmq": RabbitMQ, "postgresql": PostgreSQL, "redis": Redis}
+
+
+def environment_variables() -> list[str]:
+    """Return the name of every environment variable that settings.py reads."""
+    names: list[str] = []
+    for field, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        if isinstance(alias, AliasChoices):
+            names += [str(choice) for choice in alias.choices]
+        else:
+            names.append(str(alias) if alias else f"AURA_{field.upper()}")
+    return names
+
+
+# Environment
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Hide the developer's variables and .env: the working folder is tmp_path, and settings are read anew."""
+    for name in environment_variables():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Return a function that sets environment variables by name and returns the settings read from them."""
+
+    def configure(**variables: str) -> Settings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        return get_settings()
+
+    return configure
+
+
+# Services
+
+
+class Services:
+    """The servers of this session, each started once and in the background."""
+
+    def __init__(self, needed: set[str]) -> None:
+        self._needed = needed
+        self._pool = ThreadPoolExecutor(max_workers=len(KINDS))
+        self._starting: dict[str, Future[Service]] = {}
+
+    def get(self, name: str) -> Service:
+        for each in sorted(self._needed | {name}):
+            if each not in self._starting:
+                self._starting[each] = self._pool.submit(KINDS[each]().start)
+        return self._starting[name].result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for starting in self._starting.values():
+            if not starting.cancelled() and starting.exception() is None:
+                starting.result().close()
+
+
+NEEDED = pytest.StashKey[set[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of integration/ and acceptance/ by their folder, before `-m` chooses."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in ("integration", "acceptance"):
+            item.add_marker(folder)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    session.config.stash[NEEDED] = names & KINDS.keys()
+
+
+@pytest.fixture(scope="session")
+def services(pytestconfig: pytest.Config) -> Iterator[Services]:
+    services = Services(pytestconfig.stash.get(NEEDED, set()))
+    yield services
+    services.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(services: Services) -> RabbitMQ:
+    """The RabbitMQ of this session; a test that kills it starts it again before it ends."""
+    service = services.get("rabbitmq")
+    assert isinstance(service, RabbitMQ)
+    return service
+
+
+@pytest.fixture(scope="session")
+def postgresql(services: Services) -> PostgreSQL:
+    """The PostgreSQL of this session; a test that kills it starts it again before it ends."""
+    service = services.get("postgresql")
+    assert isinstance(service, PostgreSQL)
+    return service
+
+
+@pytest.fixture(scope="session")
+def redis(services: Services) -> Redis:
+    """The Redis of this session; a test that kills it starts it again before it ends."""
+    service = services.get("redis")
+    assert isinstance(service, Redis)
+    return service
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """The URL of an empty virtual host, for this test alone."""
+    url = rabbitmq.start().create_vhost()
+    yield url
+    rabbitmq.start().delete_vhost(url)
+
+
+@pytest.fixture
+def redis_url(redis: Redis) -> str:
+    """The URL of an emptied Redis."""
+    redis.start().flush()
+    return redis.url
+
+
+# Databases
+
+
+@pytest.fixture
+def postgres_url(postgresql: PostgreSQL) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, for this test alone."""
+    url = postgresql.start().create_database()
+    yield url
+    postgresql.start().drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet, for this test alone."""
+    return f"sqlite:///{tmp_path / 'aura.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url

@@ -1,0 +1,256 @@
+"""Aura inside the test's own process: a migrated database, and a hand that relays and works in the calling thread.
+
+The broker is made when `actors` is first imported, so that happens here, with the settings' defaults, whatever the
+developer's environment says. A conftest.py that imports this module must do so before any test module is imported.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.worker import WorkerThread
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+import settings
+
+settings.use(settings.given())
+import actors  # noqa: E402
+import pipelines  # noqa: E402, F401
+
+settings._chosen.clear()
+settings.get_settings.cache_clear()
+
+from actors.attempt import WORKER_ID  # noqa: E402
+from actors.in_process import InProcessBroker  # noqa: E402
+from actors.relay import Relay  # noqa: E402
+from db import jobs, reading, transaction  # noqa: E402
+from db.jobs import Claimed, Promise  # noqa: E402
+from db.migrate import migrate  # noqa: E402
+from db.models import Attempt, DeadLetter, Job  # noqa: E402
+from db.sessions import dispose  # noqa: E402
+from db.time import from_now  # noqa: E402
+
+__all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
+
+
+@contextmanager
+def using(url: str) -> Iterator[None]:
+    """Use a database for a moment, outside any test."""
+    settings.use(settings.given(DATABASE_URL=url))
+    try:
+        yield
+    finally:
+        dispose()
+        settings._chosen.clear()
+        settings.get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "aura.db"
+    with using(f"sqlite:///{path}"):
+        migrate()
+    with sqlite3.connect(path) as connection:  # one file, without a log beside it
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql: Any) -> str:
+    """The name of a migrated PostgreSQL database to copy."""
+    url: str = postgresql.start().create_database()
+    with using(url):
+        migrate()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def sqlite(migrated_sqlite: Path, sqlite_url: str, configure: Callable[..., Any]) -> Iterator[str]:
+    """A migrated SQLite database that the settings name; its URL."""
+    shutil.copy(migrated_sqlite, sqlite_url.removeprefix("sqlite:///"))
+    configure(DATABASE_URL=sqlite_url)
+    yield sqlite_url
+    dispose()
+
+
+@pytest.fixture
+def postgres(postgresql: Any, migrated_postgresql: str, configure: Callable[..., Any]) -> Iterator[str]:
+    """A migrated PostgreSQL database that the settings name; its URL."""
+    url: str = postgresql.start().create_database(template=migrated_postgresql)
+    configure(DATABASE_URL=url)
+    yield url
+    dispose()
+    postgresql.start().drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+def database(request: pytest.FixtureRequest) -> str:
+    """A migrated database that the settings name; the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+class _Acks:
+    """What a worker thread needs of a consumer thread."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+
+    def post_process_message(self, message: MessageProxy) -> None:
+        self.consumer.ack(message)
+
+
+class _WorkQueue:
+    def task_done(self) -> None:
+        pass
+
+
+class Hand:
+    """The relay and one of Dramatiq's worker threads, driven step by step in the calling thread."""
+
+    def __init__(self, broker: InProcessBroker) -> None:
+        self.broker = broker
+
+    def relay(self) -> int:
+        """Hint what is due, once. Returns how many jobs."""
+        return Relay(self.broker, self.broker, settings.get_settings()).round()
+
+    def work(self) -> int:
+        """Work on every hint that waits. Returns how many there were."""
+        worked = 0
+        for name, queue in self.broker.queues.items():
+            consumer = self.broker.consume(name, prefetch=10_000, timeout=1)
+            thread = WorkerThread(
+                broker=self.broker,
+                consumers={name: _Acks(consumer)},  # type: ignore[dict-item]
+                work_queue=_WorkQueue(),  # type: ignore[arg-type]
+                worker_timeout=1,
+            )
+            while queue.qsize():
+                message = next(consumer)
+                assert message is not None
+                thread.process_message(message)
+                worked += 1
+        return worked
+
+    def run(self) -> int:
+        """Relay and work until nothing is due. Returns how many jobs were hinted."""
+        total = 0
+        while hinted := self.relay():
+            total += hinted
+            self.work()
+        return total
+
+
+@pytest.fixture
+def hand() -> Iterator[Hand]:
+    """The relay and a worker in this thread, on the database that another fixture names."""
+    broker = actors.broker
+    assert isinstance(broker, InProcessBroker)
+    broker.flush_all()
+    with transaction() as session:
+        jobs.beat(session, WORKER_ID, "the test")
+    yield Hand(broker)
+    broker.flush_all()
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable[..., Any]]:
+    """A function that declares a durable actor for this test alone: declare(fn, save=...)."""
+    broker = actors.broker
+    known, queues = dict(broker.actors), dict(broker.queues)
+
+    def declare(fn: Callable[[list[Any]], Any], **options: Any) -> Any:
+        from actors.durable import durable
+
+        options = {"queue_name": "tests.work", "save": lambda session, done: None} | options
+        return durable(**options)(fn)
+
+    yield declare
+    broker.actors.clear()
+    broker.actors.update(known)
+    broker.queues.clear()
+    broker.queues.update(queues)
+
+
+# A few things to say in one line
+
+
+class CrashBeforeCommit(Exception):
+    """Stands for a process that dies before its transaction is committed."""
+
+
+@contextmanager
+def crash_before_commit() -> Iterator[Session]:
+    """Do what the block does in a transaction that ends in a crash."""
+    with suppress(CrashBeforeCommit), transaction() as session:
+        yield session
+        raise CrashBeforeCommit
+
+
+def promise(*promises: Promise) -> None:
+    """Promise in a transaction of its own."""
+    with transaction() as session:
+        jobs.promise(session, promises)
+
+
+def claim(actor: str, *ids: int, lease: str = "lease", worker: str = WORKER_ID) -> list[Claimed]:
+    """Claim in a transaction of its own."""
+    with transaction() as session:
+        return jobs.claim(session, actor, ids, lease, worker)
+
+
+def all_jobs() -> list[Job]:
+    """Return every job, in order."""
+    with reading() as session:
+        return list(session.scalars(select(Job).order_by(Job.id)))
+
+
+def one_job() -> Job:
+    """Return the only job there is."""
+    (job,) = all_jobs()
+    return job
+
+
+def letters() -> list[DeadLetter]:
+    """Return every dead letter, in order."""
+    with reading() as session:
+        return list(session.scalars(select(DeadLetter).order_by(DeadLetter.id)))
+
+
+def attempts(outcome: str | None = None) -> list[Attempt]:
+    """Return the ledger, in order."""
+    wanted = select(Attempt).order_by(Attempt.id)
+    with reading() as session:
+        return list(session.scalars(wanted if outcome is None else wanted.where(Attempt.outcome == outcome)))
+
+
+def move(model: Any, **seconds: float) -> None:
+    """Set time columns of every row to so many seconds from now, as the database counts."""
+    with transaction() as session:
+        session.execute(update(model).values({name: from_now(value) for name, value in seconds.items()}))
+
+
+def seconds_until_due() -> list[float]:
+    """Return in how many seconds each job is due, by the database's clock."""
+    from db.time import now
+
+    with reading() as session:
+        clock = session.scalar(select(now()))
+        return [(due - clock).total_seconds() for due in session.scalars(select(Job.due_at).order_by(Job.id))]
+
+
+def count(model: Any) -> int:
+    """Return how many rows there are."""
+    with reading() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
