@@ -69,6 +69,6 @@ def end() -> None:
         _thread.attempt = None
 
 
-def running() -> list[str]:
+def running() -> frozenset[str]:
     """Return the leases that threads of this process work under just now."""
-    return list(_running)
+    return frozenset(_running)

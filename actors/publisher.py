@@ -107,10 +107,10 @@ class Publisher:
         if self._loop is not None:
             self._add_handler(fileno, readable)
 
-    def unwatch(self, fileno: int) -> None:
-        """Forget the file descriptor."""
-        if self._watched.pop(fileno, None) and self._loop is not None:
-            self._loop.remove_handler(fileno)
+    def unwatch(self, fileno: int, trouble: str) -> None:
+        """Forget a file descriptor that went bad; the wait it was watched in fails, for its loop cannot go on."""
+        self._watched.pop(fileno, None)
+        self._broke(trouble)
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Return how many messages wait, ready, in each queue. Raises PublishFailed when the broker is away."""
@@ -131,8 +131,6 @@ class Publisher:
         self._trouble = ""
         if connection is None or loop is None:
             return
-        for fileno in self._watched:
-            loop.remove_handler(fileno)
         if connection.is_open:
             connection.close()
             closing = _Deadline(loop, 2.0)

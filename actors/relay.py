@@ -25,11 +25,11 @@ import dramatiq
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from actors.ear import Ear
 from actors.publisher import Outgoing, Publisher, PublishFailed
 from actors.topology import hint_route
 from db import events, jobs, reading, transaction
 from db.models import Event
-from db.sessions import engine
 from settings import Settings, get_settings
 
 logger = structlog.get_logger("aura.relay")
@@ -150,10 +150,18 @@ class Relay:
                 if trouble:
                     logger.info("the relay works again", failed=trouble)
                 trouble = 0
-            except (PublishFailed, SQLAlchemyError) as error:
+            except Exception as error:
+                # whatever it is, the relay must go on: nobody else turns promises into hints
                 trouble += 1
                 pause = min(0.1 * 2**trouble, 5.0) * random.uniform(0.5, 1.0)
-                logger.warning("the relay waits", error=str(error).splitlines()[0], retry_in=round(pause, 1))
+                expected = isinstance(error, PublishFailed | SQLAlchemyError)
+                logger.warning(
+                    "the relay waits",
+                    error=(str(error).splitlines() or [type(error).__name__])[0],
+                    retry_in=round(pause, 1),
+                    exc_info=None if expected else error,
+                )
+                self._outlet.close()
                 stop.wait(pause)
         self._outlet.close()
 
@@ -179,48 +187,6 @@ def cloud_event(event: Event) -> Outgoing:
         content_type="application/cloudevents+json",
         message_id=event.id,
     )
-
-
-class Ear:
-    """Listens for PostgreSQL's NOTIFY on a connection of its own, inside the publisher's wait."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._connection: Any = None
-        self._heard = False
-
-    def woken(self) -> bool:
-        """Return whether something was promised since the last time we asked; listens (again) when it must."""
-        if self._connection is None:
-            self._listen()
-        heard, self._heard = self._heard, False
-        return heard
-
-    def _listen(self) -> None:
-        if engine().dialect.name != "postgresql":
-            return
-        raw = engine().raw_connection()
-        raw.detach()
-        self._connection = raw.dbapi_connection
-        self._connection.autocommit = True
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {jobs.CHANNEL}")
-        self._publisher.watch(self._connection.fileno(), self._hear)
-        self._heard = True  # what was promised before we listened
-
-    def _hear(self) -> None:
-        import psycopg2
-
-        fileno = self._connection.fileno()
-        try:
-            self._connection.poll()
-        except psycopg2.Error:
-            self._publisher.unwatch(fileno)
-            self._connection.close()
-            self._connection = None
-            return
-        self._heard = bool(self._connection.notifies) or self._heard
-        self._connection.notifies.clear()
 
 
 def main() -> int:

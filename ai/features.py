@@ -18,7 +18,8 @@ _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{1,60}")
 _NOISE = re.compile(
     r"^[ \t]{0,5}(?:re|fwd?|aw|wg|antw)[ \t]?:|"
-    r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|-{2,40} ?original message[^\n]*",
+    r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|"
+    r"-{2,40} ?original message[^\n]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(r"\d+")

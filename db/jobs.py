@@ -10,7 +10,7 @@ Every function takes the caller's session and commits nothing. Time is the datab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -289,19 +289,22 @@ def beat(session: Session, worker: str, name: str) -> None:
 
 def leave(session: Session, worker: str) -> None:
     """Record that the worker has stopped in order, and hand back what it still held."""
-    hand_back(session, worker, running=())
+    hand_back(session, worker, running=lambda: ())
     session.execute(delete(Worker).where(Worker.id == worker))
 
 
-def hand_back(session: Session, worker: str, running: Sequence[str]) -> int:
+def hand_back(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
     """Free the worker's leases except those it is running; an orderly return spends no attempt. Returns how many."""
-    mine: list[ColumnElement[bool]] = [Job.worker == worker, Job.lease.is_not(None)]
-    if running:
-        mine.append(Job.lease.not_in(running))
+    # The rows first, then what runs: a lease runs before its row says so. The other way round, one that is taken
+    # between the two looks abandoned, and its work is done twice.
+    leases = set(session.scalars(select(Job.lease).where(Job.worker == worker, Job.lease.is_not(None)).distinct()))
+    abandoned = leases.difference(running())
+    if not abandoned:
+        return 0
     count = _count(
         session,
         update(Job)
-        .where(*mine)
+        .where(Job.lease.in_(abandoned), Job.worker == worker)
         .values(
             lease=None,
             worker=None,

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dramatiq import Worker
 
 import actors
+from actors.ear import Ear
 from actors.in_process import InProcessBroker
 from actors.publisher import Publisher
-from actors.relay import Ear, Relay
+from actors.relay import Relay
 from pipelines.clock import Clock
 from settings import get_settings
 

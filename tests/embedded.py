@@ -144,11 +144,10 @@ class Hand:
         return worked
 
     def run(self) -> int:
-        """Relay and work until nothing is due. Returns how many jobs were hinted."""
+        """Relay and work until nothing is due. Returns how many hints there were."""
         total = 0
-        while hinted := self.relay():
-            total += hinted
-            self.work()
+        while self.relay() + (worked := self.work()):
+            total += worked
         return total
 
 

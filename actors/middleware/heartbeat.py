@@ -55,7 +55,7 @@ def beat() -> None:
     try:
         with transaction() as session:
             jobs.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
-            if count := jobs.hand_back(session, WORKER_ID, attempts.running()):
+            if count := jobs.hand_back(session, WORKER_ID, attempts.running):
                 logger.warning("handed back what an interrupted attempt left", jobs=count)
     except SQLAlchemyError as error:
         logger.warning("no heartbeat: the database is away", error=str(error).splitlines()[0])
