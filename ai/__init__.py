@@ -6,6 +6,7 @@ openai nor scikit-learn.
 
 from __future__ import annotations
 
-from ai.engine import Engine, EngineError, Question, Verdict, choose_engine
+from ai.choice import choose_engine
+from ai.engine import Engine, EngineError, Question, Verdict
 
 __all__ = ["Engine", "EngineError", "Question", "Verdict", "choose_engine"]

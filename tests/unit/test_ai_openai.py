@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from ai import EngineError, Question, Verdict, choose_engine
-from ai.engine import FAILURES, Relief
+from ai.choice import FAILURES, Relief
 from ai.openai_engine import LONGEST_ANSWER, OpenAIEngine, retry_after
 from ai.prompt import conversation
 from settings import Settings
