@@ -131,7 +131,7 @@ def demo(how: FormatOption = Format.table) -> None:
         if how is Format.json:
             result = run_demo(lambda _progress: None)
         else:
-            err.print(settings.get_settings().mode())
+            err.print(settings.get_settings().mode(), soft_wrap=True)
             result = _demo_with_progress(run_demo)
         from db.sessions import dispose
 
@@ -199,7 +199,7 @@ def run(
     from settings import get_settings
 
     settings = get_settings()
-    err.print(settings.mode())
+    err.print(settings.mode(), soft_wrap=True)
     with ready_database():
         from pipelines.runtime import running
         from web.app import app as web
