@@ -194,6 +194,8 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Worker threads; default AURA_WORKER_THREADS.")] = None,
 ) -> None:
     """Run everything in one process: web, relay, workers and clock. Ctrl-C finishes what was started and stops."""
+    import signal
+
     import uvicorn
 
     from settings import get_settings
@@ -205,9 +207,15 @@ def run(
         from web.app import app as web
 
         port = port or settings.port
+        # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
+        signal.signal(signal.SIGTERM, _stop)
         with running(threads=threads):
             err.print(f"Listening on http://{settings.host}:{port}  (POST /tickets, GET /tickets/1, /docs)")
             uvicorn.run(web, host=settings.host, port=port, log_config=None)
+
+
+def _stop(*_: Any) -> None:
+    raise SystemExit(0)
 
 
 @app.command()
@@ -526,10 +534,7 @@ def clock() -> None:
         configure_logging()
         timekeeper = Clock()
 
-        def stop(*_: Any) -> None:
-            raise KeyboardInterrupt
-
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, _stop)
         err.print("The clock runs. Ctrl-C stops it.")
         try:
             timekeeper.start(blocking=True)

@@ -16,6 +16,7 @@ from actors.messages import SIZE_LIMIT, Malformed, Plain
 from actors.tickets import classify
 from db import transaction
 from db.models import Agent, Notification, Ticket
+from db.tickets import storable
 from tests.embedded import Hand, all_jobs, count, letters, one_job
 
 QUEUES = sorted({actor.queue_name for actor in actors.broker.actors.values()})
@@ -39,8 +40,11 @@ def reads_or_refuses(queue: str, body: bytes) -> None:
     try:
         message = read(queue, body)
     except Malformed as error:
-        assert str(error).encode()  # fit for the dead letter: no lone surrogate
-        assert "\0" not in str(error)
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert storable(refusal) == refusal, "fit for the dead letter"
         return
     if isinstance(message, Message):
         assert actors.broker.actors[message.actor_name].queue_name == message.queue_name == queue
@@ -140,7 +144,7 @@ def test_what_no_relay_of_ours_writes_is_refused(changes: dict[str, Any]):
 
 
 def test_a_hint_for_another_queue_is_refused():
-    with pytest.raises(Malformed, match="no actor 'classify' listens on ai.reanalyze"):
+    with pytest.raises(Malformed, match=r"no actor 'classify' listens on ai.reanalyze"):
         read("ai.reanalyze", hint())
 
 
@@ -156,7 +160,7 @@ def test_a_message_that_is_too_long_is_not_even_parsed():
 
 
 def test_a_queue_of_our_own_takes_hints_only():
-    with pytest.raises(Malformed, match="tickets.notify takes hints only"):
+    with pytest.raises(Malformed, match=r"tickets\.notify takes hints only"):
         read("tickets.notify", {"ticket_id": 1})
 
 
@@ -199,7 +203,7 @@ class TestPlain:
 
     @pytest.mark.parametrize("kind", ["reanalyze", "", 5, ["classify"], "\ud800\0"])
     def test_a_type_of_another_queue_is_refused(self, kind: Any):
-        with pytest.raises(Malformed, match="does not belong into ai.classify"):
+        with pytest.raises(Malformed, match=r"does not belong into ai\.classify"):
             accept("ai.classify", {"ticket_id": 1, "type": kind})
 
     def test_a_ticket_is_stored_by_its_message_id_once(self, hand: Hand):

@@ -1,0 +1,63 @@
+"""A server that speaks OpenAI's protocol classifies; when it fails, the local engine answers and says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from pytest_httpserver import HTTPServer
+
+from tests.acceptance.conftest import House
+from tests.services import wait_until
+
+KEY = "sk-acceptance-secret"
+ANSWER = {
+    "category": "Security",
+    "category_confidence": 0.97,
+    "priority": "critical",
+    "priority_confidence": 0.9,
+    "reason": "A stranger asks for a password.",
+}
+
+
+def test_openai_decides_and_the_local_engine_steps_in(
+    build: Callable[..., House], sqlite_url: str, httpserver: HTTPServer
+) -> None:
+    # Given a provider that answers once and is broken from then on
+    message = {"role": "assistant", "content": json.dumps(ANSWER), "refusal": None}
+    completion = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test-model",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message, "logprobs": None}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    }
+    httpserver.expect_oneshot_request("/v1/chat/completions", method="POST").respond_with_json(completion)
+    httpserver.expect_request("/v1/chat/completions").respond_with_json({"error": {"message": "broken"}}, status=500)
+    house = build(
+        DATABASE_URL=sqlite_url,
+        OPENAI_API_KEY=KEY,
+        OPENAI_BASE_URL=httpserver.url_for("/v1"),
+        AI_MODEL="test-model",
+    )
+    house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+
+    # When a ticket comes in, OpenAI's verdict is the ticket's
+    house.aura("submit", "Somebody called and wanted my password", "--requester", "ada@example.com")
+    house.finished(1)
+    assert house.rows("SELECT engine, category, priority, fallback FROM verdicts") == [
+        ("openai", "Security", "critical", "")
+    ]
+    # When the next comes, the local engine answers at once
+    house.aura("submit", "VPN drops every ten minutes", "--requester", "bob@example.com")
+    house.finished(2)
+    [(engine, category, fallback)] = house.rows("SELECT engine, category, fallback FROM verdicts WHERE ticket_id = 2")
+    assert (engine, category) == ("local", "Network")
+    assert fallback.startswith("openai: ")
+    house.each_once()
+    # And the key is in no log and no row
+    wait_until(lambda: "Listening" in house.programs[0].output(), 5, "no log")
+    assert KEY not in house.programs[0].output()
+    assert KEY.encode() not in (house.folder / "aura.db").read_bytes()

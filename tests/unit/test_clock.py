@@ -1,0 +1,313 @@
+"""The clock: each slot once however many clocks there are, and by the wall clock on the days it is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from db import jobs, reading, schedule, transaction
+from db.jobs import Promise
+from db.models import Attempt, IdempotencyKey, Job, Lease, Notification, ScheduleRun
+from db.retention import prune
+from pipelines.clock import Clock
+from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
+from tests.embedded import count, move, promise
+
+NOON = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
+
+
+# -- slots ------------------------------------------------------------------------------------------------------------
+
+
+def slots(when: str, start: datetime, hours: float) -> list[datetime]:
+    """Return the slots within so many hours of the start; a slot that does not move on fails."""
+    each = trigger(Entry("test", when, lambda: 0))
+    found, at = [], start
+    while (slot := next_slot(each, at)) <= start + timedelta(hours=hours):
+        assert slot > at, f"{when} is stuck at {slot}"
+        found.append(slot)
+        at = slot
+    return found
+
+
+SPRING = datetime(2026, 3, 28, 12, tzinfo=UTC)  # at 02:00 on the 29th the clocks go to 03:00
+AUTUMN = datetime(2026, 10, 24, 12, tzinfo=UTC)  # at 03:00 on the 25th they go back to 02:00
+
+
+@pytest.fixture
+def berlin(configure: Callable[..., Any]) -> None:
+    configure(AURA_TIMEZONE="Europe/Berlin")
+
+
+@pytest.mark.usefixtures("berlin")
+class TestTheClocksAreChanged:
+    def test_a_time_that_occurs_twice_runs_once_at_its_first_occurrence(self):
+        assert slots("30 2 * * *", AUTUMN, 48) == [
+            datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+            datetime(2026, 10, 26, 1, 30, tzinfo=UTC),
+        ]
+
+    def test_a_time_that_does_not_exist_runs_an_hour_later_that_day(self):
+        assert slots("30 2 * * *", SPRING, 48) == [
+            datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
+            datetime(2026, 3, 30, 0, 30, tzinfo=UTC),
+        ]
+
+    @pytest.mark.parametrize("day", [SPRING, AUTUMN])
+    def test_what_runs_every_hour_or_minute_misses_none_and_doubles_none(self, day: datetime):
+        assert len(slots("* * * * *", day, 24)) == 24 * 60
+        assert len(slots("15 * * * *", day, 24)) == 24
+
+    @pytest.mark.parametrize("entry", TIMETABLE, ids=lambda entry: entry.name)
+    @pytest.mark.parametrize("day", [SPRING, AUTUMN])
+    def test_our_own_timetable_moves_on(self, day: datetime, entry: Entry):
+        assert slots(entry.when, day, 36)
+
+    def test_a_fixed_hour_elsewhere_is_not_touched(self):
+        assert slots("0 3 * * *", AUTUMN, 24) == [datetime(2026, 10, 25, 2, 0, tzinfo=UTC)]
+        assert slots("*/30 2 * * *", AUTUMN, 24) == [
+            datetime(2026, 10, 25, 0, minute, tzinfo=UTC) for minute in (0, 30)
+        ]
+
+    @pytest.mark.usefixtures("sqlite")
+    def test_a_clock_that_ticks_through_the_double_hour_runs_each_slot_once(self):
+        ran: list[int] = []
+        clock = Clock([Entry("nightly", "30 2 * * *", lambda: len(ran.append(1) or []))])
+        clock.tick(AUTUMN)
+
+        for minutes in range(0, 24 * 60, 10):
+            clock.tick(AUTUMN + timedelta(minutes=minutes, seconds=5))
+
+        assert ran == [1]
+
+
+# -- leading ----------------------------------------------------------------------------------------------------------
+
+
+def runs() -> list[ScheduleRun]:
+    with reading() as session:
+        return list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.id)))
+
+
+def counting(name: str = "count", when: str = "* * * * *") -> tuple[Entry, list[int]]:
+    """Return an entry that counts its runs in the database, as a promise, and in a list."""
+    ran: list[int] = []
+
+    def run() -> int:
+        promise(Promise("classify", str(count(Job) + 1)))
+        ran.append(1)
+        return 1
+
+    return Entry(name, when, run), ran
+
+
+def sleep_too_long() -> None:
+    """Let the leader's lease expire, as if it had slept."""
+    move(Lease, expires_at=-1)
+
+
+@pytest.mark.usefixtures("database")
+class TestOneClockLeads:
+    def test_two_clocks_fire_a_slot_once(self):
+        entry, ran = counting()
+        first, second = Clock([entry]), Clock([entry])
+
+        for seconds in range(0, 150, 15):
+            second.tick(NOON + timedelta(seconds=seconds))
+            first.tick(NOON + timedelta(seconds=seconds))
+
+        assert len(ran) == 2
+        assert [run.slot.minute for run in runs()] == [1, 2]
+        assert all(run.note == "1 done" and run.finished_at for run in runs())
+        assert (first.term, second.term) == (None, 1)
+
+    def test_a_clock_that_resigns_is_followed_at_once(self):
+        entry, _ = counting()
+        first, second = Clock([entry]), Clock([entry])
+        first.tick(NOON)
+        assert second.tick(NOON) == []
+
+        first.stop()
+        second.tick(NOON)
+
+        assert second.term == 2
+
+    def test_the_next_leader_does_not_repeat_a_slot_and_runs_what_was_missed(self):
+        entry, ran = counting()
+        first, second = Clock([entry]), Clock([entry])
+        first.tick(NOON)
+        assert first.tick(NOON + timedelta(minutes=1)) == ["count"]
+
+        first.stop()
+        assert second.tick(NOON + timedelta(minutes=1)) == []
+        first = Clock([entry])
+        second.stop()
+        assert first.tick(NOON + timedelta(minutes=2)) == ["count"]
+        assert len(ran) == 2
+
+    def a_leader_that_slept_writes_nothing(self) -> None:
+        # Given a leader that is about to run a slot
+        entry, _ = counting()
+        sleeper, other = Clock([entry]), Clock([entry])
+        sleeper.tick(NOON)
+        # When it sleeps past its lease and another one leads
+        sleep_too_long()
+        other.tick(NOON)
+        assert other.term == 2
+        # Then it changes nothing when it wakes up in the middle of its tick
+        assert not sleeper._run(entry, NOON + timedelta(minutes=1))
+        assert (runs(), count(Job)) == ([], 0)
+        # and the new leader runs the slot
+        assert other.tick(NOON + timedelta(minutes=1)) == ["count"]
+
+    def test_a_leader_that_slept_writes_nothing(self):
+        self.a_leader_that_slept_writes_nothing()
+
+    def test_without_the_fence_it_would_write(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(schedule, "start_slot", lambda *_: True)
+
+        with pytest.raises(AssertionError):
+            self.a_leader_that_slept_writes_nothing()
+
+    def test_a_leader_whose_lease_expired_with_nobody_else_there_leads_again_in_a_new_term(self):
+        entry, _ = counting()
+        clock = Clock([entry])
+        clock.tick(NOON)
+        sleep_too_long()
+
+        assert not clock._run(entry, NOON + timedelta(minutes=1))
+        clock.tick(NOON)
+        assert clock.term == 2
+
+    def test_a_slot_that_ran_is_never_run_again_even_by_its_leader(self):
+        entry, ran = counting()
+        clock = Clock([entry])
+        clock.tick(NOON)
+        clock.tick(NOON + timedelta(minutes=1))
+        clock._next["count"] = runs()[0].slot
+
+        assert clock.tick(NOON + timedelta(minutes=1)) == []
+        assert ran == [1]
+
+
+@pytest.mark.usefixtures("database")
+class TestSlots:
+    def test_a_clock_that_never_ran_waits_for_the_first_slot(self):
+        entry, ran = counting()
+
+        assert Clock([entry]).tick(NOON) == []
+        assert ran == []
+
+    def test_of_the_missed_slots_the_latest_runs_once(self):
+        entry, ran = counting()
+        clock = Clock([entry])
+        clock.tick(NOON)
+        clock.tick(NOON + timedelta(minutes=1))
+        clock.stop()
+
+        later = Clock([entry])
+        assert later.tick(NOON + timedelta(minutes=30)) == ["count"]
+        assert later.tick(NOON + timedelta(minutes=30, seconds=20)) == []
+
+        assert len(ran) == 2
+        assert [(run.slot.minute, run.note) for run in runs()] == [(1, "1 done"), (30, "1 done, 28 missed")]
+
+    def test_a_failing_entry_leaves_nothing_and_stops_no_other(self):
+        def fail() -> int:
+            promise(Promise("classify", "half done"))
+            raise RuntimeError("the entry is broken")
+
+        entry, ran = counting()
+        clock = Clock([Entry("broken", "* * * * *", fail), entry])
+        clock.tick(NOON)
+
+        assert clock.tick(NOON + timedelta(minutes=1)) == ["count"]
+        assert clock.tick(NOON + timedelta(minutes=2)) == ["count"]
+
+        assert len(ran) == 2
+        assert {run.job for run in runs()} == {"count"}
+        assert count(Job) == 2
+
+    def test_what_an_entry_promises_and_its_slot_are_one_transaction(self, monkeypatch: pytest.MonkeyPatch):
+        entry, _ = counting()
+        clock = Clock([entry])
+        clock.tick(NOON)
+
+        def away(*_: Any) -> None:
+            raise OperationalError("UPDATE schedule_runs", {}, Exception("gone"))
+
+        monkeypatch.setattr(schedule, "finish_slot", away)
+
+        assert clock.tick(NOON + timedelta(minutes=1)) == []
+        assert (runs(), count(Job)) == ([], 0)
+
+    def test_a_database_that_is_away_stops_no_clock(self, monkeypatch: pytest.MonkeyPatch):
+        entry, _ = counting()
+        clock = Clock([entry])
+
+        def away(*_: Any) -> None:
+            raise OperationalError("UPDATE leases", {}, Exception("gone"))
+
+        with monkeypatch.context() as broken:
+            broken.setattr(schedule, "lead", away)
+            broken.setattr(schedule, "resign", away)
+            assert clock.tick(NOON) == []
+            clock.stop()
+        clock.tick(NOON)
+        assert clock.tick(NOON + timedelta(minutes=1)) == ["count"]
+
+    def test_the_real_timetable_runs_on_an_empty_database(self):
+        clock = Clock()
+        clock.tick(NOON)
+
+        assert clock.tick(NOON + timedelta(days=1)) == ["reanalysis", "recovery", "pruning"]
+
+    def test_a_started_clock_ticks_by_itself_and_stops(self):
+        from tests.conftest import wait_until
+
+        clock = Clock([counting()[0]])
+        clock.start()
+        wait_until(lambda: clock.term, message="the clock leads")
+        clock.stop()
+
+        with transaction() as session:
+            assert schedule.lead(session, "clock", "another", 15) == 2
+
+
+# -- pruning ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("database")
+def test_pruning_deletes_what_is_old_and_done_in_batches():
+    row = {"ticket_id": None, "event": "", "channel": "email", "recipient": "", "subject": "", "body": ""}
+    ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "kept", "seconds": 0.1}
+    with transaction() as session:
+        session.add_all([Attempt(**ledger) for _ in range(5)])
+        session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
+        session.add(Notification(id="promised", dedupe_key="promised", **row))
+        session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
+        session.add(ScheduleRun(job="j", slot=NOON, term=1))
+        jobs.promise(session, [Promise("classify", "1")])
+
+    def pruned(batch: int = 5000) -> int:
+        with transaction() as session:
+            return prune(session, 30, batch)
+
+    assert pruned() == 0
+    move(Attempt, created_at=-31 * 86_400)
+    move(Notification, created_at=-31 * 86_400, sent_at=-31 * 86_400)
+    move(IdempotencyKey, created_at=-3 * 86_400)
+    move(ScheduleRun, started_at=-31 * 86_400)
+    move(Job, created_at=-31 * 86_400)
+
+    assert pruned(batch=3) == 6
+    assert pruned(batch=3) == 2
+    assert pruned() == 0
+    with reading() as session:
+        assert session.scalars(select(Notification.id)).all() == ["promised"]
+    assert count(Job) == 1

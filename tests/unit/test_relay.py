@@ -1,0 +1,335 @@
+"""The relay: due jobs become hints, most urgent first, inside a window, and nothing counts before it is confirmed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+import actors
+import settings
+from actors import relay as relays
+from actors.publisher import Outgoing, PublishFailed
+from actors.relay import Chore, Relay
+from db import events, jobs, reading, transaction
+from db.jobs import Promise
+from db.models import Event, Job
+from tests.conftest import wait_until
+from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, move, one_job, promise
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+class Shelf:
+    """An outlet that keeps what it is given, or fails as often as told."""
+
+    def __init__(self, failures: int = 0, depths: dict[str, int] | None = None) -> None:
+        self.published: list[Outgoing] = []
+        self.failures = failures
+        self.queue_depths = depths or {}
+        self.waits = 0
+        self.closed = False
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed("RabbitMQ refused a message")
+        self.published += batch
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        self.waits += 1
+        threading.Event().wait(0.01)
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        return {queue: self.queue_depths.get(queue, 0) for queue in queues}
+
+    def close(self) -> None:
+        self.closed = True
+
+    def hints(self) -> list[tuple[str, int, list[int]]]:
+        """Return what was hinted as (actor, priority, job ids)."""
+        read = [(json.loads(message.body), message.priority) for message in self.published]
+        return [(body["actor_name"], priority, body["args"][0]) for body, priority in read]
+
+
+def relay(outlet: Shelf, **values: Any) -> Relay:
+    chosen = settings.get_settings()
+    return Relay(actors.broker, outlet, chosen.model_copy(update=values))
+
+
+def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
+    promise(*[Promise("classify", str(number), priority=9 if number < 3 else 0) for number in range(10)])
+    shelf = Shelf()
+
+    assert relay(shelf, batch=4).round() == 10
+
+    assert [(actor, priority, len(ids)) for actor, priority, ids in shelf.hints()] == [
+        ("classify", 9, 3),
+        ("classify", 0, 4),
+        ("classify", 0, 3),
+    ]
+    assert {(message.exchange, message.routing_key) for message in shelf.published} == {
+        ("ai_processing", "ai.classify")
+    }
+    assert all(message.mandatory for message in shelf.published)
+    assert relay(shelf).round() == 0, "what is hinted is not hinted again"
+
+
+def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
+    def one(items: list[Any]) -> list[str]:
+        return ["done" for _ in items]
+
+    declare(one, batch=1)
+    promise(*[Promise("one", str(number)) for number in range(3)])
+    shelf = Shelf()
+
+    relay(shelf).round()
+
+    assert [len(ids) for _, _, ids in shelf.hints()] == [1, 1, 1]
+
+
+def test_a_job_that_was_tried_before_goes_alone():
+    promise(*[Promise("classify", str(number)) for number in range(4)])
+    ids = [job.id for job in all_jobs()]
+    claim("classify", *ids[:2])
+    with transaction() as session:
+        jobs.recover(session, dead_after=10)
+    shelf = Shelf()
+
+    relay(shelf).round()
+
+    assert sorted(hinted for _, _, hinted in shelf.hints()) == [[ids[0]], [ids[1]], ids[2:]]
+
+
+def test_only_a_window_of_jobs_is_inside_the_broker_and_the_most_urgent_at_that():
+    promise(*[Promise("classify", str(number), priority=number % 10) for number in range(20)])
+    shelf = Shelf()
+
+    assert relay(shelf, window=5).round() == 5
+    assert relay(shelf, window=5).round() == 0
+    assert [(priority, len(ids)) for _, priority, ids in shelf.hints()] == [(9, 2), (8, 2), (7, 1)]
+    # when some of it is claimed there is room again
+    claim("classify", *shelf.hints()[0][2])
+    assert relay(shelf, window=5).round() == 2
+
+
+def test_a_backlog_of_one_actor_leaves_room_for_the_others():
+    promise(*[Promise("classify", str(number)) for number in range(20)], Promise("intake", "1"))
+    shelf = Shelf()
+
+    relay(shelf, window=5).round()
+
+    assert {actor for actor, _, _ in shelf.hints()} == {"classify", "intake"}
+
+
+def test_an_actor_that_this_program_does_not_know_is_left_alone():
+    promise(Promise("from_a_newer_release", "1"))
+    shelf = Shelf()
+
+    assert relay(shelf).round() == 0
+    assert len(all_jobs()) == 1
+
+
+def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
+    promise(Promise("classify", "1"), Promise("intake", "2"))
+    shelf = Shelf(failures=1)
+
+    with pytest.raises(PublishFailed):
+        relay(shelf).round()
+
+    assert [job.hinted_at for job in all_jobs()] == [None, None]
+    assert relay(shelf).round() == 2
+
+
+def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Callable[..., Any]):
+    configure(RABBITMQ_URL="amqp://nobody@127.0.0.1:1/")  # in embedded mode nobody would listen
+    with transaction() as session:
+        events.record(session, [("ticket.classified.network.high", 17, {"confidence": 0.9})])
+    shelf = Shelf(failures=1)
+    with pytest.raises(PublishFailed):
+        relay(shelf).round()
+    assert count(Event) == 1
+
+    assert relay(shelf).round() == 1
+
+    assert count(Event) == 0
+    (message,) = shelf.published
+    assert (message.exchange, message.routing_key, message.mandatory) == (
+        "tickets",
+        "ticket.classified.network.high",
+        False,
+    )
+    assert message.content_type == "application/cloudevents+json"
+    body = json.loads(message.body)
+    assert body["id"] == message.message_id
+    assert (body["specversion"], body["type"], body["subject"], body["source"]) == (
+        "1.0",
+        "aura.ticket.classified",
+        "ticket/17",
+        "/aura",
+    )
+    assert body["data"] == {"ticket_id": 17, "confidence": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Network", "network"), ("A.B c", "a_b_c"), ("#*", "other"), ("Größe", "gr_e"), ("", "other")],
+)
+def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
+    assert events.word(text) == expected
+
+
+# -- lost hints and dead workers --------------------------------------------------------------------------------------
+
+
+def hint(*promises: Promise) -> None:
+    promise(*promises)
+    with transaction() as session:
+        jobs.mark_hinted(session, [job.id for job in all_jobs()])
+
+
+def is_hinted() -> dict[str, bool]:
+    return {job.actor: job.hinted_at is not None for job in all_jobs()}
+
+
+def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
+    hint(Promise("classify", "1"), Promise("reanalyze", "1"))
+    move(Job, hinted_at=-16)
+
+    relay(Shelf(depths={"ai.reanalyze": 1})).give_lost_hints_again()
+
+    assert is_hinted() == {"classify": False, "reanalyze": True}
+
+
+def test_a_young_hint_is_not_lost():
+    hint(Promise("classify", "1"))
+    move(Job, hinted_at=-14)
+
+    relay(Shelf()).give_lost_hints_again()
+
+    assert is_hinted() == {"classify": True}
+
+
+def test_a_job_that_is_claimed_has_no_lost_hint():
+    hint(Promise("classify", "1"))
+    move(Job, hinted_at=-16)
+    claim("classify", one_job().id)
+
+    relay(Shelf()).give_lost_hints_again()
+
+    assert one_job().hinted_at is not None
+
+
+def test_the_relay_frees_the_jobs_of_dead_workers():
+    promise(Promise("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+
+    relay(Shelf()).recover()
+
+    assert one_job().lease is None
+    assert [attempt.outcome for attempt in attempts()] == ["crashed"]
+
+
+def test_a_chore_is_done_at_once_and_then_when_it_is_due():
+    done: list[int] = []
+    chore = Chore(lambda: done.append(1), every=3600)
+
+    chore.when_due()
+    chore.when_due()
+
+    assert done == [1]
+
+
+# -- the loop ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running() -> Any:
+    """A function that runs a relay in a thread until the test ends."""
+    stop, threads = threading.Event(), []
+
+    def run(relay: Relay) -> None:
+        thread = threading.Thread(target=relay.run, args=(stop,))
+        thread.start()
+        threads.append(thread)
+
+    yield run
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
+    running: Callable[[Relay], None], monkeypatch: pytest.MonkeyPatch
+):
+    away = [True, True]
+    due_actors = jobs.due_actors
+
+    def flaky(session: Any) -> set[str]:
+        if away:
+            away.pop()
+            raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+        return due_actors(session)
+
+    monkeypatch.setattr(jobs, "due_actors", flaky)
+    shelf = Shelf(failures=2)
+    promise(Promise("classify", "1"))
+
+    running(relay(shelf))
+
+    wait_until(lambda: shelf.published and one_job().hinted_at, message="the job is hinted")
+    assert (away, shelf.failures) == ([], 0)
+
+
+def test_a_stopped_loop_closes_its_outlet():
+    shelf, stop = Shelf(), threading.Event()
+    stop.set()
+
+    relay(shelf).run(stop)
+
+    assert shelf.closed
+
+
+def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
+    promise(Promise("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+    shelf = Shelf()
+
+    running(relay(shelf))
+
+    wait_until(lambda: shelf.published, message="the dead worker's job is hinted")
+
+
+def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, declare: Callable[..., Any]):
+    seen: list[str] = []
+
+    def work(items: list[Any]) -> list[str]:
+        seen.extend(item.key for item in items)
+        return ["done" for _ in items]
+
+    declare(work)
+    promise(Promise("work", "low"), Promise("work", "middle", priority=5))
+    hand.relay()
+    promise(Promise("work", "urgent", priority=9), Promise("work", "also middle", priority=5))
+    hand.relay()
+    hand.work()
+
+    assert seen == ["urgent", "middle", "also middle", "low"]
+    assert letters() == []
+
+
+def test_a_nap_ends_with_a_promise():
+    broker: Any = actors.broker
+    broker.promised.set()
+    broker.wait(3600, lambda: False)
+    broker.wait(3600, lambda: True)
+
+    assert not broker.promised.is_set()
+    assert relays.NAP < 1
+    with reading() as session:
+        assert jobs.due_actors(session) == set()
