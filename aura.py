@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,14 +102,12 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], how: Format, em
 
 
 def _cell(value: Any) -> str:
-    from datetime import datetime
-
     from rich.markup import escape
 
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        return value.strftime("%m-%d %H:%M:%S")
     if isinstance(value, float):
         return f"{value:.2f}"
     if isinstance(value, list):
@@ -235,6 +234,7 @@ def submit(
     from pydantic import ValidationError
 
     from db.tickets import Submission
+    from settings import explain
 
     if description == "-":
         description = sys.stdin.read()
@@ -248,8 +248,7 @@ def submit(
     try:
         submission = Submission.model_validate(payload)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise Refused("; ".join(f"{'.'.join(map(str, p['loc'])) or 'ticket'}: {p['msg']}" for p in problems)) from None
+        raise Refused(explain(error)) from None
     with ready_database():
         from db import tickets, transaction
         from pipelines.triage import triage
@@ -341,7 +340,7 @@ def tickets_list(
         with reading() as session:
             found = tickets.listing(session, status=status, stage=stage, category=category, limit=limit)
             rows = [summary(ticket) for ticket in found]
-    columns = ("id", "title", "category", "priority", "confidence", "stage", "assignee", "requester", "created_at")
+    columns = ("id", "title", "category", "priority", "stage", "assignee", "created_at")
     show(rows, columns, how, 'No tickets. Submit one: aura submit "VPN drops" -r ada@example.com')
 
 
@@ -366,22 +365,22 @@ def tickets_show(
         if value not in (None, ""):
             out.print(f"{name:>16}  {value}", markup=False, soft_wrap=True)
     out.print()
-    lines = [
-        {
-            "at": e.pop("at"),
-            "what": e.pop("what"),
-            "details": "  ".join(f"{k}={v}" for k, v in e.items() if v not in (None, "")),
-        }
-        for e in entries
-    ]
     table = Table("at", "what", "details", header_style="bold", box=None, pad_edge=False)
-    for line in lines:
-        table.add_row(_cell(line["at"]), line["what"], " ".join(line["details"].split()).replace("[", "\\["))
+    for entry in entries:
+        table.add_row(_cell(entry.pop("at")), entry.pop("what"), _details(entry))
     out.print(table)
     for job in waiting:
         out.print(
             f"waits for {job['actor']}, due {_cell(job['due_at'])}, attempts so far: {job['attempts']}", markup=False
         )
+
+
+def _details(entry: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    said = {name: value for name, value in entry.items() if value not in (None, "", False)}
+    lines = "  ".join(f"{k}={_cell(v) if isinstance(v, float | datetime) else v}" for k, v in said.items())
+    return escape(" ".join(lines.split()))
 
 
 @jobs_app.command("list")

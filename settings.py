@@ -32,8 +32,21 @@ def _split_url(url: str) -> SplitResult:
         _ = parts.port, parts.hostname
     except ValueError:
         # `from None`: the original quotes a part of the URL, which may be the password
-        raise ValueError("is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)") from None
+        raise ValueError(
+            "is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)"
+        ) from None
     return parts
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Return what is wrong as (field, problem), without the values, which may be long, hostile or secret."""
+    each = error.errors(include_input=False, include_url=False, include_context=False)
+    return [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in each]
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong in one line."""
+    return "; ".join(f"{field}: {problem}" if field else problem for field, problem in problems_of(error))
 
 
 def redact(url: str) -> str:
@@ -285,12 +298,10 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            name = str(problem["loc"][0]) if problem["loc"] else ""
+        lines = []
+        for name, message in problems_of(error):
             name = variable(name) if name in Settings.model_fields else name
-            message = problem["msg"].removeprefix("Value error, ")
             hint = next((f.description for n, f in Settings.model_fields.items() if variable(n) == name), None)
-            problems.append(f"{name}: {message}" + (f" ({hint})" if hint else "") if name else message)
+            lines.append(f"{name}: {message}" + (f" ({hint})" if hint else "") if name else message)
         # `from None`: the ValidationError holds what was read, secrets included
-        raise SettingsError("; ".join(problems)) from None
+        raise SettingsError("; ".join(lines)) from None

@@ -28,7 +28,7 @@ from db.jobs import Claimed, Promise
 from db.models import Ticket
 from db.tickets import Submission, claimed_priority
 from notices import Agent, TicketFacts, recipients, route, word
-from settings import get_settings
+from settings import explain, get_settings
 
 #: Which place in the queue a ticket of each priority gets.
 JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
@@ -59,8 +59,7 @@ def receive(messages: list[Claimed]) -> list[tuple[Submission, Any] | Permanent]
             # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
             submission = Submission.model_validate(payload | {"priority": claimed_priority(payload.get("priority"))})
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'ticket'}: {e['msg']}" for e in error.errors())
-            results.append(Permanent(f"not a ticket: {problems}"))
+            results.append(Permanent(f"not a ticket: {explain(error)}"))
             continue
         # the sender's own id if there is one, else the message's: the same message twice is one ticket
         identity = submission.external_id or message.key

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from db import tickets, transaction
 from db.tickets import DESCRIPTION_LIMIT, Submission, claimed_priority, parse
 from pipelines.triage import triage
+from settings import explain
 
 #: Rows of one transaction.
 BATCH = 500
@@ -66,8 +67,8 @@ def import_file(
                 report.rows += 1
                 try:
                     batch.append(_submission(row, seen))
-                except (ValidationError, ValueError) as error:
-                    _reject(report, line, _reason(error))
+                except ValidationError as error:
+                    _reject(report, line, explain(error))
                 if len(batch) >= BATCH:
                     _store(batch, report)
                     batch = []
@@ -178,10 +179,3 @@ def _reject(report: Report, line: int, reason: str) -> None:
     report.rejected += 1
     if len(report.bad) < REASONS_KEPT:
         report.bad.append((line, reason))
-
-
-def _reason(error: ValidationError | ValueError) -> str:
-    if isinstance(error, ValidationError):
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}".removeprefix(": ") for p in problems)
-    return str(error)

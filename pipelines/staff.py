@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from db import transaction
 from db.jobs import upsert
 from db.models import Agent
+from settings import explain
 
 
 class StaffFailed(Exception):
@@ -23,7 +24,9 @@ class AgentRow(BaseModel):
     name: str
     email: str
     team: str = ""
-    skills: Annotated[list[str], BeforeValidator(lambda value: [s.strip() for s in str(value).split(";") if s.strip()])]
+    skills: Annotated[
+        list[str], BeforeValidator(lambda value: [s.strip() for s in str(value).split(";") if s.strip()])
+    ] = []
     capacity: int = 10
     available: bool = True
 
@@ -37,10 +40,7 @@ def import_staff(path: Path) -> int:
                 (reader.line_num, AgentRow.model_validate({k: v for k, v in row.items() if k and v})) for row in reader
             ]
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise StaffFailed(
-            f"{path}: line {reader.line_num}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        raise StaffFailed(f"{path}: line {reader.line_num}: {explain(error)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StaffFailed(f"{path}: {error}") from None
     with transaction() as session:

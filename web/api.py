@@ -64,9 +64,7 @@ def _report(body: bytes, key: str | None) -> Response:
     try:
         submission = Submission.model_validate(payload)
     except ValidationError as error:
-        return invalid(
-            [dict(each) for each in error.errors(include_url=False, include_input=False, include_context=False)]
-        )
+        return invalid(error)
     with transaction() as session:
         earlier = _first_use(session, key, body)
         if isinstance(earlier, Response):

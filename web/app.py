@@ -25,7 +25,11 @@ def make_app() -> FastAPI:
     """Return the application; settings are read here, so a wrong one stops the process with its name and the fix."""
     get_settings()
     app = FastAPI(
-        title="Aura", description="Service-desk tickets in, decisions and notifications out.", lifespan=_lifespan
+        title="Aura",
+        description="Service-desk tickets in, decisions and notifications out.",
+        lifespan=_lifespan,
+        docs_url=None,  # its pages come from a CDN, which many a service desk cannot reach; /openapi.json stays
+        redoc_url=None,
     )
     problems.install(app)
     app.add_middleware(BodyLimit)

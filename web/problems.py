@@ -8,8 +8,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
+
+from settings import explain, problems_of
 
 logger = structlog.get_logger("aura.web")
 
@@ -23,11 +26,10 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def invalid(errors: list[dict[str, Any]]) -> JSONResponse:
+def invalid(error: ValidationError) -> JSONResponse:
     """Return what is wrong with each field, without the field's value."""
-    fields = [{"field": ".".join(str(part) for part in e["loc"]), "problem": e["msg"]} for e in errors]
-    detail = "; ".join(f"{f['field']}: {f['problem']}" if f["field"] else f["problem"] for f in fields)
-    return problem(422, "Not valid", detail, errors=fields)
+    errors = [{"field": field, "problem": what} for field, what in problems_of(error)]
+    return problem(422, "Not valid", explain(error), errors=errors)
 
 
 def install(app: FastAPI) -> None:
@@ -35,7 +37,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return invalid(list(error.errors()))
+        wrong = [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
+        return problem(422, "Not valid", "; ".join(f"{w['field']}: {w['problem']}" for w in wrong), errors=wrong)
 
     @app.exception_handler(HTTPException)
     def _http(_request: Request, error: HTTPException) -> JSONResponse:
