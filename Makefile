@@ -35,7 +35,11 @@ check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
 
 .PHONY: test
 test: check ## check, then the tests that start RabbitMQ, PostgreSQL and Redis
-	@echo "test: integration and acceptance"; $(PY) -m pytest -q -m "integration or acceptance"
+	@if $(PY) -m tests.services --install; then \
+		echo "test: integration and acceptance"; $(PY) -m pytest -q -m "integration or acceptance"; \
+	elif docker info >/dev/null 2>&1; then \
+		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
+	else exit 1; fi
 
 .PHONY: bench
 bench: $(DEV) ## Measure throughput and latency on private services

@@ -5,6 +5,7 @@ Imports stand inside the commands, so that `aura --help` answers at once and a c
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +34,9 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(dead_app, name="dead")
 app.add_typer(agents_app, name="agents")
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+# no emoji: `:smile:` in a ticket's text is not ours to change
+err = Console(stderr=True, highlight=False, emoji=False)
+out = Console(highlight=False, emoji=False)
 
 
 class Format(StrEnum):
@@ -57,9 +59,15 @@ def main() -> None:
     """Run the command; what the user can mend is one line on stderr and exit code 1, never a traceback."""
     from settings import SettingsError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no umlaut is no reason to fail
     try:
         app()
     except (Refused, SettingsError) as error:
+        err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
         err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -93,12 +101,17 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], how: Format, em
         print(json.dumps(rows, default=str, ensure_ascii=False, indent=2))
         return
     if not rows:
-        err.print(empty)
+        err.print(empty, soft_wrap=True)
         return
     table = Table(*columns, header_style="bold", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
     out.print(table)
+
+
+def printable(text: str) -> str:
+    """Return the text without what would steer a terminal: escape sequences have no business in a ticket."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _cell(value: Any) -> str:
@@ -112,7 +125,7 @@ def _cell(value: Any) -> str:
         return f"{value:.2f}"
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    text = " ".join(str(value).split())
+    text = " ".join(printable(str(value)).split())
     return escape(text if len(text) <= 60 else text[:59] + "…")
 
 
@@ -315,11 +328,11 @@ def import_(
 
 def _warn_without_worker() -> None:
     from db import reading
-    from db.overview import living_workers
+    from db.overview import living
     from settings import get_settings
 
     with reading() as session:
-        if not living_workers(session, get_settings().worker_dead_after):
+        if not living(session, "worker", get_settings().worker_dead_after):
             command = "aura run" if get_settings().embedded else "dramatiq actors"
             err.print(f"No worker is running; tickets wait until you start `{command}`.")
 
@@ -363,7 +376,7 @@ def tickets_show(
     entries, waiting = found.pop("timeline"), found.pop("waiting")
     for name, value in found.items():
         if value not in (None, ""):
-            out.print(f"{name:>16}  {value}", markup=False, soft_wrap=True)
+            out.print(printable(f"{name:>16}  {value}"), markup=False, soft_wrap=True)
     out.print()
     table = Table("at", "what", "details", header_style="bold", box=None, pad_edge=False)
     for entry in entries:
@@ -380,7 +393,7 @@ def _details(entry: dict[str, Any]) -> str:
 
     said = {name: value for name, value in entry.items() if value not in (None, "", False)}
     lines = "  ".join(f"{k}={_cell(v) if isinstance(v, float | datetime) else v}" for k, v in said.items())
-    return escape(" ".join(lines.split()))
+    return escape(" ".join(printable(lines).split()))
 
 
 @jobs_app.command("list")
@@ -430,9 +443,9 @@ def dead_show(letter_id: DeadId, how: FormatOption = Format.table) -> None:
     traceback = letter.pop("traceback")
     for name, value in letter.items():
         if value not in (None, ""):
-            out.print(f"{name:>12}  {value}", markup=False, soft_wrap=True)
+            out.print(printable(f"{name:>12}  {value}"), markup=False, soft_wrap=True)
     if traceback:
-        out.print(f"\n{traceback}", markup=False, soft_wrap=True)
+        out.print(printable(f"\n{traceback}"), markup=False, soft_wrap=True)
 
 
 @dead_app.command("replay")

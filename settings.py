@@ -6,6 +6,8 @@ variable and the fix and never repeats the value, for it may be a secret. ``aura
 
 from __future__ import annotations
 
+import re
+from email.utils import parseaddr
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
@@ -30,11 +32,13 @@ def _split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname
+        # an @ behind the host: a password with a bare / or # in it, which would be shown as a path
+        misread = "@" in parts.path + parts.query + parts.fragment
     except ValueError:
-        # `from None`: the original quotes a part of the URL, which may be the password
-        raise ValueError(
-            "is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)"
-        ) from None
+        misread = True
+    if misread:
+        # outside `except`, for the original error quotes a part of the URL, which may be the password
+        raise ValueError("is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)")
     return parts
 
 
@@ -150,7 +154,7 @@ class Settings(BaseSettings):
     )
     max_attempts: int = Field(8, ge=1, description="Attempts before a job becomes a dead letter.")
     worker_threads: int = Field(4, ge=1, description="Worker threads of `aura run`.")
-    worker_dead_after: float = Field(10.0, gt=0, description="Seconds without a heartbeat that make a worker dead.")
+    worker_dead_after: float = Field(10.0, ge=6, description="Seconds without a heartbeat that make a worker dead.")
     quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")
     pipelines: str = Field("pipelines", description="Module that holds the pipelines; workers load it by this name.")
 
@@ -165,6 +169,13 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(value)[1]):
+            raise ValueError("must be one address, such as Aura <aura@example.com>")
+        return value
 
     @field_validator("base_url")
     @classmethod

@@ -25,7 +25,20 @@ def save_sent(session: Session, done: list[Done]) -> None:
 EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
 
 
-@durable(queue_name="notify.email", load=notifications.load, save=save_sent, batch=EMAIL_BATCH)
+#: A mail server may be away for hours; with pauses of up to ten minutes this is about six.
+EMAIL_ATTEMPTS = 50
+#: Milliseconds; a server may take minutes to answer, and a mail that is cut off there is sent twice.
+EMAIL_TIME_LIMIT = 600_000
+
+
+@durable(
+    queue_name="notify.email",
+    load=notifications.load,
+    save=save_sent,
+    batch=EMAIL_BATCH,
+    max_attempts=EMAIL_ATTEMPTS,
+    time_limit=EMAIL_TIME_LIMIT,
+)
 def email(batch: list[Notification]) -> list[str | ChannelError]:
     """Send each notification by e-mail; one that fails does not hold up the others."""
     outlet = _channel("email", get_settings())

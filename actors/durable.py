@@ -22,6 +22,7 @@ from actors import attempt as attempts
 from actors.attempt import Attempt, Missing
 from db import jobs, reading, tickets, transaction
 from db.jobs import Claimed, Promise
+from settings import get_settings
 
 #: Finds what the jobs are about: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
 Load = Callable[[Session, Sequence[str]], Mapping[str, Any]]
@@ -84,8 +85,10 @@ class DurableActor(dramatiq.Actor[Any, Any]):
     def __call__(self, job_ids: Sequence[int]) -> None:
         """Claim, work and keep the jobs of one hint; what failed is left to the middleware."""
         attempt = attempts.begin(self.actor_name)
+        # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
+        ids = job_ids[: self.options.get("batch", get_settings().batch)]
         with transaction() as session:
-            attempt.jobs = jobs.claim(session, self.actor_name, job_ids, attempt.lease, attempts.WORKER_ID)
+            attempt.jobs = jobs.claim(session, self.actor_name, ids, attempt.lease, attempts.WORKER_ID)
         if attempt.jobs:
             # every log line below, the engine's and the channel's too, says which tickets it is about
             about = "tickets" if self.load is tickets.load else "keys"

@@ -5,7 +5,8 @@
 | `ai.{type}`      | `{"ticket_id": 17, "type": "classify"}`              | a job of the queue's actor         |
 | `notify.email`   | `{"user_id": "ada", "data": {"subject", "message"}}` | a notification and its delivery    |
 
-The same message twice (by its AMQP `message_id`, else by its bytes) is one message.
+The same message twice is one message: the same AMQP `message_id` with the same bytes, or without a `message_id` the same
+bytes within the same hour. Give each message an id of its own, and a repeated alarm is never taken for an echo.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from dramatiq import Actor, Message
@@ -45,9 +47,9 @@ class Plain:
     payload: dict[str, Any]
     body: bytes
 
-    def accept(self, session: Session, message_id: str | None) -> None:
+    def accept(self, session: Session, message_id: str | bytes | None) -> None:
         """Store what the message asks for, as part of the caller's transaction. Raises Malformed."""
-        identity = storable(message_id or "")[:150] or hashlib.sha256(self.body).hexdigest()
+        identity = _identity(message_id, self.body)
         if self.queue == "tickets.intake":
             # as ASCII text, for JSON may hold what PostgreSQL cannot store
             ticket = json.dumps(self.payload, ensure_ascii=True)
@@ -114,6 +116,14 @@ def read(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Mess
     if taker is None or not queue.startswith(("tickets.intake", "ai.", "notify.")):
         raise Malformed(f"{queue} takes hints only")
     return Plain(queue, taker, payload, body)
+
+
+def _identity(message_id: str | bytes | None, body: bytes) -> str:
+    if isinstance(message_id, str):
+        message_id = message_id.encode("utf-8", "surrogatepass")
+    # bytes: what is no UTF-8 comes as it is
+    sender = b"id:" + message_id if message_id else datetime.now(UTC).strftime("hour:%Y%m%d%H").encode()
+    return hashlib.sha256(sender + b"\0" + body).hexdigest()
 
 
 def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, Any]]) -> Message[Any]:

@@ -15,13 +15,15 @@ import pika
 from pika.adapters.select_connection import IOLoop, PollEvents, SelectConnection
 
 from actors import topology
-from settings import Settings
+from settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
 #: Seconds to wait for a connection, and for the confirms of one batch.
 CONNECT_SECONDS = 10.0
 CONFIRM_SECONDS = 15.0
+#: Seconds that an orderly good-bye may take.
+CLOSE_SECONDS = 2.0
 
 
 class PublishFailed(Exception):
@@ -44,7 +46,11 @@ class Outgoing:
 def parameters(settings: Settings) -> pika.URLParameters:
     """Return connection parameters with a heartbeat, and with a bound on how long a full broker may block us."""
     assert settings.rabbitmq_url is not None
-    params = pika.URLParameters(settings.rabbitmq_url.get_secret_value())
+    try:
+        params = pika.URLParameters(settings.rabbitmq_url.get_secret_value())
+    except (ValueError, TypeError):
+        # outside its own words, which quote the URL
+        raise SettingsError("RABBITMQ_URL: an option behind the ? has a value that is not understood") from None
     params.heartbeat = 30
     params.blocked_connection_timeout = 20
     params.socket_timeout = CONNECT_SECONDS
@@ -131,12 +137,13 @@ class Publisher:
         self._trouble = ""
         if connection is None or loop is None:
             return
-        if connection.is_open:
+        if not (connection.is_closed or connection.is_closing):
             connection.close()
-            closing = _Deadline(loop, 2.0)
-            while not (connection.is_closed or closing.passed):
-                loop.poll()
-                loop.process_timeouts()
+            if not _poll_until(loop, lambda: connection.is_closed, CLOSE_SECONDS):
+                # a broker that blocks us reads nothing, no good-bye either: without this the socket would stay open
+                connection._adapter_disconnect_stream()
+                _poll_until(loop, lambda: connection.is_closed, CLOSE_SECONDS)
+        self._trouble = ""  # that it closed is no trouble for the next one
         loop.deactivate_poller()
         loop.close()
 
@@ -184,17 +191,22 @@ class Publisher:
         self._trouble = self._trouble or trouble
 
     def _drive(self, done: Callable[[], bool], seconds: float) -> bool:
-        deadline = _Deadline(self._loop, seconds)
-        try:
-            while not (done() or self._trouble or deadline.passed):
-                self._loop.poll()
-                self._loop.process_timeouts()
-        finally:
-            deadline.cancel()
+        _poll_until(self._loop, lambda: done() or bool(self._trouble), seconds)
         return done() and not self._trouble
 
     def _add_handler(self, fileno: int, readable: Callable[[], None]) -> None:
         self._loop.add_handler(fileno, lambda _fd, _events: readable(), PollEvents.READ)
+
+
+def _poll_until(loop: Any, done: Callable[[], bool], seconds: float) -> bool:
+    deadline = _Deadline(loop, seconds)
+    try:
+        while not (done() or deadline.passed):
+            loop.poll()
+            loop.process_timeouts()
+    finally:
+        deadline.cancel()
+    return done()
 
 
 class _Deadline:

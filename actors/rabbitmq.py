@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pika
+import pika.data
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 from dramatiq.message import Message
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from actors import messages, topology
 from actors.publisher import describe, parameters
 from db import dead_letters, transaction
 from settings import Settings
+
+_decode_table: Callable[[bytes, int], tuple[dict[str, Any], int]] = pika.data.decode_table
+
+
+def _decode_any_table(encoded: bytes, offset: int) -> tuple[dict[str, Any], int]:
+    """Decode a field table, or pass over one that pika cannot read (a date beyond 9999, tables a thousand deep).
+
+    Such a table in a message's headers, which nobody here reads, would break the connection at every delivery of it.
+    """
+    (length,) = struct.unpack_from(">I", encoded, offset)
+    try:
+        table, _ = _decode_table(encoded, offset)
+    except Exception:
+        table = {}
+    # where it says it ends, whatever a table inside it claims
+    return table, offset + 4 + length
+
+
+pika.data.decode_table = _decode_any_table
 
 
 class HintBroker(RabbitmqBroker):
@@ -79,6 +101,8 @@ class GuardedConsumer(_RabbitmqConsumer):
                 message.accept(session, properties.message_id)
         except messages.Malformed as error:
             self._bury(body, error)
+        except DataError as error:
+            self._bury(body, error)  # the database cannot store it, and never will
         except SQLAlchemyError as error:
             # not acked: RabbitMQ gives it again when this consumer comes back
             raise ConnectionClosed(f"the database is away: {str(error).splitlines()[0]}") from None

@@ -5,7 +5,7 @@
 3. Publish, wait for every confirm, mark the jobs as hinted, commit. On any trouble roll back: they stay due.
 4. Wait for a promise (PostgreSQL's NOTIFY, or an event in this process), at most half a second.
 5. Every two seconds free the jobs of workers whose heartbeat stopped.
-6. Every ten seconds give again the hints whose queue is empty though their jobs were never claimed.
+6. Every ten seconds give again the hints that were lost: their jobs wait, and their queue cannot hold them.
 
 Only a bounded window of jobs waits inside the broker: the backlog, and the true order, stay in the database.
 """
@@ -13,9 +13,12 @@ Only a bounded window of jobs waits inside the broker: the backlog, and the true
 from __future__ import annotations
 
 import json
+import os
 import random
+import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -40,6 +43,8 @@ RECOVER_EVERY = 2.0
 LOST_HINTS_EVERY = 10.0
 #: A hint whose job is still unclaimed after this many seconds may be lost.
 LOST_HINT_AFTER = 15.0
+#: After this many it is given again whatever its queue holds.
+CERTAINLY_LOST_AFTER = 300.0
 #: Most jobs of one actor in one round, and most events.
 ROUND = 2000
 
@@ -74,11 +79,12 @@ class Relay:
         self._broker = broker
         self._outlet = outlet
         self._settings = settings
+        self._id = uuid.uuid4().hex
 
     def round(self) -> int:
         """Hint what is due and publish what happened, once. Returns how many jobs and events left."""
         with reading() as session:  # looking takes no write lock
-            actors = jobs.due_actors(session) & self._broker.get_declared_actors()
+            actors = jobs.due_actors(session) & self._actors()
             happened = bool(events.waiting(session, 1))
         if not actors and not happened:
             return 0
@@ -102,8 +108,7 @@ class Relay:
         return len(ids) + len(news)
 
     def _hints(self, name: str, due: Sequence[tuple[int, int, int]]) -> list[Outgoing]:
-        actor = self._broker.get_actor(name)
-        size = actor.options.get("batch", self._settings.batch)
+        actor, size = self._broker.get_actor(name), self._batch(name)
         way = hint_route(actor.queue_name)
         hints = []
         for priority, group in groupby(due, key=lambda job: job[1]):
@@ -117,53 +122,81 @@ class Relay:
         return hints
 
     def recover(self) -> None:
-        """Make the jobs of dead workers due again."""
+        """Show that this relay lives, and make the jobs of dead workers due again."""
         with transaction() as session:
+            jobs.beat(session, self._id, f"{socket.gethostname()}:{os.getpid()}", "relay")
             freed, quarantined = jobs.recover(session, self._settings.worker_dead_after)
         if freed or quarantined:
             logger.warning("recovered the jobs of dead workers", freed=freed, quarantined=quarantined)
 
     def give_lost_hints_again(self) -> None:
-        """Hint again the jobs whose hints are lost: never claimed, and nothing waits in their queue."""
+        """Hint again the jobs whose hints are lost: unclaimed for long, and their queue cannot hold all their hints.
+
+        A queue that is merely slow holds them all, so it is not flooded. After five minutes a hint is given again
+        whatever the queue holds; one too many costs a query.
+        """
         with reading() as session:
-            aged = set(jobs.hinted(session, LOST_HINT_AFTER)) & self._broker.get_declared_actors()
+            aged = set(jobs.hinted(session, LOST_HINT_AFTER)) & self._actors()
+            waiting = jobs.hinted(session)
         if not aged:
             return
-        queues = {actor: self._broker.get_actor(actor).queue_name for actor in aged}
-        depths = self._outlet.depths(sorted(set(queues.values())))
-        with transaction() as session:
-            for actor in sorted(actor for actor, queue in queues.items() if not depths[queue]):
-                if lost := jobs.forget_hints(session, actor, LOST_HINT_AFTER):
-                    logger.warning("gave lost hints again", actor=actor, jobs=lost)
+        queue_of = {name: self._broker.get_actor(name).queue_name for name in aged | (waiting.keys() & self._actors())}
+        depths = self._outlet.depths(sorted({queue_of[name] for name in aged}))
+        for name in sorted(aged):
+            queue = queue_of[name]
+            room = depths[queue] * max(self._batch(each) for each, of in queue_of.items() if of == queue)
+            named = sum(count for each, count in waiting.items() if queue_of.get(each) == queue)
+            with transaction() as session:
+                age = LOST_HINT_AFTER if named > room else CERTAINLY_LOST_AFTER
+                if lost := jobs.forget_hints(session, name, age):
+                    logger.warning("gave lost hints again", actor=name, jobs=lost)
+
+    def _actors(self) -> set[str]:
+        return self._broker.get_declared_actors()
+
+    def _batch(self, name: str) -> int:
+        size: int = self._broker.get_actor(name).options.get("batch", self._settings.batch)
+        return size
 
     def run(self, stop: threading.Event, woken: Callable[[], bool] = lambda: False) -> None:
         """Relay until told to stop; trouble with a service is logged and tried again with a growing pause."""
         chores = [Chore(self.recover, RECOVER_EVERY), Chore(self.give_lost_hints_again, LOST_HINTS_EVERY)]
         trouble = 0
-        while not stop.is_set():
-            try:
-                busy = self.round()
-                for chore in chores:
-                    chore.when_due()
-                if not busy:
-                    self._outlet.wait(NAP, lambda: stop.is_set() or woken())
-                if trouble:
-                    logger.info("the relay works again", failed=trouble)
-                trouble = 0
-            except Exception as error:
-                # whatever it is, the relay must go on: nobody else turns promises into hints
-                trouble += 1
-                pause = min(0.1 * 2**trouble, 5.0) * random.uniform(0.5, 1.0)
-                expected = isinstance(error, PublishFailed | SQLAlchemyError)
-                logger.warning(
-                    "the relay waits",
-                    error=(str(error).splitlines() or [type(error).__name__])[0],
-                    retry_in=round(pause, 1),
-                    exc_info=None if expected else error,
-                )
-                self._outlet.close()
-                stop.wait(pause)
+        try:
+            while not stop.is_set():
+                try:
+                    busy = self.round()
+                    for chore in chores:
+                        chore.when_due()
+                    if not busy:
+                        self._outlet.wait(NAP, lambda: stop.is_set() or woken())
+                    if trouble:
+                        logger.info("the relay works again", failed=trouble)
+                    trouble = 0
+                except Exception as error:
+                    # whatever it is, the relay must go on: nobody else turns promises into hints
+                    trouble += 1
+                    pause = min(0.1 * 2**trouble, 5.0) * random.uniform(0.5, 1.0)
+                    expected = isinstance(error, PublishFailed | SQLAlchemyError)
+                    logger.warning(
+                        "the relay waits",
+                        error=(str(error).splitlines() or [type(error).__name__])[0],
+                        retry_in=round(pause, 1),
+                        exc_info=None if expected else error,
+                    )
+                    self._outlet.close()
+                    stop.wait(pause)
+        finally:
+            self.leave()  # also when a fork is stopped, which raises SystemExit at any line
+
+    def leave(self) -> None:
+        """Close the outlet and take the row of this relay away."""
         self._outlet.close()
+        try:
+            with transaction() as session:
+                jobs.leave(session, self._id)
+        except SQLAlchemyError as error:
+            logger.warning("could not sign off; the heartbeat runs out by itself", error=str(error).splitlines()[0])
 
 
 def cloud_event(event: Event) -> Outgoing:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
@@ -30,6 +31,8 @@ from db.tickets import Submission, claimed_priority
 from notices import Agent, TicketFacts, recipients, route, word
 from settings import explain, get_settings
 
+logger = structlog.get_logger("aura.tickets")
+
 #: Which place in the queue a ticket of each priority gets.
 JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
 #: Characters that a title and a description keep.
@@ -45,7 +48,10 @@ DUPLICATE_DAYS = 7.0
 def save_received(session: Session, done: list[Done]) -> None:
     """Store each ticket once, and start its journey."""
     for each in done:
-        for ticket_id in tickets.accept(session, "message", [each.result]):
+        new = tickets.accept(session, "message", [each.result])
+        if not new:
+            logger.warning("a message that is known already adds no ticket", external_id=each.result[0].external_id)
+        for ticket_id in new:
             start("triage", ticket_id)
 
 

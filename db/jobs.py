@@ -281,9 +281,9 @@ def record_attempts(
         )
 
 
-def beat(session: Session, worker: str, name: str) -> None:
-    """Record that the worker lives, at its boot and every few seconds after."""
-    alive = upsert(session, Worker).values(id=worker, name=name, heartbeat_at=now())
+def beat(session: Session, worker: str, name: str, kind: str = "worker") -> None:
+    """Record that the process lives, at its boot and every few seconds after."""
+    alive = upsert(session, Worker).values(id=worker, name=name, kind=kind, heartbeat_at=now())
     session.execute(alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now()}))
 
 

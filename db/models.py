@@ -197,11 +197,13 @@ class Attempt(Base):
 
 
 class Worker(Base):
-    """One boot of one worker process; its leases are good while its heartbeat is fresh."""
+    """One boot of one process that works or relays; a worker's leases are good while its heartbeat is fresh."""
 
     __tablename__ = "workers"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: worker or relay.
+    kind: Mapped[str] = mapped_column(String(8), default="worker", server_default="worker")
     name: Mapped[str] = mapped_column(String(200))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())

@@ -29,9 +29,17 @@ def job_count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Job)) or 0
 
 
-def living_workers(session: Session, dead_after: float) -> int:
-    """Return how many worker processes have a fresh heartbeat."""
-    return session.scalar(select(func.count()).where(Worker.heartbeat_at >= from_now(-dead_after))) or 0
+def living(session: Session, kind: str, dead_after: float) -> int:
+    """Return how many processes of a kind (worker or relay) have a fresh heartbeat."""
+    fresh = select(func.count()).where(Worker.kind == kind, Worker.heartbeat_at >= from_now(-dead_after))
+    return session.scalar(fresh) or 0
+
+
+def waiting_longest(session: Session) -> float:
+    """Return the seconds that the oldest due job has waited for a hint; 0 when none waits."""
+    due = select(Job.due_at, now()).where(Job.hinted_at.is_(None), Job.lease.is_(None), Job.due_at <= now())
+    oldest = session.execute(due.order_by(Job.due_at).limit(1)).one_or_none()
+    return float((oldest[1] - oldest[0]).total_seconds()) if oldest else 0.0
 
 
 def staff(session: Session) -> list[dict[str, Any]]:

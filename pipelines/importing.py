@@ -107,6 +107,8 @@ def _csv_rows(
     if unknown := [f"{fieldname}={column}" for fieldname, column in columns.items() if column not in header]:
         raise ImportFailed(f"{path}: --map {unknown[0]}: no such column among {', '.join(header)[:200] or 'none'}")
     mapping = _mapping(header, columns)
+    if twice := [column for column in mapping.values() if header.count(column) > 1]:
+        raise ImportFailed(f"{path}: there are two columns {twice[0]!r}; rename one")
     if not {"title", "description"} & set(mapping):
         raise ImportFailed(
             f"{path}: no column for title or description among {', '.join(header)[:200] or 'none'}; "
@@ -122,7 +124,12 @@ def _csv_rows(
             report.rows += 1
             _reject(report, line, str(error))
             continue
-        if values:
+        if any(values[len(header) :]):
+            report.rows += 1
+            _reject(
+                report, line, f"{len(values)} cells for {len(header)} columns: put a cell that holds a comma in quotes"
+            )
+        elif values:
             row = dict(zip(header, values, strict=False))
             yield line, {fieldname: row.get(column) for fieldname, column in mapping.items()}
 

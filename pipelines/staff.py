@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from db import transaction
 from db.jobs import upsert
@@ -22,12 +22,12 @@ class AgentRow(BaseModel):
     """One line of the file; skills are categories, separated by semicolons."""
 
     name: str
-    email: str
+    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)
     team: str = ""
     skills: Annotated[
         list[str], BeforeValidator(lambda value: [s.strip() for s in str(value).split(";") if s.strip()])
     ] = []
-    capacity: int = 10
+    capacity: int = Field(10, ge=0, le=100_000)
     available: bool = True
 
 

@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ClassVar, Self, TypeVar
@@ -37,15 +37,12 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2 import sql
 
+from tests.install import ServiceMissing, install
+
 T = TypeVar("T")
 
-POLICY = Path("/usr/sbin/policy-rc.d")
 # Below the range from which the kernel picks ports for outgoing connections, so that a restart finds its port free.
 PORTS = range(20000, 32000)
-
-
-class ServiceMissing(Exception):
-    """A server's program is not installed; the message names the command that installs it."""
 
 
 class ServiceFailed(Exception):
@@ -104,7 +101,7 @@ class Service:
         if self.running:
             return self
         self._end(signal.SIGKILL)  # what is left of it, when something else ended it
-        install_missing()
+        install(missing)
         if self._directory is None:
             # As root not in TMPDIR, which the user postgres may be unable to enter.
             self._directory = Path(tempfile.mkdtemp(prefix="aura-", dir="/tmp" if os.geteuid() == 0 else None))
@@ -437,47 +434,9 @@ class Redis(Service):
         return _ask(self.port, b"PING\r\n").startswith(b"+PONG")
 
 
-_installing = threading.Lock()
-
-
-def install_missing() -> None:
-    """Install the servers that are not there, without starting them. Raises ServiceMissing with the command to run."""
-    with _installing:
-        missing = [kind.package for kind in (RabbitMQ, PostgreSQL, Redis) if not kind.program()]
-        if not missing:
-            return
-        install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
-        if not shutil.which("apt-get"):
-            raise ServiceMissing(f"the tests need {', '.join(missing)}: install it, on Debian with: {install}")
-        if os.geteuid() != 0:
-            raise ServiceMissing(f"the tests need {', '.join(missing)}; run: sudo sh -c 'apt-get update && {install}'")
-        print(f"tests: installing {', '.join(missing)}", file=sys.stderr)
-        with _daemons_stay_off():
-            for command in ("apt-get -qq update", install):
-                result = subprocess.run(
-                    [*command.split(), "-o", "DPkg::Lock::Timeout=300"],
-                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-                if result.returncode:
-                    raise ServiceMissing(f"`{command}` failed, run it by hand:\n{result.stdout[-2000:]}")
-
-
-@contextlib.contextmanager
-def _daemons_stay_off() -> Iterator[None]:
-    """Keep Debian from starting the daemons it installs; a policy that is already there stays as it is."""
-    if POLICY.exists():
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink()
+def missing() -> list[str]:
+    """Return the Debian packages of the servers that are not installed."""
+    return [kind.package for kind in (RabbitMQ, PostgreSQL, Redis) if not kind.program()]
 
 
 def free_port() -> int:
@@ -555,6 +514,7 @@ def main(out: IO[str] = sys.stdout) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        # `--install` only sees to it that they can be started
+        install(missing) if "--install" in sys.argv else main()
     except (ServiceMissing, ServiceFailed) as error:
         sys.exit(f"tests.services: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from actors.publisher import describe, parameters
 from db import dead_letters, reading, tickets
 from db.migrate import revisions
 from db.models import Job
+from db.overview import living, waiting_longest
 from settings import SettingsError, get_settings, redact
 
 router = APIRouter(tags=["health"])
@@ -97,7 +99,38 @@ def check_openai() -> Check:
     return Check("openai", True, f"model {settings.ai_model}")
 
 
-CHECKS: tuple[Callable[[], Check], ...] = (check_settings, check_database, check_rabbitmq, check_redis, check_openai)
+def check_work() -> Check:
+    """Is there somebody to work, and does nothing wait that should not?"""
+    settings = get_settings()
+    try:
+        with reading() as session:
+            workers, relays = (living(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
+            longest = waiting_longest(session)
+    except SQLAlchemyError:
+        return Check("work", False, "unknown while the database cannot be asked")
+    said = f"{workers} workers, {relays} relays, the oldest due job waits {longest:.0f} s"
+    stuck = longest > 60 and not relays
+    return Check("work", not stuck, said, "start `dramatiq actors` or `aura run`" if stuck else "")
+
+
+def check_pipelines() -> Check:
+    name = get_settings().pipelines
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        return Check("pipelines", False, str(error), "correct AURA_PIPELINES")
+    return Check("pipelines", True, name)
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    check_settings,
+    check_database,
+    check_rabbitmq,
+    check_redis,
+    check_openai,
+    check_pipelines,
+    check_work,
+)
 
 
 def checks() -> list[Check]:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
 from settings import explain, problems_of
@@ -44,6 +44,12 @@ def install(app: FastAPI) -> None:
     def _http(_request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, "Not possible", str(error.detail), headers)
+
+    @app.exception_handler(DBAPIError)
+    def _broken(request: Request, error: DBAPIError) -> JSONResponse:
+        if error.connection_invalidated:
+            return _database(request, error)
+        raise error
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(InterfaceError)

@@ -57,5 +57,7 @@ def beat() -> None:
             jobs.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
             if count := jobs.hand_back(session, WORKER_ID, attempts.running):
                 logger.warning("handed back what an interrupted attempt left", jobs=count)
-    except SQLAlchemyError as error:
-        logger.warning("no heartbeat: the database is away", error=str(error).splitlines()[0])
+    except Exception as error:
+        # whatever it is, the next beat must come: a worker that looks dead loses its jobs to others
+        expected = isinstance(error, SQLAlchemyError)
+        logger.warning("no heartbeat", error=str(error).splitlines()[:1], exc_info=None if expected else error)

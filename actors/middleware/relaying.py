@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable
 
+import structlog
 from dramatiq import Broker, Middleware, Worker
+from sqlalchemy.exc import SQLAlchemyError
 
 from actors import relay
 from actors.in_process import InProcessBroker
-from db import jobs, transaction
+from db import jobs, reading, transaction
+from db.overview import living
 from settings import Settings
+
+logger = structlog.get_logger("aura.relaying")
+
+#: Seconds between two looks for a living relay, and how many in a row must find none.
+WATCH_EVERY = 2.0
+MISSING_LIMIT = 3
 
 
 class Relaying(Middleware):
@@ -31,6 +43,7 @@ class Relaying(Middleware):
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         if not isinstance(broker, InProcessBroker):
+            self._watch()
             return
         with transaction() as session:
             jobs.forget_hints(session)  # they were in the memory of a process that is gone
@@ -40,9 +53,31 @@ class Relaying(Middleware):
         self._thread = threading.Thread(target=run, args=(self._stop,), name="relay", daemon=True)
         self._thread.start()
 
+    def _watch(self) -> None:
+        """Stop the worker command when no relay lives, for it does not notice that its fork died; supervisors restart it."""
+        master = multiprocessing.parent_process()
+        if master is None or master.pid is None:
+            return  # not under the worker command: whoever runs this process runs a relay too
+        self._stop = threading.Event()
+        watch = threading.Thread(target=self._run_watch, args=(self._stop, master.pid), name="relay-watch", daemon=True)
+        watch.start()
+
+    def _run_watch(self, stop: threading.Event, master: int) -> None:
+        missing = 0
+        while missing < MISSING_LIMIT:
+            if stop.wait(WATCH_EVERY):
+                return
+            try:
+                with reading() as session:
+                    missing = 0 if living(session, "relay", self._settings.worker_dead_after) else missing + 1
+            except SQLAlchemyError:
+                missing = 0  # the database is away; that says nothing about the relay, and Heartbeat reports it
+        logger.critical("no relay lives: the worker command stops, to be started again by its supervisor")
+        os.kill(master, signal.SIGTERM)
+
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        self._stop.set()
         if self._thread is not None and isinstance(broker, InProcessBroker):
-            self._stop.set()
             jobs.on_promise.remove(broker.promised.set)
             broker.promised.set()
             self._thread.join(5)

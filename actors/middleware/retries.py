@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from typing import Any
+from typing import Any, TypeGuard
 
 import structlog
 from dramatiq import Broker, Middleware
@@ -57,9 +57,7 @@ class Retries(Middleware):
             failures += [(job, exception) for job in attempt.jobs if job.id not in settled]
         if not failures:
             return
-        if isinstance(exception, OperationalError | InterfaceError) or (
-            isinstance(exception, Interrupt) and not isinstance(exception, TimeLimitExceeded)
-        ):
+        if _away(exception) or (isinstance(exception, Interrupt) and not isinstance(exception, TimeLimitExceeded)):
             # the heartbeat hands these back without spending an attempt, as soon as the database answers
             attempt.failures = []
             logger.warning(
@@ -86,6 +84,12 @@ class Retries(Middleware):
             jobs.retry(session, [(job, failure(attempt.actor, error), delay) for job, error, delay in attempt.retried])
             tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error, _ in attempt.retried]
             jobs.record_attempts(session, WORKER_ID, "retry", attempt.seconds, tried)
+
+
+def _away(error: BaseException | None) -> TypeGuard[Exception]:
+    return (
+        isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False) is True
+    )
 
 
 def pause(attempt: int, error: BaseException) -> float:

@@ -32,7 +32,7 @@ class EmailChannel:
 
     name = "email"
 
-    def __init__(self, url: str, sender: str, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, sender: str, timeout: float = 10.0, patience: float = 300.0) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -43,6 +43,7 @@ class EmailChannel:
             raise SettingsError("SMTP_URL: must be smtp://user:password@host:587 or smtps://host:465")
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._host, self._tls, self._timeout = parts.hostname, parts.scheme == "smtps", timeout
+        self._patience = patience
         self._port = port or (465 if self._tls else 587 if self._user else 25)
         senders = getaddresses([one_line(sender, 320)])
         if len(senders) != 1 or not is_email(senders[0][1]) or not senders[0][1].isascii():
@@ -61,7 +62,10 @@ class EmailChannel:
         try:
             client = self._connect()
             try:
+                # A scanner may take minutes over a mail, and hanging up on it means sending the mail again
+                wait(client, self._patience)
                 client.send_message(message, self._address, [notice.recipient])
+                wait(client, self._timeout)
                 # The mail is accepted: a server that stumbles over the good-bye must not cause a second mail
                 with suppress(OSError):
                     client.quit()
@@ -120,6 +124,12 @@ class EmailChannel:
             return ChannelError("the mail server takes no address with letters beyond ASCII", permanent=True)
         where = f"{self._host}:{self._port}"
         return ChannelError(f"no conversation with the mail server {where} (SMTP_URL): {one_line(str(error), 200)}")
+
+
+def wait(client: smtplib.SMTP, seconds: float) -> None:
+    """Wait so long for each of the server's answers from now on."""
+    if client.sock is not None:
+        client.sock.settimeout(seconds)
 
 
 def _refused(what: str, code: int, reply: bytes | str) -> ChannelError:

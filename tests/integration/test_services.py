@@ -15,7 +15,7 @@ from pika.exceptions import AMQPConnectionError, ConnectionClosedByBroker, Proba
 from redis import Redis as RedisClient
 from sqlalchemy import create_engine, text
 
-from tests import services
+from tests import install, services
 from tests.conftest import ROOT
 from tests.services import PostgreSQL, RabbitMQ, Redis, ServiceMissing, wait_until
 
@@ -164,7 +164,7 @@ def test_a_missing_server_names_the_command_that_installs_it(monkeypatch: pytest
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     with pytest.raises(ServiceMissing, match=r"run: sudo sh -c 'apt-get update && apt-get install .* rabbitmq-server'"):
-        services.install_missing()
+        install.install(services.missing)
 
 
 def test_a_server_that_cannot_start_says_why():
@@ -180,9 +180,9 @@ def test_installed_daemons_are_not_started_and_the_policy_is_taken_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     policy = tmp_path / "policy-rc.d"
-    monkeypatch.setattr(services, "POLICY", policy)
+    monkeypatch.setattr(install, "POLICY", policy)
 
-    with services._daemons_stay_off():
+    with install._daemons_stay_off():
         assert subprocess.run([policy]).returncode == 101
 
     assert not policy.exists()

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from tests.conftest import ROOT
+import pytest
+
+from tests.conftest import ROOT, environment_variables
 
 ROOMS = {"aura", "web", "pipelines", "actors", "ai", "notices", "db", "bench", "tests"}
 
@@ -35,3 +41,42 @@ def test_every_room_is_under_the_linter():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
 
     assert packages <= ROOMS, "add the new package to [importlinter] in setup.cfg and to ROOMS"
+
+
+CLOSED = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"DATABASE_URL": f"postgresql://{CLOSED}/aura", "RABBITMQ_URL": f"amqp://{CLOSED}/"},
+        {"DATABASE_URL": "sqlite:////nowhere/aura.db"},
+    ],
+    ids=["services", "embedded"],
+)
+def test_a_worker_loads_no_more_than_it_needs_and_connects_to_nothing(variables: dict[str, str], tmp_path: Path):
+    script = """
+import socket, sqlite3, sys
+
+def refuse(*_, **__):
+    raise SystemExit("importing actors opened a connection")
+
+socket.socket.connect = socket.create_connection = sqlite3.connect = refuse
+import psycopg2
+psycopg2.connect = refuse
+import actors, pipelines
+heavy = {"openai", "fastapi", "starlette", "uvicorn", "sklearn", "numpy", "scipy", "alembic", "typer", "httpx2"}
+print(sorted(heavy & set(sys.modules)), type(actors.broker).__name__)
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in environment_variables()}
+
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | variables | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "sk-test"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    broker = "HintBroker" if "RABBITMQ_URL" in variables else "InProcessBroker"
+    assert (result.stdout.strip(), result.returncode) == (f"[] {broker}", 0), result.stderr

@@ -338,7 +338,7 @@ def a_lost_lease_changes_nothing() -> None:
     lost = claim("classify", one_job().id, lease="slow")
     # another worker has it now
     with transaction() as session:
-        jobs.hand_back(session, WORKER_ID, running=())
+        jobs.hand_back(session, WORKER_ID, running=set)
     claim("classify", one_job().id, lease="fast")
     with transaction() as session:
         held = jobs.still_held(session, "slow", lost)
@@ -490,13 +490,27 @@ def test_handing_back_spends_no_attempt_and_no_crash():
     claim("classify", ids[2], lease="theirs", worker="other")
 
     with transaction() as session:
-        assert jobs.hand_back(session, "me", running=["running"]) == 1
+        assert jobs.hand_back(session, "me", running=lambda: {"running"}) == 1
 
     assert [(job.lease, job.attempts, job.crashes) for job in all_jobs()] == [
         ("running", 1, 1),
         (None, 0, 0),
         ("theirs", 1, 1),
     ]
+
+
+def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
+    promise(Promise("classify", "1"))
+
+    with transaction() as session:
+
+        def claim_meanwhile() -> set[str]:
+            jobs.claim(session, "classify", [one_job().id], "new", "me")
+            return set()
+
+        assert jobs.hand_back(session, "me", claim_meanwhile) == 0
+
+    assert one_job().lease == "new"
 
 
 def test_leaving_hands_everything_back_and_signs_off():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -174,7 +175,7 @@ def test_a_refusal_never_repeats_a_long_input():
 # -- plain messages ---------------------------------------------------------------------------------------------------
 
 
-def accept(queue: str, payload: dict[str, Any], message_id: str | None = None) -> None:
+def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None = None) -> None:
     message = read(queue, payload)
     assert isinstance(message, Plain)
     with transaction() as session:
@@ -217,14 +218,35 @@ class TestPlain:
         assert count(Ticket) == 1
         with transaction() as session:
             (found,) = session.query(Ticket).all()
-        assert (found.source, found.external_id, found.stage) == ("message", "message:m-1", "notified")
+        assert (found.source, found.stage) == ("message", "notified")
         assert (found.title, found.claimed_priority) == ("VPN drops", "critical")
         assert letters() == []
 
-    def test_without_a_message_id_the_same_bytes_are_the_same_ticket(self, hand: Hand):
+    def test_without_a_message_id_the_same_bytes_are_the_same_ticket_for_an_hour(
+        self, hand: Hand, monkeypatch: pytest.MonkeyPatch
+    ):
+        def at(hour: int) -> None:
+            clock = type("Clock", (), {"now": staticmethod(lambda zone: datetime(2026, 11, 23, hour, tzinfo=zone))})
+            monkeypatch.setattr(messages, "datetime", clock)
+
+        at(8)
         accept("tickets.intake", {"title": "VPN drops"})
         accept("tickets.intake", {"title": "VPN drops"})
         accept("tickets.intake", {"title": "VPN drops again"})
+        at(9)
+        accept("tickets.intake", {"title": "VPN drops"})
+        hand.run()
+
+        assert count(Ticket) == 3
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("1", "1"), ("x" * 200 + "1", "x" * 200 + "2"), (b"\xff\xfe", b"\xff\xfd"), ("\ud800", "\udfff")],
+        ids=["two programs count alike", "long", "no UTF-8", "surrogates"],
+    )
+    def test_different_tickets_are_never_taken_for_one(self, hand: Hand, one: Any, other: Any):
+        accept("tickets.intake", {"title": "Disk full on srv1"}, one)
+        accept("tickets.intake", {"title": "Printer jams"}, other)
         hand.run()
 
         assert count(Ticket) == 2
@@ -309,3 +331,14 @@ class TestPlain:
                 accept(queue, payload)
             except Malformed:
                 continue
+
+
+@pytest.mark.parametrize("content", [b"\x01aT" + (2**60).to_bytes(8, "big"), b"\x01a?\xff", b"\x01aF\x00\x00\x0f\xff"])
+def test_headers_that_cannot_be_decoded_are_passed_over(content: bytes):
+    import pika.data
+
+    table = len(content).to_bytes(4, "big") + content
+    # a good table is read as ever, a bad one is empty, and what stands behind either is found
+    good = b"\x00\x00\x00\x07" + b"\x01bI" + (7).to_bytes(4, "big")
+    assert pika.data.decode_table(good + b"rest", 0) == ({"b": 7}, len(good))
+    assert pika.data.decode_table(table + b"rest", 0)[1] == len(table)

@@ -216,6 +216,7 @@ def upgrade() -> None:
     op.create_table(
         "workers",
         sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=8), server_default="worker", nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("started_at", db.time.UtcDateTime(timezone=True), nullable=False),
         sa.Column("heartbeat_at", db.time.UtcDateTime(timezone=True), nullable=False),

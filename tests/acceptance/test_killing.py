@@ -1,0 +1,98 @@
+"""What a supervisor must see, and what a strange message must not do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pika
+
+from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
+from tests.services import wait_until
+
+
+def test_the_worker_command_ends_when_its_relay_was_killed(service_house: House, mailbox: Mailbox) -> None:
+    house = service_house
+    worker = house.procfile("worker")
+    worker.says("Worker process is ready")
+    alive = "SELECT name FROM workers WHERE kind = 'relay'"
+    name = wait_until(lambda: house.ask(alive), 20, "no relay lives")
+
+    # When the relay is killed, which the worker command itself does not notice
+    os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
+    # Then the command ends, for its supervisor to start it again
+    assert worker.process is not None
+    worker.process.wait(STOP_SECONDS + 20)
+    assert "no relay lives" in worker.output()
+    # And what was promised meanwhile is finished after that
+    house.aura("submit", "Printer jams", "--requester", "ada@example.com")
+    house.start("worker-again", *worker.command)
+    house.finished(1)
+    house.each_once()
+
+
+def test_no_property_of_a_message_stops_its_queue(service_house: House) -> None:
+    house = service_house
+    house.procfile("worker").says("Worker process is ready")
+    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+    channel = connection.channel()
+
+    def declared() -> bool:
+        with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as other:
+            try:
+                return bool(other.channel().queue_declare("tickets.intake", passive=True).method.consumer_count)
+            except pika.exceptions.ChannelClosedByBroker:
+                return False
+
+    wait_until(declared, 20, "nobody consumes")
+    # Given a message id that is no UTF-8, and headers too deep to decode
+    deep: object = 1
+    for _ in range(200):
+        deep = {"a": deep}
+    for number, properties in enumerate(
+        (
+            pika.BasicProperties(message_id=b"\xff\xfe\x80"),  # type: ignore[arg-type]
+            pika.BasicProperties(headers={"a": deep}),
+            pika.BasicProperties(content_encoding="gzip", content_type="text/csv", priority=255, expiration="60000"),
+        )
+    ):
+        body = json.dumps({"title": f"Ticket {number}", "requester": "ada@example.com"}).encode()
+        channel.basic_publish("tickets", "ticket.created", body, properties)
+    # Then they are tickets like any other, and so is the one behind them
+    channel.basic_publish("tickets", "ticket.created", b'{"title": "The last one"}')
+    house.finished(4)
+    connection.close()
+
+
+def test_sigterm_under_load_hands_back_and_spends_no_attempt(service_house: House, mailbox: Mailbox) -> None:
+    house = service_house
+    worker = house.procfile("worker")
+    file = house.folder / "tickets.jsonl"
+    file.write_text(
+        "\n".join(json.dumps({"title": f"Ticket {n}", "requester": f"p{n}@example.com"}) for n in range(800))
+    )
+    worker.says("Worker process is ready")
+    house.aura("import", str(file))
+    wait_until(lambda: house.ask("SELECT count(*) FROM tickets WHERE stage <> 'received'") > 50, 30, "nothing moves")
+
+    # When the worker command is stopped in the middle
+    assert worker.terminate() == 0
+    # Then nothing is leased, no attempt is spent, and nobody is registered
+    assert house.ask("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
+    assert house.ask("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
+    assert house.ask("SELECT count(*) FROM workers") == 0
+    # And the next one finishes it all
+    house.start("worker-again", *worker.command)
+    house.finished(800, 90)
+    house.each_once()
+    assert set(mailbox.received.values()) == {1}
+
+
+def test_a_closed_pipe_is_no_error(service_house: House) -> None:
+    command = "aura tickets list --format json | head -c 1"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], env=service_house.env(), capture_output=True, text=True
+    )
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,60 @@
+"""Installing the servers that the tests need: by apt when we are root on Debian, else by telling the exact command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+_installing = threading.Lock()
+
+
+class ServiceMissing(Exception):
+    """A server's program is not installed; the message names the command that installs it."""
+
+
+def install(packages: Callable[[], list[str]]) -> None:
+    """Install the Debian packages that are missing, without starting a server. Raises ServiceMissing with the command."""
+    with _installing:
+        missing = packages()
+        if not missing:
+            return
+        install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+        if not shutil.which("apt-get"):
+            raise ServiceMissing(f"the tests need {', '.join(missing)}: install it, on Debian with: {install}")
+        if os.geteuid() != 0:
+            raise ServiceMissing(f"the tests need {', '.join(missing)}; run: sudo sh -c 'apt-get update && {install}'")
+        print(f"tests: installing {', '.join(missing)}", file=sys.stderr)
+        with _daemons_stay_off():
+            for command in ("apt-get -qq update", install):
+                result = subprocess.run(
+                    [*command.split(), "-o", "DPkg::Lock::Timeout=300"],
+                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                if result.returncode:
+                    raise ServiceMissing(f"`{command}` failed, run it by hand:\n{result.stdout[-2000:]}")
+
+
+@contextlib.contextmanager
+def _daemons_stay_off() -> Iterator[None]:
+    """Keep Debian from starting the daemons it installs; a policy that is already there stays as it is."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

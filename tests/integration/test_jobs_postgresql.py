@@ -1,0 +1,271 @@
+"""Many at once on PostgreSQL: relays share the work, claims never collide, and no wake-up falls between two statements."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+import actors
+from actors.ear import Ear
+from actors.publisher import Outgoing
+from actors.relay import Relay
+from db import dead_letters, jobs, reading, transaction
+from db.jobs import Failure, Promise
+from db.migrate import revisions
+from db.models import ScheduleRun
+from db.sessions import engine
+from pipelines.clock import Clock
+from pipelines.timetable import Entry
+from settings import get_settings
+from tests.conftest import ROOT, wait_until
+from tests.embedded import all_jobs, claim, count, letters, one_job, promise
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Run the calls at the same moment, each in its thread. Returns what each returned or raised."""
+    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number: int) -> None:
+        barrier.wait(10)
+        try:
+            results[number] = calls[number]()
+        except Exception as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    return results
+
+
+# -- relays -----------------------------------------------------------------------------------------------------------
+
+
+def test_two_relays_take_disjoint_jobs(postgres: str):
+    promise(*[Promise("classify", str(number)) for number in range(20)])
+
+    with Session(engine()) as first, Session(engine()) as second:
+        first.execute(text("SET lock_timeout = '1s'"))
+        second.execute(text("SET lock_timeout = '1s'"))
+        one = {job_id for job_id, _, _ in jobs.due(first, "classify", 8)}
+        other = {job_id for job_id, _, _ in jobs.due(second, "classify", 100)}
+
+    assert (len(one), len(other)) == (8, 12)
+    assert not one & other
+
+
+class Shelf:
+    """An outlet that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        import json
+
+        for message in batch:
+            self.ids += json.loads(message.body)["args"][0]
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None: ...
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None: ...
+
+
+def test_relays_beside_each_other_hint_each_job_once(postgres: str):
+    promise(*[Promise("classify", str(number), priority=number % 10) for number in range(600)])
+    shelves = [Shelf() for _ in range(4)]
+
+    def drain(shelf: Shelf) -> int:
+        relay = Relay(actors.broker, shelf, get_settings().model_copy(update={"window": 100_000}))
+        return sum(iter(relay.round, 0))
+
+    results = at_once(*[lambda shelf=shelf: drain(shelf) for shelf in shelves])
+
+    hinted = [job_id for shelf in shelves for job_id in shelf.ids]
+    assert sum(results) == 600
+    assert sorted(hinted) == sorted(job.id for job in all_jobs())
+
+
+# -- claims -----------------------------------------------------------------------------------------------------------
+
+
+def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postgres: str):
+    shuffled = random.Random(7)
+    for turn in range(10):
+        promise(*[Promise("classify", f"{turn}:{number}") for number in range(60)])
+        ids = [job.id for job in all_jobs() if not job.lease]
+
+        def take(name: str, some: list[int]) -> list[int]:
+            return [job.id for job in claim("classify", *some, lease=name)]
+
+        orders = [shuffled.sample(ids, len(ids)) for _ in range(4)]
+        results = at_once(*[lambda n=n, o=o, t=turn: take(f"{t}:{n}", o) for n, o in enumerate(orders)])
+
+        assert Counter(job_id for result in results for job_id in result) == Counter(ids)
+
+
+def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
+    shuffled = random.Random(7)
+    promises = [Promise("classify", str(number)) for number in range(100)]
+
+    for _ in range(5):
+        orders = [shuffled.sample(promises, 100) for _ in range(4)]
+        results = at_once(*[lambda order=order: promise(*order) for order in orders])
+        assert results == [None] * 4
+
+    assert len(all_jobs()) == 100
+
+
+def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
+    for turn in range(20):
+        promise(Promise("classify", str(turn)))
+        claimed = claim("classify", all_jobs()[-1].id, lease=f"lease {turn}")
+        assert len(claimed) == 1
+
+        def keep(turn: int = turn, claimed: Any = claimed) -> None:
+            with transaction() as session:
+                jobs.keep(session, jobs.still_held(session, f"lease {turn}", claimed))
+
+        assert at_once(keep, lambda turn=turn: promise(Promise("classify", str(turn)))) == [None, None]
+
+    rows = all_jobs()
+    assert [job.key for job in rows] == [str(turn) for turn in range(20)]
+    assert {(job.lease, job.again) for job in rows} == {(None, False)}
+
+
+def test_a_relay_that_still_publishes_does_not_mark_a_job_that_is_claimed_meanwhile(postgres: str):
+    # Given a relay that has published its hint and not committed yet
+    promise(Promise("classify", "1"))
+    job_id = one_job().id
+    claims: list[Any] = []
+    with Session(engine()) as relay:
+        assert jobs.due(relay, "classify", 10)
+        # When a worker is quicker
+        worker = threading.Thread(target=lambda: claims.extend(claim("classify", job_id)))
+        worker.start()
+        wait_until(_somebody_waits_for_a_lock, message="the claim waits for the relay")
+        jobs.mark_hinted(relay, [job_id])
+        relay.commit()
+    worker.join(10)
+    # Then it gets the job all the same
+    assert [job.id for job in claims] == [job_id]
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with engine().connect() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
+    for turn in range(5):
+        promise(Promise("classify", str(turn)))
+        claimed = claim("classify", all_jobs()[-1].id)
+        with transaction() as session:
+            jobs.bury(session, [(job, Failure("X", "x", "", "")) for job in claimed])
+
+        def replay(letter: int = letters()[-1].id) -> None:
+            with transaction() as session:
+                dead_letters.replay(session, letter)
+
+        results = at_once(replay, replay)
+        assert sorted(type(result).__name__ for result in results) == ["NoneType", "UnknownDeadLetter"]
+
+
+# -- clocks -----------------------------------------------------------------------------------------------------------
+
+
+def test_clocks_that_tick_at_the_same_moment_fire_a_slot_once(postgres: str):
+    ran: list[int] = []
+    entry = Entry("count", "* * * * *", lambda: len(ran.append(1) or []))
+    clocks = [Clock([entry]) for _ in range(3)]
+    at = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
+
+    for minute in range(10):
+        now = at + timedelta(minutes=minute)
+        results = at_once(*[lambda clock=clock, now=now: clock.tick(now) for clock in clocks])
+        assert sum(len(result) for result in results) == (1 if minute else 0)
+
+    assert (len(ran), count(ScheduleRun)) == (9, 9)
+
+
+# -- migrations and notifications -------------------------------------------------------------------------------------
+
+
+def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configure: Callable[..., Any]):
+    from db.sessions import dispose
+
+    configure(DATABASE_URL=postgres_url)
+    program = "from db.migrate import migrate; input(); migrate()"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    results = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+
+    assert [code for _, code in results] == [0, 0, 0], results
+    current, newest = revisions()
+    assert current == newest
+    dispose()
+
+
+def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
+    import select
+
+    from tests.embedded import crash_before_commit
+
+    class Loop:
+        """What an ear needs of a publisher."""
+
+        heard: Callable[[], None]
+
+        def watch(self, fileno: int, readable: Callable[[], None]) -> None:
+            self.fileno, self.heard = fileno, readable
+
+        def unwatch(self, fileno: int, trouble: str) -> None: ...
+
+        def listen(self, seconds: float) -> bool:
+            ready, _, _ = select.select([self.fileno], [], [], seconds)
+            if ready:
+                self.heard()
+            return ear.woken()
+
+    loop = Loop()
+    ear = Ear(loop)  # type: ignore[arg-type]
+    assert ear.woken(), "what was promised before it listened"
+
+    with crash_before_commit() as session:
+        jobs.promise(session, [Promise("classify", "0")])
+    assert not loop.listen(0.1)
+    promise(Promise("classify", "1"))
+    assert loop.listen(5)
+    assert not ear.woken()
+    ear._raw.close()
+
+
+def test_a_server_that_restarts_costs_a_reader_nothing(postgres: str, postgresql: Any):
+    promise(Promise("classify", "1"))
+    postgresql.kill()
+    postgresql.start()
+
+    with reading() as session:
+        assert jobs.due_actors(session) == {"classify"}

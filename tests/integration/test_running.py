@@ -1,0 +1,79 @@
+"""Everything in one process with real threads: the embedded mode, and a time limit that really strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from actors.attempt import WORKER_ID
+from db import reading, tickets, transaction
+from db.models import Job, Ticket, Worker
+from db.overview import living
+from db.tickets import Submission
+from pipelines.runtime import running
+from pipelines.triage import triage
+from tests.conftest import wait_until
+from tests.embedded import all_jobs, attempts, count, letters, move, one_job
+
+pytestmark = pytest.mark.usefixtures("embedded")
+
+
+def accept(number: int) -> None:
+    with transaction() as session:
+        submission = Submission(title=f"Laptop {number} does not start", requester=f"user{number}@example.com")
+        triage.send_many(tickets.accept(session, "test", [(submission, {})]))
+
+
+def all_notified(number: int) -> bool:
+    with reading() as session:
+        stages = session.scalars(select(Ticket.stage)).all()
+    return stages == ["notified"] * number and not all_jobs()
+
+
+def test_tickets_pass_every_step_while_others_come_in():
+    with running():
+        for number in range(40):
+            accept(number)
+        wait_until(lambda: all_notified(40), timeout=30, message="every ticket is notified")
+        with reading() as session:
+            assert [living(session, kind, 10) for kind in ("worker", "relay")] == [1, 1]
+
+    assert letters() == []
+    assert {attempt.worker for attempt in attempts()} == {WORKER_ID}
+    assert count(Worker) == 0, "they signed off"
+
+
+def test_what_a_stop_left_is_done_after_the_next_start():
+    with running(clock=False, threads=1):
+        for number in range(60):
+            accept(number)
+    assert {job.lease for job in all_jobs()} <= {None}
+
+    with running(clock=False):
+        wait_until(lambda: all_notified(60), timeout=30, message="every ticket is notified")
+
+    assert {attempt.outcome for attempt in attempts()} == {"kept"}
+
+
+def test_an_attempt_that_takes_too_long_is_interrupted_and_tried_again(declare: Callable[..., Any]):
+    runs: list[int] = []
+
+    def endless(items: list[Any]) -> list[str]:
+        runs.append(1)
+        while len(runs) < 2:
+            sum(range(1000))
+        return ["done" for _ in items]
+
+    actor = declare(endless, time_limit=50)
+    with running(clock=False):
+        actor.send(1)
+        wait_until(lambda: attempts("retry"), timeout=10, message="the limit strikes")
+        assert one_job().last_error == "TimeLimitExceeded: TimeLimitExceeded"
+        move(Job, due_at=-1)
+        wait_until(lambda: not all_jobs(), message="it is tried again")
+
+    assert [attempt.outcome for attempt in attempts()] == ["retry", "kept"]
+    assert letters() == []
