@@ -37,8 +37,9 @@ from settings import Settings, get_settings
 
 logger = structlog.get_logger("aura.relay")
 
-#: Seconds: the longest nap, between two looks for dead workers, between two looks for lost hints.
+#: Seconds: the longest nap, between two heartbeats, two looks for dead workers, two looks for lost hints.
 NAP = 0.5
+BEAT_EVERY = 2.0
 RECOVER_EVERY = 2.0
 LOST_HINTS_EVERY = 10.0
 #: A hint whose job is still unclaimed after this many seconds may be lost.
@@ -121,10 +122,24 @@ class Relay:
                 hints.append(Outgoing(way.exchange, way.routing_key, message.encode(), priority))
         return hints
 
-    def recover(self) -> None:
-        """Show that this relay lives, and make the jobs of dead workers due again."""
+    def beat(self) -> None:
+        """Show that this relay lives."""
         with transaction() as session:
             jobs.beat(session, self._id, f"{socket.gethostname()}:{os.getpid()}", "relay")
+
+    def _keep_beating(self, stop: threading.Event) -> None:
+        # in a thread of its own: a broker that hangs can hold the relay up for longer than a heartbeat may take
+        while True:
+            try:
+                self.beat()
+            except Exception as error:
+                logger.warning("no heartbeat", error=(str(error).splitlines() or [type(error).__name__])[0])
+            if stop.wait(BEAT_EVERY):
+                return
+
+    def recover(self) -> None:
+        """Make the jobs of dead workers due again."""
+        with transaction() as session:
             freed, quarantined = jobs.recover(session, self._settings.worker_dead_after)
         if freed or quarantined:
             logger.warning("recovered the jobs of dead workers", freed=freed, quarantined=quarantined)
@@ -162,12 +177,15 @@ class Relay:
         """Relay until told to stop; trouble with a service is logged and tried again with a growing pause."""
         chores = [Chore(self.recover, RECOVER_EVERY), Chore(self.give_lost_hints_again, LOST_HINTS_EVERY)]
         trouble = 0
+        gone = threading.Event()
+        heart = threading.Thread(target=self._keep_beating, args=(gone,), name="relay-heartbeat", daemon=True)
+        heart.start()
         try:
             while not stop.is_set():
                 try:
-                    busy = self.round()
                     for chore in chores:
                         chore.when_due()
+                    busy = self.round()
                     if not busy:
                         self._outlet.wait(NAP, lambda: stop.is_set() or woken())
                     if trouble:
@@ -187,6 +205,8 @@ class Relay:
                     self._outlet.close()
                     stop.wait(pause)
         finally:
+            gone.set()
+            heart.join(BEAT_EVERY)
             self.leave()  # also when a fork is stopped, which raises SystemExit at any line
 
     def leave(self) -> None:
