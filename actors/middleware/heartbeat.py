@@ -30,9 +30,11 @@ class Heartbeat(Middleware):
     def __init__(self) -> None:
         self._stop = threading.Event()
 
-    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         self._stop = threading.Event()
-        beat()  # before the first claim, or the lease of an unknown worker is taken for a dead one's
+        # before the first claim, or the lease of an unknown worker is taken for a dead one's; when a worker has booted,
+        # its threads and the relay run already
+        beat()
         threading.Thread(target=self._run, args=(self._stop,), name="heartbeat", daemon=True).start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:

@@ -17,7 +17,7 @@ from actors.tickets import JOB_PRIORITY, classify
 from db import jobs, notifications, reading, tickets, transaction
 from db.dead_letters import replay
 from db.jobs import Promise
-from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord
+from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, Worker
 from db.tickets import Submission
 from db.timeline import timeline
 from pipelines.pipeline import Pipeline
@@ -311,6 +311,17 @@ def test_an_attempt_is_over_when_its_message_is_done(hand: Hand, declare: Declar
     assert during == [1]
     assert not current_attempt.running()
     assert current_attempt.current() is None
+
+
+def test_a_worker_is_known_before_its_threads_can_claim_anything():
+    broker = actors.broker
+    broker.emit_before("worker_boot", None)
+    try:
+        assert count(Worker) == 1
+    finally:
+        broker.emit_before("worker_shutdown", None)
+        broker.emit_after("worker_shutdown", None)
+    assert count(Worker) == 0
 
 
 def test_the_heartbeat_leaves_what_runs_alone(hand: Hand, declare: Declare):

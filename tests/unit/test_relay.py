@@ -220,6 +220,19 @@ def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
     assert is_hinted() == {"classify": False, "reanalyze": True}
 
 
+def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
+    hint(Promise("classify", "1"))
+    shelf = Shelf(depths={"ai.classify": 1000})
+    move(Job, hinted_at=-299)
+    relay(shelf).give_lost_hints_again()
+    assert is_hinted() == {"classify": True}
+
+    move(Job, hinted_at=-301)
+    relay(shelf).give_lost_hints_again()
+
+    assert is_hinted() == {"classify": False}
+
+
 def test_a_young_hint_is_not_lost():
     hint(Promise("classify", "1"))
     move(Job, hinted_at=-14)
