@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,10 @@ ALIASES = {
     "priority": ("priority",),
     "external_id": ("external_id", "id", "ticket_id", "number"),
 }
+
+
+#: A line number, the fields of a ticket, and the row as it stands in the file.
+Row = tuple[int, dict[str, Any], dict[str, Any]]
 
 
 class ImportFailed(Exception):
@@ -63,10 +68,10 @@ def import_file(
     batch: list[tuple[Submission, Any]] = []
     try:
         with path.open("rb") as raw:
-            for line, row in _rows(path, raw, report, columns or {}):
+            for line, fields, row in _rows(path, raw, report, columns or {}):
                 report.rows += 1
                 try:
-                    batch.append(_submission(row, seen))
+                    batch.append((_submission(fields, seen), row))
                 except ValidationError as error:
                     _reject(report, line, explain(error))
                 if len(batch) >= BATCH:
@@ -80,9 +85,7 @@ def import_file(
     return report
 
 
-def _rows(
-    path: Path, raw: IO[bytes], report: Report, columns: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, raw: IO[bytes], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
     name = path.name.removesuffix(".gz")
     stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw  # type: ignore[assignment]
     # a byte that is no UTF-8 spoils one character, not the file
@@ -95,11 +98,12 @@ def _rows(
         raise ImportFailed(f"{path}: only .csv, .jsonl and .ndjson files (or these with .gz) can be imported")
 
 
-def _csv_rows(
-    path: Path, lines: Iterator[str], report: Report, columns: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(path: Path, lines: Iterator[str], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
     csv.field_size_limit(4 * DESCRIPTION_LIMIT)
-    reader = csv.reader(lines)
+    first = next(lines, "")
+    # spreadsheets write semicolons where the comma is the decimal point
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(chain([first], lines), delimiter=delimiter)
     try:
         header = [name.strip() for name in next((names for names in reader if names), [])]
     except csv.Error as error:
@@ -131,12 +135,10 @@ def _csv_rows(
             )
         elif values:
             row = dict(zip(header, values, strict=False))
-            yield line, {fieldname: row.get(column) for fieldname, column in mapping.items()}
+            yield line, {fieldname: row.get(column) for fieldname, column in mapping.items()}, row
 
 
-def _json_rows(
-    lines: Iterator[str], report: Report, columns: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(lines: Iterator[str], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -148,7 +150,7 @@ def _json_rows(
             report.rows += 1
             _reject(report, number, f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error))
             continue
-        yield number, {field: row.get(column) for field, column in _mapping(list(row), columns).items()}
+        yield number, {field: row.get(column) for field, column in _mapping(list(row), columns).items()}, row
 
 
 def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
@@ -162,14 +164,14 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
     return {fieldname: column for fieldname, column in mapping.items() if column in names}
 
 
-def _submission(row: dict[str, Any], seen: Counter[str]) -> tuple[Submission, Any]:
+def _submission(fields: dict[str, Any], seen: Counter[str]) -> Submission:
     # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-    submission = Submission.model_validate(row | {"priority": claimed_priority(row.get("priority"))})
+    submission = Submission.model_validate(fields | {"priority": claimed_priority(fields.get("priority"))})
     if submission.external_id is None:
-        content = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
+        content = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1
         submission = submission.model_copy(update={"external_id": f"{content}:{seen[content]}"})
-    return submission, row
+    return submission
 
 
 def _store(batch: list[tuple[Submission, Any]], report: Report) -> None:

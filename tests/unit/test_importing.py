@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from db import reading
+from db import reading, tickets
 from db.models import Job, Ticket
 from db.tickets import DESCRIPTION_LIMIT
 from pipelines import importing
@@ -295,3 +295,21 @@ def test_agents_are_added_or_changed_all_or_none(tmp_path: Path):
         import_staff(path)
     with reading() as session:
         assert len(staff(session)) == 2
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters_are_recognised_by_the_header(write: Any, delimiter: str):
+    report = write(delimiter.join(["Subject", "Body"]) + "\n" + delimiter.join(["Drucker", "Papier, dann Stau"]) + "\n")
+
+    assert (report.new, report.rejected) == (1, 0)
+    with reading() as session:
+        (ticket,) = tickets.listing(session)
+    assert (ticket.title, ticket.description) == ("Drucker", "Papier, dann Stau")
+
+
+def test_the_whole_row_is_kept_with_the_columns_nobody_asked_for(write: Any):
+    write("title,room\nBeamer,4.21\n")
+
+    with reading() as session:
+        (ticket,) = tickets.listing(session)
+    assert json.loads(ticket.raw) == {"title": "Beamer", "room": "4.21"}
