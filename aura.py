@@ -80,7 +80,7 @@ def ready_database() -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from db.migrate import migrate, revisions
-    from settings import get_settings, redact
+    from settings import first_line, get_settings, redact
 
     settings = get_settings()
     where = redact(settings.database_url.get_secret_value())
@@ -92,7 +92,7 @@ def ready_database() -> Iterator[None]:
             migrate()
         yield
     except SQLAlchemyError as error:
-        raise Refused(f"{where}: {str(error).splitlines()[0]} (see `aura doctor`)") from None
+        raise Refused(f"{where}: {first_line(error)} (see `aura doctor`)") from None
 
 
 def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], how: Format, empty: str) -> None:
@@ -525,12 +525,13 @@ def migrate() -> None:
 
     from db.migrate import migrate as upgrade
     from db.migrate import revisions
+    from settings import first_line
 
     try:
         before, newest = revisions()
         upgrade()
     except SQLAlchemyError as error:
-        raise Refused(f"{str(error).splitlines()[0]} (see `aura doctor`)") from None
+        raise Refused(f"{first_line(error)} (see `aura doctor`)") from None
     print(f"revision {newest}" + (" (nothing to do)" if before == newest else f" (was {before or 'empty'})"))
 
 

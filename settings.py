@@ -53,6 +53,11 @@ def explain(error: ValidationError) -> str:
     return "; ".join(f"{field}: {problem}" if field else problem for field, problem in problems_of(error))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type when it says nothing: databases add whole statements."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def redact(url: str) -> str:
     """Return the URL without its password and query, fit for a log line."""
     if url.startswith("sqlite"):

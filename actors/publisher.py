@@ -15,7 +15,7 @@ import pika
 from pika.adapters.select_connection import IOLoop, PollEvents, SelectConnection
 
 from actors import topology
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -227,5 +227,4 @@ class _Deadline:
 
 def describe(error: BaseException) -> str:
     """Return the error in one line; pika leaves many messages empty, and none may hold the URL's password."""
-    text = str(error).strip() or type(error).__name__
-    return f"RabbitMQ: {text.splitlines()[0][:200]}"
+    return f"RabbitMQ: {first_line(error)[:200]}"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from actors import messages, topology
 from actors.publisher import describe, parameters
 from db import dead_letters, transaction
-from settings import Settings
+from settings import Settings, first_line
 
 _decode_table: Callable[[bytes, int], tuple[dict[str, Any], int]] = pika.data.decode_table
 
@@ -105,7 +105,7 @@ class GuardedConsumer(_RabbitmqConsumer):
             self._bury(body, error)  # the database cannot store it, and never will
         except SQLAlchemyError as error:
             # not acked: RabbitMQ gives it again when this consumer comes back
-            raise ConnectionClosed(f"the database is away: {str(error).splitlines()[0]}") from None
+            raise ConnectionClosed(f"the database is away: {first_line(error)}") from None
         self.channel.basic_ack(method.delivery_tag)
         return None
 
@@ -125,4 +125,4 @@ class GuardedConsumer(_RabbitmqConsumer):
             with transaction() as session:
                 dead_letters.record_message(session, self.queue_name, body, error)
         except SQLAlchemyError as trouble:
-            raise ConnectionClosed(f"the database is away: {str(trouble).splitlines()[0]}") from None
+            raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None

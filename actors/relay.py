@@ -33,7 +33,7 @@ from actors.publisher import Outgoing, Publisher, PublishFailed
 from actors.topology import hint_route
 from db import events, jobs, reading, transaction
 from db.models import Event
-from settings import Settings, get_settings
+from settings import Settings, first_line, get_settings
 
 logger = structlog.get_logger("aura.relay")
 
@@ -133,7 +133,7 @@ class Relay:
             try:
                 self.beat()
             except Exception as error:
-                logger.warning("no heartbeat", error=(str(error).splitlines() or [type(error).__name__])[0])
+                logger.warning("no heartbeat", error=first_line(error))
             if stop.wait(BEAT_EVERY):
                 return
 
@@ -198,7 +198,7 @@ class Relay:
                     expected = isinstance(error, PublishFailed | SQLAlchemyError)
                     logger.warning(
                         "the relay waits",
-                        error=(str(error).splitlines() or [type(error).__name__])[0],
+                        error=first_line(error),
                         retry_in=round(pause, 1),
                         exc_info=None if expected else error,
                     )
@@ -216,7 +216,7 @@ class Relay:
             with transaction() as session:
                 jobs.leave(session, self._id)
         except SQLAlchemyError as error:
-            logger.warning("could not sign off; the heartbeat runs out by itself", error=str(error).splitlines()[0])
+            logger.warning("could not sign off; the heartbeat runs out by itself", error=first_line(error))
 
 
 def cloud_event(event: Event) -> Outgoing:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import reading, schedule, transaction
 from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
+from settings import first_line
 
 logger = structlog.get_logger("aura.clock")
 
@@ -51,7 +52,7 @@ class Clock:
                 self.term, self._next = term, self._plan(at)
             return [entry.name for entry in self.timetable if self._next[entry.name] <= at and self._run(entry, at)]
         except SQLAlchemyError as error:
-            logger.warning("the clock waits for the database", error=str(error).splitlines()[0])
+            logger.warning("the clock waits for the database", error=first_line(error))
             return []
 
     def _plan(self, at: datetime) -> dict[str, datetime]:
@@ -106,4 +107,4 @@ class Clock:
             with transaction() as session:
                 schedule.resign(session, LEASE, self.holder)
         except SQLAlchemyError as error:
-            logger.warning("could not resign: the lease expires by itself", error=str(error).splitlines()[0])
+            logger.warning("could not resign: the lease expires by itself", error=first_line(error))

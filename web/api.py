@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -71,11 +71,8 @@ def _report(body: bytes, key: str | None) -> Response:
             return earlier
         ticket_id = earlier or _accept(session, submission, payload)
         if key and not earlier:
-            session.execute(
-                upsert(session, IdempotencyKey)
-                .values(key=key, fingerprint=_fingerprint(body), ticket_id=ticket_id, created_at=now())
-                .on_conflict_do_update(index_elements=["key"], set_={"ticket_id": ticket_id})
-            )
+            # it was reserved above, in this transaction
+            session.execute(update(IdempotencyKey).where(IdempotencyKey.key == key).values(ticket_id=ticket_id))
     url = f"/tickets/{ticket_id}"
     return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
 

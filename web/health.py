@@ -21,7 +21,7 @@ from db import dead_letters, reading, tickets
 from db.migrate import revisions
 from db.models import Job
 from db.overview import living, waiting_longest
-from settings import SettingsError, get_settings, redact
+from settings import SettingsError, first_line, get_settings, redact
 
 router = APIRouter(tags=["health"])
 
@@ -48,7 +48,7 @@ def check_database() -> Check:
     try:
         current, newest = revisions()
     except SQLAlchemyError as error:
-        return Check("database", False, f"{where}: {str(error).splitlines()[0]}", "start it, or correct DATABASE_URL")
+        return Check("database", False, f"{where}: {first_line(error)}", "start it, or correct DATABASE_URL")
     if current != newest:
         return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
     return Check("database", True, f"{where}: revision {current}")

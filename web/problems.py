@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
-from settings import explain, problems_of
+from settings import explain, first_line, problems_of
 
 logger = structlog.get_logger("aura.web")
 
@@ -55,6 +55,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(InterfaceError)
     @app.exception_handler(TimeoutError)
     def _database(_request: Request, error: Exception) -> JSONResponse:
-        logger.warning("the database is away", error=str(error).splitlines()[0])
+        logger.warning("the database is away", error=first_line(error))
         detail = "the database is away; nothing was accepted, so send it again"
         return problem(503, "Not now", detail, {"Retry-After": str(RETRY_AFTER)})

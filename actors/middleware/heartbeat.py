@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from actors import attempt as attempts
 from actors.attempt import WORKER_ID
 from db import jobs, transaction
+from settings import first_line
 
 logger = structlog.get_logger("aura.heartbeat")
 
@@ -43,9 +44,7 @@ class Heartbeat(Middleware):
             with transaction() as session:
                 jobs.leave(session, WORKER_ID)
         except SQLAlchemyError as error:
-            logger.warning(
-                "could not hand back: the jobs are due when the heartbeat is old", error=str(error).splitlines()[0]
-            )
+            logger.warning("could not hand back: the jobs are due when the heartbeat is old", error=first_line(error))
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.wait(EVERY):
@@ -62,4 +61,4 @@ def beat() -> None:
     except Exception as error:
         # whatever it is, the next beat must come: a worker that looks dead loses its jobs to others
         expected = isinstance(error, SQLAlchemyError)
-        logger.warning("no heartbeat", error=str(error).splitlines()[:1], exc_info=None if expected else error)
+        logger.warning("no heartbeat", error=first_line(error), exc_info=None if expected else error)
