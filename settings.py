@@ -158,6 +158,10 @@ class Settings(BaseSettings):
         2000, ge=1, description="Most jobs of one actor that wait inside RabbitMQ; the rest in the table."
     )
     max_attempts: int = Field(8, ge=1, description="Attempts before a job becomes a dead letter.")
+    replay_limit: int = Field(3, ge=0, description="Replays of one job's dead letters before a replay must be forced.")
+    events: bool = Field(
+        True, description="Tell other services on RabbitMQ what happens to tickets; false: nobody listens."
+    )
     worker_threads: int = Field(4, ge=1, description="Worker threads of `aura run`.")
     worker_dead_after: float = Field(10.0, ge=6, description="Seconds without a heartbeat that make a worker dead.")
     quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
 from db.jobs import Claimed
 
@@ -18,6 +22,10 @@ class Permanent(Exception):
 
 class Missing(Permanent):
     """What the job is about is not in the database."""
+
+
+class Cancelled(Interrupt):
+    """Every job of the attempt was cancelled while it ran."""
 
 
 @dataclass(slots=True)
@@ -33,6 +41,8 @@ class Attempt:
     #: Set by Retries: what is due again, with the delay in seconds, and what is given up.
     retried: list[tuple[Claimed, BaseException, float]] = field(default_factory=list)
     given_up: list[tuple[Claimed, BaseException]] = field(default_factory=list)
+    #: The thread that is in the actor's own function just now, where it may be interrupted.
+    thread: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -47,13 +57,15 @@ class _Thread(threading.local):
 WORKER_ID = uuid.uuid4().hex
 
 _thread = _Thread()
-_running: set[str] = set()
+#: The leases of this process, each with its attempt once that has begun.
+_running: dict[str, Attempt | None] = {}
+_interrupting = threading.Lock()
 
 
-def begin(actor: str) -> Attempt:
+def begin(actor: str, lease: str | None = None) -> Attempt:
     """Start the attempt of this thread. Its lease counts as running before the database knows of it."""
-    attempt = _thread.attempt = Attempt(actor)
-    _running.add(attempt.lease)
+    attempt = _thread.attempt = Attempt(actor, lease) if lease else Attempt(actor)
+    _running[attempt.lease] = attempt
     return attempt
 
 
@@ -65,10 +77,53 @@ def current() -> Attempt | None:
 def end() -> None:
     """Forget the attempt; from now on a lease it may have left behind is handed back by the heartbeat."""
     if _thread.attempt is not None:
-        _running.discard(_thread.attempt.lease)
+        _running.pop(_thread.attempt.lease, None)
         _thread.attempt = None
 
 
+def reserve() -> str:
+    """Return a new lease that counts as running, for an attempt that begins soon."""
+    lease = uuid.uuid4().hex
+    _running[lease] = None
+    return lease
+
+
+def release(lease: str) -> None:
+    """Forget a reserved lease whose attempt will not begin."""
+    _running.pop(lease, None)
+
+
 def running() -> frozenset[str]:
-    """Return the leases that threads of this process work under just now."""
+    """Return the leases that threads of this process work under just now, or soon."""
     return frozenset(_running)
+
+
+@contextmanager
+def working(attempt: Attempt) -> Iterator[None]:
+    """Let the attempt be interrupted while the block runs, and only then: an interrupt elsewhere would kill the thread."""
+    attempt.thread = threading.get_ident()
+    try:
+        yield
+    finally:
+        with _interrupting:
+            attempt.thread = None
+
+
+def at_work() -> list[Attempt]:
+    """Return the attempts whose thread is in the actor's own function."""
+    return [attempt for attempt in list(_running.values()) if attempt is not None and attempt.thread is not None]
+
+
+def interrupt_lost(working_before: Collection[Attempt], held: Collection[str]) -> int:
+    """Raise Cancelled in each attempt that holds no job any more. Returns how many.
+
+    The attempts must have been at work before `held`, the leases in the database, was read.
+    """
+    interrupted = 0
+    for attempt in working_before:
+        with _interrupting:
+            if attempt.lease not in held and attempt.thread is not None:
+                raise_thread_exception(attempt.thread, Cancelled)
+                attempt.thread = None  # once
+                interrupted += 1
+    return interrupted

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from actors.durable import Done, durable
 from db import notifications
-from db.models import Notification
+from db.notifications import Loaded
 from notices import Channel, ChannelError, Notice, channel
 from settings import Settings, get_settings
 
@@ -39,7 +39,7 @@ EMAIL_TIME_LIMIT = 600_000
     max_attempts=EMAIL_ATTEMPTS,
     time_limit=EMAIL_TIME_LIMIT,
 )
-def email(batch: list[Notification]) -> list[str | ChannelError]:
+def email(batch: list[Loaded]) -> list[str | ChannelError]:
     """Send each notification by e-mail; one that fails does not hold up the others."""
     outlet = _channel("email", get_settings())
     results: list[str | ChannelError] = []
@@ -59,7 +59,7 @@ def _channel(name: str, settings: Settings) -> Channel:
     return channel(name, settings)
 
 
-def _notice(notification: Notification) -> Notice:
+def _notice(notification: Loaded) -> Notice:
     return Notice(
         id=notification.id,
         ticket_id=notification.ticket_id or 0,

@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars
 
 from actors import attempt as attempts
+from actors import control, eager
 from actors.attempt import Attempt, Missing
-from db import jobs, reading, tickets, transaction
+from db import hints, jobs, reading, tickets, transaction
 from db.jobs import Claimed, Promise
 from settings import get_settings
 
@@ -82,18 +83,27 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             jobs.promise(session, [promise])
         return self.message_with_options(args=args)
 
-    def __call__(self, job_ids: Sequence[int]) -> None:
-        """Claim, work and keep the jobs of one hint; what failed is left to the middleware."""
-        attempt = attempts.begin(self.actor_name)
-        # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
-        ids = job_ids[: self.options.get("batch", get_settings().batch)]
-        with transaction() as session:
-            attempt.jobs = jobs.claim(session, self.actor_name, ids, attempt.lease, attempts.WORKER_ID)
+    def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
+        """Claim, work and keep the jobs of one hint; what failed is left to the middleware.
+
+        With a lease, which only this process can name, the jobs are claimed already (see `actors.eager`).
+        """
+        attempt = attempts.begin(self.actor_name, lease)
+        attempt.jobs = self._claim(job_ids, attempt.lease) if lease is None else eager.claimed(lease)
         if attempt.jobs:
             # every log line below, the engine's and the channel's too, says which tickets it is about
             about = "tickets" if self.load is tickets.load else "keys"
             bind_contextvars(**{about: [job.key for job in attempt.jobs[:KEYS_LOGGED]]})
             self._keep(attempt, self._work(attempt))
+
+    def _claim(self, job_ids: Sequence[int], lease: str) -> list[Claimed]:
+        with transaction() as session:
+            if control.paused(session, self.queue_name):
+                hints.give_back(session, job_ids)
+                return []
+            # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
+            ids = job_ids[: self.options.get("batch", get_settings().batch)]
+            return jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
 
     def _work(self, attempt: Attempt) -> list[Done]:
         items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
@@ -104,7 +114,8 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         for job in attempt.jobs:
             if job.key not in items:
                 attempt.failures.append((job, Missing(f"{self.actor_name} found nothing with the key {job.key!r}")))
-        results = self.fn([items[job.key] for job in found]) if found else []
+        with attempts.working(attempt):
+            results = self.fn([items[job.key] for job in found]) if found else []
         if len(results) != len(found):
             raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(found)} jobs")
         done = []
@@ -118,10 +129,11 @@ class DurableActor(dramatiq.Actor[Any, Any]):
     def _keep(self, attempt: Attempt, done: list[Done]) -> None:
         if not done:
             return
-        with transaction() as session:
-            held = {job.id for job in jobs.still_held(session, attempt.lease, [each.job for each in done])}
+        with eager.Taker(self.broker) as taker, transaction() as session:
+            held = {job.id for job in jobs.keep(session, attempt.lease, [each.job for each in done])}
             done = [each for each in done if each.job.id in held]
             if done:
+                taker.watch(session)
                 self.save(session, done)
                 next_steps = [
                     Promise(each.job.then[0], each.job.key, [], each.job.pipeline, each.job.then[1:], each.priority)
@@ -129,9 +141,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                     if each.job.then
                 ]
                 jobs.promise(session, next_steps)
-                kept = [each.job for each in done]
-                jobs.keep(session, kept)
-                tried: list[tuple[Claimed, str | None]] = [(job, None) for job in kept]
+                tried: list[tuple[Claimed, str | None]] = [(each.job, None) for each in done]
                 jobs.record_attempts(session, attempts.WORKER_ID, "kept", attempt.seconds, tried)
         attempt.kept = [each.job for each in done]
 

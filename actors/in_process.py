@@ -16,6 +16,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
+from actors.eager import EagerMessage
 from actors.publisher import Outgoing
 
 
@@ -55,6 +56,10 @@ class InProcessBroker(StubBroker):
         """Return how many hints wait in each queue."""
         return {queue: self.queues[queue].qsize() for queue in queues}
 
+    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int:
+        """Return 0: there are no dead-letter queues here, the dead letter is a row."""
+        return 0
+
 
 class _PriorityQueue(Queue[Any]):
     """A queue of (priority, body) that gives the highest priority first, and the oldest among equals."""
@@ -72,5 +77,9 @@ class _PriorityQueue(Queue[Any]):
 
 
 class _Consumer(_StubConsumer):
+    def ack(self, message: MessageProxy) -> None:
+        if not isinstance(message, EagerMessage):
+            super().ack(message)
+
     def nack(self, message: MessageProxy) -> None:
         self.ack(message)  # the dead letter is a row; keeping messages here would grow for ever

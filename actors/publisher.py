@@ -128,6 +128,29 @@ class Publisher:
             self.close()  # a queue that is gone is declared again by the next connection
             raise PublishFailed(describe(error)) from None
 
+    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int:
+        """Give each message of the queues' dead-letter queues to `keep` with its reason, and ack it when that returns.
+
+        Returns how many there were. Raises PublishFailed when the broker is away, and whatever `keep` raises.
+        """
+        count = 0
+        try:
+            with pika.BlockingConnection(parameters(self._settings)) as connection:
+                channel = connection.channel()
+                for queue in queues:
+                    dead = topology.dead_letter_queue(queue)
+                    for _ in range(channel.queue_declare(dead, passive=True).method.message_count):
+                        method, properties, body = channel.basic_get(dead)
+                        if method is None:
+                            break
+                        keep(queue, body, topology.reason_of_death(properties.headers))
+                        channel.basic_ack(method.delivery_tag)
+                        count += 1
+        except (pika.exceptions.AMQPError, OSError) as error:
+            self.close()
+            raise PublishFailed(describe(error)) from None
+        return count
+
     def close(self) -> None:
         """Close the connection; the next use opens a new one."""
         connection, loop = self._connection, self._loop

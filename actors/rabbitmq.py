@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import pika
 import pika.data
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
-from dramatiq.errors import ConnectionClosed
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed, QueueNotFound
 from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from actors import messages, topology
-from actors.publisher import describe, parameters
+from actors import messages
+from actors.line import Line, Subscription
 from db import dead_letters, transaction
 from settings import Settings, first_line
+
+logger = logging.getLogger(__name__)
 
 _decode_table: Callable[[bytes, int], tuple[dict[str, Any], int]] = pika.data.decode_table
 
@@ -39,63 +42,53 @@ pika.data.decode_table = _decode_any_table
 
 
 class HintBroker(RabbitmqBroker):
-    """Consumes hints and plain JSON messages; publishing is the relay's business."""
+    """Consumes hints and plain JSON messages over one connection; publishing is the relay's business."""
 
     def __init__(self, settings: Settings, middleware: list[Any]) -> None:
         super().__init__(parameters=[], middleware=middleware, confirm_delivery=True)
-        self.parameters = parameters(settings)
-        self.settings = settings
-
-    @property
-    def consumer_class(self) -> type[GuardedConsumer]:
-        return GuardedConsumer
+        self.line = Line(settings)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Declare a queue; delays live in the database, so there is no delay queue beside it."""
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues.add(queue_name)
-            self.queues_pending.add(queue_name)
             self.emit_after("declare_queue", queue_name)
-        if ensure:
-            self._ensure_queue(queue_name)
 
-    def _ensure_queue(self, queue_name: str) -> None:
-        # on a connection of its own, for the consumer's thread must not own one that nobody serves
-        try:
-            with pika.BlockingConnection(self.parameters) as connection:
-                channel = connection.channel()
-                topology.declare_exchanges(channel)
-                topology.declare(channel, queue_name, self.settings)
-        except (pika.exceptions.AMQPError, OSError) as error:
-            raise ConnectionClosed(describe(error)) from None
-        self.queues_pending.discard(queue_name)
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> GuardedConsumer:
+        """Return a consumer on a channel of its own. Raises QueueNotFound, and ConnectionClosed without RabbitMQ."""
+        if queue_name not in self.queues:
+            raise QueueNotFound(queue_name)
+        return GuardedConsumer(self, queue_name, self.line.subscribe(queue_name, prefetch), timeout / 1000)
 
 
 class _GuardedMessage(_RabbitmqMessage):
     consumer: GuardedConsumer
 
 
-class GuardedConsumer(_RabbitmqConsumer):
+class GuardedConsumer(Consumer):
     """Checks every message before a worker thread sees it, and acks only what came through itself.
 
     A hint goes to the workers. A plain JSON message becomes a job in one transaction and is acked. What can be neither
     becomes a dead letter with its bytes and the reason, and is acked too.
     """
 
-    def __next__(self) -> _RabbitmqMessage | None:
-        try:
-            method, properties, body = next(self.iterator)
-        except (AssertionError, pika.exceptions.AMQPError, OSError) as error:
-            raise ConnectionClosed(describe(error)) from None
-        if method is None:
+    def __init__(self, broker: HintBroker, queue_name: str, subscription: Subscription, timeout: float) -> None:
+        self.broker = broker
+        self.queue_name = queue_name
+        self.subscription = subscription
+        self._timeout = timeout
+
+    def __next__(self) -> MessageProxy | None:
+        delivery = self.subscription.get(self._timeout)
+        if delivery is None:
             return None
+        method, properties, body = delivery
         try:
             message = messages.read(self.queue_name, body, self.broker.actors)
             if isinstance(message, Message):
                 hint = _GuardedMessage(method.redelivered, method.delivery_tag, message)
                 hint.consumer = self
-                self.known_tags.add(method.delivery_tag)
                 return hint
             with transaction() as session:
                 message.accept(session, properties.message_id)
@@ -106,21 +99,28 @@ class GuardedConsumer(_RabbitmqConsumer):
         except SQLAlchemyError as error:
             # not acked: RabbitMQ gives it again when this consumer comes back
             raise ConnectionClosed(f"the database is away: {first_line(error)}") from None
-        self.channel.basic_ack(method.delivery_tag)
+        self.subscription.ack(method.delivery_tag)
         return None
 
     def ack(self, message: Any) -> None:
         """Ack a message, but not one that came over an earlier connection: its tag may be another message's now."""
         if message.consumer is self:
-            super().ack(message)
+            self.subscription.ack(message._tag)
 
     def nack(self, message: Any) -> None:
         """Reject a message that came over this connection; it goes to the queue's `.XQ`."""
         if message.consumer is self:
-            super().nack(message)
+            self.subscription.reject(message._tag)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Do nothing: RabbitMQ gives again what is not acked, as soon as the channel closes."""
+
+    def close(self) -> None:
+        """Close the channel; the last one closes the connection."""
+        self.subscription.close()
 
     def _bury(self, body: bytes, error: Exception) -> None:
-        self.logger.warning("A message in %s cannot be read: %s", self.queue_name, error)
+        logger.warning("A message in %s cannot be read: %s", self.queue_name, error)
         try:
             with transaction() as session:
                 dead_letters.record_message(session, self.queue_name, body, error)

@@ -1,11 +1,14 @@
 """The relay: turns due jobs into hints and publishes events, and finds what was lost on the way.
 
-1. Take due, un-hinted jobs, most urgent first, locked so that several relays share the work.
-2. Group them by actor and priority into hints of at most `batch` jobs; a job that was tried before goes alone.
-3. Publish, wait for every confirm, mark the jobs as hinted, commit. On any trouble roll back: they stay due.
+1. Take due, un-hinted jobs, most urgent first, locked so that several relays share the work. Paused queues wait; a
+   limited one gets no more than its limit, running jobs counted.
+2. Group them by actor and priority into hints of at most `batch` jobs; a job that was tried before goes alone, and one
+   that killed its worker twice goes when no other such job is under way.
+3. Publish, wait for every confirm, commit. On any trouble roll back: they stay due.
 4. Wait for a promise (PostgreSQL's NOTIFY, or an event in this process), at most half a second.
 5. Every two seconds free the jobs of workers whose heartbeat stopped.
 6. Every ten seconds give again the hints that were lost: their jobs wait, and their queue cannot hold them.
+7. Every ten seconds move what RabbitMQ put into the dead-letter queues into the table.
 
 Only a bounded window of jobs waits inside the broker: the backlog, and the true order, stay in the database.
 """
@@ -21,33 +24,35 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Protocol
 
 import dramatiq
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from actors import messages
 from actors.ear import Ear
 from actors.publisher import Outgoing, Publisher, PublishFailed
 from actors.topology import hint_route
-from db import events, jobs, reading, transaction
-from db.models import Event
+from db import controls, dead_letters, events, hints, reading, transaction, workers
+from db.events import Event
 from settings import Settings, first_line, get_settings
 
 logger = structlog.get_logger("aura.relay")
 
-#: Seconds: the longest nap, between two heartbeats, two looks for dead workers, two looks for lost hints.
+#: Seconds: the longest nap, between two heartbeats, two looks for dead workers, for lost hints, for dead letters.
 NAP = 0.5
 BEAT_EVERY = 2.0
 RECOVER_EVERY = 2.0
 LOST_HINTS_EVERY = 10.0
+DRAIN_EVERY = 10.0
 #: A hint whose job is still unclaimed after this many seconds may be lost.
 LOST_HINT_AFTER = 15.0
 #: After this many it is given again whatever its queue holds.
 CERTAINLY_LOST_AFTER = 300.0
-#: Most jobs of one actor in one round, and most events.
-ROUND = 2000
+#: Most jobs of one round, and most events.
+ROUND = 10_000
 
 
 @dataclass(slots=True)
@@ -64,13 +69,37 @@ class Chore:
             self.do()
 
 
+class DeadLettered(Exception):
+    """RabbitMQ gave a message up: it was rejected, expired, or pushed out of a full queue."""
+
+
 class Outlet(Protocol):
     """Where hints go: RabbitMQ, or a queue in this process."""
 
     def publish(self, batch: Sequence[Outgoing]) -> None: ...
     def wait(self, seconds: float, woken: Callable[[], bool]) -> None: ...
     def depths(self, queues: Sequence[str]) -> dict[str, int]: ...
+    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int: ...
     def close(self) -> None: ...
+
+
+class _Room:
+    """How many more jobs of each actor may be hinted: the window of its own, and the limit of its queue."""
+
+    def __init__(self, rooms: dict[str, int], limits: dict[str, int], queue_of: dict[str, str], window: int) -> None:
+        self._rooms = rooms
+        self._limits = limits
+        self._queue_of = queue_of
+        self._window = window
+
+    def __call__(self, actor: str) -> int:
+        return min(self._rooms.get(actor, self._window), self._limits.get(self._queue_of[actor], self._window))
+
+    def use(self, actor: str, jobs: int) -> None:
+        self._rooms[actor] = self._rooms.get(actor, self._window) - jobs
+        queue = self._queue_of[actor]
+        if queue in self._limits:
+            self._limits[queue] -= jobs
 
 
 class Relay:
@@ -85,47 +114,70 @@ class Relay:
     def round(self) -> int:
         """Hint what is due and publish what happened, once. Returns how many jobs and events left."""
         with reading() as session:  # looking takes no write lock
-            actors = jobs.due_actors(session) & self._actors()
-            happened = bool(events.waiting(session, 1))
-        if not actors and not happened:
+            lanes = hints.lanes(session, self._actors())
+            happened = events.any_waiting(session)
+        if not lanes and not happened:
             return 0
         with transaction() as session:
-            inside = jobs.hinted(session)
-            batch: list[Outgoing] = []
-            ids: list[int] = []
-            for actor in sorted(actors):
-                room = min(self._settings.window - inside.get(actor, 0), ROUND)
-                due = jobs.due(session, actor, room) if room > 0 else []
-                batch += self._hints(actor, due)
-                ids += [job_id for job_id, _, _ in due]
-            news = events.waiting(session, ROUND) if happened else []
+            batch, count = self._take(session, lanes)
+            news = events.take(session, ROUND) if happened else []
             batch += [cloud_event(event) for event in news]
-            if not batch:
-                return 0
-            self._outlet.publish(batch)
-            jobs.mark_hinted(session, ids)
-            if news:
-                events.forget(session, news)
-        return len(ids) + len(news)
+            if batch:
+                self._outlet.publish(batch)
+        return count + len(news)
 
-    def _hints(self, name: str, due: Sequence[tuple[int, int, int]]) -> list[Outgoing]:
+    def _take(self, session: Session, lanes: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], int]:
+        """Mark due jobs as hinted and return their hints, and how many jobs they name."""
+        room = self._room(session, {actor for actor, _ in lanes})
+        batch: list[Outgoing] = []
+        count = 0
+        for actor, priority in lanes:
+            if (most := min(room(actor), ROUND - count)) > 0:
+                due = hints.take(session, actor, priority, most)
+                batch += self._hints(actor, priority, due)
+                count += len(due)
+                room.use(actor, len(due))
+        if lanes and (suspect := hints.take_suspect(session, [name for name in self._actors() if room(name) > 0])):
+            job_id, actor, priority = suspect
+            batch += self._hints(actor, priority, [(job_id, True)])
+            count += 1
+        return batch, count
+
+    def _room(self, session: Session, actors: set[str]) -> _Room:
+        queue_of = {name: self._broker.get_actor(name).queue_name for name in self._actors()}
+        inside = hints.inside(session)
+        rooms = {name: self._settings.window - inside.get(name, 0) for name in actors}
+        limits: dict[str, int] = {}
+        set_by_people = controls.current(session)
+        for queue, control in set_by_people.items():
+            if control.paused:
+                limits[queue] = 0
+            elif control.limit is not None:
+                limits[queue] = control.limit
+        if any(control.limit is not None for control in set_by_people.values()):
+            controls.lock(session)  # two relays must not both see the same free places
+            running = hints.running(session)
+            inside = hints.inside(session)
+            for name, queue in queue_of.items():
+                if limits.get(queue):
+                    limits[queue] = max(limits[queue] - inside.get(name, 0) - running.get(name, 0), 0)
+        return _Room(rooms, limits, queue_of, self._settings.window)
+
+    def _hints(self, name: str, priority: int, due: Sequence[tuple[int, bool]]) -> list[Outgoing]:
         actor, size = self._broker.get_actor(name), self._batch(name)
         way = hint_route(actor.queue_name)
-        hints = []
-        for priority, group in groupby(due, key=lambda job: job[1]):
-            members = list(group)
-            fresh = [job_id for job_id, _, tried in members if not tried]
-            batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
-            batches += [[job_id] for job_id, _, tried in members if tried]
-            for ids in batches:
-                message = actor.message_with_options(args=(ids,))
-                hints.append(Outgoing(way.exchange, way.routing_key, message.encode(), priority))
-        return hints
+        fresh = [job_id for job_id, tried in due if not tried]
+        batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
+        batches += [[job_id] for job_id, tried in due if tried]
+        return [
+            Outgoing(way.exchange, way.routing_key, actor.message_with_options(args=(ids,)).encode(), priority)
+            for ids in batches
+        ]
 
     def beat(self) -> None:
         """Show that this relay lives."""
         with transaction() as session:
-            jobs.beat(session, self._id, f"{socket.gethostname()}:{os.getpid()}", "relay")
+            workers.beat(session, self._id, f"{socket.gethostname()}:{os.getpid()}", "relay")
 
     def _keep_beating(self, stop: threading.Event) -> None:
         # in a thread of its own: a broker that hangs can hold the relay up for longer than a heartbeat may take
@@ -140,7 +192,7 @@ class Relay:
     def recover(self) -> None:
         """Make the jobs of dead workers due again."""
         with transaction() as session:
-            freed, quarantined = jobs.recover(session, self._settings.worker_dead_after)
+            freed, quarantined = workers.recover(session, self._settings.worker_dead_after)
         if freed or quarantined:
             logger.warning("recovered the jobs of dead workers", freed=freed, quarantined=quarantined)
 
@@ -151,8 +203,8 @@ class Relay:
         whatever the queue holds; one too many costs a query.
         """
         with reading() as session:
-            aged = set(jobs.hinted(session, LOST_HINT_AFTER)) & self._actors()
-            waiting = jobs.hinted(session)
+            aged = set(hints.inside(session, LOST_HINT_AFTER)) & self._actors()
+            waiting = hints.inside(session)
         if not aged:
             return
         queue_of = {name: self._broker.get_actor(name).queue_name for name in aged | (waiting.keys() & self._actors())}
@@ -163,8 +215,23 @@ class Relay:
             named = sum(count for each, count in waiting.items() if queue_of.get(each) == queue)
             with transaction() as session:
                 age = LOST_HINT_AFTER if named > room else CERTAINLY_LOST_AFTER
-                if lost := jobs.forget_hints(session, name, age):
+                if lost := hints.forget(session, name, age):
                     logger.warning("gave lost hints again", actor=name, jobs=lost)
+
+    def drain(self) -> None:
+        """Move what RabbitMQ put into the dead-letter queues into the table, before it expires there."""
+        queues = sorted({self._broker.get_actor(name).queue_name for name in self._actors()})
+        if count := self._outlet.drain(queues, self._bury):
+            logger.warning("emptied the dead-letter queues", messages=count)
+
+    def _bury(self, queue: str, body: bytes, reason: str) -> None:
+        try:
+            if isinstance(messages.read(queue, body, self._broker.actors), dramatiq.Message):
+                return  # a hint is not the work: its jobs are done, due, or dead letters of their own
+        except messages.Malformed as error:
+            reason = f"{reason}; {error}"
+        with transaction() as session:
+            dead_letters.record_message(session, queue, body, DeadLettered(f"RabbitMQ dead-lettered it: {reason}"))
 
     def _actors(self) -> set[str]:
         return self._broker.get_declared_actors()
@@ -175,7 +242,11 @@ class Relay:
 
     def run(self, stop: threading.Event, woken: Callable[[], bool] = lambda: False) -> None:
         """Relay until told to stop; trouble with a service is logged and tried again with a growing pause."""
-        chores = [Chore(self.recover, RECOVER_EVERY), Chore(self.give_lost_hints_again, LOST_HINTS_EVERY)]
+        chores = [
+            Chore(self.recover, RECOVER_EVERY),
+            Chore(self.give_lost_hints_again, LOST_HINTS_EVERY),
+            Chore(self.drain, DRAIN_EVERY),
+        ]
         trouble = 0
         gone = threading.Event()
         heart = threading.Thread(target=self._keep_beating, args=(gone,), name="relay-heartbeat", daemon=True)
@@ -214,7 +285,7 @@ class Relay:
         self._outlet.close()
         try:
             with transaction() as session:
-                jobs.leave(session, self._id)
+                workers.leave(session, self._id)
         except SQLAlchemyError as error:
             logger.warning("could not sign off; the heartbeat runs out by itself", error=first_line(error))
 

@@ -26,8 +26,7 @@ from ai.text import clean, clean_line, html_to_text
 from ai.urgency import first_priority
 from db import jobs, notifications, reading, tickets
 from db.jobs import Claimed, Promise
-from db.models import Ticket
-from db.tickets import Submission, claimed_priority
+from db.tickets import PREPARED, Loaded, Submission, claimed_priority
 from notices import Agent, TicketFacts, recipients, route, word
 from settings import explain, get_settings
 
@@ -91,7 +90,7 @@ class Prepared:
 
 def save_intake(session: Session, done: list[Done]) -> None:
     """Record the clean text, and queue what sounds urgent first."""
-    fields = ("title", "description", "requester", "department", "language", "duplicate_of")
+    fields = (*PREPARED, "duplicate_of")
     tickets.save_prepared(
         session, [{"id": each.item.id} | {name: getattr(each.result, name) for name in fields} for each in done]
     )
@@ -100,14 +99,14 @@ def save_intake(session: Session, done: list[Done]) -> None:
 
 
 @durable(queue_name="tickets.intake", load=tickets.load, save=save_intake)
-def intake(batch: list[Ticket]) -> list[Prepared]:
+def intake(batch: list[Loaded]) -> list[Prepared]:
     """Clean each ticket's text, detect its language, recognise a duplicate and set a first priority for the queue."""
     with reading() as session:
         recent = tickets.recent_open(session, [ticket.requester for ticket in batch], DUPLICATE_DAYS)
     return [_prepare(ticket, recent) for ticket in batch]
 
 
-def _prepare(ticket: Ticket, recent: Sequence[Ticket]) -> Prepared:
+def _prepare(ticket: Loaded, recent: Sequence[Loaded]) -> Prepared:
     description = clean(html_to_text(ticket.description), DESCRIPTION_LIMIT)
     title = clean_line(html_to_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
     requester = clean_line(ticket.requester, 254)
@@ -158,7 +157,7 @@ def save_verdicts(session: Session, done: list[Done]) -> None:
     tickets.save_verdicts(session, rows)
 
 
-def _ask(batch: list[Ticket]) -> list[Verdict]:
+def _ask(batch: list[Loaded]) -> list[Verdict]:
     questions = [
         Question(
             title=ticket.title,
@@ -177,13 +176,13 @@ CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().batch
 
 
 @durable(queue_name="ai.classify", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
-def classify(batch: list[Ticket]) -> list[Verdict]:
+def classify(batch: list[Loaded]) -> list[Verdict]:
     """Ask the engine for each ticket's category and priority."""
     return _ask(batch)
 
 
 @durable(queue_name="ai.reanalyze", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
-def reanalyze(batch: list[Ticket]) -> list[Verdict]:
+def reanalyze(batch: list[Loaded]) -> list[Verdict]:
     """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
     return _ask(batch)
 
@@ -214,7 +213,7 @@ def save_notified(session: Session, done: list[Done]) -> None:
 
 
 @durable(queue_name="tickets.notify", load=tickets.load, save=save_notified)
-def notify(batch: list[Ticket]) -> list[Telling]:
+def notify(batch: list[Loaded]) -> list[Telling]:
     """Route each ticket to an agent and decide who is told what."""
     with reading() as session:
         reasons = tickets.reasons(session, [ticket.id for ticket in batch])
@@ -225,7 +224,7 @@ def notify(batch: list[Ticket]) -> list[Telling]:
     return [_tell(ticket, reasons.get(ticket.id, ""), staff) for ticket in batch]
 
 
-def _tell(ticket: Ticket, reason: str, staff: list[Agent]) -> Telling:
+def _tell(ticket: Loaded, reason: str, staff: list[Agent]) -> Telling:
     if ticket.notified_version >= ticket.version:
         return Telling(None)
     settings = get_settings()

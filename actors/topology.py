@@ -49,14 +49,27 @@ def hint_route(queue: str) -> Route:
     return Route("", queue) if way.exchange == "tickets" else way
 
 
+def dead_letter_queue(queue: str) -> str:
+    """Return the queue to which RabbitMQ moves what is rejected from a queue, or expires in it."""
+    return f"{queue}.XQ"
+
+
+def reason_of_death(headers: Any) -> str:
+    """Return why RabbitMQ moved a message to a dead-letter queue: rejected, expired, maxlen or delivery_limit."""
+    deaths = headers.get("x-death") if isinstance(headers, dict) else None
+    first = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    return str(first.get("reason", "put there by hand"))[:80]
+
+
 def declare(channel: Any, queue: str, settings: Settings) -> None:
     """Declare the queue, its dead-letter queue, its exchange and their binding on an open channel."""
-    arguments: dict[str, Any] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": f"{queue}.XQ"}
+    arguments: dict[str, Any] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead_letter_queue(queue)}
     if settings.quorum_queues:
         arguments["x-queue-type"] = "quorum"
     else:
         arguments["x-max-priority"] = MAX_PRIORITY
-    channel.queue_declare(queue=f"{queue}.XQ", durable=True, arguments={"x-message-ttl": DEAD_MESSAGE_TTL})
+    dead = dead_letter_queue(queue)
+    channel.queue_declare(queue=dead, durable=True, arguments={"x-message-ttl": DEAD_MESSAGE_TTL})
     channel.queue_declare(queue=queue, durable=True, arguments=arguments)
     way = route(queue)
     if way.exchange:

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from db.bulk import BulkInsert, among, table
 from db.jobs import announce
-from db.models import Event
+from db.models import Event as EventRow
 from settings import get_settings
+
+_c = table(EventRow).c
+_RECORD = BulkInsert(EventRow, ("id", "routing_key", "subject", "data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, on its way to other services."""
+
+    id: str
+    routing_key: str
+    subject: str
+    data: dict[str, Any]
+    created_at: datetime
 
 
 def word(text: str) -> str:
@@ -21,8 +38,8 @@ def word(text: str) -> str:
 
 
 def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
-    """Record events as (routing key, ticket id, data); embedded mode has nobody to tell and records none."""
-    if get_settings().embedded:
+    """Record events as (routing key, ticket id, data), unless nobody listens: embedded, or with AURA_EVENTS=false."""
+    if get_settings().embedded or not get_settings().events:
         return
     rows = [
         {
@@ -34,16 +51,21 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
         for key, ticket, data in happened
     ]
     if rows:
-        session.execute(insert(Event), rows)
+        _RECORD(session, rows)
         announce(session)
 
 
-def waiting(session: Session, limit: int) -> Sequence[Event]:
-    """Lock and return the oldest events that are not published yet."""
-    oldest = select(Event).order_by(Event.created_at, Event.id).limit(limit).with_for_update(skip_locked=True)
-    return session.scalars(oldest).all()
+def any_waiting(session: Session) -> bool:
+    """Return whether an event is not published yet."""
+    return session.scalar(select(_c.id).limit(1)) is not None
 
 
-def forget(session: Session, events: Iterable[Event]) -> None:
-    """Delete events whose publication the broker has confirmed."""
-    session.execute(delete(Event).where(Event.id.in_([event.id for event in events])))
+def take(session: Session, limit: int) -> list[Event]:
+    """Delete and return the oldest events, passing over those that another relay has taken.
+
+    Commit when the broker has confirmed their publication.
+    """
+    oldest = select(_c.id).order_by(_c.created_at, _c.id).limit(limit).with_for_update(skip_locked=True)
+    rows = session.execute(delete(table(EventRow)).where(among(session, _c.id, oldest)).returning(*_c))
+    events = (Event(row.id, row.routing_key, row.subject, row.data, row.created_at) for row in rows)
+    return sorted(events, key=lambda event: (event.created_at, event.id))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from db.jobs import upsert
+from db.bulk import upsert
 from db.models import Lease, ScheduleRun
 from db.time import from_now, now
 

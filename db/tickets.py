@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from sqlalchemy import String, bindparam, case, cast, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text, case, cast, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from db import events
-from db.jobs import upsert
+from db.bulk import BulkInsert, BulkUpdate, each_of, on_postgresql, table
 from db.models import DeadLetter, Job, Ticket, VerdictRecord
 from db.time import from_now, now
 
@@ -21,6 +21,26 @@ DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
 #: How deep JSON may be nested; near Python's own limit, reading it works and writing it again does not.
 DEPTH_LIMIT = 100
+
+#: What intake finds out about a ticket, besides its original.
+PREPARED = ("title", "description", "requester", "department", "language")
+#: What an engine says about a ticket.
+VERDICT = (
+    "ticket_id",
+    "category",
+    "confidence",
+    "priority",
+    "priority_confidence",
+    "reason",
+    "needs_review",
+    "engine",
+    "model",
+    "prompt_version",
+    "fallback",
+    "input_tokens",
+    "output_tokens",
+    "latency_ms",
+)
 
 #: What other service desks call the four priorities, in English and German.
 PRIORITY_NAMES = {
@@ -104,6 +124,15 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
+_ACCEPT = BulkInsert(
+    Ticket,
+    ("source", "external_id", "raw", "title", "description", "requester", "department", "claimed_priority"),
+    finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["source", "external_id"]).returning(
+        table(Ticket).c.id
+    ),
+)
+
+
 def accept(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[int]:
     """Store new tickets and return their ids; one whose (source, external_id) is known adds none.
 
@@ -119,15 +148,12 @@ def accept(session: Session, source: str, submissions: Iterable[tuple[Submission
             "requester": each.requester,
             "department": each.department,
             "claimed_priority": each.priority,
-            "created_at": now(),
         }
         for each, original in submissions
     ]
     if not rows:
         return []
-    statement = upsert(session, Ticket).values(rows)
-    statement = statement.on_conflict_do_nothing(index_elements=["source", "external_id"]).returning(Ticket.id)
-    ids = sorted(session.scalars(statement))
+    ids = sorted(_ACCEPT(session, rows).scalars())
     events.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
     return ids
 
@@ -137,90 +163,117 @@ def find(session: Session, source: str, external_id: str | None) -> int | None:
     return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
 
 
-def load(session: Session, keys: Sequence[str]) -> dict[str, Ticket]:
+class Loaded(NamedTuple):
+    """What the steps need of a ticket; a fraction of the cost of an object that can be saved again."""
+
+    id: int
+    title: str
+    description: str
+    requester: str
+    department: str
+    language: str
+    claimed_priority: str | None
+    category: str | None
+    priority: str | None
+    assignee: str | None
+    duplicate_of: int | None
+    version: int
+    notified_version: int
+
+
+_c = table(Ticket).c
+_LOADED = select(*[_c[name] for name in Loaded._fields])
+
+
+def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
     """Return the tickets by their ids as text; unknown ids are left out."""
     ids = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
-    return {str(ticket.id): ticket for ticket in session.scalars(select(Ticket).where(Ticket.id.in_(ids)))}
+    return {str(row[0]): Loaded._make(row) for row in session.execute(_LOADED.where(_c.id.in_(ids)))}
 
 
-def recent_open(session: Session, requesters: Iterable[str], days: float, limit: int = 1000) -> Sequence[Ticket]:
-    """Return the requesters' open tickets of the last days, newest first, to look for duplicates in."""
-    recent = (
-        select(Ticket)
-        .where(
-            Ticket.requester.in_(sorted(set(requesters) - {""})),
-            Ticket.status.in_(("open", "in_progress", "pending")),
-            Ticket.created_at >= from_now(-days * 86400),
-        )
-        .order_by(Ticket.id.desc())
-        .limit(limit)
-    )
-    return session.scalars(recent).all()
+def recent_open(session: Session, requesters: Iterable[str], days: float, each: int = 50) -> Sequence[Loaded]:
+    """Return the newest open tickets of each requester in the last days, newest first, to look for duplicates in."""
+    names = sorted(set(requesters) - {""})
+    asked = each_of(session, names, "requesters")
+    recent = _LOADED.where(
+        _c.requester == asked.c.value,
+        _c.status.in_(("open", "in_progress", "pending")),
+        _c.created_at >= from_now(-days * 86400),
+    ).order_by(_c.created_at.desc(), _c.id.desc())
+    if on_postgresql(session):
+        # a few of each requester by the index, even when one of them is a machine with a thousand open tickets
+        newest = recent.limit(each).correlate(asked).lateral("recent")
+        recent = select(newest).select_from(asked.join(newest, true()))
+    else:
+        recent = recent.select_from(table(Ticket), asked).limit(1000)
+    return sorted(map(Loaded._make, session.execute(recent)), key=lambda ticket: -ticket.id)
 
 
-def save_prepared(session: Session, prepared: Sequence[dict[str, Any]]) -> None:
+_SAVE_PREPARED = BulkUpdate(
+    Ticket,
+    {"id": BigInteger(), **{name: Text() for name in PREPARED}, "duplicate_of": BigInteger()},
+    lambda new: {
+        **{name: new[name] for name in (*PREPARED, "duplicate_of")},
+        "stage": case((_c.stage == "received", "prepared"), else_=_c.stage),
+    },
+)
+_APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
+
+
+def _current(new: Mapping[str, Any]) -> dict[str, Any]:
+    category = case((_c.category_by == "human", _c.category), else_=new["category"])
+    priority = case((_c.priority_by == "human", _c.priority), else_=new["priority"])
+    material = or_(category != _c.category, priority != _c.priority)
+    return {
+        "version": _c.version + case((material, 1), else_=0),
+        "category": category,
+        "priority": priority,
+        "category_by": case((_c.category_by == "human", "human"), else_="engine"),
+        "priority_by": case((_c.priority_by == "human", "human"), else_="engine"),
+        "confidence": new["confidence"],
+        "needs_review": new["needs_review"],
+        "stage": case((_c.stage == "notified", _c.stage), else_="classified"),
+        "classified_at": now(),
+    }
+
+
+_SAVE_VERDICTS = BulkUpdate(
+    Ticket,
+    {"id": BigInteger(), "category": Text(), "priority": Text(), "confidence": Float(), "needs_review": Boolean()},
+    _current,
+)
+_SAVE_NOTIFIED = BulkUpdate(
+    Ticket,
+    {"id": BigInteger(), "version": Integer(), "assignee": Text()},
+    lambda new: {
+        "stage": "notified",
+        "notified_at": now(),
+        "notified_version": new["version"],
+        "assignee": func.coalesce(_c.assignee, new["assignee"]),
+    },
+)
+
+
+def save_prepared(session: Session, prepared: Sequence[Mapping[str, Any]]) -> None:
     """Record what intake found: `id`, title, description, requester, department, language, duplicate_of."""
-    statement = (
-        update(Ticket)
-        .where(Ticket.id == bindparam("ticket"))
-        .values(
-            {
-                name: bindparam(name)
-                for name in ("title", "description", "requester", "department", "language", "duplicate_of")
-            }
-            | {"stage": case((Ticket.stage == "received", "prepared"), else_=Ticket.stage)}
-        )
-    )
-    session.connection().execute(statement, [{**each, "ticket": each["id"]} for each in prepared])
+    _SAVE_PREPARED(session, prepared)
 
 
-def save_verdicts(session: Session, verdicts: Sequence[dict[str, Any]]) -> None:
+def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Append the verdicts (rows of `verdicts`) and make them current, except what a human set.
 
     A change of a category or priority that was current before raises the ticket's version: people are told again.
     """
-    session.execute(insert(VerdictRecord), list(verdicts))
-    category = case((Ticket.category_by == "human", Ticket.category), else_=bindparam("new_category"))
-    priority = case((Ticket.priority_by == "human", Ticket.priority), else_=bindparam("new_priority"))
-    material = or_(category != Ticket.category, priority != Ticket.priority)
-    statement = (
-        update(Ticket)
-        .where(Ticket.id == bindparam("ticket"))
-        .values(
-            version=Ticket.version + case((material, 1), else_=0),
-            category=category,
-            priority=priority,
-            category_by=case((Ticket.category_by == "human", "human"), else_="engine"),
-            priority_by=case((Ticket.priority_by == "human", "human"), else_="engine"),
-            confidence=bindparam("new_confidence"),
-            needs_review=bindparam("new_review"),
-            stage=case((Ticket.stage == "notified", Ticket.stage), else_="classified"),
-            classified_at=now(),
-        )
-    )
-    session.connection().execute(
-        statement,
-        [
-            {
-                "ticket": v["ticket_id"],
-                "new_category": v["category"],
-                "new_priority": v["priority"],
-                "new_confidence": v["confidence"],
-                "new_review": v["needs_review"],
-            }
-            for v in verdicts
-        ],
-    )
+    _APPEND_VERDICTS(session, verdicts)
+    _SAVE_VERDICTS(session, [{**v, "id": v["ticket_id"]} for v in verdicts])
+    said = ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
     events.record(
         session,
         [
             (
                 f"ticket.classified.{events.word(v['category'])}.{events.word(v['priority'])}",
                 v["ticket_id"],
-                {
-                    key: v[key]
-                    for key in ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
-                },
+                {key: v[key] for key in said},
             )
             for v in verdicts
         ],
@@ -229,17 +282,9 @@ def save_verdicts(session: Session, verdicts: Sequence[dict[str, Any]]) -> None:
 
 def save_notified(session: Session, notified: Sequence[tuple[int, int, str | None]]) -> None:
     """Record that people were promised to be told: (ticket id, version, assignee or None)."""
-    statement = (
-        update(Ticket)
-        .where(Ticket.id == bindparam("ticket"))
-        .values(
-            stage="notified",
-            notified_at=now(),
-            notified_version=bindparam("told"),
-            assignee=func.coalesce(Ticket.assignee, bindparam("agent")),
-        )
+    _SAVE_NOTIFIED(
+        session, [{"id": ticket, "version": version, "assignee": agent} for ticket, version, agent in notified]
     )
-    session.connection().execute(statement, [{"ticket": t, "told": v, "agent": a} for t, v, a in notified])
     events.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
 
 
@@ -282,13 +327,13 @@ def stranded(session: Session, grace: float, limit: int) -> list[int]:
     lost = (
         select(Ticket.id)
         .where(
-            Ticket.stage.in_(("received", "prepared", "classified")),
+            Ticket.notified_at.is_(None),
             Ticket.status == "open",
             Ticket.created_at < from_now(-grace),
             ~exists().where(Job.key == key),
             ~exists().where(DeadLetter.key == key, DeadLetter.state != "replayed"),
         )
-        .order_by(Ticket.id)
+        .order_by(Ticket.created_at)
         .limit(limit)
     )
     return list(session.scalars(lost))

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from db import transaction
-from db.jobs import upsert
+from db.bulk import upsert
 from db.models import Agent
 from settings import explain
 

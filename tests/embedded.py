@@ -31,12 +31,12 @@ settings.get_settings.cache_clear()
 from actors.attempt import WORKER_ID  # noqa: E402
 from actors.in_process import InProcessBroker  # noqa: E402
 from actors.relay import Relay  # noqa: E402
-from db import jobs, reading, transaction  # noqa: E402
+from db import hints, jobs, reading, transaction, workers  # noqa: E402
 from db.jobs import Claimed, Promise  # noqa: E402
 from db.migrate import migrate  # noqa: E402
 from db.models import Attempt, DeadLetter, Job  # noqa: E402
 from db.sessions import dispose  # noqa: E402
-from db.time import from_now  # noqa: E402
+from db.time import from_now, now  # noqa: E402
 
 __all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
 
@@ -158,7 +158,7 @@ def hand() -> Iterator[Hand]:
     assert isinstance(broker, InProcessBroker)
     broker.flush_all()
     with transaction() as session:
-        jobs.beat(session, WORKER_ID, "the test")
+        workers.beat(session, WORKER_ID, "the test")
     yield Hand(broker)
     broker.flush_all()
 
@@ -209,6 +209,22 @@ def claim(actor: str, *ids: int, lease: str = "lease", worker: str = WORKER_ID) 
         return jobs.claim(session, actor, ids, lease, worker)
 
 
+def mark_hinted(*ids: int) -> None:
+    """Mark these jobs as hinted, or all of them, as the relay does."""
+    wanted = update(Job).where(Job.lease.is_(None), *([Job.id.in_(ids)] if ids else []))
+    with transaction() as session:
+        session.execute(wanted.values(hinted_at=now()))
+
+
+def take_due(actor: str = "classify", limit: int = 100) -> list[int]:
+    """Take due jobs of an actor as the relay does: lane by lane, the most urgent first."""
+    taken: list[int] = []
+    with transaction() as session:
+        for _, priority in hints.lanes(session, [actor]):
+            taken += [job_id for job_id, _ in hints.take(session, actor, priority, limit - len(taken))]
+    return taken
+
+
 def all_jobs() -> list[Job]:
     """Return every job, in order."""
     with reading() as session:
@@ -242,8 +258,6 @@ def move(model: Any, **seconds: float) -> None:
 
 def seconds_until_due() -> list[float]:
     """Return in how many seconds each job is due, by the database's clock."""
-    from db.time import now
-
     with reading() as session:
         clock = session.scalar(select(now()))
         return [(due - clock).total_seconds() for due in session.scalars(select(Job.due_at).order_by(Job.id))]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from db import reading, tickets, transaction
-from db.jobs import upsert
+from db.bulk import upsert
 from db.models import IdempotencyKey
 from db.tickets import Submission, parse
 from db.time import now

@@ -30,6 +30,8 @@ class DeadLetters(Middleware):
             jobs.bury(session, [(job, failure(attempt.actor, error)) for job, error in attempt.given_up])
             tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error in attempt.given_up]
             jobs.record_attempts(session, WORKER_ID, "dead", attempt.seconds, tried)
+            # as Dramatiq does it: RabbitMQ moves the hint to the queue's .XQ, where others look for what failed
+            message.fail()
             if about_tickets:
                 events.record(
                     session,

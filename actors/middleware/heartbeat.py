@@ -1,7 +1,7 @@
 """The heartbeat: a row in `workers` for each boot of a process, fresh while it lives; leases are good as long.
 
 The same thread hands back leases that no thread of this process works under any more, which is what remains when the
-database was away at the moment an attempt ended.
+database was away at the moment an attempt ended; and it interrupts an attempt whose every job was cancelled.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors import attempt as attempts
 from actors.attempt import WORKER_ID
-from db import jobs, transaction
+from db import transaction, workers
 from settings import first_line
 
 logger = structlog.get_logger("aura.heartbeat")
 
 #: Seconds between two heartbeats; AURA_WORKER_DEAD_AFTER must leave room for several.
-EVERY = 2.0
+EVERY = 1.0
 
 
 class Heartbeat(Middleware):
@@ -42,7 +42,7 @@ class Heartbeat(Middleware):
         self._stop.set()
         try:
             with transaction() as session:
-                jobs.leave(session, WORKER_ID)
+                workers.leave(session, WORKER_ID)
         except SQLAlchemyError as error:
             logger.warning("could not hand back: the jobs are due when the heartbeat is old", error=first_line(error))
 
@@ -52,12 +52,16 @@ class Heartbeat(Middleware):
 
 
 def beat() -> None:
-    """Record that this process lives, and hand back what it holds without working on it."""
+    """Record that this process lives, hand back what it holds without working on it, and stop what was cancelled."""
     try:
+        at_work = attempts.at_work()
         with transaction() as session:
-            jobs.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
-            if count := jobs.hand_back(session, WORKER_ID, attempts.running):
+            workers.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
+            held = workers.leases_of(session, WORKER_ID)
+            if count := workers.hand_back(session, WORKER_ID, attempts.running):
                 logger.warning("handed back what an interrupted attempt left", jobs=count)
+        if count := attempts.interrupt_lost(at_work, held):
+            logger.warning("interrupted what was cancelled", attempts=count)
     except Exception as error:
         # whatever it is, the next beat must come: a worker that looks dead loses its jobs to others
         expected = isinstance(error, SQLAlchemyError)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors import relay
 from actors.in_process import InProcessBroker
-from db import jobs, reading, transaction
+from db import hints, jobs, reading, transaction
 from db.overview import living
 from settings import Settings
 
@@ -46,7 +46,7 @@ class Relaying(Middleware):
             self._watch()
             return
         with transaction() as session:
-            jobs.forget_hints(session)  # they were in the memory of a process that is gone
+            hints.forget(session)  # they were in the memory of a process that is gone
         jobs.on_promise.append(broker.promised.set)
         self._stop = threading.Event()
         run = relay.Relay(broker, broker, self._settings).run

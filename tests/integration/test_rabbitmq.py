@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pika
 import pytest
-from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
+from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from actors.publisher import Outgoing, Publisher, PublishFailed
 from actors.rabbitmq import GuardedConsumer, HintBroker
 from actors.relay import Relay
 from actors.tickets import classify
-from db import jobs, reading, tickets, transaction
+from db import dead_letters, jobs, reading, tickets, transaction
 from db.jobs import Promise
 from db.models import DeadLetter, Job, Ticket
 from db.tickets import Submission
@@ -325,26 +327,24 @@ def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel
 
 
 def a_message_of_an_earlier_connection_acks_nothing(service: HintBroker, channel: Any) -> None:
-    # Given a message that is being worked on when its connection breaks, so that it is delivered again
+    # Given a message that is being worked on when its channel breaks, so that it is delivered again
     hint = classify.message_with_options(args=([1],)).encode()
     channel.basic_publish("", "ai.classify", hint, mandatory=True)
     before = service.consume("ai.classify", prefetch=1, timeout=5000)
     stale = next(before)
-    before.connection.close()
+    before.close()
     after = service.consume("ai.classify", prefetch=1, timeout=5000)
     try:
         again = next(after)
         assert stale is not None
         assert again is not None
-        assert stale._tag == again._tag, "the very case: both are the first message of their connection"
-        # When the first one is done now, over the connection that took the other's place
+        assert stale._tag == again._tag, "the very case: both are the first message of their channel"
+        # When the first one is done now, over the channel that took the other's place
         after.ack(stale)
         after.nack(stale)
-        after.connection.process_data_events(0.1)
-        # Then the second is not acked by that
-        assert after.known_tags == {again._tag}
     finally:
         after.close()
+    # Then the second is not acked by that, and given to the next consumer
     assert channel.queue_declare("ai.classify", passive=True).method.message_count == 1
 
 
@@ -359,7 +359,7 @@ def test_without_the_guard_it_would_ack_another_message(
 
     def ack(self: Any, message: Any) -> None:
         reached.append(message)
-        _RabbitmqConsumer.ack(self, message)
+        self.subscription.ack(message._tag)
 
     monkeypatch.setattr(GuardedConsumer, "ack", ack)
 
@@ -376,6 +376,106 @@ def test_its_own_message_is_acked(service: HintBroker, channel: Any):
     consumer.close()
 
     assert channel.queue_declare("ai.classify", passive=True).method.message_count == 0
+
+
+def test_one_connection_serves_all_queues_and_is_closed_with_the_last(service: HintBroker, rabbitmq: RabbitMQ):
+    consumers = [service.consume(queue) for queue in sorted(service.get_declared_queues())]
+    assert len(consumers) > 3
+    assert connections(rabbitmq) == 1
+    for consumer in consumers:
+        consumer.close()
+
+    wait_until(lambda: connections(rabbitmq) == 0, timeout=10, message="the connection is closed")
+
+
+def connections(rabbitmq: RabbitMQ) -> int:
+    return int(rabbitmq.evaluate("length(rabbit_networking:connections())"))
+
+
+def test_every_consumer_hears_at_once_that_the_connection_broke(service: HintBroker, rabbitmq: RabbitMQ):
+    consumers = [service.consume(queue, timeout=60_000) for queue in ("ai.classify", "notify.email")]
+    threading.Timer(0.5, rabbitmq.close_connections).start()
+    for consumer in consumers:
+        with pytest.raises(ConnectionClosed):
+            next(consumer)
+        consumer.close()
+
+    again = service.consume("ai.classify", timeout=1)
+    assert next(again) is None
+    again.close()
+
+
+def test_a_queue_that_is_deleted_is_declared_again(service: HintBroker, channel: Any):
+    consumer = service.consume("ai.classify", timeout=60_000)
+    other = service.consume("notify.email", timeout=1)
+    channel.queue_delete("ai.classify")
+    with pytest.raises(ConnectionClosed):
+        next(consumer)
+    consumer.close()
+
+    again = service.consume("ai.classify", timeout=1)
+    assert (next(again), next(other)) == (None, None)
+    again.close()
+    other.close()
+
+
+# -- dead-letter queues -----------------------------------------------------------------------------------------------
+
+
+def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: HintBroker):
+    # Given a message that another consumer rejected, and a hint, which is not the work itself
+    channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
+    method, _, _ = channel.basic_get("notify.email")
+    channel.basic_nack(method.delivery_tag, requeue=False)
+    hint = classify.message_with_options(args=([1],)).encode()
+    channel.basic_publish("", "ai.classify.XQ", hint, mandatory=True)
+    wait_until(
+        lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
+        message="RabbitMQ has moved it",
+    )
+    # When the relay drains
+    Relay(service, publisher, get_settings()).drain()
+    # Then the message is a dead letter with its bytes and the reason, and both queues are empty
+    (letter,) = letters()
+    assert (letter.key, letter.raw) == ("notify.email", b'{"user_id": "ada"}')
+    assert "rejected" in letter.error
+    assert channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 0
+    assert channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 0
+
+
+def test_a_message_stays_in_the_dead_letter_queue_while_the_table_is_away(
+    publisher: Publisher, channel: Any, service: HintBroker, monkeypatch: pytest.MonkeyPatch
+):
+    channel.basic_publish("", "notify.email.XQ", b"nobody could read it", mandatory=True)
+
+    def away(*_args: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dead_letters, "record_message", away)
+        with pytest.raises(OperationalError):
+            Relay(service, publisher, get_settings()).drain()
+    assert letters() == []
+    wait_until(
+        lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
+        message="the message is back",
+    )
+
+    Relay(service, publisher, get_settings()).drain()
+    assert [letter.raw for letter in letters()] == [b"nobody could read it"]
+
+
+def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
+    service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Relay, "drain", lambda _relay: None)
+    promise(Promise("classify", "17"))  # a ticket that is not there
+    with running(clock=False):
+        wait_until(lambda: len(letters()) == 1, timeout=30, message="it is given up")
+        wait_until(
+            lambda: channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 1,
+            message="its hint is where others look for what failed",
+        )
 
 
 def test_declaring_actors_opens_no_connection(rabbitmq: RabbitMQ, service: HintBroker, rabbitmq_url: str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +16,10 @@ from typing import Any
 
 import pytest
 
+import actors
 import aura
-from db import dead_letters, jobs, transaction
-from db.jobs import Failure, Promise
+from db import controls, dead_letters, jobs, transaction
+from db.jobs import Claimed, Failure, Promise
 from db.models import Ticket
 from db.sessions import dispose
 from tests.conftest import ROOT, environment_variables
@@ -64,13 +67,24 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def letter() -> int:
     """The number of a dead letter."""
-    promise(Promise("classify", "17"))
-    claimed = claim("classify", one_job().id)
+    return die("classify", "17", "f" * 12)
+
+
+def die(actor: str, key: str, fingerprint: str) -> int:
+    """Bury the job of this actor and key, promised before or now. Returns the dead letter."""
+    promise(Promise(actor, key))
+    claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
     with transaction() as session:
-        jobs.bury(
-            session, [(job, Failure("RuntimeError", "boom [/red]", "Traceback: [/x]", "f" * 12)) for job in claimed]
-        )
-    return letters()[0].id
+        failure = Failure("RuntimeError", "boom [/red]", "Traceback: [/x]", fingerprint)
+        jobs.bury(session, [(job, failure) for job in claimed])
+    return letters()[-1].id
+
+
+def unreadable(raw: bytes, queue: str = "ai.classify") -> int:
+    """Keep a message that could not be read. Returns the dead letter."""
+    with transaction() as session:
+        dead_letters.record_message(session, queue, raw, ValueError("not JSON"))
+    return letters()[-1].id
 
 
 COMMANDS = [
@@ -84,6 +98,7 @@ COMMANDS = [
             "import",
             "tickets",
             "jobs",
+            "queues",
             "dead",
             "agents",
             "migrate",
@@ -92,8 +107,9 @@ COMMANDS = [
         ]
     ],
     *[["tickets", name] for name in ("list", "show")],
-    ["jobs", "list"],
-    *[["dead", name] for name in ("list", "show", "replay", "discard")],
+    *[["jobs", name] for name in ("list", "cancel")],
+    *[["queues", name] for name in ("list", "pause", "resume", "limit")],
+    *[["dead", name] for name in ("list", "groups", "show", "export", "replay", "discard")],
     *[["agents", name] for name in ("list", "import")],
 ]
 
@@ -150,6 +166,27 @@ class TestTickets:
             (["dead", "show", "9" * 30], "there is no dead letter"),
             (["dead", "replay", "99"], "aura: there is no dead letter 99; `aura dead list` shows those there are"),
             (["dead", "discard", "99", "--reason", "x"], "there is no dead letter 99"),
+            (["dead", "replay"], "name one dead letter, or --fingerprint of those alike, or --all"),
+            (["dead", "replay", "1", "--all"], "name one dead letter, or --fingerprint of those alike, or --all"),
+            (["dead", "discard", "--all", "--fingerprint", "f", "--reason", "x"], "name one dead letter, or "),
+            (["dead", "replay", "--all", "--args", "[]"], "--args and --body correct one dead letter: name its number"),
+            (["dead", "replay", "1", "--args", "["], "--args is no JSON: "),
+            (["dead", "replay", "1", "--args", "{}"], '--args must be a JSON list, such as ["first", 2]'),
+            (["dead", "replay", "99", "--body", __file__], "there is no dead letter 99"),
+            (["dead", "export", "99", "x"], "there is no dead letter 99"),
+            (["jobs", "cancel", "--reason", "x"], "name one job, or --ticket and its number"),
+            (["jobs", "cancel", "1", "--ticket", "1", "--reason", "x"], "name one job, or --ticket and its number"),
+            (["jobs", "cancel", "99", "--reason", "x"], "there is no job 99: it is done or was given up; `aura jobs"),
+            (["jobs", "cancel", "--ticket", "99", "--reason", "x"], "no job is promised for ticket 99; `aura tickets"),
+            (["queues", "pause", "ai.clasify"], "there is no queue 'ai.clasify': did you mean ai.classify?"),
+            (["queues", "resume", "email"], "there is no queue 'email': did you mean notify.email?"),
+            (["queues", "limit", "x", "3"], "there is no queue 'x': there are ai.classify, ai.reanalyze, notify.email"),
+            (
+                ["queues", "pause", "ai.classify", "--for", "0s"],
+                "a pause lasts more than 0 seconds and at most 366 days",
+            ),
+            (["queues", "limit", "ai.classify", "0"], "a limit is at least 1; to stop a queue, pause it"),
+            (["queues", "limit", "ai.classify", "few"], "'few' is no limit: say a number, or none"),
             (["import", __file__], "only .csv, .jsonl and .ndjson files"),
             (["import", __file__, "--map", "colour=x"], "--map colour=x: use FIELD=COLUMN with one of title, "),
             (["import", __file__, "--map", "title"], "--map title: use FIELD=COLUMN"),
@@ -168,7 +205,17 @@ class TestTickets:
         assert "hunter2" not in result.err
 
     @pytest.mark.parametrize(
-        "arguments", [["tickets", "show", "x"], ["nothing"], ["import", "nothing.csv"], ["dead", "show"]]
+        "arguments",
+        [
+            ["tickets", "show", "x"],
+            ["nothing"],
+            ["import", "nothing.csv"],
+            ["dead", "show"],
+            ["dead", "list", "--state", "x"],
+            ["dead", "replay", "1", "--body", "nothing.json"],
+            ["queues", "pause", "ai.classify", "--for", "10"],
+            ["queues", "pause", "ai.classify", "--for", "-10m"],
+        ],
     )
     def test_a_wrong_call_is_exit_code_2(self, run: Run, arguments: list[str]):
         result = run(*arguments)
@@ -210,8 +257,107 @@ class TestTickets:
 
         rows = run("jobs", "list", "--format", "json").json()
         assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "later")]
-        assert run("jobs", "list", "--actor", "notify").err.startswith("No jobs")
+        running = run("jobs", "list", "--state", "running", "--format", "json").json()
+        assert [row["actor"] for row in running] == ["intake"]
+        assert run("jobs", "list", "--actor", "notify").err == "No such jobs.\n"
         assert "intake" in run("jobs", "list").out
+
+    def test_no_jobs_is_good_news(self, run: Run):
+        assert run("jobs", "list").err == "No jobs: everything that was promised is done.\n"
+
+
+@pytest.mark.usefixtures("sqlite")
+class TestControl:
+    def test_a_job_is_cancelled_and_the_way_back_is_told(self, run: Run):
+        promise(Promise("classify", "17"))
+
+        cancelled = run("jobs", "cancel", one_job().id, "--reason", "a test")
+
+        letter = letters()[0].id
+        assert cancelled.out == (
+            f"job 1 (classify 17) is cancelled; `aura dead replay {letter} --force` would bring it back\n"
+        )
+        assert all_jobs() == []
+        assert "a test" in run("dead", "list", "--state", "discarded").out
+        assert "--force` brings it back" in run("dead", "replay", letter).err
+        assert run("dead", "replay", letter, "--force").out == "classify 17 is due again\n"
+
+    def test_all_jobs_of_a_ticket_are_cancelled_also_those_that_run(self, run: Run):
+        promise(Promise("classify", "17"), Promise("notify", "17"), Promise("notify", "18"))
+        claim("notify", *[job.id for job in all_jobs()])
+        promise(Promise("intake", "18"))
+
+        text = run("jobs", "cancel", "--ticket", 17, "--reason", "a test").out
+        rows = run("jobs", "cancel", "--ticket", 18, "--reason", "a test", "--format", "json").json()
+
+        assert [line.partition("; ")[0] for line in text.splitlines()] == [
+            "job 1 (classify 17) is cancelled",
+            "job 2 (notify 17) is cancelled",
+        ]
+        assert "; what it was doing just now will not be kept; " in text.splitlines()[1]
+        assert [(row["actor"], row["key"], row["was_running"]) for row in rows] == [
+            ("notify", "18", True),
+            ("intake", "18", False),
+        ]
+        assert all_jobs() == []
+
+    def test_a_queue_is_paused_limited_and_resumed(self, run: Run):
+        paused = run("queues", "pause", "ai.classify", "--for", "10m", "--reason", "429 [/red]")
+        assert re.fullmatch(r"ai.classify: paused until \d{4}-\d\d-\d\d [\d:]{8} UTC \(429 \[/red\]\)\n", paused.out)
+        limited = run("queues", "limit", "ai.classify", 3)
+        assert limited.out == paused.out.replace(": ", ": at most 3 at once, ")
+        assert "at most 3 at once, paused until " in run("queues", "list").out
+        assert run("queues", "resume", "ai.classify").out == "ai.classify: at most 3 at once\n"
+        assert run("queues", "pause", "ai.classify", "--format", "json").json() == {
+            "queue": "ai.classify",
+            "paused": True,
+            "paused_until": None,
+            "limit": 3,
+            "reason": "",
+        }
+        assert run("queues", "limit", "ai.classify", "none").out == "ai.classify: paused until it is resumed\n"
+        assert run("queues", "resume", "ai.classify").out == "ai.classify: not held back\n"
+
+    def test_a_pause_that_changes_nothing_says_so(self, run: Run):
+        first = run("queues", "pause", "ai.classify", "--for", "1d")
+        second = run("queues", "pause", "ai.classify", "--for", "10m")
+        assert second.out == first.out
+        assert "It is paused for longer than that, and stays so; --shorten would cut it." in second.err
+        assert "paused for longer" not in first.err
+
+        third = run("queues", "pause", "ai.classify", "--for", "10m", "--shorten")
+        assert third.out != first.out
+        assert third.err == ""
+
+    @pytest.mark.parametrize(
+        ("time", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1.5h", 5400), ("2H", 7200)]
+    )
+    def test_a_time_is_written_as_people_say_it(self, time: str, seconds: float):
+        assert aura._seconds(time) == seconds
+
+    @pytest.mark.parametrize("time", ["", "10", "m", "10x", "ten", "-1m", "1h30", "1e3s", "10 m m"])
+    def test_what_is_no_time_is_refused_with_what_is(self, run: Run, time: str):
+        result = run("queues", "pause", "ai.classify", "--for", time)
+
+        assert (result.code, result.out) == (2, "")
+        assert "is no time: write it as 90s, 10m, 2h or 1d" in " ".join(result.err.replace("│", " ").split())
+
+    def test_the_queues_are_listed_with_what_waits(self, run: Run):
+        promise(Promise("classify", "17"), Promise("renamed", "1"))
+
+        rows = run("queues", "list", "--format", "json").json()
+
+        assert [row["queue"] for row in rows][:2] == ["ai.classify", "ai.reanalyze"]
+        assert (rows[0]["due"], rows[0]["actors"], rows[0]["paused"]) == (1, ["classify"], False)
+        # nobody will ever take this one
+        assert (rows[-1]["queue"], rows[-1]["actors"], rows[-1]["due"]) == (None, ["renamed"], 1)
+        assert "renamed" in run("queues", "list").out
+
+    def test_a_queue_that_is_no_more_can_still_be_resumed(self, run: Run):
+        with transaction() as session:
+            controls.pause(session, "of.old")
+
+        assert run("queues", "resume", "of.old").out == "of.old: not held back\n"
 
 
 @pytest.mark.usefixtures("sqlite")
@@ -243,18 +389,97 @@ class TestDeadLetters:
         (row,) = run("dead", "list", "--format", "json").json()
         assert (row["id"], row["actor"], row["key"], row["error"]) == (letter, "classify", "17", "boom [/red]")
         assert "boom [/red]" in run("dead", "list").out
+        assert run("dead", "list", "--state", "discarded").err == "No discarded letters.\n"
+        assert run("dead", "list", "--actor", "email").err == "No such dead letters.\n"
+        assert run("dead", "list", "--fingerprint", "x", "--format", "json").json() == []
+
+    def test_one_is_shown_with_every_attempt(self, run: Run, letter: int):
+        with transaction() as session:
+            job = Claimed(letters()[0].job_id or 0, "classify", "17", [], "", (), 0, 1)
+            jobs.record_attempts(session, "w", "dead", 0.25, [(job, "first [/x] boom")])
+
         shown = run("dead", "show", letter)
         assert "Traceback: [/x]" in shown.out
-        assert run("dead", "show", letter, "--format", "json").json()["traceback"] == "Traceback: [/x]"
-        assert run("dead", "list", "--state", "discarded").err == "No discarded letters.\n"
+        assert "first [/x] boom" in shown.out
+        whole = run("dead", "show", letter, "--format", "json").json()
+        assert (whole["traceback"], whole["raw"], whole["raw_hex"]) == ("Traceback: [/x]", None, None)
+        assert [(each["number"], each["outcome"], each["error"]) for each in whole["ledger"]] == [
+            (1, "dead", "first [/x] boom")
+        ]
+
+    def test_alike_are_one_line(self, run: Run, letter: int):
+        unreadable(b"{")
+        unreadable(b"{{")
+
+        text = run("dead", "groups")
+        messages, job = run("dead", "groups", "--format", "json").json()
+        assert (job["letters"], job["fingerprint"], job["newest"]) == (1, "f" * 12, letter)
+        assert (messages["letters"], messages["actor"], messages["key"]) == (2, "", "ai.classify")
+        assert "(message in ai.classify)" in text.out
+        assert run("dead", "groups", "--state", "replayed").err == "No replayed letters.\n"
 
     def test_one_is_replayed_once(self, run: Run, letter: int):
-        assert run("dead", "replay", letter).out == "classify 17 is due again\n"
+        result = run("dead", "replay", letter)
+        assert result.out == "classify 17 is due again\n"
+        assert "No worker is running" in result.err
         assert (one_job().actor, one_job().key) == ("classify", "17")
 
         again = run("dead", "replay", letter)
         assert (again.code, again.out) == (1, "")
         assert f"dead letter {letter} was replayed before" in again.err
+
+    def test_one_is_replayed_with_other_arguments(self, run: Run, letter: int):
+        assert run("dead", "replay", letter, "--args", '["x", {"y": 1}]', "--format", "json").json() == {"replayed": 1}
+        assert one_job().args == ["x", {"y": 1}]
+
+    def test_one_that_was_replayed_too_often_names_the_setting_and_the_way(
+        self, run: Run, letter: int, configure: Callable[..., Any]
+    ):
+        configure(AURA_REPLAY_LIMIT="0")
+
+        refused = run("dead", "replay", letter)
+        assert (refused.code, refused.out) == (1, "")
+        assert (
+            "AURA_REPLAY_LIMIT is 0: see `aura dead show 1` and mend the cause, or replay it with --force"
+            in refused.err
+        )
+        many = run("dead", "replay", "--all")
+        assert many.out == "0 replayed\n"
+        assert "1 left alone: replayed 0 times before (AURA_REPLAY_LIMIT). Mend the cause, or --force." in many.err
+        assert run("dead", "replay", "--all", "--force").out == "1 replayed\n"
+
+    def test_many_are_replayed_in_batches(self, run: Run, letter: int, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(aura, "BATCH", 2)
+        for number in range(5):
+            die("email", f"n{number}", "busy")
+        unreadable(b"{")
+
+        assert run("dead", "replay", "--fingerprint", "busy", "--limit", 1).out == "1 replayed\n"
+        assert one_job().key == "n0"
+        assert run("dead", "replay", "--fingerprint", "busy", "--format", "json").json() == {
+            "replayed": 4,
+            "replayed_too_often": 0,
+            "unreadable": 0,
+        }
+        rest = run("dead", "replay", "--all")
+        assert rest.out == "1 replayed\n"
+        assert "1 left alone: messages that could not be read. Correct each: aura dead export ID FILE" in rest.err
+        assert len(all_jobs()) == 6
+
+    def test_what_dies_during_a_bulk_replay_is_not_replayed_by_it(
+        self, run: Run, letter: int, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(aura, "BATCH", 1)
+        once = dead_letters.replay_many
+
+        def replay_and_die(session: Any, ids: Any) -> int:
+            done = once(session, ids)
+            die("classify", "17", "again")
+            return done
+
+        monkeypatch.setattr(dead_letters, "replay_many", replay_and_die)
+        assert run("dead", "replay", "--all").out == "1 replayed\n"
+        assert [each.state for each in letters()] == ["replayed", "dead"]
 
     def test_one_is_discarded_with_its_reason(self, run: Run, letter: int):
         assert run("dead", "discard", letter, "--reason", "a test").out == f"dead letter {letter} is discarded\n"
@@ -262,14 +487,96 @@ class TestDeadLetters:
         (row,) = run("dead", "list", "--state", "discarded", "--format", "json").json()
         assert row["reason"] == "a test"
 
-    def test_bytes_that_are_no_text_are_shown(self, run: Run):
-        with transaction() as session:
-            dead_letters.record_message(session, "ai.classify", b"\xff\x00{", ValueError("not JSON"))
+    def test_many_are_discarded_with_one_reason(self, run: Run, letter: int):
+        for number in range(3):
+            die("email", f"n{number}", "busy")
 
-        shown = run("dead", "show", letters()[0].id)
-        assert shown.code == 0
-        assert "\\xff" in shown.out
-        assert run("dead", "show", letters()[0].id, "--format", "json").json()["raw"] == "\\xff\x00{"
+        assert run("dead", "discard", "--fingerprint", "busy", "--limit", 2, "--reason", "x").out == "2 discarded\n"
+        assert run("dead", "discard", "--all", "--reason", "y", "--format", "json").json() == {"discarded": 2}
+        assert [each.reason for each in letters()] == ["y", "x", "x", "y"]
+
+    @pytest.mark.parametrize(
+        ("raw", "shown", "text", "hexed"),
+        [
+            (b"\xff\x00{", "00000000  ff 00 7b      ", None, "ff007b"),
+            (b"\x1b[31m red", "00000000  1b 5b 33 31 6d 20 72 65 64 ", "\x1b[31m red", None),
+            ('{"a":\r\n "ü [/red]"}'.encode(), '{"a":\n "ü [/red]"}', '{"a":\r\n "ü [/red]"}', None),
+            (b"", "The message, 0 bytes", "", None),
+        ],
+    )
+    def test_a_message_is_shown_whatever_its_bytes(
+        self, run: Run, raw: bytes, shown: str, text: str | None, hexed: str | None
+    ):
+        message = unreadable(raw)
+
+        result = run("dead", "show", message)
+        assert result.code == 0
+        assert shown in result.out
+        assert "\x1b" not in result.out
+        whole = run("dead", "show", message, "--format", "json").json()
+        assert (whole["raw"], whole["raw_hex"]) == (text, hexed)
+
+    @pytest.mark.parametrize("byte", [b"a", b"\xff"])
+    def test_of_a_long_message_the_beginning_is_shown(self, run: Run, byte: bytes):
+        shown = run("dead", "show", unreadable(byte * 1_000_000)).out
+
+        assert "1000000 bytes" in shown
+        assert shown.endswith("…\n")
+        assert len(shown) < 10_000
+
+    def test_a_message_is_exported_corrected_and_accepted(self, run: Run, tmp_path: Path):
+        raw, file = b'{"title": "VPN\xff', tmp_path / "message.json"
+        message = unreadable(raw, "tickets.intake")
+
+        told = run("dead", "export", message, file)
+        assert told.out == f"15 bytes. Correct them, then: aura dead replay {message} --body {file}\n"
+        assert file.read_bytes() == raw
+        refused = run("dead", "replay", message, "--body", file)
+        assert (refused.code, refused.out) == (1, "")
+        assert "tickets.intake cannot read it either: not JSON" in refused.err
+        assert letters()[0].state == "dead"
+
+        file.write_text('{"title": "VPN"}')
+        assert run("dead", "replay", message, "--body", file).out == "the message for tickets.intake is accepted\n"
+        assert (one_job().actor, json.loads(one_job().args[0])) == ("receive", {"title": "VPN"})
+        assert letters()[0].state == "replayed"
+        assert "was replayed before" in run("dead", "replay", message, "--body", file).err
+
+    def test_a_hint_is_no_correction_and_a_job_is_no_message(self, run: Run, letter: int, tmp_path: Path):
+        message, file = unreadable(b"{"), tmp_path / "hint.json"
+        file.write_bytes(actors.broker.get_actor("classify").message_with_options(args=([1],)).encode())
+
+        assert "this is a hint" in run("dead", "replay", message, "--body", file).err
+        assert "is a job, not a message: it takes --args" in run("dead", "replay", letter, "--body", file).err
+        assert "is a job, not a message; see `aura dead show 1`" in run("dead", "export", letter, file).err
+        assert {each.state for each in letters()} == {"dead"}
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_the_commands_of_the_operations_page_work_as_written(run: Run, tmp_path: Path):
+    # Given what the page speaks of: letters 1 to 3 alike, 4 replayed too often, 5 and 6 messages; jobs, also of ticket 17
+    for number in range(3):
+        die("email", f"n{number}", "3f2a91c0d7e4")
+    promise(Promise("reanalyze", "3", replays=3))
+    die("reanalyze", "3", "again")
+    unreadable(b"{", "tickets.intake")
+    unreadable(b"{", "tickets.intake")
+    promise(Promise("classify", "17"))
+    for number in range(20, 27):
+        promise(Promise("classify", str(number)))
+
+    page = (ROOT / "docs" / "operations.md").read_text()
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]
+    assert len(lines) > 15
+    for line in lines:
+        command = shlex.split(line, comments=True)
+        if command[0] == "$EDITOR":
+            (tmp_path / command[1]).write_text('{"title": "VPN"}')
+        else:
+            assert command[0] == "aura"
+            result = run(*command[1:])
+            assert result.code == 0, f"{line}\n{result.err}"
+            assert result.out or "--state running" in line, line
 
 
 # -- databases and doctor ---------------------------------------------------------------------------------------------

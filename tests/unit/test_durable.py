@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 
 import actors
 from actors import attempt as current_attempt
@@ -14,7 +14,7 @@ from actors import durable
 from actors.attempt import WORKER_ID
 from actors.middleware import heartbeat
 from actors.tickets import JOB_PRIORITY, classify
-from db import jobs, notifications, reading, tickets, transaction
+from db import jobs, notifications, reading, tickets, transaction, workers
 from db.dead_letters import replay
 from db.jobs import Promise
 from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, Worker
@@ -179,14 +179,14 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
 
     step, after = declare(one_each, save=write_an_agent), declare(second)
     Pipeline("two", step, after).send(7)
-    keep, failures = jobs.keep, [RuntimeError("cannot delete the job")]
+    record, failures = jobs.record_attempts, [RuntimeError("cannot write the ledger")]
 
-    def fail_once(session: Any, done: Any) -> None:
-        keep(session, done)
+    def fail_once(session: Any, worker: str, outcome: str, *more: Any) -> None:
+        record(session, worker, outcome, *more)
         if failures:
             raise failures.pop()
 
-    monkeypatch.setattr(jobs, "keep", fail_once)
+    monkeypatch.setattr(jobs, "record_attempts", fail_once)
     # When it is tried
     hand.relay()
     hand.work()
@@ -208,7 +208,7 @@ def a_worker_that_lost_its_lease_writes_nothing(hand: Hand, declare: Declare) ->
     def slow(items: list[Any]) -> list[str]:
         # while this worker sleeps, it counts as dead and another one takes its job
         with transaction() as session:
-            jobs.hand_back(session, WORKER_ID, running=set)
+            workers.hand_back(session, WORKER_ID, running=set)
         claim("slow", *[job.id for job in all_jobs() if job.actor == "slow"], lease="fast", worker="another")
         return one_each(items)
 
@@ -226,7 +226,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(hand: Hand, declare: Declar
 
 
 def test_without_the_lease_check_it_would_write(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "still_held", lambda _session, _lease, held: list(held))
+    monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):
         a_worker_that_lost_its_lease_writes_nothing(hand, declare)
@@ -238,7 +238,7 @@ def test_a_failure_of_a_worker_that_lost_its_lease_is_not_written_either(
 ):
     def slow(items: list[Any]) -> list[str]:
         with transaction() as session:
-            jobs.hand_back(session, WORKER_ID, running=set)
+            workers.hand_back(session, WORKER_ID, running=set)
         claim("slow", one_job().id, lease="fast", worker="another")
         raise RuntimeError("too late to say so")
 

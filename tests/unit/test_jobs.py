@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text, true, update
 from sqlalchemy.orm import Session
 
 import actors
 from actors.attempt import WORKER_ID
 from actors.tickets import classify, intake
-from db import jobs, reading, transaction
+from db import hints, jobs, reading, transaction, workers
 from db.jobs import Failure, Promise
 from db.models import Job, Worker
 from db.sessions import engine
@@ -27,10 +27,12 @@ from tests.embedded import (
     count,
     crash_before_commit,
     letters,
+    mark_hinted,
     move,
     one_job,
     promise,
     seconds_until_due,
+    take_due,
 )
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -145,7 +147,7 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     promise(Promise("classify", "1"))
     promise(Promise("classify", "1", priority=4))
     with transaction() as session:
-        jobs.keep(session, claimed)
+        jobs.keep(session, "lease", claimed)
     # Then it is due once more, as new
     job = one_job()
     assert (job.lease, job.worker, job.hinted_at, job.again, job.attempts, job.crashes) == (
@@ -159,7 +161,7 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     assert job.priority == 4
     assert len(claim("classify", job.id)) == 1
     with transaction() as session:
-        jobs.keep(session, claimed)
+        jobs.keep(session, "lease", claimed)
     assert all_jobs() == []
 
 
@@ -170,7 +172,7 @@ def test_a_later_run_that_was_promised_meanwhile_is_not_early():
     promise(Promise("classify", "1", delay=3600))
     promise(Promise("classify", "1", delay=60))
     with transaction() as session:
-        jobs.keep(session, claimed)
+        jobs.keep(session, "lease", claimed)
 
     assert seconds_until_due() == [pytest.approx(60, abs=5)]
 
@@ -230,9 +232,8 @@ def test_a_pipeline_of_one_step_promises_nothing_after_it():
 
 
 def due(actor: str = "classify", limit: int = 100) -> list[str]:
-    with transaction() as session:
-        found = [job_id for job_id, _, _ in jobs.due(session, actor, limit)]
-        keys = {job.id: job.key for job in session.scalars(select(Job))}
+    found = take_due(actor, limit)
+    keys = {job.id: job.key for job in all_jobs()}
     return [keys[job_id] for job_id in found]
 
 
@@ -245,42 +246,31 @@ def test_the_most_urgent_is_due_first_and_then_the_oldest():
     with transaction() as session:
         session.execute(update(Job).where(Job.key == "early").values(due_at=from_now(-90)))
 
-    assert due() == ["urgent", "early", "late", "low"]
     assert due(limit=2) == ["urgent", "early"]
+    assert due() == ["late", "low"]
+    assert due() == []
 
 
 def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
     promise(Promise("classify", "later", delay=60), Promise("intake", "other"))
     promise(Promise("classify", "hinted"), Promise("classify", "leased"), Promise("classify", "due"))
     ids = {job.key: job.id for job in all_jobs()}
-    with transaction() as session:
-        jobs.mark_hinted(session, [ids["hinted"]])
+    mark_hinted(ids["hinted"])
     claim("classify", ids["leased"])
 
-    assert due() == ["due"]
     with reading() as session:
-        assert jobs.due_actors(session) == {"classify", "intake"}
-        assert jobs.hinted(session) == {"classify": 1}
-
-
-def test_a_hint_that_came_after_the_claim_marks_nothing():
-    promise(Promise("classify", "1"))
-    claim("classify", one_job().id)
-
-    with transaction() as session:
-        jobs.mark_hinted(session, [one_job().id])
-
-    assert one_job().hinted_at is None
+        assert hints.lanes(session, ["classify", "intake", "notify"]) == [("classify", 0), ("intake", 0)]
+        assert hints.inside(session) == {"classify": 1}
+    assert due() == ["due"]
 
 
 def test_lost_hints_are_forgotten_by_actor_and_age():
     promise(Promise("classify", "1"), Promise("intake", "1"))
-    with transaction() as session:
-        jobs.mark_hinted(session, [job.id for job in all_jobs()])
+    mark_hinted()
 
     def forget(**which) -> int:
         with transaction() as session:
-            return jobs.forget_hints(session, **which)
+            return hints.forget(session, **which)
 
     assert forget(older_than=15) == 0
     move(Job, hinted_at=-20)
@@ -338,12 +328,10 @@ def a_lost_lease_changes_nothing() -> None:
     lost = claim("classify", one_job().id, lease="slow")
     # another worker has it now
     with transaction() as session:
-        jobs.hand_back(session, WORKER_ID, running=set)
+        workers.hand_back(session, WORKER_ID, running=set)
     claim("classify", one_job().id, lease="fast")
     with transaction() as session:
-        held = jobs.still_held(session, "slow", lost)
-        if held:
-            jobs.keep(session, held)
+        jobs.keep(session, "slow", lost)
     assert [job.lease for job in all_jobs()] == ["fast"]
 
 
@@ -352,7 +340,7 @@ def test_a_worker_that_lost_its_lease_keeps_nothing():
 
 
 def test_without_the_lease_check_it_would_take_the_other_workers_job(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "still_held", lambda _session, _lease, held: list(held))
+    monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):
         a_lost_lease_changes_nothing()
@@ -406,12 +394,12 @@ def test_a_buried_job_is_a_dead_letter_with_all_it_takes_to_replay_it():
 
 def recover() -> tuple[int, int]:
     with transaction() as session:
-        return jobs.recover(session, dead_after=10)
+        return workers.recover(session, dead_after=10)
 
 
 def beat(worker: str) -> None:
     with transaction() as session:
-        jobs.beat(session, worker, f"host:{worker}")
+        workers.beat(session, worker, f"host:{worker}")
 
 
 def a_living_workers_job_is_left_alone() -> None:
@@ -427,7 +415,7 @@ def test_a_living_workers_job_is_not_due_again():
 
 
 def test_without_the_heartbeat_a_living_workers_job_would_be_taken(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "beat", lambda *_: None)
+    monkeypatch.setattr(workers, "beat", lambda *_: None)
 
     with pytest.raises(AssertionError):
         a_living_workers_job_is_left_alone()
@@ -490,7 +478,7 @@ def test_handing_back_spends_no_attempt_and_no_crash():
     claim("classify", ids[2], lease="theirs", worker="other")
 
     with transaction() as session:
-        assert jobs.hand_back(session, "me", running=lambda: {"running"}) == 1
+        assert workers.hand_back(session, "me", running=lambda: {"running"}) == 1
 
     assert [(job.lease, job.attempts, job.crashes) for job in all_jobs()] == [
         ("running", 1, 1),
@@ -508,7 +496,7 @@ def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
             jobs.claim(session, "classify", [one_job().id], "new", "me")
             return set()
 
-        assert jobs.hand_back(session, "me", claim_meanwhile) == 0
+        assert workers.hand_back(session, "me", claim_meanwhile) == 0
 
     assert one_job().lease == "new"
 
@@ -519,7 +507,7 @@ def test_leaving_hands_everything_back_and_signs_off():
     claim("classify", one_job().id, worker="me")
 
     with transaction() as session:
-        jobs.leave(session, "me")
+        workers.leave(session, "me")
 
     assert due() == ["1"]
     assert one_job().attempts == 0

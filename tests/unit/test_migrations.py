@@ -54,7 +54,7 @@ def test_the_models_and_the_migrations_say_the_same():
 def test_the_check_would_find_a_difference():
     migrate()
     with engine().begin() as connection:
-        connection.exec_driver_sql("DROP INDEX ix_jobs_key")
+        connection.exec_driver_sql("DROP INDEX ix_jobs_suspect")
 
     with pytest.raises(Exception, match="New upgrade operations detected"):
         alembic(command.check)

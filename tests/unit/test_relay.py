@@ -15,11 +15,11 @@ import settings
 from actors import relay as relays
 from actors.publisher import Outgoing, PublishFailed
 from actors.relay import Chore, Relay
-from db import events, jobs, reading, transaction
+from db import events, hints, reading, transaction, workers
 from db.jobs import Promise
 from db.models import Event, Job
 from tests.conftest import wait_until
-from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, move, one_job, promise
+from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, mark_hinted, move, one_job, promise
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -112,7 +112,7 @@ def test_a_job_that_was_tried_before_goes_alone():
     ids = [job.id for job in all_jobs()]
     claim("classify", *ids[:2])
     with transaction() as session:
-        jobs.recover(session, dead_after=10)
+        workers.recover(session, dead_after=10)
     shelf = Shelf()
 
     relay(shelf).round()
@@ -203,8 +203,7 @@ def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
 
 def hint(*promises: Promise) -> None:
     promise(*promises)
-    with transaction() as session:
-        jobs.mark_hinted(session, [job.id for job in all_jobs()])
+    mark_hinted()
 
 
 def is_hinted() -> dict[str, bool]:
@@ -296,15 +295,15 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
     running: Callable[[Relay], None], monkeypatch: pytest.MonkeyPatch
 ):
     away = [True]
-    due_actors = jobs.due_actors
+    lanes = hints.lanes
 
-    def flaky(session: Any) -> set[str]:
+    def flaky(session: Any, actors: Any) -> list[tuple[str, int]]:
         if away:
             away.pop()
             raise OperationalError("SELECT", {}, Exception("server closed the connection"))
-        return due_actors(session)
+        return lanes(session, actors)
 
-    monkeypatch.setattr(jobs, "due_actors", flaky)
+    monkeypatch.setattr(hints, "lanes", flaky)
     shelf = Shelf(failures=1)
     promise(Promise("classify", "1"))
 
@@ -360,4 +359,4 @@ def test_a_nap_ends_with_a_promise():
     assert not broker.promised.is_set()
     assert relays.NAP < 1
     with reading() as session:
-        assert jobs.due_actors(session) == set()
+        assert hints.lanes(session, ["classify"]) == []

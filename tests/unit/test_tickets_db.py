@@ -16,7 +16,7 @@ from db import jobs, reading, tickets, transaction
 from db.jobs import Failure, Promise
 from db.models import DeadLetter, Ticket
 from db.tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
-from db.time import from_now
+from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
 from pipelines.recovery import rescue_stranded
 from pipelines.triage import triage
@@ -382,8 +382,8 @@ class TestRecovery:
 
         assert rescue_stranded() == stranded
 
-    @pytest.mark.parametrize("values", [{"stage": "notified"}, {"status": "closed"}])
-    def test_what_is_finished_or_closed_is_not_stranded(self, values: dict[str, str]):
+    @pytest.mark.parametrize("values", [{"stage": "notified", "notified_at": now()}, {"status": "closed"}])
+    def test_what_is_finished_or_closed_is_not_stranded(self, values: dict[str, Any]):
         accept(Submission(title="x"))
         change(created_at=from_now(-121), **values)
 

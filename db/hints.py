@@ -1,0 +1,109 @@
+"""Hints: which jobs are due, which the broker has been told of, and which of those hints are lost.
+
+A job that crashed its worker more than once is a suspect: suspects are hinted one at a time, so that a job which kills
+its worker again takes no other suspect with it, and only the guilty one comes to three crashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Select, cast, func, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from db.bulk import among, each_of, table
+from db.models import Job
+from db.time import from_now, now
+
+#: The priorities of jobs, the most urgent first.
+PRIORITIES = range(9, -1, -1)
+#: Crashes that make a job a suspect.
+SUSPECT_AFTER = 2
+
+_c = table(Job).c
+_waiting = (_c.hinted_at.is_(None), _c.lease.is_(None), _c.due_at <= now())
+
+
+def lanes(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
+    """Return the (actor, priority) of which something is due, the most urgent first.
+
+    A probe of the index for each lane: its cost does not grow with the backlog, nor with what is due later.
+    """
+    actor = each_of(session, sorted(actors), "actors")
+    priority = each_of(session, [str(each) for each in PRIORITIES], "priorities")
+    wanted = cast(priority.c.value, Integer)
+    first = select(_c.id).where(_c.actor == actor.c.value, _c.priority == wanted, *_waiting).limit(1)
+    # as a column, not as a condition: PostgreSQL would make a join of that, which reads the whole backlog
+    probe = select(actor.c.value, wanted, first.scalar_subquery().is_not(None)).select_from(
+        actor.join(priority, true())
+    )
+    found = [(row[0], row[1]) for row in session.execute(probe) if row[2]]
+    return sorted(found, key=lambda lane: (-lane[1], lane[0]))
+
+
+def take(session: Session, actor: str, priority: int, limit: int) -> list[tuple[int, bool]]:
+    """Mark due jobs as hinted, the longest due first, and return (id, whether it was tried before).
+
+    Locked until the transaction ends, and passed over by other relays: commit when the broker has confirmed the hints.
+    """
+    due = select(_c.id).where(_c.actor == actor, _c.priority == priority, *_waiting, _c.crashes < SUSPECT_AFTER)
+    return _mark(session, due.order_by(_c.due_at, _c.id).limit(limit).with_for_update(skip_locked=True))
+
+
+def take_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
+    """Mark one suspect as hinted when no other one is hinted or running. Returns (id, actor, priority)."""
+    # a claim counts as a crash until it ends in order: of a running suspect there is one more
+    suspects = select(_c.id, _c.actor, _c.priority, _c.hinted_at, _c.lease, (_c.due_at <= now()).label("due")).where(
+        _c.crashes > 1,
+        or_(_c.crashes > SUSPECT_AFTER, _c.lease.is_(None)),
+    )
+    found = session.execute(suspects.order_by(_c.id).with_for_update()).all()
+    if any(row.lease or row.hinted_at for row in found):
+        return None
+    for row in found:
+        if row.due and row.actor in actors:
+            _mark(session, select(_c.id).where(_c.id == row.id))
+            return row.id, row.actor, row.priority
+    return None
+
+
+def _mark(session: Session, chosen: Select[Any]) -> list[tuple[int, bool]]:
+    target = table(Job)
+    statement = update(target).where(among(session, _c.id, chosen)).values(hinted_at=now())
+    rows = session.execute(statement.returning(_c.id, _c.attempts))
+    return sorted((row.id, row.attempts > 0) for row in rows)
+
+
+def inside(session: Session, older_than: float = 0.0) -> dict[str, int]:
+    """Return how many hinted, unclaimed jobs each actor has (what waits inside the broker), by age in seconds."""
+    waiting = select(_c.actor, func.count().label("jobs")).where(_c.hinted_at.is_not(None), _c.lease.is_(None))
+    if older_than:
+        waiting = waiting.where(_c.hinted_at < from_now(-older_than))
+    return {row.actor: row.jobs for row in session.execute(waiting.group_by(_c.actor))}
+
+
+def running(session: Session) -> dict[str, int]:
+    """Return how many jobs of each actor are leased, on all workers together."""
+    leased = select(_c.actor, func.count().label("jobs")).where(_c.lease.is_not(None)).group_by(_c.actor)
+    return {row.actor: row.jobs for row in session.execute(leased)}
+
+
+def forget(session: Session, actor: str | None = None, older_than: float = 0.0) -> int:
+    """Make hinted, unclaimed jobs due again whose hints are lost; `older_than` in seconds. Returns how many."""
+    lost: list[ColumnElement[bool]] = [_c.hinted_at.is_not(None), _c.lease.is_(None)]
+    if actor is not None:
+        lost += [_c.actor == actor]
+    if older_than:
+        lost += [_c.hinted_at < from_now(-older_than)]
+    return _count(session, lost)
+
+
+def give_back(session: Session, ids: Collection[int]) -> int:
+    """Make these jobs due again whose hint came at a bad time, such as to a paused queue. Returns how many."""
+    return _count(session, [_c.id.in_(ids), _c.hinted_at.is_not(None), _c.lease.is_(None)])
+
+
+def _count(session: Session, lost: list[ColumnElement[bool]]) -> int:
+    result: Any = session.execute(update(table(Job)).where(*lost).values(hinted_at=None))
+    return int(result.rowcount)

@@ -1,0 +1,102 @@
+"""Workers: a row for each boot of a process, and what becomes of the jobs it held when it stops or dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import case, delete, select, update
+from sqlalchemy.orm import Session
+
+from db.bulk import upsert
+from db.jobs import CLAIMED, FREE, Claimed, Failure, announce, bury, claimed_from, record_attempts
+from db.models import Job, Worker
+from db.time import from_now, now
+
+#: Crashes after which a job is quarantined as a dead letter.
+QUARANTINE_AFTER = 3
+
+
+def beat(session: Session, worker: str, name: str, kind: str = "worker") -> None:
+    """Record that the process lives, at its boot and every few seconds after."""
+    alive = upsert(session, Worker).values(id=worker, name=name, kind=kind, heartbeat_at=now())
+    session.execute(alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now()}))
+
+
+def leave(session: Session, worker: str) -> None:
+    """Record that the worker has stopped in order, and hand back what it still held."""
+    hand_back(session, worker, running=lambda: ())
+    session.execute(delete(Worker).where(Worker.id == worker))
+
+
+def hand_back(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
+    """Free the worker's leases except those it is running; an orderly return spends no attempt. Returns how many."""
+    # The rows first, then what runs: a lease runs before its row says so. The other way round, one that is taken
+    # between the two looks abandoned, and its work is done twice.
+    abandoned = leases_of(session, worker).difference(running())
+    if not abandoned:
+        return 0
+    count = _count(
+        session,
+        update(Job)
+        .where(Job.lease.in_(abandoned), Job.worker == worker)
+        .values(
+            **FREE,
+            due_at=now(),
+            attempts=case((Job.attempts > 0, Job.attempts - 1), else_=0),
+            crashes=case((Job.crashes > 0, Job.crashes - 1), else_=0),
+        ),
+    )
+    if count:
+        announce(session)
+    return count
+
+
+def recover(session: Session, dead_after: float) -> tuple[int, int]:
+    """Free the jobs of dead workers, and quarantine those that crashed too many. Returns (freed, quarantined).
+
+    A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone.
+    """
+    living = select(Worker.id).where(Worker.heartbeat_at >= from_now(-dead_after))
+    orphaned = (
+        select(*CLAIMED, Job.worker, Job.crashes)
+        .where(Job.lease.is_not(None), Job.worker.not_in(living))
+        .order_by(Job.id)
+        .limit(1000)
+        .with_for_update(skip_locked=True)
+    )
+    freed: list[Claimed] = []
+    suspects: list[tuple[Claimed, Failure]] = []
+    workers: dict[int, str] = {}
+    for r in session.execute(orphaned):
+        job = claimed_from(r)
+        workers[job.id] = r.worker
+        if r.crashes >= QUARANTINE_AFTER:
+            error = f"its worker died {r.crashes} times while running it"
+            suspects.append((job, Failure("Quarantined", error, "", "quarantined")))
+        else:
+            freed.append(job)
+    for job in freed:
+        record_attempts(session, workers[job.id], "crashed", 0.0, [(job, "the worker died")])
+    for job, failure in suspects:
+        record_attempts(session, workers[job.id], "dead", 0.0, [(job, failure.error)])
+    if freed:
+        session.execute(
+            update(Job)
+            .where(Job.id.in_([job.id for job in freed]))
+            .values(**FREE, due_at=now(), last_error="the worker died")
+        )
+        announce(session)
+    bury(session, suspects)
+    session.execute(delete(Worker).where(Worker.heartbeat_at < from_now(-dead_after * 60)))
+    return len(freed), len(suspects)
+
+
+def leases_of(session: Session, worker: str) -> set[str]:
+    """Return the leases under which the worker holds jobs."""
+    return set(session.scalars(select(Job.lease).where(Job.worker == worker, Job.lease.is_not(None)).distinct()))
+
+
+def _count(session: Session, statement: Any) -> int:
+    result: Any = session.execute(statement.execution_options(synchronize_session=False))
+    return int(result.rowcount)
