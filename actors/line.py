@@ -118,7 +118,6 @@ class _Link:
         self._subscriptions: dict[BlockingChannel, Subscription] = {}
         self.alive = True
         self.trouble = ""
-        topology.declare_exchanges(self._connection.channel())
         threading.Thread(target=self._serve, name="rabbitmq", daemon=True).start()
 
     @property

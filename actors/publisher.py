@@ -174,9 +174,9 @@ class Publisher:
         try:
             with pika.BlockingConnection(parameters(self._settings)) as connection:
                 channel = connection.channel()
-                topology.declare_exchanges(channel)
                 for queue in self._queues():
                     topology.declare(channel, queue, self._settings)
+                topology.declare_exchanges(channel)
         except (pika.exceptions.AMQPError, OSError) as error:
             raise PublishFailed(describe(error)) from None
         self._loop = IOLoop()

@@ -22,6 +22,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -84,22 +85,19 @@ class Outlet(Protocol):
 
 
 class _Room:
-    """How many more jobs of each actor may be hinted: the window of its own, and the limit of its queue."""
+    """How many more jobs of each actor may be hinted: what its window and its queue, if that is held back, leave free."""
 
-    def __init__(self, rooms: dict[str, int], limits: dict[str, int], queue_of: dict[str, str], window: int) -> None:
-        self._rooms = rooms
-        self._limits = limits
-        self._queue_of = queue_of
-        self._window = window
+    def __init__(self, window: dict[str, int], free: dict[str, int], queue_of: dict[str, str]) -> None:
+        self._window, self._free, self._queue_of = window, free, queue_of
 
     def __call__(self, actor: str) -> int:
-        return min(self._rooms.get(actor, self._window), self._limits.get(self._queue_of[actor], self._window))
+        window = self._window[actor]
+        return min(window, self._free.get(self._queue_of[actor], window))
 
     def use(self, actor: str, jobs: int) -> None:
-        self._rooms[actor] = self._rooms.get(actor, self._window) - jobs
-        queue = self._queue_of[actor]
-        if queue in self._limits:
-            self._limits[queue] -= jobs
+        self._window[actor] -= jobs
+        if self._queue_of[actor] in self._free:
+            self._free[self._queue_of[actor]] -= jobs
 
 
 class Relay:
@@ -128,7 +126,7 @@ class Relay:
 
     def _take(self, session: Session, lanes: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], int]:
         """Mark due jobs as hinted and return their hints, and how many jobs they name."""
-        room = self._room(session, {actor for actor, _ in lanes})
+        room = self._room(session)
         batch: list[Outgoing] = []
         count = 0
         for actor, priority in lanes:
@@ -143,25 +141,21 @@ class Relay:
             count += 1
         return batch, count
 
-    def _room(self, session: Session, actors: set[str]) -> _Room:
+    def _room(self, session: Session) -> _Room:
         queue_of = {name: self._broker.get_actor(name).queue_name for name in self._actors()}
+        held_back = controls.current(session)
+        free = {queue: 0 for queue, control in held_back.items() if control.paused}
+        limited = {queue: control.limit for queue, control in held_back.items() if control.limit and not control.paused}
+        if limited:
+            controls.lock(session)  # two relays must not both count the same free places
         inside = hints.inside(session)
-        rooms = {name: self._settings.window - inside.get(name, 0) for name in actors}
-        limits: dict[str, int] = {}
-        set_by_people = controls.current(session)
-        for queue, control in set_by_people.items():
-            if control.paused:
-                limits[queue] = 0
-            elif control.limit is not None:
-                limits[queue] = control.limit
-        if any(control.limit is not None for control in set_by_people.values()):
-            controls.lock(session)  # two relays must not both see the same free places
+        if limited:
             running = hints.running(session)
-            inside = hints.inside(session)
+            busy = Counter[str]()
             for name, queue in queue_of.items():
-                if limits.get(queue):
-                    limits[queue] = max(limits[queue] - inside.get(name, 0) - running.get(name, 0), 0)
-        return _Room(rooms, limits, queue_of, self._settings.window)
+                busy[queue] += inside.get(name, 0) + running.get(name, 0)
+            free |= {queue: max(limit - busy[queue], 0) for queue, limit in limited.items()}
+        return _Room({name: self._settings.window - inside.get(name, 0) for name in queue_of}, free, queue_of)
 
     def _hints(self, name: str, priority: int, due: Sequence[tuple[int, bool]]) -> list[Outgoing]:
         actor, size = self._broker.get_actor(name), self._batch(name)

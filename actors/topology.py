@@ -73,10 +73,12 @@ def declare(channel: Any, queue: str, settings: Settings) -> None:
     channel.queue_declare(queue=queue, durable=True, arguments=arguments)
     way = route(queue)
     if way.exchange:
+        # after its queue: who finds the exchange and publishes to it loses nothing
+        channel.exchange_declare(exchange=way.exchange, exchange_type="topic", durable=True)
         channel.queue_bind(queue=queue, exchange=way.exchange, routing_key=way.routing_key)
 
 
 def declare_exchanges(channel: Any) -> None:
-    """Declare the topic exchanges; declaring twice changes nothing."""
+    """Declare the topic exchanges, those too that no queue of ours is bound to; declaring twice changes nothing."""
     for exchange in EXCHANGES:
         channel.exchange_declare(exchange=exchange, exchange_type="topic", durable=True)

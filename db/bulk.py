@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -43,13 +43,16 @@ def upsert(session: Session, model: Any) -> Any:
     return (postgresql_insert if on_postgresql(session) else sqlite_insert)(model)
 
 
-def each_of(session: Session, values: Sequence[str], name: str) -> NamedFromClause:
-    """Return the values as a table with one text column, `value`."""
+def each_of(session: Session, name: str) -> NamedFromClause:
+    """Return a table with one text column, `value`, of the values that are bound to `name` (see `listed`)."""
     if on_postgresql(session):
-        return (
-            func.unnest(bindparam(name, list(values), ARRAY(String))).table_valued("value", name=name).render_derived()
-        )
-    return func.json_each(bindparam(name, json.dumps(list(values)))).table_valued("value", name=name)
+        return func.unnest(bindparam(name, type_=ARRAY(String))).table_valued("value", name=name).render_derived()
+    return func.json_each(bindparam(name, type_=String)).table_valued("value", name=name)
+
+
+def listed(session: Session, values: Iterable[str]) -> list[str] | str:
+    """Return the values as the parameter that `each_of` takes."""
+    return list(values) if on_postgresql(session) else json.dumps(list(values))
 
 
 def among(session: Session, column: Any, chosen: Select[Any]) -> ColumnElement[bool]:

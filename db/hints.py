@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Select, cast, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.bulk import among, each_of, table
+from db.bulk import among, each_of, listed, on_postgresql, table
 from db.models import Job
 from db.time import from_now, now
 
@@ -30,16 +30,27 @@ def lanes(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
 
     A probe of the index for each lane: its cost does not grow with the backlog, nor with what is due later.
     """
-    actor = each_of(session, sorted(actors), "actors")
-    priority = each_of(session, [str(each) for each in PRIORITIES], "priorities")
-    wanted = cast(priority.c.value, Integer)
-    first = select(_c.id).where(_c.actor == actor.c.value, _c.priority == wanted, *_waiting).limit(1)
-    # as a column, not as a condition: PostgreSQL would make a join of that, which reads the whole backlog
-    probe = select(actor.c.value, wanted, first.scalar_subquery().is_not(None)).select_from(
-        actor.join(priority, true())
-    )
-    found = [(row[0], row[1]) for row in session.execute(probe) if row[2]]
+    dialect = on_postgresql(session)
+    if dialect not in _LANES:
+        _LANES[dialect] = _lanes(session)
+    wanted = {"actors": listed(session, sorted(actors)), "priorities": listed(session, map(str, PRIORITIES))}
+    found = [(row[0], row[1]) for row in session.execute(_LANES[dialect], wanted) if row[2]]
     return sorted(found, key=lambda lane: (-lane[1], lane[0]))
+
+
+#: The statement on each database; building it takes longer than running it.
+_LANES: dict[bool, Select[Any]] = {}
+
+
+def _lanes(session: Session) -> Select[Any]:
+    actor, priority = each_of(session, "actors"), each_of(session, "priorities")
+    wanted = cast(priority.c.value, Integer)
+    # ordered, though any row would do: or PostgreSQL reads the table instead, in vain for a lane with nothing due
+    first = select(_c.id).where(_c.actor == actor.c.value, _c.priority == wanted, *_waiting)
+    first = first.order_by(_c.due_at, _c.id).limit(1)
+    # as a column, not as a condition: PostgreSQL would make a join of that, which reads the whole backlog
+    probe = select(actor.c.value, wanted, first.scalar_subquery().is_not(None))
+    return probe.select_from(actor.join(priority, true()))
 
 
 def take(session: Session, actor: str, priority: int, limit: int) -> list[tuple[int, bool]]:

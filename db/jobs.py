@@ -156,6 +156,7 @@ def _merge(statement: Any) -> Any:
                 else_=old.due_at,
             ),
             "again": case((old.lease.is_not(None), True), else_=old.again),
+            "replays": case((new.replays > old.replays, new.replays), else_=old.replays),
         },
     )
 

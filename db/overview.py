@@ -11,19 +11,6 @@ from db.models import Agent, Job, Worker
 from db.time import from_now, now
 
 
-def waiting_jobs(session: Session, *, actor: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
-    oldest = select(Job, (Job.due_at > now()).label("later")).order_by(Job.id).limit(limit)
-    if actor is not None:
-        oldest = oldest.where(Job.actor == actor)
-    rows = []
-    for job, later in session.execute(oldest):
-        state = "running" if job.lease else "later" if later else "hinted" if job.hinted_at else "due"
-        fields = ("id", "actor", "key", "pipeline", "priority", "due_at", "attempts", "last_error")
-        rows.append({"state": state} | {name: getattr(job, name) for name in fields})
-    return rows
-
-
 def job_count(session: Session) -> int:
     """Return how many jobs are promised and not kept."""
     return session.scalar(select(func.count()).select_from(Job)) or 0

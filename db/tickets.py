@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text, case, 
 from sqlalchemy.orm import Session
 
 from db import events
-from db.bulk import BulkInsert, BulkUpdate, each_of, on_postgresql, table
+from db.bulk import BulkInsert, BulkUpdate, each_of, listed, on_postgresql, table
 from db.models import DeadLetter, Job, Ticket, VerdictRecord
 from db.time import from_now, now
 
@@ -193,8 +193,8 @@ def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
 
 def recent_open(session: Session, requesters: Iterable[str], days: float, each: int = 50) -> Sequence[Loaded]:
     """Return the newest open tickets of each requester in the last days, newest first, to look for duplicates in."""
-    names = sorted(set(requesters) - {""})
-    asked = each_of(session, names, "requesters")
+    names = listed(session, sorted(set(requesters) - {""}))
+    asked = each_of(session, "requesters")
     recent = _LOADED.where(
         _c.requester == asked.c.value,
         _c.status.in_(("open", "in_progress", "pending")),
@@ -206,7 +206,7 @@ def recent_open(session: Session, requesters: Iterable[str], days: float, each: 
         recent = select(newest).select_from(asked.join(newest, true()))
     else:
         recent = recent.select_from(table(Ticket), asked).limit(1000)
-    return sorted(map(Loaded._make, session.execute(recent)), key=lambda ticket: -ticket.id)
+    return sorted(map(Loaded._make, session.execute(recent, {"requesters": names})), key=lambda ticket: -ticket.id)
 
 
 _SAVE_PREPARED = BulkUpdate(

@@ -1,7 +1,8 @@
 """Retries: a failed job is due again after a backoff that is kept in its row, so that it survives everything.
 
 1. A job whose error is permanent, or whose attempts are used up, is given up: DeadLetters buries it.
-2. An error that names a time (`retry_after` seconds, a provider's Retry-After) is obeyed.
+2. An error that names a time (`retry_after` seconds, a provider's Retry-After) is obeyed, and the queue is paused until
+   then: the provider would tell the next job the same.
 3. Otherwise the pause doubles from two seconds up to ten minutes, with jitter so that a crowd spreads out.
 4. A batch that failed as one is tried again at once, each job alone, so that a poison ticket takes no neighbour along.
 5. A database that is away spends no attempt, and neither does a shutdown.
@@ -21,7 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from actors import attempt as attempts
 from actors.attempt import WORKER_ID, Attempt
-from db import jobs, transaction
+from db import controls, jobs, transaction
 from db.jobs import Claimed, Failure
 from db.tickets import storable
 from settings import Settings
@@ -73,9 +74,9 @@ class Retries(Middleware):
                 attempt.given_up.append((job, error))
             else:
                 attempt.retried.append((job, error, pause(job.attempts, error)))
-        self._write(attempt)
+        self._write(attempt, broker.get_actor(message.actor_name).queue_name)
 
-    def _write(self, attempt: Attempt) -> None:
+    def _write(self, attempt: Attempt, queue: str) -> None:
         if not attempt.retried:
             return
         with transaction() as session:
@@ -84,6 +85,10 @@ class Retries(Middleware):
             jobs.retry(session, [(job, failure(attempt.actor, error), delay) for job, error, delay in attempt.retried])
             tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error, _ in attempt.retried]
             jobs.record_attempts(session, WORKER_ID, "retry", attempt.seconds, tried)
+            asked = [error for _, error, _ in attempt.retried if _named(error)]
+            if asked:
+                longest = max(asked, key=lambda error: _named(error) or 0.0)
+                controls.pause(session, queue, _named(longest), f"asked to wait: {one_line(longest)}")
 
 
 def _away(error: BaseException | None) -> TypeGuard[Exception]:
@@ -92,11 +97,16 @@ def _away(error: BaseException | None) -> TypeGuard[Exception]:
     )
 
 
+def _named(error: BaseException) -> float | None:
+    """Return the seconds after which the error says that another try makes sense, if it says so."""
+    named = getattr(error, "retry_after", None)
+    return min(float(named), LONGEST_RETRY_AFTER) if isinstance(named, int | float) and named >= 0 else None
+
+
 def pause(attempt: int, error: BaseException) -> float:
     """Return the seconds to wait after this many attempts."""
-    named = getattr(error, "retry_after", None)
-    if isinstance(named, int | float) and named >= 0:
-        return min(float(named), LONGEST_RETRY_AFTER)
+    if (named := _named(error)) is not None:
+        return named
     return min(FIRST_PAUSE * 2.0 ** min(attempt - 1, 30), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 

@@ -21,7 +21,9 @@ def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mail
     channel = connection.channel()
     # the worker declares the topology as it starts to consume
     wait_until(
-        lambda: channel.queue_declare("", exclusive=True) and exchange_exists(house, "tickets"), 20, "no exchange"
+        lambda: all(consumed(house, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
+        20,
+        "no queue",
     )
     heard = channel.queue_declare("", exclusive=True).method.queue
     channel.queue_bind(heard, "tickets", "ticket.classified.#")
@@ -62,7 +64,7 @@ def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mail
 def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: House) -> None:
     house = service_house
     house.procfile("worker").says("Worker process is ready")
-    wait_until(lambda: exchange_exists(house, "notifications"), 20, "no exchange")
+    wait_until(lambda: all(consumed(house, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
     connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     for garbage in (
@@ -88,15 +90,13 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: Ho
     connection.close()
 
 
-def exchange_exists(house: House, exchange: str) -> bool:
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
-    try:
-        connection.channel().exchange_declare(exchange, passive=True)
-    except pika.exceptions.ChannelClosedByBroker:
-        return False
-    finally:
-        connection.close()
-    return True
+def consumed(house: House, queue: str) -> bool:
+    """Return whether somebody consumes the queue; on a channel of its own, for a missing queue closes it."""
+    with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as connection:
+        try:
+            return connection.channel().queue_declare(queue, passive=True).method.consumer_count > 0
+        except pika.exceptions.ChannelClosedByBroker:
+            return False
 
 
 def found(

@@ -21,7 +21,7 @@ def upgrade() -> None:
     op.drop_index("ix_jobs_due", "jobs")
     op.drop_index("ix_jobs_lease", "jobs")
     op.drop_index("ix_jobs_key", "jobs")
-    with op.batch_alter_table("jobs") as batch_op:
+    with op.batch_alter_table("jobs", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
         batch_op.drop_constraint("uq_jobs_actor_key_pipeline", type_="unique")
         batch_op.create_unique_constraint("uq_jobs_key_actor_pipeline", ["key", "actor", "pipeline"])
     due = ["actor", "priority", "due_at", "id"]
@@ -56,7 +56,7 @@ def downgrade() -> None:
     op.create_index("ix_tickets_stage", "tickets", ["stage", "created_at"])
     op.drop_index("ix_jobs_suspect", "jobs")
     op.drop_index("ix_jobs_due", "jobs")
-    with op.batch_alter_table("jobs") as batch_op:
+    with op.batch_alter_table("jobs", table_kwargs={"sqlite_autoincrement": True}) as batch_op:
         batch_op.drop_constraint("uq_jobs_key_actor_pipeline", type_="unique")
         batch_op.create_unique_constraint("uq_jobs_actor_key_pipeline", ["actor", "key", "pipeline"])
     due: list[str | sa.TextClause] = ["actor", sa.text("priority DESC"), "due_at", "id"]
