@@ -21,6 +21,7 @@ from structlog.contextvars import bind_contextvars
 from actors import attempt as attempts
 from actors import control, eager
 from actors.attempt import Attempt, Missing
+from actors.batches import batch_of
 from db import hints, jobs, reading, tickets, transaction
 from db.jobs import Claimed, Promise
 from settings import get_settings
@@ -102,7 +103,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                 hints.give_back(session, job_ids)
                 return []
             # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
-            ids = job_ids[: self.options.get("batch", get_settings().batch)]
+            ids = job_ids[: batch_of(self, get_settings())]
             return jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
 
     def _work(self, attempt: Attempt) -> list[Done]:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from actors import attempt as attempts
 from actors import control
 from actors.attempt import WORKER_ID
+from actors.batches import batch_of
 from db import jobs
 from db.jobs import Claimed, Promise
 from settings import get_settings
@@ -75,7 +76,7 @@ class Taker:
         if self._at is None or promise.delay or name not in self._broker.actors:
             return None
         actor = self._broker.get_actor(name)
-        batch = actor.options.get("batch", get_settings().batch)
+        batch = batch_of(actor, get_settings())
         listens = actor.queue_name in self._at.consumers and actor.queue_name not in self._blocked
         if not listens or self._offered[name] >= BATCHES * batch:
             return None

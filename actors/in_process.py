@@ -17,7 +17,7 @@ from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
 from actors.eager import EagerMessage
-from actors.publisher import Outgoing
+from actors.outlet import Outgoing
 
 
 class InProcessBroker(StubBroker):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pika
 from pika.adapters.select_connection import IOLoop, PollEvents, SelectConnection
 
 from actors import topology
+from actors.outlet import Outgoing, PublishFailed
 from settings import Settings, SettingsError, first_line
 
 logger = logging.getLogger(__name__)
@@ -24,23 +24,6 @@ CONNECT_SECONDS = 10.0
 CONFIRM_SECONDS = 15.0
 #: Seconds that an orderly good-bye may take.
 CLOSE_SECONDS = 2.0
-
-
-class PublishFailed(Exception):
-    """The broker did not take the batch in full; none of it may be counted as published."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message on its way to a queue or, not `mandatory`, to whoever is bound."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    priority: int = 0
-    mandatory: bool = True
-    content_type: str = "application/json"
-    message_id: str | None = None
 
 
 def parameters(settings: Settings) -> pika.URLParameters:

@@ -1,4 +1,4 @@
-"""The relay: turns due jobs into hints and publishes events, and finds what was lost on the way.
+"""The relay: turns due jobs into hints, and publishes events.
 
 1. Take due, un-hinted jobs, most urgent first, locked so that several relays share the work. Paused queues wait; a
    limited one gets no more than its limit, running jobs counted.
@@ -6,9 +6,7 @@
    that killed its worker twice goes when no other such job is under way.
 3. Publish, wait for every confirm, commit. On any trouble roll back: they stay due.
 4. Wait for a promise (PostgreSQL's NOTIFY, or an event in this process), at most half a second.
-5. Every two seconds free the jobs of workers whose heartbeat stopped.
-6. Every ten seconds give again the hints that were lost: their jobs wait, and their queue cannot hold them.
-7. Every ten seconds move what RabbitMQ put into the dead-letter queues into the table.
+5. Between the rounds, find what was lost on the way (`actors.upkeep`).
 
 Only a bounded window of jobs waits inside the broker: the backlog, and the true order, stay in the database.
 """
@@ -20,68 +18,33 @@ import os
 import random
 import socket
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import dramatiq
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from actors import messages
+from actors.batches import batch_of
 from actors.ear import Ear
-from actors.publisher import Outgoing, Publisher, PublishFailed
+from actors.outlet import Outgoing, Outlet, PublishFailed
+from actors.publisher import Publisher
 from actors.topology import hint_route
-from db import controls, dead_letters, events, hints, reading, transaction, workers
+from actors.upkeep import Upkeep
+from db import controls, events, hints, reading, transaction, workers
 from db.events import Event
 from settings import Settings, first_line, get_settings
 
 logger = structlog.get_logger("aura.relay")
 
-#: Seconds: the longest nap, between two heartbeats, two looks for dead workers, for lost hints, for dead letters.
+#: Seconds: the longest nap, and between two heartbeats.
 NAP = 0.5
 BEAT_EVERY = 2.0
-RECOVER_EVERY = 2.0
-LOST_HINTS_EVERY = 10.0
-DRAIN_EVERY = 10.0
-#: A hint whose job is still unclaimed after this many seconds may be lost.
-LOST_HINT_AFTER = 15.0
-#: After this many it is given again whatever its queue holds.
-CERTAINLY_LOST_AFTER = 300.0
 #: Most jobs of one round, and most events.
 ROUND = 10_000
-
-
-@dataclass(slots=True)
-class Chore:
-    """Something to do every so many seconds, from the first round on."""
-
-    do: Callable[[], None]
-    every: float
-    last: float = 0.0
-
-    def when_due(self) -> None:
-        if time.monotonic() - self.last >= self.every:
-            self.last = time.monotonic()
-            self.do()
-
-
-class DeadLettered(Exception):
-    """RabbitMQ gave a message up: it was rejected, expired, or pushed out of a full queue."""
-
-
-class Outlet(Protocol):
-    """Where hints go: RabbitMQ, or a queue in this process."""
-
-    def publish(self, batch: Sequence[Outgoing]) -> None: ...
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None: ...
-    def depths(self, queues: Sequence[str]) -> dict[str, int]: ...
-    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int: ...
-    def close(self) -> None: ...
 
 
 class _Room:
@@ -108,6 +71,7 @@ class Relay:
         self._outlet = outlet
         self._settings = settings
         self._id = uuid.uuid4().hex
+        self.upkeep = Upkeep(broker, outlet, settings)
 
     def round(self) -> int:
         """Hint what is due and publish what happened, once. Returns how many jobs and events left."""
@@ -158,7 +122,8 @@ class Relay:
         return _Room({name: self._settings.window - inside.get(name, 0) for name in queue_of}, free, queue_of)
 
     def _hints(self, name: str, priority: int, due: Sequence[tuple[int, bool]]) -> list[Outgoing]:
-        actor, size = self._broker.get_actor(name), self._batch(name)
+        actor = self._broker.get_actor(name)
+        size = batch_of(actor, self._settings)
         way = hint_route(actor.queue_name)
         fresh = [job_id for job_id, tried in due if not tried]
         batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
@@ -183,64 +148,11 @@ class Relay:
             if stop.wait(BEAT_EVERY):
                 return
 
-    def recover(self) -> None:
-        """Make the jobs of dead workers due again."""
-        with transaction() as session:
-            freed, quarantined = workers.recover(session, self._settings.worker_dead_after)
-        if freed or quarantined:
-            logger.warning("recovered the jobs of dead workers", freed=freed, quarantined=quarantined)
-
-    def give_lost_hints_again(self) -> None:
-        """Hint again the jobs whose hints are lost: unclaimed for long, and their queue cannot hold all their hints.
-
-        A queue that is merely slow holds them all, so it is not flooded. After five minutes a hint is given again
-        whatever the queue holds; one too many costs a query.
-        """
-        with reading() as session:
-            aged = set(hints.inside(session, LOST_HINT_AFTER)) & self._actors()
-            waiting = hints.inside(session)
-        if not aged:
-            return
-        queue_of = {name: self._broker.get_actor(name).queue_name for name in aged | (waiting.keys() & self._actors())}
-        depths = self._outlet.depths(sorted({queue_of[name] for name in aged}))
-        for name in sorted(aged):
-            queue = queue_of[name]
-            room = depths[queue] * max(self._batch(each) for each, of in queue_of.items() if of == queue)
-            named = sum(count for each, count in waiting.items() if queue_of.get(each) == queue)
-            with transaction() as session:
-                age = LOST_HINT_AFTER if named > room else CERTAINLY_LOST_AFTER
-                if lost := hints.forget(session, name, age):
-                    logger.warning("gave lost hints again", actor=name, jobs=lost)
-
-    def drain(self) -> None:
-        """Move what RabbitMQ put into the dead-letter queues into the table, before it expires there."""
-        queues = sorted({self._broker.get_actor(name).queue_name for name in self._actors()})
-        if count := self._outlet.drain(queues, self._bury):
-            logger.warning("emptied the dead-letter queues", messages=count)
-
-    def _bury(self, queue: str, body: bytes, reason: str) -> None:
-        try:
-            if isinstance(messages.read(queue, body, self._broker.actors), dramatiq.Message):
-                return  # a hint is not the work: its jobs are done, due, or dead letters of their own
-        except messages.Malformed as error:
-            reason = f"{reason}; {error}"
-        with transaction() as session:
-            dead_letters.record_message(session, queue, body, DeadLettered(f"RabbitMQ dead-lettered it: {reason}"))
-
     def _actors(self) -> set[str]:
         return self._broker.get_declared_actors()
 
-    def _batch(self, name: str) -> int:
-        size: int = self._broker.get_actor(name).options.get("batch", self._settings.batch)
-        return size
-
     def run(self, stop: threading.Event, woken: Callable[[], bool] = lambda: False) -> None:
         """Relay until told to stop; trouble with a service is logged and tried again with a growing pause."""
-        chores = [
-            Chore(self.recover, RECOVER_EVERY),
-            Chore(self.give_lost_hints_again, LOST_HINTS_EVERY),
-            Chore(self.drain, DRAIN_EVERY),
-        ]
         trouble = 0
         gone = threading.Event()
         heart = threading.Thread(target=self._keep_beating, args=(gone,), name="relay-heartbeat", daemon=True)
@@ -248,8 +160,7 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
-                    for chore in chores:
-                        chore.when_due()
+                    self.upkeep.when_due()
                     busy = self.round()
                     if not busy:
                         self._outlet.wait(NAP, lambda: stop.is_set() or woken())

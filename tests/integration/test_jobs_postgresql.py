@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 import actors
 from actors.ear import Ear
-from actors.publisher import Outgoing
+from actors.outlet import Outgoing
 from actors.relay import Relay
 from db import dead_letters, hints, jobs, reading, transaction
 from db.jobs import Failure, Promise

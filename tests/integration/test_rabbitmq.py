@@ -13,10 +13,12 @@ from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from actors.publisher import Outgoing, Publisher, PublishFailed
+from actors.outlet import Outgoing, PublishFailed
+from actors.publisher import Publisher
 from actors.rabbitmq import GuardedConsumer, HintBroker
 from actors.relay import Relay
 from actors.tickets import classify
+from actors.upkeep import Upkeep
 from db import dead_letters, jobs, reading, tickets, transaction
 from db.jobs import Promise
 from db.models import DeadLetter, Job, Ticket
@@ -195,7 +197,7 @@ def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
     channel.queue_purge("ai.classify")
     move(Job, hinted_at=-20)
 
-    relay.give_lost_hints_again()
+    relay.upkeep.give_lost_hints_again()
 
     assert {job.actor: job.hinted_at is None for job in all_jobs()} == {"classify": True, "reanalyze": False}
 
@@ -434,7 +436,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
         message="RabbitMQ has moved it",
     )
     # When the relay drains
-    Relay(service, publisher, get_settings()).drain()
+    Relay(service, publisher, get_settings()).upkeep.drain()
     # Then the message is a dead letter with its bytes and the reason, and both queues are empty
     (letter,) = letters()
     assert (letter.key, letter.raw) == ("notify.email", b'{"user_id": "ada"}')
@@ -454,21 +456,21 @@ def test_a_message_stays_in_the_dead_letter_queue_while_the_table_is_away(
     with monkeypatch.context() as patch:
         patch.setattr(dead_letters, "record_message", away)
         with pytest.raises(OperationalError):
-            Relay(service, publisher, get_settings()).drain()
+            Relay(service, publisher, get_settings()).upkeep.drain()
     assert letters() == []
     wait_until(
         lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
         message="the message is back",
     )
 
-    Relay(service, publisher, get_settings()).drain()
+    Relay(service, publisher, get_settings()).upkeep.drain()
     assert [letter.raw for letter in letters()] == [b"nobody could read it"]
 
 
 def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
     service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Relay, "drain", lambda _relay: None)
+    monkeypatch.setattr(Upkeep, "drain", lambda _relay: None)
     promise(Promise("classify", "17"))  # a ticket that is not there
     with running(clock=False):
         wait_until(lambda: len(letters()) == 1, timeout=30, message="it is given up")

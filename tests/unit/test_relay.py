@@ -13,8 +13,9 @@ from sqlalchemy.exc import OperationalError
 import actors
 import settings
 from actors import relay as relays
-from actors.publisher import Outgoing, PublishFailed
-from actors.relay import Chore, Relay
+from actors.outlet import Outgoing, PublishFailed
+from actors.relay import Relay
+from actors.upkeep import Chore
 from db import events, hints, reading, transaction, workers
 from db.jobs import Promise
 from db.models import Event, Job
@@ -214,7 +215,7 @@ def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
     hint(Promise("classify", "1"), Promise("reanalyze", "1"))
     move(Job, hinted_at=-16)
 
-    relay(Shelf(depths={"ai.reanalyze": 1})).give_lost_hints_again()
+    relay(Shelf(depths={"ai.reanalyze": 1})).upkeep.give_lost_hints_again()
 
     assert is_hinted() == {"classify": False, "reanalyze": True}
 
@@ -223,11 +224,11 @@ def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
     hint(Promise("classify", "1"))
     shelf = Shelf(depths={"ai.classify": 1000})
     move(Job, hinted_at=-299)
-    relay(shelf).give_lost_hints_again()
+    relay(shelf).upkeep.give_lost_hints_again()
     assert is_hinted() == {"classify": True}
 
     move(Job, hinted_at=-301)
-    relay(shelf).give_lost_hints_again()
+    relay(shelf).upkeep.give_lost_hints_again()
 
     assert is_hinted() == {"classify": False}
 
@@ -236,7 +237,7 @@ def test_a_young_hint_is_not_lost():
     hint(Promise("classify", "1"))
     move(Job, hinted_at=-14)
 
-    relay(Shelf()).give_lost_hints_again()
+    relay(Shelf()).upkeep.give_lost_hints_again()
 
     assert is_hinted() == {"classify": True}
 
@@ -246,7 +247,7 @@ def test_a_job_that_is_claimed_has_no_lost_hint():
     move(Job, hinted_at=-16)
     claim("classify", one_job().id)
 
-    relay(Shelf()).give_lost_hints_again()
+    relay(Shelf()).upkeep.give_lost_hints_again()
 
     assert one_job().hinted_at is not None
 
@@ -255,7 +256,7 @@ def test_the_relay_frees_the_jobs_of_dead_workers():
     promise(Promise("classify", "1"))
     claim("classify", one_job().id, worker="dead")
 
-    relay(Shelf()).recover()
+    relay(Shelf()).upkeep.recover()
 
     assert one_job().lease is None
     assert [attempt.outcome for attempt in attempts()] == ["crashed"]
