@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from ai.urgency import Assessment, judge, plain, without_commands
+from ai.urgency import Assessment, judge, plain, spaced, without_commands
 
 #: Characters of a description that are read; what a ticket is about stands at its beginning.
 READ = 4_000
@@ -22,13 +22,21 @@ _NOISE = re.compile(
     r"-{2,40} ?original message[^\n]*",
     re.IGNORECASE | re.MULTILINE,
 )
+#: One of these is in every text that has noise, and is quicker to look for. None has an i, s or k: Unicode knows more
+#: than one letter that is one of those when case is ignored.
+_NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[a-z0]+(?:'[a-z]+)?")
 
 
 def fold(text: str) -> str:
     """Return the text in lower case, umlauts spelled out, numbers, links and addresses replaced by a stand-in."""
-    text = _MAIL.sub(" addr ", _URL.sub(" link ", _UNC.sub(" uncpath ", _NOISE.sub(" ", text))))
+    lower = text.lower()
+    if any(mark in lower for mark in _NOISE_MARKS):
+        text = _NOISE.sub(" ", text)
+    text = _URL.sub(" link ", _UNC.sub(" uncpath ", text))
+    if "@" in text:
+        text = _MAIL.sub(" addr ", text)
     return _NUMBER.sub("0", plain(text))
 
 
@@ -43,15 +51,12 @@ def grams(words: list[str]) -> list[str]:
     return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
-def pieces(words: list[str]) -> list[str]:
-    """Return the runs of three to five characters within each word, its borders marked by "_"."""
-    found: list[str] = []
-    for word in words:
-        if len(word) > 2:
-            bordered = f"_{word}_"
-            for size in (3, 4, 5):
-                found.extend(bordered[at : at + size] for at in range(len(bordered) - size + 1))
-    return found
+def pieces(word: str) -> list[str]:
+    """Return the runs of three to five characters within a word, its borders marked by "_"; none of a short word."""
+    if len(word) < 3:
+        return []
+    bordered = f"_{word}_"
+    return [bordered[at : at + size] for size in (3, 4, 5) for at in range(len(bordered) - size + 1)]
 
 
 def signals(found: Assessment) -> list[str]:
@@ -59,9 +64,7 @@ def signals(found: Assessment) -> list[str]:
     return [f"impact={found.impact}", f"urgency={found.urgency}", f"matrix={found.impact}/{found.urgency}"]
 
 
-def read(title: str, description: str) -> tuple[list[str], list[str], list[str], Assessment]:
-    """Return word grams, character pieces, rule signals and the assessment they come from."""
+def read(title: str, description: str) -> tuple[list[str], Assessment]:
+    """Return the words that count, and how impact and urgency are assessed."""
     title, description = without_commands(title[:READ]), without_commands(description[:READ])
-    words = ticket_words(title, description)
-    found = judge(f"{title}\n{description}")
-    return grams(words), pieces(words), signals(found), found
+    return ticket_words(title, description), judge(spaced(f"{title}\n{description}"))

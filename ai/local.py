@@ -9,28 +9,43 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
-from operator import mul
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
 from ai import wording
 from ai.engine import Question, Verdict
-from ai.features import read
+from ai.features import grams, pieces, read, signals
+from ai.lanes import Lanes
 from ai.urgency import Assessment, lift
 from settings import PRIORITIES
 
 MODEL = Path(__file__).with_name("model.json")
+#: Words whose pieces are remembered, the ones used last; most words of a ticket were in another one before.
+WORDS_KEPT = 8_192
 _DULL = wording.words("dull.txt")
 
 
-class _Feature(NamedTuple):
-    rarity: float
-    weights: tuple[float, ...]  # of the categories, then of the priorities
+@dataclass(frozen=True, eq=False, slots=True)
+class _Feature:
+    """What a piece of a word says; compared by identity, for each is read from the file once."""
+
+    #: Its rarity squared, then rarity times weight of each category, then of each priority; see ``ai.lanes``.
+    packed: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Word(_Feature):
+    """What a word or a pair of words says."""
+
+    name: str
+    #: Rarity times weight of each category.
+    says: tuple[int, ...]
 
 
 class Model(NamedTuple):
@@ -43,20 +58,34 @@ class Model(NamedTuple):
     priority_bias: tuple[float, ...]
     category_temperature: float
     priority_temperature: float
-    words: dict[str, _Feature]
-    pieces: dict[str, _Feature]
+    words: dict[str, _Word]
+    #: The known pieces of a word.
+    pieces: Callable[[str], tuple[_Feature, ...]]
     signals: dict[str, tuple[float, ...]]
+    #: The numbers of words and pieces are whole, this many times what they stand for, which halves the file.
+    scale: int
+    lanes: Lanes
 
 
 @lru_cache(maxsize=1)
 def load(path: Path = MODEL) -> Model:
     """Read the model file once per process. Raises OSError when it is missing: run ``python -m ai.training``."""
     raw = json.loads(path.read_text(encoding="utf-8"))
-    scale = raw["scale"]
+    scale, lanes = raw["scale"], Lanes(1 + len(raw["categories"]) + len(raw["priorities"]))
 
-    def table(rows: dict[str, list[int]]) -> dict[str, _Feature]:
-        # weights are whole numbers in the file, which halves its size
-        return {key: _Feature(row[0] / scale, tuple(n / scale for n in row[1:])) for key, row in rows.items()}
+    def numbers(row: list[int]) -> list[int]:
+        rarity, *weights = row
+        return [rarity * rarity, *(rarity * weight for weight in weights)]
+
+    def word(name: str, row: list[int]) -> _Word:
+        _, *says = numbers(row)
+        return _Word(lanes.pack(numbers(row)), name, tuple(says[: len(raw["categories"])]))
+
+    known = {name: _Feature(lanes.pack(numbers(row))) for name, row in raw["pieces"].items()}
+
+    @lru_cache(maxsize=WORDS_KEPT)
+    def pieces_of(word: str) -> tuple[_Feature, ...]:
+        return tuple(known[piece] for piece in pieces(word) if piece in known)
 
     return Model(
         version=raw["version"],
@@ -66,21 +95,33 @@ def load(path: Path = MODEL) -> Model:
         priority_bias=tuple(raw["priority_bias"]),
         category_temperature=raw["category_temperature"],
         priority_temperature=raw["priority_temperature"],
-        words=table(raw["words"]),
-        pieces=table(raw["pieces"]),
+        words={name: word(name, row) for name, row in raw["words"].items()},
+        pieces=pieces_of,
         signals={key: tuple(n / scale for n in row) for key, row in raw["signals"].items()},
+        scale=scale,
+        lanes=lanes,
     )
 
 
-def _weigh(tokens: Iterable[str], table: dict[str, _Feature]) -> list[tuple[str, float, _Feature]]:
-    """Return the known tokens with their TF-IDF value, scaled to length one."""
-    known = [
-        (token, (1.0 + math.log(count)) * feature.rarity, feature)
-        for token, count in Counter(tokens).items()
-        if (feature := table.get(token)) is not None
-    ]
-    length = math.sqrt(sum(value * value for _, value, _ in known)) or 1.0
-    return [(token, value / length, feature) for token, value, feature in known]
+def _tf(count: int) -> float:
+    """Return how much a feature counts that is there so many times."""
+    return 1.0 + math.log(count)
+
+
+def _weigh(counts: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
+    """Return what the features say about each category and priority: TF-IDF, scaled to length one, times weight."""
+    # features that are there equally often are added up first and multiplied once
+    alike: defaultdict[int, int] = defaultdict(int)
+    for feature, count in counts:
+        alike[count] += feature.packed
+    squares, said = 0.0, [0.0] * (len(model.categories) + len(model.priorities))
+    for count, packed in alike.items():
+        tf = _tf(count)
+        square, *sums = model.lanes.unpack(packed)
+        squares += tf * tf * square
+        said = [so_far + tf * each for so_far, each in zip(said, sums, strict=True)]
+    length = math.sqrt(squares) * model.scale or 1.0
+    return [each / length for each in said]
 
 
 def _softmax(scores: Sequence[float], temperature: float) -> list[float]:
@@ -103,33 +144,29 @@ class Answer(NamedTuple):
 
 def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
-    words, pieces, signals, assessment = read(title, description)
-    weighed = _weigh(words, model.words)
-    everything = weighed + _weigh(pieces, model.pieces)
-    values = [value for _, value, _ in everything]
-    # one column of weights per category and priority: a sum of products, at the speed of C
-    sums = [sum(map(mul, values, column)) for column in zip(*(f.weights for _, _, f in everything), strict=True)]
-    scores = [
-        bias + total for bias, total in zip_longest(model.category_bias + model.priority_bias, sums, fillvalue=0.0)
-    ]
+    words, assessment = read(title, description)
+    known = Counter(filter(None, map(model.words.get, grams(words))))
+    parts = Counter(chain.from_iterable(map(model.pieces, words)))
+    bias = model.category_bias + model.priority_bias
+    scores = [sum(each) for each in zip(bias, _weigh(known.items(), model), _weigh(parts.items(), model), strict=True)]
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
-    for signal in signals:
+    for signal in signals(assessment):
         for index, weight in enumerate(model.signals.get(signal, ())):
             priority[index] += weight
     best = category.index(max(category))
     return Answer(
         _softmax(category, model.category_temperature),
         _softmax(priority, model.priority_temperature),
-        _telling(weighed, best),
+        _telling(known, best),
         assessment,
         category,
         priority,
     )
 
 
-def _telling(weighed: list[tuple[str, float, _Feature]], best: int) -> list[str]:
+def _telling(counts: Mapping[_Word, int], best: int) -> list[str]:
     """Return up to three words that spoke most for the winner."""
-    ranked = sorted(((value * feature.weights[best], token) for token, value, feature in weighed), reverse=True)
+    ranked = sorted(((_tf(count) * word.says[best], word.name) for word, count in counts.items()), reverse=True)
     told: list[str] = []
     for weight, token in ranked:
         parts = token.split(" ")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ai.features import read
+from ai.features import grams, pieces, read, signals
 from ai.local import MODEL, ask, load
 from ai.seeds import CATEGORIES, Example, compose, phrasings, priority_phrasings
 from settings import PRIORITIES
@@ -48,15 +48,17 @@ def train(examples: Sequence[Example]) -> dict[str, Any]:
     from sklearn.feature_extraction import DictVectorizer
 
     parts = [read(example.title, example.description) for example in examples]
-    words, pieces = [part[0] for part in parts], [part[1] for part in parts]
+    gram_lists = [grams(words) for words, _ in parts]
+    piece_lists = [[piece for word in words for piece in pieces(word)] for words, _ in parts]
     rules = DictVectorizer()
-    signals = rules.fit_transform([dict.fromkeys(part[2], 1.0) for part in parts])
+    rule_table = rules.fit_transform([dict.fromkeys(signals(found), 1.0) for _, found in parts])
     categories = [example.category for example in examples]
     priorities = [example.priority for example in examples]
 
     def tables(word_list: Sequence[str] | None, piece_list: Sequence[str] | None) -> tuple[Any, Any, Any]:
         by_word, by_piece = _vectorizer(word_list), _vectorizer(piece_list, least=4)
-        return by_word, by_piece, hstack([by_word.fit_transform(words), by_piece.fit_transform(pieces)]).tocsr()
+        blocks = [by_word.fit_transform(gram_lists), by_piece.fit_transform(piece_lists)]
+        return by_word, by_piece, hstack(blocks).tocsr()
 
     by_word, by_piece, table = tables(None, None)
     weight = np.abs(_fit(table, categories, _STRENGTH["category"]).coef_).max(axis=0)
@@ -68,7 +70,7 @@ def train(examples: Sequence[Example]) -> dict[str, Any]:
     )
     by_word, by_piece, table = tables(*chosen)
     about = _fit(table, categories, _STRENGTH["category"])
-    urgent = _fit(hstack([table, signals]).tocsr(), priorities, _STRENGTH["priority"])
+    urgent = _fit(hstack([table, rule_table]).tocsr(), priorities, _STRENGTH["priority"])
 
     order = [list(about.classes_).index(name) for name in CATEGORIES]
     ranks = [list(urgent.classes_).index(name) for name in PRIORITIES]

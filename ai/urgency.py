@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from ai.phrases import any_of, without_captures
 from ai.wording import lines
 from settings import PRIORITIES
 
@@ -49,26 +51,39 @@ def plain(text: str) -> str:
     return text.lower().translate(_SPELLED)
 
 
-def _spaced(text: str) -> str:
+def spaced(text: str) -> str:
+    """Return the plain text with single spaces, the form in which phrases are looked for."""
     return " ".join(plain(text).split())
 
 
 @lru_cache(maxsize=1)
 def _commands() -> re.Pattern[str]:
-    return re.compile("|".join(lines("commands.txt")))
+    return re.compile(any_of(lines("commands.txt")))
+
+
+class _Phrases(NamedTuple):
+    """The wording of ``urgency.txt``: what finds the first phrase of any level, then each level's own expression."""
+
+    any: re.Pattern[str]
+    impact: list[tuple[str, re.Pattern[str]]]
+    urgency: list[tuple[str, re.Pattern[str]]]
 
 
 @lru_cache(maxsize=1)
-def _phrases() -> tuple[list[tuple[str, re.Pattern[str]]], list[tuple[str, re.Pattern[str]]]]:
-    """Return the impact and the urgency phrases; neighbouring lines of one level become one expression."""
+def _phrases() -> _Phrases:
+    """Read the phrases; neighbouring lines of one level become one expression."""
     runs: list[tuple[str, list[str]]] = []
     for line in lines("urgency.txt"):
         level, _, pattern = line.partition(" ")
         if not runs or runs[-1][0] != level:
             runs.append((level, []))
-        runs[-1][1].append(pattern)
+        runs[-1][1].append(without_captures(pattern))
     compiled = [(level, re.compile(rf"\b(?:{'|'.join(patterns)})\b")) for level, patterns in runs]
-    return [c for c in compiled if c[0] in _IMPACTS], [c for c in compiled if c[0] not in _IMPACTS]
+    return _Phrases(
+        re.compile(rf"\b(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b"),
+        [each for each in compiled if each[0] in _IMPACTS],
+        [each for each in compiled if each[0] not in _IMPACTS],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +103,35 @@ class Assessment:
 def without_commands(text: str) -> str:
     """Return the text without the sentences that give orders to a machine or claim a priority."""
     text, commands = text[:READ], _commands()
-    if not commands.search(_spaced(text)):
+    if not commands.search(spaced(text)):
         return text
-    return " ".join(part for part in _SENTENCE.split(text) if part and not commands.search(_spaced(part)))
+    return " ".join(part for part in _SENTENCE.split(text) if part and not commands.search(spaced(part)))
+
+
+def _evidence(text: str) -> str:
+    """Return the spaced text without commands."""
+    text = text[:READ]
+    kept = spaced(text)
+    return spaced(without_commands(text)) if _commands().search(kept) else kept
 
 
 def assess(title: str, description: str) -> Assessment:
     """Judge impact and urgency by the wording alone. Reads the first 6,000 characters, in linear time."""
-    return judge(without_commands(f"{title}\n{description}"))
+    return judge(_evidence(f"{title}\n{description}"))
 
 
 def judge(text: str) -> Assessment:
-    """Judge a text that orders were already taken out of, see ``assess``."""
-    text = _spaced(text)
+    """Judge a spaced text that orders were already taken out of, see ``assess``."""
     levels = {"impact": "person", "urgency": "normal"}
     found: list[tuple[str, str]] = []
-    for kind, phrases in zip(levels, _phrases(), strict=True):
-        for level, pattern in phrases:
-            if match := pattern.search(text):
-                levels[kind] = level
-                found.append((level, match.group()[:40]))
-                break
+    phrases = _phrases()
+    if first := phrases.any.search(text):
+        for kind, ranked in (("impact", phrases.impact), ("urgency", phrases.urgency)):
+            for level, pattern in ranked:
+                if match := pattern.search(text, first.start()):
+                    levels[kind] = level
+                    found.append((level, match.group()[:40]))
+                    break
     impact, urgency = levels["impact"], levels["urgency"]
     return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found))
 
@@ -123,9 +146,8 @@ def lift(priority: str, claimed: str | None) -> str:
 
 def first_priority(title: str, description: str, claimed: str | None = None) -> str:
     """Return low, medium, high or critical by rules alone, to queue a ticket before an engine has seen it."""
-    text = without_commands(f"{title}\n{description}")
+    text = _evidence(f"{title}\n{description}")
     priority = judge(text).priority
-    text = _spaced(text)
     if priority in ("low", "medium") and _GRAVE.search(text):
         priority = "high"
     elif priority == "medium" and _SMALL.match(text):

@@ -47,10 +47,14 @@ def one_line(text: str, limit: int) -> str:
 
 def without_links(text: str) -> str:
     """Return the text with its links disarmed (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
-    return _WWW.sub("www[.]", _SCHEME.sub(lambda found: found[0].lower().replace("t", "x"), text))
+    if "://" in text:
+        text = _SCHEME.sub(lambda found: found[0].lower().replace("t", "x"), text)
+    return _WWW.sub("www[.]", text) if "www." in text.lower() else text
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     kept = []
     for character in text:
         kind = unicodedata.category(character)
