@@ -18,6 +18,7 @@ import pytest
 
 import actors
 import aura
+from aura import output, queues, replay
 from db import controls, dead_letters, jobs, transaction
 from db.jobs import Claimed, Failure, Promise
 from db.models import Ticket
@@ -47,9 +48,9 @@ Run = Callable[..., Result]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """A function that runs `aura` with arguments in this process, as its main() does."""
 
-    def run(*arguments: Any) -> Result:
+    def run(*arguments: Any, width: int = 200) -> Result:
         monkeypatch.setattr(sys, "argv", ["aura", *map(str, arguments)])
-        monkeypatch.setattr(aura.out, "width", 200)
+        monkeypatch.setattr(output.out, "width", width)
         capsys.readouterr()
         code = 0
         try:
@@ -333,7 +334,7 @@ class TestControl:
         ("time", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1.5h", 5400), ("2H", 7200)]
     )
     def test_a_time_is_written_as_people_say_it(self, time: str, seconds: float):
-        assert aura._seconds(time) == seconds
+        assert queues._seconds(time) == seconds
 
     @pytest.mark.parametrize("time", ["", "10", "m", "10x", "ten", "-1m", "1h30", "1e3s", "10 m m"])
     def test_what_is_no_time_is_refused_with_what_is(self, run: Run, time: str):
@@ -416,6 +417,8 @@ class TestDeadLetters:
         assert (job["letters"], job["fingerprint"], job["newest"]) == (1, "f" * 12, letter)
         assert (messages["letters"], messages["actor"], messages["key"]) == (2, "", "ai.classify")
         assert "(message in ai.classify)" in text.out
+        # it is copied into the next command, also from a narrow terminal
+        assert "f" * 12 in run("dead", "groups", width=60).out
         assert run("dead", "groups", "--state", "replayed").err == "No replayed letters.\n"
 
     def test_one_is_replayed_once(self, run: Run, letter: int):
@@ -446,10 +449,12 @@ class TestDeadLetters:
         many = run("dead", "replay", "--all")
         assert many.out == "0 replayed\n"
         assert "1 left alone: replayed 0 times before (AURA_REPLAY_LIMIT). Mend the cause, or --force." in many.err
-        assert run("dead", "replay", "--all", "--force").out == "1 replayed\n"
+        forced = run("dead", "replay", "--all", "--force")
+        assert forced.out == "1 replayed\n"
+        assert "left alone" not in forced.err
 
     def test_many_are_replayed_in_batches(self, run: Run, letter: int, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(aura, "BATCH", 2)
+        monkeypatch.setattr(replay, "BATCH", 2)
         for number in range(5):
             die("email", f"n{number}", "busy")
         unreadable(b"{")
@@ -469,7 +474,7 @@ class TestDeadLetters:
     def test_what_dies_during_a_bulk_replay_is_not_replayed_by_it(
         self, run: Run, letter: int, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(aura, "BATCH", 1)
+        monkeypatch.setattr(replay, "BATCH", 1)
         once = dead_letters.replay_many
 
         def replay_and_die(session: Any, ids: Any) -> int:

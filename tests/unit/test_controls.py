@@ -361,3 +361,12 @@ def test_jobs_are_listed_by_what_they_do():
         assert [row["key"] for row in controls.promised(session, actor="notify")] == ["5"]
         assert controls.promised(session, actor="notify", state="running") == []
         assert [row["key"] for row in controls.promised(session, limit=2)] == ["0", "1"]
+
+
+def test_the_number_of_a_job_is_never_given_to_another_one():
+    promise(Promise("classify", "17"))
+    first = one_job().id
+    do(controls.cancel, first, "a test")
+    promise(Promise("classify", "18"))
+
+    assert one_job().id > first

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from db import dead_letters, jobs, reading, transaction
@@ -213,6 +213,7 @@ def test_two_people_who_replay_everything_share_the_work():
     ids = [die("email", f"n{number}") for number in range(4)]
 
     with Session(engine()) as one, Session(engine()) as other:
+        other.execute(text("SET lock_timeout = '1s'"))
         assert dead_letters.replay_many(one, ids[:3]) == 3
         # those that the first one holds are passed over, without waiting for it
         assert dead_letters.replay_many(other, ids) == 1
@@ -313,9 +314,10 @@ def test_a_hundred_alike_are_one_line(letter: int):
 
 
 def test_the_story_holds_every_attempt_at_this_job_and_no_other():
-    promise(Promise("email", "n1"), Promise("email", "n2"))
+    promise(Promise("email", "n1"), Promise("email", "n2"), Promise("chat", "n1"))
     first = one_attempt("email", "n1", "retry", "busy")
-    one_attempt("email", "n2", "retry", "another job")
+    one_attempt("email", "n2", "retry", "another key")
+    one_attempt("chat", "n1", "retry", "another job")
     dead = die("email", "n1")
 
     story = read(dead_letters.story, dead)

@@ -1,0 +1,48 @@
+"""The command `aura`. Data goes to stdout, everything else to stderr; each listing has `--format json`.
+
+Imports stand inside the commands, so that `aura --help` answers at once and a command loads only what it uses.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import typer
+
+from aura import agents, dead, demo, jobs, processes, queues, tickets, upkeep
+from aura.output import Refused, err
+
+app = typer.Typer(
+    help="Takes in service-desk tickets, decides what each is about and how urgent, tells the right people, loses none.",
+    epilog="First steps: `aura demo` shows the whole journey; `aura run` starts everything in one process.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+# In the order in which `aura --help` lists them
+app.command("demo")(demo.demo)
+app.command("run")(processes.run)
+app.command("submit")(tickets.submit)
+app.command("import")(tickets.import_)
+app.command("migrate")(upkeep.migrate)
+app.command("clock")(processes.clock)
+app.command("doctor")(upkeep.doctor)
+for group in (tickets, jobs, queues, dead, agents):
+    app.add_typer(group.app)
+
+
+def main() -> None:
+    """Run the command; what the user can mend is one line on stderr and exit code 1, never a traceback."""
+    from settings import SettingsError
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no umlaut is no reason to fail
+    try:
+        app()
+    except (Refused, SettingsError, OSError) as error:
+        err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

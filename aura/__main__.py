@@ -1,0 +1,5 @@
+"""`python -m aura` is the command `aura`."""
+
+from aura import main
+
+main()

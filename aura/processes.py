@@ -1,0 +1,58 @@
+"""The processes that the command itself runs: everything in one, or the clock alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from aura.database import ready_database
+from aura.output import err
+
+
+def run(
+    port: Annotated[int | None, typer.Option(help="Port of the web process; default PORT, else 8000.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Worker threads; default AURA_WORKER_THREADS.")] = None,
+) -> None:
+    """Run everything in one process: web, relay, workers and clock. Ctrl-C finishes what was started and stops."""
+    import signal
+
+    import uvicorn
+
+    from settings import get_settings
+
+    settings = get_settings()
+    err.print(settings.mode(), soft_wrap=True)
+    with ready_database():
+        from pipelines.runtime import running
+        from web.app import app as web
+
+        port = port or settings.port
+        # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
+        signal.signal(signal.SIGTERM, _stop)
+        with running(threads=threads):
+            err.print(f"Listening on http://{settings.host}:{port}  (POST /tickets, GET /tickets/1, /docs)")
+            uvicorn.run(web, host=settings.host, port=port, log_config=None)
+
+
+def clock() -> None:
+    """Run the timetable: re-analysis, recovery, pruning. Several clocks may run; one leads."""
+    import signal
+
+    with ready_database():
+        from actors.logs import configure_logging
+        from pipelines.clock import Clock
+
+        configure_logging()
+        timekeeper = Clock()
+
+        signal.signal(signal.SIGTERM, _stop)
+        err.print("The clock runs. Ctrl-C stops it.")
+        try:
+            timekeeper.start(blocking=True)
+        except (KeyboardInterrupt, SystemExit):
+            timekeeper.stop()
+
+
+def _stop(*_: Any) -> None:
+    raise SystemExit(0)

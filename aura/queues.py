@@ -1,0 +1,120 @@
+"""`aura queues`: what waits where, and what holds it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aura.database import reads, writes
+from aura.options import FormatOption
+from aura.output import Format, Refused, note, show_rows, tell
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+app = typer.Typer(
+    name="queues",
+    help="Queues: see what waits, pause and resume one, limit how many of its jobs run at once.",
+    no_args_is_help=True,
+)
+
+QueueName = Annotated[str, typer.Argument(help="A queue, from `aura queues list`.")]
+
+
+@app.command("list")
+def list_(how: FormatOption = "table") -> None:
+    """List the queues: how many jobs are due, hinted, running or due later, and what holds them back."""
+    with reads() as session:
+        from actors import broker
+        from db.controls import listing
+
+        queue_of = {name: broker.get_actor(name).queue_name for name in broker.get_declared_actors()}
+        rows = listing(session, queue_of)
+    if how == "table":
+        rows = [row | {"held back": _held(row)} for row in rows]
+    show_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "held back"), how, "No queues.")
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds that 90s, 10m, 2h or 1d mean."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no time: write it as 90s, 10m, 2h or 1d")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+
+
+@app.command("pause")
+def pause(
+    queue: QueueName,
+    seconds: Annotated[
+        float | None, typer.Option("--for", parser=_seconds, metavar="TIME", help="Such as 90s, 10m, 2h or 1d.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Shown to those who wonder why nothing happens.")] = "",
+    shorten: Annotated[bool, typer.Option("--shorten", help="Also when it is paused for longer.")] = False,
+    how: FormatOption = "table",
+) -> None:
+    """Pause a queue, for a time or until you resume it. Promises are taken as ever, and wait in the database.
+
+    A longer pause stays as it is, unless you say --shorten.
+
+    aura queues pause notify.email --for 2h --reason "the mail server moves"
+    """
+    with _control(queue, how) as (controls, session):
+        before = controls.current(session).get(queue)
+        controls.pause(session, queue, seconds, reason, shorten=shorten)
+        if seconds and before == controls.current(session)[queue]:
+            note("It is paused for longer than that, and stays so; --shorten would cut it.")
+
+
+@app.command("resume")
+def resume(queue: QueueName, how: FormatOption = "table") -> None:
+    """End a queue's pause; a limit stays."""
+    with _control(queue, how) as (controls, session):
+        controls.resume(session, queue)
+
+
+@app.command("limit")
+def limit(
+    queue: QueueName,
+    jobs: Annotated[str, typer.Argument(metavar="N|none", help="Most jobs that run at once; none is no limit.")],
+    how: FormatOption = "table",
+) -> None:
+    """Limit how many of a queue's jobs run at once, across all workers."""
+    if not re.fullmatch(r"none|[0-9]{1,9}", jobs):
+        raise Refused(f"{jobs!r} is no limit: say a number, or none")
+    with _control(queue, how) as (controls, session):
+        controls.limit(session, queue, None if jobs == "none" else int(jobs))
+
+
+@contextmanager
+def _control(queue: str, how: Format) -> Iterator[tuple[Any, Session]]:
+    """Change what holds a queue back, and print what does so afterwards."""
+    from difflib import get_close_matches
+
+    with writes() as session:
+        from actors import broker
+        from db import controls
+
+        # one that is held back may be none of ours any more
+        names = sorted({*broker.get_declared_queues(), *controls.current(session)})
+        if queue not in names:
+            close = get_close_matches(queue, names, cutoff=0.7) or [name for name in names if queue in name]
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
+            raise Refused(f"there is no queue {queue!r}: {hint}")
+        yield controls, session
+        control = asdict(controls.current(session).get(queue) or controls.Control(queue))
+    tell(how, control, f"{queue}: {_held(control) or 'not held back'}")
+
+
+def _held(control: dict[str, Any]) -> str:
+    parts = [f"at most {control['limit']} at once"] if control["limit"] is not None else []
+    if control["paused"]:
+        until = control["paused_until"]
+        end = f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "it is resumed"
+        parts += [f"paused until {end}" + (f" ({control['reason']})" if control["reason"] else "")]
+    return ", ".join(parts)

@@ -1,0 +1,154 @@
+"""`aura submit`, `aura import` and `aura tickets`: hand tickets in, list them, show one with its whole timeline."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from aura.database import reads, ready_database, warn_without_worker, writes
+from aura.options import FormatOption, LimitOption
+from aura.output import Refused, cell, emit, err, out, printable, show_fields, show_rows, tell
+
+app = typer.Typer(name="tickets", help="Tickets: list them, show one with its whole timeline.", no_args_is_help=True)
+
+
+def submit(
+    title: Annotated[str, typer.Argument(help="The ticket in a few words.")],
+    description: Annotated[str, typer.Argument(help="The details; `-` reads them from standard input.")] = "",
+    requester: Annotated[
+        str, typer.Option("--requester", "-r", help="Who reports it: an e-mail address or a name.")
+    ] = "",
+    priority: Annotated[
+        str | None, typer.Option(help="What the requester claims: low, medium, high or critical.")
+    ] = None,
+    external_id: Annotated[str | None, typer.Option(help="Your own id: the same id twice is one ticket.")] = None,
+    how: FormatOption = "table",
+) -> None:
+    """Submit one ticket. It is stored at once and worked on as soon as a worker runs."""
+    from pydantic import ValidationError
+
+    from db.tickets import Submission
+    from settings import explain
+
+    if description == "-":
+        description = sys.stdin.read()
+    payload = {
+        "title": title,
+        "description": description,
+        "requester": requester,
+        "priority": priority,
+        "external_id": external_id,
+    }
+    try:
+        submission = Submission.model_validate(payload)
+    except ValidationError as error:
+        raise Refused(explain(error)) from None
+    with writes() as session:
+        from db import tickets
+        from pipelines.triage import triage
+
+        new = tickets.accept(session, "cli", [(submission, payload)])
+        triage.send_many(new)
+        ticket_id = new[0] if new else tickets.find(session, "cli", submission.external_id)
+    if tell(how, {"id": ticket_id, "new": bool(new)}, f"ticket {ticket_id}" + ("" if new else " (known before)")):
+        warn_without_worker()
+
+
+def import_(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A .csv or .jsonl file, or .gz of it.")
+    ],
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as description=Details; may be repeated.")
+    ] = None,
+    how: FormatOption = "table",
+) -> None:
+    """Import tickets from a file. Bad rows are reported with their line and skipped; running it twice adds none.
+
+    Fields: title, description, requester, department, priority, external_id; usual column names are recognised.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from db.tickets import Submission
+
+    columns: dict[str, str] = {}
+    for each in mapping or []:
+        fieldname, found, column = each.partition("=")
+        if not found or fieldname not in Submission.model_fields:
+            raise Refused(f"--map {each}: use FIELD=COLUMN with one of {', '.join(Submission.model_fields)}")
+        columns[fieldname] = column
+    with ready_database():
+        from pipelines.importing import ImportFailed, import_file
+
+        bar = Progress(TextColumn("importing"), BarColumn(40), DownloadColumn(), TimeRemainingColumn(), console=err)
+        try:
+            with bar:
+                task = bar.add_task("", total=file.stat().st_size)
+                report = import_file(file, columns=columns, progress=lambda done: bar.update(task, completed=done))
+        except ImportFailed as error:
+            raise Refused(str(error)) from None
+        for line, reason in report.bad:
+            err.print(f"{file}:{line}: {reason}", style="yellow", markup=False, soft_wrap=True)
+        if report.rejected > len(report.bad):
+            err.print(f"... and {report.rejected - len(report.bad)} more bad rows", style="yellow")
+        result = {"rows": report.rows, "new": report.new, "known": report.known, "rejected": report.rejected}
+        said = f"{report.rows} rows: {report.new} new tickets, {report.known} known before, {report.rejected} rejected"
+        if tell(how, result, said) and report.new:
+            warn_without_worker()
+
+
+@app.command("list")
+def list_(
+    status: Annotated[str | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
+    stage: Annotated[str | None, typer.Option(help="received, prepared, classified or notified.")] = None,
+    category: Annotated[str | None, typer.Option(help="Such as Network.")] = None,
+    limit: LimitOption = 50,
+    how: FormatOption = "table",
+) -> None:
+    """List the newest tickets."""
+    with reads() as session:
+        from db import tickets
+        from db.timeline import summary
+
+        found = tickets.listing(session, status=status, stage=stage, category=category, limit=limit)
+        rows = [summary(ticket) for ticket in found]
+    columns = ("id", "title", "category", "priority", "stage", "assignee", "created_at")
+    show_rows(rows, columns, how, 'No tickets. Submit one: aura submit "VPN drops" -r ada@example.com')
+
+
+@app.command("show")
+def show(ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")], how: FormatOption = "table") -> None:
+    """Show one ticket with everything that happened to it and everything still promised."""
+    with reads() as session:
+        from db.timeline import timeline
+
+        found = timeline(session, ticket_id)
+    if found is None:
+        raise Refused(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
+    if how == "json":
+        emit(found)
+        return
+    entries, waiting = found.pop("timeline"), found.pop("waiting")
+    show_fields(found)
+    out.print()
+    table = Table("at", "what", "details", header_style="bold", box=None, pad_edge=False)
+    for entry in entries:
+        table.add_row(cell(entry.pop("at")), entry.pop("what"), _details(entry))
+    out.print(table)
+    for job in waiting:
+        out.print(
+            f"waits for {job['actor']}, due {cell(job['due_at'])}, attempts so far: {job['attempts']}", markup=False
+        )
+
+
+def _details(entry: dict[str, Any]) -> str:
+    from rich.markup import escape
+
+    said = {name: value for name, value in entry.items() if value not in (None, "", False)}
+    lines = "  ".join(f"{k}={cell(v) if isinstance(v, float | datetime) else v}" for k, v in said.items())
+    return escape(" ".join(printable(lines).split()))
