@@ -217,7 +217,10 @@ def claimed_from(row: Any) -> Claimed:
 
 def claim(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
     """Lease those of the jobs that are due and free; duplicates, forgeries and early hints get nothing."""
-    free = (Job.actor == actor, Job.lease.is_(None), Job.due_at <= now())
+    free = [Job.actor == actor, Job.lease.is_(None), Job.due_at <= now()]
+    if len(ids) > 1:
+        # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
+        free.append(Job.crashes == 0)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
     locked = select(Job.id).where(Job.id.in_(ids), *free).order_by(Job.id).with_for_update()
     statement = (
@@ -278,7 +281,10 @@ def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) ->
 
 
 def bury(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
-    """Move each job to the dead letters, with everything needed to replay it."""
+    """Move each job to the dead letters, with everything needed to replay it.
+
+    One that was promised again meanwhile stays for one more run, due as promised.
+    """
     if not failed:
         return
     session.execute(
@@ -302,7 +308,12 @@ def bury(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
             for job, failure in failed
         ],
     )
-    session.execute(delete(Job).where(Job.id.in_([job.id for job, _ in failed])))
+    c = table(Job).c
+    given_up = c.id.in_([job.id for job, _ in failed])
+    session.execute(delete(table(Job)).where(given_up, c.again.is_(False)))
+    once_more = update(table(Job)).where(given_up).values(**FREE, attempts=0, crashes=0, last_error=None)
+    if session.scalars(once_more.returning(c.id)).all():
+        announce(session)
 
 
 def record_attempts(
