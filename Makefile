@@ -9,6 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
+BENCH := $(VENV)/bench.stamp
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -41,9 +42,33 @@ test: check ## check, then the tests that start RabbitMQ, PostgreSQL and Redis
 		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
 	else exit 1; fi
 
+# SEED=7 repeats the schedules of a run; each run prints its own first.
+.PHONY: chaos
+chaos: $(DEV) ## Break everything for long while tickets come in, and prove that none is lost
+	@$(PY) -m tests.services --install
+	@echo "chaos: 10,000 tickets while workers die every two seconds"; \
+		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 10000 --mail-every 5 --seconds 60 \
+		--faults 'worker_killed*30,rabbitmq_killed*3,postgresql_restarted*2,relay_killed*2'
+	@echo "chaos: every fault, twice"; \
+		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
+	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand"; \
+		CHAOS_TIMES=20 CHAOS_TICKETS=1000 $(PY) -m pytest -q tests/chaos
+
 .PHONY: bench
-bench: $(DEV) ## Measure throughput and latency on private services
+bench: $(BENCH) ## Measure throughput, cost and latency against peers, on private services
 	@$(PY) -m bench
+
+.PHONY: bench-growth
+bench-growth: $(BENCH) ## Measure how cost grows with the tables and the backlog, and explain every statement
+	@$(PY) -m bench.growth
+
+.PHONY: bench-relay
+bench-relay: $(BENCH) ## Measure the relay alone
+	@$(PY) -m bench.relay
+
+$(BENCH): requirements-bench.txt $(DEV)
+	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt
+	@touch $@
 
 # The lock also holds setuptools, which builds the project without asking an index. LOCK=--upgrade takes newer versions.
 COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --universal --python-version 3.11 \

@@ -20,10 +20,9 @@ class _Seen:
     controls: ClassVar[dict[str, Control]] = {}
 
 
-def paused(session: Session, queue: str) -> bool:
-    """Return whether the queue is paused."""
-    control = _look(session).get(queue)
-    return control is not None and control.paused
+def of(session: Session, queue: str) -> Control:
+    """Return what holds the queue back."""
+    return _look(session).get(queue) or Control(queue)
 
 
 def blocked(session: Session) -> frozenset[str]:

@@ -22,7 +22,7 @@ from actors import attempt as attempts
 from actors import control, eager
 from actors.attempt import Attempt, Missing
 from actors.batches import batch_of
-from db import hints, jobs, reading, tickets, transaction
+from db import controls, hints, jobs, reading, tickets, transaction
 from db.jobs import Claimed, Promise
 from settings import get_settings
 
@@ -99,11 +99,20 @@ class DurableActor(dramatiq.Actor[Any, Any]):
 
     def _claim(self, job_ids: Sequence[int], lease: str) -> list[Claimed]:
         with transaction() as session:
-            if control.paused(session, self.queue_name):
-                hints.give_back(session, job_ids)
-                return []
             # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
-            ids = job_ids[: batch_of(self, get_settings())]
+            room = batch_of(self, get_settings())
+            held = control.of(session, self.queue_name)
+            if held.paused:
+                room = 0
+            elif held.limit is not None:
+                # a hint that was given before the limit was set, or twice, must not go past it
+                controls.lock(session)
+                busy = hints.running(session)
+                sharing = [name for name, other in self.broker.actors.items() if other.queue_name == self.queue_name]
+                room = min(room, max(held.limit - sum(busy.get(name, 0) for name in sharing), 0))
+            ids = job_ids[:room]
+            if held.paused or held.limit is not None:
+                hints.give_back(session, job_ids[room:])
             return jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
 
     def _work(self, attempt: Attempt) -> list[Done]:

@@ -24,6 +24,14 @@ _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
 _writing = threading.Lock()
 
+#: How long libpq waits, in seconds (`tcp_user_timeout` in milliseconds): a host that vanished must not hang a thread.
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 #: Seconds for which a connection to PostgreSQL that worked is taken to work still; after that it is asked first.
 FRESH_SECONDS = 0.25
 #: Seconds a SQLite writer waits for another one to finish.
@@ -41,7 +49,7 @@ def _postgresql(url: str, pool: int) -> Engine:
         pool_size=pool,
         max_overflow=0,
         pool_use_lifo=True,  # the connection that was used last is the least likely to be stale
-        connect_args={"connect_timeout": 5, "application_name": "aura", "options": "-c timezone=UTC"},
+        connect_args={"application_name": "aura", "options": "-c timezone=UTC", **PATIENCE},
     )
 
     @event.listens_for(engine, "checkin")

@@ -187,7 +187,7 @@ class Service:
     def _end(self, how: signal.Signals) -> None:
         if not self._guards:
             return
-        pids = {pid for process, _ in self._guards for pid in _tree(process.pid)}
+        pids = {pid for process, _ in self._guards for pid in tree(process.pid)}
         if how is signal.SIGKILL:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
@@ -479,7 +479,7 @@ def _processes() -> list[tuple[int, int, str]]:
     return [(int(pid), int(parent), state) for pid, parent, state in (line.split() for line in listing.splitlines())]
 
 
-def _tree(root: int) -> set[int]:
+def tree(root: int) -> set[int]:
     """Return a process and all its descendants, whatever group or session they moved to."""
     children: dict[int, list[int]] = {}
     for pid, parent, _ in _processes():

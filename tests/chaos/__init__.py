@@ -1,0 +1,7 @@
+"""Chaos: tickets go in, everything fails, and at the end an oracle counts.
+
+    python -m tests.chaos --seed 7 --tickets 500 --seconds 30
+
+One run, in the manner of Jepsen: the `driver` posts tickets and remembers every answer, the `schedule` that a seed gives
+makes `faults` happen to the `system` meanwhile, the `neighbours` count what arrives outside, and the `oracle` compares.
+"""

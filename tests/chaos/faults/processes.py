@@ -1,0 +1,82 @@
+"""Processes die, freeze and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+
+from tests.chaos.faults.registry import fault
+from tests.chaos.system import DEAD_AFTER, System
+from tests.services import wait_until
+
+#: Seconds: longer than a worker may be silent.
+SLEEP = DEAD_AFTER + 4.0
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _one(system: System, chance: Random, pids: Callable[[], list[int]]) -> int:
+    """Return one of the processes; waits for there to be one, which after another fault may take a while."""
+    wait_until(lambda: system.over.is_set() or pids(), 30, "there is no such process")
+    return chance.choice(pids() or [0])
+
+
+@fault("workers")
+def worker_killed(system: System, chance: Random) -> None:
+    """SIGKILL for a process that works on jobs; its worker command ends, as Dramatiq's does, and is started again."""
+    if pid := _one(system, chance, lambda: system.pids("worker")):
+        _kill(pid)
+
+
+@fault("workers")
+def worker_command_killed(system: System, chance: Random) -> None:
+    """SIGKILL for a whole worker command: workers, relay and master at once, as when a machine is lost."""
+    for pid in system.children(f"worker-{chance.randint(1, system.workers)}"):
+        _kill(pid)
+
+
+@fault("workers")
+def relay_killed(system: System, chance: Random) -> None:
+    """SIGKILL for the relay alone."""
+    if pid := _one(system, chance, lambda: system.pids("relay")):
+        _kill(pid)
+
+
+@fault("workers")
+def worker_frozen(system: System, chance: Random) -> None:
+    """SIGSTOP for a worker for longer than it may be silent: it wakes up and finds its leases gone."""
+    if pid := _one(system, chance, lambda: system.pids("worker")):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            system.over.wait(SLEEP)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@fault("workers")
+def worker_stopped(system: System, chance: Random) -> None:
+    """SIGTERM for a worker command, as a deploy does; it hands back what it did not start."""
+    if pids := system.children(f"worker-{chance.randint(1, system.workers)}"):
+        with suppress(ProcessLookupError):
+            os.kill(pids[0], signal.SIGTERM)
+
+
+@fault("web")
+def web_killed(system: System, _chance: Random) -> None:
+    """SIGKILL for the web process; requests under way get no answer."""
+    for pid in system.children("web"):
+        _kill(pid)
+
+
+@fault("clock")
+def clock_killed(system: System, _chance: Random) -> None:
+    """SIGKILL for the clock."""
+    for pid in system.children("clock"):
+        _kill(pid)

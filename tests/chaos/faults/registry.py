@@ -1,0 +1,47 @@
+"""The registry: every fault by its name, with its lane.
+
+Faults of one lane happen one after the other, for nobody can kill a server twice at once; those of different lanes
+overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tests.chaos.system import System
+
+#: Seconds that something stays broken.
+MOMENT = (0.5, 2.0)
+
+#: Breaks something, leaves it broken for a moment where that makes sense, and repairs it.
+Happen = Callable[[System, Random], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break the system."""
+
+    name: str
+    lane: str
+    happen: Happen
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(lane: str, name: str = "") -> Callable[[Happen], Happen]:
+    """Register a fault under a name, or under its function's."""
+
+    def register(happen: Happen) -> Happen:
+        known_as = name or happen.__name__
+        FAULTS[known_as] = Fault(known_as, lane, happen)
+        return happen
+
+    return register
+
+
+def for_a_moment(system: System, chance: Random) -> None:
+    """Wait while something is broken, or until the run is over."""
+    system.over.wait(chance.uniform(*MOMENT))

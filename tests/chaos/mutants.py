@@ -1,0 +1,80 @@
+"""Mutants: Aura with one of its safeguards off, to prove that the oracle sees what the safeguard is for.
+
+Each names the module and the function that hold the safeguard, and is put in after the import; a function that is not
+there any more ends the program, so that no mutant can go out of use in silence. Runs inside the programs.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tests.chaos.seams import Hook
+
+
+def consumer_guard_off(rabbitmq: Any) -> None:
+    """A message is acked on whatever connection its queue has now, by a tag that was good on an earlier one."""
+    assert rabbitmq.GuardedConsumer.ack
+
+    def ack(self: Any, message: Any) -> None:
+        self.subscription.ack(message._tag)
+
+    rabbitmq.GuardedConsumer.ack = ack
+
+
+def outbox_bypassed(jobs: Any) -> None:
+    """A promise is made after the commit of what it belongs to, as with `commit(); actor.send()`."""
+    from sqlalchemy.orm import Session
+
+    from db.sessions import after_commit, engine
+
+    promise = jobs.promise
+
+    def promise_later(session: Any, promises: Iterable[Any]) -> None:
+        promises = list(promises)
+
+        def send() -> None:
+            with Session(engine()) as own, own.begin():
+                promise(own, promises)
+
+        after_commit(session, send)
+
+    jobs.promise = promise_later
+
+
+def lease_check_off(jobs: Any) -> None:
+    """A worker that lost its lease records its results all the same."""
+    keep = jobs.keep
+
+    def keep_anyway(session: Any, lease: str, kept: Any) -> Any:
+        keep(session, lease, kept)
+        return list(kept)
+
+    jobs.keep = keep_anyway
+
+
+def dedupe_off(notifications: Any) -> None:
+    """Each notification is new, whatever was said before."""
+    write = notifications.write
+
+    def write_anyway(session: Any, rows: Iterable[dict[str, Any]]) -> Any:
+        return write(session, [row | {"dedupe_key": f"{row['dedupe_key']}:{uuid.uuid4().hex}"} for row in rows])
+
+    notifications.write = write_anyway
+
+
+MUTANTS: dict[str, tuple[str, Hook]] = {
+    "consumer_guard_off": ("actors.rabbitmq", consumer_guard_off),
+    "outbox_bypassed": ("db.jobs", outbox_bypassed),
+    "lease_check_off": ("db.jobs", lease_check_off),
+    "dedupe_off": ("db.notifications", dedupe_off),
+}
+
+
+def hooks(mutant: str) -> Mapping[str, Iterable[Hook]]:
+    """Return the hooks that switch a safeguard off, by the module they change; nothing for no mutant."""
+    if not mutant:
+        return {}
+    module, hook = MUTANTS[mutant]
+    return {module: [hook]}

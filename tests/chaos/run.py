@@ -1,0 +1,104 @@
+"""One run: tickets go in while the planned faults happen; when all has come to rest, the oracle judges."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from random import Random
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from tests.chaos.driver import Driver
+from tests.chaos.faults import FAULTS
+from tests.chaos.oracle import Verdict, judge, stranded
+from tests.chaos.schedule import Planned
+from tests.chaos.system import System
+
+#: Seconds between two looks at the tables while a run goes on.
+LOOK_EVERY = 0.5
+#: Looks in a row that must find nothing promised before a run counts as at rest.
+QUIET_LOOKS = 2
+
+
+@dataclass
+class Progress:
+    """How far a run has come, for whoever watches."""
+
+    notified: int = 0
+    jobs: int = 0
+    happened: list[str] = field(default_factory=list)
+    #: Tickets that were found without a promise, at any moment.
+    stranded: set[int] = field(default_factory=set)
+    #: What went wrong in the harness itself.
+    broken: list[str] = field(default_factory=list)
+
+
+class Run:
+    """Faults and tickets on one system."""
+
+    def __init__(self, system: System, driver: Driver, planned: Sequence[Planned]) -> None:
+        self.system, self.driver, self.planned = system, driver, planned
+        self.progress = Progress()
+
+    def go(self, rest: float, watch: Callable[[Progress], None] = lambda progress: None) -> Verdict:
+        """Post, break, wait at most `rest` seconds for what is promised to be done, and judge."""
+        started = time.monotonic()
+        self.driver.start()
+        lanes = [threading.Thread(target=self._lane, args=(started, lane), daemon=True) for lane in self._lanes()]
+        for lane in lanes:
+            lane.start()
+        while any(lane.is_alive() for lane in lanes):
+            self._look(watch)
+        last_fault = busy = time.monotonic()
+        quiet = 0
+        while quiet < QUIET_LOOKS and time.monotonic() < busy + rest:
+            quiet = quiet + 1 if self._look(watch) and self.driver.done else 0
+            busy = busy if self.driver.done else time.monotonic()
+        rested = time.monotonic()
+        self.driver.close()
+        verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider)
+        verdict.lost += [
+            f"ticket {each} was promised by nobody for a moment" for each in sorted(self.progress.stranded)
+        ]
+        verdict.unexpected += [f"the harness: {each}" for each in self.progress.broken]
+        verdict.counts |= {
+            "faults": len(self.progress.happened),
+            "programs started again": self.system.supervisor.restarts.total(),
+            "seconds in all": round(rested - started),
+            "seconds from the last fault to the end": round(rested - last_fault),
+        }
+        return verdict
+
+    def _lanes(self) -> list[list[Planned]]:
+        def lane(each: Planned) -> str:
+            return FAULTS[each.name].lane
+
+        return [list(lane) for _, lane in groupby(sorted(self.planned, key=lane), key=lane)]
+
+    def _lane(self, started: float, planned: Sequence[Planned]) -> None:
+        for each in planned:
+            self.system.over.wait(max(0.0, started + each.at - time.monotonic()))
+            try:
+                FAULTS[each.name].happen(self.system, Random(each.seed))
+            except Exception:
+                self.progress.broken.append(f"{each.name}: {traceback.format_exc()}")
+            self.progress.happened.append(each.name)
+
+    def _look(self, watch: Callable[[Progress], None]) -> bool:
+        """Look at the tables. Returns whether nothing is promised and every event has left."""
+        self.system.over.wait(LOOK_EVERY)
+        progress = self.progress
+        try:
+            progress.stranded |= set(stranded(self.system.rows))
+            [(progress.notified, progress.jobs, events)] = self.system.rows(
+                "SELECT (SELECT count(*) FROM tickets WHERE stage = 'notified'), (SELECT count(*) FROM jobs),"
+                " (SELECT count(*) FROM events)"
+            )
+        except (OperationalError, InterfaceError):
+            return False  # the database is the one that was hit
+        watch(progress)
+        return progress.jobs == 0 and not events

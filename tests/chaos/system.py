@@ -1,0 +1,172 @@
+"""The system under test: the Procfile's own processes under a supervisor, on real servers behind proxies.
+
+    with System(folder, rabbitmq, postgresql, redis, workers=2) as system:
+        system.boot()
+        rabbitmq.kill()
+
+Nothing in it knows that it is a test, but for what `failpoints` and `mutants` inject from outside.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from db.sessions import make_engine
+from tests.acceptance.conftest import House, Program
+from tests.chaos.failpoints import Failpoints
+from tests.chaos.neighbours import PostOffice, Provider
+from tests.chaos.proxy import Proxy
+from tests.chaos.supervisor import Supervisor
+from tests.conftest import ROOT, wait_until
+from tests.services import PostgreSQL, RabbitMQ, Redis, tree
+
+#: The virtual host of every run; the faults that wipe RabbitMQ create it anew.
+VHOST = "chaos"
+#: Seconds without a heartbeat that make a worker dead; the least that the setting allows.
+DEAD_AFTER = 6
+#: Who is told of a ticket that no agent takes: a user name, so that a ticket is one mail and one notice in the house.
+SERVICE_DESK = "service-desk"
+
+
+class System(House):
+    """Aura's processes, the servers they need, and the neighbours that count what comes out."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rabbitmq: RabbitMQ,
+        postgresql: PostgreSQL,
+        redis: Redis,
+        *,
+        workers: int = 1,
+        threads: int = 4,
+        openai: bool = False,
+        mutant: str = "",
+        clock: bool = True,
+        migrated: str = "",
+    ) -> None:
+        self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
+        self.workers, self.clock, self.migrated = workers, clock, migrated
+        self.post, self.provider = PostOffice(), Provider()
+        self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy(postgresql.port)
+        self.to_redis = Proxy(redis.port)
+        self.failpoints = Failpoints(folder / "failpoints")
+        self.supervisor = Supervisor()
+        #: Set when the run is over: whatever waits looks at it.
+        self.over = threading.Event()
+        self.reset_vhost()
+        self._database = postgresql.create_database(migrated or "template1")
+        variables = {
+            "RABBITMQ_URL": _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
+            "DATABASE_URL": _through(self._database, self.to_postgresql),
+            "REDIS_URL": _through(redis.url, self.to_redis),
+            "SMTP_URL": self.post.url,
+            "WORKER_PROCESSES": "1",
+            "WORKER_THREADS": str(threads),
+            "AURA_WORKER_DEAD_AFTER": str(DEAD_AFTER),
+            "AURA_SERVICE_DESK": SERVICE_DESK,
+            "PYTHONPATH": os.pathsep.join((str(ROOT / "tests" / "chaos" / "site"), str(ROOT))),
+            "CHAOS_FOLDER": str(self.failpoints.folder),
+            "CHAOS_MUTANT": mutant,
+        } | (self.provider.variables if openai else {})
+        super().__init__(folder, variables)
+        # the judge does not look through the proxy
+        self.engine = make_engine(self._database.replace("postgresql://", "postgresql+psycopg2://"), 4)
+
+    def boot(self) -> Self:
+        """Create the tables, unless a migrated database was copied, and start what the Procfile names."""
+        if not self.migrated:
+            self.aura("migrate")
+        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
+        names = {"web": "web"} | ({"clock": "clock"} if self.clock else {})
+        names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}
+        for name, kind in names.items():
+            self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))
+        self.serves()
+        wait_until(lambda: self.pids("worker") and self.pids("relay"), 30, "no worker and relay live")
+        return self
+
+    def run(self, name: str, *command: str) -> Program:
+        """Start one command under a name."""
+        program = Program(name, list(command), self.env(), self.folder / f"{name}.log")
+        self.programs.append(program)
+        return program.start()
+
+    def pids(self, kind: str) -> list[int]:
+        """Return the processes that work or relay just now, by their own rows; never one that is not ours."""
+        ours = {pid for program in self.programs for pid in _alive(program) if _runs(pid)}
+        try:
+            names = self.rows(f"SELECT name FROM workers WHERE kind = '{kind}' ORDER BY started_at")
+        except (OperationalError, InterfaceError):
+            return []  # the database is the one that was hit
+        return [pid for (name,) in names if (pid := _pid(name)) in ours]
+
+    def age_dead_workers(self) -> None:
+        """Make the heartbeat of every process that is dead or stopped an old one, so that nobody needs to wait for it."""
+        dead = [worker for worker, name in self.rows("SELECT id, name FROM workers") if not _runs(_pid(name))]
+        with self.engine.begin() as connection:
+            aged = "UPDATE workers SET heartbeat_at = heartbeat_at - interval '1 minute' WHERE id = ANY(:dead)"
+            connection.execute(text(aged), {"dead": dead})
+
+    def children(self, name: str) -> list[int]:
+        """Return a program's processes, its own first."""
+        return sorted(_alive(self.supervisor.programs[name]))
+
+    def reset_vhost(self) -> None:
+        """Create the virtual host anew, without a queue or a message."""
+        every = '<<".*">>'
+        vhost, who = f'<<"{VHOST}">>', '<<"tests">>'
+        self.rabbitmq.evaluate(f"rabbit_vhost:delete({vhost}, {who})")
+        self.rabbitmq.evaluate(f"rabbit_vhost:add({vhost}, {who})")
+        self.rabbitmq.evaluate(
+            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, {vhost}, {every}, {every}, {every}, {who})'
+        )
+
+    def close(self) -> None:
+        self.over.set()
+        self.failpoints.release_all()
+        self.supervisor.close()
+        super().close()
+        for proxy in (self.to_rabbitmq, self.to_postgresql, self.to_redis):
+            proxy.close()
+        self.post.close()
+        self.provider.close()
+        self.postgresql.start().drop_database(self._database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _through(url: str, proxy: Proxy) -> str:
+    parts = urlsplit(url)
+    assert parts.port
+    return url.replace(f":{parts.port}/", f":{proxy.port}/")
+
+
+def _alive(program: Program) -> set[int]:
+    running = program.process is not None and program.process.poll() is None
+    return tree(program.process.pid) if program.process is not None and running else set()
+
+
+def _pid(worker: str) -> int:
+    """Return the process of a worker's name, which is host:pid."""
+    return int(worker.rpartition(":")[2])
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process is neither stopped nor gone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "TtZX"

@@ -1,0 +1,45 @@
+"""At every step of a job's life an operation fails, and a process dies; nothing is lost and nothing happens twice.
+
+`make test` fires each failpoint once, `make chaos` as often as CHAOS_TIMES says, each time in another order.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+
+from tests.chaos.conftest import Build
+from tests.chaos.driver import Driver
+from tests.chaos.failpoints import POINTS
+from tests.chaos.oracle import at_rest, judge
+from tests.services import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+TIMES = int(os.environ.get("CHAOS_TIMES", "1"))
+#: Tickets a second that come in all the time; more of them than are ever sent.
+RATE = 8
+ENDLESS = 100_000
+
+
+@pytest.mark.parametrize("turn", range(TIMES))
+def test_every_failpoint(build: Build, turn: int) -> None:
+    system = build(workers=2, clock=False)
+    # Given a steady stream of tickets
+    driver = Driver(system.port, ENDLESS, seconds=ENDLESS / RATE, clients=2).start()
+    # When operations fail at each point, and processes die at each point
+    for action in ("fail", "die"):
+        for point in Random(turn).sample(POINTS, len(POINTS)):
+            system.failpoints.arm(point, action)
+            system.failpoints.await_fired(point)
+            if TIMES == 1:
+                system.age_dead_workers()
+    driver.close()
+    # Then every ticket is finished, once
+    wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
+    verdict = judge(system.engine, driver, system.post)
+    assert not verdict.red, verdict
+    assert verdict.counts["tickets"] > len(POINTS)
+    assert system.supervisor.restarts.total() >= len(POINTS) / 2
