@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     )
 
     # Jobs
-    batch: int = Field(50, ge=1, le=1000, description="Most jobs in one hint.")
+    batch: int = Field(100, ge=1, le=1000, description="Most jobs in one hint.")
     window: int = Field(
         2000, ge=1, description="Most jobs of one actor that wait inside RabbitMQ; the rest in the table."
     )

@@ -153,6 +153,8 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                 jobs.promise(session, next_steps)
                 tried: list[tuple[Claimed, str | None]] = [(each.job, None) for each in done]
                 jobs.record_attempts(session, attempts.WORKER_ID, "kept", attempt.seconds, tried)
+                if control.of(session, self.queue_name).limit is not None:
+                    jobs.announce(session)  # there is room again for what waits
         attempt.kept = [each.job for each in done]
 
 

@@ -47,6 +47,10 @@ class Eager(Middleware):
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         Eager.worker = None
 
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        while Eager.waiting:  # taken and not begun: Heartbeat hands these back
+            attempts.release(Eager.waiting.popitem()[0])
+
 
 class Taker:
     """Takes what is promised while it is entered, and hands it to the worker when it is left in order."""

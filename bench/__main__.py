@@ -1,114 +1,87 @@
-"""`python -m bench`: tickets a second from submission to the last notification, Aura against plain Dramatiq.
+"""`python -m bench`: Aura against its peers, the same work on private servers, taking turns.
 
-Private RabbitMQ, PostgreSQL (fsync off for both, as tests/services.py starts it) and one fresh database and virtual host a
-round; the contenders take turns, and the ratio is that of the medians. Two worker processes of eight threads each.
+A full run writes bench/results.json, docs/performance.svg and the tables of docs/performance.md; one that leaves something
+out only prints, unless --out names a folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import signal
-import subprocess
 import sys
-import time
-from datetime import date
 from pathlib import Path
-from statistics import median
 
-import pika
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from sqlalchemy import text
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from db.sessions import make_engine
-from tests.services import PostgreSQL, RabbitMQ, start_all, wait_until
-
-ROOT = Path(__file__).parent.parent
-WORKER = ("-m", "dramatiq", "--processes", "2", "--threads", "8", "--skip-logging")
-#: Which module the workers of each contender load, and the first queue of its pipeline.
-CONTENDERS = {"aura": ("actors", "tickets.intake"), "plain": ("bench.plain", "plain.intake")}
-#: Seconds after which a round is given up.
-PATIENCE = 300.0
-#: Tickets that were told to somebody and have nobody left to tell.
-TOLD = """
-    SELECT count(DISTINCT n.ticket_id) FROM notifications n
-    WHERE NOT EXISTS (SELECT FROM notifications p WHERE p.ticket_id = n.ticket_id AND p.state <> 'sent')
-"""
+from bench import chart, page, results, tables
+from bench.contenders import CONTENDERS
+from bench.rounds import RoundFailed, Sample, play
+from bench.services import Servers
+from tests.services import ServiceFailed
 
 
-def play(contender: str, tickets: int, rabbitmq: RabbitMQ, postgresql: PostgreSQL) -> float:
-    """Return the tickets a second of one round."""
-    module, queue = CONTENDERS[contender]
-    database, vhost = postgresql.create_database(), rabbitmq.create_vhost()
-    env = {**os.environ, "DATABASE_URL": database, "RABBITMQ_URL": vhost, "LOG_LEVEL": "ERROR", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "aura.py", "migrate"], env=env, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    engine = make_engine(database.replace("postgresql://", "postgresql+psycopg2://"), 2)
-    command = [sys.executable, *WORKER, module]
-    worker = subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
-
-    def told() -> int:
-        with engine.connect() as connection:
-            return int(connection.execute(text(TOLD)).scalar_one())
-
-    try:
-        wait_until(lambda: consumers(vhost, queue) == 2, 30, f"{contender}'s workers do not start")
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "bench.submit", contender, str(tickets)], env=env, check=True, cwd=ROOT)
-        wait_until(lambda: told() >= tickets, PATIENCE, f"{contender} never finished", poll=0.05)
-        return tickets / (time.perf_counter() - started)
-    finally:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-        engine.dispose()
-        postgresql.drop_database(database)
-        rabbitmq.delete_vhost(vhost)
-
-
-def consumers(url: str, queue: str) -> int:
-    """Return how many processes consume the queue; 0 while it does not exist."""
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        try:
-            return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
-        except pika.exceptions.ChannelClosedByBroker:
-            return 0
-
-
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--tickets", type=int, default=2000, help="tickets a round")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds for each contender")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-    arguments = parser.parse_args()
-    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    rabbitmq, postgresql = RabbitMQ(), PostgreSQL()
-    start_all(rabbitmq, postgresql)
-    try:
-        for _ in track(range(arguments.rounds), "rounds", console=Console(stderr=True)):
-            for contender in CONTENDERS:
-                rates[contender].append(play(contender, arguments.tickets, rabbitmq, postgresql))
-    finally:
-        rabbitmq.close()
-        postgresql.close()
-    peer = median(rates["plain"])
-    rows = [
-        {"contender": name, "tickets_per_second": [round(r) for r in each], "ratio": round(median(each) / peer, 2)}
-        for name, each in rates.items()
-    ]
-    if arguments.format == "json":
-        machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-        print(json.dumps({"date": date.today().isoformat(), "machine": machine, "results": rows}, indent=2))
-        return
-    table = Table("contender", "tickets/s, each round", "ratio of medians", box=None, header_style="bold")
-    for row in rows:
-        table.add_row(row["contender"], ", ".join(map(str, row["tickets_per_second"])), f"{row['ratio']}x")
-    Console().print(table)
+    parser.add_argument("--only", metavar="NAMES", help=f"some of: {','.join(CONTENDERS)}")
+    parser.add_argument(
+        "--tickets", type=int, default=2000, help="tickets a round (2000); Aura and the ceiling get ten times as many"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each contender (3)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="seconds of each steady load (15)")
+    parser.add_argument("--no-latency", action="store_true", help="throughput only")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="what is printed")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json and performance.svg there")
+    asked = parser.parse_args()
+    asked.names = asked.only.split(",") if asked.only else list(CONTENDERS)
+    if unknown := set(asked.names) - CONTENDERS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(CONTENDERS)}")
+    return asked
+
+
+def main() -> int:
+    asked = arguments()
+    samples: dict[str, list[Sample]] = {name: [] for name in asked.names}
+    failed: dict[str, str] = {}
+    with Servers() as servers:
+        where = results.surroundings(servers)
+        run(asked, servers, samples, failed)
+    kept = {name: each for name, each in samples.items() if each and name not in failed}
+    measured = results.peers(kept, {"rounds": asked.rounds, "tickets": asked.tickets, "failed": failed}, where)
+    if asked.format == "json":
+        print(json.dumps(measured, indent=2, ensure_ascii=False))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 200)
+        for grid in tables.peers(measured):
+            console.print(grid.rich(), "")
+    if asked.out:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        results.store("peers", measured, asked.out / "results.json")
+        (asked.out / "performance.svg").write_text(chart.draw(measured))
+    elif not (asked.only or asked.no_latency or failed):
+        page.write(results.store("peers", measured))
+    return 1 if failed else 0
+
+
+def run(asked: argparse.Namespace, servers: Servers, samples: dict[str, list[Sample]], failed: dict[str, str]) -> None:
+    """Let the contenders take turns; one that fails is out, with the reason."""
+    seconds = 0.0 if asked.no_latency else asked.seconds
+    columns = TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=asked.rounds * len(asked.names))
+        for number in range(1, asked.rounds + 1):
+            for name in asked.names:
+                progress.update(task, description=f"round {number}: {CONTENDERS[name].title}")
+                if name not in failed:
+                    try:
+                        samples[name].append(play(CONTENDERS[name], servers, asked.tickets, seconds))
+                    except (RoundFailed, ServiceFailed, AssertionError) as error:
+                        failed[name] = str(error)
+                        progress.console.print(f"{name} is out: {error}", markup=False)
+                progress.advance(task)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

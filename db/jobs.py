@@ -103,7 +103,10 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
     taker: Taker | None = session.info.get("taker")
     free: list[dict[str, Any]] = []
     taken: list[dict[str, Any]] = []
-    for _, each in sorted(merged.items()):
+    mine: set[tuple[str, str, str]] = session.info.setdefault("taken", set())
+    for identity, each in sorted(merged.items()):
+        if identity in mine:
+            continue  # taken in this very transaction: its run begins afterwards and is the one that is promised
         lease = taker.lease(each) if taker is not None else None
         (free if lease is None else taken).append(_row(each, lease, taker.worker if taker else None))
     if free:
@@ -113,6 +116,7 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
         leases = {row["lease"] for row in taken}
         for row in sorted(_PROMISE_TAKEN(session, taken)):
             if row.lease in leases:
+                mine.add((row.actor, row.key, row.pipeline))
                 taker.take(row.lease, _claimed_at_once(row.id, merged[row.actor, row.key, row.pipeline]))
             else:
                 announce(session)  # it was promised before: that job may be due earlier now
@@ -195,16 +199,8 @@ def announce(session: Session) -> None:
 #: What frees a job: nobody's lease, no hint, no run more than the one it waits for.
 FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "again": False}
 #: The columns of a Claimed.
-CLAIMED = (
-    Job.id,
-    Job.actor,
-    Job.key,
-    Job.args,
-    Job.pipeline,
-    Job.then,
-    Job.priority,
-    Job.attempts,
-    Job.replays,
+CLAIMED = tuple(
+    table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "then", "priority", "attempts", "replays")
 )
 
 
@@ -217,18 +213,18 @@ def claimed_from(row: Any) -> Claimed:
 
 def claim(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
     """Lease those of the jobs that are due and free; duplicates, forgeries and early hints get nothing."""
-    free = [Job.actor == actor, Job.lease.is_(None), Job.due_at <= now()]
+    c = table(Job).c
+    free = [c.actor == actor, c.lease.is_(None), c.due_at <= now()]
     if len(ids) > 1:
         # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
-        free.append(Job.crashes == 0)
+        free.append(c.crashes == 0)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
-    locked = select(Job.id).where(Job.id.in_(ids), *free).order_by(Job.id).with_for_update()
+    locked = select(c.id).where(c.id.in_(ids), *free).order_by(c.id).with_for_update()
     statement = (
-        update(Job)
-        .where(Job.id.in_(locked.scalar_subquery()), *free)
-        .values(lease=lease, worker=worker, attempts=Job.attempts + 1, crashes=Job.crashes + 1)
+        update(table(Job))
+        .where(c.id.in_(locked.scalar_subquery()), *free)
+        .values(lease=lease, worker=worker, attempts=c.attempts + 1, crashes=c.crashes + 1)
         .returning(*CLAIMED)
-        .execution_options(synchronize_session=False)
     )
     return sorted((claimed_from(row) for row in session.execute(statement)), key=lambda job: job.id)
 

@@ -116,14 +116,14 @@ def test_each_step_promises_the_next_with_the_priority_it_found(hand: Hand):
 
 
 def test_many_tickets_share_one_hint_and_each_gets_its_own_verdict(hand: Hand):
-    for number in range(60):
+    for number in range(120):
         accept(f"Laptop {number} does not start", requester=f"user{number}@example.com")
 
-    assert hand.relay() == 60
-    assert hand.work() == 2, "hints of at most 50 jobs"
+    assert hand.relay() == 120
+    assert hand.work() == 2, "hints of at most 100 jobs"
     hand.run()
 
-    assert count(VerdictRecord) == 60
+    assert count(VerdictRecord) == 120
     assert {found.stage for found in _tickets()} == {"notified"}
 
 

@@ -1,37 +1,52 @@
-"""Eager steps: the worker that promises the next step takes it at once, and whatever it may not take is due."""
+"""Eager steps: a worker takes the next step at once where it may, and what it does not take, or not start, is not lost."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from dramatiq import Worker
 
-import actors
-from actors import attempt as current_attempt
+from actors import attempt as attempts_here
+from actors import control, eager
 from actors.attempt import WORKER_ID
-from actors.eager import Eager, Taker
+from actors.eager import Eager
+from actors.in_process import InProcessBroker
 from actors.middleware import heartbeat
-from db import controls, jobs, tickets, transaction
+from actors.middleware.relaying import Relaying
+from actors.outlet import Outgoing
+from actors.relay import Relay
+from db import controls, jobs, transaction
 from db.jobs import Promise
-from db.tickets import Submission
+from db.models import Job
 from pipelines.pipeline import Pipeline
-from pipelines.triage import triage
+from settings import get_settings
 from tests.conftest import wait_until
-from tests.embedded import CrashBeforeCommit, Hand, all_jobs, attempts, letters, promise
-
-pytestmark = pytest.mark.usefixtures("database")
+from tests.embedded import all_jobs, attempts, letters, move, one_job, promise
+from tests.integration.conftest import fresh_broker
 
 Declare = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def broker(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessBroker]:
+    """The broker of embedded mode without its relay: the test relays by hand, so it knows who takes what."""
+    monkeypatch.setattr(control, "FRESH", -1.0)
+    with fresh_broker(get_settings()) as broker:
+        assert isinstance(broker, InProcessBroker)
+        broker.middleware[:] = [each for each in broker.middleware if not isinstance(each, Relaying)]
+        yield broker
+
+
 @contextmanager
-def a_worker(queues: set[str] | None = None, threads: int = 2) -> Iterator[Worker]:
-    """Dramatiq's own worker on the broker of this process; its relay is stopped, so hints are given by hand."""
-    worker = Worker(actors.broker, queues=queues, worker_threads=threads, worker_timeout=50)
+def working(broker: InProcessBroker, *, threads: int = 2, queues: set[str] | None = None) -> Iterator[Worker]:
+    """Run one of Dramatiq's workers while the block runs."""
+    worker = Worker(broker, queues=queues, worker_timeout=20, worker_threads=threads)
     worker.start()
     try:
         yield worker
@@ -39,235 +54,302 @@ def a_worker(queues: set[str] | None = None, threads: int = 2) -> Iterator[Worke
         worker.stop(timeout=10_000)
 
 
-def pause(queue: str) -> None:
-    with transaction() as session:
-        controls.pause(session, queue)
+class Counting:
+    """An outlet that counts the hints of each actor on their way to the broker."""
+
+    def __init__(self, broker: InProcessBroker) -> None:
+        self._broker = broker
+        self.hints: Counter[str] = Counter()
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        self.hints.update(json.loads(message.body)["actor_name"] for message in batch)
+        self._broker.publish(batch)
 
 
-@pytest.fixture(autouse=True)
-def no_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The relay thread of an embedded worker does nothing: what the worker does not take by itself stays due."""
-    monkeypatch.setattr("actors.relay.Relay.run", lambda *_: None)
+def relay(broker: InProcessBroker) -> Counter[str]:
+    """Relay once. Returns how many hints each actor got."""
+    outlet = Counting(broker)
+    Relay(broker, outlet, get_settings()).round()  # type: ignore[arg-type]
+    return outlet.hints
 
 
-def accept(*titles: str) -> list[int]:
-    with transaction() as session:
-        submissions = [(Submission(title=title, requester=f"{title}@example.com"), {}) for title in titles]
-        ids = tickets.accept(session, "test", submissions)
-        triage.send_many(ids)
-    return ids
+def done(items: list[Any]) -> list[str]:
+    return ["done" for _ in items]
+
+
+def steps(declare: Declare, *names: str, **options: Any) -> list[Any]:
+    """Declare a durable actor for each name, on a queue of its own."""
+
+    def named(name: str) -> Any:
+        def step(items: list[Any]) -> list[str]:
+            return done(items)
+
+        return declare(step, actor_name=name, queue_name=f"tests.{name}", **options)
+
+    return [named(name) for name in names]
 
 
 def kept() -> list[str]:
     return [attempt.actor for attempt in attempts("kept")]
 
 
-def test_one_hint_takes_a_ticket_through_all_steps(hand: Hand):
-    accept("Printer jams")
-    with a_worker():
-        assert hand.relay() == 1
-        wait_until(lambda: not all_jobs(), message="every step is done")
-
-    assert kept()[:3] == ["intake", "classify", "notify"]
-    assert set(kept()[3:]) == {"email"}
-    assert letters() == []
-    assert current_attempt.running() == frozenset()
+def nothing_is_held() -> bool:
+    return not attempts_here.running() and not Eager.waiting
 
 
-def test_without_a_worker_that_takes_it_the_next_step_is_due(hand: Hand):
-    accept("Printer jams")
-    hand.relay()
-    hand.work()
-
-    (job,) = all_jobs()
-    assert (job.actor, job.lease, job.hinted_at, job.attempts) == ("classify", None, None, 0)
+# -- taken ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("held_back", ["paused", "limited", "not listened to"])
-def test_a_queue_that_is_held_back_is_left_to_the_relay(hand: Hand, held_back: str):
-    accept("Printer jams")
-    with transaction() as session:
-        if held_back == "paused":
-            controls.pause(session, "ai.classify")
-        if held_back == "limited":
-            controls.limit(session, "ai.classify", 1)
-    with a_worker({"tickets.intake"} if held_back == "not listened to" else None):
-        hand.relay()
-        wait_until(lambda: kept() == ["intake"], message="the first step is done")
+def test_one_ticket_passes_every_step_with_one_hint(broker: InProcessBroker, declare: Declare):
+    Pipeline("four", *steps(declare, "a", "b", "c", "d")).send(1)
 
-        (job,) = all_jobs()
-        assert (job.actor, job.lease, job.hinted_at) == ("classify", None, None)
+    with working(broker):
+        assert relay(broker) == {"a": 1}
+        wait_until(lambda: not all_jobs(), message="every step is done, though nobody relays any more")
+        assert kept() == ["a", "b", "c", "d"]
+        assert [attempt.number for attempt in attempts()] == [1, 1, 1, 1]
+        wait_until(nothing_is_held, message="every lease is released")
 
 
-def test_a_worker_takes_two_batches_at_most_and_the_rest_is_due(hand: Hand, declare: Declare):
-    gate = threading.Event()
+def test_a_batch_stays_a_batch(broker: InProcessBroker, declare: Declare):
+    sizes: list[int] = []
 
     def second(items: list[Any]) -> list[str]:
-        assert gate.wait(20)
-        return ["done" for _ in items]
+        sizes.append(len(items))
+        return done(items)
 
-    first = declare(lambda items: ["done" for _ in items], actor_name="first")
-    after = declare(second, batch=2)
-    pipeline = Pipeline("two", first, after)
-    with a_worker(threads=1):
-        pipeline.send_many(range(7))
-        hand.relay()
-        wait_until(lambda: len(attempts("kept")) == 7, message="the first step is done for all")
-        taken = [job for job in all_jobs() if job.lease]
-        due = [job for job in all_jobs() if not job.lease]
-        assert (len(taken), len({job.lease for job in taken}), len(due)) == (4, 2, 3)
-        gate.set()
-        wait_until(lambda: len(all_jobs()) == 3, message="what was taken is done")
-        hand.relay()
-        wait_until(lambda: not all_jobs(), message="the rest came by hints")
-
-
-def taken_by(*promises: Promise) -> list[Any]:
-    with a_worker({"none"}) as worker:
-        worker.consumers["ai.classify"] = Shelf()  # type: ignore[assignment]
-        with Taker(actors.broker) as taker, transaction() as session:
-            taker.watch(session)
-            jobs.promise(session, promises)
-        return Shelf.messages
-
-
-class Shelf:
-    """Stands for a consumer thread that is given messages."""
-
-    messages: list[Any] = []  # noqa: RUF012  # emptied for each test
-
-    def __init__(self) -> None:
-        Shelf.messages = []
-
-    def handle_message(self, message: Any) -> None:
-        self.messages.append(message)
-
-    def __getattr__(self, _name: str) -> Callable[..., None]:
-        return lambda *_, **__: None
-
-
-def test_work_for_later_is_not_taken():
-    assert taken_by(Promise("classify", "1", delay=60)) == []
-
-
-def test_work_that_is_promised_already_is_not_taken_twice():
-    promise(Promise("classify", "1"))
-
-    assert taken_by(Promise("classify", "1", priority=7), Promise("classify", "2")) != []
-
-    first, second = all_jobs()
-    assert (first.lease, first.priority) == (None, 7)
-    # the worker that took the other one has stopped in order: it was handed back, and spent no attempt
-    assert (second.lease, second.attempts, second.crashes) == (None, 0, 0)
-
-
-def test_a_rollback_leaves_no_lease_behind():
-    with a_worker({"none"}) as worker:
-        worker.consumers["ai.classify"] = Shelf()  # type: ignore[assignment]
-        before = current_attempt.running()
-        with suppress(CrashBeforeCommit), Taker(actors.broker) as taker, transaction() as session:
-            taker.watch(session)
-            jobs.promise(session, [Promise("classify", "1")])
-            assert len(current_attempt.running() - before) == 1
-            raise CrashBeforeCommit
-
-        assert current_attempt.running() == before
-        assert (Shelf.messages, all_jobs()) == ([], [])
-
-
-def test_what_was_committed_without_being_handed_over_is_handed_back():
-    with a_worker({"none"}) as worker:
-        worker.consumers["ai.classify"] = Shelf()  # type: ignore[assignment]
-        taker = Taker(actors.broker)
-        with transaction() as session:
-            taker.watch(session)
-            jobs.promise(session, [Promise("classify", "1")])
-        # the connection broke at the commit, and nobody knows whether it happened
-        taker.__exit__(RuntimeError, RuntimeError("connection lost"), None)
-        assert all_jobs()[0].lease is not None
-        heartbeat.beat()
-
-        (job,) = all_jobs()
-        assert (job.lease, job.attempts, job.crashes) == (None, 0, 0)
-
-
-def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(hand: Hand, declare: Declare):
-    started, gate = threading.Event(), threading.Event()
-
-    def second(items: list[Any]) -> list[str]:
-        started.set()
-        assert gate.wait(20)
-        return ["done" for _ in items]
-
-    first = declare(lambda items: ["done" for _ in items], actor_name="first")
-    after = declare(second, batch=1)
-    with a_worker(threads=1):
-        Pipeline("two", first, after).send_many([1, 2])
-        hand.relay()
-        assert started.wait(10)
-        # both were taken, one runs in the only thread, and the other waits in the worker's queue
-        assert [job.worker for job in all_jobs()] == [WORKER_ID, WORKER_ID]
-        threading.Timer(0.2, gate.set).start()
-
-    (job,) = all_jobs()
-    assert (job.lease, job.attempts, job.crashes) == (None, 0, 0)
-    assert Eager.worker is None
-
-
-# -- control, as a worker obeys it ------------------------------------------------------------------------------------
-
-
-def test_a_hint_from_before_the_pause_is_given_back(hand: Hand):
-    promise(Promise("classify", "1"))
-    hand.relay()
-    pause("ai.classify")
-    hand.work()
-
-    (job,) = all_jobs()
-    assert (job.lease, job.hinted_at, job.attempts) == (None, None, 0)
-    assert hand.relay() == 0
-
-
-def test_cancelling_interrupts_what_runs_and_the_thread_goes_on(hand: Hand, declare: Declare):
-    running = threading.Event()
-    ran: list[str] = []
-
-    def slow(items: list[Any]) -> list[str]:
-        ran.extend(item.key for item in items)
-        running.set()
-        for _ in range(2000 if items[0].key == "cancel me" else 0):
-            threading.Event().wait(0.01)  # an interrupt comes between two lines, not within a call
-        return ["done" for _ in items]
-
-    actor = declare(slow, batch=1, max_attempts=1)
-    with a_worker(threads=1) as worker:
-        actor.send("cancel me")
-        hand.relay()
-        assert running.wait(10)
-        with transaction() as session:
-            controls.cancel(session, all_jobs()[0].id, "asked for by mistake")
-        actor.send("next")
-        hand.relay()
-        wait_until(lambda: kept() == ["slow"], timeout=15, message="the only thread does the next job")
-        assert all(thread.is_alive() for thread in worker.workers)
-
-    assert ran == ["cancel me", "next"]
-    assert [(letter.state, letter.key) for letter in letters()] == [("discarded", "cancel me")]
-
-
-def test_cancelling_one_of_a_batch_leaves_the_others(hand: Hand, declare: Declare):
-    def cancels_one(items: list[Any]) -> list[str]:
-        with transaction() as session:
-            controls.cancel(session, items[0].id, "not this one")
-        return ["done" for _ in items]
-
-    actor = declare(cancels_one)
+    (first,) = steps(declare, "first")
+    pipeline = Pipeline("two", first, declare(second, queue_name="tests.second"))
     with transaction():
-        for key in ("a", "b", "c"):
-            actor.send(key)
-    hand.relay()
-    hand.work()
+        for number in range(40):
+            pipeline.send(number)
 
-    assert all_jobs() == []
-    assert sorted(attempt.key for attempt in attempts("kept")) == ["b", "c"]
-    assert [letter.key for letter in letters()] == ["a"]
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: not all_jobs(), message="both steps are done")
+    assert sizes == [40]
+
+
+def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: InProcessBroker, declare: Declare):
+    tries: list[int] = []
+
+    def second(items: list[Any]) -> list[str]:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("once")
+        return done(items)
+
+    (first,) = steps(declare, "first")
+    Pipeline("two", first, declare(second, queue_name="tests.second")).send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: attempts("retry"), message="it failed")
+        job = one_job()
+        assert (job.actor, job.attempts, job.crashes, job.lease, job.hinted_at) == ("second", 1, 0, None, None)
+        move(Job, due_at=-1)
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="it is tried again")
+    assert [(attempt.actor, attempt.number) for attempt in attempts("kept")] == [("first", 1), ("second", 2)]
+
+
+# -- not taken, and not lost ------------------------------------------------------------------------------------------
+
+
+def change(function: Callable[..., None], *arguments: Any) -> None:
+    with transaction() as session:
+        function(session, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("hold", "free"),
+    [
+        ((controls.pause, "tests.second"), (controls.resume, "tests.second")),
+        ((controls.pause, "tests.second", 600), (controls.resume, "tests.second")),
+        ((controls.limit, "tests.second", 1), None),
+    ],
+    ids=["paused", "paused for a time", "limited"],
+)
+def test_nothing_is_taken_of_a_queue_that_is_held_back(
+    broker: InProcessBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
+):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+    change(*hold)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.attempts) == ("second", None, 0)
+        if free:
+            assert relay(broker) == {}
+            change(*free)
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="the second step is done")
+
+
+def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker: InProcessBroker, declare: Declare):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+
+    with working(broker, queues={"tests.first"}):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+    job = one_job()
+    assert (job.actor, job.lease, job.attempts) == ("second", None, 0)
+    with working(broker, queues={"tests.second"}):
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="another worker does the second")
+
+
+def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
+    broker: InProcessBroker, declare: Declare, configure: Callable[..., Any]
+):
+    configure(AURA_BATCH="2")
+    first, *_ = both = steps(declare, "first", "second")
+    pipeline = Pipeline("two", *both)
+    first.options["batch"] = 10
+    with transaction():
+        for number in range(7):
+            pipeline.send(number)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept().count("second") == 4, message="two batches of two are taken")
+        wait_until(nothing_is_held, message="every lease is released")
+        left = all_jobs()
+        assert [(job.actor, job.lease, job.attempts) for job in left] == [("second", None, 0)] * 3
+        assert relay(broker) == {"second": 2}
+        wait_until(lambda: not all_jobs(), message="the rest is done")
+    assert sorted(attempt.key for attempt in attempts("kept") if attempt.actor == "second") == list("0123456")
+
+
+def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declare: Declare):
+    (later,) = steps(declare, "later")
+    first = declare(
+        done, actor_name="first", save=lambda session, done: later.send_with_options(args=(1,), delay=60_000)
+    )
+    first.send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.attempts) == ("later", None, 0)
+
+
+def test_what_was_promised_before_merges_and_is_not_taken(broker: InProcessBroker, declare: Declare):
+    first, second = steps(declare, "first", "second")
+    promise(Promise("second", "1", priority=7, delay=3600, pipeline="two"))
+    Pipeline("two", first, second).send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.again, job.priority) == ("second", None, False, 7)
+        wait_until(nothing_is_held, message="the lease that was reserved in vain is released")
+        assert relay(broker) == {"second": 1}, "it is due now"
+        wait_until(lambda: not all_jobs(), message="the second step is done, once")
+    assert kept() == ["first", "second"]
+
+
+def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: InProcessBroker, declare: Declare):
+    seen: list[list[str]] = []
+
+    def incident(items: list[Any]) -> list[str]:
+        seen.append([item.key for item in items])
+        return done(items)
+
+    actor = declare(incident, queue_name="tests.incident")
+    # every ticket of the batch belongs to the same incident
+    first = declare(done, actor_name="first", save=lambda session, done: [actor.send("the same") for _ in done])
+    with transaction():
+        for number in range(3):
+            first.send(number)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: len(kept()) >= 4 and nothing_is_held(), message="both actors are done")
+        while relay(broker):
+            wait_until(lambda: not all_jobs(), message="what is left is done")
+    assert seen == [["the same"]]
+
+
+def test_a_promise_that_is_rolled_back_is_not_taken(
+    broker: InProcessBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+    record, failures = jobs.record_attempts, [RuntimeError("cannot write the ledger")]
+
+    def fail_once(*arguments: Any) -> None:
+        record(*arguments)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(jobs, "record_attempts", fail_once)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: attempts("retry") and nothing_is_held(), message="the first step failed")
+        assert [(job.actor, job.attempts) for job in all_jobs()] == [("first", 1)]
+        move(Job, due_at=-1)
+        relay(broker)
+        wait_until(lambda: not all_jobs(), message="both steps are done")
+    assert kept() == ["first", "second"]
+    assert letters() == []
+
+
+# -- a worker that stops ----------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: InProcessBroker, declare: Declare):
+    # Given a worker of one thread that has taken the second step, and is busy with something else
+    busy, stop = threading.Event(), threading.Event()
+
+    def blocks(items: list[Any]) -> list[str]:
+        busy.set()
+        assert stop.wait(30)
+        return done(items)
+
+    first, second = steps(declare, "first", "second")
+    blocking = declare(blocks, queue_name="tests.blocks", priority=-1)  # before anything else of the worker's own queue
+    first.options["max_attempts"] = 1
+    first.save = lambda session, done: blocking.send(1)
+    Pipeline("two", first, second).send(1)
+    worker = Worker(broker, worker_timeout=20, worker_threads=1)
+    worker.start()
+    relay(broker)
+    assert busy.wait(30)
+    job = next(job for job in all_jobs() if job.actor == "second")
+    assert (job.worker, job.attempts) == (WORKER_ID, 1)
+    # When it is told to stop, and the heartbeat still beats
+    stopping = threading.Thread(target=worker.stop, args=(10_000,))
+    stopping.start()
+    wait_until(lambda: Eager.worker is None, message="it is stopping")
+    heartbeat.beat()
+    assert {job.worker for job in all_jobs()} == {WORKER_ID}, "what it took is still its own"
+    stop.set()
+    stopping.join(30)
+    # Then what it had begun is done, and what it had only taken is due again, as if nothing had been
+    job = one_job()
+    assert (job.actor, job.lease, job.worker, job.attempts, job.crashes, job.hinted_at) == (
+        "second",
+        None,
+        None,
+        0,
+        0,
+        None,
+    )
+    assert kept() == ["first", "blocks"]
+    with working(broker):
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="the next worker does it")
+
+
+def test_without_a_worker_nothing_is_taken(broker: InProcessBroker, declare: Declare):
+    (step,) = steps(declare, "step")
+    with eager.Taker(broker) as taker, transaction() as session:
+        taker.watch(session)
+        step.send(1)
+
+    assert (one_job().lease, nothing_is_held()) == (None, True)

@@ -1,0 +1,62 @@
+"""docs/performance.md: the command writes its figures between the markers, so that none is typed by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench import chart, tables
+from bench.results import Results
+from bench.services import ROOT
+
+DOCS = ROOT / "docs"
+
+
+def write(results: Results, page: Path = DOCS / "performance.md", svg: Path = DOCS / "performance.svg") -> None:
+    """Write the figures into the page and draw the chart."""
+    text = page.read_text()
+    if "peers" in results:
+        svg.write_text(chart.draw(results["peers"]))
+    for name, grids in sections(results).items():
+        text = between(text, name, grids)
+    page.write_text(text)
+
+
+def sections(results: Results) -> dict[str, str]:
+    """Return the text of each part that was measured."""
+    written = {"goals": tables.goals(results).markdown()}
+    if measured := results.get("peers"):
+        where = "{date}, on {machine}; Python {python}, RabbitMQ {rabbitmq}, PostgreSQL {postgresql}.".format(
+            **measured
+        )
+        written["peers"] = "\n\n".join([where, *(grid.markdown() for grid in tables.peers(measured))])
+        written["settings"] = tables.settings(measured).markdown()
+    if measured := results.get("growth"):
+        explained = f"{len(measured['statements'])} different statements were explained at the largest sizes."
+        written["growth"] = "\n\n".join([*(grid.markdown() for grid in tables.growth(measured)), explained])
+    if measured := results.get("relay"):
+        written["relay"] = relay(measured)
+    return written
+
+
+def relay(measured: Results) -> str:
+    """Return what the relay alone did, in one sentence."""
+    cpu = " + ".join(f"{used:.1f} µs {who}" for who, used in measured["cpu"].items())
+    return (
+        f"{measured['jobs_per_second']:,.0f} jobs a second became hints of {measured['batch']}, all confirmed "
+        f"(median of {measured['rounds']} rounds of {measured['jobs']:,} due jobs; CPU for a job: {cpu})."
+    )
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Replace what is between the two markers of a part. Raises ValueError when they are missing."""
+    opening, closing = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+    replaced, count = re.subn(
+        f"{re.escape(opening)}.*?{re.escape(closing)}",
+        lambda _: f"{opening}\n{content}\n{closing}",
+        text,
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise ValueError(f"docs/performance.md needs the markers {opening} and {closing} once")
+    return replaced

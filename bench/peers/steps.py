@@ -1,0 +1,142 @@
+"""What each step does for one ticket, in one transaction: the body that all peers share, with Aura's effects.
+
+It is written as the SQLAlchemy tutorial would, which for one ticket at a time costs less than Aura's bulk statements do.
+What the peers borrow from Aura is imported here: its tables, session pool, classifier, routing and wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from actors.tickets import DUPLICATE_DAYS, _ask, _prepare, _tell
+from ai import Verdict
+from db import transaction
+from db.models import Agent as AgentRow
+from db.models import Notification, Ticket, VerdictRecord
+from db.tickets import Loaded
+from db.time import from_now, now
+from notices import Agent, Channel, Notice, channel
+from settings import get_settings
+
+#: What intake finds out, as columns of `tickets`.
+PREPARED = ("title", "description", "requester", "department", "language", "duplicate_of")
+#: What the classifier says, as columns of `verdicts`.
+SAID = (
+    *("category", "confidence", "priority", "priority_confidence", "reason", "engine", "model", "prompt_version"),
+    *("fallback", "input_tokens", "output_tokens", "latency_ms"),
+)
+#: Everybody who takes tickets, with how many open ones they have.
+STAFF = select(
+    AgentRow,
+    select(func.count())
+    .where(Ticket.assignee == AgentRow.name, Ticket.status.in_(("open", "in_progress")))
+    .scalar_subquery(),
+)
+
+
+def prepare(ticket_id: int) -> None:
+    """Clean the text, detect the language, look for a duplicate."""
+    with transaction() as session:
+        ticket = session.get_one(Ticket, ticket_id)
+        found = _prepare(_loaded(ticket), [_loaded(each) for each in _recent(session, ticket.requester)])
+        for name in PREPARED:
+            setattr(ticket, name, getattr(found, name))
+        if ticket.stage == "received":
+            ticket.stage = "prepared"
+
+
+def judge(ticket_id: int) -> None:
+    """Ask the classifier for category and priority; what a human set stays."""
+    with transaction() as session:
+        ticket = session.get_one(Ticket, ticket_id)
+        [verdict] = _ask([_loaded(ticket)])
+        row = said(ticket_id, verdict)
+        session.add(VerdictRecord(**row))
+        before = ticket.category, ticket.priority
+        if ticket.category_by != "human":
+            ticket.category, ticket.category_by = verdict.category, "engine"
+        if ticket.priority_by != "human":
+            ticket.priority, ticket.priority_by = verdict.priority, "engine"
+        if before not in ((None, None), (ticket.category, ticket.priority)):
+            ticket.version += 1
+        ticket.confidence, ticket.needs_review = verdict.confidence, row["needs_review"]
+        ticket.classified_at = now()
+        if ticket.stage != "notified":
+            ticket.stage = "classified"
+
+
+def tell(ticket_id: int) -> list[str]:
+    """Write down who is told what; returns the notifications that leave by e-mail."""
+    with transaction() as session:
+        ticket = session.get_one(Ticket, ticket_id)
+        newest = select(VerdictRecord.reason).where(VerdictRecord.ticket_id == ticket_id)
+        reason = session.scalar(newest.order_by(VerdictRecord.id.desc()).limit(1)) or ""
+        telling = _tell(_loaded(ticket), reason, staff(session))
+        write = insert(Notification).on_conflict_do_nothing(index_elements=["dedupe_key"])
+        new = session.execute(write.returning(Notification.id, Notification.channel), telling.notifications).all()
+        # an in-app notification is delivered by being there
+        if there := [row.id for row in new if row.channel == "in_app"]:
+            sent = update(Notification).where(Notification.id.in_(there))
+            session.execute(sent.values(state="sent", sent_at=now()))
+        ticket.assignee = ticket.assignee or telling.assignee
+        ticket.stage, ticket.notified_at, ticket.notified_version = "notified", now(), ticket.version
+    return [row.id for row in new if row.channel == "email"]
+
+
+def deliver(notification_id: str) -> None:
+    """Send one e-mail, on the console twin of the mail server."""
+    with transaction() as session:
+        row = session.get_one(Notification, notification_id)
+        if row.state != "sent":
+            notice = Notice(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, row.html)
+            row.provider_id = outlet().send(notice)
+            row.state, row.sent_at = "sent", now()
+
+
+def _recent(session: Session, requester: str) -> Sequence[Ticket]:
+    recent = select(Ticket).where(
+        Ticket.requester == requester,
+        Ticket.status.in_(("open", "in_progress", "pending")),
+        Ticket.created_at >= from_now(-DUPLICATE_DAYS * 86400),
+    )
+    return session.scalars(recent.order_by(Ticket.id.desc()).limit(50)).all()
+
+
+def _loaded(ticket: Ticket) -> Loaded:
+    return cast(Loaded, ticket)  # the same attributes
+
+
+def said(ticket_id: int, verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as a row."""
+    review = verdict.confidence < get_settings().review_below
+    return {"ticket_id": ticket_id, "needs_review": review} | {name: getattr(verdict, name) for name in SAID}
+
+
+def staff(session: Session) -> list[Agent]:
+    """Return the people whom a ticket can be given to, with how many each has."""
+    people = session.execute(STAFF)
+    return [Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available) for a, load in people]
+
+
+@lru_cache(maxsize=1)
+def outlet() -> Channel:
+    """Return the channel that e-mails leave by."""
+    return channel("email", get_settings())
+
+
+def rabbitmq_url() -> str:
+    """Return the URL of the broker."""
+    url = get_settings().rabbitmq_url
+    assert url is not None
+    return url.get_secret_value()
+
+
+def database_url() -> str:
+    """Return the URL of the database, as drivers other than SQLAlchemy read it."""
+    return get_settings().database_url.get_secret_value().replace("postgresql+psycopg2", "postgresql")
