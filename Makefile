@@ -53,6 +53,9 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
 	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand"; \
 		CHAOS_TIMES=20 CHAOS_TICKETS=1000 $(PY) -m pytest -q tests/chaos
+	@echo "chaos: ten thousand mutated envelopes into each queue, fifteen hundred histories of jobs"; \
+		CHAOS_ENVELOPES=10000 CHAOS_EXAMPLES=1500 $(PY) -m pytest -q -o faulthandler_timeout=0 \
+		tests/integration/test_fuzz.py tests/unit/test_job_machine.py
 
 .PHONY: bench
 bench: $(BENCH) ## Measure throughput, cost and latency against peers, on private services
@@ -75,11 +78,12 @@ COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK)
 
 .PHONY: lock
-lock: $(PY) ## Write both lock files anew from setup.cfg
+lock: $(PY) ## Write the lock files anew from setup.cfg
 	@$(PIP) install uv
 	@$(COMPILE) --output-file requirements.txt >/dev/null
 	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --output-file requirements-dev.txt >/dev/null
-	@echo "lock: requirements.txt, requirements-dev.txt"
+	@$(COMPILE) --constraints requirements-dev.txt --extra bench --output-file requirements-bench.txt >/dev/null
+	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt"
 
 .PHONY: clean
 clean: ## Remove the environment and everything built

@@ -30,6 +30,11 @@ def blocked(session: Session) -> frozenset[str]:
     return frozenset(queue for queue, control in _look(session).items() if control.paused or control.limit is not None)
 
 
+def current(session: Session) -> dict[str, Control]:
+    """Return what holds each queue back; a queue that is missing here is free."""
+    return _look(session)
+
+
 def _look(session: Session) -> dict[str, Control]:
     bind = session.get_bind()
     if bind is not _Seen.bind or time.monotonic() - _Seen.at > FRESH:

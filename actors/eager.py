@@ -97,14 +97,20 @@ class Taker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for lease, taken in self._taken.items():
-            if kind is not None or not taken or self._at is None:
+        try:
+            if kind is None and self._at is not None:
+                for lease in [lease for lease, taken in self._taken.items() if taken]:
+                    self._hand_over(self._at, lease, self._taken[lease])
+                    del self._taken[lease]
+        finally:  # also when a time limit strikes here
+            for lease in self._taken:
                 attempts.release(lease)  # if it was committed all the same, the heartbeat hands the jobs back
-                continue
-            Eager.waiting[lease] = taken
-            actor = self._broker.get_actor(taken[0].actor)
-            message: Message[Any] = actor.message_with_options(args=([job.id for job in taken], lease))
-            self._at.consumers[actor.queue_name].handle_message(EagerMessage(message))
+
+    def _hand_over(self, worker: Worker, lease: str, taken: list[Claimed]) -> None:
+        Eager.waiting[lease] = taken
+        actor = self._broker.get_actor(taken[0].actor)
+        message: Message[Any] = actor.message_with_options(args=([job.id for job in taken], lease))
+        worker.consumers[actor.queue_name].handle_message(EagerMessage(message))
 
 
 def claimed(lease: str) -> list[Claimed]:

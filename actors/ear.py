@@ -32,7 +32,7 @@ class Ear:
         return heard
 
     def _listen(self) -> None:
-        connection = engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = engine().connect().execution_options(reads=True)
         connection.detach()  # it is not the pool's any more, and lives as long as we listen
         connection.execute(text(f"LISTEN {CHANNEL}"))
         self._connection, self._raw = connection, connection.connection.dbapi_connection

@@ -4,7 +4,8 @@
    limited one gets no more than its limit, running jobs counted.
 2. Group them by actor and priority into hints of at most `batch` jobs; a job that was tried before goes alone, and one
    that killed its worker twice goes when no other such job is under way.
-3. Publish, wait for every confirm, commit. On any trouble roll back: they stay due.
+3. Mark them as hinted, commit, publish, wait for every confirm. On any trouble unmark them: they are due again. A relay
+   that dies in between leaves hints that are lost, and those are found. An event is deleted when its confirm is there.
 4. Wait for a promise (PostgreSQL's NOTIFY, or an event in this process), at most half a second.
 5. Between the rounds, find what was lost on the way (`actors.upkeep`).
 
@@ -18,6 +19,7 @@ import os
 import random
 import socket
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from actors import control
 from actors.batches import batch_of
 from actors.ear import Ear
 from actors.outlet import Outgoing, Outlet, PublishFailed
@@ -71,45 +74,68 @@ class Relay:
         self._outlet = outlet
         self._settings = settings
         self._id = uuid.uuid4().hex
+        self._more = False
+        self._suspected = float("-inf")
         self.upkeep = Upkeep(broker, outlet, settings)
 
     def round(self) -> int:
         """Hint what is due and publish what happened, once. Returns how many jobs and events left."""
+        self._more = False
         with reading() as session:  # looking takes no write lock
             lanes = hints.lanes(session, self._actors())
-            happened = events.any_waiting(session)
-        if not lanes and not happened:
-            return 0
-        with transaction() as session:
-            batch, count = self._take(session, lanes)
-            news = events.take(session, ROUND) if happened else []
-            batch += [cloud_event(event) for event in news]
-            if batch:
-                self._outlet.publish(batch)
-        return count + len(news)
+            happened = self._settings.events and events.any_waiting(session)
+        return (self._hint(lanes) if lanes else 0) + (self._tell() if happened else 0)
 
-    def _take(self, session: Session, lanes: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], int]:
-        """Mark due jobs as hinted and return their hints, and how many jobs they name."""
+    def _hint(self, lanes: Sequence[tuple[str, int]]) -> int:
+        # committed before it is published: a worker that has the hint at once must not wait for the broker's confirm
+        with transaction() as session:
+            batch, ids = self._take(session, lanes)
+        if not batch:
+            return 0
+        try:
+            self._outlet.publish(batch)
+        except BaseException:
+            # whatever it was; if this fails too, they are found as lost hints
+            with transaction() as session:
+                hints.give_back(session, ids)
+            raise
+        return len(ids)
+
+    def _tell(self) -> int:
+        with transaction() as session:
+            news = events.take(session, ROUND)
+            self._outlet.publish([cloud_event(event) for event in news])
+        self._more = self._more or len(news) == ROUND
+        return len(news)
+
+    def _take(self, session: Session, lanes: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], list[int]]:
+        """Mark due jobs as hinted; return their hints, and which jobs they name."""
         room = self._room(session)
         batch: list[Outgoing] = []
-        count = 0
+        ids: list[int] = []
+        barren = False
         for actor, priority in lanes:
-            if (most := min(room(actor), ROUND - count)) > 0:
+            if (most := min(room(actor), ROUND - len(ids))) > 0:
                 due = hints.take(session, actor, priority, most)
                 batch += self._hints(actor, priority, due)
-                count += len(due)
+                ids += [job_id for job_id, _ in due]
                 room.use(actor, len(due))
-        if lanes and (suspect := hints.take_suspect(session, [name for name in self._actors() if room(name) > 0])):
-            job_id, actor, priority = suspect
-            batch += self._hints(actor, priority, [(job_id, True)])
-            count += 1
-        return batch, count
+                barren = barren or not due
+                self._more = self._more or len(due) == most
+        # a lane with something due gives nothing when suspects are all it has; beside others they wait a moment
+        if barren or time.monotonic() - self._suspected > NAP:
+            self._suspected = time.monotonic()
+            if suspect := hints.take_suspect(session, [name for name in self._actors() if room(name) > 0]):
+                job_id, actor, priority = suspect
+                batch += self._hints(actor, priority, [(job_id, True)])
+                ids.append(job_id)
+        return batch, ids
 
     def _room(self, session: Session) -> _Room:
         queue_of = {name: self._broker.get_actor(name).queue_name for name in self._actors()}
-        held_back = controls.current(session)
-        free = {queue: 0 for queue, control in held_back.items() if control.paused}
-        limited = {queue: control.limit for queue, control in held_back.items() if control.limit and not control.paused}
+        held_back = control.current(session)
+        free = {queue: 0 for queue, held in held_back.items() if held.paused}
+        limited = {queue: held.limit for queue, held in held_back.items() if held.limit and not held.paused}
         if limited:
             controls.lock(session)  # two relays must not both count the same free places
         inside = hints.inside(session)
@@ -161,8 +187,8 @@ class Relay:
             while not stop.is_set():
                 try:
                     self.upkeep.when_due()
-                    busy = self.round()
-                    if not busy:
+                    self.round()
+                    if not self._more:  # what was promised since we looked wakes us
                         self._outlet.wait(NAP, lambda: stop.is_set() or woken())
                     if trouble:
                         logger.info("the relay works again", failed=trouble)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 DRAMATIQ = (sys.executable, "-m", "dramatiq", "--processes", "2", "--threads", "8", "--skip-logging")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 CELERY = (sys.executable, "-m", "celery", "-A", "bench.peers.celery", "worker", "--loglevel", "ERROR", *QUIET)
+CELERY_SETTINGS = "acks_late, confirm_publish, no results; without gossip, mingle and heartbeat"
 TASKIQ = (sys.executable, "-m", "taskiq")
 PROCRASTINATE = (sys.executable, "-m", "procrastinate", "--app", "bench.peers.procrastinate.app")
 
@@ -82,8 +83,8 @@ _ALL = (
         name="celery-prefork",
         title="Celery, prefork",
         module="bench.peers.celery",
-        commands=((*CELERY, "--pool", "prefork", "--concurrency", "8"),),
-        settings="prefork 8, acks_late, confirm_publish, no results; without gossip, mingle and heartbeat",
+        commands=((*CELERY, "--pool", "prefork", "--concurrency", "2"),),
+        settings=f"prefork 2 (4 and 8 were slower); {CELERY_SETTINGS}",
         packages=("celery", "kombu", "amqp"),
         queue="celery",
         consumers=1,
@@ -93,7 +94,7 @@ _ALL = (
         title="Celery, threads",
         module="bench.peers.celery",
         commands=tuple((*CELERY, "--pool", "threads", "--concurrency", "8", "-n", f"{n}@%h") for n in "ab"),
-        settings="2 workers with 8 threads each, acks_late, confirm_publish, no results; without gossip, mingle and heartbeat",
+        settings=f"2 workers with 8 threads each (4 were slower, a higher prefetch too); {CELERY_SETTINGS}",
         packages=("celery", "kombu", "amqp"),
         queue="celery",
     ),
@@ -102,7 +103,7 @@ _ALL = (
         title="TaskIQ, aio-pika",
         module="bench.peers.taskiq",
         commands=((*TASKIQ, "worker", "--workers", "2", "--log-level", "ERROR", "bench.peers.taskiq:broker"),),
-        settings="2 workers, qos 16, acknowledged after the task",
+        settings="2 workers, qos 64 (10 and 16 cost a little more), acknowledged after the task",
         packages=("taskiq", "taskiq-aio-pika", "aio-pika"),
         queue="taskiq",
     ),
@@ -112,7 +113,7 @@ _ALL = (
         module="bench.peers.procrastinate",
         commands=((*PROCRASTINATE, "worker", "--concurrency", "8"),) * 2,
         setup=((*PROCRASTINATE, "schema", "--apply"),),
-        settings="2 workers of concurrency 8, woken by LISTEN/NOTIFY; finished jobs stay, as by default",
+        settings="2 workers of concurrency 8 (4 and 16 made no difference), woken by LISTEN/NOTIFY; finished jobs stay",
         packages=("procrastinate", "psycopg"),
         queue="",
     ),
@@ -121,7 +122,7 @@ _ALL = (
         title="hand-written ceiling",
         module="bench.peers.ceiling",
         commands=((sys.executable, "-m", "bench.peers.ceiling"),) * 2,
-        settings="2 processes, a thread with connections of its own for each step, batches of at most 100, tx per batch",
+        settings="2 processes, a thread with connections of its own for each step, a message for 100 tickets, tx per batch",
         packages=("pika", "psycopg2-binary"),
         scale=10,
     ),

@@ -61,6 +61,8 @@ class Latency:
     p50: float
     p95: float
     p99: float
+    #: Microseconds of CPU for each ticket, of workers, broker and database together.
+    cpu: float
 
 
 @dataclass(slots=True)
@@ -125,11 +127,12 @@ class Round:
 
     def latency(self, rate: float, seconds: float) -> Latency:
         """Submit at a steady rate and return how long tickets took, with the rate that was reached."""
-        before, count = self.last_id(), max(2, round(rate * seconds))
+        before, count, start = self.last_id(), max(2, round(rate * seconds)), self._cpu()
         self.submit(count, rate)
         self.wait_until_finished(before, count)
-        tickets, _, took, percentiles = self.row(FLOW, before)
-        return Latency(rate, (tickets - 1) / took, *percentiles)
+        used = sum(self._cpu().values()) - sum(start.values())
+        _, _, took, (p50, p95, p99) = self.row(FLOW, before)
+        return Latency(rate, (count - 1) / took, p50, p95, p99, used / count * 1e6)
 
     def submit(self, count: int, rate: float = 0.0) -> None:
         """Submit from a process of its own."""

@@ -86,7 +86,7 @@ class _Bulk:
             if self._postgresql is None:
                 self._postgresql = self._build_postgresql()
             values = [{name: row[name] for name in self._types} for row in rows]
-            return session.connection().execute(self._postgresql, {"new": values})
+            return session.connection().execute(self._postgresql, {"new": values, "count": len(values)})
         if self._sqlite is None:
             new = {name: bindparam(f"new_{name}", type_=kind) for name, kind in self._types.items()}
             self._sqlite = self._build_sqlite(new)
@@ -102,7 +102,8 @@ class _Bulk:
     def _record_set(self) -> Any:
         columns = [Column(name, kind) for name, kind in self._types.items()]
         new = func.jsonb_to_recordset(bindparam("new", type_=JSONB)).table_valued(*columns, name="new")
-        return new.render_derived(with_types=True)
+        # the limit tells the planner how many rows there are; it would take any JSON for a hundred, and read the table
+        return select(*new.render_derived(with_types=True).c).limit(bindparam("count")).subquery("given")
 
 
 class BulkInsert(_Bulk):

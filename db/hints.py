@@ -56,7 +56,7 @@ def _lanes(session: Session) -> Select[Any]:
 def take(session: Session, actor: str, priority: int, limit: int) -> list[tuple[int, bool]]:
     """Mark due jobs as hinted, the longest due first, and return (id, whether it was tried before).
 
-    Locked until the transaction ends, and passed over by other relays: commit when the broker has confirmed the hints.
+    Passed over by other relays. Give them back when the broker does not take their hints.
     """
     due = select(_c.id).where(_c.actor == actor, _c.priority == priority, *_waiting, _c.crashes < SUSPECT_AFTER)
     return _mark(session, due.order_by(_c.due_at, _c.id).limit(limit).with_for_update(skip_locked=True))

@@ -5,6 +5,7 @@ A `transaction()` inside another joins it, so that a `send` made anywhere below 
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import threading
 import time
@@ -32,8 +33,9 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-#: Seconds for which a connection to PostgreSQL that worked is taken to work still; after that it is asked first.
-FRESH_SECONDS = 0.25
+#: Seconds for which a connection to PostgreSQL that worked is taken to work still: before its socket is looked at, which
+#: shows that the server closed it, and before the server is asked.
+TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.1, 5.0
 #: Seconds a SQLite writer waits for another one to finish.
 SQLITE_BUSY_SECONDS = 30
 
@@ -59,13 +61,27 @@ def _postgresql(url: str, pool: int) -> Engine:
     @event.listens_for(engine, "checkout")
     def _ping(connection: Any, record: Any, _proxy: Any) -> None:
         # SQLAlchemy's own pre-ping asks each time, which is a fifth of what a busy worker waits for
-        if time.monotonic() - record.info.get("used", time.monotonic()) > FRESH_SECONDS:
+        rested = time.monotonic() - record.info.get("used", time.monotonic())
+        if rested > ASK_AFTER_SECONDS or (rested > TRUSTED_SECONDS and _readable(connection)):
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
                 raise DisconnectionError("the server closed the connection") from error
 
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # a read without BEGIN and ROLLBACK, which are two round trips; SQLAlchemy's AUTOCOMMIT costs two others
+        raw: Any = connection.connection.dbapi_connection
+        raw.autocommit = connection.get_execution_options().get("reads", False)
+
     return engine
+
+
+def _readable(connection: Any) -> bool:
+    # nothing was asked: the server has closed the connection, or says why it is about to
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _sqlite(url: str, pool: int) -> Engine:
@@ -98,8 +114,7 @@ def engine() -> Engine:
 
 @lru_cache(maxsize=1)
 def _reader() -> Engine:
-    # on PostgreSQL without BEGIN and ROLLBACK, which are two round trips more for each look
-    return engine().execution_options(reads=True, **({} if _on_sqlite() else {"isolation_level": "AUTOCOMMIT"}))
+    return engine().execution_options(reads=True)
 
 
 def _on_sqlite() -> bool:

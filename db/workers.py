@@ -58,10 +58,11 @@ def recover(session: Session, dead_after: float) -> tuple[int, int]:
     A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone.
     """
     living = select(Worker.id).where(Worker.heartbeat_at >= from_now(-dead_after))
+    dead = session.scalars(select(Job.worker).where(Job.lease.is_not(None), Job.worker.not_in(living)).distinct())
     orphaned = (
         select(*CLAIMED, Job.worker, Job.crashes)
-        .where(Job.lease.is_not(None), Job.worker.not_in(living))
-        .order_by(Job.id)
+        .where(Job.lease.is_not(None), Job.worker.in_(dead.all()), Job.worker.not_in(living))
+        .order_by(Job.worker, Job.id)  # by the index: a backlog of a million is not read for the few that run
         .limit(1000)
         .with_for_update(skip_locked=True)
     )

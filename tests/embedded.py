@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import pytest
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.worker import WorkerThread
@@ -29,6 +30,7 @@ settings._chosen.clear()
 settings.get_settings.cache_clear()
 
 from actors.attempt import WORKER_ID  # noqa: E402
+from actors.broker import make_broker  # noqa: E402
 from actors.in_process import InProcessBroker  # noqa: E402
 from actors.relay import Relay  # noqa: E402
 from db import hints, jobs, reading, transaction, workers  # noqa: E402
@@ -37,6 +39,7 @@ from db.migrate import migrate  # noqa: E402
 from db.models import Attempt, DeadLetter, Job  # noqa: E402
 from db.sessions import dispose  # noqa: E402
 from db.time import from_now, now  # noqa: E402
+from pipelines import runtime  # noqa: E402
 
 __all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
 
@@ -180,6 +183,26 @@ def declare() -> Iterator[Callable[..., Any]]:
     broker.actors.update(known)
     broker.queues.clear()
     broker.queues.update(queues)
+
+
+@contextmanager
+def fresh_broker(chosen: settings.Settings) -> Iterator[dramatiq.Broker]:
+    """Make a broker of the settings the one of this process for a while, with every actor declared on it.
+
+    Each Worker leaves a middleware behind on its broker, and each broker boots once: so one broker a test.
+    """
+    usual, broker = actors.broker, make_broker(chosen)
+    for actor in list(usual.actors.values()):
+        broker.declare_actor(actor)
+    actors.broker = broker
+    dramatiq.set_broker(broker)
+    runtime._booted.clear()
+    try:
+        yield broker
+    finally:
+        actors.broker = usual
+        dramatiq.set_broker(usual)
+        broker.close()
 
 
 # A few things to say in one line

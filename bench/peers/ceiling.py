@@ -1,4 +1,4 @@
-"""The ceiling: raw pika and psycopg2, a batch at a time, one round trip to the broker and a few statements per batch.
+"""The ceiling: raw pika and psycopg2, a batch at a time, one message, one round trip and a few statements per batch.
 
 `python -m bench.peers.ceiling` works. It has the effects of the others in tickets, verdicts and notifications, but no job
 rows, no retries and no recovery: what is left when only the work and its transport remain.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import lru_cache
 from typing import Any
 
 import pika
@@ -20,8 +21,8 @@ from actors.tickets import DUPLICATE_DAYS, _ask, _prepare, _tell
 from bench.peers import steps
 from notices import Agent, Notice
 
-#: Most messages of one batch, and how many the broker may send ahead.
-BATCH, PREFETCH = 100, 300
+#: Most keys of one message and about the most of one batch, and how many messages the broker may send ahead.
+BATCH, PREFETCH = 100, 50
 
 TICKETS = """
     SELECT id, title, description, requester, department, language, claimed_priority, category, priority, assignee,
@@ -155,25 +156,31 @@ def batches(channel: Any, queue: str) -> Iterator[tuple[list[str], int]]:
     """Yield what has arrived, up to a batch, with the last delivery tag; waits for one message, never for more."""
     arriving = channel.consume(queue)
     for method, _, body in arriving:
-        keys = [body.decode()]
+        keys = body.decode().split()
         while len(keys) < BATCH and channel.get_waiting_message_count():
             method, _, body = next(arriving)
-            keys.append(body.decode())
+            keys += body.decode().split()
         yield keys, method.delivery_tag
 
 
-def publish(channel: Any, queue: str, keys: Iterable[str]) -> None:
-    for key in keys:
-        channel.basic_publish("", queue, key, pika.BasicProperties(delivery_mode=2))
+def publish(channel: Any, queue: str, keys: Sequence[str]) -> None:
+    for start in range(0, len(keys), BATCH):
+        body = " ".join(keys[start : start + BATCH])
+        channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2))
 
 
 def send(ids: list[int]) -> None:
     """Publish the tickets' ids in one transaction with the broker."""
-    with pika.BlockingConnection(pika.URLParameters(steps.rabbitmq_url())) as connection:
-        channel = connection.channel()
-        channel.tx_select()
-        publish(channel, "intake", map(str, ids))
-        channel.tx_commit()
+    channel = _outbox()
+    publish(channel, "intake", [str(ticket_id) for ticket_id in ids])
+    channel.tx_commit()
+
+
+@lru_cache(maxsize=1)
+def _outbox() -> Any:
+    channel = pika.BlockingConnection(pika.URLParameters(steps.rabbitmq_url())).channel()
+    channel.tx_select()
+    return channel
 
 
 def _all(cursor: Any, statement: str, *values: Any) -> list[Any]:

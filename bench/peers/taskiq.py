@@ -13,7 +13,7 @@ from taskiq_aio_pika import AioPikaBroker
 
 from bench.peers import steps
 
-broker = AioPikaBroker(steps.rabbitmq_url(), qos=16)
+broker = AioPikaBroker(steps.rabbitmq_url(), qos=64)
 
 
 @broker.task

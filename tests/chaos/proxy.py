@@ -36,10 +36,10 @@ class _End(asyncio.Protocol):
     def __init__(self, from_server: bool) -> None:
         self.from_server = from_server
         self._holding: set[str] = {"connecting"}
+        self._held_back: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.pause_reading()
 
     def hold(self, why: str) -> None:
         """Stop reading for a reason; the sender's own buffers fill up."""
@@ -52,10 +52,16 @@ class _End(asyncio.Protocol):
         if why in self._holding:
             self._holding.remove(why)
             if not self._holding:
+                self.other.transport.writelines(self._held_back)
+                self._held_back.clear()
                 self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        self.other.transport.write(data)
+        # before Python 3.11.4 a transport reads on when it is paused as soon as it is made
+        if self._holding:
+            self._held_back.append(data)
+        else:
+            self.other.transport.write(data)
 
     def pause_writing(self) -> None:
         self.other.hold("full")

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import dramatiq
 import pytest
 import structlog
 
-import actors
-from actors.broker import make_broker
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
-from pipelines import runtime
-from settings import Settings, get_settings
-from tests.embedded import database, declare, hand, migrated_postgresql, migrated_sqlite, postgres, sqlite
+from settings import get_settings
+from tests.embedded import database, declare, fresh_broker, hand, migrated_postgresql, migrated_sqlite, postgres, sqlite
 
 __all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
-
-
-@contextmanager
-def fresh_broker(settings: Settings) -> Iterator[dramatiq.Broker]:
-    """Make a broker of the settings the one of this process for a while, with every actor declared on it.
-
-    Each Worker leaves a middleware behind on its broker, and each broker boots once: so one broker a test.
-    """
-    usual, broker = actors.broker, make_broker(settings)
-    for actor in list(usual.actors.values()):
-        broker.declare_actor(actor)
-    actors.broker = broker
-    dramatiq.set_broker(broker)
-    runtime._booted.clear()
-    try:
-        yield broker
-    finally:
-        actors.broker = usual
-        dramatiq.set_broker(usual)
-        broker.close()
 
 
 @pytest.fixture

@@ -27,8 +27,7 @@ from db.models import Job
 from pipelines.pipeline import Pipeline
 from settings import get_settings
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, attempts, letters, move, one_job, promise
-from tests.integration.conftest import fresh_broker
+from tests.embedded import all_jobs, attempts, fresh_broker, letters, move, one_job, promise
 
 Declare = Callable[..., Any]
 
