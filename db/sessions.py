@@ -35,7 +35,7 @@ PATIENCE = {
 }
 #: Seconds for which a connection to PostgreSQL that worked is taken to work still: before its socket is looked at, which
 #: shows that the server closed it, and before the server is asked.
-TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.1, 5.0
+TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.02, 5.0
 #: Seconds a SQLite writer waits for another one to finish.
 SQLITE_BUSY_SECONDS = 30
 
