@@ -30,6 +30,12 @@ Declare = Callable[..., Any]
 embedded = pytest.mark.usefixtures("embedded")
 
 
+@pytest.fixture(autouse=True)
+def each_look_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relay and worker share this process, and what it saw of the controls half a second ago."""
+    monkeypatch.setattr(control, "FRESH", -1.0)
+
+
 def do(function: Callable[..., Any], *arguments: Any) -> Any:
     with transaction() as session:
         return function(session, *arguments)
