@@ -1,0 +1,180 @@
+"""A POST to an address that somebody typed in, which must not become a way into our own network.
+
+    post("https://hooks.example.com/aura", b"{}", {"Content-Type": "application/json"})
+
+Only https, to public addresses, by default on port 443: every address the name resolves to is checked, and the connection
+is made to the one that was checked, not to whatever the name means a moment later. Redirects are not followed, and an answer
+is read up to its limit. The rules for addresses follow RFC 6890; what is translated to IPv4 (RFC 6052, 6145, 3056, 4380) is
+judged as the IPv4 address it leads to.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: Resolves (host, port) to addresses, as the first element of `socket.getaddrinfo`'s socket address.
+Resolve = Callable[[str, int], list[str]]
+
+#: Seconds for each wait on the socket; bytes of an answer that are read.
+PATIENCE = 10.0
+LONGEST_ANSWER = 64_000
+#: NAT64 (RFC 6052, 8215): the last 32 bits are an IPv4 address.
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+#: IPv4-translated (RFC 6145) and IPv4-compatible (RFC 4291, deprecated): the last 32 bits, too.
+_EMBEDDED = (ipaddress.ip_network("::ffff:0:0:0/96"), ipaddress.ip_network("::/96"))
+
+
+#: Special by IANA's registry, and public to older versions of Python; a cloud keeps its secrets at 192.0.0.192.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20", "5f00::/16")))
+
+
+class NotAllowed(ValueError):
+    """The address is none that we may send to; the text says why."""
+
+
+class NotSent(Exception):
+    """Nobody answered, or not in time; another try may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the headers in lower case, and the beginning of the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def check(url: str) -> SplitResult:
+    """Return the parts of a URL that we may send to, as far as the text alone tells. Raises NotAllowed."""
+    if not url.isascii() or any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
+        raise NotAllowed("write the address in ASCII, without spaces and backslashes (xn--... for other letters)")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise NotAllowed("this is no URL") from None
+    if parts.scheme != "https":
+        raise NotAllowed("only https:// addresses are allowed")
+    if parts.username is not None or parts.password is not None:
+        raise NotAllowed("the address must hold no user and no password")
+    if port not in (None, 443, 8443):
+        raise NotAllowed("only the ports 443 and 8443 are allowed")
+    host = (parts.hostname or "").rstrip(".")
+    if not host or "%" in host:
+        raise NotAllowed("the address names no host")
+    literal = _literal(host)
+    if literal is not None:
+        _public(literal)
+    elif "." not in host or host.rpartition(".")[2] in (
+        "local",
+        "localhost",
+        "internal",
+        "lan",
+        "home",
+        "corp",
+        "arpa",
+    ):
+        raise NotAllowed("the host is a name of an inner network")
+    elif host.rpartition(".")[2][0].isdigit():
+        raise NotAllowed(
+            "write an IP address with four decimal numbers"
+        )  # 0x7f.1 and 017700000001 are addresses to some
+    return parts
+
+
+def addresses(host: str, port: int, resolve: Resolve | None = None) -> list[str]:
+    """Return the addresses of a host, all of them public. Raises NotAllowed, NotSent when the name is not known."""
+    try:
+        found = (resolve or _resolve)(host, port)
+    except OSError:
+        raise NotSent(f"{host} has no address") from None
+    for each in found:
+        _public(ipaddress.ip_address(each.partition("%")[0]))
+    if not found:
+        raise NotSent(f"{host} has no address")
+    return found
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    resolve: Resolve | None = None,
+    context: ssl.SSLContext | None = None,
+) -> Answer:
+    """Send the body and return the answer, of whatever status. Raises NotAllowed, NotSent."""
+    parts = check(url)
+    host, port = parts.hostname or "", parts.port or 443
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = _Pinned(host, port, addresses(host, port, resolve), context or ssl.create_default_context())
+    try:
+        connection.request("POST", target, body, dict(headers))
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read(LONGEST_ANSWER))
+    except (OSError, http.client.HTTPException) as error:
+        raise NotSent(f"{host}: {type(error).__name__}") from None
+    finally:
+        connection.close()
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """Connects to an address that was checked, and proves the name that was asked for."""
+
+    def __init__(self, host: str, port: int, checked: list[str], context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=PATIENCE, context=context)
+        self._checked, self._tls = checked, context
+
+    def connect(self) -> None:
+        """Try the addresses in order. Raises OSError of the last one."""
+        error: OSError = OSError("no address")
+        for address in self._checked:
+            try:
+                plain = socket.create_connection((address, self.port), PATIENCE)
+            except OSError as trouble:
+                error = trouble
+                continue
+            self.sock: Any = self._tls.wrap_socket(plain, server_hostname=self.host)
+            return
+        raise error
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def _literal(host: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _public(address: IPAddress) -> None:
+    real = _real(address)
+    # is_global is what IANA's registry says; multicast and site-local addresses are global to Python
+    special = real.is_multicast or real.is_reserved or any(real in network for network in _SPECIAL)
+    if special or not real.is_global or getattr(real, "is_site_local", False):
+        raise NotAllowed(f"{address} is no public address")
+
+
+def _real(address: IPAddress) -> IPAddress:
+    """Return the IPv4 address that an IPv6 address leads to, if it leads to one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if inner is not None:
+        return inner
+    if any(address in network for network in (*_NAT64, *_EMBEDDED)) and int(address) > 1:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
