@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from db.bulk import table, upsert
 from db.jobs import ERROR_LIMIT, announce
 from db.models import DeadLetter, Job, QueueControl
-from db.tickets import storable
+from db.submissions import storable
 from db.time import from_now, now
 
 #: The longest time that a pause may be given, in days; without a time it lasts until it is resumed.

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, defer
 from db.bulk import table
 from db.jobs import ERROR_LIMIT, Promise, promise
 from db.models import Attempt, DeadLetter, Job
-from db.tickets import storable
+from db.submissions import storable
 from db.time import now
 from settings import get_settings
 

@@ -90,6 +90,11 @@ class Ticket(Base):
     status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
     assignee: Mapped[str | None] = mapped_column(String(254))
     duplicate_of: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
+    #: The incident that a burst of similar tickets was taken for; see `Incident`.
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="SET NULL"))
+    #: What resolved it, in the words of who did.
+    resolution: Mapped[str] = mapped_column(Text, default="", server_default="")
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: How far the journey came: received, prepared, classified, notified.
     stage: Mapped[str] = mapped_column(String(16), default="received", server_default="received")
     #: Grows with every material change of the verdict; part of each notification's dedupe key.
@@ -105,7 +110,15 @@ class VerdictRecord(Base):
     """What an engine said about a ticket; append-only."""
 
     __tablename__ = "verdicts"
-    __table_args__ = (Index("ix_verdicts_ticket", "ticket_id", "id"),)
+    __table_args__ = (
+        Index("ix_verdicts_ticket", "ticket_id", "id"),
+        Index(
+            "ix_verdicts_fallback",
+            "created_at",
+            postgresql_where=text("fallback <> ''"),
+            sqlite_where=text("fallback <> ''"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
@@ -120,10 +133,104 @@ class VerdictRecord(Base):
     prompt_version: Mapped[str] = mapped_column(String(40), default="")
     #: Why another engine than the configured one answered; empty when the configured one did.
     fallback: Mapped[str] = mapped_column(Text, default="")
+    #: What the other engine said when it was asked too and disagreed, such as "local: Network, high".
+    disagreement: Mapped[str] = mapped_column(Text, default="", server_default="")
+    summary: Mapped[str] = mapped_column(Text, default="", server_default="")
+    sentiment: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    language: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    #: What the requester can try meanwhile, a sentence each.
+    self_fix: Mapped[list[str]] = mapped_column(Json, default=list, server_default="[]")
+    #: The words that decided.
+    words: Mapped[list[str]] = mapped_column(Json, default=list, server_default="[]")
+    suggested_agent: Mapped[str | None] = mapped_column(String(200))
+    #: Resolved tickets like this one: id, title, score and resolution of each.
+    similar: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list, server_default="[]")
+    #: Hours until half, and nine in ten, of the similar tickets were resolved.
+    resolution_p50: Mapped[float | None] = mapped_column(Float)
+    resolution_p90: Mapped[float | None] = mapped_column(Float)
     input_tokens: Mapped[int] = mapped_column(Integer, default=0)
     output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    #: US dollars, by the price table of its day.
+    cost: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    #: Whether the answer to an equal ticket was used again.
+    cached: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     latency_ms: Mapped[float] = mapped_column(Float, default=0.0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Correction(Base):
+    """A human's override of what an engine said; the local model learns from it, and OpenAI sees it as an example."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index("ix_corrections_ticket", "ticket_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
+    #: category or priority.
+    field: Mapped[str] = mapped_column(String(16))
+    #: What the ticket said before, and who had said so; the same as `new` when a human confirmed it.
+    old: Mapped[str | None] = mapped_column(String(80))
+    old_by: Mapped[str | None] = mapped_column(String(16))
+    new: Mapped[str] = mapped_column(String(80))
+    #: The engine and the confidence of the verdict that was current.
+    engine: Mapped[str] = mapped_column(String(40), default="")
+    confidence: Mapped[float | None] = mapped_column(Float)
+    author: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
+
+
+class AiCall(Base):
+    """One request to a remote engine: exactly what left the house, and what came of it."""
+
+    __tablename__ = "ai_calls"
+    __table_args__ = (Index("ix_ai_calls_ticket", "ticket_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
+    model: Mapped[str] = mapped_column(String(80))
+    prompt_version: Mapped[str] = mapped_column(String(40))
+    #: The text about the ticket as it was sent, masked.
+    sent: Mapped[str] = mapped_column(Text)
+    #: How many of each kind were masked, such as {"email": 2}.
+    masked: Mapped[dict[str, int]] = mapped_column(Json, default=dict)
+    #: "answered", or why there was no answer.
+    outcome: Mapped[str] = mapped_column(Text)
+    input_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    cost: Mapped[float] = mapped_column(Float, default=0.0)
+    latency_ms: Mapped[float] = mapped_column(Float, default=0.0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
+
+
+class LocalModel(Base):
+    """A version of the local model that was learned here; the one that is active is used by every worker."""
+
+    __tablename__ = "local_models"
+
+    version: Mapped[str] = mapped_column(String(80), primary_key=True)
+    #: The JSON of the model, gzipped.
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    #: How good it was on held-back tickets, and from what it was learned.
+    report: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    active: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Incident(Base):
+    """A burst of similar tickets, proposed as one major incident; its parent is the ticket that stands for all."""
+
+    __tablename__ = "incidents"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    title: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(String(80))
+    #: proposed, accepted or dismissed.
+    state: Mapped[str] = mapped_column(String(16), default="proposed", server_default="proposed")
+    #: The ticket that stands for all, once the incident was accepted.
+    parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    #: When the newest of its tickets came in.
+    grew_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Job(Base):
@@ -368,3 +475,14 @@ class ScheduleRun(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(Text, default="")
+
+
+class ScheduleControl(Base):
+    """What an operator has said of a scheduled job."""
+
+    __tablename__ = "schedule_controls"
+
+    job: Mapped[str] = mapped_column(String(80), primary_key=True)
+    paused: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, IdempotencyKey, Notification, ScheduleRun
+from db.models import AiCall, Attempt, IdempotencyKey, Notification, ScheduleRun
 from db.time import from_now
 
 #: Days that an Idempotency-Key is remembered.
@@ -15,11 +15,14 @@ IDEMPOTENCY_DAYS = 2
 
 
 def prune(session: Session, days: float, batch: int = 5000) -> int:
-    """Delete one batch of what is older than `days`: attempts, sent notifications, schedule runs. Returns how many."""
+    """Delete one batch of what is older than `days`: attempts, sent notifications, what was sent to a remote engine,
+    schedule runs. Returns how many.
+    """
     old = from_now(-days * 86400)
     chosen = [
         (Attempt, select(Attempt.id).where(Attempt.created_at < old)),
         (Notification, select(Notification.id).where(Notification.state == "sent", Notification.sent_at < old)),
+        (AiCall, select(AiCall.id).where(AiCall.created_at < old)),
         (ScheduleRun, select(ScheduleRun.id).where(ScheduleRun.started_at < old)),
         (
             IdempotencyKey,

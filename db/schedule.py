@@ -1,15 +1,23 @@
-"""Who leads the clock, and which slot of the timetable has run: two guarded rows make two clocks fire once."""
+"""Who leads the clock, and which slot of the timetable has run: two guarded rows make two clocks fire once.
+
+A slot that went by while no clock ran is a row too, with the note MISSED, until somebody runs it after all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import upsert
-from db.models import Lease, ScheduleRun
+from db.models import Lease, ScheduleControl, ScheduleRun
 from db.time import from_now, now
+
+#: The note of a slot that went by.
+MISSED = "missed"
 
 
 def lead(session: Session, name: str, holder: str, seconds: float) -> int | None:
@@ -59,9 +67,49 @@ def finish_slot(session: Session, job: str, slot: datetime, note: str) -> None:
     session.execute(done.values(finished_at=now(), note=note))
 
 
+def run_by_hand(session: Session, job: str, slot: datetime, note: str) -> None:
+    """Record a run that a person asked for, at this moment."""
+    session.add(ScheduleRun(job=job, slot=slot, term=0, started_at=slot, finished_at=now(), note=note))
+
+
+def record_missed(session: Session, job: str, slots: Sequence[datetime], term: int) -> None:
+    """Record the slots that went by."""
+    if slots:
+        rows = [{"job": job, "slot": slot, "term": term, "note": MISSED} for slot in slots]
+        session.execute(upsert(session, ScheduleRun).on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
+
+
+def missed(session: Session, job: str, limit: int) -> list[datetime]:
+    """Return the slots that went by, the oldest first; locked, so that two people do not run one twice."""
+    slots = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note == MISSED)
+    return list(session.scalars(slots.order_by(ScheduleRun.slot).limit(limit).with_for_update(skip_locked=True)))
+
+
 def last_slot(session: Session, job: str) -> datetime | None:
-    """Return the newest slot of the job that ran."""
-    newest = select(ScheduleRun.slot).where(
-        ScheduleRun.job == job, or_(ScheduleRun.note != "missed", ScheduleRun.note.is_(None))
-    )
+    """Return the newest slot of the job that ran by the timetable."""
+    newest = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note != MISSED, ScheduleRun.term > 0)
     return session.scalar(newest.order_by(ScheduleRun.slot.desc()).limit(1))
+
+
+def history(session: Session) -> dict[str, dict[str, Any]]:
+    """Return of each job when it ran last, what that did, and how many slots were missed."""
+    ran = ScheduleRun.note != MISSED
+    latest = select(func.max(ScheduleRun.id)).where(ran).group_by(ScheduleRun.job)
+    gone = select(ScheduleRun.job, func.count().label("slots")).where(ScheduleRun.note == MISSED)
+    counts = {row.job: row.slots for row in session.execute(gone.group_by(ScheduleRun.job))}
+    rows = session.scalars(select(ScheduleRun).where(ScheduleRun.id.in_(latest)))
+    found = {row.job: {"last": row.started_at, "note": row.note, "missed": counts.pop(row.job, 0)} for row in rows}
+    return found | {job: {"last": None, "note": "", "missed": count} for job, count in counts.items()}
+
+
+def pause(session: Session, job: str, paused: bool, reason: str = "") -> None:
+    """Hold a job back until it is resumed, or resume it."""
+    values = {"paused": paused, "reason": reason if paused else "", "changed_at": now()}
+    statement = upsert(session, ScheduleControl).values(job=job, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
+
+
+def paused(session: Session) -> dict[str, str]:
+    """Return the jobs that are held back, each with the reason."""
+    held = select(ScheduleControl.job, ScheduleControl.reason).where(ScheduleControl.paused)
+    return {row.job: row.reason for row in session.execute(held)}

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text, case, cast, exists, func, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    Integer,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from db import events
 from db.bulk import BulkInsert, BulkUpdate, each_of, listed, on_postgresql, table
-from db.models import DeadLetter, Job, Ticket, VerdictRecord
-from db.time import from_now, now
-
-#: The longest description that is accepted, in characters; beyond it a ticket is refused with a clear error.
-DESCRIPTION_LIMIT = 200_000
-TITLE_LIMIT = 2_000
-#: How deep JSON may be nested; near Python's own limit, reading it works and writing it again does not.
-DEPTH_LIMIT = 100
+from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
+from db.submissions import Submission
+from db.time import after, from_now, now
 
 #: What intake finds out about a ticket, besides its original.
 PREPARED = ("title", "description", "requester", "department", "language")
@@ -37,92 +46,27 @@ VERDICT = (
     "model",
     "prompt_version",
     "fallback",
+    "disagreement",
+    "summary",
+    "sentiment",
+    "language",
+    "self_fix",
+    "words",
+    "suggested_agent",
+    "similar",
+    "resolution_p50",
+    "resolution_p90",
     "input_tokens",
     "output_tokens",
+    "cost",
+    "cached",
     "latency_ms",
 )
-
-#: What other service desks call the four priorities, in English and German.
-PRIORITY_NAMES = {
-    "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
-    "high": ("high", "hoch", "dringend", "p2", "2", "important"),
-    "medium": ("medium", "mittel", "normal", "p3", "3", "moderate"),
-    "low": ("low", "niedrig", "gering", "p4", "4", "minor"),
-}
-
-
-class Submission(BaseModel):
-    """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
-
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
-
-    title: str = Field("", max_length=TITLE_LIMIT, examples=["VPN drops every ten minutes"])
-    description: str = Field(
-        "", max_length=DESCRIPTION_LIMIT, examples=["Since this morning, from home, on Wi-Fi and cable."]
-    )
-    requester: str = Field("", max_length=254, examples=["ada@example.com"])
-    department: str = Field("", max_length=200, examples=["Finance"])
-    priority: Literal["low", "medium", "high", "critical"] | None = Field(
-        None, description="What the requester claims."
-    )
-    external_id: str | None = Field(None, max_length=200, description="Your id: the same id twice is one ticket.")
-
-    @field_validator("title", "description", "requester", "department", mode="before")
-    @classmethod
-    def _text(cls, value: object) -> object:
-        return storable(value) if isinstance(value, str) else "" if value is None else value
-
-    @field_validator("external_id", mode="before")
-    @classmethod
-    def _identifier(cls, value: object) -> object:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        return storable(value).strip() or None if isinstance(value, str) else value
-
-    @field_validator("priority", mode="before")
-    @classmethod
-    def _claim(cls, value: object) -> object:
-        return claimed_priority(value) or value or None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Submission:
-        if not self.title and not self.description:
-            raise ValueError("a ticket needs a title or a description")
-        return self
-
-
-def claimed_priority(value: object) -> str | None:
-    """Return the priority that somebody means by "URGENT!!!", "hoch" or "P2"; None when nobody can tell."""
-    word = re.sub(r"[^a-z0-9]", "", str(value).lower())
-    return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)
-
-
-def storable(text: str) -> str:
-    """Return the text without NUL bytes and lone surrogates, which PostgreSQL cannot store."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
-
-
-def parse(text: str | bytes) -> Any:
-    """Return what a JSON text holds. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    level, depth = [value], 0
-    while level := [inner for outer in level for inner in _inside(outer)]:
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            raise ValueError(f"it is nested more than {DEPTH_LIMIT} levels deep")
-    return value
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
+#: One request to a remote engine, as it is logged.
+CALL = (
+    *("ticket_id", "model", "prompt_version", "sent", "masked", "outcome"),
+    *("input_tokens", "output_tokens", "cost", "latency_ms"),
+)
 
 _ACCEPT = BulkInsert(
     Ticket,
@@ -179,6 +123,8 @@ class Loaded(NamedTuple):
     duplicate_of: int | None
     version: int
     notified_version: int
+    source: str
+    incident_id: int | None
 
 
 _c = table(Ticket).c
@@ -211,19 +157,23 @@ def recent_open(session: Session, requesters: Iterable[str], days: float, each: 
 
 _SAVE_PREPARED = BulkUpdate(
     Ticket,
-    {"id": BigInteger(), **{name: Text() for name in PREPARED}, "duplicate_of": BigInteger()},
+    {"id": BigInteger(), **{name: Text() for name in PREPARED}, "duplicate_of": BigInteger(), "priority": Text()},
     lambda new: {
         **{name: new[name] for name in (*PREPARED, "duplicate_of")},
+        # by the rules, until an engine has read it
+        "priority": func.coalesce(_c.priority, new["priority"]),
+        "priority_by": func.coalesce(_c.priority_by, "rule"),
         "stage": case((_c.stage == "received", "prepared"), else_=_c.stage),
     },
 )
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
+_APPEND_CALLS = BulkInsert(AiCall, CALL)
 
 
 def _current(new: Mapping[str, Any]) -> dict[str, Any]:
     category = case((_c.category_by == "human", _c.category), else_=new["category"])
     priority = case((_c.priority_by == "human", _c.priority), else_=new["priority"])
-    material = or_(category != _c.category, priority != _c.priority)
+    material = and_(_c.classified_at.is_not(None), or_(category != _c.category, priority != _c.priority))
     return {
         "version": _c.version + case((material, 1), else_=0),
         "category": category,
@@ -255,7 +205,7 @@ _SAVE_NOTIFIED = BulkUpdate(
 
 
 def save_prepared(session: Session, prepared: Sequence[Mapping[str, Any]]) -> None:
-    """Record what intake found: `id`, title, description, requester, department, language, duplicate_of."""
+    """Record what intake found: `id`, title, description, requester, department, language, duplicate_of, priority."""
     _SAVE_PREPARED(session, prepared)
 
 
@@ -278,6 +228,17 @@ def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> No
             for v in verdicts
         ],
     )
+
+
+def save_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
+    """Log what left the house (rows of `ai_calls`)."""
+    if calls:
+        _APPEND_CALLS(session, calls)
+
+
+def looked_at(session: Session, ids: Sequence[int]) -> None:
+    """Record that a verdict was looked at again and stays as it is."""
+    session.execute(update(table(Ticket)).where(_c.id.in_(ids)).values(classified_at=now()))
 
 
 def save_notified(session: Session, notified: Sequence[tuple[int, int, str | None]]) -> None:
@@ -316,6 +277,31 @@ def stale(session: Session, days: float, review_below: float, remote: bool, limi
             ~((Ticket.category_by == "human") & (Ticket.priority_by == "human")),
         )
         .order_by(Ticket.classified_at)
+        .limit(limit)
+    )
+    return list(session.scalars(chosen))
+
+
+#: Seconds within which a verdict is kept and made current; a ticket that was looked at again shows a later time.
+LOOKED_AT_AFTER = 5.0
+
+
+def stepped_in(session: Session, minutes: float, limit: int) -> list[int]:
+    """Return open tickets of the last day whose verdict is of the engine that stepped in, not looked at since then."""
+    v = table(VerdictRecord).c
+    newer = table(VerdictRecord).alias("newer")
+    chosen = (
+        select(v.ticket_id)
+        .join(Ticket, Ticket.id == v.ticket_id)
+        .where(
+            v.fallback != "",
+            v.created_at >= from_now(-86_400),
+            v.created_at < from_now(-minutes * 60),
+            Ticket.status == "open",
+            Ticket.classified_at < after(v.created_at, LOOKED_AT_AFTER),
+            ~exists().where(newer.c.ticket_id == v.ticket_id, newer.c.id > v.id),
+        )
+        .order_by(v.created_at)
         .limit(limit)
     )
     return list(session.scalars(chosen))

@@ -53,6 +53,16 @@ class from_now(FunctionElement[datetime]):
         super().__init__(literal(seconds, Float) if isinstance(seconds, int | float) else seconds)
 
 
+class after(FunctionElement[datetime]):
+    """A moment of the database plus a number of seconds."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, moment: Any, seconds: float) -> None:
+        super().__init__(moment, literal(seconds, Float))
+
+
 @compiles(now, "postgresql")
 def _now_postgresql(element: now, compiler: Any, **kw: Any) -> str:
     return "statement_timestamp()"
@@ -72,3 +82,15 @@ def _from_now_postgresql(element: from_now, compiler: Any, **kw: Any) -> str:
 def _from_now_sqlite(element: from_now, compiler: Any, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {seconds})) || '000')"
+
+
+@compiles(after, "postgresql")
+def _after_postgresql(element: after, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(each, **kw) for each in element.clauses)
+    return f"({moment} + make_interval(secs => {seconds}))"
+
+
+@compiles(after, "sqlite")
+def _after_sqlite(element: after, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(each, **kw) for each in element.clauses)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', {moment}, printf('%+.3f seconds', {seconds})) || '000')"

@@ -7,7 +7,35 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, DeadLetter, Job, Notification, Ticket, VerdictRecord
+from db.models import AiCall, Attempt, Correction, DeadLetter, Job, Notification, Ticket, VerdictRecord
+
+#: What is shown of a verdict.
+_SAID = (
+    *(
+        "category",
+        "confidence",
+        "priority",
+        "priority_confidence",
+        "reason",
+        "summary",
+        "sentiment",
+        "self_fix",
+        "words",
+    ),
+    *(
+        "suggested_agent",
+        "similar",
+        "resolution_p50",
+        "resolution_p90",
+        "engine",
+        "model",
+        "prompt_version",
+        "fallback",
+    ),
+    *("disagreement", "cost", "cached", "needs_review"),
+)
+#: Which comes first of what happened at the same moment.
+_ORDER = (*("received", "sent out", "verdict", "correction", "confirmation", "notification", "attempt", "dead letter"),)
 
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
@@ -32,8 +60,14 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
             }
         )
     for verdict in session.scalars(select(VerdictRecord).where(VerdictRecord.ticket_id == ticket_id)):
-        said = ("category", "confidence", "priority", "reason", "engine", "model", "fallback", "needs_review")
-        entries.append({"at": verdict.created_at, "what": "verdict"} | {name: getattr(verdict, name) for name in said})
+        entries.append({"at": verdict.created_at, "what": "verdict"} | {name: getattr(verdict, name) for name in _SAID})
+    for correction in session.scalars(select(Correction).where(Correction.ticket_id == ticket_id)):
+        what = "correction" if correction.old != correction.new else "confirmation"
+        said = ("field", "old", "old_by", "new", "author")
+        entries.append({"at": correction.created_at, "what": what} | {name: getattr(correction, name) for name in said})
+    for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
+        sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
+        entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
     for notification in notifications:
         told = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
         entries.append(
@@ -51,7 +85,7 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
                 "state": letter.state,
             }
         )
-    order = {"received": 0, "verdict": 1, "notification": 2, "attempt": 3, "dead letter": 4}
+    order = {name: place for place, name in enumerate(_ORDER)}
     entries.sort(key=lambda entry: (entry["at"], order[entry["what"]]))
     waiting = [
         {
@@ -70,6 +104,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     """Return the ticket's own values without its description."""
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
-        "confidence needs_review status assignee duplicate_of stage version created_at classified_at notified_at"
+        "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
+        "created_at classified_at notified_at resolved_at"
     )
     return {name: getattr(ticket, name) for name in fields.split()}

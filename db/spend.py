@@ -1,0 +1,60 @@
+"""What the remote engine costs, and how the two engines agree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from db.models import AiCall, VerdictRecord
+from db.time import from_now
+
+
+def today(session: Session) -> float:
+    """Return the US dollars that were spent since midnight, UTC."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return float(session.scalar(select(func.sum(AiCall.cost)).where(AiCall.created_at >= midnight)) or 0.0)
+
+
+def by_model(session: Session, days: float) -> list[dict[str, Any]]:
+    """Return calls, failures, tokens and US dollars of each day and model, the newest day first."""
+    day = func.date(AiCall.created_at)
+    failed = func.sum(case((AiCall.outcome != "answered", 1), else_=0))
+    tokens = func.sum(AiCall.input_tokens), func.sum(AiCall.output_tokens)
+    rows = session.execute(
+        select(day, AiCall.model, func.count(), failed, *tokens, func.sum(AiCall.cost))
+        .where(AiCall.created_at >= from_now(-days * 86_400))
+        .group_by(day, AiCall.model)
+        .order_by(day.desc(), AiCall.model)
+    )
+    names = ("day", "model", "calls", "failed", "input_tokens", "output_tokens", "dollars")
+    return [dict(zip(names, (str(row[0]), *row[1:]), strict=True)) for row in rows]
+
+
+def agreement(session: Session, days: float) -> dict[str, Any]:
+    """Return how many verdicts there were, how many came from the engine that stepped in, and how many disagreed.
+
+    `disagreement` is the share of the remote engine's verdicts with another category than the local engine's: when it
+    drifts away from what it used to be, one of the two has changed, or what people report has.
+    """
+    is_remote = case((VerdictRecord.engine != "local", 1), else_=0)
+    counted = session.execute(
+        select(
+            func.count(),
+            func.sum(is_remote),
+            func.sum(case((VerdictRecord.fallback != "", 1), else_=0)),
+            func.sum(case((VerdictRecord.cached, 1), else_=0)),
+            func.sum(case((VerdictRecord.disagreement != "", 1), else_=0)),
+        ).where(VerdictRecord.created_at >= from_now(-days * 86_400))
+    ).one()
+    verdicts, remote, stepped_in, cached, disagreed = (int(each or 0) for each in counted)
+    return {
+        "verdicts": verdicts,
+        "remote": remote,
+        "stepped_in": stepped_in,
+        "cached": cached,
+        "disagreed": disagreed,
+        "disagreement": round(disagreed / remote, 4) if remote else None,
+    }

@@ -1,0 +1,97 @@
+"""What somebody submits as a ticket, by HTTP, message, file or command, and how its text is made storable."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+#: The longest description that is accepted, in characters; beyond it a ticket is refused with a clear error.
+DESCRIPTION_LIMIT = 200_000
+TITLE_LIMIT = 2_000
+#: How deep JSON may be nested; near Python's own limit, reading it works and writing it again does not.
+DEPTH_LIMIT = 100
+
+#: What other service desks call the four priorities, in English and German.
+PRIORITY_NAMES = {
+    "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
+    "high": ("high", "hoch", "dringend", "p2", "2", "important"),
+    "medium": ("medium", "mittel", "normal", "p3", "3", "moderate"),
+    "low": ("low", "niedrig", "gering", "p4", "4", "minor"),
+}
+
+
+class Submission(BaseModel):
+    """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
+
+    title: str = Field("", max_length=TITLE_LIMIT, examples=["VPN drops every ten minutes"])
+    description: str = Field(
+        "", max_length=DESCRIPTION_LIMIT, examples=["Since this morning, from home, on Wi-Fi and cable."]
+    )
+    requester: str = Field("", max_length=254, examples=["ada@example.com"])
+    department: str = Field("", max_length=200, examples=["Finance"])
+    priority: Literal["low", "medium", "high", "critical"] | None = Field(
+        None, description="What the requester claims."
+    )
+    external_id: str | None = Field(None, max_length=200, description="Your id: the same id twice is one ticket.")
+
+    @field_validator("title", "description", "requester", "department", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return storable(value) if isinstance(value, str) else "" if value is None else value
+
+    @field_validator("external_id", mode="before")
+    @classmethod
+    def _identifier(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return storable(value).strip() or None if isinstance(value, str) else value
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _claim(cls, value: object) -> object:
+        return claimed_priority(value) or value or None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Submission:
+        if not self.title and not self.description:
+            raise ValueError("a ticket needs a title or a description")
+        return self
+
+
+def claimed_priority(value: object) -> str | None:
+    """Return the priority that somebody means by "URGENT!!!", "hoch" or "P2"; None when nobody can tell."""
+    word = re.sub(r"[^a-z0-9]", "", str(value).lower())
+    return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)
+
+
+def storable(text: str) -> str:
+    """Return the text without NUL bytes and lone surrogates, which PostgreSQL cannot store."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def parse(text: str | bytes) -> Any:
+    """Return what a JSON text holds. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level, depth = [value], 0
+    while level := [inner for outer in level for inner in _inside(outer)]:
+        depth += 1
+        if depth > DEPTH_LIMIT:
+            raise ValueError(f"it is nested more than {DEPTH_LIMIT} levels deep")
+    return value
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
