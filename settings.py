@@ -144,7 +144,27 @@ class Settings(BaseSettings):
         min_length=1,
         description="Categories, comma-separated; the local engine knows the seven of the default.",
     )
-    review_below: float = Field(0.5, ge=0, le=1, description="A verdict below this confidence needs review.")
+    review_below: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A verdict below this confidence needs review, whatever was learned about its class.",
+    )
+    auto_apply_precision: float = Field(
+        0.95, gt=0, lt=1, description="Share of the verdicts applied without review that shall be right."
+    )
+    ai_mask: Literal["on", "off"] = Field(
+        "on", description="Mask addresses, numbers, tokens and passwords in what goes to OpenAI and into notifications."
+    )
+    ai_budget_day: float = Field(
+        10.0, ge=0, description="US dollars a day for the remote engine, all workers together; 0 asks it nothing."
+    )
+    ai_budget_ticket: float = Field(0.05, ge=0, description="US dollars one ticket may cost, retries included.")
+    ai_cache_seconds: int = Field(3600, ge=0, description="How long the answer to an equal ticket is used again.")
+
+    # Major incidents
+    incident_tickets: int = Field(5, ge=2, description="Similar tickets that are proposed as one major incident.")
+    incident_minutes: float = Field(15.0, gt=0, description="Minutes within which they come.")
 
     # Notifications
     mail_from: str = Field("Aura <aura@localhost>", validation_alias="MAIL_FROM", description="Sender of e-mails.")
@@ -172,7 +192,9 @@ class Settings(BaseSettings):
     reanalyse_after_days: float = Field(
         3.0, gt=0, description="An open ticket's verdict is stale after this many days."
     )
-    keep_days: float = Field(30.0, gt=0, description="Days that attempts and sent notifications are kept.")
+    keep_days: float = Field(
+        30.0, gt=0, description="Days that attempts, sent notifications and what was sent to OpenAI are kept."
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ run on an event loop of the engine's own, for only there can a call be cut off i
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -16,11 +17,11 @@ from email.utils import parsedate_to_datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ai.engine import EngineError, Question, Verdict
-from ai.prompt import VERSION, conversation
-from ai.text import clean
+from ai.prompt import VERSION, conversation, system_prompt, ticket_message
+from ai.text import clean, clean_line
 from settings import PRIORITIES, Settings
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 #: Bytes of an answer that are read; an answer of AI_MAX_TOKENS is a fraction of it.
 LONGEST_ANSWER = 256_000
-#: Characters of the model's reason that are kept.
-LONGEST_REASON = 400
+#: Characters of each text of an answer that are read.
+LONGEST_TEXT = 1_000
+SENTIMENTS = ("negative", "neutral", "positive")
 #: Seconds to leave the provider alone when the account itself is the trouble (key, quota).
 ACCOUNT_PAUSE = 120.0
 
@@ -47,7 +49,10 @@ class _Reply(NamedTuple):
 
 
 def answer_model(categories: Sequence[str]) -> type[BaseModel]:
-    """Return the pydantic model of an answer: categories and priorities are closed lists."""
+    """Return the pydantic model of an answer: categories and priorities are closed lists.
+
+    The schema asks for every field; an answer without the last three, of a server that knows no schema, will do.
+    """
     choice: Any = Literal
     fields: dict[str, Any] = {
         "category": (choice[tuple(categories)], ...),
@@ -55,8 +60,16 @@ def answer_model(categories: Sequence[str]) -> type[BaseModel]:
         "priority": (choice[PRIORITIES], ...),
         "priority_confidence": (float, ...),
         "reason": (str, ...),
+        "summary": (str, ""),
+        "sentiment": (choice[SENTIMENTS], "neutral"),
+        "self_fix": (list[str], []),
     }
-    return create_model("Classification", **fields)
+    return create_model("Classification", __config__=ConfigDict(json_schema_extra=_without_defaults), **fields)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for each in schema["properties"].values():
+        each.pop("default", None)
 
 
 def retry_after(headers: Any) -> float | None:
@@ -116,8 +129,12 @@ class OpenAIEngine:
         if settings.openai_api_key is None:
             raise EngineError("OPENAI_API_KEY is not set", permanent=True)
         self.model = settings.ai_model
+        self.prompt_version = VERSION
         self._settings = settings
         self._answer = answer_model(settings.categories)
+        # the schema goes along, and every message costs a few tokens
+        schema = json.dumps(self._answer.model_json_schema())
+        self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
         self._compatible = settings.openai_base_url is not None
         self._sends_temperature = True
         self._client = AsyncOpenAI(
@@ -139,6 +156,10 @@ class OpenAIEngine:
         """Return one verdict per question, in order. Raises the first EngineError when any of them fails."""
         return asyncio.run_coroutine_threadsafe(self._all(questions), self._loop).result()
 
+    def sends(self, question: Question) -> str:
+        """Return the text about the ticket exactly as it is sent."""
+        return ticket_message(question)
+
     async def _all(self, questions: Sequence[Question]) -> list[Verdict]:
         outcomes = await asyncio.gather(*(self._one(question) for question in questions), return_exceptions=True)
         verdicts: list[Verdict] = []
@@ -152,18 +173,21 @@ class OpenAIEngine:
         start = perf_counter()
         reply = await self._ask_in_time(question)
         if reply.refused:
-            raise EngineError("the model refused to answer", permanent=True)
+            raise _unusable("the model refused to answer")
         if reply.cut_off:
-            raise EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+            raise _unusable("the answer was cut off; raise AI_MAX_TOKENS")
         if reply.parsed is None:
-            raise EngineError("the answer was empty", permanent=True)
+            raise _unusable("the answer was empty")
         answer = reply.parsed
         return Verdict(
             category=answer.category,
             confidence=_share(answer.category_confidence),
             priority=answer.priority,
             priority_confidence=_share(answer.priority_confidence),
-            reason=clean(answer.reason, LONGEST_REASON),
+            reason=clean(answer.reason, LONGEST_TEXT),
+            summary=clean_line(answer.summary, LONGEST_TEXT),
+            sentiment=answer.sentiment,
+            self_fix=tuple(clean_line(step, LONGEST_TEXT) for step in answer.self_fix[:10]),
             engine=self.name,
             model=self.model,
             prompt_version=VERSION,
@@ -241,38 +265,45 @@ def _explain(error: Exception, timeout: float) -> EngineError:
     import openai
 
     if isinstance(error, (TimeoutError, openai.APITimeoutError)):
-        return EngineError(f"no answer within {timeout:g} s", permanent=False)
+        return EngineError(f"no answer within {timeout:g} s", permanent=False, sent=True, billed=True)
     if isinstance(error, openai.RateLimitError):
         if error.code == "insufficient_quota":
-            return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE)
-        return EngineError("too many requests (429)", permanent=False, retry_after=retry_after(error.response.headers))
+            return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
+        wait = retry_after(error.response.headers)
+        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True)
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
         if status in (401, 403):
             hint = f"the key was not accepted ({status}); check OPENAI_API_KEY"
-            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE)
+            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
         if status == 404:
-            return EngineError(
-                "model or address unknown (404); check AI_MODEL", permanent=True, retry_after=ACCOUNT_PAUSE
-            )
+            hint = "model or address unknown (404); check AI_MODEL"
+            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
         heals = status >= 500 or status in (408, 409)
         wait = retry_after(error.response.headers) if heals else None
-        return EngineError(f"the server answered {status}", permanent=not heals, retry_after=wait)
+        return EngineError(f"the server answered {status}", permanent=not heals, retry_after=wait, sent=True)
     if isinstance(error, openai.APIConnectionError):
-        return EngineError("the server cannot be reached", permanent=False)
+        return EngineError("the server cannot be reached", permanent=False, sent=True)
     if isinstance(error, openai.LengthFinishReasonError):
-        return EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+        return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
     if isinstance(error, openai.ContentFilterFinishReasonError):
-        return EngineError("the provider's content filter stopped the answer", permanent=True)
+        return _unusable("the provider's content filter stopped the answer")
     if isinstance(error, AnswerTooLong):
-        return EngineError("the answer was far too long", permanent=True)
+        return _unusable("the answer was far too long")
     if isinstance(error, ValidationError):
         problem = error.errors(include_input=False, include_url=False)[0]
         if "EOF" in str(problem.get("ctx", {}).get("error", "")):
-            return EngineError("the answer was cut off; raise AI_MAX_TOKENS", permanent=True)
+            return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
         field = str(problem["loc"][0]) if problem["loc"] and problem["loc"][0] in _FIELDS else "answer"
-        return EngineError(f"the answer does not fit the schema ({field}: {problem['type']})", permanent=True)
-    return EngineError(f"the answer cannot be read ({type(error).__name__})", permanent=True)
+        return _unusable(f"the answer does not fit the schema ({field}: {problem['type']})")
+    return _unusable(f"the answer cannot be read ({type(error).__name__})")
 
 
-_FIELDS = ("category", "category_confidence", "priority", "priority_confidence", "reason")
+def _unusable(what: str) -> EngineError:
+    return EngineError(what, permanent=True, sent=True, billed=True)
+
+
+_FIELDS = (
+    *("category", "category_confidence", "priority", "priority_confidence", "reason"),
+    *("summary", "sentiment", "self_fix"),
+)

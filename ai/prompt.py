@@ -1,6 +1,6 @@
 """The prompt of the OpenAI engine: a versioned file, and the ticket beside it as JSON data.
 
-A change of wording is a new file (``prompts/classify-v2.txt``) and a new ``VERSION``, so that every verdict says which
+A change of wording is a new file (``prompts/classify-v3.txt``) and a new ``VERSION``, so that every verdict says which
 prompt it came from.
 """
 
@@ -15,9 +15,11 @@ from string import Template
 from ai.engine import Question
 from ai.text import clean, clean_line
 
-VERSION = "classify-v1"
+VERSION = "classify-v2"
 #: Characters of a ticket that are sent; they bound the cost of one call.
 TITLE, DESCRIPTION = 300, 8_000
+#: Characters of a ticket that is sent as an example.
+PRECEDENT = 300
 
 _ABOUT = {
     "Hardware": "devices and their parts: computers, docks, screens, printers, phones, servers as machines",
@@ -40,15 +42,20 @@ def system_prompt(categories: tuple[str, ...]) -> str:
 
 def ticket_message(question: Question) -> str:
     """Return the ticket as one JSON object; quoting keeps its text apart from everything else in the conversation."""
+    examples = [
+        {"ticket": clean_line(each.text, PRECEDENT), "category": each.category, "priority": each.priority}
+        for each in question.precedents
+    ]
     return json.dumps(
         {
+            **({"examples": examples} if examples else {}),
             "ticket": {
                 "title": clean_line(question.title, TITLE),
                 "description": clean(question.description, DESCRIPTION),
                 "language": clean_line(question.language, 10),
                 "department": clean_line(question.department, 100),
                 "claimed_priority": clean_line(question.claimed_priority or "", 20) or None,
-            }
+            },
         },
         ensure_ascii=False,
     )

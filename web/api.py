@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from db import reading, tickets, transaction
 from db.bulk import upsert
 from db.models import IdempotencyKey
-from db.tickets import Submission, parse
+from db.submissions import Submission, parse
 from db.time import now
 from db.timeline import timeline
 from pipelines.triage import triage

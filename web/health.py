@@ -69,7 +69,10 @@ def check_rabbitmq() -> Check:
 def check_redis() -> Check:
     settings = get_settings()
     if settings.redis_url is None:
-        return Check("redis", True, "not set: not needed yet")
+        if settings.openai_api_key and not settings.embedded:
+            said = "not set: each process counts what OpenAI costs for itself, so together they may pass the budget"
+            return Check("redis", False, said, "set REDIS_URL")
+        return Check("redis", True, "not set: not needed by the local engine, nor by a single process")
     import redis
 
     url = settings.redis_url.get_secret_value()
