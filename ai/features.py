@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import NamedTuple
 
-from ai.urgency import Assessment, judge, plain, spaced, without_commands
+from ai.urgency import Assessment, commanding, judge, plain, spaced, without_commands
 
 #: Characters of a description that are read; what a ticket is about stands at its beginning.
 READ = 4_000
+
+#: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
+LEAST_SQUARED = 600.0
 
 _UNC = re.compile(r"\\\\[\w.$\\-]+")
 _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
@@ -26,7 +30,7 @@ _NOISE = re.compile(
 #: than one letter that is one of those when case is ignored.
 _NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
-_WORD = re.compile(r"[a-z0]+(?:'[a-z]+)?")
+_WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
 
 def fold(text: str) -> str:
@@ -34,7 +38,10 @@ def fold(text: str) -> str:
     lower = text.lower()
     if any(mark in lower for mark in _NOISE_MARKS):
         text = _NOISE.sub(" ", text)
-    text = _URL.sub(" link ", _UNC.sub(" uncpath ", text))
+    if "\\\\" in text:
+        text = _UNC.sub(" uncpath ", text)
+    if "://" in lower or "www." in lower:
+        text = _URL.sub(" link ", text)
     if "@" in text:
         text = _MAIL.sub(" addr ", text)
     return _NUMBER.sub("0", plain(text))
@@ -64,7 +71,21 @@ def signals(found: Assessment) -> list[str]:
     return [f"impact={found.impact}", f"urgency={found.urgency}", f"matrix={found.impact}/{found.urgency}"]
 
 
-def read(title: str, description: str) -> tuple[list[str], Assessment]:
-    """Return the words that count, and how impact and urgency are assessed."""
-    title, description = without_commands(title[:READ]), without_commands(description[:READ])
-    return ticket_words(title, description), judge(spaced(f"{title}\n{description}"))
+class Reading(NamedTuple):
+    """What the model sees of a ticket, without what gives orders to a machine."""
+
+    title: str
+    description: str
+    #: The folded words that count.
+    words: list[str]
+    assessment: Assessment
+
+
+def read(title: str, description: str) -> Reading:
+    """Read one ticket."""
+    title, description = title[:READ], description[:READ]
+    said = spaced(f"{title}\n{description}")
+    if commanding(said):
+        title, description = without_commands(title), without_commands(description)
+        said = spaced(f"{title}\n{description}")
+    return Reading(title, description, ticket_words(title, description), judge(said))

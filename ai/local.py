@@ -1,8 +1,8 @@
 """The local engine: a small trained model in plain Python, no network, far under a millisecond a ticket.
 
 ``ai/model.json`` holds, for each feature, its rarity and one weight per category and per priority (written by
-``python -m ai.training``). A verdict is the sum of the weights of what a ticket contains, so the words that decided can
-be named. A ticket's text is only ever looked up, never obeyed.
+``python -m ai.training``); models that were learned here have the same form. A verdict is the sum of the weights of what
+a ticket contains, so the words that decided can be named. A ticket's text is only ever looked up, never obeyed.
 """
 
 from __future__ import annotations
@@ -10,32 +10,41 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from heapq import nlargest
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ai import wording
+from ai.assist import self_fix, sentiment, summary
 from ai.engine import Question, Verdict
-from ai.features import grams, pieces, read, signals
+from ai.features import LEAST_SQUARED, Reading, grams, pieces, read, signals
 from ai.lanes import Lanes
-from ai.urgency import Assessment, lift
-from settings import PRIORITIES
+from ai.thresholds import Pair, Threshold, thresholds
+from ai.urgency import first_priority, lift
 
 MODEL = Path(__file__).with_name("model.json")
 #: Words whose pieces are remembered, the ones used last; most words of a ticket were in another one before.
 WORDS_KEPT = 8_192
+#: How sure a verdict is of a priority that the rules alone gave: about as often as they are right on labelled tickets.
+BY_RULES = 0.5
+#: Of the priorities that one person gives, the share that another one gives too: no model can be wanted to do better.
+AGREEMENT = 0.85
 _DULL = wording.words("dull.txt")
+
+
+class NoModel(ValueError):
+    """The file holds no local model."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Feature:
-    """What a piece of a word says; compared by identity, for each is read from the file once."""
+    """What the pieces of one word say together; compared by identity, for each word has one."""
 
-    #: Its rarity squared, then rarity times weight of each category, then of each priority; see ``ai.lanes``.
+    #: The sum of the squares of the rarities, then rarity times weight of each category, then of each priority.
     packed: int
 
 
@@ -44,7 +53,7 @@ class _Word(_Feature):
     """What a word or a pair of words says."""
 
     name: str
-    #: Rarity times weight of each category.
+    #: Rarity times weight of each category; empty for a word that explains nothing.
     says: tuple[int, ...]
 
 
@@ -53,59 +62,89 @@ class Model(NamedTuple):
 
     version: str
     categories: tuple[str, ...]
+    #: Empty for a model that was learned from tickets without priorities: the rules give them then.
     priorities: tuple[str, ...]
     category_bias: tuple[float, ...]
     priority_bias: tuple[float, ...]
     category_temperature: float
     priority_temperature: float
     words: dict[str, _Word]
-    #: The known pieces of a word.
-    pieces: Callable[[str], tuple[_Feature, ...]]
+    #: The known pieces of a word, added up.
+    pieces: Callable[[str], _Feature]
     signals: dict[str, tuple[float, ...]]
     #: The numbers of words and pieces are whole, this many times what they stand for, which halves the file.
     scale: int
     lanes: Lanes
+    #: For each label and each of its names: how sure the model was of held-back tickets, and whether it was right.
+    held_back: dict[str, dict[str, list[Pair]]]
 
 
 @lru_cache(maxsize=1)
 def load(path: Path = MODEL) -> Model:
-    """Read the model file once per process. Raises OSError when it is missing: run ``python -m ai.training``."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    scale, lanes = raw["scale"], Lanes(1 + len(raw["categories"]) + len(raw["priorities"]))
+    """Read the shipped model once per process. Raises OSError when it is missing: run ``python -m ai.training``."""
+    return read_model(path.read_bytes())
 
-    def numbers(row: list[int]) -> list[int]:
-        rarity, *weights = row
-        return [rarity * rarity, *(rarity * weight for weight in weights)]
 
-    def word(name: str, row: list[int]) -> _Word:
-        _, *says = numbers(row)
-        return _Word(lanes.pack(numbers(row)), name, tuple(says[: len(raw["categories"])]))
+def read_model(content: str | bytes) -> Model:
+    """Return the model that a file holds. Raises NoModel."""
+    try:
+        return _model(json.loads(content))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise NoModel(f"this is no local model ({type(error).__name__})") from None
 
-    known = {name: _Feature(lanes.pack(numbers(row))) for name, row in raw["pieces"].items()}
+
+def _model(raw: dict[str, Any]) -> Model:
+    scale, categories, priorities = raw["scale"], tuple(raw["categories"]), tuple(raw["priorities"])
+    lanes = Lanes(1 + len(categories) + len(priorities))
+    if not categories or len(raw["category_bias"]) != len(categories) or len(raw["priority_bias"]) != len(priorities):
+        raise ValueError
+
+    def packed(rarity: int, weights: Sequence[int]) -> int:
+        if len(weights) != len(categories) + len(priorities):
+            raise ValueError
+        return lanes.pack([rarity * rarity, *(rarity * weight for weight in weights)])
+
+    def says(name: str, rarity: int, weights: Sequence[int]) -> tuple[int, ...]:
+        ends = {name.split(" ")[0], name.split(" ")[-1]}
+        return () if ends & _DULL else tuple(rarity * weight for weight in weights[: len(categories)])
+
+    words = {
+        name: _Word(packed(rarity, weights), name, says(name, rarity, weights))
+        for name, (rarity, *weights) in raw["words"].items()
+    }
+    # the weights of a piece in one integer, as they are when it is in a word once
+    known = {name: (rarity * rarity, packed(rarity, weights)) for name, (rarity, *weights) in raw["pieces"].items()}
 
     @lru_cache(maxsize=WORDS_KEPT)
-    def pieces_of(word: str) -> tuple[_Feature, ...]:
-        return tuple(known[piece] for piece in pieces(word) if piece in known)
+    def pieces_of(word: str) -> _Feature:
+        total = 0
+        for piece, count in Counter(filter(known.__contains__, pieces(word))).items():
+            square, alone = known[piece]
+            # the square of twice a number is four times its square
+            total += count * alone + (count * count - count) * square
+        return _Feature(total)
 
     return Model(
-        version=raw["version"],
-        categories=tuple(raw["categories"]),
-        priorities=tuple(raw["priorities"]),
-        category_bias=tuple(raw["category_bias"]),
-        priority_bias=tuple(raw["priority_bias"]),
-        category_temperature=raw["category_temperature"],
-        priority_temperature=raw["priority_temperature"],
-        words={name: word(name, row) for name, row in raw["words"].items()},
+        version=str(raw["version"]),
+        categories=categories,
+        priorities=priorities,
+        category_bias=tuple(map(float, raw["category_bias"])),
+        priority_bias=tuple(map(float, raw["priority_bias"])),
+        category_temperature=float(raw["category_temperature"]),
+        priority_temperature=float(raw["priority_temperature"]),
+        words=words,
         pieces=pieces_of,
         signals={key: tuple(n / scale for n in row) for key, row in raw["signals"].items()},
         scale=scale,
         lanes=lanes,
+        held_back={
+            label: {
+                name: [(sure, True) for sure in found["right"]] + [(sure, False) for sure in found["wrong"]]
+                for name, found in names.items()
+            }
+            for label, names in raw.get("held_back", {}).items()
+        },
     )
-
-
-def _tf(count: int) -> float:
-    """Return how much a feature counts that is there so many times."""
-    return 1.0 + math.log(count)
 
 
 def _weigh(counts: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
@@ -116,15 +155,16 @@ def _weigh(counts: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
         alike[count] += feature.packed
     squares, said = 0.0, [0.0] * (len(model.categories) + len(model.priorities))
     for count, packed in alike.items():
-        tf = _tf(count)
+        tf = 1.0 + math.log(count)
         square, *sums = model.lanes.unpack(packed)
         squares += tf * tf * square
         said = [so_far + tf * each for so_far, each in zip(said, sums, strict=True)]
-    length = math.sqrt(squares) * model.scale or 1.0
+    length = math.sqrt(squares + LEAST_SQUARED * model.scale * model.scale) * model.scale
     return [each / length for each in said]
 
 
-def _softmax(scores: Sequence[float], temperature: float) -> list[float]:
+def softmax(scores: Sequence[float], temperature: float) -> list[float]:
+    """Return the scores as shares of one."""
     top = max(scores)
     powers = [math.exp((score - top) / temperature) for score in scores]
     total = sum(powers)
@@ -132,62 +172,71 @@ def _softmax(scores: Sequence[float], temperature: float) -> list[float]:
 
 
 class Answer(NamedTuple):
-    """The model's view of one ticket: a probability per category and priority, the telling words, the assessment."""
+    """The model's view of one ticket: scores per category and priority, and the words that told the category most."""
 
-    category: list[float]
-    priority: list[float]
-    words: list[str]
-    assessment: Assessment
     category_scores: list[float]
+    #: Empty for a model without priorities.
     priority_scores: list[float]
+    words: list[str]
+    reading: Reading
+    #: The folded words and pairs of words of the ticket.
+    grams: frozenset[str]
 
 
 def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
-    words, assessment = read(title, description)
-    known = Counter(filter(None, map(model.words.get, grams(words))))
-    parts = Counter(chain.from_iterable(map(model.pieces, words)))
+    reading = read(title, description)
+    counts = Counter(grams(reading.words))
+    known = [(word, count) for gram, count in counts.items() if (word := model.words.get(gram)) is not None]
+    parts = [(model.pieces(word), count) for word, count in Counter(reading.words).items()]
     bias = model.category_bias + model.priority_bias
-    scores = [sum(each) for each in zip(bias, _weigh(known.items(), model), _weigh(parts.items(), model), strict=True)]
+    scores = [sum(each) for each in zip(bias, _weigh(known, model), _weigh(parts, model), strict=True)]
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
-    for signal in signals(assessment):
+    for signal in signals(reading.assessment):
         for index, weight in enumerate(model.signals.get(signal, ())):
             priority[index] += weight
-    best = category.index(max(category))
-    return Answer(
-        _softmax(category, model.category_temperature),
-        _softmax(priority, model.priority_temperature),
-        _telling(known, best),
-        assessment,
-        category,
-        priority,
-    )
+    telling = _telling(known, category.index(max(category)))
+    return Answer(category, priority, telling, reading, frozenset(counts))
 
 
-def _telling(counts: Mapping[_Word, int], best: int) -> list[str]:
+def _telling(known: Iterable[tuple[_Word, int]], best: int) -> list[str]:
     """Return up to three words that spoke most for the winner."""
-    ranked = sorted(((_tf(count) * word.says[best], word.name) for word, count in counts.items()), reverse=True)
+    # a word that is there often says more, but not that much more that it would be another word
+    ranked = nlargest(12, [(says[best], word.name) for word, _ in known if (says := word.says) and says[best] > 0])
     told: list[str] = []
-    for weight, token in ranked:
-        parts = token.split(" ")
-        if weight <= 0 or len(told) == 3:
+    for _, token in ranked:
+        if not any(set(token.split(" ")) & set(earlier.split(" ")) for earlier in told):
+            told.append(token)
+        if len(told) == 3:
             break
-        if parts[0] in _DULL or parts[-1] in _DULL or any(set(parts) & set(earlier.split(" ")) for earlier in told):
-            continue
-        told.append(token)
     return told
 
 
 class LocalEngine:
-    """Answers with the trained model; needs nothing but this process."""
+    """Answers with a trained model, the shipped one unless another is given; needs nothing but this process.
+
+    `precision` is the share of the verdicts applied without review whose category shall be right, see ``ai.thresholds``;
+    of their priority a little less is wanted, for people differ about it themselves.
+    """
 
     name = "local"
 
-    def __init__(self, categories: Sequence[str]) -> None:
-        self.model = load()
+    def __init__(self, categories: Sequence[str], model: Model | None = None, precision: float = 0.95) -> None:
+        self.model = model or load()
         self.categories = tuple(categories)
         spare = "Other" if "Other" in self.categories else self.categories[-1]
         self._names = tuple(name if name in self.categories else spare for name in self.model.categories)
+        wanted = {"category": precision, "priority": precision * AGREEMENT}
+        held_back = self.model.held_back
+        self.thresholds = {label: thresholds(held_back.get(label, {}), share) for label, share in wanted.items()}
+
+    def needs_review(self, category: str, confidence: float) -> bool:
+        """Return whether a category of this confidence is too unsure to be applied without a person looking at it."""
+        return not self._sure("category", category, confidence)
+
+    def _sure(self, label: str, name: str, confidence: float) -> bool:
+        found: Threshold | None = self.thresholds[label].get(name)
+        return found is not None and found.reached(confidence)
 
     def classify(self, questions: Sequence[Question]) -> list[Verdict]:
         """Return one verdict per question, in order. Never raises for any text."""
@@ -196,30 +245,49 @@ class LocalEngine:
     def _one(self, question: Question) -> Verdict:
         start = perf_counter()
         answer = ask(question.title, question.description, self.model)
-        # several of the model's categories may stand for one of the configured ones
-        shares: dict[str, float] = {}
-        for name, share in zip(self._names, answer.category, strict=True):
-            shares[name] = shares.get(name, 0.0) + share
-        category = max(shares, key=lambda name: shares[name])
-        found = max(range(len(PRIORITIES)), key=lambda index: answer.priority[index])
-        judged = self.model.priorities[found]
+        category, confidence = self._category(answer)
+        judged, sure = self._priority(question, answer)
         priority = lift(judged, question.claimed_priority)
+        # nobody has measured how often a claim is right
+        certain = priority == judged and (not self.model.priorities or self._sure("priority", judged, sure))
         return Verdict(
             category=category,
-            confidence=round(shares[category], 4),
+            confidence=confidence,
             priority=priority,
-            priority_confidence=round(answer.priority[found], 4),
+            priority_confidence=sure,
             reason=_reason(category, priority, judged, answer),
             engine=self.name,
             model=self.model.version,
+            summary=summary(answer.reading.title, answer.reading.description, answer.words),
+            sentiment=sentiment(answer.grams, answer.reading.description),
+            self_fix=self_fix(category, question.language, answer.grams),
+            words=tuple(answer.words),
+            review=not certain or self.needs_review(category, confidence),
             latency_ms=round((perf_counter() - start) * 1000, 3),
         )
+
+    def _category(self, answer: Answer) -> tuple[str, float]:
+        # several of the model's categories may stand for one of the configured ones
+        shares: dict[str, float] = {}
+        for name, share in zip(
+            self._names, softmax(answer.category_scores, self.model.category_temperature), strict=True
+        ):
+            shares[name] = shares.get(name, 0.0) + share
+        category = max(shares, key=lambda name: shares[name])
+        return category, round(shares[category], 4)
+
+    def _priority(self, question: Question, answer: Answer) -> tuple[str, float]:
+        if not self.model.priorities:
+            return first_priority(question.title, question.description), BY_RULES
+        shares = softmax(answer.priority_scores, self.model.priority_temperature)
+        found = shares.index(max(shares))
+        return self.model.priorities[found], round(shares[found], 4)
 
 
 def _reason(category: str, priority: str, judged: str, answer: Answer) -> str:
     because = (
         ", because of " + ", ".join(f'"{word}"' for word in answer.words) if answer.words else ", the closest match"
     )
-    said = answer.assessment.reason() or "judged by what such tickets usually mean"
+    said = answer.reading.assessment.reason() or "judged by what such tickets usually mean"
     lifted = f"; one level up from {judged}, as the requester asked" if priority != judged else ""
     return f"{category}{because}. Priority {priority}: {said}{lifted}."

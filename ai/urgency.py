@@ -1,9 +1,9 @@
 """Impact and urgency, read from how people write, in English and German.
 
-Impact says how many are hit: "person", "team" or "everyone". Urgency says how badly: "wish", "normal", "pressing",
-"idle" (those hit cannot work) or "stopped" (a system or a business stands still). The matrix of the two is the
-priority. The phrases are in ``wording/urgency.txt``. What the requester claims, or orders ("set the priority to
-critical"), is no evidence: such sentences are left out before anything is read.
+Impact says how many are hit: "person", "team" or "everyone". Urgency says how badly: "wish", "eased" (there is a way
+around it), "normal", "pressing", "idle" (those hit cannot work) or "stopped" (a system or a business stands still). The
+matrix of the two is the priority. The phrases are in ``wording/urgency.txt``. What the requester claims, or orders ("set
+the priority to critical"), is no evidence: such sentences are left out before anything is read.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from settings import PRIORITIES
 
 #: Characters of a ticket that are read.
 READ = 6_000
+#: The longest sentence that goes as a whole when it gives an order, and what goes around the order in a longer one.
+SENTENCE, AROUND = 400, 60
 
 _IMPACTS = ("person", "team", "everyone")
+_URGENCIES = ("wish", "eased", "normal", "pressing", "idle", "stopped")
 _MATRIX = {
-    "person": {"wish": "low", "normal": "medium", "pressing": "high", "idle": "high", "stopped": "high"},
-    "team": {"wish": "low", "normal": "high", "pressing": "high", "idle": "high", "stopped": "high"},
-    "everyone": {"wish": "medium", "normal": "high", "pressing": "high", "idle": "critical", "stopped": "critical"},
+    impact: dict(zip(_URGENCIES, priorities, strict=True))
+    for impact, priorities in {
+        "person": ("low", "medium", "medium", "high", "high", "high"),
+        "team": ("low", "medium", "high", "high", "high", "high"),
+        "everyone": ("medium", "high", "high", "high", "critical", "critical"),
+    }.items()
 }
 _SAID = {
     "team": "several people are affected",
     "everyone": "the whole organisation or its customers are affected",
     "wish": "it can wait",
+    "eased": "there is a way around it",
     "pressing": "it is pressing",
     "idle": "those affected cannot work",
     "stopped": "work or a system has stopped",
@@ -48,7 +55,8 @@ _SENTENCE = re.compile(r"(?<=[.!?\n;])\s*")
 
 def plain(text: str) -> str:
     """Return the text in lower case with umlauts spelled out, the form in which all wording is compared."""
-    return text.lower().translate(_SPELLED)
+    text = text.lower()
+    return text if text.isascii() else text.translate(_SPELLED)
 
 
 def spaced(text: str) -> str:
@@ -78,7 +86,7 @@ def _phrases() -> _Phrases:
         if not runs or runs[-1][0] != level:
             runs.append((level, []))
         runs[-1][1].append(without_captures(pattern))
-    compiled = [(level, re.compile(rf"\b(?:{'|'.join(patterns)})\b")) for level, patterns in runs]
+    compiled = [(level, re.compile(rf"\b(?:{any_of(patterns)})\b")) for level, patterns in runs]
     return _Phrases(
         re.compile(rf"\b(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b"),
         [each for each in compiled if each[0] in _IMPACTS],
@@ -100,19 +108,36 @@ class Assessment:
         return ", ".join(f'{_SAID[level]} ("{words}")' for level, words in self.found)
 
 
+def commanding(text: str) -> bool:
+    """Return whether a spaced text gives orders to a machine or claims a priority."""
+    return _commands().search(text) is not None
+
+
 def without_commands(text: str) -> str:
     """Return the text without the sentences that give orders to a machine or claim a priority."""
-    text, commands = text[:READ], _commands()
-    if not commands.search(spaced(text)):
+    text = text[:READ]
+    if not commanding(spaced(text)):
         return text
-    return " ".join(part for part in _SENTENCE.split(text) if part and not commands.search(spaced(part)))
+    return " ".join(_obeyed_by_none(part) for part in _SENTENCE.split(text) if part)
+
+
+def _obeyed_by_none(sentence: str) -> str:
+    """Return the sentence, nothing for an order; of a text without full stops only what surrounds the order goes."""
+    said = spaced(sentence)
+    if not commanding(said):
+        return sentence
+    if len(said) <= SENTENCE:
+        return ""
+    while order := _commands().search(said):
+        said = f"{said[: max(order.start() - AROUND, 0)]} {said[order.end() + AROUND :]}"
+    return said
 
 
 def _evidence(text: str) -> str:
     """Return the spaced text without commands."""
     text = text[:READ]
     kept = spaced(text)
-    return spaced(without_commands(text)) if _commands().search(kept) else kept
+    return spaced(without_commands(text)) if commanding(kept) else kept
 
 
 def assess(title: str, description: str) -> Assessment:

@@ -1,14 +1,24 @@
-"""The phrasings the local model learns from, and how whole example tickets are composed from them."""
+"""What the local model learns from: phrasings, things, whole tickets, and how example tickets are composed of them."""
 
 from __future__ import annotations
 
+import csv
+import io
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ai import wording
+from ai.labelled import Example
 
 CATEGORIES = ("Hardware", "Software", "Network", "Email", "Access", "Security", "Other")
+#: Example tickets that are composed of one phrasing, and of one thing.
+VARIANTS, FRAMES = 8, 3
+#: What a whole ticket counts, which nobody composed.
+WHOLE = 3.0
+_T = TypeVar("_T")
 _LEVEL = {"l": "low", "m": "medium", "h": "high", "c": "critical"}
 _VAGUE = tuple(wording.lines("vague_titles.txt"))
 
@@ -23,20 +33,12 @@ class Phrasing:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A composed ticket with its labels; ``group`` is the phrasing it came from."""
-
-    title: str
-    description: str
-    category: str
-    priority: str
-    group: int
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _lines(name: str) -> list[str]:
-    raw = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    return [line for line in raw if line.strip() and not line.startswith("#")]
+    return [line for line in _read(name).splitlines() if line.strip() and not line.startswith("#")]
 
 
 def phrasings() -> list[Phrasing]:
@@ -64,6 +66,28 @@ def wrappers() -> dict[str, list[str]]:
     return found
 
 
+def whole() -> list[Example]:
+    """Return the whole tickets, written by hand in many styles."""
+    rows = csv.DictReader(io.StringIO(_read("whole.csv")))
+    return [Example(row["title"], row["description"], row["category"], row["priority"], -1, WHOLE) for row in rows]
+
+
+def things() -> list[tuple[str, str]]:
+    """Return (category, thing) pairs: what tickets of a category are about, in a word or two."""
+    lines = [line.split(" ", 1) for line in _lines("things.txt")]
+    return [(name, thing.strip()) for name, rest in lines if name in CATEGORIES for thing in rest.split(",")]
+
+
+def frames() -> dict[str, list[tuple[str, str]]]:
+    """Return, by category, what is said about its things: (priority, sentence with a gap)."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in _lines("things.txt"):
+        name, _, rest = line.partition(" ")
+        if name.startswith("say:"):
+            found.setdefault(name.removeprefix("say:"), []).append((_LEVEL[rest[0]], rest[2:]))
+    return found
+
+
 def _typo(text: str, chance: random.Random) -> str:
     letters = list(text)
     at = chance.randrange(max(1, len(letters) - 2))
@@ -83,7 +107,7 @@ def _combine(natural: str, phrase: str) -> str:
 
 
 def compose(
-    matters: list[tuple[int, Phrasing]], urgencies: list[tuple[str, str]], variants: int, seed: int
+    matters: Sequence[tuple[int, Phrasing]], urgencies: Sequence[tuple[str, str]], variants: int, seed: int
 ) -> list[Example]:
     """Return ``variants`` example tickets per phrasing, the same ones for the same seed.
 
@@ -126,3 +150,47 @@ def compose(
                 title, text = title.lower(), text.lower()
             made.append(Example(title, text, matter.category, priority, group))
     return made
+
+
+def about_things(some: Sequence[tuple[str, str]], seed: int) -> list[Example]:
+    """Return short tickets that say something usual about each thing; their priority is what such sentences mean."""
+    chance = random.Random(seed)
+    said = frames()
+    made = []
+    for category, thing in some:
+        fits = said[category]
+        for level, sentence in chance.sample(fits, min(FRAMES, len(fits))):
+            text = sentence.format(thing)
+            title, text = chance.choice(((thing, text), (text, ""), (chance.choice(_VAGUE), text)))
+            made.append(Example(title, text, category, level, -1))
+    return made
+
+
+def examples() -> list[Example]:
+    """Return everything the shipped model learns from."""
+    return [
+        *compose(list(enumerate(phrasings())), priority_phrasings(), VARIANTS, seed=0),
+        *about_things(things(), seed=0),
+        *whole(),
+    ]
+
+
+def folds(count: int) -> Iterator[tuple[list[Example], list[Example]]]:
+    """Yield pairs of what is learned from and what is held back; all the held-back parts together are everything once.
+
+    Nothing is on both sides: no phrasing, no impact or urgency, no thing, no whole ticket. What is held back is one wrapped
+    ticket of each phrasing, and the whole tickets.
+    """
+    matters, urgencies, tickets = list(enumerate(phrasings())), priority_phrasings(), whole()
+    for fold in range(count):
+        learned = [
+            *compose(_without(matters, fold, count), _without(urgencies, fold, count), VARIANTS, seed=fold),
+            *about_things(_without(things(), fold, count), seed=fold),
+            *_without(tickets, fold, count),
+        ]
+        held_back = compose(matters[fold::count], urgencies[fold::count], 2, seed=100 + fold)[1::2]
+        yield learned, held_back + tickets[fold::count]
+
+
+def _without(items: Sequence[_T], fold: int, count: int) -> list[_T]:
+    return [item for at, item in enumerate(items) if at % count != fold]
