@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, notifications
 from db.jobs import Promise
-from db.tickets import parse, storable
+from db.submissions import parse, storable
 
 #: The longest message that is read, in bytes.
 SIZE_LIMIT = 1_000_000

@@ -16,24 +16,25 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from actors import analysis
+from actors.analysis import JOB_PRIORITY, Analysis, Unanswered
 from actors.attempt import Permanent
 from actors.durable import Done, durable
 from actors.journeys import start
-from ai import Question, Verdict, choose_engine
 from ai.duplicates import find_duplicate
 from ai.language import detect
 from ai.text import clean, clean_line, html_to_text
 from ai.urgency import first_priority
-from db import jobs, notifications, reading, tickets
+from db import incidents, jobs, notifications, reading, tickets
+from db.incidents import Active
 from db.jobs import Claimed, Promise
-from db.tickets import PREPARED, Loaded, Submission, claimed_priority
+from db.submissions import Submission, claimed_priority
+from db.tickets import PREPARED, Loaded
 from notices import Agent, TicketFacts, recipients, route, word
 from settings import explain, get_settings
 
 logger = structlog.get_logger("aura.tickets")
 
-#: Which place in the queue a ticket of each priority gets.
-JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
 #: Characters that a title and a description keep.
 TITLE_LIMIT = 300
 DESCRIPTION_LIMIT = 50_000
@@ -90,7 +91,7 @@ class Prepared:
 
 def save_intake(session: Session, done: list[Done]) -> None:
     """Record the clean text, and queue what sounds urgent first."""
-    fields = (*PREPARED, "duplicate_of")
+    fields = (*PREPARED, "duplicate_of", "priority")
     tickets.save_prepared(
         session, [{"id": each.item.id} | {name: getattr(each.result, name) for name in fields} for each in done]
     )
@@ -126,65 +127,28 @@ def _prepare(ticket: Loaded, recent: Sequence[Loaded]) -> Prepared:
     )
 
 
-# -- classify: category and priority, with confidence and reason ------------------------------------------------------
-
-
-def save_verdicts(session: Session, done: list[Done]) -> None:
-    """Append the verdicts and make them current."""
-    threshold = get_settings().review_below
-    rows = []
-    for each in done:
-        verdict: Verdict = each.result
-        rows.append(
-            {
-                "ticket_id": each.item.id,
-                "category": verdict.category,
-                "confidence": verdict.confidence,
-                "priority": verdict.priority,
-                "priority_confidence": verdict.priority_confidence,
-                "reason": verdict.reason,
-                "needs_review": verdict.confidence < threshold,
-                "engine": verdict.engine,
-                "model": verdict.model,
-                "prompt_version": verdict.prompt_version,
-                "fallback": verdict.fallback,
-                "input_tokens": verdict.input_tokens,
-                "output_tokens": verdict.output_tokens,
-                "latency_ms": verdict.latency_ms,
-            }
-        )
-        each.priority = JOB_PRIORITY[verdict.priority]
-    tickets.save_verdicts(session, rows)
-
-
-def _ask(batch: list[Loaded]) -> list[Verdict]:
-    questions = [
-        Question(
-            title=ticket.title,
-            description=ticket.description,
-            language=ticket.language,
-            department=ticket.department,
-            claimed_priority=ticket.claimed_priority,
-        )
-        for ticket in batch
-    ]
-    return choose_engine(get_settings()).classify(questions)
+# -- classify: category, priority and all that a verdict holds --------------------------------------------------------
 
 
 #: A remote engine takes seconds a ticket, so its hints name one ticket each.
 CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().batch
 
 
-@durable(queue_name="ai.classify", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
-def classify(batch: list[Loaded]) -> list[Verdict]:
-    """Ask the engine for each ticket's category and priority."""
-    return _ask(batch)
+@durable(queue_name="ai.classify", load=tickets.load, save=analysis.save, batch=CLASSIFY_BATCH)
+def classify(batch: list[Loaded]) -> list[Analysis | Unanswered]:
+    """Ask the engine about each ticket."""
+    return analysis.analyze(batch, analysis.ask(batch))
 
 
-@durable(queue_name="ai.reanalyze", load=tickets.load, save=save_verdicts, batch=CLASSIFY_BATCH)
-def reanalyze(batch: list[Loaded]) -> list[Verdict]:
+def save_reanalyzed(session: Session, done: list[Done]) -> None:
+    """Save what a second look gave."""
+    analysis.save_again(session, done, reanalyze.queue_name)
+
+
+@durable(queue_name="ai.reanalyze", load=tickets.load, save=save_reanalyzed, batch=CLASSIFY_BATCH)
+def reanalyze(batch: list[Loaded]) -> list[Analysis | Unanswered]:
     """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
-    return _ask(batch)
+    return analysis.analyze(batch, analysis.ask_again(batch))
 
 
 # -- notify: who is told, and the promise to tell them ----------------------------------------------------------------
@@ -196,6 +160,8 @@ class Telling:
 
     assignee: str | None
     notifications: list[dict[str, Any]] = field(default_factory=list)
+    #: The major incident that it is a part of.
+    incident: int | None = None
 
 
 def save_notified(session: Session, done: list[Done]) -> None:
@@ -209,6 +175,7 @@ def save_notified(session: Session, done: list[Done]) -> None:
         session, [Promise(channel[key], key, priority=priority[key]) for key in new if channel[key] != "in_app"]
     )
     notifications.mark_sent(session, [(key, "") for key in new if channel[key] == "in_app"])
+    incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})
     tickets.save_notified(session, [(each.item.id, each.item.version, each.result.assignee) for each in done])
 
 
@@ -221,16 +188,25 @@ def notify(batch: list[Loaded]) -> list[Telling]:
             Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available)
             for a, load in notifications.agents(session)
         ]
-    return [_tell(ticket, reasons.get(ticket.id, ""), staff) for ticket in batch]
+        burst = analysis.incidents_now(session)
+    return [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst)) for ticket in batch]
 
 
-def _tell(ticket: Loaded, reason: str, staff: list[Agent]) -> Telling:
+def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
+    if ticket.source in incidents.NO_REPORTS:
+        return None
+    return next((each.id for each in burst if each.id == ticket.incident_id or each.is_about(ticket)), None)
+
+
+def _tell(ticket: Loaded, reason: str, staff: list[Agent], incident: int | None = None) -> Telling:
     if ticket.notified_version >= ticket.version:
         return Telling(None)
+    # somebody has been told of this matter
+    known = ticket.duplicate_of is not None or (incident is not None and ticket.assignee is None)
     settings = get_settings()
     category, priority = ticket.category or "Other", ticket.priority or "medium"
     agent = next((one for one in staff if one.name == ticket.assignee), None)
-    if agent is None and ticket.duplicate_of is None and (agent := route(category, priority, staff)) is not None:
+    if agent is None and not known and (agent := route(category, priority, staff)) is not None:
         # the next ticket of this batch must see that this one was given away
         staff[staff.index(agent)] = Agent(
             agent.name, agent.email, agent.skills, agent.team, agent.capacity, agent.load + 1, agent.available
@@ -238,8 +214,8 @@ def _tell(ticket: Loaded, reason: str, staff: list[Agent]) -> Telling:
     event = "ticket.classified" if ticket.notified_version == 0 else "ticket.reclassified"
     facts = TicketFacts(
         id=ticket.id,
-        title=ticket.title,
-        description=ticket.description,
+        title=analysis.quoted(ticket.title),
+        description=analysis.quoted(ticket.description),
         category=category,
         priority=priority,
         reason=reason,
@@ -254,7 +230,7 @@ def _tell(ticket: Loaded, reason: str, staff: list[Agent]) -> Telling:
         assignee=agent,
         team_address=settings.service_desk,
         priority=priority,
-        duplicate=ticket.duplicate_of is not None,
+        duplicate=known,
     )
     rows = []
     for recipient in told:
@@ -274,4 +250,4 @@ def _tell(ticket: Loaded, reason: str, staff: list[Agent]) -> Telling:
                 "state": "promised",
             }
         )
-    return Telling(agent.name if agent else None, rows)
+    return Telling(agent.name if agent else None, rows, incident)

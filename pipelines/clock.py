@@ -3,7 +3,8 @@
 1. Once a second the clock takes or renews the leader's lease; without it, it only watches.
 2. A slot whose time has come is claimed by inserting its row (job, slot), in the transaction in which it runs, and only
    while the lease is ours: a leader that slept and wakes up after its term finds it cannot write.
-3. After a stop, the latest slot that was missed runs, and the earlier ones are reported as missed.
+3. After a stop, the latest slot that was missed runs, and the earlier ones are kept as missed: `aura schedule backfill`.
+4. A job that an operator paused lets its slots go by.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ logger = structlog.get_logger("aura.clock")
 LEASE = "clock"
 #: Seconds that a leader may be silent before another clock takes over.
 LEASE_SECONDS = 15.0
+#: Most missed slots of a job that are kept after a stop, the newest.
+MISSED_KEPT = 1_000
 
 
 class Clock:
@@ -44,12 +47,15 @@ class Clock:
         try:
             with transaction() as session:
                 term = schedule.lead(session, LEASE, self.holder, LEASE_SECONDS)
+                held = schedule.paused(session) if term is not None else {}
             if term is None:
                 self.term, self._next = None, {}
                 return []
             if term != self.term:
                 logger.info("leads the timetable", term=term)
                 self.term, self._next = term, self._plan(at)
+            for name in held.keys() & self._next.keys():
+                self._next[name] = max(self._next[name], self._after(name, at))
             return [entry.name for entry in self.timetable if self._next[entry.name] <= at and self._run(entry, at)]
         except SQLAlchemyError as error:
             logger.warning("the clock waits for the database", error=first_line(error))
@@ -65,22 +71,23 @@ class Clock:
         return next_slot(self._triggers[name], slot)
 
     def _run(self, entry: Entry, at: datetime) -> bool:
-        slot, missed = self._next[entry.name], 0
+        slot, missed = self._next[entry.name], list[datetime]()
         while (following := self._after(entry.name, slot)) <= at:
-            slot, missed = following, missed + 1
+            missed.append(slot)
+            slot = following
         self._next[entry.name] = following
         if missed:
             logger.warning(
-                "slots were missed; the latest runs now", job=entry.name, missed=missed, slot=slot.isoformat()
+                "slots were missed; the latest runs now", job=entry.name, missed=len(missed), slot=slot.isoformat()
             )
         try:
             with transaction() as session:
                 if not schedule.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0):
                     return False
                 count = entry.run()
-                schedule.finish_slot(
-                    session, entry.name, slot, f"{count} done" + (f", {missed} missed" if missed else "")
-                )
+                schedule.record_missed(session, entry.name, missed[-MISSED_KEPT:], self.term or 0)
+                note = f"{count} done" + (f", {len(missed)} missed" if missed else "")
+                schedule.finish_slot(session, entry.name, slot, note)
         except Exception as error:
             # the next slot must come whatever this one did; nothing of it was committed
             logger.error("a scheduled job failed", job=entry.name, slot=slot.isoformat(), exc_info=error)

@@ -17,7 +17,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from db import tickets, transaction
-from db.tickets import DESCRIPTION_LIMIT, Submission, claimed_priority, parse
+from db.submissions import DESCRIPTION_LIMIT, Submission, claimed_priority, parse
 from pipelines.triage import triage
 from settings import explain
 

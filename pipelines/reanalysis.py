@@ -12,8 +12,10 @@ from settings import get_settings
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 
-#: Most tickets of one night.
-LIMIT = 10_000
+#: Most tickets of one night, and of one round of upgrades.
+LIMIT, UPGRADES = 10_000, 500
+#: Minutes after which the engine that could not answer is asked again.
+UPGRADE_AFTER = 10.0
 
 
 def reanalyze_stale() -> int:
@@ -23,5 +25,15 @@ def reanalyze_stale() -> int:
         ids = tickets.stale(
             session, settings.reanalyse_after_days, settings.review_below, settings.openai_api_key is not None, LIMIT
         )
+    reanalysis.send_many(ids)
+    return len(ids)
+
+
+def upgrade() -> int:
+    """Promise a second look at the tickets for which the local engine stepped in. Returns how many."""
+    if get_settings().openai_api_key is None:
+        return 0
+    with reading() as session:
+        ids = tickets.stepped_in(session, UPGRADE_AFTER, UPGRADES)
     reanalysis.send_many(ids)
     return len(ids)

@@ -13,7 +13,8 @@ from typing import Any
 
 from db import transaction
 from db.retention import prune
-from pipelines.reanalysis import reanalyze_stale
+from pipelines.incidents import propose_incidents
+from pipelines.reanalysis import reanalyze_stale, upgrade
 from pipelines.recovery import rescue_stranded
 from settings import get_settings
 
@@ -40,7 +41,9 @@ def prune_old() -> int:
 
 TIMETABLE = (
     Entry("reanalysis", "0 2 * * *", reanalyze_stale),
+    Entry("upgrades", "*/10 * * * *", upgrade),
     Entry("recovery", "* * * * *", rescue_stranded),
+    Entry("incidents", "* * * * *", propose_incidents),
     Entry("pruning", "15 * * * *", prune_old),
 )
 

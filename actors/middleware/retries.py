@@ -24,7 +24,7 @@ from actors import attempt as attempts
 from actors.attempt import WORKER_ID, Attempt
 from db import controls, jobs, transaction
 from db.jobs import Claimed, Failure
-from db.tickets import storable
+from db.submissions import storable
 from settings import Settings
 
 logger = structlog.get_logger("aura.retries")

@@ -17,7 +17,8 @@ import pika
 import psycopg2
 from psycopg2.extras import NamedTupleCursor, execute_values
 
-from actors.tickets import DUPLICATE_DAYS, _ask, _prepare, _tell
+from actors.analysis import ask
+from actors.tickets import DUPLICATE_DAYS, _prepare, _tell
 from bench.peers import steps
 from notices import Agent, Notice
 
@@ -26,7 +27,7 @@ BATCH, PREFETCH = 100, 50
 
 TICKETS = """
     SELECT id, title, description, requester, department, language, claimed_priority, category, priority, assignee,
-           duplicate_of, version, notified_version
+           duplicate_of, version, notified_version, source, incident_id
     FROM tickets WHERE id = ANY(%s) ORDER BY id
 """
 RECENT = """
@@ -92,7 +93,7 @@ def intake(cursor: Any, keys: list[str]) -> Iterable[str]:
 
 def classify(cursor: Any, keys: list[str]) -> Iterable[str]:
     batch: Any = _all(cursor, TICKETS, _numbers(keys))
-    rows = [steps.said(ticket.id, verdict) for ticket, verdict in zip(batch, _ask(batch), strict=True)]
+    rows = [steps.said(ticket.id, verdict) for ticket, verdict in zip(batch, ask(batch), strict=True)]
     values = f"({', '.join(['%s'] * (2 + len(steps.SAID)))}, statement_timestamp())"
     execute_values(cursor, SAVE_VERDICTS, [tuple(row.values()) for row in rows], values, BATCH)
     current = [(r["ticket_id"], r["category"], r["priority"], r["confidence"], r["needs_review"]) for r in rows]

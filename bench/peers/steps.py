@@ -14,7 +14,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from actors.tickets import DUPLICATE_DAYS, _ask, _prepare, _tell
+from actors.analysis import ask
+from actors.tickets import DUPLICATE_DAYS, _prepare, _tell
 from ai import Verdict
 from db import transaction
 from db.models import Agent as AgentRow
@@ -55,7 +56,7 @@ def judge(ticket_id: int) -> None:
     """Ask the classifier for category and priority; what a human set stays."""
     with transaction() as session:
         ticket = session.get_one(Ticket, ticket_id)
-        [verdict] = _ask([_loaded(ticket)])
+        [verdict] = ask([_loaded(ticket)])
         row = said(ticket_id, verdict)
         session.add(VerdictRecord(**row))
         before = ticket.category, ticket.priority

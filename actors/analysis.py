@@ -1,0 +1,230 @@
+"""Asking an engine about tickets: what it gets to read, what else belongs to a verdict, and how both are kept.
+
+What changes rarely (the model in use, what people decided, who is there) is looked up at most every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from sqlalchemy.orm import Session
+
+from actors.durable import Done
+from ai import EngineError, Question, Verdict, choose_engine
+from ai.choice import model_in_use, use_model
+from ai.engine import Precedent
+from ai.masking import mask
+from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, tickets
+from db.similar import Resolved
+from db.tickets import Loaded
+from notices import Agent, route
+from settings import get_settings
+
+logger = structlog.get_logger("aura.analysis")
+
+#: Which place in the queue a ticket of each priority gets.
+JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
+#: Seconds that each look is good for.
+MODEL_FRESH, PRECEDENTS_FRESH, STAFF_FRESH, HISTORY_FRESH = 30.0, 60.0, 2.0, 5.0
+#: How many corrections an engine is shown as examples, and from how many days back.
+PRECEDENTS, PRECEDENT_DAYS = 6, 14.0
+
+T = TypeVar("T")
+
+
+class _Look(Generic[T]):
+    """What a query found, for some seconds."""
+
+    def __init__(self, seconds: float, find: Callable[[Session], T]) -> None:
+        self._seconds, self._find = seconds, find
+        self._until, self._bind = float("-inf"), None
+        self._found: T | None = None
+
+    def __call__(self, session: Session) -> T:
+        bind: Any = session.get_bind().engine
+        if self._found is None or time.monotonic() > self._until or bind is not self._bind:
+            self._found, self._bind = self._find(session), bind
+            self._until = time.monotonic() + self._seconds
+        return self._found
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A verdict with what belongs to it: who could take the ticket, and what resolved others like it."""
+
+    verdict: Verdict
+    suggested_agent: str | None = None
+    similar: tuple[Resolved, ...] = ()
+    #: Hours until half, and nine in ten, of the similar tickets were resolved.
+    hours: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The remote engine has no verdict just now; the ticket keeps the one it has."""
+
+    error: EngineError
+
+
+def spent_today() -> float:
+    """Return the US dollars of today's calls."""
+    with reading() as session:
+        return spend.today(session)
+
+
+def ask(batch: Sequence[Loaded]) -> list[Verdict]:
+    """Return one verdict per ticket; the local engine answers what the remote one does not."""
+    questions = _questions(batch)
+    return choose_engine(get_settings(), spent_today).classify(questions)
+
+
+def ask_again(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]:
+    """Return one verdict per ticket of the engine that is configured, or why it has none just now."""
+    questions = _questions(batch)
+    engine = choose_engine(get_settings(), spent_today)
+    # the local engine always has an answer
+    answers: Sequence[Verdict | EngineError] = getattr(engine, "upgrade", engine.classify)(questions)
+    return answers
+
+
+def analyze(batch: Sequence[Loaded], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | Unanswered]:
+    """Add to each verdict who could take the ticket, and what resolved others like it."""
+    with reading() as session:
+        staff = [_agent(each, load) for each, load in _staff(session)]
+        texts = [(ticket.id, f"{ticket.title}\n{ticket.description}") for ticket in batch]
+        alike = similar.resolved_like(session, texts) if _history(session) else {}
+    return [
+        Unanswered(verdict)
+        if isinstance(verdict, EngineError)
+        else _analysis(verdict, staff, tuple(alike.get(ticket.id, ())))
+        for ticket, verdict in zip(batch, verdicts, strict=True)
+    ]
+
+
+def _analysis(verdict: Verdict, staff: list[Agent], alike: tuple[Resolved, ...]) -> Analysis:
+    agent = route(verdict.category, verdict.priority, staff)
+    hours = similar.estimate([each.hours for each in alike])
+    return Analysis(verdict, agent.name if agent else None, alike[:SHOWN], hours)
+
+
+#: How many similar tickets a verdict names; the estimate is of more.
+SHOWN = 3
+
+
+def _questions(batch: Sequence[Loaded]) -> list[Question]:
+    precedents: tuple[Precedent, ...] = ()
+    with reading() as session:
+        _model(session)
+        if get_settings().openai_api_key:
+            precedents = _precedents(session)
+    return [
+        Question(
+            title=ticket.title,
+            description=ticket.description,
+            language=ticket.language,
+            department=ticket.department,
+            claimed_priority=ticket.claimed_priority,
+            precedents=precedents,
+            id=ticket.id,
+        )
+        for ticket in batch
+    ]
+
+
+def _use_active_model(session: Session) -> str:
+    active = local_models.active(session, known=model_in_use())
+    if active is None:
+        use_model("", None)
+    elif active[1] is not None:
+        use_model(*active)
+        logger.info("the local engine answers with a model that was learned here", model=active[0])
+    return model_in_use()
+
+
+def _corrections(session: Session) -> tuple[Precedent, ...]:
+    found = corrections.decided(session, PRECEDENTS, PRECEDENT_DAYS, changed=True)
+    return tuple(Precedent(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
+
+
+_model = _Look(MODEL_FRESH, _use_active_model)
+_precedents = _Look(PRECEDENTS_FRESH, _corrections)
+_staff = _Look(STAFF_FRESH, notifications.agents)
+incidents_now = _Look(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
+_history = _Look(HISTORY_FRESH, similar.any_resolved)
+
+
+def _agent(row: Any, load: int) -> Agent:
+    return Agent(row.name, row.email, tuple(row.skills), row.team, row.capacity, load, row.available)
+
+
+def save(session: Session, done: list[Done]) -> None:
+    """Append the verdicts and make them current; log what left the house, and put each job in its place of the queue."""
+    answered = [each for each in done if isinstance(each.result, Analysis)]
+    for each in answered:
+        each.priority = JOB_PRIORITY[each.result.verdict.priority]
+    if answered:
+        tickets.save_verdicts(session, [_row(each.item, each.result) for each in answered])
+    calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
+    tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
+
+
+def save_again(session: Session, done: list[Done], queue: str) -> None:
+    """Save what a second look gave. Where the engine has no answer, the verdict stays, and its queue waits if asked to."""
+    save(session, done)
+    errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, Unanswered)]
+    # what will not be answered later either has been looked at; the rest is found again by the next sweep
+    tickets.looked_at(session, [ticket for ticket, error in errors if error.permanent])
+    waits = [(error.retry_after, str(error)) for _, error in errors if error.retry_after]
+    if waits:
+        seconds, reason = max(waits)
+        controls.pause(session, queue, seconds, reason)
+
+
+#: Characters of a ticket that anything but the ticket repeats.
+QUOTED = 2_000
+
+
+def quoted(text: str) -> str:
+    """Return the beginning of what a ticket says as others may read it, in mails and summaries: masked."""
+    return mask(text[:QUOTED]).text if get_settings().ai_mask == "on" else text[:QUOTED]
+
+
+def _calls(result: Analysis | Unanswered) -> tuple[Any, ...]:
+    return result.verdict.calls if isinstance(result, Analysis) else result.error.calls
+
+
+def _fields(of: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
+
+
+_SAID = (
+    *("category", "confidence", "priority", "priority_confidence", "reason", "engine", "model", "prompt_version"),
+    *("fallback", "disagreement", "sentiment", "self_fix", "words", "input_tokens", "output_tokens"),
+    *("cost", "cached", "latency_ms"),
+)
+
+
+def _row(ticket: Loaded, analysis: Analysis) -> dict[str, Any]:
+    verdict, hours = analysis.verdict, analysis.hours or (None, None)
+    return _fields(verdict, _SAID) | {
+        "ticket_id": ticket.id,
+        "needs_review": verdict.review or verdict.confidence < get_settings().review_below,
+        "language": ticket.language,
+        "summary": quoted(verdict.summary),
+        "suggested_agent": analysis.suggested_agent,
+        "similar": [
+            {
+                "id": each.id,
+                "title": quoted(each.title)[:200],
+                "score": round(each.score, 3),
+                "resolution": quoted(each.resolution)[:500],
+            }
+            for each in analysis.similar
+        ],
+        "resolution_p50": hours[0],
+        "resolution_p90": hours[1],
+    }
