@@ -10,7 +10,22 @@ import sys
 
 import typer
 
-from aura import agents, dead, demo, jobs, processes, queues, tickets, upkeep
+from aura import (
+    agents,
+    dead,
+    demo,
+    engine,
+    evaluation,
+    incidents,
+    jobs,
+    learning,
+    models,
+    processes,
+    queues,
+    schedule,
+    tickets,
+    upkeep,
+)
 from aura.output import Refused, err
 
 app = typer.Typer(
@@ -28,7 +43,11 @@ app.command("import")(tickets.import_)
 app.command("migrate")(upkeep.migrate)
 app.command("clock")(processes.clock)
 app.command("doctor")(upkeep.doctor)
-for group in (tickets, jobs, queues, dead, agents):
+app.command("evaluate")(evaluation.evaluate)
+app.command("learn")(learning.learn)
+app.command("replay")(engine.replay)
+app.command("spend")(engine.spend)
+for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents):
     app.add_typer(group.app)
 
 

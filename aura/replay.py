@@ -126,7 +126,7 @@ def _in_batches(what: str, ids: Sequence[int], step: Callable[[Session, Sequence
 
 
 def _arguments(text: str | None) -> list[Any] | None:
-    from db.tickets import parse
+    from db.submissions import parse
 
     if text is None:
         return None

@@ -14,7 +14,11 @@ from aura.database import reads, ready_database, warn_without_worker, writes
 from aura.options import FormatOption, LimitOption
 from aura.output import Refused, cell, emit, err, out, printable, show_fields, show_rows, tell
 
-app = typer.Typer(name="tickets", help="Tickets: list them, show one with its whole timeline.", no_args_is_help=True)
+app = typer.Typer(
+    name="tickets",
+    help="Tickets: list them, show one with its whole timeline, correct it, resolve it.",
+    no_args_is_help=True,
+)
 
 
 def submit(
@@ -32,7 +36,7 @@ def submit(
     """Submit one ticket. It is stored at once and worked on as soon as a worker runs."""
     from pydantic import ValidationError
 
-    from db.tickets import Submission
+    from db.submissions import Submission
     from settings import explain
 
     if description == "-":
@@ -74,7 +78,7 @@ def import_(
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from db.tickets import Submission
+    from db.submissions import Submission
 
     columns: dict[str, str] = {}
     for each in mapping or []:
@@ -144,6 +148,52 @@ def show(ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
         out.print(
             f"waits for {job['actor']}, due {cell(job['due_at'])}, attempts so far: {job['attempts']}", markup=False
         )
+
+
+@app.command("correct")
+def correct(
+    ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
+    category: Annotated[str | None, typer.Option(help="What it is about, such as Network.")] = None,
+    priority: Annotated[str | None, typer.Option(help="low, medium, high or critical.")] = None,
+    author: Annotated[str, typer.Option("--by", envvar="USER", help="Who says so.")] = "operator",
+    how: FormatOption = "table",
+) -> None:
+    """Say what a ticket is about or how urgent it is, for good; to say what is there confirms it.
+
+    No engine overwrites it, people are told of a change, and `aura learn` learns from it.
+    """
+    with ready_database():
+        from db.corrections import UnknownTicket
+        from pipelines.desk import NotAllowed
+        from pipelines.desk import correct as run
+
+        try:
+            changed = run(ticket_id, author, category, priority)
+        except (NotAllowed, UnknownTicket) as error:
+            raise Refused(str(error)) from None
+    said = f"ticket {ticket_id}: {' and '.join(changed)} changed" if changed else f"ticket {ticket_id} confirmed"
+    if tell(how, {"id": ticket_id, "changed": changed}, said) and changed:
+        warn_without_worker()
+
+
+@app.command("resolve")
+def resolve(
+    ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
+    resolution: Annotated[str, typer.Argument(help="What resolved it; `-` reads it from standard input.")],
+    how: FormatOption = "table",
+) -> None:
+    """Mark a ticket as resolved, and keep what resolved it for the next one like it."""
+    if resolution == "-":
+        resolution = sys.stdin.read()
+    with ready_database():
+        from db.corrections import UnknownTicket
+        from pipelines.desk import resolve as run
+
+        try:
+            run(ticket_id, resolution)
+        except UnknownTicket as error:
+            raise Refused(str(error)) from None
+    tell(how, {"id": ticket_id, "status": "resolved"}, f"ticket {ticket_id} resolved")
 
 
 def _details(entry: dict[str, Any]) -> str:

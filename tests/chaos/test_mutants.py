@@ -83,7 +83,7 @@ NOTIFY_TWICE = """
 import json, sys
 from actors.tickets import notify
 from db import tickets, transaction
-from db.tickets import Submission
+from db.submissions import Submission
 from pipelines.pipeline import Pipeline
 
 payload = json.loads(sys.argv[1])

@@ -22,7 +22,7 @@ from actors.upkeep import Upkeep
 from db import dead_letters, jobs, reading, tickets, transaction
 from db.jobs import Promise
 from db.models import DeadLetter, Job, Ticket
-from db.tickets import Submission
+from db.submissions import Submission
 from pipelines.runtime import running
 from pipelines.triage import triage
 from settings import get_settings

@@ -12,7 +12,7 @@ from actors.attempt import WORKER_ID
 from db import reading, tickets, transaction
 from db.models import Job, Ticket, Worker
 from db.overview import living
-from db.tickets import Submission
+from db.submissions import Submission
 from pipelines.runtime import running
 from pipelines.triage import triage
 from tests.conftest import wait_until

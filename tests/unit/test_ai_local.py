@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 import re
 import subprocess
 import sys
@@ -11,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai import Question
-from ai.local import MODEL, LocalEngine
-from ai.seeds import CATEGORIES, compose, phrasings, priority_phrasings
+from ai.evaluation import ask_all
+from ai.features import LEAST_SQUARED
+from ai.labelled import Example
+from ai.local import BY_RULES, MODEL, LocalEngine, NoModel, ask, load, read_model
+from ai.seeds import CATEGORIES, compose, folds, phrasings, priority_phrasings, things, whole
 from settings import PRIORITIES
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +31,14 @@ def labelled() -> list[dict[str, str]]:
 
 def test_it_is_right_about_tickets_it_has_never_read() -> None:
     rows = labelled()
-    verdicts = ENGINE.classify([Question(row["title"], row["description"]) for row in rows])
-    pairs = list(zip(rows, verdicts, strict=True))
-    sure = [row["category"] == verdict.category for row, verdict in pairs if verdict.confidence >= 0.7]
-    assert sum(row["category"] == verdict.category for row, verdict in pairs) / len(rows) >= 0.75
-    assert sum(row["priority"] == verdict.priority for row, verdict in pairs) / len(rows) >= 0.65
-    assert len(sure) >= len(rows) / 2 and sum(sure) / len(sure) >= 0.9
+    examples = [Example(row["title"], row["description"], row["category"], row["priority"]) for row in rows]
+    report = ask_all(ENGINE.classify, examples).report(CATEGORIES, 0.95)
+    assert report["category"]["accuracy"] >= 0.85 and report["priority"]["accuracy"] >= 0.75
+    # what nobody looks at is right more often still, and it is no small part
+    for label in ("category", "priority"):
+        assert report[label]["applied"]["accuracy"] >= 0.93
+    assert report["category"]["applied"]["share"] >= 0.4
+    assert report["category"]["ece"] < 0.1
 
 
 def test_no_labelled_ticket_is_in_the_seeds() -> None:
@@ -40,6 +47,7 @@ def test_no_labelled_ticket_is_in_the_seeds() -> None:
         return {tuple(words[at : at + 6]) for at in range(len(words) - 5)}
 
     seeds = set().union(*(runs(f"{p.title} {p.text}") for p in phrasings()))
+    seeds.update(*(runs(f"{each.title} {each.description}") for each in whole()))
     for row in labelled():
         assert not runs(f"{row['title']} {row['description']}") & seeds
 
@@ -107,6 +115,123 @@ def test_the_model_file_stays_small() -> None:
     assert MODEL.stat().st_size < 5_000_000
 
 
+def test_an_unsure_verdict_is_reviewed_and_a_sure_one_is_not() -> None:
+    sure, unsure = ENGINE.classify(
+        [
+            Question(
+                "Mailbox full", "My mailbox is full and I cannot send emails. No hurry, it can wait until next week."
+            ),
+            Question("Hm", "It is not as it was."),
+        ]
+    )
+    assert (sure.category, sure.priority, sure.review) == ("Email", "low", False)
+    assert unsure.review and ENGINE.needs_review(unsure.category, unsure.confidence)
+    assert not ENGINE.needs_review("Email", 1.0) and ENGINE.needs_review("Email", 0.3)
+    assert ENGINE.needs_review("no such category", 1.0)
+
+
+def test_the_more_precision_is_wanted_the_more_is_reviewed() -> None:
+    questions = [Question(row["title"], row["description"]) for row in labelled()]
+    reviewed = [
+        sum(verdict.review for verdict in LocalEngine(CATEGORIES, precision=wanted).classify(questions))
+        for wanted in (0.7, 0.95, 0.9999)
+    ]
+    assert reviewed[0] < reviewed[1] < reviewed[2] == len(questions)
+
+
+def test_a_lifted_priority_is_reviewed() -> None:
+    text = "My mailbox is full and I cannot send emails. No hurry, it can wait until next week."
+    plain, claimed = ENGINE.classify([Question("Mailbox full", text), Question("Mailbox full", text, "en", "", "high")])
+    assert (plain.priority, plain.review) == ("low", False)
+    assert (claimed.priority, claimed.review) == ("medium", True)
+
+
+def test_a_verdict_explains_itself_and_helps() -> None:
+    text = "Hallo zusammen,\nder VPN-Tunnel bricht im Homeoffice ständig ab!!! Das nervt. Danke, Tom"
+    verdict = ENGINE.classify([Question("VPN", text, language="de")])[0]
+    assert verdict.category == "Network"
+    assert verdict.summary == "Der VPN-Tunnel bricht im Homeoffice ständig ab!!!"
+    assert verdict.sentiment == "negative"
+    assert verdict.words and all(f'"{word}"' in verdict.reason for word in verdict.words)
+    assert 1 <= len(verdict.self_fix) <= 3 and verdict.self_fix[0].startswith("Trennen Sie das VPN")
+
+
+# -- other models than the shipped one --------------------------------------------------------------------------------
+
+
+def small(**changes: object) -> str:
+    """The file of a model that knows two words."""
+    model = {
+        "version": "local-1",
+        "scale": 1000,
+        "categories": ["Cats", "Dogs"],
+        "priorities": [],
+        "category_bias": [0.0, 0.0],
+        "priority_bias": [],
+        "category_temperature": 0.5,
+        "priority_temperature": 1.0,
+        "held_back": {"category": {"Cats": {"right": [0.9] * 60, "wrong": []}}},
+        "signals": {},
+        "words": {"purr": [1000, 20000, -20000], "bark": [1000, -20000, 20000]},
+        "pieces": {"_mia": [1000, 1000, 0]},
+    }
+    return json.dumps(model | changes)
+
+
+def test_a_model_may_have_any_categories_and_no_priorities() -> None:
+    engine = LocalEngine(("Cats", "Dogs"), read_model(small()))
+    cat, dog = engine.classify(
+        [Question("purr", "the whole company is affected, production has stopped"), Question("bark", "")]
+    )
+    assert (cat.category, cat.priority, cat.priority_confidence) == ("Cats", "critical", BY_RULES)
+    assert (dog.category, dog.priority) == ("Dogs", "medium")
+    assert (cat.engine, cat.model) == ("local", "local-1")
+    # of dogs nothing was held back
+    assert (cat.review, dog.review) == (False, True)
+
+
+def test_scores_are_weights_times_rarity_on_a_sphere_that_few_words_do_not_reach() -> None:
+    # the word is in the title, which counts twice: 1 + ln 2 times
+    tf = 1 + math.log(2)
+    model = read_model(small(pieces={}))
+    once, with_unknown, both = (ask(text, "", model).category_scores for text in ("purr", "purr zzz", "purr bark"))
+    assert once == pytest.approx(
+        [20 * tf / math.sqrt(tf * tf + LEAST_SQUARED), -20 * tf / math.sqrt(tf * tf + LEAST_SQUARED)]
+    )
+    assert with_unknown == pytest.approx(once)
+    assert both == pytest.approx([0.0, 0.0])
+
+
+def test_pieces_help_where_the_word_is_unknown() -> None:
+    cats, dogs = ask("miaow", "", read_model(small())).category_scores
+    assert cats > 0 and dogs == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", "7", '"model"', "{}", b"\xff\xfe", "[" * 100_000),
+        small(categories=[]),
+        small(category_bias=[0.0]),
+        small(words={"purr": [1000, 1]}),
+        small(words={"purr": "x"}),
+        small(words=["purr"]),
+        small(scale=0, signals={"impact=team": [1]}),
+        small(held_back={"category": {"Cats": [0.9]}}),
+    ],
+)
+def test_what_is_no_model_is_refused(content: str | bytes) -> None:
+    with pytest.raises(NoModel):
+        read_model(content)
+
+
+def test_the_shipped_model_can_be_read_from_its_bytes() -> None:
+    assert read_model(MODEL.read_bytes()).version == load().version
+
+
+# -- what it was made of ----------------------------------------------------------------------------------------------
+
+
 def test_composed_examples_are_the_same_for_the_same_seed() -> None:
     matters = list(enumerate(phrasings()))[:50]
     assert compose(matters, priority_phrasings(), 4, seed=1) == compose(matters, priority_phrasings(), 4, seed=1)
@@ -118,6 +243,30 @@ def test_every_category_is_covered_in_both_languages() -> None:
         lines = (ROOT / f"ai/seeds/{category.lower()}.txt").read_text(encoding="utf-8").splitlines()
         split = lines.index("# de")
         assert split - 1 >= 60 and len(lines) - split - 1 >= 25
+        distinct = {(each.title, each.text) for each in phrasings() if each.category == category}
+        assert len(distinct) >= 60
+        assert sum(name == category for name, _ in things()) >= 60
+
+
+def test_there_are_thirty_ways_to_say_each_priority_and_three_hundred_whole_tickets() -> None:
+    for priority in PRIORITIES:
+        assert len({phrase for level, phrase in priority_phrasings() if level == priority}) >= 30
+    tickets = whole()
+    assert len({(each.title, each.description) for each in tickets}) == len(tickets) >= 300
+    assert all(each.category in CATEGORIES and each.priority in PRIORITIES for each in tickets)
+    for category in CATEGORIES:
+        assert sum(each.category == category for each in tickets) >= 40
+
+
+def test_what_is_held_back_was_in_no_part_that_is_learned_from() -> None:
+    seen = 0
+    for learned, held_back in folds(5):
+        known = {each.group for each in learned if each.group >= 0}
+        texts = {(each.title, each.description) for each in learned}
+        assert known and not known & {each.group for each in held_back if each.group >= 0}
+        assert not texts & {(each.title, each.description) for each in held_back if each.group < 0}
+        seen += len(held_back)
+    assert seen == len(phrasings()) + len(whole())
 
 
 def test_classifying_imports_no_heavy_library() -> None:

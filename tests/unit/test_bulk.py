@@ -15,7 +15,7 @@ from db.bulk import BulkInsert, BulkUpdate, each_of, listed, table
 from db.jobs import Promise
 from db.models import Attempt, Job, Json, VerdictRecord
 from db.sessions import engine
-from db.tickets import Submission
+from db.submissions import Submission
 from db.time import from_now
 from tests.embedded import all_jobs, promise, seconds_until_due
 
@@ -106,7 +106,8 @@ def test_booleans_and_defaults_come_back_as_they_went_in():
     with transaction() as session:
         (ticket_id,) = tickets.accept(session, "test", [(Submission(title="VPN drops"), {})])
     usual = dict.fromkeys(tickets.VERDICT, "") | {"ticket_id": ticket_id, "confidence": 0.5, "priority_confidence": 1.0}
-    usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25}
+    usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25, "cost": 0.5, "cached": False}
+    usual |= {"self_fix": ["a"], "words": [], "similar": [{"id": 1}], "resolution_p50": None, "resolution_p90": 1.5}
     insert(BulkInsert(VerdictRecord, tickets.VERDICT), [usual | {"needs_review": value} for value in (True, False)])
 
     assert stored(table(VerdictRecord).c.needs_review) == [True, False]

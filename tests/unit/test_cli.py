@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +17,14 @@ import pytest
 
 import actors
 import aura
-from aura import output, queues, replay
+from aura import queues, replay
 from db import controls, dead_letters, jobs, transaction
 from db.jobs import Claimed, Failure, Promise
-from db.models import Ticket
-from db.sessions import dispose
+from db.models import Incident, Ticket
+from tests.commands import Run
 from tests.conftest import ROOT, environment_variables
 from tests.embedded import Hand, all_jobs, claim, count, letters, one_job, promise
 from tests.services import free_port
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a command printed and returned."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A function that runs `aura` with arguments in this process, as its main() does."""
-
-    def run(*arguments: Any, width: int = 200) -> Result:
-        monkeypatch.setattr(sys, "argv", ["aura", *map(str, arguments)])
-        monkeypatch.setattr(output.out, "width", width)
-        capsys.readouterr()
-        code = 0
-        try:
-            aura.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        finally:
-            dispose()
-        printed = capsys.readouterr()
-        return Result(code, printed.out, printed.err)
-
-    return run
 
 
 @pytest.fixture
@@ -98,19 +60,29 @@ COMMANDS = [
             "submit",
             "import",
             "tickets",
+            "incidents",
+            "models",
+            "learn",
+            "evaluate",
+            "replay",
+            "spend",
             "jobs",
             "queues",
             "dead",
+            "schedule",
             "agents",
             "migrate",
             "clock",
             "doctor",
         ]
     ],
-    *[["tickets", name] for name in ("list", "show")],
+    *[["tickets", name] for name in ("list", "show", "correct", "resolve")],
+    *[["incidents", name] for name in ("list", "accept", "dismiss")],
+    *[["models", name] for name in ("list", "use", "show")],
     *[["jobs", name] for name in ("list", "cancel")],
     *[["queues", name] for name in ("list", "pause", "resume", "limit")],
     *[["dead", name] for name in ("list", "groups", "show", "export", "replay", "discard")],
+    *[["schedule", name] for name in ("list", "run", "pause", "resume", "backfill")],
     *[["agents", name] for name in ("list", "import")],
 ]
 
@@ -559,7 +531,8 @@ class TestDeadLetters:
 
 @pytest.mark.usefixtures("sqlite")
 def test_the_commands_of_the_operations_page_work_as_written(run: Run, tmp_path: Path):
-    # Given what the page speaks of: letters 1 to 3 alike, 4 replayed too often, 5 and 6 messages; jobs, also of ticket 17
+    # Given what the page speaks of: letters 1 to 3 alike, 4 replayed too often, 5 and 6 messages; jobs, also of ticket 17;
+    # two incidents
     for number in range(3):
         die("email", f"n{number}", "3f2a91c0d7e4")
     promise(Promise("reanalyze", "3", replays=3))
@@ -569,6 +542,8 @@ def test_the_commands_of_the_operations_page_work_as_written(run: Run, tmp_path:
     promise(Promise("classify", "17"))
     for number in range(20, 27):
         promise(Promise("classify", str(number)))
+    with transaction() as session:
+        session.add_all([Incident(title=title, category="Network") for title in ("VPN", "Payroll")])
 
     page = (ROOT / "docs" / "operations.md").read_text()
     lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]

@@ -14,8 +14,10 @@ from db import jobs, reading, schedule, transaction
 from db.jobs import Promise
 from db.models import Attempt, IdempotencyKey, Job, Lease, Notification, ScheduleRun
 from db.retention import prune
+from pipelines import timetable
 from pipelines.clock import Clock
 from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
+from tests.commands import Run
 from tests.embedded import count, move, promise
 
 NOON = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
@@ -215,7 +217,11 @@ class TestSlots:
         assert later.tick(NOON + timedelta(minutes=30, seconds=20)) == []
 
         assert len(ran) == 2
-        assert [(run.slot.minute, run.note) for run in runs()] == [(1, "1 done"), (30, "1 done, 28 missed")]
+        assert [(run.slot.minute, run.note) for run in runs() if run.note != schedule.MISSED] == [
+            (1, "1 done"),
+            (30, "1 done, 28 missed"),
+        ]
+        assert sum(run.note == schedule.MISSED for run in runs()) == 28
 
     def test_a_failing_entry_leaves_nothing_and_stops_no_other(self):
         def fail() -> int:
@@ -265,7 +271,7 @@ class TestSlots:
         clock = Clock()
         clock.tick(NOON)
 
-        assert clock.tick(NOON + timedelta(days=1)) == ["reanalysis", "recovery", "pruning"]
+        assert clock.tick(NOON + timedelta(days=1)) == [entry.name for entry in TIMETABLE]
 
     def test_a_started_clock_ticks_by_itself_and_stops(self):
         from tests.conftest import wait_until
@@ -311,3 +317,62 @@ def test_pruning_deletes_what_is_old_and_done_in_batches():
     with reading() as session:
         assert session.scalars(select(Notification.id)).all() == ["promised"]
     assert count(Job) == 1
+
+
+# -- the timetable in an operator's hands -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("database")
+class TestOperators:
+    def test_slots_that_were_missed_are_kept_and_run_afterwards_once(self, run: Run, monkeypatch: pytest.MonkeyPatch):
+        entry, ran = counting("recovery")
+        monkeypatch.setattr(timetable, "TIMETABLE", [entry])
+        first = Clock([entry])
+        first.tick(NOON)
+        first.tick(NOON + timedelta(minutes=1))
+        first.stop()
+        later = Clock([entry])
+        later.tick(NOON + timedelta(minutes=5))
+        later.stop()
+        assert run("schedule", "list", "--format", "json").json()[0]["missed"] == 3
+
+        assert run("schedule", "backfill", "recovery", "--limit", "2", "--format", "json").json()["slots"] == 2
+        assert run("schedule", "backfill", "recovery", "--format", "json").json()["slots"] == 1
+        assert run("schedule", "backfill", "recovery", "--format", "json").json()["slots"] == 0
+
+        assert len(ran) == 5
+        assert Clock([entry]).tick(NOON + timedelta(minutes=5)) == [], "no slot runs twice"
+
+    def test_a_paused_job_lets_its_slots_go_by(self, run: Run):
+        entry, ran = counting("recovery")
+        clock = Clock([entry])
+        clock.tick(NOON)
+        assert "recovery is paused" in run("schedule", "pause", "recovery", "--reason", "maintenance").out
+        assert "maintenance" in run("schedule", "list").out
+        assert clock.tick(NOON + timedelta(minutes=10)) == []
+
+        run("schedule", "resume", "recovery")
+        assert clock.tick(NOON + timedelta(minutes=10, seconds=20)) == [], "what went by has gone by"
+        assert clock.tick(NOON + timedelta(minutes=11)) == ["recovery"]
+        assert len(ran) == 1
+        assert [row.note for row in runs()] == ["1 done"]
+
+    def test_a_job_runs_at_once_when_asked_to_and_its_slots_come_as_ever(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ):
+        entry, ran = counting("recovery")
+        monkeypatch.setattr(timetable, "TIMETABLE", [entry])
+        clock = Clock([entry])
+        clock.tick(NOON)
+        assert "recovery: 1 done" in run("schedule", "run", "recovery").out
+        assert clock.tick(NOON + timedelta(minutes=1)) == ["recovery"]
+        assert len(ran) == 2
+        [row] = run("schedule", "list", "--format", "json").json()
+        assert (row["job"], row["when"], row["missed"], row["paused"]) == ("recovery", "* * * * *", 0, False)
+        assert row["next"] and row["last"]
+
+    @pytest.mark.parametrize("command", ["run", "pause", "resume", "backfill"])
+    def test_a_job_that_is_not_there_is_said_so(self, run: Run, command: str):
+        result = run("schedule", command, "lunch")
+        assert result.code == 1
+        assert "there are reanalysis, upgrades, recovery" in result.err

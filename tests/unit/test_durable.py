@@ -18,7 +18,7 @@ from db import jobs, notifications, reading, tickets, transaction, workers
 from db.dead_letters import replay
 from db.jobs import Promise
 from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, Worker
-from db.tickets import Submission
+from db.submissions import Submission
 from db.timeline import timeline
 from pipelines.pipeline import Pipeline
 from pipelines.triage import triage

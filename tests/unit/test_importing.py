@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from db import reading, tickets
 from db.models import Job, Ticket
-from db.tickets import DESCRIPTION_LIMIT
+from db.submissions import DESCRIPTION_LIMIT
 from pipelines import importing
 from pipelines.importing import ImportFailed, Report, import_file
 from pipelines.staff import StaffFailed, import_staff

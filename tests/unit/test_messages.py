@@ -17,7 +17,7 @@ from actors.messages import SIZE_LIMIT, Malformed, Plain
 from actors.tickets import classify
 from db import transaction
 from db.models import Agent, Notification, Ticket
-from db.tickets import storable
+from db.submissions import storable
 from tests.embedded import Hand, all_jobs, count, letters, one_job
 
 QUEUES = sorted({actor.queue_name for actor in actors.broker.actors.values()})

@@ -23,7 +23,8 @@ def empty(database_url: str, configure: Callable[..., Any]) -> Iterator[None]:
 
 
 def tables() -> set[str]:
-    return set(inspect(engine()).get_table_names())
+    """The tables by name, without those of the text index, which is no model: `resolved_texts` and what FTS5 adds."""
+    return {name for name in inspect(engine()).get_table_names() if not name.startswith("resolved_texts")}
 
 
 def alembic(do: Callable[..., Any], *arguments: Any) -> None:

@@ -15,7 +15,7 @@ from actors.tickets import classify
 from db import jobs, reading, tickets, transaction
 from db.jobs import Failure, Promise
 from db.models import DeadLetter, Ticket
-from db.tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
+from db.submissions import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
 from pipelines.recovery import rescue_stranded
@@ -179,14 +179,10 @@ def verdict(
     ticket_id: int, category: str = "Network", priority: str = "high", confidence: float = 0.9
 ) -> dict[str, Any]:
     said = {"priority_confidence": 0.9, "reason": "because", "needs_review": confidence < 0.5, "engine": "local"}
-    said |= {
-        "model": "m",
-        "prompt_version": "",
-        "fallback": "",
-        "input_tokens": 0,
-        "output_tokens": 0,
-        "latency_ms": 1.0,
-    }
+    said |= {"model": "m", "self_fix": [], "words": [], "similar": [], "cost": 0.0, "cached": False, "latency_ms": 1.0}
+    said |= dict.fromkeys(("prompt_version", "fallback", "disagreement", "summary", "sentiment", "language"), "")
+    said |= dict.fromkeys(("input_tokens", "output_tokens"), 0)
+    said |= dict.fromkeys(("suggested_agent", "resolution_p50", "resolution_p90"))
     return {"ticket_id": ticket_id, "category": category, "confidence": confidence, "priority": priority} | said
 
 
@@ -207,6 +203,21 @@ class TestVerdicts:
         assert one_ticket().version == 2
         say(verdict(ticket, category="Email", priority="critical"))
         assert one_ticket().version == 3
+
+    def test_the_rules_say_how_urgent_it_is_until_an_engine_has_read_it(self):
+        (ticket,) = accept(Submission(title="x"))
+        prepared = {"id": ticket, "duplicate_of": None, "priority": "critical"}
+        prepared |= dict.fromkeys(("title", "description", "requester", "department", "language"), "")
+        with transaction() as session:
+            tickets.save_prepared(session, [prepared])
+        assert (one_ticket().priority, one_ticket().priority_by) == ("critical", "rule")
+
+        say(verdict(ticket, priority="low"))
+        assert (one_ticket().priority, one_ticket().priority_by) == ("low", "engine")
+        assert one_ticket().version == 1, "nobody was told before"
+        with transaction() as session:
+            tickets.save_prepared(session, [prepared])
+        assert (one_ticket().priority, one_ticket().priority_by) == ("low", "engine")
 
     def test_a_human_is_not_overruled_and_no_new_version_comes_of_it(self):
         (ticket,) = accept(Submission(title="x"))
@@ -233,7 +244,7 @@ class TestVerdicts:
             tickets.save_notified(session, [(ticket, 1, "Nora")])
             tickets.save_notified(session, [(ticket, 1, "Somebody else")])
         say(verdict(ticket))
-        prepared = {"id": ticket, "language": "en", "duplicate_of": None}
+        prepared = {"id": ticket, "language": "en", "duplicate_of": None, "priority": "critical"}
         prepared |= dict.fromkeys(("title", "description", "requester", "department"), "clean")
         with transaction() as session:
             tickets.save_prepared(session, [prepared])

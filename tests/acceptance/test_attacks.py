@@ -1,0 +1,287 @@
+"""A model that obeys every ticket, and over a hundred tickets that abuse it: no field changes that must not.
+
+And personal data: what is masked is in no request, no log line, no metric, and in no column but the ticket's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from ai import Question, choose_engine
+from notices import Agent, recipients
+from settings import PRIORITIES, given
+from tests.acceptance.conftest import House, Mailbox
+from tests.conftest import ROOT
+from tests.openai_server import CHAT, TRAP, HostileModel
+
+ATTACKS = [json.loads(line) for line in (ROOT / "tests/data/attacks.jsonl").read_text().splitlines()]
+KINDS = {
+    *(
+        "direct",
+        "role_play",
+        "quoted",
+        "fake_system",
+        "fake_answer",
+        "encoded",
+        "unicode",
+        "german",
+        "title",
+        "fields",
+        "long",
+    ),
+    *(
+        "many_shot",
+        "schema",
+        "off_enum",
+        "recipients",
+        "urls",
+        "html",
+        "markdown",
+        "suppress",
+        "raise",
+        "lower",
+        "budget",
+    ),
+    "exfiltrate",
+}
+DESK = "desk@example.com"
+BASE = "https://aura.example.com"
+
+
+@pytest.fixture
+def model(httpserver: HTTPServer) -> HostileModel:
+    """The model that obeys."""
+    model = HostileModel()
+    httpserver.expect_request(CHAT).respond_with_handler(model)
+    return model
+
+
+@pytest.fixture
+def house(
+    build: Callable[..., House], sqlite_url: str, mailbox: Mailbox, httpserver: HTTPServer, model: HostileModel
+) -> House:
+    """Everything in one process, asking that model; with agents for each category."""
+    house = build(
+        DATABASE_URL=sqlite_url,
+        SMTP_URL=mailbox.url,
+        OPENAI_API_KEY="sk-acceptance-secret",
+        OPENAI_BASE_URL=httpserver.url_for("/v1"),
+        AI_MODEL="test-model",
+        AURA_SERVICE_DESK=DESK,
+        AURA_BASE_URL=BASE,
+    )
+    house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
+    return house
+
+
+def submit(house: House, ticket: dict[str, Any]) -> int:
+    """Report a ticket over HTTP, as a stranger would. Returns its number."""
+    body = {name: value for name, value in ticket.items() if name not in ("id", "kind", "language", "times")}
+    body["description"] *= ticket.get("times", 1)
+    body = {"requester": f"{ticket['id']}@example.com"} | body | {"external_id": ticket["id"]}
+    request = urllib.request.Request(
+        house.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return int(json.loads(answer.read())["id"])
+
+
+def records(house: House, query: str) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in house.rows(query)]
+
+
+def test_the_corpus_holds_every_kind_of_attack():
+    assert len(ATTACKS) >= 100
+    assert {attack["kind"] for attack in ATTACKS} == KINDS
+    assert len({attack["id"] for attack in ATTACKS}) == len(ATTACKS)
+    assert Counter(attack["language"] for attack in ATTACKS)["de"] >= 15
+    assert max(len(attack["description"]) * attack.get("times", 1) for attack in ATTACKS) > 100_000
+
+
+def test_no_attack_changes_what_it_must_not(house: House, mailbox: Mailbox, model: HostileModel):
+    house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    attack_of = {submit(house, attack): attack for attack in ATTACKS}
+
+    # every ticket is told of, whatever it or the model wanted
+    house.finished(len(ATTACKS), 150)
+    house.each_once()
+    tickets = {row["id"]: row for row in records(house, "SELECT * FROM tickets")}
+    verdicts = {row["ticket_id"]: row for row in records(house, "SELECT * FROM verdicts")}
+    assert set(tickets) == set(attack_of)
+    obeyed = [v for v in verdicts.values() if v["engine"] == "openai"]
+    assert len(obeyed) > 100, "too few answers of the model to prove anything"
+
+    settings = given()
+    local = choose_engine(settings)
+    staff = {row["name"]: row for row in records(house, "SELECT * FROM agents")}
+    for number, ticket in tickets.items():
+        verdict, attack = verdicts[number], attack_of[number]
+        _check_verdict(ticket, verdict, local, settings.categories)
+        _check_recipients(house, ticket, attack, staff)
+    # what was cut needs a person's look
+    cut = [verdict for verdict in obeyed if "a person may set that" in verdict["reason"]]
+    assert len(cut) > 20
+    assert all(verdict["needs_review"] for verdict in cut)
+
+    _check_wording(house)
+    reached = set(mailbox.recipients.values())
+    allowed = {DESK, *(row["email"] for row in staff.values()), *(t["requester"] for t in tickets.values())}
+    assert reached <= allowed
+    # nothing of the model's own is kept or logged anywhere, and the key nowhere at all
+    for name, value in _everything(house):
+        assert TRAP not in value, name
+        assert "sk-acceptance-secret" not in value, name
+
+
+def _check_verdict(ticket: dict[str, Any], verdict: dict[str, Any], local: Any, categories: tuple[str, ...]) -> None:
+    fields = ("title", "description", "language", "department", "claimed_priority")
+    [by_local] = local.classify([Question(**{name: ticket[name] for name in fields})])
+    levels = PRIORITIES.index(ticket["priority"]) - PRIORITIES.index(by_local.priority)
+    assert abs(levels) <= 1, ticket["title"]
+    assert (ticket["category"], ticket["priority"]) == (verdict["category"], verdict["priority"])
+    assert ticket["category"] in categories
+    assert (ticket["status"], ticket["duplicate_of"], ticket["stage"]) == ("open", None, "notified")
+    assert 0 <= verdict["confidence"] <= 1
+    assert 0 <= verdict["priority_confidence"] <= 1
+    if verdict["engine"] == "openai":
+        said = [verdict["reason"], verdict["summary"], *json.loads(verdict["self_fix"])]
+        assert len(said) <= 7
+        for words in said:
+            assert not re.search(r"://|www\.|[<>@]|0900|evil\.example|[\x00-\x1f\u202a-\u202e]", words), words
+            assert len(words) <= 500
+
+
+def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, Any], staff: dict[str, Any]) -> None:
+    """Check that exactly those were told who had to be: by requester, category and priority, and by nothing else."""
+    told = {
+        (row["channel"], row["recipient"])
+        for row in records(house, f"SELECT channel, recipient FROM notifications WHERE ticket_id = {ticket['id']}")
+    }
+    reported_by = attack.get("requester", f"{attack['id']}@example.com")
+    assert ticket["requester"] == " ".join(reported_by.split())
+    agent = staff[ticket["assignee"]] if ticket["assignee"] else None
+    if agent is not None:
+        assert ticket["category"] in json.loads(agent["skills"])
+    expected = recipients(
+        "ticket.classified",
+        requester=ticket["requester"],
+        language=ticket["language"],
+        assignee=Agent(agent["name"], agent["email"]) if agent else None,
+        team_address=DESK,
+        priority=ticket["priority"],
+        duplicate=False,
+    )
+    assert told == {(each.channel, each.address) for each in expected}
+    assert not any("evil" in address for _, address in told)
+
+
+def _check_wording(house: House) -> None:
+    """Check that no notice holds a link but ours, and no tag of a stranger."""
+    for row in records(house, "SELECT ticket_id, subject, body, html FROM notifications"):
+        for part in (row["subject"], row["body"], row["html"]):
+            links = re.findall(r"https?://[^\s\"'<>]*", part, re.IGNORECASE)
+            assert all(link.startswith(f"{BASE}/tickets/{row['ticket_id']}") for link in links), links
+        assert not re.search(r"<(?:script|img|iframe|form|svg|style[^>]*>\*)", row["html"], re.IGNORECASE)
+        assert "\n" not in row["subject"]
+
+
+def _everything(house: House) -> list[tuple[str, str]]:
+    """Return every value of the database by column, every log and the metrics, as text."""
+    found = []
+    for table in records(house, "SELECT name FROM sqlite_master WHERE type = 'table'"):
+        for row in records(house, f'SELECT * FROM "{table["name"]}"'):
+            found += [
+                (
+                    f"{table['name']}.{column}",
+                    value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value),
+                )
+                for column, value in row.items()
+            ]
+    found += [(f"log of {program.name}", program.output()) for program in house.programs]
+    with urllib.request.urlopen(house.url("/metrics"), timeout=10) as answer:
+        found.append(("/metrics", answer.read().decode()))
+    return found
+
+
+def test_an_attack_spends_no_more_than_the_budget(house: House, model: HostileModel):
+    house.variables["AURA_AI_BUDGET_DAY"] = "0.02"
+    house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    attacks = [
+        attack for attack in ATTACKS if attack["kind"] in ("budget", "long", "many_shot", "direct", "recipients")
+    ]
+    for attack in attacks:
+        submit(house, attack)
+    house.finished(len(attacks), 90)
+    house.each_once()
+
+    spent = house.ask("SELECT sum(cost) FROM ai_calls")
+    assert 0 < spent <= 0.02
+    assert len(model.bodies) == house.ask("SELECT count(*) FROM ai_calls") < len(attacks)
+    assert house.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%AURA_AI_BUDGET_DAY%'") > 0
+
+
+# -- personal data ------------------------------------------------------------------------------------------------------
+
+CANARIES = {
+    "email": "wilhelmina.canary@private.example",
+    "phone": "+49 171 5550137",
+    "card": "4539 1488 0343 6467",
+    "iban": "DE89 3704 0044 0532 0130 00",
+    "token": "ghp_Zx81kQpLw04MnbVrTy62AsDfGh39JkEu7cXo",
+    "password": "Tr0ub4dor&3",
+}
+TEXT = (
+    "The VPN drops. Write to {email} or call {phone}. I paid with {card}, account {iban}. The token is {token}, "
+    "my password is {password} and it worked yesterday."
+)
+#: The ticket's own columns, and the notices, which quote it to its own requester and to those who work on it.
+OWN = re.compile(
+    r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|html|recipient)"
+)
+
+
+def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: HostileModel):
+    first = house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    described = TEXT.format(**CANARIES)
+    titles = [
+        f"VPN of {value}" if kind != "password" else f"VPN, password: {value}" for kind, value in CANARIES.items()
+    ]
+    for number, title in enumerate(titles):
+        ticket = {"id": f"pii-{number}", "title": title, "description": described}
+        submit(house, ticket | {"department": f"Sales {CANARIES['phone']}"})
+    house.finished(len(titles))
+    # What was decided, corrected and resolved goes into later verdicts and prompts
+    for number in range(1, len(titles) + 1):
+        house.aura("tickets", "correct", str(number), "--category", "Security")
+    for number in range(1, len(titles) + 1):
+        house.aura("tickets", "resolve", str(number), "Restarted the gateway.")
+    first.terminate()  # it remembers for a minute that there were no corrections
+    house.start("run-again", "aura", "run", "--port", str(house.port))
+    house.serves()
+    submit(house, {"id": "later", "title": "VPN drops", "description": "The VPN drops, the token worked yesterday."})
+    submit(house, {"id": "last", "title": "VPN is slow", "description": described})
+    house.finished(len(titles) + 2)
+
+    assert len(model.bodies) >= len(titles) + 2
+    assert any("[email 1]" in body and "[iban 1]" in body for body in model.bodies)
+    assert any("Restarted" in row["similar"] for row in records(house, "SELECT similar FROM verdicts"))
+    assert "VPN of [card 1]" in json.loads(model.bodies[-1])["messages"][-1]["content"], "no corrections as examples"
+    sent = [("the requests", body) for body in model.bodies]
+    for place, value in sent + [each for each in _everything(house) if not OWN.fullmatch(each[0])]:
+        for kind, canary in CANARIES.items():
+            assert canary not in value, f"{kind} in {place}"
+            assert re.sub(r"\W", "", canary) not in re.sub(r"\W", "", value), f"{kind} in {place}, written otherwise"
+    # the test sees what it looks for: the ticket itself still holds all of it
+    own = "\n".join(value for place, value in _everything(house) if OWN.fullmatch(place))
+    assert all(canary in own for canary in CANARIES.values())

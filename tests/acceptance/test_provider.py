@@ -1,0 +1,179 @@
+"""A provider that fails in every way there is: each ticket gets a verdict, nobody is told twice, the budget holds."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from tests.acceptance.conftest import House
+from tests.services import wait_until
+
+CHAT = "/v1/chat/completions"
+GOOD = {
+    "category": "Network",
+    "category_confidence": 0.97,
+    "priority": "medium",
+    "priority_confidence": 0.9,
+    "reason": "The tunnel drops.",
+    "summary": "The VPN drops.",
+    "sentiment": "negative",
+    "self_fix": ["Reconnect."],
+}
+
+
+def completion(content: str, finish: str = "stop", refusal: str | None = None) -> Response:
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    body = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test-model",
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": None}],
+        "usage": {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960},
+    }
+    return Response(json.dumps(body), mimetype="application/json")
+
+
+class Provider:
+    """Fails in a different way each time, until it is healed."""
+
+    def __init__(self) -> None:
+        self.healed = threading.Event()
+        self.closing = threading.Event()
+        self.calls = 0
+        self._faults = itertools.cycle(
+            [
+                lambda: completion('{"category": "Netw'),
+                lambda: Response("<html>not JSON at all", mimetype="application/json"),
+                lambda: completion(json.dumps(GOOD | {"category": "Weather"})),
+                lambda: completion("", refusal="I cannot help with that."),
+                lambda: completion('{"category": "Network", "rea', finish="length"),
+                lambda: completion(json.dumps(GOOD | {"reason": "x" * 10_000_000})),
+                lambda: Response('{"error": {"message": "slow down"}}', 429, {"Retry-After": "1"}),
+                lambda: Response('{"error": {"message": "broken"}}', 500),
+                self._hang,
+                lambda: Response(self._drip(), mimetype="application/json"),
+                lambda: Response('{"error": {"message": "broken"}}', 502),
+            ]
+        )
+
+    def __call__(self, _request: Request) -> Response:
+        self.calls += 1
+        return completion(json.dumps(GOOD)) if self.healed.is_set() else next(self._faults)()
+
+    def _hang(self) -> Response:
+        self.closing.wait(5)
+        return Response(status=503)
+
+    def _drip(self) -> Iterator[str]:
+        for letter in json.dumps(GOOD) * 10:
+            if self.closing.wait(0.2):
+                return
+            yield letter
+
+
+def tickets(folder: Path, name: str, count: int) -> Path:
+    file = folder / name
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["external_id", "title", "description", "requester"])
+        for number in range(count):
+            text = f"The VPN tunnel of site {name} {number} drops every few minutes"
+            writer.writerow([f"{name}-{number}", f"VPN {number} drops", text, f"user{number}@example.com"])
+    return file
+
+
+def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
+    build: Callable[..., House], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    provider = Provider()
+    httpserver.expect_request(CHAT, method="POST").respond_with_handler(provider)
+    settings: dict[str, Any] = {
+        "DATABASE_URL": sqlite_url,
+        "OPENAI_API_KEY": "sk-acceptance-secret",
+        "OPENAI_BASE_URL": httpserver.url_for("/v1"),
+        "AI_MODEL": "test-model",
+        "AI_TIMEOUT": "1",
+        "AURA_AI_BUDGET_DAY": "0.5",
+    }
+    house = build(**settings)
+    house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    try:
+        # Given a provider that fails, each time in another way
+        wait_until(lambda: not _asked_and_answered(house, tmp_path, 8) and provider.calls > 10, 90, "every failure")
+        wait_until(lambda: not _asked_and_answered(house, tmp_path, 2) and _left_alone(house), 30, "the breaker opens")
+        assert house.rows("SELECT DISTINCT engine FROM verdicts") == [("local",)]
+        assert house.rows("SELECT count(*) FROM verdicts WHERE fallback = ''") == [(0,)]
+        # When it works again
+        provider.healed.set()
+        wait_until(lambda: _asked_and_answered(house, tmp_path, 1), 90, "the breaker closes")
+        # Then nobody was told anything twice, and no dollar went beyond the budget
+        house.each_once()
+        [(spent, outcomes)] = house.rows("SELECT sum(cost), count(DISTINCT outcome) FROM ai_calls")
+        assert 0 < spent <= 0.5
+        assert outcomes > 8
+        assert house.rows("SELECT count(*) FROM dead_letters") == [(0,)]
+    finally:
+        provider.closing.set()
+
+
+_batch = itertools.count()
+
+
+def _asked_and_answered(house: House, folder: Path, count: int) -> bool:
+    """Whether OpenAI gave the last of some verdicts on tickets that came just now."""
+    before = house.ask("SELECT count(*) FROM tickets")
+    house.aura("import", str(tickets(folder, f"b{next(_batch)}.csv", count)))
+    house.finished(before + count)
+    return bool(house.ask("SELECT engine FROM verdicts ORDER BY id DESC LIMIT 1") == "openai")
+
+
+def _left_alone(house: House) -> bool:
+    return bool(house.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%left alone%'"))
+
+
+def test_no_call_is_made_beyond_the_budget(
+    build: Callable[..., House], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    provider = Provider()
+    provider.healed.set()
+    httpserver.expect_request(CHAT, method="POST").respond_with_handler(provider)
+    budget = 0.03
+    house = build(
+        DATABASE_URL=sqlite_url,
+        OPENAI_API_KEY="sk-acceptance-secret",
+        OPENAI_BASE_URL=httpserver.url_for("/v1"),
+        AI_MODEL="test-model",
+        AURA_AI_BUDGET_DAY=str(budget),
+    )
+    running = house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    house.aura("import", str(tickets(tmp_path, "a.csv", 60)))
+    house.finished(60)
+
+    [(spent,)] = house.rows("SELECT sum(cost) FROM ai_calls")
+    assert 0 < spent <= budget
+    engines = dict(house.rows("SELECT engine, count(*) FROM verdicts GROUP BY engine"))
+    assert engines["openai"] == provider.calls
+    assert engines["local"] == 60 - provider.calls > 0
+    assert house.rows("SELECT count(*) FROM verdicts WHERE engine = 'local' AND fallback NOT LIKE '%budget%'") == [(0,)]
+    # A process that starts anew remembers what was spent today
+    calls = provider.calls
+    assert running.terminate() == 0
+    house.start("again", "aura", "run", "--port", str(house.port))
+    house.serves()
+    house.aura("import", str(tickets(tmp_path, "b.csv", 20)))
+    house.finished(80)
+    [(spent,)] = house.rows("SELECT sum(cost) FROM ai_calls")
+    assert spent <= budget
+    assert provider.calls - calls <= 2
+    house.each_once()

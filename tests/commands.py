@@ -1,0 +1,52 @@
+"""The command `aura`, run in the test's own process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import aura
+from aura import output
+from db.sessions import dispose
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A function that runs `aura` with arguments in this process, as its main() does."""
+
+    def run(*arguments: Any, width: int = 200) -> Result:
+        monkeypatch.setattr(sys, "argv", ["aura", *map(str, arguments)])
+        monkeypatch.setattr(output.out, "width", width)
+        capsys.readouterr()
+        code = 0
+        try:
+            aura.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        finally:
+            dispose()
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return run
