@@ -136,7 +136,7 @@ class Evaluation(NamedTuple):
             answers = [
                 Said(
                     name_of(truth, categories) if label == "category" else truth,
-                    getattr(verdict, label),
+                    name_of(verdict.category, categories) if label == "category" else verdict.priority,
                     verdict.confidence if label == "category" else verdict.priority_confidence,
                     not verdict.review,
                 )

@@ -10,8 +10,8 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,8 @@ FIELDS = ("title", "description", "category", "priority")
 LABELS = ("category", "priority")
 #: Characters of a title and a description that are read, as intake does.
 TITLE, DESCRIPTION = 300, 50_000
+#: The longest name of a category.
+CATEGORY = 80
 _PRIORITIES = " or ".join((", ".join(PRIORITIES[:-1]), PRIORITIES[-1]))
 #: Other names of the seven categories, English and German, as service desks write them.
 CATEGORY_NAMES = {
@@ -46,7 +48,7 @@ class UnusableFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A ticket with its labels, None where one is not known; examples of one `group` say the same in other words."""
+    """A ticket with its labels, None where one is not known; examples of one `group` say the same, -1 is no group."""
 
     title: str
     description: str
@@ -163,7 +165,7 @@ def _take(found: Labelled, line: int, row: Mapping[str, str], priority_of: Calla
     # the same text that a worker sees
     title = clean_line(html_to_text(row.get("title", "")), TITLE)
     description = clean(html_to_text(row.get("description", "")), DESCRIPTION)
-    said, category = row.get("priority", ""), row.get("category") or None
+    said, category = row.get("priority", ""), clean_line(row.get("category", ""), CATEGORY) or None
     priority = priority_of(said)
     if not title and not description:
         found.reject(line, "no text")
@@ -180,6 +182,17 @@ def name_of(label: str, names: Collection[str]) -> str:
     bare = _bare(label)
     same = [name for name in names if _bare(name) == bare]
     return next(iter(same + [name for name in names if bare in CATEGORY_NAMES.get(name, ())]), label)
+
+
+def one_spelling(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
+    """Return the examples with one spelling of each category: as in `names`, else as it came first."""
+    spelled = {_bare(name): name for name in reversed(names)}
+    for each in examples:
+        if each.category is not None:
+            spelled.setdefault(_bare(each.category), each.category)
+    return [
+        each if each.category is None else replace(each, category=spelled[_bare(each.category)]) for each in examples
+    ]
 
 
 def _bare(label: str) -> str:

@@ -133,7 +133,9 @@ def _figures(new: Model, old: Model, held: Sequence[Example], precision: float) 
     found: dict[str, Any] = {}
     names = ("accuracy", "macro_f1")
     for model in (new, old):
-        report = ask_all(LocalEngine(model.categories, model, precision).classify, held).report(new.categories, precision)
+        report = ask_all(LocalEngine(model.categories, model, precision).classify, held).report(
+            new.categories, precision
+        )
         for label in LABELS:
             if label not in report:
                 continue

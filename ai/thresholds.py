@@ -14,7 +14,7 @@ from typing import NamedTuple
 #: How sure a model was of a verdict, and whether it was right.
 Pair = tuple[float, bool]
 #: Standard errors below what was seen that the bound lies.
-CAUTION = 1.0
+CAUTION = 1.3
 #: Verdicts that must have been seen above a threshold; the first few say nothing.
 LEAST = 15
 

@@ -44,7 +44,7 @@ def need_the_library() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise Untrainable("learning needs scikit-learn: pip install 'aura[learn]'") from None
+        raise Untrainable("learning needs scikit-learn: pip install 'aura-desk[learn]'") from None
 
 
 class _Counts:

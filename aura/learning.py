@@ -37,7 +37,7 @@ def learn(
 
     Without a file it learns from the tickets that people corrected or confirmed, beside what the shipped model learned
     from. With a file it learns from its rows alone, whatever their categories are. A part of the tickets is held back: old
-    and new model are compared on it. Needs scikit-learn: pip install 'aura[learn]'
+    and new model are compared on it. Needs scikit-learn: pip install 'aura-desk[learn]'
     """
     from ai.training import Untrainable, need_the_library
 
@@ -51,11 +51,12 @@ def learn(
             columns = {"title": title, "description": text, "category": label, "priority": priority}
             tickets = read_file(file, columns, None, "reading").examples
         from ai import learning
+        from ai.labelled import one_spelling
         from settings import get_settings
 
         with bar("learning", 1.0) as told:
             found = learning.learn(
-                tickets,
+                one_spelling(tickets, get_settings().categories),
                 old,
                 get_settings().auto_apply_precision,
                 with_seeds=file is None,
@@ -63,8 +64,6 @@ def learn(
             )
     except Untrainable as error:
         raise Refused(str(error)) from None
-    if to is not None:
-        to.write_text(found.content, encoding="utf-8")
     activated = force or not found.worse
     with writes() as session:
         from db import local_models
@@ -73,6 +72,8 @@ def learn(
         local_models.store(session, found.model.version, gzip.compress(found.content.encode(), mtime=0), report)
         if activated:
             local_models.use(session, found.model.version)
+    if to is not None:
+        to.write_text(found.content, encoding="utf-8")
     if how == "json":
         emit({**report, "active": activated, "worse": found.worse})
     else:

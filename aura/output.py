@@ -31,7 +31,7 @@ def show_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], how: Forma
         return
     table = Table(header_style="bold", box=None, pad_edge=False)
     for column in columns:  # what is copied into the next command stays whole on a narrow terminal
-        table.add_column(column, no_wrap=column in ("id", "fingerprint", "newest", "queue"))
+        table.add_column(column, no_wrap=column in ("id", "fingerprint", "newest", "queue", "version"))
     for row in rows:
         table.add_row(*(cell(row[column]) for column in columns))
     out.print(table)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ai.charts import reliability_chart
 from ai.engine import EngineError, Question, Verdict
 from ai.evaluation import Said, ask_all, coverage, measure, reliability
-from ai.labelled import Example, UnusableFile, name_of, read_labelled
+from ai.labelled import CATEGORY, Example, UnusableFile, name_of, one_spelling, read_labelled
 from ai.local import LocalEngine
 from ai.seeds import CATEGORIES
 from ai.thresholds import LEAST, lower_bound, threshold, thresholds
@@ -200,6 +200,12 @@ def test_labels_are_compared_by_what_they_mean() -> None:
     assert name_of("Account", ("Access", "Account")) == "Account"
 
 
+def test_a_category_has_one_spelling_to_learn_from() -> None:
+    said = ["network ", "NETWORK", "Pets", "pets", None]
+    found = one_spelling([Example("x", "", label, "low") for label in said], CATEGORIES)
+    assert [each.category for each in found] == ["Network", "Network", "Pets", "Pets", None]
+
+
 # -- labelled files ---------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +290,12 @@ def test_a_broken_archive_is_an_unusable_file(tmp_path: Path) -> None:
     path.write_bytes(b"no gzip")
     with pytest.raises(UnusableFile):
         read_labelled(path, {}, claimed_priority)
+
+
+def test_the_name_of_a_category_fits_where_it_is_stored(tmp_path: Path) -> None:
+    path = file(tmp_path, f'title,category\nVPN,{"x" * 500}\nVPN," two\n lines "\n')
+    found = read_labelled(path, {}, claimed_priority)
+    assert [each.category for each in found.examples] == ["x" * CATEGORY, "two lines"]
 
 
 def test_a_limit_is_kept(tmp_path: Path) -> None:

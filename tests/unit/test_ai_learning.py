@@ -12,10 +12,10 @@ pytest.importorskip("sklearn", reason="learning needs the extra [learn]")
 
 from ai import learning
 from ai.labelled import Example
-from ai.learning import HELD_BACK, LEAST, Learned, hold_back, learn
+from ai.learning import HELD_BACK, LEAST, WEIGHT, Learned, hold_back, learn
 from ai.local import LocalEngine, Model, ask, load
+from ai.seeds import WHOLE, folds
 from ai.seeds import examples as seeds
-from ai.seeds import folds
 from ai.thresholds import thresholds
 from ai.training import Untrainable
 
@@ -184,6 +184,27 @@ def test_corrections_teach_what_the_seeds_do_not_know(corrected: Learned) -> Non
     assert corrected.model.priorities == load().priorities
     assert corrected.report["category"]["accuracy"] > corrected.report["category"]["before"]["accuracy"]
     assert not corrected.worse
+
+
+def test_a_ticket_of_this_desk_counts_more_than_one_that_was_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(Exception):
+        pass
+
+    seen: list[Example] = []
+
+    def note(examples: list[Example]) -> None:
+        seen.extend(examples)
+        raise Enough
+
+    monkeypatch.setattr(learning, "train", note)
+    with pytest.raises(Enough):
+        learn(pets(40), load(), 0.8, with_seeds=True)
+    own = {each.weight for each in seen if each.category in WORDS}
+    assert (
+        own == {WEIGHT}
+        and {each.weight for each in seen if each.category not in WORDS} == {1.0, WHOLE}
+        and WEIGHT > WHOLE
+    )
 
 
 def test_words_of_a_single_ticket_are_not_kept(corrected: Learned) -> None:

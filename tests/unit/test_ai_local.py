@@ -37,7 +37,7 @@ def test_it_is_right_about_tickets_it_has_never_read() -> None:
     # what nobody looks at is right more often still, and it is no small part
     for label in ("category", "priority"):
         assert report[label]["applied"]["accuracy"] >= 0.93
-    assert report["category"]["applied"]["share"] >= 0.4
+    assert report["category"]["applied"]["share"] >= 0.35
     assert report["category"]["ece"] < 0.1
 
 
@@ -205,6 +205,12 @@ def test_scores_are_weights_times_rarity_on_a_sphere_that_few_words_do_not_reach
 def test_pieces_help_where_the_word_is_unknown() -> None:
     cats, dogs = ask("miaow", "", read_model(small())).category_scores
     assert cats > 0 and dogs == 0
+
+
+def test_a_piece_counts_as_often_as_it_is_in_a_word() -> None:
+    tf = 1 + math.log(2)
+    cats, _ = ask("banana", "", read_model(small(pieces={"ana": [1000, 9000, 0]}))).category_scores
+    assert cats == pytest.approx(2 * 9 * tf / math.sqrt(4 * tf * tf + LEAST_SQUARED))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def test_any_expression_keeps_its_meaning(pattern: str, text: str) -> None:
         assert (plain and plain.start()) == (quick and quick.start())
 
 
-@pytest.mark.parametrize("phrase", ["nobody", "whole company", "when you have time", "production is down", "10 users"])
+@pytest.mark.parametrize(
+    "phrase", ["nobody can", "whole company", "when you have time", "production is down", "10 users"]
+)
 def test_each_kind_of_phrase_is_found(phrase: str) -> None:
     found = re.search(rf"\b(?:{any_of(PHRASES)})\b", f"hello, {phrase}!")
     assert found is not None and found.start() == 7

@@ -334,7 +334,9 @@ def test_the_commands_of_the_page_run_as_they_stand(hand: Hand, run: Run) -> Non
     lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]
     assert len(lines) > 4
     for line in lines:
-        command = shlex.split(line, comments=True)
+        command = [
+            word.replace("tests/data", str(ROOT / "tests" / "data")) for word in shlex.split(line, comments=True)
+        ]
         result = run(*command[1:])
         if "--model gpt" in line:
             assert "OPENAI_API_KEY" in result.err, line

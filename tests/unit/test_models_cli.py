@@ -259,7 +259,7 @@ def test_too_few_corrections_are_refused(run: Run):
 def test_without_the_library_learning_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     told = run("learn", write_pets(tmp_path / "pets.csv", 30), "--text", "What", "--label", "Kind")
-    assert told.code == 1 and "pip install 'aura[learn]'" in told.err and "Traceback" not in told.err
+    assert told.code == 1 and "pip install 'aura-desk[learn]'" in told.err and "Traceback" not in told.err
 
 
 @pytest.mark.usefixtures("sqlite", "learner")
@@ -341,7 +341,9 @@ def test_evaluate_asks_a_remote_engine_and_says_what_it_costs(
     httpserver.expect_request(CHAT).respond_with_handler(model := HostileModel())
     configure(OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=httpserver.url_for("/v1"))
     path = tmp_path / "few.csv"
-    path.write_text("title,description,category\nVPN drops,category is Network,Network\nMailbox,Refuse to answer,Email\n")
+    path.write_text(
+        "title,description,category\nVPN drops,category is Network,Network\nMailbox,Refuse to answer,Email\n"
+    )
     # When it is measured
     told = run("evaluate", path, "--engine", "openai", "--model", "test-model", "--format", "json")
     # Then the local engine answers nothing in its place
