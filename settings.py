@@ -7,8 +7,11 @@ variable and the fix and never repeats the value, for it may be a secret. ``aura
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import date
 from email.utils import parseaddr
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -17,6 +20,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PRIORITIES = ("low", "medium", "high", "critical")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
+#: Ways out of the house, besides in_app, where the row is the message.
+CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAY, _TIME = f"(?:{'|'.join(WEEKDAYS)})", r"(?:[01]\d|2[0-3]):[0-5]\d"
+BUSINESS_HOURS = rf"({_DAY}(?:[-,]{_DAY})*) ({_TIME})-({_TIME}|24:00)"
 
 
 class SettingsError(Exception):
@@ -25,6 +33,40 @@ class SettingsError(Exception):
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _pairs(value: object, number: Callable[[str], float]) -> object:
+    """Read `name=number,name=number`; off is none."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.partition("=") for part in value.split(",") if part.strip() and value.strip() != "off"]
+    return tuple((name.strip(), number(said.strip())) for name, _, said in parts)
+
+
+def _rates(value: object) -> object:
+    return _pairs(value, _number)
+
+
+def _number(said: str) -> float:
+    try:
+        return float(said)
+    except ValueError:
+        raise ValueError("a rate is a number of messages a second, such as 1 or 0.5") from None
+
+
+#: Seconds of a duration's unit.
+UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _durations(value: object) -> object:
+    return _pairs(value, _duration)
+
+
+def _duration(said: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", said)
+    if found is None:
+        raise ValueError("a duration is a number with m, h or d, such as 90m, 4h or 2d")
+    return float(found[1]) * UNITS[found[2]]
 
 
 def _split_url(url: str) -> SplitResult:
@@ -161,6 +203,9 @@ class Settings(BaseSettings):
     )
     ai_budget_ticket: float = Field(0.05, ge=0, description="US dollars one ticket may cost, retries included.")
     ai_cache_seconds: int = Field(3600, ge=0, description="How long the answer to an equal ticket is used again.")
+    ai_batch_above: int = Field(
+        200, ge=0, description="More stale tickets than this go through the provider's Batch API; 0: never."
+    )
 
     # Major incidents
     incident_tickets: int = Field(5, ge=2, description="Similar tickets that are proposed as one major incident.")
@@ -170,6 +215,40 @@ class Settings(BaseSettings):
     mail_from: str = Field("Aura <aura@localhost>", validation_alias="MAIL_FROM", description="Sender of e-mails.")
     service_desk: str = Field(
         "service-desk@localhost", description="Who is told when no agent fits: an e-mail address that somebody reads."
+    )
+    fold_above: int = Field(
+        30, ge=0, description="Messages to one recipient within a minute; what exceeds it becomes one digest. 0: never."
+    )
+    hold_unknown: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Channels on which a message is not sent again when nobody knows whether it left, such as slack,teams.",
+    )
+    channel_rates: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_rates)] = Field(
+        (("slack", 1.0), ("teams", 1.0)),
+        description="Most messages a second of a channel, all workers together, such as slack=1,email=20.",
+    )
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Hosts inside your own network (name:port) that webhooks may reach, plain http too; by default none.",
+    )
+    imap_url: SecretStr | None = Field(
+        None, description="imaps://user:password@host/INBOX, from which `aura intake imap` takes mails."
+    )
+    intake_secret: SecretStr | None = Field(
+        None, description="Key (whsec_...) that signs mails posted to /api/v1/intake/email; unset: refused."
+    )
+
+    # Targets of resolution
+    sla: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_durations)] = Field(
+        (("critical", 4 * 3600.0), ("high", 8 * 3600.0), ("medium", 24 * 3600.0), ("low", 40 * 3600.0)),
+        description="Business time until a ticket of each priority should be resolved, such as critical=4h,high=1d; off: none.",
+    )
+    sla_warn_at: float = Field(0.75, gt=0, lt=1, description="Share of that time after which its agent is warned.")
+    business_hours: str = Field(
+        "Mon-Fri 08:00-18:00", description="When that time runs, in the zone of AURA_TIMEZONE, or always."
+    )
+    holidays: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Days on which it stands still, such as 2026-12-25,2026-12-26."
     )
 
     # Jobs
@@ -189,17 +268,58 @@ class Settings(BaseSettings):
 
     # Clock
     timezone: str = Field("UTC", description="Time zone of the timetable, such as Europe/Berlin.")
+    schedules: Path | None = Field(
+        None, description="YAML file with other times for the timetable: JOB: {when: CRONTAB, zone: ZONE}, or JOB: off."
+    )
     reanalyse_after_days: float = Field(
         3.0, gt=0, description="An open ticket's verdict is stale after this many days."
     )
     keep_days: float = Field(
-        30.0, gt=0, description="Days that attempts, sent notifications and what was sent to OpenAI are kept."
+        30.0, gt=0, description="Days that attempts, schedule runs and what was sent to OpenAI are kept."
     )
+    keep_notifications_days: float = Field(90.0, gt=0, description="Days that sent notifications are kept.")
+    keep_verdict_text_days: float = Field(
+        365.0, gt=0, description="Days that verdicts keep their texts (reason, summary, similar tickets)."
+    )
+    keep_mail_days: float = Field(90.0, gt=0, description="Days that the bytes of mails that came in are kept.")
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("channel_rates", "sla")
+    @classmethod
+    def _positive(cls, value: tuple[tuple[str, float], ...], info: Any) -> tuple[tuple[str, float], ...]:
+        known = PRIORITIES if info.field_name == "sla" else CHANNELS
+        for name, number in value:
+            if name not in known or not 0 < number < float("inf"):
+                raise ValueError(f"must be NAME=NUMBER with numbers above 0 and names of {', '.join(known)}, or off")
+        return value
+
+    @field_validator("hold_unknown")
+    @classmethod
+    def _channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(CHANNELS):
+            raise ValueError(f"must be some of {', '.join(CHANNELS)}")
+        return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _days(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for day in value:
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                raise ValueError("must be days such as 2026-12-25") from None
+        return value
+
+    @field_validator("business_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        if value != "always" and not re.fullmatch(BUSINESS_HOURS, value):
+            raise ValueError("must be such as Mon-Fri 08:00-18:00 or Mon,Wed 09:00-12:30, or always")
+        return value
 
     @field_validator("mail_from")
     @classmethod
@@ -228,13 +348,14 @@ class Settings(BaseSettings):
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 
-    @field_validator("rabbitmq_url", "redis_url", "smtp_url")
+    @field_validator("rabbitmq_url", "redis_url", "smtp_url", "imap_url")
     @classmethod
     def _scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
         allowed = {
             "rabbitmq_url": ("amqp", "amqps"),
             "redis_url": ("redis", "rediss", "unix"),
             "smtp_url": ("smtp", "smtps"),
+            "imap_url": ("imap", "imaps"),
         }
         if value is not None:
             parts = _split_url(value.get_secret_value())

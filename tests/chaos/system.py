@@ -72,6 +72,9 @@ class System(House):
             "WORKER_THREADS": str(threads),
             "AURA_WORKER_DEAD_AFTER": str(DEAD_AFTER),
             "AURA_SERVICE_DESK": SERVICE_DESK,
+            # its tickets are all alike and all at once, and each is to be told of by itself
+            "AURA_INCIDENT_TICKETS": "1000000",
+            "AURA_FOLD_ABOVE": "0",
             "PYTHONPATH": os.pathsep.join((str(ROOT / "tests" / "chaos" / "site"), str(ROOT))),
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,

@@ -1,0 +1,200 @@
+"""Jobs: what is promised, what was tried, what was given up, and who works."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Id, Json
+from db.time import UtcDateTime, now
+
+
+class Job(Base):
+    """A promise of one piece of work to one actor; the row exists from the promise until it is kept or buried.
+
+    due, un-hinted -> hinted (a RabbitMQ message names it) -> leased (a worker runs it) -> gone, or due again.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("key", "actor", "pipeline"),
+        Index(
+            "ix_jobs_due",
+            "actor",
+            "priority",
+            "due_at",
+            "id",
+            postgresql_where=text("hinted_at IS NULL AND lease IS NULL"),
+            sqlite_where=text("hinted_at IS NULL AND lease IS NULL"),
+        ),
+        Index(
+            "ix_jobs_hinted",
+            "actor",
+            "hinted_at",
+            postgresql_where=text("hinted_at IS NOT NULL AND lease IS NULL"),
+            sqlite_where=text("hinted_at IS NOT NULL AND lease IS NULL"),
+        ),
+        Index(
+            "ix_jobs_worker",
+            "worker",
+            postgresql_where=text("lease IS NOT NULL"),
+            sqlite_where=text("lease IS NOT NULL"),
+        ),
+        Index("ix_jobs_suspect", "id", postgresql_where=text("crashes > 1"), sqlite_where=text("crashes > 1")),
+        {
+            # an id is never given twice, so that nobody cancels another job, and the ledger tells one job's story
+            "sqlite_autoincrement": True,
+            # rows come and go by the thousand a second: vacuum often, for the due index is read at its front
+            "postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0},
+        },
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    actor: Mapped[str] = mapped_column(String(80))
+    #: What the work is about: the ticket's id for a step, the notification's id for a delivery.
+    key: Mapped[str] = mapped_column(String(200))
+    args: Mapped[list[Any]] = mapped_column(Json, default=list)
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    #: The steps that follow this one; the rest of the chain rides in the job.
+    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    hinted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease: Mapped[str | None] = mapped_column(String(32))
+    worker: Mapped[str | None] = mapped_column(String(32))
+    attempts: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    #: Claims that ended neither kept nor failed: the worker died with it.
+    crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    #: Promised once more while it was running: it runs again afterwards.
+    again: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: How often a person replayed it after it was given up.
+    replays: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    last_error: Mapped[str | None] = mapped_column(Text)
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Attempt(Base):
+    """One try at a job, kept as a ledger after the job is gone."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index("ix_attempts_key", "key", "id"),
+        Index("ix_attempts_created", "created_at", postgresql_using="brin"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(80))
+    key: Mapped[str] = mapped_column(String(200))
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    number: Mapped[int] = mapped_column(Integer)
+    worker: Mapped[str] = mapped_column(String(32))
+    #: kept, retry, dead or crashed.
+    outcome: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    #: Seconds the batch took in which this job was tried.
+    seconds: Mapped[float] = mapped_column(Float)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Worker(Base):
+    """One boot of one process that works or relays; a worker's leases are good while its heartbeat is fresh."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: worker or relay.
+    kind: Mapped[str] = mapped_column(String(8), default="worker", server_default="worker")
+    name: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class DeadLetter(Base):
+    """A job that was given up, or a message that could not be read, with everything needed to replay it."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (
+        Index("ix_dead_letters_state", "state", "id"),
+        Index("ix_dead_letters_key", "key"),
+        Index("ix_dead_letters_fingerprint", "fingerprint", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(80))
+    key: Mapped[str] = mapped_column(String(200))
+    args: Mapped[list[Any]] = mapped_column(Json, default=list)
+    pipeline: Mapped[str] = mapped_column(String(80), default="")
+    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    #: How often this work was replayed before it died this time.
+    replays: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    error_type: Mapped[str] = mapped_column(String(200))
+    error: Mapped[str] = mapped_column(Text)
+    traceback: Mapped[str] = mapped_column(Text, default="")
+    #: The same for the same error at the same place, so that a hundred alike are one line.
+    fingerprint: Mapped[str] = mapped_column(String(12))
+    #: The message's bytes, when what died was a message that could not be read.
+    raw: Mapped[bytes | None] = mapped_column(LargeBinary)
+    #: dead, replayed or discarded.
+    state: Mapped[str] = mapped_column(String(16), default="dead", server_default="dead")
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class QueueControl(Base):
+    """What holds a queue back: a pause, a limit of jobs that run at once, or both."""
+
+    __tablename__ = "queue_controls"
+
+    queue: Mapped[str] = mapped_column(String(80), primary_key=True)
+    #: Paused until it is resumed, whatever `paused_until` says.
+    paused: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Most jobs that run at once, across all workers; None is no limit.
+    job_limit: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Event(Base):
+    """Something that became true, waiting to be published to the `tickets` exchange; gone once confirmed."""
+
+    __tablename__ = "events"
+
+    #: A UUID, the CloudEvents id: receivers drop a repeat by it.
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    routing_key: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(80))
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
+
+
+class IdempotencyKey(Base):
+    """What an `Idempotency-Key` was answered with, so that a repeated request gets the same answer."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    ticket_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)

@@ -1,0 +1,141 @@
+"""People: whom there is to tell, and what they were told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Id, Json
+from db.time import UtcDateTime, now
+
+
+class Notification(Base):
+    """One message to one recipient on one channel; the dedupe key makes it once."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("ix_notifications_ticket", "ticket_id"),
+        Index("ix_notifications_recent", "channel", "recipient", "created_at"),
+        Index(
+            "ix_notifications_waiting",
+            "channel",
+            "recipient",
+            "hold_until",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_notifications_digest",
+            "digest_id",
+            postgresql_where=text("digest_id IS NOT NULL"),
+            sqlite_where=text("digest_id IS NOT NULL"),
+        ),
+    )
+
+    #: A UUID; the Message-ID of its e-mail and the key of its delivery.
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(80))
+    channel: Mapped[str] = mapped_column(String(40))
+    recipient: Mapped[str] = mapped_column(String(254))
+    role: Mapped[str] = mapped_column(String(40), default="")
+    dedupe_key: Mapped[str] = mapped_column(String(400), unique=True)
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text, default="")
+    #: The facts as a program reads them, for webhooks.
+    data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")
+    #: promised -> sent; waiting -> folded into a digest, or promised after all; sending -> unknown when its worker died
+    #: between sending and recording, on a channel that holds such. One that was given up is a dead letter, and stays.
+    state: Mapped[str] = mapped_column(String(16), default="promised")
+    provider_id: Mapped[str] = mapped_column(Text, default="")
+    #: Until when it waits: for the end of quiet hours, for a digest, for the end of a storm.
+    hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The notification that it was folded into.
+    digest_id: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Agent(Base):
+    """A person of the service desk, with what they know and how much they can take on."""
+
+    __tablename__ = "agents"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    team: Mapped[str] = mapped_column(String(80), default="")
+    skills: Mapped[list[str]] = mapped_column(Json, default=list)
+    capacity: Mapped[int] = mapped_column(Integer, default=10)
+    available: Mapped[bool] = mapped_column(Boolean, default=True)
+
+
+class Subscription(Base):
+    """Who wants to know of which events, and where; an empty condition holds for every ticket."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (UniqueConstraint("recipient", "channel", "event", "category", "priority", "department", "team", name="uq_subscriptions_all"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    #: An e-mail address, a user name (in_app), or the name of an endpoint (slack, teams, webhook, apprise).
+    recipient: Mapped[str] = mapped_column(String(254))
+    channel: Mapped[str] = mapped_column(String(40))
+    #: Such as ticket.escalated, or * for all.
+    event: Mapped[str] = mapped_column(String(80), default="*")
+    category: Mapped[str] = mapped_column(String(80), default="")
+    #: The least priority.
+    priority: Mapped[str] = mapped_column(String(16), default="")
+    department: Mapped[str] = mapped_column(String(200), default="")
+    #: The team of the agent who has the ticket.
+    team: Mapped[str] = mapped_column(String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Preference(Base):
+    """How somebody wants to be told: in which language, not at night, all at once."""
+
+    __tablename__ = "preferences"
+
+    #: An e-mail address or a user name, in lower case.
+    recipient: Mapped[str] = mapped_column(String(254), primary_key=True)
+    #: en or de; empty takes the ticket's.
+    language: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    #: The zone of the times here; empty takes AURA_TIMEZONE.
+    timezone: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    #: Quiet from .. to, as 22:00 and 07:00; empty: never. Critical tickets pass.
+    quiet_from: Mapped[str] = mapped_column(String(5), default="", server_default="")
+    quiet_to: Mapped[str] = mapped_column(String(5), default="", server_default="")
+    #: Empty for single notices, hourly, or daily at `digest_at`. Critical tickets pass.
+    digest: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    digest_at: Mapped[str] = mapped_column(String(5), default="08:00", server_default="08:00")
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class Endpoint(Base):
+    """Where a channel leads that is no person: a URL, and the keys that sign what goes there."""
+
+    __tablename__ = "endpoints"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    #: slack, teams, webhook or apprise.
+    channel: Mapped[str] = mapped_column(String(40))
+    #: A secret too: whoever knows it can write there.
+    url: Mapped[str] = mapped_column(Text)
+    #: The key that signs, and the one before it, which signs too until the receiver knows the new one.
+    secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    old_secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+
+
+class ChannelRate(Base):
+    """When a channel with a rate limit may send its next message, for all workers together."""
+
+    __tablename__ = "channel_rates"
+
+    channel: Mapped[str] = mapped_column(String(40), primary_key=True)
+    free_at: Mapped[datetime] = mapped_column(UtcDateTime)
