@@ -3,7 +3,7 @@
 The transaction that keeps a step inserts the next one's job already leased to this worker, and after the commit it joins
 the worker's own queue, as a message that passes the same middleware as any other. A crash in between leaves a leased job
 of a dead worker, as any crash does. A worker takes two batches of an actor at most, only of queues it listens to, and
-nothing of a queue that is paused or limited: the rest is due, and the relay gives it to whoever is free.
+nothing of a queue that is paused or limited or behind a bulkhead: the rest is due, and the relay gives it to whoever is free.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Taker:
         actor = self._broker.get_actor(name)
         batch = batch_of(actor, get_settings())
         listens = actor.queue_name in self._at.consumers and actor.queue_name not in self._blocked
-        if not listens or self._offered[name] >= BATCHES * batch:
+        if not listens or actor.options.get("bulkhead") or self._offered[name] >= BATCHES * batch:
             return None
         if self._offered[name] % batch == 0:
             self._filling[name] = attempts.reserve()

@@ -16,6 +16,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
+from actors import bulkhead
 from actors.eager import EagerMessage
 from actors.outlet import Outgoing
 
@@ -38,7 +39,7 @@ class InProcessBroker(StubBroker):
         """Return a consumer. Raises QueueNotFound."""
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
-        return _Consumer(self.queues[queue_name], [], prefetch, min(timeout, 200))
+        return _Consumer(self.queues[queue_name], [], bulkhead.within(self, queue_name, prefetch), min(timeout, 200))
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Put the hints into their queues; an event has nobody to go to."""

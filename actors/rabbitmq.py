@@ -14,7 +14,7 @@ from dramatiq.errors import ConnectionClosed, QueueNotFound
 from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from actors import messages
+from actors import bulkhead, messages
 from actors.line import Line, Subscription
 from db import dead_letters, transaction
 from settings import Settings, first_line
@@ -59,7 +59,12 @@ class HintBroker(RabbitmqBroker):
         """Return a consumer on a channel of its own. Raises QueueNotFound, and ConnectionClosed without RabbitMQ."""
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
-        return GuardedConsumer(self, queue_name, self.line.subscribe(queue_name, prefetch), timeout / 1000)
+        return GuardedConsumer(
+            self,
+            queue_name,
+            self.line.subscribe(queue_name, bulkhead.within(self, queue_name, prefetch)),
+            timeout / 1000,
+        )
 
 
 class _GuardedMessage(_RabbitmqMessage):

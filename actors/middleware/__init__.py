@@ -5,6 +5,7 @@ from __future__ import annotations
 from dramatiq import Middleware
 from dramatiq.middleware import TimeLimit
 
+from actors.bulkhead import Bulkhead
 from actors.eager import Eager
 from actors.middleware.dead_letters import DeadLetters
 from actors.middleware.heartbeat import Heartbeat
@@ -24,6 +25,7 @@ def middleware(settings: Settings) -> list[Middleware]:
         Heartbeat(),  # a worker's row before its first claim, and handing back after its last
         Relaying(settings),  # needs no order
         Eager(),  # needs no order
+        Bulkhead(),  # needs no order
         DeadLetters(),  # after Retries: buries what Retries gave up
         Retries(settings),  # after TimeLimit: a limit that was hit is an error like any other
         TimeLimit(time_limit=TIME_LIMIT),  # innermost: its alarm must be off before the others write

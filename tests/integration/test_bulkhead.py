@@ -1,0 +1,110 @@
+"""A neighbour that hangs takes half of a worker's threads at most: other work goes on as if nothing were."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from db import reading
+from db.models import Job
+from pipelines.pipeline import Pipeline
+from pipelines.runtime import running
+from settings import get_settings
+from tests.conftest import wait_until
+from tests.embedded import all_jobs, fresh_broker
+
+THREADS = 4
+HANGING, OTHERS = 20, 30
+
+
+@pytest.fixture(params=["sqlite", "service"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each kind of broker, with nothing running."""
+    given = request.getfixturevalue(request.param)
+    if request.param == "service":
+        yield given
+        return
+    with fresh_broker(get_settings()) as embedded:
+        yield embedded
+
+
+class Neighbour:
+    """Lets everybody wait until the test is over, and counts who does."""
+
+    def __init__(self) -> None:
+        self.released, self.waiting, self.most = threading.Event(), 0, 0
+        self._lock = threading.Lock()
+
+    def ask(self, items: list[Any]) -> list[str]:
+        with self._lock:
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+        self.released.wait(60)
+        with self._lock:
+            self.waiting -= 1
+        return ["answered" for _ in items]
+
+
+@pytest.fixture
+def neighbour() -> Iterator[Neighbour]:
+    neighbour = Neighbour()
+    yield neighbour
+    neighbour.released.set()
+
+
+def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **options: Any) -> Callable[[], bool]:
+    """Promise work that asks the neighbour, and work that does not. Returns whether the latter is done."""
+
+    def prepare(items: list[Any]) -> list[str]:
+        return ["prepared" for _ in items]
+
+    def other(items: list[Any]) -> list[str]:
+        return ["done" for _ in items]
+
+    def hanging(items: list[Any]) -> list[str]:
+        return neighbour.ask(items)
+
+    first = declare(prepare, queue_name="tests.first", batch=1)
+    second = declare(hanging, queue_name="tests.hanging", batch=1, **options)
+    others = declare(other, queue_name="tests.others", batch=1)
+    for actor in (first, second, others):
+        broker.declare_actor(actor)
+    # half of it comes as a next step, which a worker takes at once
+    Pipeline("asking", first, second).send_many(range(HANGING // 2))
+    for number in range(HANGING // 2, HANGING):
+        second.send(number)
+
+    for number in range(OTHERS):
+        others.send(number)
+
+    def done() -> bool:
+        with reading() as session:
+            return session.scalar(select(Job.id).where(Job.actor == "other").limit(1)) is None
+
+    return done
+
+
+def test_what_hangs_leaves_the_other_threads_alone(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):
+    done = beside(broker, declare, neighbour, bulkhead=True)
+
+    with running(clock=False, threads=THREADS):
+        wait_until(lambda: neighbour.waiting == THREADS // 2, timeout=20, message="its share of the threads waits")
+        wait_until(done, timeout=20, message="the others are done")
+        assert neighbour.most == THREADS // 2
+        neighbour.released.set()
+        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+
+    assert neighbour.most == THREADS // 2
+
+
+def test_without_the_bulkhead_it_takes_them_all(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):
+    beside(broker, declare, neighbour)
+
+    with running(clock=False, threads=THREADS):
+        wait_until(lambda: neighbour.waiting == THREADS, timeout=20, message="every thread waits")
+        neighbour.released.set()
+        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
