@@ -11,6 +11,8 @@ RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 BENCH := $(VENV)/bench.stamp
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
+# Most tests wait for something, so two processes take little more than half the time; each starts servers of its own.
+PYTEST = $(PY) -m pytest -q --numprocesses 2 --dist loadfile
 # The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -32,12 +34,12 @@ check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
-	@echo "check: unit tests"; $(PY) -m pytest -q -m "not integration and not acceptance"
+	@echo "check: unit tests"; $(PYTEST) -m "not integration and not acceptance"
 
 .PHONY: test
 test: check ## check, then the tests that start RabbitMQ, PostgreSQL and Redis
 	@if $(PY) -m tests.services --install; then \
-		echo "test: integration and acceptance"; $(PY) -m pytest -q -m "integration or acceptance"; \
+		echo "test: integration and acceptance"; $(PYTEST) -m "integration or acceptance"; \
 	elif docker info >/dev/null 2>&1; then \
 		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
 	else exit 1; fi
