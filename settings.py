@@ -136,6 +136,10 @@ class Settings(BaseSettings):
         "pretty", validation_alias="LOG_FORMAT", description="json writes one object a line, for log collectors."
     )
 
+    traces: Literal["off", "otlp", "console"] = Field(
+        "off", description="Export spans: otlp (to OTEL_EXPORTER_OTLP_ENDPOINT), console (a JSON line each), or off."
+    )
+
     # Services
     database_url: SecretStr = Field(
         SecretStr("sqlite:///aura.db"),

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
@@ -41,6 +42,8 @@ class Attempt:
     #: Set by Retries: what is due again, with the delay in seconds, and what is given up.
     retried: list[tuple[Claimed, BaseException, float]] = field(default_factory=list)
     given_up: list[tuple[Claimed, BaseException]] = field(default_factory=list)
+    #: The span of each job, by its id.
+    spans: dict[int, Any] = field(default_factory=dict)
     #: The thread that is in the actor's own function just now, where it may be interrupted.
     thread: int | None = None
 

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars
 
 from actors import attempt as attempts
-from actors import control, eager
+from actors import control, eager, tracing
 from actors.attempt import Attempt, Missing
 from actors.batches import batch_of
-from db import controls, hints, jobs, reading, tickets, transaction
+from db import controls, hints, jobs, reading, tickets, traces, transaction
 from db.jobs import Claimed, Promise
 from settings import get_settings
 
@@ -36,12 +36,16 @@ KEYS_LOGGED = 20
 
 @dataclass(slots=True)
 class Done:
-    """A job with what it was about and what came out; `priority` is the next step's, and `save` may change it."""
+    """A job with what it was about and what came out; `priority` is the next step's, and `save` may change it.
+
+    What `save` promises because of it belongs to the trace of `traceparent`.
+    """
 
     job: Claimed
     item: Any
     result: Any
     priority: int
+    traceparent: str | None = None
 
 
 Save = Callable[[Session, list[Done]], None]
@@ -95,6 +99,10 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             # every log line below, the engine's and the channel's too, says which tickets it is about
             about = "tickets" if self.load is tickets.load else "keys"
             bind_contextvars(**{about: [job.key for job in attempt.jobs[:KEYS_LOGGED]]})
+            attempt.spans = tracing.begin(self.actor_name, attempt.jobs)
+            bind_contextvars(
+                traces=[traces.trace_of(attempt.spans[job.id].traceparent) for job in attempt.jobs[:KEYS_LOGGED]]
+            )
             self._keep(attempt, self._work(attempt))
 
     def _claim(self, job_ids: Sequence[int], lease: str) -> list[Claimed]:
@@ -133,7 +141,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             if isinstance(result, Exception):
                 attempt.failures.append((job, result))
             else:
-                done.append(Done(job, items[job.key], result, job.priority))
+                done.append(Done(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
         return done
 
     def _keep(self, attempt: Attempt, done: list[Done]) -> None:
@@ -146,7 +154,14 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                 taker.watch(session)
                 self.save(session, done)
                 next_steps = [
-                    Promise(each.job.then[0], each.job.key, [], each.job.pipeline, each.job.then[1:], each.priority)
+                    Promise(
+                        each.job.then[0],
+                        each.job.key,
+                        pipeline=each.job.pipeline,
+                        then=each.job.then[1:],
+                        priority=each.priority,
+                        traceparent=each.traceparent,
+                    )
                     for each in done
                     if each.job.then
                 ]

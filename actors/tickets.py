@@ -167,12 +167,17 @@ class Telling:
 def save_notified(session: Session, done: list[Done]) -> None:
     """Write each notification once, and promise the deliveries of the new ones."""
     rows = [row for each in done for row in each.result.notifications]
-    priority = {row["id"]: each.priority for each in done for row in each.result.notifications}
+    because = {row["id"]: each for each in done for row in each.result.notifications}
     channel = {row["id"]: row["channel"] for row in rows}
     new = notifications.write(session, rows)
     # an in-app notification is delivered by being there
     jobs.promise(
-        session, [Promise(channel[key], key, priority=priority[key]) for key in new if channel[key] != "in_app"]
+        session,
+        [
+            Promise(channel[key], key, priority=because[key].priority, traceparent=because[key].traceparent)
+            for key in new
+            if channel[key] != "in_app"
+        ],
     )
     notifications.mark_sent(session, [(key, "") for key in new if channel[key] == "in_app"])
     incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})

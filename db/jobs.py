@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Float, case, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from db import traces
 from db.bulk import BulkInsert, on_postgresql, table
 from db.models import Attempt, DeadLetter, Job
 from db.sessions import after_commit
@@ -43,6 +44,8 @@ class Promise:
     priority: int = 0
     delay: float = 0.0
     replays: int = 0
+    #: The span that the work belongs to; by default the one in which it is promised.
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Claimed:
     priority: int
     attempts: int
     replays: int = 0
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,29 @@ def _row(each: Promise, lease: str | None, worker: str | None) -> dict[str, Any]
         "priority": each.priority,
         "delay": each.delay,
         "replays": each.replays,
+        "traceparent": _traceparent(each),
         "lease": lease,
         "worker": worker,
     }
 
 
 def _claimed_at_once(job_id: int, each: Promise) -> Claimed:
-    return Claimed(job_id, each.actor, each.key, each.args, each.pipeline, each.then, each.priority, 1, each.replays)
+    return Claimed(
+        job_id,
+        each.actor,
+        each.key,
+        each.args,
+        each.pipeline,
+        each.then,
+        each.priority,
+        1,
+        each.replays,
+        _traceparent(each),
+    )
+
+
+def _traceparent(each: Promise) -> str | None:
+    return each.traceparent or traces.current.get()
 
 
 def _merge(statement: Any) -> Any:
@@ -165,7 +185,7 @@ def _merge(statement: Any) -> Any:
     )
 
 
-_PROMISED = ("actor", "key", "args", "pipeline", "then", "priority", "replays")
+_PROMISED = ("actor", "key", "args", "pipeline", "then", "priority", "replays", "traceparent")
 _PROMISE = BulkInsert(
     Job,
     _PROMISED,
@@ -200,14 +220,27 @@ def announce(session: Session) -> None:
 FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "again": False}
 #: The columns of a Claimed.
 CLAIMED = tuple(
-    table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "then", "priority", "attempts", "replays")
+    table(Job).c[name]
+    for name in (
+        *("id", "actor", "key", "args", "pipeline", "then", "priority"),
+        *("attempts", "replays", "traceparent"),
+    )
 )
 
 
 def claimed_from(row: Any) -> Claimed:
     """Return the job of a row that has the columns CLAIMED."""
     return Claimed(
-        row.id, row.actor, row.key, row.args, row.pipeline, tuple(row.then), row.priority, row.attempts, row.replays
+        row.id,
+        row.actor,
+        row.key,
+        row.args,
+        row.pipeline,
+        tuple(row.then),
+        row.priority,
+        row.attempts,
+        row.replays,
+        row.traceparent,
     )
 
 

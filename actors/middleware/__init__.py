@@ -12,6 +12,7 @@ from actors.middleware.heartbeat import Heartbeat
 from actors.middleware.journal import Journal
 from actors.middleware.relaying import Relaying
 from actors.middleware.retries import Retries
+from actors.tracing import Tracing
 from settings import Settings
 
 #: Milliseconds an attempt may take when its actor does not say.
@@ -24,6 +25,7 @@ def middleware(settings: Settings) -> list[Middleware]:
         Journal(),  # first and last: it binds the log context, and writes the line when all is decided
         Heartbeat(),  # a worker's row before its first claim, and handing back after its last
         Relaying(settings),  # needs no order
+        Tracing(),  # after Retries and DeadLetters, which say what became of each job
         Eager(),  # needs no order
         Bulkhead(),  # needs no order
         DeadLetters(),  # after Retries: buries what Retries gave up

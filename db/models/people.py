@@ -79,7 +79,11 @@ class Subscription(Base):
     """Who wants to know of which events, and where; an empty condition holds for every ticket."""
 
     __tablename__ = "subscriptions"
-    __table_args__ = (UniqueConstraint("recipient", "channel", "event", "category", "priority", "department", "team", name="uq_subscriptions_all"),)
+    __table_args__ = (
+        UniqueConstraint(
+            "recipient", "channel", "event", "category", "priority", "department", "team", name="uq_subscriptions_all"
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     #: An e-mail address, a user name (in_app), or the name of an endpoint (slack, teams, webhook, apprise).
