@@ -33,6 +33,7 @@ EMAIL_TIME_LIMIT = 600_000
 
 @durable(
     queue_name="notify.email",
+    bulkhead=get_settings().smtp_url is not None,
     load=notifications.load,
     save=save_sent,
     batch=EMAIL_BATCH,
