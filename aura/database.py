@@ -19,14 +19,14 @@ def ready_database() -> Iterator[None]:
 
     from db.controls import UnknownJob, WrongControl
     from db.dead_letters import ReplayRefused, UnknownDeadLetter
-    from db.migrate import migrate, revisions
+    from db.migrate import migrate, outdated, revisions
     from settings import first_line, get_settings, redact
 
     settings = get_settings()
     where = redact(settings.database_url.get_secret_value())
     try:
         current, newest = revisions()
-        if current != newest:
+        if outdated(current):
             if not settings.sqlite:
                 raise Refused(f"{where} is at revision {current or 'none'}, not {newest}: run `aura migrate`")
             migrate()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from actors.publisher import describe, parameters
 from db import dead_letters, reading, tickets
-from db.migrate import revisions
+from db.migrate import outdated, revisions
 from db.models import Job
 from db.overview import living, waiting_longest
 from settings import SettingsError, first_line, get_settings, redact
@@ -49,7 +49,7 @@ def check_database() -> Check:
         current, newest = revisions()
     except SQLAlchemyError as error:
         return Check("database", False, f"{where}: {first_line(error)}", "start it, or correct DATABASE_URL")
-    if current != newest:
+    if outdated(current):
         return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
     return Check("database", True, f"{where}: revision {current}")
 

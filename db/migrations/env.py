@@ -25,6 +25,9 @@ context.configure(
     compare_type=True,
     include_object=_comparable,
     transactional_ddl=True,
+    transaction_per_migration=True,
+    # in somebody's transaction nothing can be built beside the traffic
+    online=not connection.in_transaction(),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from sqlalchemy import inspect
 
-from db.migrate import config, migrate, revisions
+from db.migrate import config, migrate, outdated, revisions
 from db.models import Base
 from db.sessions import dispose, engine
 
@@ -44,6 +44,18 @@ def test_an_empty_database_gets_every_table_and_a_second_time_changes_nothing():
     assert tables() == {*Base.metadata.tables, "alembic_version"}
     current, newest = revisions()
     assert current == newest
+
+
+def test_older_tables_are_outdated_and_newer_ones_are_not():
+    assert outdated(revisions()[0])
+    migrate("0006")
+    assert outdated(revisions()[0])
+    migrate()
+    assert not outdated(revisions()[0])
+    with engine().begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'of the next release'")
+
+    assert not outdated(revisions()[0])
 
 
 def test_the_models_and_the_migrations_say_the_same():
