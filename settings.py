@@ -136,6 +136,9 @@ class Settings(BaseSettings):
         "pretty", validation_alias="LOG_FORMAT", description="json writes one object a line, for log collectors."
     )
 
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port on which the worker command serves its metrics; unset: none."
+    )
     traces: Literal["off", "otlp", "console"] = Field(
         "off", description="Export spans: otlp (to OTEL_EXPORTER_OTLP_ENDPOINT), console (a JSON line each), or off."
     )

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars
 
 from actors import attempt as attempts
-from actors import control, eager, tracing
+from actors import control, eager, metrics, tracing
 from actors.attempt import Attempt, Missing
 from actors.batches import batch_of
 from db import controls, hints, jobs, reading, tickets, traces, transaction
@@ -121,7 +121,12 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             ids = job_ids[:room]
             if held.paused or held.limit is not None:
                 hints.give_back(session, job_ids[room:])
-            return jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
+            claimed = jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
+        metrics.DUPLICATES.labels(self.actor_name).inc(len(ids) - len(claimed))
+        waited = metrics.WAITED.labels(self.actor_name)
+        for job in claimed:
+            waited.observe(job.waited)
+        return claimed
 
     def _work(self, attempt: Attempt) -> list[Done]:
         items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}

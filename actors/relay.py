@@ -30,7 +30,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from actors import control
+from actors import control, metrics
 from actors.batches import batch_of
 from actors.ear import Ear
 from actors.outlet import Outgoing, Outlet, PublishFailed
@@ -39,6 +39,7 @@ from actors.topology import hint_route
 from actors.upkeep import Upkeep
 from db import controls, events, hints, reading, transaction, workers
 from db.events import Event
+from db.hints import Taken
 from settings import Settings, first_line, get_settings
 
 logger = structlog.get_logger("aura.relay")
@@ -118,7 +119,10 @@ class Relay:
             if (most := min(room(actor), ROUND - len(ids))) > 0:
                 due = hints.take(session, actor, priority, most)
                 batch += self._hints(actor, priority, due)
-                ids += [job_id for job_id, _ in due]
+                ids += [job.id for job in due]
+                if due:
+                    metrics.HINTED.labels(actor).inc(len(due))
+                    metrics.HINT_WAIT.labels(actor).observe(max(job.waited for job in due))
                 room.use(actor, len(due))
                 barren = barren or not due
                 self._more = self._more or len(due) == most
@@ -127,7 +131,7 @@ class Relay:
             self._suspected = time.monotonic()
             if suspect := hints.take_suspect(session, [name for name in self._actors() if room(name) > 0]):
                 job_id, actor, priority = suspect
-                batch += self._hints(actor, priority, [(job_id, True)])
+                batch += self._hints(actor, priority, [Taken(job_id, True, 0.0)])
                 ids.append(job_id)
         return batch, ids
 
@@ -147,13 +151,13 @@ class Relay:
             free |= {queue: max(limit - busy[queue], 0) for queue, limit in limited.items()}
         return _Room({name: self._settings.window - inside.get(name, 0) for name in queue_of}, free, queue_of)
 
-    def _hints(self, name: str, priority: int, due: Sequence[tuple[int, bool]]) -> list[Outgoing]:
+    def _hints(self, name: str, priority: int, due: Sequence[Taken]) -> list[Outgoing]:
         actor = self._broker.get_actor(name)
         size = batch_of(actor, self._settings)
         way = hint_route(actor.queue_name)
-        fresh = [job_id for job_id, tried in due if not tried]
+        fresh = [job.id for job in due if not job.tried]
         batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
-        batches += [[job_id] for job_id, tried in due if tried]
+        batches += [[job.id] for job in due if job.tried]
         return [
             Outgoing(way.exchange, way.routing_key, actor.message_with_options(args=(ids,)).encode(), priority)
             for ids in batches

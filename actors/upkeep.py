@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from actors import messages
+from actors import messages, metrics
 from actors.batches import batch_of
 from actors.outlet import Outlet
 from db import dead_letters, hints, reading, transaction, workers
@@ -72,6 +72,8 @@ class Upkeep:
         """Make the jobs of dead workers due again."""
         with transaction() as session:
             freed, quarantined = workers.recover(session, self._settings.worker_dead_after)
+        metrics.RECOVERED.labels("freed").inc(freed)
+        metrics.RECOVERED.labels("quarantined").inc(quarantined)
         if freed or quarantined:
             logger.warning("recovered the jobs of dead workers", freed=freed, quarantined=quarantined)
 
@@ -98,6 +100,7 @@ class Upkeep:
             with transaction() as session:
                 age = LOST_HINT_AFTER if named > room else CERTAINLY_LOST_AFTER
                 if lost := hints.forget(session, name, age):
+                    metrics.LOST_HINTS.labels(name).inc(lost)
                     logger.warning("gave lost hints again", actor=name, jobs=lost)
 
     def drain(self) -> None:

@@ -7,14 +7,14 @@ its worker again takes no other suspect with it, and only the guilty one comes t
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, Select, cast, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from db.bulk import among, each_of, listed, on_postgresql, table
 from db.models import Job
-from db.time import from_now, now
+from db.time import elapsed, from_now, now
 
 #: The priorities of jobs, the most urgent first.
 PRIORITIES = range(9, -1, -1)
@@ -53,8 +53,16 @@ def _lanes(session: Session) -> Select[Any]:
     return probe.select_from(actor.join(priority, true()))
 
 
-def take(session: Session, actor: str, priority: int, limit: int) -> list[tuple[int, bool]]:
-    """Mark due jobs as hinted, the longest due first, and return (id, whether it was tried before).
+class Taken(NamedTuple):
+    """A job that is being hinted: whether it was tried before, and how many seconds it has been due."""
+
+    id: int
+    tried: bool
+    waited: float
+
+
+def take(session: Session, actor: str, priority: int, limit: int) -> list[Taken]:
+    """Mark due jobs as hinted, the longest due first, and return them.
 
     Passed over by other relays. Give them back when the broker does not take their hints.
     """
@@ -79,11 +87,11 @@ def take_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, i
     return None
 
 
-def _mark(session: Session, chosen: Select[Any]) -> list[tuple[int, bool]]:
+def _mark(session: Session, chosen: Select[Any]) -> list[Taken]:
     target = table(Job)
     statement = update(target).where(among(session, _c.id, chosen)).values(hinted_at=now())
-    rows = session.execute(statement.returning(_c.id, _c.attempts))
-    return sorted((row.id, row.attempts > 0) for row in rows)
+    rows = session.execute(statement.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited")))
+    return sorted(Taken(row.id, row.attempts > 0, row.waited) for row in rows)
 
 
 def inside(session: Session, older_than: float = 0.0) -> dict[str, int]:

@@ -21,7 +21,7 @@ from db import traces
 from db.bulk import BulkInsert, on_postgresql, table
 from db.models import Attempt, DeadLetter, Job
 from db.sessions import after_commit
-from db.time import from_now, now
+from db.time import elapsed, from_now, now
 
 #: The PostgreSQL channel that tells relays of a new promise.
 CHANNEL = "aura_jobs"
@@ -62,6 +62,8 @@ class Claimed:
     attempts: int
     replays: int = 0
     traceparent: str | None = None
+    #: Seconds from when it was due until it was claimed.
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +221,10 @@ def announce(session: Session) -> None:
 #: What frees a job: nobody's lease, no hint, no run more than the one it waits for.
 FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "again": False}
 #: The columns of a Claimed.
-CLAIMED = tuple(
-    table(Job).c[name]
-    for name in (
-        *("id", "actor", "key", "args", "pipeline", "then", "priority"),
-        *("attempts", "replays", "traceparent"),
-    )
+CLAIMED = (
+    *(table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "then", "priority")),
+    *(table(Job).c[name] for name in ("attempts", "replays", "traceparent")),
+    elapsed(table(Job).c.due_at).label("waited"),
 )
 
 
@@ -241,6 +241,7 @@ def claimed_from(row: Any) -> Claimed:
         row.attempts,
         row.replays,
         row.traceparent,
+        row.waited,
     )
 
 

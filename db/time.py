@@ -63,6 +63,13 @@ class after(FunctionElement[datetime]):
         super().__init__(moment, literal(seconds, Float))
 
 
+class elapsed(FunctionElement[float]):
+    """The seconds since a moment of the database; negative before it."""
+
+    type = Float()
+    inherit_cache = True
+
+
 @compiles(now, "postgresql")
 def _now_postgresql(element: now, compiler: Any, **kw: Any) -> str:
     return "statement_timestamp()"
@@ -94,3 +101,13 @@ def _after_postgresql(element: after, compiler: Any, **kw: Any) -> str:
 def _after_sqlite(element: after, compiler: Any, **kw: Any) -> str:
     moment, seconds = (compiler.process(each, **kw) for each in element.clauses)
     return f"(strftime('%Y-%m-%d %H:%M:%f', {moment}, printf('%+.3f seconds', {seconds})) || '000')"
+
+
+@compiles(elapsed, "postgresql")
+def _elapsed_postgresql(element: elapsed, compiler: Any, **kw: Any) -> str:
+    return f"extract(epoch FROM statement_timestamp() - {compiler.process(element.clauses, **kw)})::float8"
+
+
+@compiles(elapsed, "sqlite")
+def _elapsed_sqlite(element: elapsed, compiler: Any, **kw: Any) -> str:
+    return f"((julianday('now') - julianday({compiler.process(element.clauses, **kw)})) * 86400.0)"

@@ -244,7 +244,7 @@ def take_due(actor: str = "classify", limit: int = 100) -> list[int]:
     taken: list[int] = []
     with transaction() as session:
         for _, priority in hints.lanes(session, [actor]):
-            taken += [job_id for job_id, _ in hints.take(session, actor, priority, limit - len(taken))]
+            taken += [job.id for job in hints.take(session, actor, priority, limit - len(taken))]
     return taken
 
 

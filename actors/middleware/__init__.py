@@ -7,6 +7,7 @@ from dramatiq.middleware import TimeLimit
 
 from actors.bulkhead import Bulkhead
 from actors.eager import Eager
+from actors.metrics import Metrics
 from actors.middleware.dead_letters import DeadLetters
 from actors.middleware.heartbeat import Heartbeat
 from actors.middleware.journal import Journal
@@ -28,6 +29,7 @@ def middleware(settings: Settings) -> list[Middleware]:
         Tracing(),  # after Retries and DeadLetters, which say what became of each job
         Eager(),  # needs no order
         Bulkhead(),  # needs no order
+        Metrics(settings),  # needs no order
         DeadLetters(),  # after Retries: buries what Retries gave up
         Retries(settings),  # after TimeLimit: a limit that was hit is an error like any other
         TimeLimit(time_limit=TIME_LIMIT),  # innermost: its alarm must be off before the others write

@@ -7,22 +7,14 @@ from typing import Any
 import structlog
 from dramatiq import Broker, Middleware
 from dramatiq.broker import MessageProxy
-from prometheus_client import Counter, Histogram
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from actors import attempt as attempts
 from actors.logs import configure_logging
+from actors.metrics import ATTEMPTS, SECONDS
 from actors.middleware.retries import one_line
 
 logger = structlog.get_logger("aura.journal")
-
-ATTEMPTS = Counter("aura_attempts_total", "Attempts at jobs, by actor and outcome.", ["actor", "outcome"])
-SECONDS = Histogram(
-    "aura_attempt_seconds",
-    "Seconds one hint took from claim to keep, by actor.",
-    ["actor"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-)
 
 
 class Journal(Middleware):

@@ -59,8 +59,8 @@ def test_two_relays_take_disjoint_jobs(postgres: str):
     with Session(engine()) as first, Session(engine()) as second:
         first.execute(text("SET lock_timeout = '1s'"))
         second.execute(text("SET lock_timeout = '1s'"))
-        one = {job_id for job_id, _ in hints.take(first, "classify", 0, 8)}
-        other = {job_id for job_id, _ in hints.take(second, "classify", 0, 100)}
+        one = {job.id for job in hints.take(first, "classify", 0, 8)}
+        other = {job.id for job in hints.take(second, "classify", 0, 100)}
 
     assert (len(one), len(other)) == (8, 12)
     assert not one & other

@@ -24,7 +24,7 @@ def lanes(*actors: str) -> list[tuple[str, int]]:
 
 def take(actor: str, priority: int, limit: int = 100) -> list[tuple[int, bool]]:
     with transaction() as session:
-        return hints.take(session, actor, priority, limit)
+        return [(job.id, job.tried) for job in hints.take(session, actor, priority, limit)]
 
 
 def take_suspect(*actors: str) -> tuple[int, str, int] | None:
