@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,11 +34,20 @@ class Pipeline:
         then = tuple(step.actor_name for step in rest)
         return first.send_with_options(args=args, delay=delay, priority=priority, pipeline=self.name, then=then)
 
-    def send_many(self, ticket_ids: Iterable[int], priority: int = 0) -> None:
-        """Promise the journeys of many tickets in one statement."""
+    def send_many(
+        self, ticket_ids: Iterable[int], priority: int = 0, traces: Mapping[int, str | None] | None = None
+    ) -> None:
+        """Promise the journeys of many tickets in one statement; `traces` holds the traceparents of their requests."""
         first, *rest = (step.actor_name for step in self.steps)
         promises = [
-            Promise(first, str(ticket_id), pipeline=self.name, then=tuple(rest), priority=priority)
+            Promise(
+                first,
+                str(ticket_id),
+                pipeline=self.name,
+                then=tuple(rest),
+                priority=priority,
+                traceparent=(traces or {}).get(ticket_id),
+            )
             for ticket_id in ticket_ids
         ]
         with transaction() as session:
