@@ -15,6 +15,7 @@ import dramatiq
 import structlog
 
 from actors import messages, metrics
+from actors.announcements import given_up
 from actors.batches import batch_of
 from actors.outlet import Outlet
 from db import dead_letters, hints, reading, transaction, workers
@@ -42,7 +43,7 @@ class Chore:
 
     do: Callable[[], None]
     every: float
-    last: float = 0.0
+    last: float = float("-inf")
 
     def when_due(self) -> None:
         if time.monotonic() - self.last >= self.every:
@@ -71,7 +72,9 @@ class Upkeep:
     def recover(self) -> None:
         """Make the jobs of dead workers due again."""
         with transaction() as session:
-            freed, quarantined = workers.recover(session, self._settings.worker_dead_after)
+            freed, quarantined = workers.recover(
+                session, self._settings.worker_dead_after, lambda lost: given_up(session, self._broker, lost)
+            )
         metrics.RECOVERED.labels("freed").inc(freed)
         metrics.RECOVERED.labels("quarantined").inc(quarantined)
         if freed or quarantined:
