@@ -71,6 +71,10 @@ bench-growth: $(BENCH) ## Measure how cost grows with the tables and the backlog
 bench-relay: $(BENCH) ## Measure the relay alone
 	@$(PY) -m bench.relay
 
+.PHONY: bench-reanalysis
+bench-reanalysis: $(BENCH) ## Measure what new tickets notice while old ones are looked at again
+	@$(PY) -m bench.reanalysis
+
 $(BENCH): requirements-bench.txt $(DEV)
 	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt
 	@touch $@
@@ -83,7 +87,7 @@ COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --
 lock: $(PY) ## Write the lock files anew from setup.cfg
 	@$(PIP) install uv
 	@$(COMPILE) --output-file requirements.txt >/dev/null
-	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --output-file requirements-dev.txt >/dev/null
+	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --extra apprise --extra tracing --output-file requirements-dev.txt >/dev/null
 	@$(COMPILE) --constraints requirements-dev.txt --extra bench --output-file requirements-bench.txt >/dev/null
 	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt"
 
