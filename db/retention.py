@@ -1,38 +1,69 @@
-"""Pruning: the ledger and what was sent long ago, in batches that keep no lock for long."""
+"""Retention: what is old goes, or loses its texts, a batch at a time, so that no transaction is long and VACUUM keeps up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.orm import Session
 
-from db.models import AiCall, Attempt, IdempotencyKey, Notification, ScheduleRun
+from db.bulk import among
+from db.models import AiCall, Attempt, IdempotencyKey, Mail, Notification, Sample, ScheduleRun, VerdictRecord
 from db.time import from_now
 
-#: Days that an Idempotency-Key is remembered.
-IDEMPOTENCY_DAYS = 2
+#: Days that an Idempotency-Key is remembered, and that samples are kept.
+IDEMPOTENCY_DAYS, SAMPLE_DAYS = 2.0, 30.0
+#: Rows of one batch.
+BATCH = 5_000
+#: What a verdict keeps for ever are its figures.
+_WORDLESS: dict[str, Any] = {"reason": "", "summary": "", "self_fix": [], "words": [], "similar": []}
 
 
-def prune(session: Session, days: float, batch: int = 5000) -> int:
-    """Delete one batch of what is older than `days`: attempts, sent notifications, what was sent to a remote engine,
-    schedule runs. Returns how many.
-    """
-    old = from_now(-days * 86400)
-    chosen = [
-        (Attempt, select(Attempt.id).where(Attempt.created_at < old)),
-        (Notification, select(Notification.id).where(Notification.state == "sent", Notification.sent_at < old)),
-        (AiCall, select(AiCall.id).where(AiCall.created_at < old)),
-        (ScheduleRun, select(ScheduleRun.id).where(ScheduleRun.started_at < old)),
-        (
-            IdempotencyKey,
-            select(IdempotencyKey.key).where(IdempotencyKey.created_at < from_now(-IDEMPOTENCY_DAYS * 86400)),
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Of which table which rows go, after how many days; with `blank` they stay, and these columns are emptied."""
+
+    model: Any
+    days: float
+    old: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+    blank: Mapping[str, Any] | None = None
+
+
+def rules(days: float, notifications: float, verdict_texts: float, mails: float) -> dict[str, Rule]:
+    """Return what goes when, by name; the arguments are days."""
+    return {
+        "attempts": Rule(Attempt, days, lambda day: Attempt.created_at < day),
+        "calls": Rule(AiCall, days, lambda day: AiCall.created_at < day),
+        "slots": Rule(ScheduleRun, days, lambda day: ScheduleRun.started_at < day),
+        "keys": Rule(IdempotencyKey, IDEMPOTENCY_DAYS, lambda day: IdempotencyKey.created_at < day),
+        "samples": Rule(Sample, SAMPLE_DAYS, lambda day: Sample.at < day),
+        # what is not sent yet is somebody's to hear, or a dead letter's
+        "notifications": Rule(
+            Notification,
+            notifications,
+            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "folded"))),
         ),
-    ]
-    deleted = 0
-    for model, ids in chosen:
-        key: Any = model.__mapper__.primary_key[0]
-        statement = delete(model).where(key.in_(ids.limit(batch).scalar_subquery()))
-        result: Any = session.execute(statement.execution_options(synchronize_session=False))
-        deleted += result.rowcount
-    return deleted
+        "verdicts": Rule(
+            VerdictRecord,
+            verdict_texts,
+            lambda day: and_(VerdictRecord.created_at < day, VerdictRecord.reason != ""),
+            _WORDLESS,
+        ),
+        "mails": Rule(Mail, mails, lambda day: and_(Mail.created_at < day, Mail.raw != b""), {"raw": b""}),
+    }
+
+
+def prune(session: Session, rule: Rule, batch: int = BATCH) -> int:
+    """Delete or blank one batch of what is old. Returns how many rows."""
+    old = rule.old(from_now(-rule.days * 86_400))
+    if rule.model is Sample:  # its key is a pair
+        first = select(Sample.at).where(old).order_by(Sample.at).limit(1).offset(batch)
+        result: Any = session.execute(delete(Sample).where(old, Sample.at <= (session.scalar(first) or from_now(0))))
+        return int(result.rowcount)
+    key = rule.model.__mapper__.primary_key[0]
+    chosen = among(session, key, select(key).where(old).limit(batch))
+    statement: Any = delete(rule.model) if rule.blank is None else update(rule.model).values(dict(rule.blank))
+    result = session.execute(statement.where(chosen).execution_options(synchronize_session=False))
+    return int(result.rowcount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, Float, Integer, String, Text, UniqueConstraint, false
+from sqlalchemy import Boolean, Float, Index, Integer, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Id
@@ -26,7 +26,7 @@ class ScheduleRun(Base):
     """One slot of one scheduled job; the unique pair makes two clocks fire once."""
 
     __tablename__ = "schedule_runs"
-    __table_args__ = (UniqueConstraint("job", "slot"),)
+    __table_args__ = (UniqueConstraint("job", "slot"), Index("ix_schedule_runs_started", "started_at"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     job: Mapped[str] = mapped_column(String(80))
@@ -52,6 +52,7 @@ class Sample(Base):
     """A figure at a moment, for charts."""
 
     __tablename__ = "samples"
+    __table_args__ = (Index("ix_samples_at", "at"),)
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)

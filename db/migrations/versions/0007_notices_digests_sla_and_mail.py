@@ -75,6 +75,9 @@ def upgrade() -> None:
         sa.Column("value", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", "at", name=op.f("pk_samples")),
     )
+    op.create_index("ix_samples_at", "samples", ["at"])
+    op.create_index("ix_schedule_runs_started", "schedule_runs", ["started_at"])
+    op.create_index("ix_notifications_created", "notifications", ["created_at"], postgresql_using="brin")
     op.create_table(
         "subscriptions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -164,6 +167,13 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("waited_seconds", sa.Float(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("changed_at", db.time.UtcDateTime(timezone=True), nullable=True))
         batch_op.create_index(
+            "ix_tickets_changed",
+            ["changed_at"],
+            unique=False,
+            postgresql_where=sa.text("changed_at > classified_at"),
+            sqlite_where=sa.text("changed_at > classified_at"),
+        )
+        batch_op.create_index(
             "ix_tickets_sla",
             ["sla_next_at"],
             unique=False,
@@ -173,13 +183,30 @@ def upgrade() -> None:
 
     with op.batch_alter_table("verdicts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("change", sa.Text(), server_default="", nullable=False))
+        batch_op.create_index(
+            "ix_verdicts_wordy",
+            ["created_at"],
+            unique=False,
+            postgresql_where=sa.text("reason <> ''"),
+            sqlite_where=sa.text("reason <> ''"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("verdicts", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_verdicts_wordy",
+            postgresql_where=sa.text("reason <> ''"),
+            sqlite_where=sa.text("reason <> ''"),
+        )
         batch_op.drop_column("change")
 
     with op.batch_alter_table("tickets", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_tickets_changed",
+            postgresql_where=sa.text("changed_at > classified_at"),
+            sqlite_where=sa.text("changed_at > classified_at"),
+        )
         batch_op.drop_index(
             "ix_tickets_sla",
             postgresql_where=sa.text("sla_next_at IS NOT NULL"),
@@ -213,6 +240,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_mails_ticket")
         batch_op.drop_index(batch_op.f("ix_mails_created_at"))
 
+    op.drop_index("ix_notifications_created", "notifications")
+    op.drop_index("ix_schedule_runs_started", "schedule_runs")
     op.drop_table("mails")
     with op.batch_alter_table("comments", schema=None) as batch_op:
         batch_op.drop_index("ix_comments_ticket")
