@@ -28,7 +28,7 @@ def list_(how: FormatOption = "table") -> None:
     """List the jobs: when each runs next and ran last, what that did, how many slots were missed, what is paused."""
     with reads() as session:
         from db import schedule
-        from pipelines.timetable import TIMETABLE, next_slot, trigger
+        from pipelines.timetable import next_slot, timetable, trigger
         from settings import get_settings
 
         ran, paused = schedule.history(session), schedule.paused(session)
@@ -37,13 +37,13 @@ def list_(how: FormatOption = "table") -> None:
             {
                 "job": entry.name,
                 "when": entry.when,
-                "zone": get_settings().timezone,
-                "next": None if entry.name in paused else next_slot(trigger(entry), datetime.now(UTC)),
+                "zone": entry.zone or get_settings().timezone,
+                "next": None if entry.off or entry.name in paused else next_slot(trigger(entry), datetime.now(UTC)),
                 "paused": entry.name in paused,
                 "reason": paused.get(entry.name, ""),
                 **ran.get(entry.name, never),
             }
-            for entry in TIMETABLE
+            for entry in timetable()
         ]
     if how == "table":
         rows = [row | {"next": "paused" if row["paused"] else cell(row["next"])} for row in rows]
@@ -106,9 +106,10 @@ def _set(job: str, paused: bool, reason: str = "") -> None:
 
 
 def _entry(job: str) -> Entry:
-    from pipelines.timetable import TIMETABLE
+    from pipelines.timetable import timetable
 
-    entry = next((entry for entry in TIMETABLE if entry.name == job), None)
+    entries = timetable()
+    entry = next((entry for entry in entries if entry.name == job), None)
     if entry is None:
-        raise Refused(f"there is no scheduled job {job!r}; there are {', '.join(each.name for each in TIMETABLE)}")
+        raise Refused(f"there is no scheduled job {job!r}; there are {', '.join(each.name for each in entries)}")
     return entry

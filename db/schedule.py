@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from db.bulk import upsert
+from db.bulk import on_postgresql, upsert
 from db.models import Lease, ScheduleControl, ScheduleRun
 from db.time import from_now, now
 
@@ -44,17 +44,36 @@ def lead(session: Session, name: str, holder: str, seconds: float) -> int | None
     return session.scalar(renewed) or session.scalar(statement)
 
 
+def renew(session: Session, name: str, holder: str, term: int, seconds: float) -> bool:
+    """Hold the lease for some seconds more. Returns False when it is not ours any more."""
+    ours = update(Lease).where(
+        Lease.name == name, Lease.holder == holder, Lease.term == term, Lease.expires_at >= now()
+    )
+    return session.scalar(ours.values(expires_at=from_now(seconds)).returning(Lease.term)) is not None
+
+
+def extend(session: Session, name: str, holder: str, seconds: float) -> None:
+    """Hold the lease for some seconds more, in the transaction that has locked it."""
+    session.execute(
+        update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(seconds))
+    )
+
+
 def resign(session: Session, name: str, holder: str) -> None:
     """Give the lease up, so that another clock need not wait for it to expire."""
     session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(-1)))
 
 
-def start_slot(session: Session, job: str, slot: datetime, name: str, holder: str, term: int) -> bool:
-    """Record that the slot runs. Returns False when it ran before, or when the lease is not ours any more."""
-    ours = select(Lease.name).where(
-        Lease.name == name, Lease.holder == holder, Lease.term == term, Lease.expires_at >= now()
-    )
-    if session.scalar(ours.with_for_update()) is None:
+def start_slot(session: Session, job: str, slot: datetime, name: str, holder: str, term: int, seconds: float) -> bool:
+    """Record that the slot runs, and renew the lease. Returns False when it ran before, or the lease is not ours any more.
+
+    The lease's row stays locked until the transaction ends, so nobody else leads meanwhile. PostgreSQL ends a
+    transaction whose process sleeps, or whose statement runs on, for longer than the lease lasts.
+    """
+    if on_postgresql(session):
+        for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            session.execute(text(f"SET LOCAL {limit} = {int(seconds * 1000)}"))
+    if not renew(session, name, holder, term, seconds):
         return False
     statement = upsert(session, ScheduleRun).values(job=job, slot=slot, term=term, started_at=now())
     statement = statement.on_conflict_do_nothing(index_elements=["job", "slot"]).returning(ScheduleRun.id)

@@ -5,6 +5,7 @@
    while the lease is ours: a leader that slept and wakes up after its term finds it cannot write.
 3. After a stop, the latest slot that was missed runs, and the earlier ones are kept as missed: `aura schedule backfill`.
 4. A job that an operator paused lets its slots go by.
+5. What runs in a slot is short: what takes longer than the lease lasts is cut off. Long work is promised there, to workers.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from db import reading, schedule, transaction
-from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
+from pipelines.timetable import Entry, next_slot, timetable, trigger
 from settings import first_line
 
 logger = structlog.get_logger("aura.clock")
@@ -33,11 +35,11 @@ MISSED_KEPT = 1_000
 class Clock:
     """One clock process or thread."""
 
-    def __init__(self, timetable: Sequence[Entry] = TIMETABLE) -> None:
+    def __init__(self, entries: Sequence[Entry] | None = None) -> None:
         self.holder = uuid.uuid4().hex
-        self.timetable = timetable
+        self.timetable = [each for each in (timetable() if entries is None else entries) if not each.off]
         self.term: int | None = None
-        self._triggers = {entry.name: trigger(entry) for entry in timetable}
+        self._triggers = {entry.name: trigger(entry) for entry in self.timetable}
         self._next: dict[str, datetime] = {}
         self._scheduler: Any = None
 
@@ -82,18 +84,27 @@ class Clock:
             )
         try:
             with transaction() as session:
-                if not schedule.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0):
+                if not self._start(session, entry, slot):
                     return False
                 count = entry.run()
                 schedule.record_missed(session, entry.name, missed[-MISSED_KEPT:], self.term or 0)
                 note = f"{count} done" + (f", {len(missed)} missed" if missed else "")
                 schedule.finish_slot(session, entry.name, slot, note)
+                # its time is up when the entry took long, but nobody could have taken it
+                schedule.extend(session, LEASE, self.holder, LEASE_SECONDS)
         except Exception as error:
             # the next slot must come whatever this one did; nothing of it was committed
             logger.error("a scheduled job failed", job=entry.name, slot=slot.isoformat(), exc_info=error)
+            with transaction() as session:
+                if self._start(session, entry, slot):
+                    schedule.record_missed(session, entry.name, missed[-MISSED_KEPT:], self.term or 0)
+                    schedule.finish_slot(session, entry.name, slot, f"failed: {first_line(error)}")
             return False
         logger.info("ran", job=entry.name, slot=slot.isoformat(), count=count)
         return True
+
+    def _start(self, session: Session, entry: Entry, slot: datetime) -> bool:
+        return schedule.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
 
     def start(self, *, blocking: bool = False) -> None:
         """Tick every second, in a thread or in this one until it is interrupted."""
@@ -103,7 +114,9 @@ class Clock:
         self._scheduler = (
             BlockingScheduler(timezone=UTC) if blocking else BackgroundScheduler(timezone=UTC, daemon=True)
         )
-        self._scheduler.add_job(self.tick, "interval", seconds=1, max_instances=1, coalesce=True)
+        self._scheduler.add_job(
+            self.tick, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None
+        )
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -1,4 +1,7 @@
-"""The timetable: what the clock runs, and when. Times are in the zone of AURA_TIMEZONE.
+"""The timetable: what the clock runs, and when. AURA_SCHEDULES names a file with other times, or turns a job off.
+
+    reanalysis: {when: "30 1 * * mon-fri", zone: Europe/Berlin}    # without a zone: that of AURA_TIMEZONE
+    incidents: off
 
 When clocks go back, a time of day that occurs twice runs once, at its first occurrence, and what runs every hour runs in
 both; when they go forward, a time that does not exist runs an hour later by the clock on the wall.
@@ -7,52 +10,118 @@ both; when they go forward, a time that does not exist runs an hour later by the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from db import transaction
-from db.retention import prune
+import actors
+from actors.durable import DurableActor
+from actors.housekeeping import prune, rules
+from db import jobs, samples, transaction
+from db.jobs import Promise
 from pipelines.incidents import propose_incidents
-from pipelines.reanalysis import reanalyze_stale, upgrade
+from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
 from pipelines.recovery import rescue_stranded
-from settings import get_settings
+from settings import SettingsError, get_settings
+
+OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One scheduled job: `when` in crontab form, `run` returns how much it did, in the slot's own transaction."""
+    """One scheduled job: `when` in crontab form, `run` returns how much it did, in the slot's own transaction.
+
+    What runs there is short; what is not, it promises.
+    """
 
     name: str
     when: str
     run: Callable[[], int]
+    zone: str = ""
+
+    @property
+    def off(self) -> bool:
+        return self.when == OFF
 
 
 def prune_old() -> int:
-    """Delete what is older than AURA_KEEP_DAYS, twenty batches an hour at most. Returns how many rows."""
-    deleted = 0
+    """Promise to prune what is old, a job for each kind. Returns how many jobs."""
+    promises = [Promise(prune.actor_name, kind) for kind in rules()]
     with transaction() as session:
-        for _ in range(20):
-            deleted += (batch := prune(session, get_settings().keep_days))
-            if not batch:
-                break
-    return deleted
+        jobs.promise(session, promises)
+    return len(promises)
+
+
+def take_samples() -> int:
+    """Write the figures of this minute for charts. Returns how many."""
+    declared = actors.broker.actors.items()
+    queues = {name: actor.queue_name for name, actor in declared if isinstance(actor, DurableActor)}
+    with transaction() as session:
+        return samples.record(session, queues)
 
 
 TIMETABLE = (
     Entry("reanalysis", "0 2 * * *", reanalyze_stale),
+    Entry("changes", "* * * * *", reanalyze_changed),
     Entry("upgrades", "*/10 * * * *", upgrade),
     Entry("recovery", "* * * * *", rescue_stranded),
     Entry("incidents", "* * * * *", propose_incidents),
+    Entry("samples", "* * * * *", take_samples),
     Entry("pruning", "15 * * * *", prune_old),
 )
+
+
+def timetable() -> list[Entry]:
+    """Return the entries as AURA_SCHEDULES has them. Raises SettingsError, which names the file, the job and the fix."""
+    path = get_settings().schedules
+    return list(TIMETABLE) if path is None else _changed(path, _read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise SettingsError(
+            f"AURA_SCHEDULES: {path} cannot be read ({problem}); correct the file or its name"
+        ) from None
+    if not isinstance(said or {}, dict):
+        raise SettingsError(f"AURA_SCHEDULES: {path} must hold lines such as  reanalysis: {{when: 0 3 * * *}}")
+    return said or {}
+
+
+def _changed(path: Path, said: dict[Any, Any]) -> list[Entry]:
+    names = [entry.name for entry in TIMETABLE]
+    if unknown := [str(name) for name in said if name not in names]:
+        raise SettingsError(f"AURA_SCHEDULES: {path}: there is no job {unknown[0]!r}; there are {', '.join(names)}")
+    return [_change(path, entry, said[entry.name]) if entry.name in said else entry for entry in TIMETABLE]
+
+
+def _change(path: Path, entry: Entry, said: Any) -> Entry:
+    where = f"AURA_SCHEDULES: {path}: {entry.name}"
+    if said in (False, OFF):  # YAML takes a bare `off` for false
+        return replace(entry, when=OFF)
+    if not isinstance(said, dict) or not said or not said.keys() <= {"when", "zone"}:
+        raise SettingsError(f'{where}: must be off, or such as {{when: "0 3 * * *", zone: Europe/Berlin}}')
+    changed = replace(entry, when=said.get("when", entry.when), zone=said.get("zone", ""))
+    try:
+        next_slot(trigger(changed), datetime.now(UTC))
+    except LookupError:  # zoneinfo's error
+        raise SettingsError(f"{where}: there is no zone {changed.zone!r}; take one such as Europe/Berlin") from None
+    except (ValueError, TypeError, AttributeError):
+        hint = 'five fields in crontab form, such as "30 1 * * mon-fri"'
+        raise SettingsError(f"{where}: {changed.when!r} is no time that comes; take {hint}") from None
+    return changed
 
 
 def trigger(entry: Entry) -> Any:
     """Return the entry's APScheduler trigger."""
     from apscheduler.triggers.cron import CronTrigger
 
-    return CronTrigger.from_crontab(entry.when, timezone=get_settings().timezone)
+    return CronTrigger.from_crontab(entry.when, timezone=entry.zone or get_settings().timezone)
 
 
 def next_slot(trigger: Any, after: datetime) -> datetime:

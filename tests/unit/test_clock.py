@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from db import jobs, reading, schedule, transaction
+from actors import housekeeping
+from db import reading, retention, schedule, transaction
 from db.jobs import Promise
-from db.models import Attempt, IdempotencyKey, Job, Lease, Notification, ScheduleRun
-from db.retention import prune
+from db.models import (
+    AiCall,
+    Attempt,
+    IdempotencyKey,
+    Job,
+    Lease,
+    Mail,
+    Notification,
+    Sample,
+    ScheduleRun,
+    Ticket,
+    VerdictRecord,
+)
 from pipelines import timetable
 from pipelines.clock import Clock
-from pipelines.timetable import TIMETABLE, Entry, next_slot, trigger
+from pipelines.timetable import TIMETABLE, Entry, next_slot, prune_old, trigger
+from settings import SettingsError
 from tests.commands import Run
-from tests.embedded import count, move, promise
+from tests.embedded import Hand, count, letters, move, promise
 
 NOON = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -86,6 +100,99 @@ class TestTheClocksAreChanged:
             clock.tick(AUTUMN + timedelta(minutes=minutes, seconds=5))
 
         assert ran == [1]
+
+
+@pytest.mark.usefixtures("berlin", "sqlite")
+@pytest.mark.parametrize(
+    ("stopped", "started", "nightly", "hourly"),
+    [
+        # from 01:30 to 05:30 by the wall, three hours: 02:30 does not exist, and its run an hour later was missed
+        ("2026-03-29T00:30:30+00:00", "2026-03-29T03:30:30+00:00", ["2026-03-29T01:30:00+00:00"], 3),
+        # from 02:15 to 04:15, three hours: the first 02:30 was missed, the second is no slot
+        ("2026-10-25T00:15:30+00:00", "2026-10-25T03:15:30+00:00", ["2026-10-25T00:30:00+00:00"], 3),
+    ],
+    ids=["forward", "back"],
+)
+def test_a_clock_that_stood_for_three_hours_while_the_clocks_were_changed(
+    stopped: str, started: str, nightly: list[str], hourly: int
+):
+    before, after = datetime.fromisoformat(stopped), datetime.fromisoformat(started)
+    entries = [Entry("nightly", "30 2 * * *", lambda: 1), Entry("hourly", "20 * * * *", lambda: 1)]
+    # Given a clock that ran every slot of the day before
+    clock = Clock(entries)
+    clock.tick(before - timedelta(days=1))
+    clock.tick(before)
+    clock.stop()
+    known = {run.id for run in runs()}
+    # When it stood for three hours and another one starts
+    later = Clock(entries)
+    later.tick(after)
+    later.tick(after + timedelta(seconds=1))
+    # Then of each job the latest slot ran, and the earlier ones are kept as missed
+    new = [run for run in runs() if run.id not in known]
+    assert [run.slot.isoformat() for run in new if run.job == "nightly"] == nightly
+    slots_of_the_hour = [run.slot for run in new if run.job == "hourly"]
+    assert len(set(slots_of_the_hour)) == len(slots_of_the_hour) == hourly
+    assert sum(run.note == schedule.MISSED for run in new if run.job == "hourly") == hourly - 1
+    assert max(new, key=lambda run: (run.job == "hourly", run.note != schedule.MISSED, run.slot)).note.startswith(
+        "1 done"
+    )
+
+
+# -- another timetable ------------------------------------------------------------------------------------------------
+
+
+def written(configure: Callable[..., Any], tmp_path: Path, text: str) -> list[Entry]:
+    (tmp_path / "times.yaml").write_text(text)
+    configure(AURA_SCHEDULES=str(tmp_path / "times.yaml"))
+    return timetable.timetable()
+
+
+def test_a_file_changes_times_and_zones_and_turns_jobs_off(
+    configure: Callable[..., Any], tmp_path: Path, sqlite: str, run: Run
+):
+    text = "reanalysis: {when: '30 1 * * mon-fri', zone: America/New_York}\nincidents: off\nrecovery: {zone: UTC}\n"
+    entries = {entry.name: entry for entry in written(configure, tmp_path, text)}
+
+    assert next_slot(trigger(entries["reanalysis"]), SPRING) == datetime(2026, 3, 30, 5, 30, tzinfo=UTC)
+    assert entries["recovery"].when == "* * * * *"
+    assert entries["pruning"] in TIMETABLE
+    assert [entry.name for entry in Clock().timetable] == [e.name for e in TIMETABLE if e.name != "incidents"]
+    rows = {row["job"]: row for row in run("schedule", "list", "--format", "json").json()}
+    assert (rows["reanalysis"]["zone"], rows["pruning"]["zone"]) == ("America/New_York", "UTC")
+    assert (rows["incidents"]["when"], rows["incidents"]["next"]) == ("off", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lunch: {when: '0 12 * * *'}", "there is no job 'lunch'; there are reanalysis, "),
+        ("reanalysis: {when: '0 25 * * *'}", "reanalysis: '0 25 * * *' is no time that comes; take five fields"),
+        ("reanalysis: {when: '0 0 30 2 *'}", "reanalysis: '0 0 30 2 *' is no time that comes"),
+        ("reanalysis: {when: 5}", "reanalysis: 5 is no time that comes"),
+        ("reanalysis: {zone: Europe/Atlantis}", "reanalysis: there is no zone 'Europe/Atlantis'; take one such as"),
+        ("reanalysis: {zone: ../../etc/passwd}", "reanalysis: "),
+        ("reanalysis: {zone: 5}", "reanalysis: "),
+        ("reanalysis: {at: noon}", "reanalysis: must be off, or such as {when:"),
+        ("reanalysis: on", "reanalysis: must be off, or such as {when:"),
+        ("- reanalysis", "must hold lines such as"),
+        ("reanalysis: {", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_says_which_job_and_what_to_do(
+    configure: Callable[..., Any], tmp_path: Path, text: str, words: str
+):
+    with pytest.raises(SettingsError) as caught:
+        written(configure, tmp_path, text)
+    assert str(caught.value).startswith(f"AURA_SCHEDULES: {tmp_path}/times.yaml")
+    assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_so(configure: Callable[..., Any], sqlite: str, run: Run):
+    configure(AURA_SCHEDULES="nowhere.yaml")
+    result = run("schedule", "list")
+    assert result.code == 1
+    assert "AURA_SCHEDULES: nowhere.yaml cannot be read" in result.err
 
 
 # -- leading ----------------------------------------------------------------------------------------------------------
@@ -186,6 +293,19 @@ class TestOneClockLeads:
         clock.tick(NOON)
         assert clock.term == 2
 
+    def test_an_entry_that_outlasts_the_lease_does_not_lose_it_and_the_others_run(self):
+        def takes_long() -> int:
+            sleep_too_long()
+            return 1
+
+        entry, _ = counting()
+        clock = Clock([Entry("slow", "* * * * *", takes_long), entry])
+        clock.tick(NOON)
+
+        assert clock.tick(NOON + timedelta(minutes=1)) == ["slow", "count"]
+        assert clock.tick(NOON + timedelta(minutes=1, seconds=1)) == []
+        assert clock.term == 1
+
     def test_a_slot_that_ran_is_never_run_again_even_by_its_leader(self):
         entry, ran = counting()
         clock = Clock([entry])
@@ -223,7 +343,7 @@ class TestSlots:
         ]
         assert sum(run.note == schedule.MISSED for run in runs()) == 28
 
-    def test_a_failing_entry_leaves_nothing_and_stops_no_other(self):
+    def test_a_failing_entry_leaves_a_note_alone_and_stops_no_other(self):
         def fail() -> int:
             promise(Promise("classify", "half done"))
             raise RuntimeError("the entry is broken")
@@ -236,7 +356,8 @@ class TestSlots:
         assert clock.tick(NOON + timedelta(minutes=2)) == ["count"]
 
         assert len(ran) == 2
-        assert {run.job for run in runs()} == {"count"}
+        assert {run.note for run in runs() if run.job == "broken"} == {"failed: the entry is broken"}
+        assert [run.note for run in runs() if run.job == "count"] == ["1 done", "1 done"]
         assert count(Job) == 2
 
     def test_what_an_entry_promises_and_its_slot_are_one_transaction(self, monkeypatch: pytest.MonkeyPatch):
@@ -288,35 +409,62 @@ class TestSlots:
 # -- pruning ----------------------------------------------------------------------------------------------------------
 
 
+OLD = -400 * 86_400
+
+
 @pytest.mark.usefixtures("database")
-def test_pruning_deletes_what_is_old_and_done_in_batches():
+def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+    # Given two batches of attempts, and one of everything else
     row = {"ticket_id": None, "event": "", "channel": "email", "recipient": "", "subject": "", "body": ""}
     ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "kept", "seconds": 0.1}
+    said = {"category": "Network", "confidence": 0.9, "priority": "high", "priority_confidence": 0.8, "engine": "local"}
     with transaction() as session:
+        ticket = Ticket(source="test", raw="{}")
+        session.add(ticket)
+        session.flush()
         session.add_all([Attempt(**ledger) for _ in range(5)])
+        session.add(
+            VerdictRecord(
+                ticket_id=ticket.id, reason="VPN", summary="s", words=["w"], needs_review=False, model="m", **said
+            )
+        )
+        session.add(AiCall(ticket_id=ticket.id, model="m", prompt_version="p", sent="text", outcome="answered"))
+        session.add(Mail(message_id="<1@x>", sender="ada@example.com", raw=b"bytes", outcome="ticket"))
         session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
         session.add(Notification(id="promised", dedupe_key="promised", **row))
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
         session.add(ScheduleRun(job="j", slot=NOON, term=1))
-        jobs.promise(session, [Promise("classify", "1")])
+        session.add_all([Sample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
+    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention.prune, "__defaults__", (3,))
+    monkeypatch.setattr(housekeeping, "REST", 0.0)
 
-    def pruned(batch: int = 5000) -> int:
-        with transaction() as session:
-            return prune(session, 30, batch)
+    # When nothing is old, nothing goes
+    prune_old()
+    hand.run()
+    assert (count(AiCall), count(Mail), count(Notification)) == (1, 1, 2)
+    # When all of it is
+    for model, column in ((Attempt, "created_at"), (VerdictRecord, "created_at"), (AiCall, "created_at"),
+                          (Mail, "created_at"), (Notification, "created_at"), (IdempotencyKey, "created_at"),
+                          (ScheduleRun, "started_at")):  # fmt: skip
+        move(model, **{column: OLD})
+    prune_old()
+    hand.run()
 
-    assert pruned() == 0
-    move(Attempt, created_at=-31 * 86_400)
-    move(Notification, created_at=-31 * 86_400, sent_at=-31 * 86_400)
-    move(IdempotencyKey, created_at=-3 * 86_400)
-    move(ScheduleRun, started_at=-31 * 86_400)
-    move(Job, created_at=-31 * 86_400)
-
-    assert pruned(batch=3) == 6
-    assert pruned(batch=3) == 2
-    assert pruned() == 0
+    # Then what is done is gone, what is to be told stays, and a verdict keeps its figures
+    gone = (AiCall, IdempotencyKey, ScheduleRun, Sample)
+    assert [count(model) for model in gone] == [0] * len(gone)
     with reading() as session:
         assert session.scalars(select(Notification.id)).all() == ["promised"]
-    assert count(Job) == 1
+        verdict, mail = session.scalars(select(VerdictRecord)).one(), session.scalars(select(Mail)).one()
+        assert not session.scalars(select(Attempt.id).where(Attempt.actor == "")).all()
+    assert (verdict.reason, verdict.summary, verdict.words, verdict.confidence) == ("", "", [], 0.9)
+    with transaction() as session:
+        assert not any(retention.prune(session, rule) for rule in housekeeping.rules().values()), (
+            "nothing is found twice"
+        )
+    assert (mail.raw, mail.message_id, mail.sender) == (b"", "<1@x>", "ada@example.com")
+    assert letters() == []
 
 
 # -- the timetable in an operator's hands -------------------------------------------------------------------------------
@@ -375,4 +523,4 @@ class TestOperators:
     def test_a_job_that_is_not_there_is_said_so(self, run: Run, command: str):
         result = run("schedule", command, "lunch")
         assert result.code == 1
-        assert "there are reanalysis, upgrades, recovery" in result.err
+        assert "there are reanalysis, changes, upgrades, recovery" in result.err

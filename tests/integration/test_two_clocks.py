@@ -1,0 +1,104 @@
+"""Two clock processes on PostgreSQL, one of which is stopped in the middle of a slot and wakes up after its term."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import func, select, text
+
+from db import reading
+from db.models import Lease, Sample, ScheduleRun
+from tests.conftest import ROOT, wait_until
+
+#: A clock whose lease lasts two seconds and whose minutes last one, with work that takes a while in each slot.
+PROGRAM = """
+import os, time
+from datetime import UTC, datetime, timedelta
+from sqlalchemy import insert, text
+from db import transaction
+from db.models import Sample
+from pipelines import clock
+clock.LEASE_SECONDS = 2.0
+start, real = datetime(2026, 6, 1, tzinfo=UTC), float(os.environ["START"])
+
+def work():
+    with transaction() as session:
+        session.execute(insert(Sample).values(name=str(os.getpid()), at=datetime.now(UTC), value=1))
+        session.execute(text("SELECT pg_sleep(0.1)"))
+        time.sleep(0.2)
+    return 1
+
+timekeeper = clock.Clock([clock.Entry("work", "* * * * *", work)])
+while True:
+    timekeeper.tick(start + timedelta(minutes=time.time() - real))
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def clocks(postgres: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    with reading() as session:
+        start = session.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
+    env = {**os.environ, "DATABASE_URL": postgres, "START": str(start), "PYTHONPATH": str(ROOT)}
+    started = [subprocess.Popen([sys.executable, "-c", PROGRAM], env=env) for _ in range(2)]
+    yield started
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def runs() -> list[ScheduleRun]:
+    with reading() as session:
+        return list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.slot)))
+
+
+def in_a_slot() -> bool:
+    """Return whether a clock is in the middle of a slot, between two statements."""
+    with reading() as session:
+        sleeping = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%pg_sleep%'"
+        )
+        return bool(session.scalar(text(sleeping)))
+
+
+def leads() -> Lease | None:
+    with reading() as session:
+        return session.scalars(select(Lease)).one_or_none()
+
+
+def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clocks: list[subprocess.Popen[bytes]]):
+    # Given two clocks, of which one leads
+    wait_until(lambda: len(runs()) >= 2, message="no slot ran")
+    with reading() as session:
+        leader = int(session.scalars(select(Sample.name).limit(1)).one())
+    # When it is stopped while a slot of its runs
+    wait_until(in_a_slot, message="no slot runs")
+    os.kill(leader, signal.SIGSTOP)
+    before = len(runs())
+    # Then the other one leads in a new term, and runs the slots
+    wait_until(lambda: (found := leads()) is not None and found.term == 2, message="the other one does not lead")
+    wait_until(lambda: sum(run.term == 2 for run in runs()) >= 2, message="the other one runs no slot")
+    # And the one that was stopped writes nothing more when it goes on
+    with reading() as session:
+        mine = select(func.count()).where(Sample.name == str(leader))
+        written = session.scalar(mine)
+    os.kill(leader, signal.SIGCONT)
+    more = len(runs()) + 3
+    wait_until(lambda: len(runs()) >= more, message="no further slot")
+    assert [each.poll() for each in clocks] == [None, None]
+    with reading() as session:
+        assert session.scalar(mine) == written
+    found = runs()
+    assert sum(run.term == 1 for run in found) <= before + 1
+    assert {run.term for run in found} == {1, 2}
+    # And every slot is there once, in the order of the terms; of those that were missed the last one ran
+    slots = [run.slot for run in found]
+    assert len(set(slots)) == len(slots)
+    assert all((after - earlier).total_seconds() == 60 for earlier, after in pairwise(slots))
+    assert [run.term for run in found] == sorted(run.term for run in found)
