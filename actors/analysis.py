@@ -5,20 +5,20 @@ What changes rarely (the model in use, what people decided, who is there) is loo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
 from actors.durable import Done
+from actors.look import Look
 from ai import EngineError, Question, Verdict, choose_engine
 from ai.choice import model_in_use, use_model
 from ai.engine import Precedent
 from ai.masking import mask
-from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, tickets
+from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, stale, tickets
 from db.similar import Resolved
 from db.tickets import Loaded
 from notices import Agent, route
@@ -32,24 +32,6 @@ JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
 MODEL_FRESH, PRECEDENTS_FRESH, STAFF_FRESH, HISTORY_FRESH = 30.0, 60.0, 2.0, 5.0
 #: How many corrections an engine is shown as examples, and from how many days back.
 PRECEDENTS, PRECEDENT_DAYS = 6, 14.0
-
-T = TypeVar("T")
-
-
-class _Look(Generic[T]):
-    """What a query found, for some seconds."""
-
-    def __init__(self, seconds: float, find: Callable[[Session], T]) -> None:
-        self._seconds, self._find = seconds, find
-        self._until, self._bind = float("-inf"), None
-        self._found: T | None = None
-
-    def __call__(self, session: Session) -> T:
-        bind: Any = session.get_bind().engine
-        if self._found is None or time.monotonic() > self._until or bind is not self._bind:
-            self._found, self._bind = self._find(session), bind
-            self._until = time.monotonic() + self._seconds
-        return self._found
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ def ask(batch: Sequence[Loaded]) -> list[Verdict]:
 
 def ask_again(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]:
     """Return one verdict per ticket of the engine that is configured, or why it has none just now."""
-    questions = _questions(batch)
+    questions = questions_again(batch)
     engine = choose_engine(get_settings(), spent_today)
     # the local engine always has an answer
     answers: Sequence[Verdict | EngineError] = getattr(engine, "upgrade", engine.classify)(questions)
@@ -135,6 +117,24 @@ def _questions(batch: Sequence[Loaded]) -> list[Question]:
     ]
 
 
+#: Comments that an engine reads, the newest, and the characters of each and of the text before them: the prompt holds 8,000.
+COMMENTS, COMMENT, BEFORE_COMMENTS = 5, 800, 3_500
+
+
+def questions_again(batch: Sequence[Loaded]) -> list[Question]:
+    """Return what an engine may read of each ticket at a second look: what was added later, too."""
+    with reading() as session:
+        comments = stale.added(session, [ticket.id for ticket in batch], COMMENTS)
+    return [_with(question, comments.get(question.id, ())) for question in _questions(batch)]
+
+
+def _with(question: Question, comments: Sequence[str]) -> Question:
+    if not comments:
+        return question
+    later = [f"Added later: {text[:COMMENT]}" for text in comments]
+    return replace(question, description="\n\n".join([question.description[:BEFORE_COMMENTS], *later]))
+
+
 def _use_active_model(session: Session) -> str:
     active = local_models.active(session, known=model_in_use())
     if active is None:
@@ -150,38 +150,71 @@ def _corrections(session: Session) -> tuple[Precedent, ...]:
     return tuple(Precedent(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
 
 
-_model = _Look(MODEL_FRESH, _use_active_model)
-_precedents = _Look(PRECEDENTS_FRESH, _corrections)
-_staff = _Look(STAFF_FRESH, notifications.agents)
-incidents_now = _Look(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
-_history = _Look(HISTORY_FRESH, similar.any_resolved)
+_model = Look(MODEL_FRESH, _use_active_model)
+_precedents = Look(PRECEDENTS_FRESH, _corrections)
+_staff = Look(STAFF_FRESH, notifications.agents)
+incidents_now = Look(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
+_history = Look(HISTORY_FRESH, similar.any_resolved)
 
 
 def _agent(row: Any, load: int) -> Agent:
     return Agent(row.name, row.email, tuple(row.skills), row.team, row.capacity, load, row.available)
 
 
-def save(session: Session, done: list[Done]) -> None:
-    """Append the verdicts and make them current; log what left the house, and put each job in its place of the queue."""
+def save(session: Session, done: list[Done], changes: Mapping[int, str] | None = None) -> None:
+    """Append the verdicts and make them current; log what left the house, and put each job in its place of the queue.
+
+    Of a second look, `changes` says what is different and why it was taken, by ticket.
+    """
     answered = [each for each in done if isinstance(each.result, Analysis)]
     for each in answered:
         each.priority = JOB_PRIORITY[each.result.verdict.priority]
     if answered:
-        tickets.save_verdicts(session, [_row(each.item, each.result) for each in answered])
+        tickets.save_verdicts(
+            session, [_row(each.item, each.result, (changes or {}).get(each.item.id, "")) for each in answered]
+        )
     calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
     tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
 
 
 def save_again(session: Session, done: list[Done], queue: str) -> None:
-    """Save what a second look gave. Where the engine has no answer, the verdict stays, and its queue waits if asked to."""
-    save(session, done)
+    """Save what a second look gave; its ticket goes on only when there is something to tell.
+
+    Where the engine has no answer, the verdict stays, and its queue waits if asked to.
+    """
+    save(session, done, changes(session, [(each.item, each.result, _why(each)) for each in done]))
+    untold = set(stale.untold(session, [each.item.id for each in done]))
+    for each in done:
+        if each.item.id not in untold:
+            each.job = replace(each.job, then=())
     errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, Unanswered)]
     # what will not be answered later either has been looked at; the rest is found again by the next sweep
-    tickets.looked_at(session, [ticket for ticket, error in errors if error.permanent])
+    stale.looked_at(session, [ticket for ticket, error in errors if error.permanent])
     waits = [(error.retry_after, str(error)) for _, error in errors if error.retry_after]
     if waits:
         seconds, reason = max(waits)
         controls.pause(session, queue, seconds, reason)
+
+
+def _why(each: Done) -> str:
+    return str(each.job.args[0]) if each.job.args else "somebody asked for it"
+
+
+def changes(session: Session, looks: Sequence[tuple[Loaded, Analysis | Unanswered, str]]) -> dict[int, str]:
+    """Return what each second look changed and why it was taken, by ticket."""
+    before = stale.judged(session, [ticket.id for ticket, _, _ in looks])
+    return {
+        ticket.id: f"{_difference(before.get(ticket.id), look.verdict)}; looked at again because {why}"
+        for ticket, look, why in looks
+        if isinstance(look, Analysis)
+    }
+
+
+def _difference(before: tuple[str, str] | None, verdict: Verdict) -> str:
+    if before is None:
+        return "first verdict"
+    pairs = zip(("category", "priority"), before, (verdict.category, verdict.priority), strict=True)
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in pairs if old != new) or "nothing changed"
 
 
 #: Characters of a ticket that anything but the ticket repeats.
@@ -208,10 +241,11 @@ _SAID = (
 )
 
 
-def _row(ticket: Loaded, analysis: Analysis) -> dict[str, Any]:
+def _row(ticket: Loaded, analysis: Analysis, change: str) -> dict[str, Any]:
     verdict, hours = analysis.verdict, analysis.hours or (None, None)
     return _fields(verdict, _SAID) | {
         "ticket_id": ticket.id,
+        "change": change,
         "needs_review": verdict.review or verdict.confidence < get_settings().review_below,
         "language": ticket.language,
         "summary": quoted(verdict.summary),

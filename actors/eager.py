@@ -82,7 +82,12 @@ class Taker:
         actor = self._broker.get_actor(name)
         batch = batch_of(actor, get_settings())
         listens = actor.queue_name in self._at.consumers and actor.queue_name not in self._blocked
-        if not listens or actor.options.get("bulkhead") or self._offered[name] >= BATCHES * batch:
+        if (
+            not listens
+            or actor.options.get("bulkhead")
+            or actor.options.get("background")
+            or self._offered[name] >= BATCHES * batch
+        ):
             return None
         if self._offered[name] % batch == 0:
             self._filling[name] = attempts.reserve()

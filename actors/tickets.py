@@ -1,4 +1,4 @@
-"""The steps of a ticket's journey: receive, intake, classify (or reanalyze), notify.
+"""The steps of a ticket's journey: receive, intake, classify (or reanalyze); then comes notify, in `actors.telling`.
 
 Each gets what it is about, a batch at a time, and returns one result for each; order lives in `pipelines`, delivery in
 `actors.durable` and its middleware.
@@ -7,9 +7,8 @@ Each gets what it is about, a batch at a time, and returns one result for each; 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -25,12 +24,10 @@ from ai.duplicates import find_duplicate
 from ai.language import detect
 from ai.text import clean, clean_line, html_to_text
 from ai.urgency import first_priority
-from db import incidents, jobs, notifications, reading, tickets
-from db.incidents import Active
-from db.jobs import Claimed, Promise
+from db import reading, tickets
+from db.jobs import Claimed
 from db.submissions import Submission, claimed_priority
 from db.tickets import PREPARED, Loaded
-from notices import Agent, TicketFacts, recipients, route, word
 from settings import explain, get_settings
 
 logger = structlog.get_logger("aura.tickets")
@@ -145,114 +142,19 @@ def save_reanalyzed(session: Session, done: list[Done]) -> None:
     analysis.save_again(session, done, reanalyze.queue_name)
 
 
-@durable(queue_name="ai.reanalyze", load=tickets.load, save=save_reanalyzed, batch=CLASSIFY_BATCH)
+#: A second look is short, and takes its turn after everything that is new: nobody waits for it.
+REANALYZE_BATCH = min(CLASSIFY_BATCH, 10)
+LAST_OF_ALL = 100
+
+
+@durable(
+    queue_name="ai.reanalyze",
+    load=tickets.load,
+    save=save_reanalyzed,
+    batch=REANALYZE_BATCH,
+    background=True,
+    priority=LAST_OF_ALL,
+)
 def reanalyze(batch: list[Loaded]) -> list[Analysis | Unanswered]:
     """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
     return analysis.analyze(batch, analysis.ask_again(batch))
-
-
-# -- notify: who is told, and the promise to tell them ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """Who takes a ticket and what is said to whom; no notifications when everybody knows already."""
-
-    assignee: str | None
-    notifications: list[dict[str, Any]] = field(default_factory=list)
-    #: The major incident that it is a part of.
-    incident: int | None = None
-
-
-def save_notified(session: Session, done: list[Done]) -> None:
-    """Write each notification once, and promise the deliveries of the new ones."""
-    rows = [row for each in done for row in each.result.notifications]
-    because = {row["id"]: each for each in done for row in each.result.notifications}
-    channel = {row["id"]: row["channel"] for row in rows}
-    new = notifications.write(session, rows)
-    # an in-app notification is delivered by being there
-    jobs.promise(
-        session,
-        [
-            Promise(channel[key], key, priority=because[key].priority, traceparent=because[key].traceparent)
-            for key in new
-            if channel[key] != "in_app"
-        ],
-    )
-    notifications.mark_sent(session, [(key, "") for key in new if channel[key] == "in_app"])
-    incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})
-    tickets.save_notified(session, [(each.item.id, each.item.version, each.result.assignee) for each in done])
-
-
-@durable(queue_name="tickets.notify", load=tickets.load, save=save_notified)
-def notify(batch: list[Loaded]) -> list[Telling]:
-    """Route each ticket to an agent and decide who is told what."""
-    with reading() as session:
-        reasons = tickets.reasons(session, [ticket.id for ticket in batch])
-        staff = [
-            Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available)
-            for a, load in notifications.agents(session)
-        ]
-        burst = analysis.incidents_now(session)
-    return [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst)) for ticket in batch]
-
-
-def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
-    if ticket.source in incidents.NO_REPORTS:
-        return None
-    return next((each.id for each in burst if each.id == ticket.incident_id or each.is_about(ticket)), None)
-
-
-def _tell(ticket: Loaded, reason: str, staff: list[Agent], incident: int | None = None) -> Telling:
-    if ticket.notified_version >= ticket.version:
-        return Telling(None)
-    # somebody has been told of this matter
-    known = ticket.duplicate_of is not None or (incident is not None and ticket.assignee is None)
-    settings = get_settings()
-    category, priority = ticket.category or "Other", ticket.priority or "medium"
-    agent = next((one for one in staff if one.name == ticket.assignee), None)
-    if agent is None and not known and (agent := route(category, priority, staff)) is not None:
-        # the next ticket of this batch must see that this one was given away
-        staff[staff.index(agent)] = Agent(
-            agent.name, agent.email, agent.skills, agent.team, agent.capacity, agent.load + 1, agent.available
-        )
-    event = "ticket.classified" if ticket.notified_version == 0 else "ticket.reclassified"
-    facts = TicketFacts(
-        id=ticket.id,
-        title=analysis.quoted(ticket.title),
-        description=analysis.quoted(ticket.description),
-        category=category,
-        priority=priority,
-        reason=reason,
-        requester=ticket.requester,
-        assignee=agent.name if agent else "",
-        duplicate_of=ticket.duplicate_of,
-    )
-    told = recipients(
-        event,
-        requester=ticket.requester,
-        language=ticket.language,
-        assignee=agent,
-        team_address=settings.service_desk,
-        priority=priority,
-        duplicate=known,
-    )
-    rows = []
-    for recipient in told:
-        wording = word(event, recipient.role, recipient.language, facts, settings.base_url)
-        rows.append(
-            {
-                "id": uuid.uuid4().hex,
-                "ticket_id": ticket.id,
-                "event": event,
-                "channel": recipient.channel,
-                "recipient": recipient.address,
-                "role": recipient.role,
-                "dedupe_key": f"{ticket.id}:{event}:{ticket.version}:{recipient.channel}:{recipient.address}",
-                "subject": wording.subject,
-                "body": wording.text,
-                "html": wording.html,
-                "state": "promised",
-            }
-        )
-    return Telling(agent.name if agent else None, rows, incident)

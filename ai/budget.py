@@ -7,6 +7,7 @@ together. A worker that dies in between leaves its reservation standing until th
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -26,18 +27,25 @@ def _prices() -> dict[str, Any]:
     return table
 
 
-def price(model: str, day: date) -> tuple[float, float]:
-    """Return US dollars for a token of input and of output; an unknown model costs what "default" says."""
+def _row(model: str, day: date) -> dict[str, Any]:
     table = _prices()
     known = max((name for name in table if name != "_" and model.startswith(name)), key=len, default="default")
-    rows = [row for row in table[known] if date.fromisoformat(row["from"]) <= day] or table[known][:1]
-    return rows[-1]["input"] / 1e6, rows[-1]["output"] / 1e6
+    rows: list[dict[str, Any]] = [row for row in table[known] if date.fromisoformat(row["from"]) <= day]
+    return (rows or table[known])[-1 if rows else 0]
 
 
-def cost(model: str, input_tokens: int, output_tokens: int) -> float:
-    """Return what a call cost today, in US dollars."""
-    per_input, per_output = price(model, datetime.now(UTC).date())
-    return input_tokens * per_input + output_tokens * per_output
+def price(model: str, day: date) -> tuple[float, float]:
+    """Return US dollars for a token of input and of output; an unknown model costs what "default" says."""
+    row = _row(model, day)
+    return row["input"] / 1e6, row["output"] / 1e6
+
+
+def cost(model: str, input_tokens: int, output_tokens: int, *, batch: bool = False) -> float:
+    """Return what a call cost today, in US dollars; `batch` when it was one of the provider's Batch API."""
+    today = datetime.now(UTC).date()
+    per_input, per_output = price(model, today)
+    share: float = _row(model, today).get("batch", 1.0) if batch else 1.0
+    return (input_tokens * per_input + output_tokens * per_output) * share
 
 
 def _day(moment: datetime) -> str:
@@ -87,6 +95,20 @@ class Budget:
             permanent=False,
             retry_after=(tomorrow - today).total_seconds(),
         )
+
+    def reserve_batch(self, model: str, sent: Sequence[int], answer: int) -> tuple[int, Reservation]:
+        """Reserve for the first of these calls (the bytes that each sends), as many as there is room for. Returns how many.
+
+        Half of the day's budget at most, so that new tickets find some.
+        """
+        today = _day(datetime.now(UTC))
+        count = len(sent)
+        while count:
+            amount = max(round(cost(model, sum(sent[:count]), count * answer, batch=True) * MICRO), 1)
+            if self._store.reserve({today: self._day // 2}, amount) is None:
+                return count, Reservation((today,), amount)
+            count //= 2
+        return 0, Reservation((), 0)
 
     def settle(self, reservation: Reservation, spent: float) -> None:
         """Replace the reservation by what was spent, in US dollars."""

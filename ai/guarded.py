@@ -45,7 +45,7 @@ class Guarded:
     def __init__(self, remote: RemoteEngine, local: Engine, store: Store, settings: Settings) -> None:
         self.remote, self.local = remote, local
         self.name = remote.name
-        self._settings, self._store = settings, store
+        self._settings, self.store = settings, store
         self.budget = Budget(store, settings.ai_budget_day, settings.ai_budget_ticket)
         self.breaker = Breaker(store)
         self._cache = Cache(store, settings.ai_cache_seconds, settings.ai_timeout + GRACE)
@@ -79,10 +79,10 @@ class Guarded:
         except StoreAway as away:
             return EngineError(f"{away}, so nobody knows the budget", permanent=False, retry_after=STORE_PAUSE)
         verdict = replace(verdict, latency_ms=round((perf_counter() - start) * 1000, 1))
-        return self._within_bounds(verdict, local)
+        return self.within_bounds(verdict, local)
 
     def _answer(self, question: Question) -> Verdict:
-        masked, found = self._masked(question)
+        masked, found = self.masked(question)
         sent = self.remote.sends(masked)
         key = key_of(self.remote.prompt_version, self.remote.model, sent)
         if (kept := self._cache.get(key)) is not None:
@@ -124,7 +124,8 @@ class Guarded:
         )
         return replace(verdict, cost=spent, calls=(call,))
 
-    def _masked(self, question: Question) -> tuple[Question, dict[str, int]]:
+    def masked(self, question: Question) -> tuple[Question, dict[str, int]]:
+        """Return the question as it may leave the house, and how many of each kind were masked."""
         if self._settings.ai_mask == "off":
             return question, {}
         found: dict[str, int] = {}
@@ -144,7 +145,8 @@ class Guarded:
             precedents=precedents,
         ), found
 
-    def _within_bounds(self, verdict: Verdict, local: Verdict) -> Verdict:
+    def within_bounds(self, verdict: Verdict, local: Verdict) -> Verdict:
+        """Return the remote engine's verdict with what it may not decide or say taken away."""
         priority, cut = bounded(verdict.priority, local.priority)
         differs = verdict.category != local.category
         return replace(
@@ -161,7 +163,7 @@ class Guarded:
         )
 
     def _mind_the_pause(self) -> None:
-        paused = self._store.get("pause")
+        paused = self.store.get("pause")
         if paused is not None:
             until, _, reason = paused.partition(" ")
             raise EngineError(reason, permanent=False, retry_after=max(float(until) - time.time(), 0.1))
@@ -169,7 +171,7 @@ class Guarded:
     def _pause(self, error: EngineError) -> None:
         if error.retry_after:
             seconds = min(error.retry_after, LONGEST_PAUSE)
-            self._store.put("pause", f"{time.time() + seconds} {error}", seconds)
+            self.store.put("pause", f"{time.time() + seconds} {error}", seconds)
 
 
 def _again(kept: str) -> Verdict:

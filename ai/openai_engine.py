@@ -12,6 +12,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import perf_counter
@@ -40,7 +41,9 @@ class AnswerTooLong(Exception):
     """The server sent more than any real answer has."""
 
 
-class _Reply(NamedTuple):
+class Reply(NamedTuple):
+    """What came back: the answer by the schema, or why there is none."""
+
     parsed: Any
     refused: bool
     cut_off: bool
@@ -131,11 +134,11 @@ class OpenAIEngine:
         self.model = settings.ai_model
         self.prompt_version = VERSION
         self._settings = settings
-        self._answer = answer_model(settings.categories)
+        self.answer = answer_model(settings.categories)
         # the schema goes along, and every message costs a few tokens
-        schema = json.dumps(self._answer.model_json_schema())
+        schema = json.dumps(self.answer.model_json_schema())
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
-        self._compatible = settings.openai_base_url is not None
+        self.compatible = settings.openai_base_url is not None
         self._sends_temperature = True
         self._client = AsyncOpenAI(
             api_key=settings.openai_api_key.get_secret_value(),
@@ -172,6 +175,10 @@ class OpenAIEngine:
     async def _one(self, question: Question) -> Verdict:
         start = perf_counter()
         reply = await self._ask_in_time(question)
+        return replace(self.verdict(reply), latency_ms=round((perf_counter() - start) * 1000, 1))
+
+    def verdict(self, reply: Reply) -> Verdict:
+        """Return what a reply says as a verdict. Raises EngineError when it says nothing that can be used."""
         if reply.refused:
             raise _unusable("the model refused to answer")
         if reply.cut_off:
@@ -193,10 +200,9 @@ class OpenAIEngine:
             prompt_version=VERSION,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
-            latency_ms=round((perf_counter() - start) * 1000, 1),
         )
 
-    async def _ask_in_time(self, question: Question) -> _Reply:
+    async def _ask_in_time(self, question: Question) -> Reply:
         import openai
 
         try:
@@ -211,24 +217,24 @@ class OpenAIEngine:
                     return await self._ask(question)
         except Exception as error:
             # `from None`: the cause holds the request, and with it the ticket and the key
-            raise _explain(error, self._settings.ai_timeout) from None
+            raise explain(error, self._settings.ai_timeout) from None
 
-    async def _ask(self, question: Question) -> _Reply:
+    async def _ask(self, question: Question) -> Reply:
         from openai import omit
 
         system, user = conversation(question, self._settings.categories)
         temperature = self._settings.ai_temperature if self._sends_temperature else omit
-        if self._compatible:
+        if self.compatible:
             completion = await self._client.chat.completions.parse(
                 model=self.model,
                 messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
-                response_format=self._answer,
+                response_format=self.answer,
                 temperature=temperature,
                 max_tokens=self._settings.ai_max_tokens,
             )
             usage = completion.usage
             message = completion.choices[0].message
-            return _Reply(
+            return Reply(
                 message.parsed,
                 bool(message.refusal),
                 False,
@@ -239,7 +245,7 @@ class OpenAIEngine:
             model=self.model,
             instructions=system,
             input=user,
-            text_format=self._answer,
+            text_format=self.answer,
             temperature=temperature,
             max_output_tokens=self._settings.ai_max_tokens,
             store=False,
@@ -247,7 +253,7 @@ class OpenAIEngine:
         refused = any(
             part.type == "refusal" for item in response.output if item.type == "message" for part in item.content
         )
-        return _Reply(
+        return Reply(
             response.output_parsed,
             refused,
             response.status == "incomplete",
@@ -260,7 +266,7 @@ def _share(value: float) -> float:
     return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
 
 
-def _explain(error: Exception, timeout: float) -> EngineError:
+def explain(error: Exception, timeout: float) -> EngineError:
     """Return what happened as an EngineError; nothing of the request or the answer gets into its message."""
     import openai
 

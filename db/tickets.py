@@ -21,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    update,
 )
 from sqlalchemy.orm import Session
 
@@ -29,7 +28,7 @@ from db import events
 from db.bulk import BulkInsert, BulkUpdate, each_of, listed, on_postgresql, table
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.submissions import Submission
-from db.time import after, from_now, now
+from db.time import from_now, now
 
 #: What intake finds out about a ticket, besides its original.
 PREPARED = ("title", "description", "requester", "department", "language")
@@ -47,6 +46,7 @@ VERDICT = (
     "prompt_version",
     "fallback",
     "disagreement",
+    "change",
     "summary",
     "sentiment",
     "language",
@@ -68,13 +68,17 @@ CALL = (
     *("input_tokens", "output_tokens", "cost", "latency_ms"),
 )
 
-_ACCEPT = BulkInsert(
-    Ticket,
-    ("source", "external_id", "raw", "title", "description", "requester", "department", "claimed_priority"),
-    finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["source", "external_id"]).returning(
-        table(Ticket).c.id
-    ),
-)
+
+def _accepting(*returned: str) -> BulkInsert:
+    def finish(insert: Any) -> Any:
+        new = insert.on_conflict_do_nothing(index_elements=["source", "external_id"])
+        return new.returning(*(table(Ticket).c[name] for name in returned))
+
+    columns = ("source", "external_id", "raw", "title", "description", "requester", "department", "claimed_priority")
+    return BulkInsert(Ticket, columns, finish=finish)
+
+
+_ACCEPT, _ACCEPT_EACH = _accepting("id"), _accepting("id", "external_id", "raw")
 
 
 def accept(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[int]:
@@ -82,7 +86,35 @@ def accept(session: Session, source: str, submissions: Iterable[tuple[Submission
 
     Each submission comes with its original, which is kept as ASCII JSON whatever bytes it holds.
     """
-    rows = [
+    rows = _submitted(source, submissions)
+    if not rows:
+        return []
+    ids = sorted(_ACCEPT(session, rows).scalars())
+    events.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
+    return ids
+
+
+def accept_each(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[tuple[int, bool]]:
+    """Store tickets and return for each, in order, its id and whether it is new; a known one has the id of the first."""
+    rows = _submitted(source, submissions)
+    if not rows:
+        return []
+    # which id is whose must not depend on the order in which a database returns rows
+    new: dict[tuple[str | None, str], list[int]] = {}
+    for row in _ACCEPT_EACH(session, rows):
+        new.setdefault((row.external_id, row.raw), []).append(row.id)
+    found = [(ids.pop(), True) if (ids := new.get((row["external_id"], row["raw"]))) else None for row in rows]
+    events.record(session, [("ticket.received", each[0], {"source": source}) for each in found if each])
+    missing = [row["external_id"] for row, each in zip(rows, found, strict=True) if each is None]
+    known = {}
+    if missing:
+        wanted = select(_c.external_id, _c.id).where(_c.source == source, _c.external_id.in_(missing))
+        known = {row.external_id: row.id for row in session.execute(wanted)}
+    return [each or (known[row["external_id"]], False) for row, each in zip(rows, found, strict=True)]
+
+
+def _submitted(source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[dict[str, Any]]:
+    return [
         {
             "source": source,
             "external_id": each.external_id,
@@ -95,11 +127,6 @@ def accept(session: Session, source: str, submissions: Iterable[tuple[Submission
         }
         for each, original in submissions
     ]
-    if not rows:
-        return []
-    ids = sorted(_ACCEPT(session, rows).scalars())
-    events.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
-    return ids
 
 
 def find(session: Session, source: str, external_id: str | None) -> int | None:
@@ -125,6 +152,8 @@ class Loaded(NamedTuple):
     notified_version: int
     source: str
     incident_id: int | None
+    needs_review: bool
+    status: str
 
 
 _c = table(Ticket).c
@@ -236,75 +265,12 @@ def save_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
         _APPEND_CALLS(session, calls)
 
 
-def looked_at(session: Session, ids: Sequence[int]) -> None:
-    """Record that a verdict was looked at again and stays as it is."""
-    session.execute(update(table(Ticket)).where(_c.id.in_(ids)).values(classified_at=now()))
-
-
 def save_notified(session: Session, notified: Sequence[tuple[int, int, str | None]]) -> None:
     """Record that people were promised to be told: (ticket id, version, assignee or None)."""
     _SAVE_NOTIFIED(
         session, [{"id": ticket, "version": version, "assignee": agent} for ticket, version, agent in notified]
     )
     events.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
-
-
-def stale(session: Session, days: float, review_below: float, remote: bool, limit: int) -> list[int]:
-    """Return open tickets whose verdict is worth another look, oldest verdict first.
-
-    Stale after `days`, uncertain below `review_below` (looked at again once a day), or made by the local engine while
-    a remote one is configured. What a human set in full needs no machine.
-    """
-    latest = (
-        select(func.max(VerdictRecord.id))
-        .where(VerdictRecord.ticket_id == Ticket.id)
-        .correlate(Ticket)
-        .scalar_subquery()
-    )
-    engine = select(VerdictRecord.engine).where(VerdictRecord.id == latest).scalar_subquery()
-    worth = [
-        Ticket.classified_at < from_now(-days * 86400),
-        (Ticket.confidence < review_below) & (Ticket.classified_at < from_now(-86400 / 2)),
-    ]
-    if remote:
-        worth.append((engine == "local") & (Ticket.classified_at < from_now(-3600)))
-    chosen = (
-        select(Ticket.id)
-        .where(
-            Ticket.status == "open",
-            Ticket.classified_at.is_not(None),
-            or_(*worth),
-            ~((Ticket.category_by == "human") & (Ticket.priority_by == "human")),
-        )
-        .order_by(Ticket.classified_at)
-        .limit(limit)
-    )
-    return list(session.scalars(chosen))
-
-
-#: Seconds within which a verdict is kept and made current; a ticket that was looked at again shows a later time.
-LOOKED_AT_AFTER = 5.0
-
-
-def stepped_in(session: Session, minutes: float, limit: int) -> list[int]:
-    """Return open tickets of the last day whose verdict is of the engine that stepped in, not looked at since then."""
-    v = table(VerdictRecord).c
-    newer = table(VerdictRecord).alias("newer")
-    chosen = (
-        select(v.ticket_id)
-        .join(Ticket, Ticket.id == v.ticket_id)
-        .where(
-            v.fallback != "",
-            v.created_at >= from_now(-86_400),
-            v.created_at < from_now(-minutes * 60),
-            Ticket.status == "open",
-            Ticket.classified_at < after(v.created_at, LOOKED_AT_AFTER),
-            ~exists().where(newer.c.ticket_id == v.ticket_id, newer.c.id > v.id),
-        )
-        .order_by(v.created_at)
-        .limit(limit)
-    )
-    return list(session.scalars(chosen))
 
 
 def stranded(session: Session, grace: float, limit: int) -> list[int]:

@@ -32,7 +32,7 @@ _SAID = (
         "prompt_version",
         "fallback",
     ),
-    *("disagreement", "cost", "cached", "needs_review"),
+    *("disagreement", "change", "cost", "cached", "needs_review"),
 )
 #: Which comes first of what happened at the same moment.
 _ORDER = (*("received", "sent out", "verdict", "correction", "confirmation", "notification", "attempt", "dead letter"),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.tickets import notify
+from actors.telling import notify
 from ai.masking import mask
 from db import corrections, similar, transaction
 from settings import PRIORITIES, get_settings

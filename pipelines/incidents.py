@@ -5,7 +5,7 @@
    square: a group is known by its words, and a ticket is compared with a few groups.
 3. A group of an incident makes that incident grow. Another one is proposed when AURA_INCIDENT_TICKETS people are in it,
    unless so many report the like at any time.
-   From then on only the requester of a ticket that joins is told (`actors.tickets.notify`), instead of paging agents.
+   From then on only the requester of a ticket that joins is told (`actors.telling.notify`), instead of paging agents.
 4. A person accepts it, and one ticket stands for all; or dismisses it, and the same tickets are not proposed again.
 """
 
@@ -19,7 +19,7 @@ from itertools import chain
 
 import structlog
 
-from actors.tickets import notify
+from actors.telling import notify
 from ai.masking import mask
 from ai.text import clean_line
 from db import incidents, tickets, transaction

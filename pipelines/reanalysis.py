@@ -1,32 +1,62 @@
 """Re-analysis: another look at open tickets whose verdict is stale, uncertain or made by the engine that stepped in.
 
-People are told again only when the category or the priority changed.
+Each look says why it was taken, and people are told again only when the category or the priority changed. More than
+AURA_AI_BATCH_ABOVE tickets go to the provider together, later and cheaper (`actors.batch_analysis`).
 """
 
 from __future__ import annotations
 
-from actors.tickets import notify, reanalyze
-from db import reading, tickets
+from collections.abc import Sequence
+from itertools import islice
+
+from actors.batch_analysis import advance
+from actors.telling import notify
+from actors.tickets import REANALYZE_BATCH, reanalyze
+from ai.prompt import VERSION
+from db import analysis_batches, jobs, reading, stale, transaction
+from db.jobs import Promise
+from db.stale import Remote, Stale
 from pipelines.pipeline import Pipeline
 from settings import get_settings
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 
-#: Most tickets of one night, and of one round of upgrades.
+#: Most tickets of one night, and of one round of upgrades or changes.
 LIMIT, UPGRADES = 10_000, 500
 #: Minutes after which the engine that could not answer is asked again.
 UPGRADE_AFTER = 10.0
+#: Most tickets of one file that is sent to the provider.
+FILE = 2_000
+#: Tickets that become due together, as many as a worker takes at a time, and how many each second: a night is long.
+TOGETHER, PACE = REANALYZE_BATCH, 10.0
+#: What somebody has just added goes before what is merely old.
+CHANGED_PRIORITY = 5
 
 
 def reanalyze_stale() -> int:
     """Promise another look at every ticket that is worth it, oldest verdict first. Returns how many."""
     settings = get_settings()
+    remote = Remote(settings.ai_model, VERSION) if settings.openai_api_key else None
+    with transaction() as session:
+        found = stale.stale(session, settings.reanalyse_after_days, settings.review_below, remote, LIMIT)
+        under_way = analysis_batches.under_way(session)
+        found = [each for each in found if each.id not in under_way]
+        if remote is None or not 0 < settings.ai_batch_above < len(found):
+            _promise(found)
+            return len(found)
+        rest = iter(found)
+        while together := list(islice(rest, FILE)):
+            batch = analysis_batches.plan(session, remote.model, remote.prompt_version, together)
+            jobs.promise(session, [Promise(advance.actor_name, str(batch))])
+    return len(found)
+
+
+def reanalyze_changed() -> int:
+    """Promise another look at the tickets whose text changed or that got a comment. Returns how many."""
     with reading() as session:
-        ids = tickets.stale(
-            session, settings.reanalyse_after_days, settings.review_below, settings.openai_api_key is not None, LIMIT
-        )
-    reanalysis.send_many(ids)
-    return len(ids)
+        found = stale.changed(session, UPGRADES)
+    _promise(found, CHANGED_PRIORITY)
+    return len(found)
 
 
 def upgrade() -> int:
@@ -34,6 +64,23 @@ def upgrade() -> int:
     if get_settings().openai_api_key is None:
         return 0
     with reading() as session:
-        ids = tickets.stepped_in(session, UPGRADE_AFTER, UPGRADES)
-    reanalysis.send_many(ids)
-    return len(ids)
+        found = stale.stepped_in(session, UPGRADE_AFTER, UPGRADES)
+    _promise(found)
+    return len(found)
+
+
+def delay(place: int) -> float:
+    """Return after how many seconds the ticket at this place is due."""
+    return place // TOGETHER * TOGETHER / PACE
+
+
+def _promise(found: Sequence[Stale], priority: int = 0) -> None:
+    first, *rest = (step.actor_name for step in reanalysis.steps)
+    with transaction() as session:
+        jobs.promise(
+            session,
+            [
+                Promise(first, str(each.id), [each.why], reanalysis.name, tuple(rest), priority, delay(place))
+                for place, each in enumerate(found)
+            ],
+        )

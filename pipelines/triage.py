@@ -1,6 +1,7 @@
 """Triage: what every new ticket passes."""
 
-from actors.tickets import classify, intake, notify
+from actors.telling import notify
+from actors.tickets import classify, intake
 from pipelines.pipeline import Pipeline
 
 triage = Pipeline("triage", intake, classify, notify)

@@ -84,3 +84,76 @@ def _obedient(text: str, properties: dict[str, dict[str, Any]]) -> dict[str, Any
     if "1e308" in text:
         answer["category_confidence"] = 1e308
     return answer
+
+
+class BatchProvider:
+    """OpenAI's /files and /batches: it remembers what it got, and its batches are over when the test says so.
+
+        provider = BatchProvider()
+        httpserver.expect_request(re.compile("/v1/(files|batches).*")).respond_with_handler(provider)
+
+    `answer` makes the line of a request: by default a good answer. `broken` names a call that fails, such as
+    "POST /v1/batches", after it was done.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, Any]] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.broken = ""
+        self.answer = self.line
+
+    def __call__(self, request: Request) -> Response:
+        call = f"{request.method} {request.path}"
+        self.calls.append(call)
+        said = self._answer(request)
+        if call == self.broken:
+            return Response("{}", 503, mimetype="application/json")
+        return said if isinstance(said, Response) else Response(json.dumps(said), mimetype="application/json")
+
+    def lines(self, file: str) -> list[dict[str, Any]]:
+        """Return the requests of a file."""
+        return [json.loads(line) for line in self.files[file]["content"].splitlines()]
+
+    def finish(self, status: str = "completed") -> None:
+        """End every batch, with an answer to each of its lines."""
+        for batch in self.batches.values():
+            batch["status"] = status
+            if status != "failed":
+                answers = [self.answer(line) for line in self.lines(batch["input_file_id"])]
+                batch["output_file_id"] = self._file("out", "".join(answers).encode())["id"]
+
+    def line(self, asked: dict[str, Any], **changes: Any) -> str:
+        """Return the line of a good answer; `changes` are of the answer itself."""
+        answer = {"category": "Network", "category_confidence": 0.9, "priority": "medium", "priority_confidence": 0.9}
+        answer |= {"reason": "It says VPN.", "summary": "The VPN drops.", "sentiment": "neutral", "self_fix": []}
+        body = {
+            "choices": [{"finish_reason": "stop", "message": {"content": json.dumps(answer | changes)}}],
+            "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
+        }
+        response = {"status_code": 200, "body": body}
+        return json.dumps({"custom_id": asked["custom_id"], "response": response, "error": None}) + "\n"
+
+    def _answer(self, request: Request) -> Any:
+        path = request.path.removeprefix("/v1")
+        if request.method == "POST" and path == "/files":
+            upload = request.files["file"]
+            return self._file(upload.filename or "", upload.read())
+        if path.endswith("/content"):
+            return Response(self.files[path.split("/")[2]]["content"])
+        if request.method == "POST":
+            asked = request.get_json()
+            new = {"id": f"batch-{len(self.batches)}", "object": "batch", "status": "in_progress", "created_at": 1}
+            self.batches[new["id"]] = {**asked, **new}
+            return self.batches[new["id"]]
+        if path in ("/files", "/batches"):
+            every = self.files if path == "/files" else self.batches
+            rows = [{key: value for key, value in row.items() if key != "content"} for row in every.values()]
+            return {"object": "list", "data": rows, "has_more": False}
+        return self.batches[path.split("/")[2]]
+
+    def _file(self, name: str, content: bytes) -> dict[str, Any]:
+        known = {"id": f"file-{len(self.files)}", "object": "file", "filename": name, "purpose": "batch"}
+        known |= {"bytes": len(content), "created_at": 1, "status": "processed"}
+        self.files[known["id"]] = {**known, "content": content}
+        return known

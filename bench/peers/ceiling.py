@@ -15,10 +15,11 @@ from typing import Any
 
 import pika
 import psycopg2
-from psycopg2.extras import NamedTupleCursor, execute_values
+from psycopg2.extras import Json, NamedTupleCursor, execute_values
 
 from actors.analysis import ask
-from actors.tickets import DUPLICATE_DAYS, _prepare, _tell
+from actors.telling import _tell
+from actors.tickets import DUPLICATE_DAYS, _prepare
 from bench.peers import steps
 from notices import Agent, Notice
 
@@ -64,8 +65,8 @@ STAFF = """
     FROM agents a
 """
 WRITE = """
-    INSERT INTO notifications (id, ticket_id, event, channel, recipient, role, dedupe_key, subject, body, html, state,
-        provider_id, created_at) VALUES %s
+    INSERT INTO notifications (id, ticket_id, event, channel, recipient, role, dedupe_key, subject, body, html, data,
+        state, provider_id, created_at) VALUES %s
     ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, channel
 """
 SAVE_NOTIFIED = """
@@ -108,8 +109,8 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
         Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, a.load, a.available) for a in _all(cursor, STAFF)
     ]
     told = [(ticket, _tell(ticket, reasons.get(ticket.id, ""), staff)) for ticket in batch]
-    rows = [tuple(row.values()) for _, telling in told for row in telling.notifications]
-    values = f"({', '.join(['%s'] * 11)}, '', statement_timestamp())"
+    rows = [tuple((row | {"data": Json(row["data"])}).values()) for _, telling in told for row in telling.notifications]
+    values = f"({', '.join(['%s'] * 12)}, '', statement_timestamp())"
     new = execute_values(cursor, WRITE, rows, values, 2 * BATCH, fetch=True) if rows else []
     if in_app := [(row.id, "") for row in new if row.channel == "in_app"]:
         execute_values(cursor, MARK_SENT, in_app, page_size=2 * BATCH)

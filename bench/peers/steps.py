@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from actors.analysis import ask
-from actors.tickets import DUPLICATE_DAYS, _prepare, _tell
+from actors.telling import _tell
+from actors.tickets import DUPLICATE_DAYS, _prepare
 from ai import Verdict
 from db import transaction
 from db.models import Agent as AgentRow

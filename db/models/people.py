@@ -19,6 +19,7 @@ class Notification(Base):
     __table_args__ = (
         Index("ix_notifications_ticket", "ticket_id"),
         Index("ix_notifications_recent", "channel", "recipient", "created_at"),
+        Index("ix_notifications_created", "created_at", postgresql_using="brin"),
         Index(
             "ix_notifications_waiting",
             "channel",

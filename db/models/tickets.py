@@ -51,6 +51,12 @@ class Ticket(Base):
             sqlite_where=text("sla_next_at IS NOT NULL"),
         ),
         Index(
+            "ix_tickets_changed",
+            "changed_at",
+            postgresql_where=text("changed_at > classified_at"),
+            sqlite_where=text("changed_at > classified_at"),
+        ),
+        Index(
             "ix_tickets_assignee",
             "assignee",
             postgresql_where=text("assignee IS NOT NULL"),
@@ -111,6 +117,12 @@ class VerdictRecord(Base):
     __tablename__ = "verdicts"
     __table_args__ = (
         Index("ix_verdicts_ticket", "ticket_id", "id"),
+        Index(
+            "ix_verdicts_wordy",
+            "created_at",
+            postgresql_where=text("reason <> ''"),
+            sqlite_where=text("reason <> ''"),
+        ),
         Index(
             "ix_verdicts_fallback",
             "created_at",
@@ -279,8 +291,8 @@ class AnalysisBatch(Base):
     state: Mapped[str] = mapped_column(String(16), default="planned", server_default="planned")
     model: Mapped[str] = mapped_column(String(80))
     prompt_version: Mapped[str] = mapped_column(String(40))
-    #: The tickets that it is about.
-    tickets: Mapped[list[int]] = mapped_column(Json, default=list)
+    #: The tickets that it is about: the id of each, and why it is looked at again.
+    tickets: Mapped[list[tuple[int, str]]] = mapped_column(Json, default=list)
     #: The provider's ids of the file, of the batch, and of the files of answers and errors.
     input_file: Mapped[str] = mapped_column(String(200), default="", server_default="")
     provider_id: Mapped[str] = mapped_column(String(200), default="", server_default="")

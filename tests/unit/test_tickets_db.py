@@ -13,8 +13,10 @@ from sqlalchemy import select, update
 
 from actors.tickets import classify
 from db import jobs, reading, tickets, transaction
+from db import stale as worth_a_look
 from db.jobs import Failure, Promise
 from db.models import DeadLetter, Ticket
+from db.stale import Remote
 from db.submissions import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
@@ -180,7 +182,8 @@ def verdict(
 ) -> dict[str, Any]:
     said = {"priority_confidence": 0.9, "reason": "because", "needs_review": confidence < 0.5, "engine": "local"}
     said |= {"model": "m", "self_fix": [], "words": [], "similar": [], "cost": 0.0, "cached": False, "latency_ms": 1.0}
-    said |= dict.fromkeys(("prompt_version", "fallback", "disagreement", "summary", "sentiment", "language"), "")
+    texts = ("prompt_version", "fallback", "disagreement", "change", "summary", "sentiment", "language")
+    said |= dict.fromkeys(texts, "")
     said |= dict.fromkeys(("input_tokens", "output_tokens"), 0)
     said |= dict.fromkeys(("suggested_agent", "resolution_p50", "resolution_p90"))
     return {"ticket_id": ticket_id, "category": category, "confidence": confidence, "priority": priority} | said
@@ -255,9 +258,10 @@ class TestVerdicts:
 # -- re-analysis ------------------------------------------------------------------------------------------------------
 
 
-def stale(remote: bool = False) -> list[int]:
+def stale(remote: bool = False, limit: int = 100) -> list[int]:
+    engine = Remote("model", "prompt") if remote else None
     with reading() as session:
-        return tickets.stale(session, days=3, review_below=0.5, remote=remote, limit=100)
+        return [each.id for each in worth_a_look.stale(session, 3, 0.5, engine, limit)]
 
 
 @pytest.mark.usefixtures("database")
@@ -312,8 +316,7 @@ class TestReanalysis:
                 )
 
         assert stale() == [second, third, first]
-        with reading() as session:
-            assert tickets.stale(session, 3, 0.5, False, limit=1) == [second]
+        assert stale(limit=1) == [second]
 
     @pytest.mark.parametrize("changed", [True, False])
     def test_people_are_told_again_only_of_a_change(self, hand: Hand, monkeypatch: pytest.MonkeyPatch, changed: bool):

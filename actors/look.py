@@ -1,0 +1,27 @@
+"""A look at what rarely changes: what a query found, for some seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+
+
+class Look(Generic[T]):
+    """What `find` returned, until it is `seconds` old or another database is in use."""
+
+    def __init__(self, seconds: float, find: Callable[[Session], T]) -> None:
+        self._seconds, self._find = seconds, find
+        self._until, self._bind = float("-inf"), None
+        self._found: T | None = None
+
+    def __call__(self, session: Session) -> T:
+        bind: Any = session.get_bind().engine
+        if self._found is None or time.monotonic() > self._until or bind is not self._bind:
+            self._found, self._bind = self._find(session), bind
+            self._until = time.monotonic() + self._seconds
+        return self._found
