@@ -311,6 +311,14 @@ class Settings(BaseSettings):
             raise ValueError(f"must be some of {', '.join(CHANNELS)}")
         return value
 
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}", host):
+                raise ValueError("must be hosts in lower case with their ports, such as hooks.intranet:8080")
+        return value
+
     @field_validator("holidays")
     @classmethod
     def _days(cls, value: tuple[str, ...]) -> tuple[str, ...]:

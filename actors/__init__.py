@@ -11,6 +11,7 @@ from settings import get_settings
 broker = make_broker(get_settings())
 dramatiq.set_broker(broker)
 
-from actors import deliveries, tickets  # noqa: E402  # an actor is declared on the broker that is set
+# an actor is declared on the broker that is set
+from actors import batch_analysis, deliveries, folding, housekeeping, telling, tickets  # noqa: E402
 
-__all__ = ["broker", "deliveries", "tickets"]
+__all__ = ["batch_analysis", "broker", "deliveries", "folding", "housekeeping", "telling", "tickets"]

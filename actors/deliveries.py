@@ -1,71 +1,194 @@
 """Deliveries: one actor and one queue a channel, so that a slow or dead one delays no other.
 
-A crash between sending and recording sends again, with the same `Message-ID`: at least once, and told apart.
+1. The channel's rate (AURA_CHANNEL_RATES) is kept by all workers together: a turn within a second is waited for here, else
+   the queue pauses until it comes, and no attempt is spent.
+2. A crash between sending and recording sends again, with the same id: at least once, and told apart (`Message-ID`,
+   `webhook-id`).
+3. On a channel of AURA_HOLD_UNKNOWN it does not. Before it is sent it is marked as sending; what is found so marked, or
+   left without an answer, is unknown from then on, and a person decides (`aura notices resend`, `settle`).
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import structlog
 from sqlalchemy.orm import Session
 
 from actors.durable import Done, durable
-from db import notifications
+from db import endpoints, notifications, rates, transaction, unknown
+from db.endpoints import Reachable
 from db.notifications import Loaded
 from notices import Channel, ChannelError, Notice, channel
 from settings import Settings, get_settings
 
+logger = structlog.get_logger("aura.deliveries")
 
-def save_sent(session: Session, done: list[Done]) -> None:
-    """Record what was sent, with the provider's id."""
-    notifications.mark_sent(session, [(each.item.id, each.result) for each in done])
-
-
+#: Seconds that a delivery waits in place for its channel's next turn.
+SHORT_WAIT = 1.0
+#: The other side may be away for hours; with pauses of up to ten minutes this is about six.
+ATTEMPTS = 50
+#: Milliseconds. A mail server may take minutes to answer, and a mail that is cut off there is sent twice; a POST ends
+#: after half a minute by itself.
+EMAIL_TIME_LIMIT, TIME_LIMIT = 600_000, 90_000
 #: A real server gets one mail a job, so that a crash repeats one mail at most; the console twin can take many.
 EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
 
 
-#: A mail server may be away for hours; with pauses of up to ten minutes this is about six.
-EMAIL_ATTEMPTS = 50
-#: Milliseconds; a server may take minutes to answer, and a mail that is cut off there is sent twice.
-EMAIL_TIME_LIMIT = 600_000
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """It is there, under the provider's id."""
+
+    provider_id: str
 
 
-@durable(
-    queue_name="notify.email",
-    bulkhead=get_settings().smtp_url is not None,
-    load=notifications.load,
-    save=save_sent,
-    batch=EMAIL_BATCH,
-    max_attempts=EMAIL_ATTEMPTS,
-    time_limit=EMAIL_TIME_LIMIT,
-)
-def email(batch: list[Loaded]) -> list[str | ChannelError]:
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows whether it left, and it is not sent again by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """There is nothing to do: it was sent before, is folded into a digest, or waits for a person or its time."""
+
+
+Outcome = Sent | Unknown | Settled | ChannelError
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification with the endpoint that it goes to; e-mail has none."""
+
+    notification: Loaded
+    endpoint: Reachable | None = None
+
+
+def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
+    """Return what is to be delivered, by the notification's id."""
+    found = notifications.load(session, keys)
+    names = {each.recipient for each in found.values() if each.channel != "email"}
+    there = endpoints.find(session, names) if names else {}
+    return {key: Delivery(each, there.get(each.recipient)) for key, each in found.items()}
+
+
+def save(session: Session, done: list[Done]) -> None:
+    """Record what was sent, with the provider's id, and what nobody knows of."""
+    sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
+    notifications.mark_sent(session, sent)
+    lost = [each.item.notification.id for each in done if isinstance(each.result, Unknown)]
+    if lost:
+        for key in unknown.mark(session, lost):
+            logger.warning("nobody knows whether it left: `aura notices resend` or `settle`", notification=key)
+
+
+_EMAIL: dict[str, Any] = {
+    "bulkhead": get_settings().smtp_url is not None,
+    "batch": EMAIL_BATCH,
+    "time_limit": EMAIL_TIME_LIMIT,
+}
+_ENDPOINT: dict[str, Any] = {"bulkhead": True, "batch": 1, "time_limit": TIME_LIMIT}
+_EACH: dict[str, Any] = {"load": load, "save": save, "max_attempts": ATTEMPTS}
+
+
+@durable(queue_name="notify.email", **_EACH, **_EMAIL)
+def email(batch: list[Delivery]) -> list[Outcome]:
     """Send each notification by e-mail; one that fails does not hold up the others."""
-    outlet = _channel("email", get_settings())
-    results: list[str | ChannelError] = []
-    for notification in batch:
-        if notification.state == "sent":
-            results.append(notification.provider_id)
-            continue
-        try:
-            results.append(outlet.send(_notice(notification)))
-        except ChannelError as error:
-            results.append(error)
-    return results
+    return [deliver("email", each) for each in batch]
 
 
-@lru_cache(maxsize=8)
+@durable(queue_name="notify.slack", **_EACH, **_ENDPOINT)
+def slack(batch: list[Delivery]) -> list[Outcome]:
+    """Post each notification to Slack."""
+    return [deliver("slack", each) for each in batch]
+
+
+@durable(queue_name="notify.teams", **_EACH, **_ENDPOINT)
+def teams(batch: list[Delivery]) -> list[Outcome]:
+    """Post each notification to Microsoft Teams."""
+    return [deliver("teams", each) for each in batch]
+
+
+@durable(queue_name="notify.webhook", **_EACH, **_ENDPOINT)
+def webhook(batch: list[Delivery]) -> list[Outcome]:
+    """Post each notification to a program."""
+    return [deliver("webhook", each) for each in batch]
+
+
+@durable(queue_name="notify.apprise", **_EACH, **_ENDPOINT)
+def apprise(batch: list[Delivery]) -> list[Outcome]:
+    """Send each notification to a service that apprise knows."""
+    return [deliver("apprise", each) for each in batch]
+
+
+def deliver(name: str, delivery: Delivery) -> Outcome:
+    """Send one notification on the channel, and say what became of it."""
+    settings, key = get_settings(), delivery.notification.id
+    hold = name in settings.hold_unknown
+    if delivery.notification.state == "sending" and hold:
+        return Unknown()
+    if delivery.notification.state not in ("promised", "sending"):
+        return Settled()
+    try:
+        notice = _notice(name, delivery, settings)
+        _await_turn(name, settings)
+    except ChannelError as error:
+        return error
+    if hold and not _mark(key):
+        return Settled()
+    try:
+        return Sent(_channel(name, settings).send(notice))
+    except ChannelError as error:
+        if hold and error.unsure:
+            return Unknown()
+        if hold:
+            with transaction() as session:
+                unknown.give_back(session, key)
+        return error
+
+
+def _mark(key: str) -> bool:
+    with transaction() as session:
+        return unknown.hold(session, key)
+
+
+def _await_turn(name: str, settings: Settings) -> None:
+    """Wait for the channel's next turn. Raises ChannelError, which says when it comes, if that is not soon."""
+    rate = dict(settings.channel_rates).get(name)
+    if rate is None:
+        return
+    with transaction() as session:
+        taken, seconds = rates.turn(session, name, rate, SHORT_WAIT)
+    if not taken:
+        said = f"{name} takes {rate:g} a second (AURA_CHANNEL_RATES)"
+        raise ChannelError(said, retry_after=seconds, spends_attempt=False)
+    time.sleep(seconds)
+
+
+@lru_cache(maxsize=16)
 def _channel(name: str, settings: Settings) -> Channel:
     return channel(name, settings)
 
 
-def _notice(notification: Loaded) -> Notice:
+def _notice(name: str, delivery: Delivery, settings: Settings) -> Notice:
+    told, endpoint = delivery.notification, delivery.endpoint
+    if name != "email" and (endpoint is None or endpoint.channel != name):
+        fix = f"aura endpoints add {told.recipient} {name}"
+        raise ChannelError(f"there is no {name} endpoint {told.recipient!r}: {fix}", permanent=True)
     return Notice(
-        id=notification.id,
-        ticket_id=notification.ticket_id or 0,
-        recipient=notification.recipient,
-        subject=notification.subject,
-        text=notification.body,
-        html=notification.html,
+        id=told.id,
+        ticket_id=told.ticket_id or 0,
+        recipient=told.recipient,
+        subject=told.subject,
+        text=told.body,
+        html=told.html,
+        event=told.event,
+        data=told.data,
+        created_at=told.created_at,
+        link=f"{settings.base_url}/tickets/{told.ticket_id}" if told.ticket_id else "",
+        url=endpoint.url if endpoint else "",
+        keys=endpoint.keys if endpoint else (),
     )

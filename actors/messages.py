@@ -4,6 +4,7 @@
 | `tickets.intake` | a ticket: title, description, requester, ...         | a job of `receive`                 |
 | `ai.{type}`      | `{"ticket_id": 17, "type": "classify"}`              | a job of the queue's actor         |
 | `notify.email`   | `{"user_id": "ada", "data": {"subject", "message"}}` | a notification and its delivery    |
+| `notify.slack`   | the same, with an endpoint's name; so for the others | a notification and its delivery    |
 
 The same message twice is one message: the same AMQP `message_id` with the same bytes, or without a `message_id` the same
 bytes within the same hour. Give each message an id of its own, and a repeated alarm is never taken for an echo.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import Any
 from dramatiq import Actor, Message
 from sqlalchemy.orm import Session
 
-from db import jobs, notifications
+from db import endpoints, jobs, notifications
 from db.jobs import Promise
 from db.submissions import parse, storable
 
@@ -79,25 +81,49 @@ class Plain:
         user_id, data = self.payload.get("user_id"), self.payload.get("data")
         if not isinstance(user_id, str | int) or isinstance(user_id, bool) or not isinstance(data, dict):
             raise Malformed('a notification needs {"user_id": ..., "data": {...}}')
-        address = notifications.address_of(session, storable(str(user_id)))
-        if address is None or len(address) > 254:
-            raise Malformed(f"user_id {str(user_id)[:80]!r} is neither an agent nor an e-mail address")
+        channel = self.queue.removeprefix("notify.")
+        address = _address(session, channel, storable(str(user_id)))
         body = data.get("message") or data.get("body") or data.get("text") or json.dumps(data, indent=2, default=str)
         notification = {
             "id": uuid.uuid4().hex,
             "ticket_id": None,
             "event": "message",
-            "channel": self.queue.removeprefix("notify."),
+            "channel": channel,
             "recipient": address,
             "role": "recipient",
             "dedupe_key": f"message:{self.queue}:{identity}",
             "subject": storable(str(data.get("subject") or "Message from the service desk"))[:500],
             "body": storable(str(body)),
             "html": "",
+            "data": _storable(data) if channel != "email" else {},
             "state": "promised",
         }
         new = notifications.write(session, [notification])
         jobs.promise(session, [Promise(self.actor, key, priority=PRIORITY) for key in new])
+
+
+def _address(session: Session, channel: str, user_id: str) -> str:
+    """Return where a message to somebody goes on the channel. Raises Malformed."""
+    if channel != "email":
+        endpoint = endpoints.find(session, [user_id]).get(user_id)
+        if endpoint is None or endpoint.channel != channel:
+            raise Malformed(f"user_id {user_id[:80]!r} is no endpoint of {channel}; `aura endpoints list` shows them")
+        return user_id
+    address = notifications.address_of(session, user_id)
+    if address is None or len(address) > 254:
+        raise Malformed(f"user_id {user_id[:80]!r} is neither an agent nor an e-mail address")
+    return address
+
+
+def _storable(value: Any) -> Any:
+    """Return a JSON value without what PostgreSQL cannot store: NUL bytes, lone surrogates, and 1e400."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(name): _storable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Message[Any] | Plain:

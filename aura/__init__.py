@@ -14,6 +14,7 @@ from aura import (
     agents,
     dead,
     demo,
+    endpoints,
     engine,
     evaluation,
     incidents,
@@ -47,7 +48,7 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents):
+for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints):
     app.add_typer(group.app)
 
 

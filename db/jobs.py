@@ -295,7 +295,7 @@ def keep(session: Session, lease: str, jobs: Sequence[Claimed]) -> list[Claimed]
 
 
 def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) -> None:
-    """Make each job due again after its delay in seconds; an orderly failure is no crash."""
+    """Make each job due again after its delay in seconds, with the attempts it says; an orderly failure is no crash."""
     for job, failure, delay in failed:
         session.execute(
             update(Job)
@@ -303,6 +303,7 @@ def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) ->
             .values(
                 **FREE,
                 due_at=from_now(delay),
+                attempts=job.attempts,
                 crashes=0,
                 last_error=f"{failure.error_type}: {failure.error}"[:ERROR_LIMIT],
             )

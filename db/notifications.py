@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, case, func, or_, select
+from sqlalchemy import Text, case, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.bulk import BulkInsert, BulkUpdate, table
@@ -29,6 +31,7 @@ _WRITE = BulkInsert(
         "subject",
         "body",
         "html",
+        "data",
         "state",
     ),
     finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_c.id),
@@ -45,8 +48,20 @@ _MARK_SENT = BulkUpdate(
 
 
 def write(session: Session, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Insert notifications and return the ids of the new ones; a dedupe key that exists adds none."""
-    return list(_WRITE(session, rows).scalars()) if rows else []
+    """Insert notifications and return the ids of the new ones; a dedupe key that exists adds none.
+
+    Of what waits a row says until when, as `hold_until`; a row without facts for programs needs no `data`.
+    """
+    if not rows:
+        return []
+    new = list(_WRITE(session, [{"data": {}} | row for row in rows]).scalars())
+    held: defaultdict[datetime, list[str]] = defaultdict(list)
+    for row in rows:
+        if row["state"] == "waiting":
+            held[row["hold_until"]].append(row["id"])
+    for until, ids in held.items():
+        session.execute(update(table(Notification)).where(_c.id.in_(ids)).values(hold_until=until))
+    return new
 
 
 class Loaded(NamedTuple):
@@ -54,12 +69,16 @@ class Loaded(NamedTuple):
 
     id: str
     ticket_id: int | None
+    channel: str
     recipient: str
     subject: str
     body: str
     html: str
     state: str
     provider_id: str
+    event: str
+    data: dict[str, Any]
+    created_at: datetime
 
 
 _LOADED = select(*[_c[name] for name in Loaded._fields])
@@ -91,3 +110,109 @@ def address_of(session: Session, user_id: str) -> str | None:
         known = or_(known, Agent.id == int(user_id))
     address = session.scalar(select(Agent.email).where(known))
     return address or (user_id if "@" in user_id else None)
+
+
+# -- the inbox: what somebody was told in-app -------------------------------------------------------------------------
+
+#: Unread notifications that are counted.
+MOST_UNREAD = 1000
+
+
+class Inbox(NamedTuple):
+    """An in-app notification as its reader sees it."""
+
+    id: str
+    ticket_id: int | None
+    event: str
+    role: str
+    subject: str
+    body: str
+    data: dict[str, Any]
+    created_at: datetime
+    read_at: datetime | None
+
+
+def listing(
+    session: Session, recipient: str, unread_only: bool = False, before: str | None = None, limit: int = 50
+) -> list[Inbox]:
+    """Return the in-app notifications of a user name, newest first, from the one after `before` on."""
+    theirs = [_c.channel == "in_app", _c.recipient == recipient]
+    wanted = select(*(_c[name] for name in Inbox._fields)).where(*theirs)
+    if unread_only:
+        wanted = wanted.where(_c.read_at.is_(None))
+    if before is not None:
+        last = select(_c.created_at, _c.id).where(*theirs, _c.id == before).subquery()
+        wanted = wanted.where(
+            tuple_(_c.created_at, _c.id)
+            < tuple_(select(last.c.created_at).scalar_subquery(), select(last.c.id).scalar_subquery())
+        )
+    newest = wanted.order_by(_c.created_at.desc(), _c.id.desc()).limit(limit)
+    return [Inbox._make(row) for row in session.execute(newest)]
+
+
+def mark_read(session: Session, recipient: str, ids: Sequence[str]) -> int:
+    """Record that somebody has read these; what is not theirs, or was read before, stays as it is. Returns how many."""
+    theirs = (_c.id.in_(ids), _c.channel == "in_app", _c.recipient == recipient, _c.read_at.is_(None))
+    read = update(table(Notification)).where(*theirs).values(read_at=now()).returning(_c.id)
+    return len(session.execute(read).all())
+
+
+def unread(session: Session, recipient: str) -> int:
+    """Return how many in-app notifications somebody has not read, counted up to MOST_UNREAD."""
+    theirs = select(_c.id).where(_c.channel == "in_app", _c.recipient == recipient, _c.read_at.is_(None))
+    return session.scalar(select(func.count()).select_from(theirs.limit(MOST_UNREAD).subquery())) or 0
+
+
+# -- by hand ----------------------------------------------------------------------------------------------------------
+
+#: What a person may send once more: what waits, what nobody knows of, and what has arrived already.
+RESENDABLE = ("unknown", "waiting", "promised", "sent")
+
+
+class NotPossible(LookupError):
+    """There is no such notification, or it is in no state for this; the text says what to do."""
+
+
+def overview(
+    session: Session, state: str | None = None, ticket_id: int | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return the newest notifications without their texts, in a state, of a ticket."""
+    shown = ("id", "ticket_id", "event", "channel", "recipient", "role", "state", "subject", "hold_until", "digest_id")
+    wanted = select(*(_c[name] for name in (*shown, "created_at", "sent_at")))
+    for column, value in ((_c.state, state), (_c.ticket_id, ticket_id)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    newest = wanted.order_by(_c.created_at.desc(), _c.id).limit(limit)
+    return [dict(row) for row in session.execute(newest).mappings()]
+
+
+def resend(session: Session, notification_id: str) -> str:
+    """Promise the delivery of a notification now, whether it waits, is unknown or was sent. Returns its channel.
+
+    It keeps its id, by which a receiver tells a repeat. Raises NotPossible.
+    """
+    return _move(session, notification_id, RESENDABLE, "promised", "can be sent again")
+
+
+def settle(session: Session, notification_id: str) -> str:
+    """Record that a notification of which nobody knew has arrived. Returns its channel. Raises NotPossible."""
+    return _move(session, notification_id, ("unknown",), "sent", "can be settled")
+
+
+def _move(session: Session, notification_id: str, allowed: Sequence[str], state: str, can: str) -> str:
+    moved = (
+        update(table(Notification))
+        .where(_c.id == notification_id, _c.state.in_(allowed), _c.channel != "in_app")
+        .values(state=state, hold_until=None, sent_at=func.coalesce(_c.sent_at, now()) if state == "sent" else None)
+        .returning(_c.channel)
+    )
+    channel = session.scalar(moved)
+    if channel is not None:
+        return str(channel)
+    found = session.execute(select(_c.state, _c.channel, _c.digest_id).where(_c.id == notification_id)).first()
+    if found is None:
+        raise NotPossible(f"there is no notification {notification_id}; `aura notices list` shows those there are")
+    if found.channel == "in_app":
+        raise NotPossible(f"{notification_id} is an in-app notification: it is delivered by being there")
+    part = f" into {found.digest_id}" if found.digest_id else ""
+    raise NotPossible(f"{notification_id} is {found.state}{part}; only what is {' or '.join(allowed)} {can}")

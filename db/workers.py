@@ -52,10 +52,15 @@ def hand_back(session: Session, worker: str, running: Callable[[], Collection[st
     return count
 
 
-def recover(session: Session, dead_after: float) -> tuple[int, int]:
+def recover(
+    session: Session,
+    dead_after: float,
+    given_up: Callable[[list[tuple[Claimed, str]]], None] = lambda _quarantined: None,
+) -> tuple[int, int]:
     """Free the jobs of dead workers, and quarantine those that crashed too many. Returns (freed, quarantined).
 
-    A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone.
+    A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone. `given_up` is told, in the
+    same transaction, what was quarantined, each job with its error.
     """
     living = select(Worker.id).where(Worker.heartbeat_at >= from_now(-dead_after))
     dead = session.scalars(select(Job.worker).where(Job.lease.is_not(None), Job.worker.not_in(living)).distinct())
@@ -89,6 +94,7 @@ def recover(session: Session, dead_after: float) -> tuple[int, int]:
         )
         announce(session)
     bury(session, suspects)
+    given_up([(job, failure.error) for job, failure in suspects])
     session.execute(delete(Worker).where(Worker.heartbeat_at < from_now(-dead_after * 60)))
     return len(freed), len(suspects)
 

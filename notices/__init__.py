@@ -1,24 +1,36 @@
-"""Telling people: who wants to know (``recipients``), what to say (``word``), and how it gets there (``channel``)."""
+"""Telling people: who wants to know (``recipients``, ``subscribers``), when (``hold_until``), what to say (``word``), and
+how it gets there (``channel``)."""
 
 from __future__ import annotations
 
 from notices.channels import Channel, ChannelError, Notice, channel
-from notices.recipients import Agent, Recipient, recipients, route
+from notices.quiet import Preference, hold_until
+from notices.recipients import Agent, Recipient, once, recipients, route
 from notices.safe import is_email
-from notices.wording import EVENTS, TicketFacts, Wording, word
+from notices.subscriptions import Matter, Subscription, subscribers
+from notices.wording import DIGEST, EVENTS, Folded, TicketFacts, Wording, word, word_digest
 
 __all__ = [
+    "DIGEST",
     "EVENTS",
     "Agent",
     "Channel",
     "ChannelError",
+    "Folded",
+    "Matter",
     "Notice",
+    "Preference",
     "Recipient",
+    "Subscription",
     "TicketFacts",
     "Wording",
     "channel",
+    "hold_until",
     "is_email",
+    "once",
     "recipients",
     "route",
+    "subscribers",
     "word",
+    "word_digest",
 ]

@@ -6,13 +6,26 @@ Pure rules on plain values: the caller reads agents and ticket, and stores what 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from notices.safe import is_email, one_line
 
-Role = Literal["requester", "agent", "team"]
+Role = Literal["requester", "agent", "team", "subscriber"]
+
+#: Who is told of each event without having asked. Of some only subscribers hear, or everybody would be told twice.
+AUDIENCE: dict[str, tuple[Role, ...]] = {
+    "ticket.received": (),
+    "ticket.classified": ("agent", "requester"),
+    "ticket.assigned": ("agent",),
+    "ticket.escalated": ("agent", "team", "requester"),
+    "ticket.warned": ("agent",),
+    "ticket.needs_review": (),
+    "ticket.reclassified": ("agent", "requester"),
+    "ticket.resolved": ("requester",),
+    "ticket.dead_lettered": ("team",),
+}
 
 #: Priorities that an agent is also told by e-mail; in-app can wait for the next look at the screen.
 URGENT = ("high", "critical")
@@ -33,11 +46,11 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom to tell, as what, and how; ``address`` is an e-mail address, or the user name for in-app."""
+    """Whom to tell, as what, and how; ``address`` is an e-mail address, the user name for in-app, or an endpoint."""
 
     address: str
     role: Role
-    channel: Literal["email", "in_app"]
+    channel: str
     language: str
 
 
@@ -69,29 +82,45 @@ def recipients(
     priority: str,
     duplicate: bool,
 ) -> list[Recipient]:
-    """Return who is told about the event, those who must act first; never an empty list.
+    """Return who is told about the event without having asked, those who must act first (see `AUDIENCE`).
 
-    The agent hears in-app, for high and critical by e-mail too. The team hears by e-mail when nobody is routed, when
-    the agent cannot be mailed about an urgent ticket, and of every escalation. Only the requester hears of a duplicate.
-    Nobody is told twice on one channel, and only what is one plain address becomes an e-mail recipient.
+    The agent hears in-app, for high and critical by e-mail too. The team hears by e-mail when there is no agent to hear,
+    when the agent cannot be mailed about an urgent ticket, and when nobody else is left, so that nothing goes nowhere.
+    Only the requester hears of a duplicate. Only what is one plain address becomes an e-mail recipient.
     """
+    audience = AUDIENCE[event]
+    if not audience:
+        return []
     told: list[Recipient] = []
     team = _reach(team_address, "team", language) or Recipient("service-desk", "team", "in_app", language)
-    if assignee is not None and not duplicate:
+    if "agent" in audience and assignee is not None and not duplicate:
         told.append(Recipient(assignee.name, "agent", "in_app", language))
         if priority in URGENT and is_email(assignee.email):
             told.append(Recipient(assignee.email, "agent", "email", language))
-    unheard = assignee is None or (priority in URGENT and not is_email(assignee.email))
-    if not duplicate and (unheard or event == "ticket.escalated"):
+    unheard = "agent" in audience and (assignee is None or (priority in URGENT and not is_email(assignee.email)))
+    if not duplicate and (unheard or "team" in audience):
         told.append(team)
-    person = _reach(requester, "requester", language)
+    person = _reach(requester, "requester", language) if "requester" in audience else None
     if person is not None:
         told.append(person)
+    return once(told or [team])
+
+
+def once(told: Iterable[Recipient]) -> list[Recipient]:
+    """Return the recipients without those who are named before on the same channel.
+
+    The first mention wins: an agent who reported the ticket is asked to act, not thanked for reporting.
+    """
     unique: dict[tuple[str, str], Recipient] = {}
-    for one in told or [team]:
-        # The first mention wins: an agent who reported the ticket is asked to act, not thanked for reporting
+    for one in told:
         unique.setdefault((one.channel, one.address.casefold()), one)
     return list(unique.values())
+
+
+def is_user(name: str) -> bool:
+    """Return whether the text is a user name: one clean line that no mail program would take for an address."""
+    # a name that had to be cleaned could turn out to be somebody else's
+    return bool(name) and "@" not in name and name == one_line(name, 254)
 
 
 def _reach(person: str, role: Role, language: str) -> Recipient | None:
@@ -102,7 +131,4 @@ def _reach(person: str, role: Role, language: str) -> Recipient | None:
     address = named[1] if named else person
     if is_email(address):
         return Recipient(address, role, "email", language)
-    # A name that had to be cleaned could turn out to be somebody else's
-    if not address or "@" in address or address != one_line(address, 254):
-        return None
-    return Recipient(address, role, "in_app", language)
+    return Recipient(address, role, "in_app", language) if is_user(address) else None

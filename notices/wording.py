@@ -6,19 +6,27 @@ same text by ``templates/message.html``, where everything is escaped, so no word
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from notices.recipients import AUDIENCE
 from notices.safe import block, one_line, without_links
+from settings import PRIORITIES
 
-EVENTS = ("ticket.classified", "ticket.reclassified", "ticket.escalated")
-ROLES = ("requester", "agent", "team")
+EVENTS = tuple(AUDIENCE)
+#: The event of a notice that stands for several.
+DIGEST = "digest"
+ROLES = ("requester", "agent", "team", "subscriber")
 LANGUAGES = ("en", "de")
 
 #: Longest parts of a ticket that a notice repeats, in characters; the rest is behind the link.
 _TITLE, _NAME, _REASON, _DESCRIPTION = 120, 120, 300, 600
+#: Most tickets that a digest names; the others are counted.
+NAMED = 50
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -43,6 +51,19 @@ class TicketFacts:
     requester: str = ""
     assignee: str = ""
     duplicate_of: int | None = None
+    #: A sentence about the event, such as what resolved it; the requester gets it of a resolved ticket alone.
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A notice that did not go out by itself."""
+
+    event: str
+    ticket_id: int | None
+    title: str
+    category: str = ""
+    priority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +83,51 @@ def word(event: str, role: str, language: str, facts: TicketFacts, base_url: str
     """
     if event not in EVENTS or role not in ROLES:
         raise ValueError(f"no wording for {event!r} to {role!r}: events are {EVENTS}, roles are {ROLES}")
-    spoken = language.replace("_", "-").partition("-")[0].lower()
-    spoken = spoken if spoken in LANGUAGES else "en"
+    spoken = _spoken(language)
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
     letter = _templates.get_template(f"{spoken}/{role}.txt").render(event=event, ticket=_readable(facts), link=link)
+    return _letter(letter, spoken, link)
+
+
+def word_digest(notices: Sequence[Folded], language: str, base_url: str) -> Wording:
+    """Return one notice that stands for all of these: how many of what, and a line for each ticket, urgent ones first.
+
+    The link leads to the ticket when there is only one, else to all tickets.
+    """
+    spoken = _spoken(language)
+    of: dict[object, list[Folded]] = {}
+    for each in notices:  # what belongs to no ticket is a matter of its own
+        of.setdefault(object() if each.ticket_id is None else each.ticket_id, []).append(each)
+    matters = sorted(of.values(), key=lambda its: -PRIORITIES.index(p) if (p := its[-1].priority) in PRIORITIES else 1)
+    lines = [
+        {
+            "id": its[-1].ticket_id,
+            "title": without_links(one_line(its[-1].title, _TITLE)),
+            "category": without_links(one_line(its[-1].category, _NAME)),
+            "priority": its[-1].priority if its[-1].priority in PRIORITIES else "",
+            "events": list(dict.fromkeys(each.event for each in its)),
+        }
+        for its in matters
+    ]
+    only = lines[0]["id"] if len(lines) == 1 else None
+    link = f"{base_url.rstrip('/')}/tickets" + (f"/{only}" if only is not None else "")
+    letter = _templates.get_template(f"{spoken}/digest.txt").render(
+        count=len(notices),
+        counts=Counter(each.event for each in notices).most_common(),
+        tickets=lines[:NAMED],
+        more=len(lines[NAMED:]),
+        total=len(lines),
+        link=link,
+    )
+    return _letter(letter, spoken, link)
+
+
+def _spoken(language: str) -> str:
+    spoken = language.replace("_", "-").partition("-")[0].lower()
+    return spoken if spoken in LANGUAGES else "en"
+
+
+def _letter(letter: str, spoken: str, link: str) -> Wording:
     subject, _, text = letter.partition("\n")
     text = text.strip() + "\n"
     paragraphs = [paragraph.splitlines() for paragraph in text.split("\n\n")]
@@ -91,4 +153,5 @@ def _readable(facts: TicketFacts) -> dict[str, object]:
         "assignee": line(facts.assignee, _NAME),
         "quote": without_links(block(facts.description, _DESCRIPTION)).splitlines(),
         "duplicate_of": facts.duplicate_of,
+        "note": line(facts.note, _REASON),
     }

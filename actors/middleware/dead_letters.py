@@ -8,14 +8,15 @@ from dramatiq import Broker, Middleware
 from dramatiq.broker import MessageProxy
 
 from actors import attempt as attempts
+from actors.announcements import given_up
 from actors.attempt import WORKER_ID
 from actors.middleware.retries import failure, one_line
-from db import events, jobs, tickets, transaction
+from db import jobs, transaction
 from db.jobs import Claimed
 
 
 class DeadLetters(Middleware):
-    """Buries the jobs that were given up, and tells other services which tickets they were about."""
+    """Buries the jobs that were given up, and tells people and other services which tickets they were about."""
 
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
@@ -23,7 +24,6 @@ class DeadLetters(Middleware):
         attempt = attempts.current()
         if attempt is None or not attempt.given_up:
             return
-        about_tickets = getattr(broker.get_actor(attempt.actor), "load", None) is tickets.load
         with transaction() as session:
             held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _ in attempt.given_up])}
             attempt.given_up = [each for each in attempt.given_up if each[0].id in held]
@@ -32,12 +32,4 @@ class DeadLetters(Middleware):
             jobs.record_attempts(session, WORKER_ID, "dead", attempt.seconds, tried)
             # as Dramatiq does it: RabbitMQ moves the hint to the queue's .XQ, where others look for what failed
             message.fail()
-            if about_tickets:
-                events.record(
-                    session,
-                    [
-                        ("ticket.dead_lettered", int(job.key), {"actor": job.actor, "error": one_line(error)})
-                        for job, error in attempt.given_up
-                        if job.key.isdecimal()
-                    ],
-                )
+            given_up(session, broker, [(job, one_line(error)) for job, error in attempt.given_up])

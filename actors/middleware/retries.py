@@ -2,16 +2,18 @@
 
 1. A job whose error is permanent, or whose attempts are used up, is given up: DeadLetters buries it.
 2. An error that names a time (`retry_after` seconds, a provider's Retry-After) is obeyed, and the queue is paused until
-   then: the provider would tell the next job the same.
+   then: the provider would tell the next job the same. Unless the error says that it would not (`pauses_queue` is False).
 3. Otherwise the pause doubles from two seconds up to ten minutes, with jitter so that a crowd spreads out.
 4. A batch that failed as one is tried again at once, each job alone, so that a poison ticket takes no neighbour along.
-5. A database that is away spends no attempt, and neither does a shutdown.
+5. A database that is away spends no attempt, and neither does a shutdown, nor an error that says so (`spends_attempt` is
+   False): nobody was asked.
 """
 
 from __future__ import annotations
 
 import random
 import traceback
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 import structlog
@@ -70,7 +72,7 @@ class Retries(Middleware):
         for job, error in failures:
             if as_one and error is exception:
                 attempt.retried.append((job, error, 0.0))
-            elif getattr(error, "permanent", False) or job.attempts >= limit:
+            elif getattr(error, "permanent", False) or (job.attempts >= limit and _spends(error)):
                 attempt.given_up.append((job, error))
             else:
                 attempt.retried.append((job, error, pause(job.attempts, error)))
@@ -82,13 +84,27 @@ class Retries(Middleware):
         with transaction() as session:
             held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _, _ in attempt.retried])}
             attempt.retried = [each for each in attempt.retried if each[0].id in held]
-            jobs.retry(session, [(job, failure(attempt.actor, error), delay) for job, error, delay in attempt.retried])
-            tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error, _ in attempt.retried]
+            jobs.retry(
+                session,
+                [(_unspent(job, error), failure(attempt.actor, error), delay) for job, error, delay in attempt.retried],
+            )
+            tried: list[tuple[Claimed, str | None]] = [
+                (job, one_line(error)) for job, error, _ in attempt.retried if _spends(error)
+            ]
             jobs.record_attempts(session, WORKER_ID, "retry", attempt.seconds, tried)
-            asked = [error for _, error, _ in attempt.retried if _named(error)]
+            asked = [error for _, error, _ in attempt.retried if _named(error) and getattr(error, "pauses_queue", True)]
             if asked:
                 longest = max(asked, key=lambda error: _named(error) or 0.0)
                 controls.pause(session, queue, _named(longest), f"asked to wait: {one_line(longest)}")
+
+
+def _spends(error: BaseException) -> bool:
+    return getattr(error, "spends_attempt", True)
+
+
+def _unspent(job: Claimed, error: BaseException) -> Claimed:
+    """Return the job with the attempts that it is to have from now on: claiming it counted one."""
+    return job if _spends(error) else replace(job, attempts=job.attempts - 1)
 
 
 def _away(error: BaseException | None) -> TypeGuard[Exception]:

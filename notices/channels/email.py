@@ -11,6 +11,7 @@ import ssl
 from contextlib import suppress
 from email.utils import formataddr, getaddresses
 from functools import cached_property
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from notices.channels import ChannelError, Notice
@@ -22,6 +23,21 @@ from settings import SettingsError
 _LOGIN_REPLIES = (530, 534, 535, 538)
 _TOO_LARGE = 552
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class _Conversation(smtplib.SMTP):
+    """Knows whether a whole mail has left: without an answer to that, nobody knows whether it was taken."""
+
+    left = False
+
+    def send(self, s: Any) -> None:
+        super().send(s)
+        # commands are text; what ends so is a mail
+        self.left = isinstance(s, bytes) and s.endswith(b"\r\n.\r\n")
+
+
+class _TlsConversation(_Conversation, smtplib.SMTP_SSL):
+    """The same over TLS from the first byte."""
 
 
 class EmailChannel:
@@ -59,6 +75,7 @@ class EmailChannel:
         if not is_email(notice.recipient):
             raise ChannelError("the recipient is not one plain e-mail address", permanent=True)
         message = compose(notice, self._sender)
+        client: _Conversation | None = None
         try:
             client = self._connect()
             try:
@@ -72,7 +89,7 @@ class EmailChannel:
             finally:
                 client.close()
         except (OSError, UnicodeError) as error:
-            raise self._explain(error) from error
+            raise self._explain(error, unsure=client is not None and client.left) from error
         return str(message["Message-ID"])
 
     @cached_property
@@ -80,14 +97,14 @@ class EmailChannel:
         # loading the authorities takes longer than sending a mail, so once, and only where there is TLS
         return ssl.create_default_context()
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self) -> _Conversation:
         # Our name is given, for smtplib would ask the name server for it, without a timeout
         domain = self._address.rpartition("@")[2]
-        client: smtplib.SMTP
+        client: _Conversation
         if self._tls:
-            client = smtplib.SMTP_SSL(self._host, self._port, domain, timeout=self._timeout, context=self._context)
+            client = _TlsConversation(self._host, self._port, domain, timeout=self._timeout, context=self._context)
         else:
-            client = smtplib.SMTP(self._host, self._port, domain, timeout=self._timeout)
+            client = _Conversation(self._host, self._port, domain, timeout=self._timeout)
         try:
             client.ehlo_or_helo_if_needed()
             if not self._tls and client.has_extn("starttls"):
@@ -111,7 +128,7 @@ class EmailChannel:
             # `from None`, and not a word of the server's: both may repeat the password
             raise ChannelError(f"the mail server refused the login{code}: check the password in SMTP_URL") from None
 
-    def _explain(self, error: OSError | UnicodeError) -> ChannelError:
+    def _explain(self, error: OSError | UnicodeError, unsure: bool) -> ChannelError:
         """Return what went wrong in words, with the setting to look at, and whether another try makes sense."""
         if isinstance(error, smtplib.SMTPRecipientsRefused):
             code, reply = next(iter(error.recipients.values()))
@@ -123,7 +140,8 @@ class EmailChannel:
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return ChannelError("the mail server takes no address with letters beyond ASCII", permanent=True)
         where = f"{self._host}:{self._port}"
-        return ChannelError(f"no conversation with the mail server {where} (SMTP_URL): {one_line(str(error), 200)}")
+        said = one_line(str(error), 200)
+        return ChannelError(f"no conversation with the mail server {where} (SMTP_URL): {said}", unsure=unsure)
 
 
 def wait(client: smtplib.SMTP, seconds: float) -> None:

@@ -7,7 +7,7 @@ from email.header import Header
 from email.headerregistry import HeaderRegistry, MessageIDHeader, UniqueUnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
-from email.utils import formatdate
+from email.utils import formataddr, formatdate, parseaddr
 from typing import Any
 
 from notices.channels import Notice
@@ -52,7 +52,10 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     message["Subject"] = one_line(notice.subject, 250)
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', notice.id)}@{domain}>"
-    message["In-Reply-To"] = message["References"] = f"<ticket-{notice.ticket_id}@{domain}>"
+    if notice.ticket_id:
+        message["In-Reply-To"] = message["References"] = f"<ticket-{notice.ticket_id}@{domain}>"
+        # people's programs repeat the name in the To of their reply, where it tells the ticket as well
+        message["Reply-To"] = formataddr((f"Aura #{notice.ticket_id}", parseaddr(sender)[1]))
     # Both ask the other side's robots for silence, or two of them talk for ever
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"

@@ -81,7 +81,7 @@ def test_without_the_lease_check_a_worker_that_slept_does_it_all_again(build: Bu
 
 NOTIFY_TWICE = """
 import json, sys
-from actors.tickets import notify
+from actors.telling import notify
 from db import tickets, transaction
 from db.submissions import Submission
 from pipelines.pipeline import Pipeline

@@ -1,0 +1,163 @@
+"""Folding: what must wait for its recipient, and becomes one message when there is more than one of it.
+
+A notification waits for the end of quiet hours, for the next digest, or, in a storm, for the end of the minute; what is
+about a critical ticket never does. It is a row like any other, in the state waiting, and `fold` is promised for its time
+in the same transaction, one job for each recipient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from actors.attempt import Permanent
+from actors.durable import Done, durable
+from db import digests, jobs, notifications, preferences, reading
+from db.digests import Waiting
+from db.jobs import Claimed, Promise
+from notices import DIGEST, Folded, Preference, hold_until, quiet, word_digest
+from settings import get_settings
+
+#: Priority that never waits.
+CRITICAL = "critical"
+#: Most notifications that become one; more become another one at once.
+MOST_FOLDED = 500
+#: Facts of a digest's parts that programs get.
+MOST_FACTS = 100
+#: A digest's place in the queue of its channel.
+PRIORITY = 3
+
+
+def hold(rows: Sequence[dict[str, Any]], preferred: Mapping[str, Preference]) -> None:
+    """Let those of the new rows wait that must: quiet hours and digests first, then storms."""
+    above = get_settings().fold_above
+    loud = [row for row in rows if row["channel"] != "in_app" and row["data"]["priority"] != CRITICAL]
+    if not loud or not (preferred or above):
+        return
+    with reading() as session:
+        choosy = [(row, preferred[row["recipient"].lower()]) for row in loud if row["recipient"].lower() in preferred]
+        if choosy:
+            clock = digests.clock(session)
+            for row, preference in choosy:
+                if row["event"] not in quiet.PRESSING:
+                    _wait(row, hold_until(preference, clock), clock)
+        going = [row for row in loud if row["state"] == "promised"] if above else []
+        counted, moment = digests.recent(session, {_address(row) for row in going}, above)
+    count = Counter(counted)
+    for row in going:
+        count[_address(row)] += 1
+        if count[_address(row)] > above and moment is not None:
+            _wait(row, moment.replace(second=0, microsecond=0) + timedelta(minutes=1), moment)
+
+
+def later(row: Mapping[str, Any]) -> Promise:
+    """Return the promise to look after a row that waits, when it has waited long enough."""
+    return _fold(row["channel"], row["recipient"], row["seconds"])
+
+
+def _address(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["channel"], row["recipient"]
+
+
+def _wait(row: dict[str, Any], until: datetime | None, clock: datetime) -> None:
+    if until is not None:
+        row |= {"state": "waiting", "hold_until": until, "seconds": (until - clock).total_seconds()}
+
+
+def _fold(channel: str, recipient: str, seconds: float) -> Promise:
+    key = f"{channel}:{recipient}"
+    if len(key) > 200:  # a job's key has an end, and an address may be longer
+        key = f"{channel}:{hashlib.sha256(recipient.encode()).hexdigest()}"
+    return Promise("fold", key, [channel, recipient], priority=PRIORITY, delay=seconds)
+
+
+# -- fold: what has waited long enough --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """What goes out to one recipient now: one notification as it is, or the digest of several."""
+
+    channel: str
+    recipient: str
+    members: list[str] = field(default_factory=list)
+    digest: dict[str, Any] | None = None
+
+
+def save_folded(session: Session, done: list[Done]) -> None:
+    """Write each digest, mark what is in it, promise its delivery, and come back for what waits longer: all or nothing."""
+    for each in done:
+        folding: Folding = each.result
+        going = folding.members
+        if folding.digest is not None:
+            going = [folding.digest["id"]]
+            notifications.write(session, [folding.digest])
+            digests.move(session, folding.members, state="folded", digest_id=folding.digest["id"])
+        elif folding.members:
+            digests.move(session, folding.members, state="promised", hold_until=None)
+        promises = [Promise(folding.channel, key, priority=PRIORITY, traceparent=each.traceparent) for key in going]
+        seconds = digests.next_end(session, folding.channel, folding.recipient)
+        if seconds is not None:
+            promises.append(_fold(folding.channel, folding.recipient, seconds))
+        jobs.promise(session, promises)
+
+
+@durable(queue_name="tickets.notify", save=save_folded)
+def fold(batch: list[Claimed]) -> list[Folding | Permanent]:
+    """Find what has waited long enough for each recipient, and word the digest when it is more than one."""
+    return [
+        _folding(job.args[0], job.args[1]) if len(job.args) == 2 else Permanent("fold takes a channel and a recipient")
+        for job in batch
+    ]
+
+
+def _folding(channel: str, recipient: str) -> Folding:
+    with reading() as session:
+        members = digests.over(session, channel, recipient, MOST_FOLDED)
+        preferred = preferences.of(session, recipient) if len(members) > 1 else None
+    ids = [each.id for each in members]
+    if len(members) < 2:
+        return Folding(channel, recipient, ids)
+    spoken = Counter(each.data.get("language", "") for each in members).most_common(1)[0][0]
+    language = (preferred or {}).get("language") or spoken
+    return Folding(channel, recipient, ids, _digest(channel, recipient, members, language))
+
+
+def _digest(channel: str, recipient: str, members: Sequence[Waiting], language: str) -> dict[str, Any]:
+    """Return the notification that stands for all of these; the same ones make the same one."""
+    base_url = get_settings().base_url
+    wording = word_digest([_part(each) for each in members], language, base_url)
+    about = {each.ticket_id for each in members}
+    identity = hashlib.sha256(" ".join(sorted(each.id for each in members)).encode()).hexdigest()
+    return {
+        "id": identity[:32],
+        "ticket_id": about.pop() if len(about) == 1 else None,
+        "event": DIGEST,
+        "channel": channel,
+        "recipient": recipient,
+        "role": members[0].role,
+        "dedupe_key": f"{DIGEST}:{identity}",
+        "subject": wording.subject,
+        "body": wording.text,
+        "html": wording.html,
+        "data": {
+            "event": DIGEST,
+            "count": len(members),
+            "notifications": [each.data for each in members[:MOST_FACTS]],
+            "language": language,
+            "url": f"{base_url}/tickets",
+        },
+        "state": "promised",
+    }
+
+
+def _part(waiting: Waiting) -> Folded:
+    said = waiting.data
+    title = str(said.get("title") or waiting.subject)
+    return Folded(waiting.event, waiting.ticket_id, title, str(said.get("category", "")), str(said.get("priority", "")))

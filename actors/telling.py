@@ -1,0 +1,310 @@
+"""Telling people: notify, the last step of a ticket's journey, and announce, for all that happens to it later.
+
+Both decide who is told what, and write a notification for each; what may go at once is promised to its channel, and what
+must wait to `actors.folding`. A notification's dedupe key (ticket, event, version, channel, recipient) makes it once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from actors import analysis, folding
+from actors.analysis import JOB_PRIORITY
+from actors.announcements import announcement, parse
+from actors.attempt import Missing, Permanent
+from actors.durable import Done, durable
+from actors.look import Look
+from db import events, incidents, jobs, notifications, preferences, reading, subscriptions, tickets
+from db.incidents import Active
+from db.jobs import Claimed, Promise
+from db.tickets import Loaded
+from notices import (
+    Agent,
+    Matter,
+    Preference,
+    Recipient,
+    Subscription,
+    TicketFacts,
+    once,
+    quiet,
+    recipients,
+    route,
+    subscribers,
+    word,
+)
+from settings import get_settings
+
+logger = structlog.get_logger("aura.telling")
+
+#: Seconds after which a subscription or a preference counts.
+WISHES_FRESH = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What people asked for: to be told of more, and how."""
+
+    subscriptions: tuple[Subscription, ...] = ()
+    #: By address or user name, in lower case.
+    preferences: Mapping[str, Preference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who takes a ticket and what is said to whom; no notifications when everybody knows already."""
+
+    assignee: str | None
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+    #: The major incident that it is a part of.
+    incident: int | None = None
+
+
+def announce_event(session: Session, ticket_id: int, event: str, version: int | str, note: str = "") -> None:
+    """Promise, in the caller's transaction, that people are told of an event, and tell other services of it.
+
+    The same (ticket, event, version) is told once, for ever. The note is a sentence for the readers.
+    """
+    jobs.promise(session, [announcement(ticket_id, event, version, note)])
+    events.record(session, [(event, ticket_id, {"version": version, "note": analysis.quoted(note)})])
+
+
+# -- notify: the last step of a journey -------------------------------------------------------------------------------
+
+
+def save_notified(session: Session, done: list[Done]) -> None:
+    """Write each notification once, promise the deliveries of the new ones, and who has each ticket."""
+    _write(session, done)
+    incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})
+    tickets.save_notified(session, [(each.item.id, each.item.version, each.result.assignee) for each in done])
+
+
+@durable(queue_name="tickets.notify", load=tickets.load, save=save_notified)
+def notify(batch: list[Loaded]) -> list[Telling]:
+    """Route each ticket to an agent and decide who is told what."""
+    with reading() as session:
+        reasons = tickets.reasons(session, [ticket.id for ticket in batch])
+        staff = _staff(session)
+        burst = analysis.incidents_now(session)
+        wishes = _wishes(session)
+    told = [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst), wishes) for ticket in batch]
+    folding.hold([row for telling in told for row in telling.notifications], wishes.preferences)
+    return told
+
+
+def _staff(session: Session) -> list[Agent]:
+    return [
+        Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available)
+        for a, load in notifications.agents(session)
+    ]
+
+
+def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
+    if ticket.source in incidents.NO_REPORTS:
+        return None
+    return next((each.id for each in burst if each.id == ticket.incident_id or each.is_about(ticket)), None)
+
+
+def _tell(
+    ticket: Loaded, reason: str, staff: list[Agent], incident: int | None = None, wishes: Wishes | None = None
+) -> Telling:
+    if ticket.notified_version >= ticket.version:
+        return Telling(None)
+    # somebody has been told of this matter
+    known = ticket.duplicate_of is not None or (incident is not None and ticket.assignee is None)
+    agent = next((one for one in staff if one.name == ticket.assignee), None)
+    fitting = route(ticket.category or "Other", ticket.priority or "medium", staff) if not (agent or known) else None
+    if fitting is not None:
+        # the next ticket of this batch must see that this one was given away
+        staff[staff.index(fitting)] = replace(fitting, load=fitting.load + 1)
+    agent = agent or fitting
+    first = ticket.notified_version == 0
+    about = _About(ticket, agent, known, _facts(ticket, agent, reason), wishes or Wishes())
+    rows = about.rows("ticket.classified" if first else "ticket.reclassified", str(ticket.version))
+    if about.wishes.subscriptions:
+        more = ["ticket.received"] if first else []
+        more += ["ticket.assigned"] if fitting is not None else []
+        more += ["ticket.needs_review"] if ticket.needs_review else []
+        for event in more:
+            # the agent knows already; when a person gives the ticket to another one, that is another version
+            rows += about.rows(event, f"{ticket.version}-by-itself", unasked=False)
+    return Telling(agent.name if agent else None, rows, incident)
+
+
+# -- announce: what happens to a ticket later -------------------------------------------------------------------------
+
+
+def save_announced(session: Session, done: list[Done]) -> None:
+    """Write each notification once, and promise the deliveries of the new ones."""
+    for each in done:
+        for row in each.result.notifications:
+            each.priority = JOB_PRIORITY.get(row["data"]["priority"], each.priority)
+    _write(session, done)
+
+
+@durable(queue_name="tickets.notify", save=save_announced)
+def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
+    """Decide who is told what of each event; its key says which, such as 17:ticket.escalated:3."""
+    keys = [parse(job.key) for job in batch]
+    ids = [key[0] for key in keys if key is not None]
+    with reading() as session:
+        known = tickets.load(session, ids)
+        reasons = tickets.reasons(session, [ticket.id for ticket in known.values()])
+        staff = _staff(session)
+        wishes = _wishes(session)
+    told: list[Telling | Permanent] = []
+    for job, key in zip(batch, keys, strict=True):
+        if key is None:
+            told.append(Permanent(f"{job.key!r} names no ticket, event and version"))
+        elif key[0] not in known:
+            told.append(Missing(f"there is no ticket {key[0]}"))
+        else:
+            told.append(_announce(known[key[0]], key[1], key[2], job.args, reasons, staff, wishes))
+    folding.hold([row for each in told if isinstance(each, Telling) for row in each.notifications], wishes.preferences)
+    return told
+
+
+def _announce(
+    ticket: Loaded,
+    event: str,
+    version: str,
+    args: list[Any],
+    reasons: Mapping[int, str],
+    staff: Sequence[Agent],
+    wishes: Wishes,
+) -> Telling:
+    agent = next((one for one in staff if one.name == ticket.assignee), None)
+    if agent is None and ticket.assignee:
+        agent = Agent(ticket.assignee)  # who is no agent of ours has an inbox all the same
+    shared = ticket.duplicate_of is not None or (ticket.incident_id is not None and ticket.assignee is None)
+    # that its processing got stuck is true of this ticket alone
+    known = shared and event != "ticket.dead_lettered"
+    facts = _facts(ticket, agent, reasons.get(ticket.id, ""), str(args[0]) if args else "")
+    return Telling(None, _About(ticket, agent, known, facts, wishes).rows(event, version))
+
+
+# -- what both have in common -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """A ticket, with all that decides who is told what of it."""
+
+    ticket: Loaded
+    agent: Agent | None
+    known: bool
+    facts: TicketFacts
+    wishes: Wishes
+
+    def rows(self, event: str, version: str, unasked: bool = True) -> list[dict[str, Any]]:
+        """Return a notification for each who is told of the event; with `unasked=False` only for subscribers."""
+        ticket, facts = self.ticket, self.facts
+        told: list[Recipient] = []
+        if unasked:
+            told = recipients(
+                event,
+                requester=ticket.requester,
+                language=ticket.language,
+                assignee=self.agent,
+                team_address=get_settings().service_desk,
+                priority=facts.priority,
+                duplicate=self.known,
+            )
+        if self.wishes.subscriptions:
+            team = self.agent.team if self.agent else ""
+            matter = Matter(facts.category, facts.priority, ticket.department, team, ticket.language, self.known)
+            told = once([*told, *subscribers(event, matter, self.wishes.subscriptions)])
+        return [self._row(event, version, recipient) for recipient in told]
+
+    def _row(self, event: str, version: str, recipient: Recipient) -> dict[str, Any]:
+        facts = self.facts
+        preferred = self.wishes.preferences.get(recipient.address.lower())
+        language = (preferred.language if preferred else "") or recipient.language
+        base_url = get_settings().base_url
+        wording = word(event, recipient.role, language, facts, base_url)
+        return {
+            "id": uuid.uuid4().hex,
+            "ticket_id": facts.id,
+            "event": event,
+            "channel": recipient.channel,
+            "recipient": recipient.address,
+            "role": recipient.role,
+            "dedupe_key": f"{facts.id}:{event}:{version}:{recipient.channel}:{recipient.address}",
+            "subject": wording.subject,
+            "body": wording.text,
+            "html": wording.html,
+            "data": {
+                "event": event,
+                "ticket_id": facts.id,
+                "title": facts.title,
+                "category": facts.category,
+                "priority": facts.priority,
+                "assignee": facts.assignee,
+                "status": self.ticket.status,
+                "note": facts.note,
+                "language": language,
+                "url": f"{base_url}/tickets/{facts.id}",
+            },
+            "state": "promised",
+        }
+
+
+def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> TicketFacts:
+    return TicketFacts(
+        id=ticket.id,
+        title=analysis.quoted(ticket.title),
+        description=analysis.quoted(ticket.description),
+        category=ticket.category or "Other",
+        priority=ticket.priority or "medium",
+        reason=reason,
+        requester=ticket.requester,
+        assignee=agent.name if agent else "",
+        duplicate_of=ticket.duplicate_of,
+        note=analysis.quoted(note),
+    )
+
+
+def _write(session: Session, done: list[Done]) -> None:
+    rows = {row["id"]: row for each in done for row in each.result.notifications}
+    because = {row["id"]: each for each in done for row in each.result.notifications}
+    new = notifications.write(session, list(rows.values()))
+    # an in-app notification is delivered by being there
+    jobs.promise(
+        session,
+        [
+            Promise(rows[key]["channel"], key, priority=because[key].priority, traceparent=because[key].traceparent)
+            for key in new
+            if rows[key]["channel"] != "in_app" and rows[key]["state"] == "promised"
+        ],
+    )
+    jobs.promise(session, [folding.later(rows[key]) for key in new if rows[key]["state"] == "waiting"])
+    notifications.mark_sent(session, [(key, "") for key in new if rows[key]["channel"] == "in_app"])
+
+
+def _asked_for(session: Session) -> Wishes:
+    wanted = tuple(Subscription(**row) for row in subscriptions.every(session))
+    preferred = dict(_sound(preferences.every(session).items()))
+    if preferred:  # who has both a name and an address here prefers the same by both
+        for agent, _ in notifications.agents(session):
+            for one, other in ((agent.name, agent.email), (agent.email, agent.name)):
+                if one.lower() in preferred:
+                    preferred.setdefault(other.lower(), preferred[one.lower()])
+    return Wishes(wanted, preferred)
+
+
+def _sound(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterable[tuple[str, Preference]]:
+    for recipient, row in rows:
+        preference = quiet.preference(row, get_settings().timezone)
+        if wrong := quiet.problem(preference):
+            # nobody is told less because of a row that somebody wrote by hand
+            logger.warning("a preference is left out of account", recipient=recipient, problem=wrong)
+        else:
+            yield recipient, preference
+
+
+_wishes = Look(WISHES_FRESH, _asked_for)
