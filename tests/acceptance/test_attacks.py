@@ -77,6 +77,8 @@ def house(
         AI_MODEL="test-model",
         AURA_SERVICE_DESK=DESK,
         AURA_BASE_URL=BASE,
+        # attacks are alike, and who is told of a burst is another matter
+        AURA_INCIDENT_TICKETS="1000",
     )
     house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
     return house
