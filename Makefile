@@ -34,12 +34,13 @@ check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
-	@echo "check: unit tests"; $(PYTEST) -m "not integration and not acceptance"
+	@echo "check: unit tests"; $(PYTEST) --hypothesis-profile quick -m "not integration and not acceptance and not slow"
 
 .PHONY: test
-test: check ## check, then the tests that start RabbitMQ, PostgreSQL and Redis
+test: check ## check, then more examples, training, and the tests that start RabbitMQ, PostgreSQL and Redis
 	@if $(PY) -m tests.services --install; then \
-		echo "test: integration and acceptance"; $(PYTEST) -m "integration or acceptance"; \
+		echo "test: integration, acceptance, slow, more examples"; \
+		$(PYTEST) -m "integration or acceptance or slow or hypothesis"; \
 	elif docker info >/dev/null 2>&1; then \
 		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
 	else exit 1; fi

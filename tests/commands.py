@@ -6,9 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
+import typer.main
 
 import aura
 from aura import output
@@ -30,12 +32,16 @@ class Result:
 
 Run = Callable[..., Result]
 
+#: Typer reads the signature of every command at each call, which takes longer than most commands do.
+read_once = cache(typer.main.get_command)
+
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """A function that runs `aura` with arguments in this process, as its main() does."""
 
     def run(*arguments: Any, width: int = 200) -> Result:
+        monkeypatch.setattr(typer.main, "get_command", read_once)
         monkeypatch.setattr(sys, "argv", ["aura", *map(str, arguments)])
         monkeypatch.setattr(output.out, "width", width)
         capsys.readouterr()

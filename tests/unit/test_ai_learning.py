@@ -173,6 +173,7 @@ def corrected() -> Learned:
         return learn(tickets, load(), 0.95, with_seeds=True)
 
 
+@pytest.mark.slow
 def test_corrections_teach_what_the_seeds_do_not_know(corrected: Learned) -> None:
     def says(model: Model, title: str) -> str:
         scores = ask(title, "", model).category_scores
@@ -207,7 +208,7 @@ def test_a_ticket_of_this_desk_counts_more_than_one_that_was_composed(monkeypatc
     )
 
 
-def test_words_of_a_single_ticket_are_not_kept(corrected: Learned) -> None:
+def test_words_of_a_single_ticket_are_not_kept() -> None:
     # a name that one person wrote once has no business in a model
     tickets = [
         Example("Zephyr", f"case {at} of Wilhelmina{chr(97 + at)}", name, None)

@@ -233,14 +233,10 @@ def test_plain_text_is_plain_and_no_longer(text: str):
 
 
 def seconds(call: Callable[[str], object], text: str) -> float:
-    """Return the least processor time of three calls."""
-
-    def once() -> float:
-        start = time.process_time()
-        call(text)
-        return time.process_time() - start
-
-    return min(once() for _ in range(3))
+    """Return the processor time of a call."""
+    start = time.process_time()
+    call(text)
+    return time.process_time() - start
 
 
 HOSTILE = [
@@ -252,7 +248,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_eight_times_the_text_takes_about_eight_times_the_time(hostile: str):
-    small, large = (seconds(mask, (hostile * size)[:size]) for size in (6_000, 48_000))
+    small, large = ((hostile * size)[:size] for size in (6_000, 48_000))
+    least = min(seconds(mask, small) for _ in range(3))
 
     # quadratic time would be 64 times as much; what is too quick to measure is quick enough
-    assert large < 24 * small + 0.005
+    assert any(seconds(mask, large) < 24 * least + 0.005 for _ in range(3))

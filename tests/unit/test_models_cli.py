@@ -223,6 +223,7 @@ def test_a_worse_model_is_not_activated_unless_forced(run: Run, tmp_path: Path):
         assert local_models.active(session, known=told["version"]) == (told["version"], None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sqlite", "learner", "few_seeds")
 def test_learn_from_what_people_corrected(run: Run):
     for at in range(40):
