@@ -139,6 +139,13 @@ def test_the_more_precision_is_wanted_the_more_is_reviewed() -> None:
     assert reviewed[0] < reviewed[1] < reviewed[2] == len(questions)
 
 
+def test_what_wakes_people_must_be_surer_than_what_does_not() -> None:
+    pairs = [(0.9, at % 10 != 0) for at in range(200)]
+    model = ENGINE.model._replace(held_back={"priority": {"critical": pairs, "medium": pairs}})
+    found = LocalEngine(CATEGORIES, model, 0.95).thresholds["priority"]
+    assert found["medium"].reached(0.9) and not found["critical"].reached(0.9)
+
+
 def test_a_lifted_priority_is_reviewed() -> None:
     text = "My mailbox is full and I cannot send emails. No hurry, it can wait until next week."
     plain, claimed = ENGINE.classify([Question("Mailbox full", text), Question("Mailbox full", text, "en", "", "high")])
