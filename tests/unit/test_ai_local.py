@@ -89,6 +89,14 @@ def test_orders_in_the_text_change_nothing() -> None:
     assert (ordered.category, ordered.priority) == (plain.category, plain.priority)
 
 
+def test_a_title_with_a_claim_still_tells_what_the_matter_is() -> None:
+    bare, claimed = ENGINE.classify(
+        [Question("Outlook does not start", "please help"), Question("P1 - Outlook does not start", "please help")]
+    )
+    assert (claimed.category, claimed.priority) == (bare.category, bare.priority)
+    assert claimed.category in ("Email", "Software")
+
+
 def test_the_reason_names_the_words_that_decided() -> None:
     verdict = ENGINE.classify([Question("VPN drops", "The tunnel disconnects when I work from home")])[0]
     assert verdict.category == "Network"
