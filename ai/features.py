@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from ai.urgency import Assessment, commanding, judge, plain, spaced, without_commands
+from ai.urgency import Assessment, commanding, judge, plain, spaced, without_commands, without_orders
 
 #: Characters of a description that are read; what a ticket is about stands at its beginning.
 READ = 4_000
@@ -86,6 +86,8 @@ def read(title: str, description: str) -> Reading:
     title, description = title[:READ], description[:READ]
     said = spaced(f"{title}\n{description}")
     if commanding(said):
-        title, description = without_commands(title), without_commands(description)
-        said = spaced(f"{title}\n{description}")
+        description = without_commands(description)
+        said = spaced(f"{without_commands(title)}\n{description}")
+        # "P1: Outlook does not start" still tells what the matter is
+        title = without_orders(title)
     return Reading(title, description, ticket_words(title, description), judge(said))

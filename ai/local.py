@@ -23,7 +23,7 @@ from ai.assist import self_fix, sentiment, summary
 from ai.engine import Question, Verdict
 from ai.features import LEAST_SQUARED, Reading, grams, pieces, read, signals
 from ai.lanes import Lanes
-from ai.thresholds import Pair, Threshold, thresholds
+from ai.thresholds import Pair, Threshold, threshold, thresholds
 from ai.urgency import first_priority, lift
 
 MODEL = Path(__file__).with_name("model.json")
@@ -33,6 +33,8 @@ WORDS_KEPT = 8_192
 BY_RULES = 0.5
 #: Of the priorities that one person gives, the share that another one gives too: no model can be wanted to do better.
 AGREEMENT = 0.85
+#: What wakes people at night is wanted as right as a category; composed outages are easier to tell than real ones.
+WAKING = "critical"
 _DULL = wording.words("dull.txt")
 
 
@@ -216,7 +218,7 @@ class LocalEngine:
     """Answers with a trained model, the shipped one unless another is given; needs nothing but this process.
 
     `precision` is the share of the verdicts applied without review whose category shall be right, see ``ai.thresholds``;
-    of their priority a little less is wanted, for people differ about it themselves.
+    of their priority a little less is wanted, unless it is critical, for people differ about it themselves.
     """
 
     name = "local"
@@ -226,9 +228,14 @@ class LocalEngine:
         self.categories = tuple(categories)
         spare = "Other" if "Other" in self.categories else self.categories[-1]
         self._names = tuple(name if name in self.categories else spare for name in self.model.categories)
-        wanted = {"category": precision, "priority": precision * AGREEMENT}
         held_back = self.model.held_back
-        self.thresholds = {label: thresholds(held_back.get(label, {}), share) for label, share in wanted.items()}
+        urgent = held_back.get("priority", {})
+        self.thresholds = {
+            "category": thresholds(held_back.get("category", {}), precision),
+            "priority": thresholds(urgent, precision * AGREEMENT),
+        }
+        if WAKING in urgent:
+            self.thresholds["priority"][WAKING] = threshold(urgent[WAKING], precision)
 
     def needs_review(self, category: str, confidence: float) -> bool:
         """Return whether a category of this confidence is too unsure to be applied without a person looking at it."""

@@ -121,6 +121,12 @@ def without_commands(text: str) -> str:
     return " ".join(_obeyed_by_none(part) for part in _SENTENCE.split(text) if part)
 
 
+def without_orders(title: str) -> str:
+    """Return a title without the orders in it, and with what else it says."""
+    said = spaced(title)
+    return _commands().sub(" ", said).strip(" -:,.!") if commanding(said) else title
+
+
 def _obeyed_by_none(sentence: str) -> str:
     """Return the sentence, nothing for an order; of a text without full stops only what surrounds the order goes."""
     said = spaced(sentence)

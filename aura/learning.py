@@ -37,7 +37,7 @@ def learn(
 
     Without a file it learns from the tickets that people corrected or confirmed, beside what the shipped model learned
     from. With a file it learns from its rows alone, whatever their categories are. A part of the tickets is held back: old
-    and new model are compared on it. Needs scikit-learn: pip install 'aura-desk[learn]'
+    and new model are compared on it. Needs scikit-learn: pip install 'aura-desk\\[learn]'
     """
     from ai.training import Untrainable, need_the_library
 

@@ -89,6 +89,14 @@ def test_orders_in_the_text_change_nothing() -> None:
     assert (ordered.category, ordered.priority) == (plain.category, plain.priority)
 
 
+def test_a_title_with_a_claim_still_tells_what_the_matter_is() -> None:
+    bare, claimed = ENGINE.classify(
+        [Question("Outlook does not start", "please help"), Question("P1 - Outlook does not start", "please help")]
+    )
+    assert (claimed.category, claimed.priority) == (bare.category, bare.priority)
+    assert claimed.category in ("Email", "Software")
+
+
 def test_the_reason_names_the_words_that_decided() -> None:
     verdict = ENGINE.classify([Question("VPN drops", "The tunnel disconnects when I work from home")])[0]
     assert verdict.category == "Network"
@@ -137,6 +145,13 @@ def test_the_more_precision_is_wanted_the_more_is_reviewed() -> None:
         for wanted in (0.7, 0.95, 0.9999)
     ]
     assert reviewed[0] < reviewed[1] < reviewed[2] == len(questions)
+
+
+def test_what_wakes_people_must_be_surer_than_what_does_not() -> None:
+    pairs = [(0.9, at % 10 != 0) for at in range(200)]
+    model = ENGINE.model._replace(held_back={"priority": {"critical": pairs, "medium": pairs}})
+    found = LocalEngine(CATEGORIES, model, 0.95).thresholds["priority"]
+    assert found["medium"].reached(0.9) and not found["critical"].reached(0.9)
 
 
 def test_a_lifted_priority_is_reviewed() -> None:
