@@ -201,7 +201,8 @@ _SAVE_PREPARED = BulkUpdate(
 )
 #: Statuses in which the time of a ticket's target runs.
 RUNNING = ("open", "in_progress")
-_RUNNING = and_(_c.status.in_(RUNNING), _c.waiting_since.is_(None))
+# no IN: SQLAlchemy expands it for the first of many rows only
+_RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
 _APPEND_CALLS = BulkInsert(AiCall, CALL)
 
