@@ -24,7 +24,8 @@ STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY, _TIME = f"(?:{'|'.join(WEEKDAYS)})", r"(?:[01]\d|2[0-3]):[0-5]\d"
-BUSINESS_HOURS = rf"({_DAY}(?:[-,]{_DAY})*) ({_TIME})-({_TIME}|24:00)"
+_DAYS = rf"{_DAY}(?:-{_DAY})?"
+BUSINESS_HOURS = rf"({_DAYS}(?:,{_DAYS})*) ({_TIME})-({_TIME}|24:00)"
 
 
 class SettingsError(Exception):
@@ -248,7 +249,7 @@ class Settings(BaseSettings):
     # Targets of resolution
     sla: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_durations)] = Field(
         (("critical", 4 * 3600.0), ("high", 8 * 3600.0), ("medium", 24 * 3600.0), ("low", 40 * 3600.0)),
-        description="Business time until a ticket of each priority should be resolved, such as critical=4h,high=1d; off: none.",
+        description="Business time until a ticket of each priority should be resolved, such as critical=90m,high=8h; off: none.",
     )
     sla_warn_at: float = Field(0.75, gt=0, lt=1, description="Share of that time after which its agent is warned.")
     business_hours: str = Field(
@@ -332,8 +333,11 @@ class Settings(BaseSettings):
     @field_validator("business_hours")
     @classmethod
     def _hours(cls, value: str) -> str:
-        if value != "always" and not re.fullmatch(BUSINESS_HOURS, value):
-            raise ValueError("must be such as Mon-Fri 08:00-18:00 or Mon,Wed 09:00-12:30, or always")
+        found = re.fullmatch(BUSINESS_HOURS, value)
+        if value != "always" and (found is None or found[2] >= found[3]):
+            raise ValueError(
+                "must be such as Mon-Fri 08:00-18:00 or Mon,Wed 09:00-12:30, or always; they end after they begin"
+            )
         return value
 
     @field_validator("mail_from")

@@ -12,6 +12,6 @@ broker = make_broker(get_settings())
 dramatiq.set_broker(broker)
 
 # an actor is declared on the broker that is set
-from actors import batch_analysis, deliveries, folding, housekeeping, telling, tickets  # noqa: E402
+from actors import batch_analysis, deliveries, escalation, folding, housekeeping, telling, tickets  # noqa: E402
 
-__all__ = ["batch_analysis", "broker", "deliveries", "folding", "housekeeping", "telling", "tickets"]
+__all__ = ["batch_analysis", "broker", "deliveries", "escalation", "folding", "housekeeping", "telling", "tickets"]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from actors.durable import Done
 from actors.look import Look
+from actors.targets import target_of
 from ai import EngineError, Question, Verdict, choose_engine
 from ai.choice import model_in_use, use_model
 from ai.engine import Precedent
@@ -243,9 +244,13 @@ _SAID = (
 
 def _row(ticket: Loaded, analysis: Analysis, change: str) -> dict[str, Any]:
     verdict, hours = analysis.verdict, analysis.hours or (None, None)
+    target = target_of(verdict.priority, ticket.created_at, ticket.waited_seconds)
     return _fields(verdict, _SAID) | {
         "ticket_id": ticket.id,
         "change": change,
+        "due_at": target.due_at,
+        "warn_at": target.warn_at,
+        "waited_seconds": ticket.waited_seconds,
         "needs_review": verdict.review or verdict.confidence < get_settings().review_below,
         "language": ticket.language,
         "summary": quoted(verdict.summary),

@@ -20,6 +20,7 @@ from actors.announcements import announcement, parse
 from actors.attempt import Missing, Permanent
 from actors.durable import Done, durable
 from actors.look import Look
+from actors.targets import on_the_wall
 from db import events, incidents, jobs, notifications, preferences, reading, subscriptions, tickets
 from db.incidents import Active
 from db.jobs import Claimed, Promise
@@ -65,13 +66,34 @@ class Telling:
     incident: int | None = None
 
 
-def announce_event(session: Session, ticket_id: int, event: str, version: int | str, note: str = "") -> None:
-    """Promise, in the caller's transaction, that people are told of an event, and tell other services of it.
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a ticket; the same (ticket, event, version) is told once, for ever."""
 
-    The same (ticket, event, version) is told once, for ever. The note is a sentence for the readers.
-    """
-    jobs.promise(session, [announcement(ticket_id, event, version, note)])
-    events.record(session, [(event, ticket_id, {"version": version, "note": analysis.quoted(note)})])
+    ticket_id: int
+    event: str
+    version: int | str
+    #: A sentence for the readers.
+    note: str = ""
+    #: What other services hear besides.
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def announce_event(session: Session, ticket_id: int, event: str, version: int | str, note: str = "") -> None:
+    """Promise, in the caller's transaction, that people are told of an event, and tell other services of it."""
+    announce_events(session, [Happened(ticket_id, event, version, note)])
+
+
+def announce_events(session: Session, happened: Sequence[Happened]) -> None:
+    """Promise, in the caller's transaction, that people are told of these events, and tell other services of them."""
+    jobs.promise(session, [announcement(each.ticket_id, each.event, each.version, each.note) for each in happened])
+    events.record(
+        session,
+        [
+            (each.event, each.ticket_id, {"version": each.version, "note": analysis.quoted(each.note), **each.more})
+            for each in happened
+        ],
+    )
 
 
 # -- notify: the last step of a journey -------------------------------------------------------------------------------
@@ -104,6 +126,13 @@ def _staff(session: Session) -> list[Agent]:
     ]
 
 
+def _who_has(ticket: Loaded, staff: Sequence[Agent]) -> Agent | None:
+    if not ticket.assignee:
+        return None
+    # who is no agent of ours has an inbox all the same
+    return next((one for one in staff if one.name == ticket.assignee), Agent(ticket.assignee))
+
+
 def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
     if ticket.source in incidents.NO_REPORTS:
         return None
@@ -117,8 +146,9 @@ def _tell(
         return Telling(None)
     # somebody has been told of this matter
     known = ticket.duplicate_of is not None or (incident is not None and ticket.assignee is None)
-    agent = next((one for one in staff if one.name == ticket.assignee), None)
-    fitting = route(ticket.category or "Other", ticket.priority or "medium", staff) if not (agent or known) else None
+    agent = _who_has(ticket, staff)
+    free = ticket.assignee is None and not known
+    fitting = route(ticket.category or "Other", ticket.priority or "medium", staff) if free else None
     if fitting is not None:
         # the next ticket of this batch must see that this one was given away
         staff[staff.index(fitting)] = replace(fitting, load=fitting.load + 1)
@@ -178,9 +208,7 @@ def _announce(
     staff: Sequence[Agent],
     wishes: Wishes,
 ) -> Telling:
-    agent = next((one for one in staff if one.name == ticket.assignee), None)
-    if agent is None and ticket.assignee:
-        agent = Agent(ticket.assignee)  # who is no agent of ours has an inbox all the same
+    agent = _who_has(ticket, staff)
     shared = ticket.duplicate_of is not None or (ticket.incident_id is not None and ticket.assignee is None)
     # that its processing got stuck is true of this ticket alone
     known = shared and event != "ticket.dead_lettered"
@@ -266,6 +294,7 @@ def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> 
         assignee=agent.name if agent else "",
         duplicate_of=ticket.duplicate_of,
         note=analysis.quoted(note),
+        due=on_the_wall(ticket.due_at) if ticket.due_at else "",
     )
 
 

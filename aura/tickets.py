@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from aura.database import reads, ready_database, warn_without_worker, writes
 from aura.options import FormatOption, LimitOption
-from aura.output import Refused, cell, emit, err, out, printable, show_fields, show_rows, tell
+from aura.output import Format, Refused, cell, emit, err, out, printable, show_fields, show_rows, tell
+
+if TYPE_CHECKING:
+    from pipelines.desk import Moved
 
 app = typer.Typer(
     name="tickets",
-    help="Tickets: list them, show one with its whole timeline, correct it, resolve it.",
+    help="Tickets: list them, show one with its whole timeline, correct it, comment on it, assign it, resolve it.",
     no_args_is_help=True,
 )
+
+TicketId = Annotated[int, typer.Argument(help="The ticket's number.")]
+Author = Annotated[str, typer.Option("--by", envvar="USER", help="Who says so.")]
 
 
 def submit(
@@ -39,8 +48,7 @@ def submit(
     from db.submissions import Submission
     from settings import explain
 
-    if description == "-":
-        description = sys.stdin.read()
+    description = _read(description)
     payload = {
         "title": title,
         "description": description,
@@ -111,22 +119,27 @@ def list_(
     status: Annotated[str | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
     stage: Annotated[str | None, typer.Option(help="received, prepared, classified or notified.")] = None,
     category: Annotated[str | None, typer.Option(help="Such as Network.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="Those with a target, what is late or due next first.")] = False,
     limit: LimitOption = 50,
     how: FormatOption = "table",
 ) -> None:
-    """List the newest tickets."""
+    """List the newest tickets, or with --due those that should be resolved next."""
     with reads() as session:
         from db import tickets
         from db.timeline import summary
 
-        found = tickets.listing(session, status=status, stage=stage, category=category, limit=limit)
+        found = tickets.listing(session, status=status, stage=stage, category=category, due=due, limit=limit)
         rows = [summary(ticket) for ticket in found]
+    if due:
+        columns = ("id", "title", "priority", "status", "assignee", "due_at", "sla_state")
+        show_rows(rows, columns, how, "No ticket has a target that runs. AURA_SLA sets them; see docs/sla.md")
+        return
     columns = ("id", "title", "category", "priority", "stage", "assignee", "created_at")
     show_rows(rows, columns, how, 'No tickets. Submit one: aura submit "VPN drops" -r ada@example.com')
 
 
 @app.command("show")
-def show(ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")], how: FormatOption = "table") -> None:
+def show(ticket_id: TicketId, how: FormatOption = "table") -> None:
     """Show one ticket with everything that happened to it and everything still promised."""
     with reads() as session:
         from db.timeline import timeline
@@ -152,25 +165,18 @@ def show(ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
 
 @app.command("correct")
 def correct(
-    ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
+    ticket_id: TicketId,
     category: Annotated[str | None, typer.Option(help="What it is about, such as Network.")] = None,
     priority: Annotated[str | None, typer.Option(help="low, medium, high or critical.")] = None,
-    author: Annotated[str, typer.Option("--by", envvar="USER", help="Who says so.")] = "operator",
+    author: Author = "operator",
     how: FormatOption = "table",
 ) -> None:
     """Say what a ticket is about or how urgent it is, for good; to say what is there confirms it.
 
     No engine overwrites it, people are told of a change, and `aura learn` learns from it.
     """
-    with ready_database():
-        from db.corrections import UnknownTicket
-        from pipelines.desk import NotAllowed
-        from pipelines.desk import correct as run
-
-        try:
-            changed = run(ticket_id, author, category, priority)
-        except (NotAllowed, UnknownTicket) as error:
-            raise Refused(str(error)) from None
+    with _at_the_desk() as desk:
+        changed = desk.correct(ticket_id, author, category, priority)
     said = f"ticket {ticket_id}: {' and '.join(changed)} changed" if changed else f"ticket {ticket_id} confirmed"
     if tell(how, {"id": ticket_id, "changed": changed}, said) and changed:
         warn_without_worker()
@@ -178,22 +184,107 @@ def correct(
 
 @app.command("resolve")
 def resolve(
-    ticket_id: Annotated[int, typer.Argument(help="The ticket's number.")],
+    ticket_id: TicketId,
     resolution: Annotated[str, typer.Argument(help="What resolved it; `-` reads it from standard input.")],
+    author: Author = "operator",
     how: FormatOption = "table",
 ) -> None:
-    """Mark a ticket as resolved, and keep what resolved it for the next one like it."""
-    if resolution == "-":
-        resolution = sys.stdin.read()
+    """Mark a ticket as resolved, tell who reported it, and keep what resolved it for the next one like it."""
+    resolution = _read(resolution)
+    with _at_the_desk() as desk:
+        desk.resolve(ticket_id, resolution, author)
+    _told(how, {"id": ticket_id, "status": "resolved"}, f"ticket {ticket_id} resolved")
+
+
+@app.command("status")
+def status(
+    ticket_id: TicketId,
+    status: Annotated[str, typer.Argument(help="open, in_progress, pending, resolved or closed.")],
+    author: Author = "operator",
+    how: FormatOption = "table",
+) -> None:
+    """Say how far a ticket is. While it is pending, waiting for who reported it, its time stands still."""
+    with _at_the_desk() as desk:
+        done = desk.set_status(ticket_id, status, author)
+    _told(how, *_moved(ticket_id, done))
+
+
+@app.command("reopen")
+def reopen(
+    ticket_id: TicketId,
+    reason: Annotated[str, typer.Argument(help="Why; it becomes a comment. `-` reads it from standard input.")] = "",
+    author: Author = "operator",
+    how: FormatOption = "table",
+) -> None:
+    """Open a resolved or closed ticket again, and tell who has it; its time runs on."""
+    reason = _read(reason)
+    with _at_the_desk() as desk:
+        done = desk.reopen(ticket_id, author, reason)
+    _told(how, *_moved(ticket_id, done))
+
+
+@app.command("assign")
+def assign(
+    ticket_id: TicketId,
+    agent: Annotated[str | None, typer.Argument(help="The agent's name or e-mail address.")] = None,
+    nobody: Annotated[
+        bool, typer.Option("--nobody", help="Take it from whoever has it; routing leaves it so.")
+    ] = False,
+    author: Author = "operator",
+    how: FormatOption = "table",
+) -> None:
+    """Give a ticket to an agent, who is told, or to nobody; no routing changes that again."""
+    if nobody == (agent is not None):
+        raise Refused("say to whom: an agent from `aura agents list`, or --nobody")
+    with _at_the_desk() as desk:
+        name = desk.assign(ticket_id, agent, author)
+    _told(how, {"id": ticket_id, "assignee": name}, f"ticket {ticket_id} is given to {name or 'nobody'}")
+
+
+@app.command("comment")
+def comment(
+    ticket_id: TicketId,
+    text: Annotated[str, typer.Argument(help="What there is to add; `-` reads it from standard input.")],
+    author: Author = "operator",
+    how: FormatOption = "table",
+) -> None:
+    """Add a comment to a ticket; while it is open, an engine looks at it again and reads that."""
+    text = _read(text)
+    with _at_the_desk() as desk:
+        number = desk.comment(ticket_id, author, text)
+    tell(how, {"id": ticket_id, "comment": number}, f"ticket {ticket_id} has comment {number}")
+
+
+@contextmanager
+def _at_the_desk() -> Iterator[ModuleType]:
     with ready_database():
         from db.corrections import UnknownTicket
-        from pipelines.desk import resolve as run
+        from pipelines import desk
 
         try:
-            run(ticket_id, resolution)
-        except UnknownTicket as error:
+            yield desk
+        except (desk.NotAllowed, UnknownTicket) as error:
             raise Refused(str(error)) from None
-    tell(how, {"id": ticket_id, "status": "resolved"}, f"ticket {ticket_id} resolved")
+
+
+def _moved(ticket_id: int, done: Moved) -> tuple[dict[str, Any], str]:
+    from actors.targets import on_the_wall
+
+    said = f"ticket {ticket_id}: {done.before} -> {done.status}"
+    if done.due_at:
+        said += f", due {on_the_wall(done.due_at)}"
+    elif done.status == "pending":
+        said += ", its time stands still"
+    return {"id": ticket_id, "before": done.before, "status": done.status, "due_at": done.due_at}, said
+
+
+def _told(how: Format, value: dict[str, Any], line: str) -> None:
+    if tell(how, value, line):
+        warn_without_worker()
+
+
+def _read(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
 
 
 def _details(entry: dict[str, Any]) -> str:

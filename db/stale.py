@@ -10,6 +10,7 @@ from sqlalchemy import and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import table
+from db.desk import ACTION
 from db.models import AnalysisBatch, Comment, Ticket, VerdictRecord
 from db.time import after, from_now, now
 
@@ -131,7 +132,8 @@ def judged(session: Session, ids: Collection[int]) -> dict[int, tuple[str, str]]
 def added(session: Session, ids: Collection[int], each: int) -> dict[int, list[str]]:
     """Return the newest comments on each ticket, at most so many of each, oldest first."""
     place = func.row_number().over(partition_by=Comment.ticket_id, order_by=Comment.id.desc()).label("place")
-    ranked = select(Comment.ticket_id, Comment.id, Comment.text, place).where(Comment.ticket_id.in_(ids)).subquery()
+    said = select(Comment.ticket_id, Comment.id, Comment.text, place)
+    ranked = said.where(Comment.ticket_id.in_(ids), Comment.source != ACTION).subquery()
     newest = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.id)
     found: dict[int, list[str]] = {}
     for row in session.execute(newest):

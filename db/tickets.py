@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from db import events
 from db.bulk import BulkInsert, BulkUpdate, each_of, listed, on_postgresql, table
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.submissions import Submission
-from db.time import from_now, now
+from db.time import UtcDateTime, from_now, now
 
 #: What intake finds out about a ticket, besides its original.
 PREPARED = ("title", "description", "requester", "department", "language")
@@ -154,6 +155,9 @@ class Loaded(NamedTuple):
     incident_id: int | None
     needs_review: bool
     status: str
+    created_at: datetime
+    waited_seconds: float
+    due_at: datetime | None
 
 
 _c = table(Ticket).c
@@ -195,6 +199,10 @@ _SAVE_PREPARED = BulkUpdate(
         "stage": case((_c.stage == "received", "prepared"), else_=_c.stage),
     },
 )
+#: Statuses in which the time of a ticket's target runs.
+RUNNING = ("open", "in_progress")
+# no IN: SQLAlchemy expands it for the first of many rows only
+_RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
 _APPEND_CALLS = BulkInsert(AiCall, CALL)
 
@@ -203,7 +211,14 @@ def _current(new: Mapping[str, Any]) -> dict[str, Any]:
     category = case((_c.category_by == "human", _c.category), else_=new["category"])
     priority = case((_c.priority_by == "human", _c.priority), else_=new["priority"])
     material = and_(_c.classified_at.is_not(None), or_(category != _c.category, priority != _c.priority))
+    # a target begins with the first verdict and with each other priority, and is of this row as it was loaded
+    target = and_(_RUNNING, or_(_c.due_at.is_(None), priority != _c.priority))
+    loaded = and_(_c.priority_by.is_distinct_from("human"), _c.waited_seconds == new["waited_seconds"])
     return {
+        "due_at": case((and_(target, loaded), new["due_at"]), else_=_c.due_at),
+        # what has changed since then, the clock looks at
+        "sla_next_at": case((and_(target, loaded), new["warn_at"]), (target, now()), else_=_c.sla_next_at),
+        "sla_state": case((priority != _c.priority, ""), else_=_c.sla_state),
         "version": _c.version + case((material, 1), else_=0),
         "category": category,
         "priority": priority,
@@ -218,7 +233,16 @@ def _current(new: Mapping[str, Any]) -> dict[str, Any]:
 
 _SAVE_VERDICTS = BulkUpdate(
     Ticket,
-    {"id": BigInteger(), "category": Text(), "priority": Text(), "confidence": Float(), "needs_review": Boolean()},
+    {
+        "id": BigInteger(),
+        "category": Text(),
+        "priority": Text(),
+        "confidence": Float(),
+        "needs_review": Boolean(),
+        "due_at": UtcDateTime(),
+        "warn_at": UtcDateTime(),
+        "waited_seconds": Float(),
+    },
     _current,
 )
 _SAVE_NOTIFIED = BulkUpdate(
@@ -241,6 +265,7 @@ def save_prepared(session: Session, prepared: Sequence[Mapping[str, Any]]) -> No
 def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Append the verdicts (rows of `verdicts`) and make them current, except what a human set.
 
+    With each goes the target of its priority, `due_at` and `warn_at`, for a ticket that had waited `waited_seconds`.
     A change of a category or priority that was current before raises the ticket's version: people are told again.
     """
     _APPEND_VERDICTS(session, verdicts)
@@ -297,10 +322,15 @@ def listing(
     status: str | None = None,
     stage: str | None = None,
     category: str | None = None,
+    due: bool = False,
     limit: int = 50,
 ) -> Sequence[Ticket]:
-    """Return the newest tickets, filtered by what is given."""
-    newest = select(Ticket).order_by(Ticket.id.desc()).limit(limit)
+    """Return the newest tickets, filtered by what is given; with `due` those whose target runs, the earliest first."""
+    newest = select(Ticket).limit(limit)
+    if due:
+        newest = newest.where(_RUNNING, Ticket.due_at.is_not(None)).order_by(Ticket.due_at, Ticket.id)
+    else:
+        newest = newest.order_by(Ticket.id.desc())
     for column, value in ((Ticket.status, status), (Ticket.stage, stage), (Ticket.category, category)):
         if value is not None:
             newest = newest.where(column == value)

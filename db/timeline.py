@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import AiCall, Attempt, Correction, DeadLetter, Job, Notification, Ticket, VerdictRecord
+from db.desk import ACTION
+from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Notification, Ticket, VerdictRecord
 
 #: What is shown of a verdict.
 _SAID = (
@@ -35,7 +36,10 @@ _SAID = (
     *("disagreement", "change", "cost", "cached", "needs_review"),
 )
 #: Which comes first of what happened at the same moment.
-_ORDER = (*("received", "sent out", "verdict", "correction", "confirmation", "notification", "attempt", "dead letter"),)
+_ORDER = (
+    *("received", "sent out", "verdict", "correction", "confirmation", "comment", "action"),
+    *("notification", "attempt", "dead letter"),
+)
 
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
@@ -65,6 +69,12 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
         what = "correction" if correction.old != correction.new else "confirmation"
         said = ("field", "old", "old_by", "new", "author")
         entries.append({"at": correction.created_at, "what": what} | {name: getattr(correction, name) for name in said})
+    for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
+        source = {} if comment.source == ACTION else {"source": comment.source}
+        what = "comment" if source else "action"
+        entries.append(
+            {"at": comment.created_at, "what": what, "author": comment.author, "text": comment.text} | source
+        )
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
         sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
         entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
@@ -105,6 +115,6 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at"
+        "created_at classified_at notified_at resolved_at due_at sla_state waiting_since"
     )
     return {name: getattr(ticket, name) for name in fields.split()}

@@ -24,6 +24,7 @@ AUDIENCE: dict[str, tuple[Role, ...]] = {
     "ticket.needs_review": (),
     "ticket.reclassified": ("agent", "requester"),
     "ticket.resolved": ("requester",),
+    "ticket.reopened": ("agent",),
     "ticket.dead_lettered": ("team",),
 }
 

@@ -53,6 +53,8 @@ class TicketFacts:
     duplicate_of: int | None = None
     #: A sentence about the event, such as what resolved it; the requester gets it of a resolved ticket alone.
     note: str = ""
+    #: Until when it should be resolved, in words; the requester does not get it.
+    due: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +156,5 @@ def _readable(facts: TicketFacts) -> dict[str, object]:
         "quote": without_links(block(facts.description, _DESCRIPTION)).splitlines(),
         "duplicate_of": facts.duplicate_of,
         "note": line(facts.note, _REASON),
+        "due": line(facts.due, _NAME),
     }

@@ -1,15 +1,48 @@
-"""What a person of the service desk does to a ticket: correct what an engine said, and resolve it."""
+"""What a person of the service desk does to a ticket: correct what an engine said, give it to somebody, add a comment,
+say how far it is, resolve it, open it again.
+
+Each is one transaction on the locked ticket, remembered with who did it, and told to whom it concerns.
+"""
 
 from __future__ import annotations
 
-from actors.telling import notify
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from actors.targets import moved, retargeted
+from actors.telling import announce_event, notify
 from ai.masking import mask
-from db import corrections, similar, transaction
-from settings import PRIORITIES, get_settings
+from db import corrections, desk, events, similar, transaction
+from db.desk import COMMENT_LIMIT, Held
+from settings import PRIORITIES, STATUSES, get_settings
+
+#: Who does what nobody's name is given for.
+OPERATOR = "operator"
+#: Where a ticket can go from each status; what is over is opened again first.
+WAYS = {
+    "open": ("in_progress", "pending", "resolved", "closed"),
+    "in_progress": ("open", "pending", "resolved", "closed"),
+    "pending": ("open", "in_progress", "resolved", "closed"),
+    "resolved": ("open", "closed"),
+    "closed": ("open",),
+}
 
 
 class NotAllowed(ValueError):
-    """The value is none of those there are; the text names them."""
+    """The value is none of those there are, or the ticket is not so far; the text says what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The status a ticket had and has, and when it is due now; None when no time runs."""
+
+    before: str
+    status: str
+    due_at: datetime | None
+    #: The number of the action.
+    number: int
 
 
 def correct(ticket_id: int, author: str, category: str | None = None, priority: str | None = None) -> list[str]:
@@ -23,16 +56,113 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
         raise NotAllowed("say what it is: a category, a priority or both")
     with transaction() as session:
         changed = corrections.correct(session, ticket_id, author, said)
+        if "priority" in changed:
+            desk.change(session, ticket_id, retargeted(desk.hold(session, ticket_id)))
         if changed:
             notify.send(ticket_id)
     return changed
 
 
-def resolve(ticket_id: int, resolution: str) -> None:
-    """Record what resolved a ticket; later tickets like it are shown that. Raises corrections.UnknownTicket."""
+def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
+    """Say how far a ticket is; to resolve it and to open it again tells people, as `resolve` and `reopen` do.
+
+    Raises NotAllowed for a status that there is not or that the ticket cannot get now, corrections.UnknownTicket.
+    """
+    wanted = _one_of("status", status.replace("-", "_"), STATUSES)
     with transaction() as session:
+        if wanted == "resolved":
+            return resolve(ticket_id, "", author)
+        ticket = desk.hold(session, ticket_id)
+        if ticket.status in ("resolved", "closed") and wanted == "open":
+            return reopen(ticket_id, author)
+        return _move(session, ticket, wanted, author)
+
+
+def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
+    """Record what resolved a ticket, and tell who reported it; later tickets like it are shown that.
+
+    Raises NotAllowed when it is resolved or closed already, corrections.UnknownTicket.
+    """
+    with transaction() as session:
+        ticket = desk.hold(session, ticket_id)
+        done = _move(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution)
         similar.remember(session, [ticket_id], lambda said: mask(said).text)
+        announce_event(session, ticket_id, "ticket.resolved", done.number, resolution)
+    return done
+
+
+def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str = "cli") -> Moved:
+    """Open a resolved or closed ticket again, and tell who has it; the reason becomes a comment.
+
+    Raises NotAllowed when it is not over, corrections.UnknownTicket.
+    """
+    with transaction() as session:
+        ticket = desk.hold(session, ticket_id)
+        if ticket.status not in ("resolved", "closed"):
+            raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
+        done = _move(session, ticket, "open", author)
+        desk.change(session, ticket_id, {"resolved_at": None})  # what did not help is shown to nobody
+        if reason.strip():
+            _comment(session, ticket_id, author, reason, source)
+        announce_event(session, ticket_id, "ticket.reopened", done.number, reason)
+    return done
+
+
+def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
+    """Give a ticket to an agent, by name or e-mail address, or with None to nobody; no routing changes that again.
+
+    Returns the agent's name, or "". The agent is told, or the team when nobody has it, unless it was so before.
+    Raises NotAllowed for somebody who is no agent, corrections.UnknownTicket.
+    """
+    with transaction() as session:
+        ticket = desk.hold(session, ticket_id)
+        name = "" if agent is None else desk.agent_named(session, agent)
+        if name is None:
+            raise NotAllowed(f"there is no agent {agent!r}; `aura agents list` shows those there are")
+        if name != ticket.assignee:
+            desk.change(session, ticket_id, {"assignee": name})
+            before = f", not to {ticket.assignee} any more" if ticket.assignee else ""
+            number = desk.remember(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
+            announce_event(session, ticket_id, "ticket.assigned", number)
+    return name
+
+
+def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
+    """Add a comment, which an engine reads within a minute or so. Returns its number.
+
+    When the requester answers, a ticket that waits for that is open again. Raises NotAllowed for an empty or too long
+    text, corrections.UnknownTicket.
+    """
+    with transaction() as session:
+        ticket = desk.hold(session, ticket_id)
+        number = _comment(session, ticket_id, author, text, source)
+        if ticket.status == "pending" and author.strip().casefold() == ticket.requester.strip().casefold():
+            _move(session, ticket, "open", author)
+    return number
+
+
+def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+    if not text.strip() or len(text) > COMMENT_LIMIT:
+        raise NotAllowed(f"a comment is 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
+    number = desk.comment(session, ticket_id, author, text, source)
+    events.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
+    return number
+
+
+def _move(session: Session, ticket: Held, status: str, author: str, words: str = "") -> Moved:
+    if status == ticket.status:
+        raise NotAllowed(f"ticket {ticket.id} is {status} already")
+    if status not in WAYS[ticket.status]:
+        ways = " or ".join(WAYS[ticket.status])
+        raise NotAllowed(f"ticket {ticket.id} is {ticket.status}; from there it can only become {ways}, not {status}")
+    columns = moved(ticket, status)
+    desk.change(session, ticket.id, {"status": status, **columns})
+    number = desk.remember(session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {words}" if words else ""))
+    said = {"from": ticket.status, "to": status, "by": author}
+    events.record(session, [("ticket.status_changed", ticket.id, said)])
+    runs = status not in ("pending", "resolved", "closed")
+    return Moved(ticket.status, status, columns.get("due_at", ticket.due_at) if runs else None, number)
 
 
 def _one_of(field: str, value: str, known: tuple[str, ...]) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 
 import actors
 from actors.durable import DurableActor
+from actors.escalation import watch
 from actors.housekeeping import prune, rules
-from db import jobs, samples, transaction
+from db import desk, jobs, samples, transaction
 from db.jobs import Promise
 from pipelines.incidents import propose_incidents
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
@@ -61,11 +62,21 @@ def take_samples() -> int:
         return samples.record(session, queues)
 
 
+def watch_targets() -> int:
+    """Promise a look at the tickets whose time has come, to warn or to escalate. Returns 1, or 0 when there is none."""
+    with transaction() as session:
+        if not desk.any_to_look_at(session):
+            return 0
+        jobs.promise(session, [Promise(watch.actor_name, "targets")])
+    return 1
+
+
 TIMETABLE = (
     Entry("reanalysis", "0 2 * * *", reanalyze_stale),
     Entry("changes", "* * * * *", reanalyze_changed),
     Entry("upgrades", "*/10 * * * *", upgrade),
     Entry("recovery", "* * * * *", rescue_stranded),
+    Entry("targets", "* * * * *", watch_targets),
     Entry("incidents", "* * * * *", propose_incidents),
     Entry("samples", "* * * * *", take_samples),
     Entry("pruning", "15 * * * *", prune_old),

@@ -82,6 +82,7 @@ class Ticket(Base):
     confidence: Mapped[float | None] = mapped_column(Float)
     needs_review: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
+    #: None until somebody is found; "" when a person took it from everybody, and no routing gives it to anybody again.
     assignee: Mapped[str | None] = mapped_column(String(254))
     duplicate_of: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
     #: The incident that a burst of similar tickets was taken for; see `Incident`.
@@ -95,13 +96,13 @@ class Ticket(Base):
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     #: The newest version that people were told about; 0 before the first time.
     notified_version: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    #: When it should be resolved, by the targets of its priority; None while nobody waits for us.
+    #: When it should be resolved, by the target of its priority; None while it is pending.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: When the clock looks next: to warn, then to escalate; None when there is nothing more to say.
     sla_next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: How far it went: "" (in time), warned or breached.
     sla_state: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    #: Since when it waits for the requester (status pending), and the business seconds that it waited before.
+    #: Since when its time stands still (pending, resolved or closed), and the business seconds for which it did before.
     waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     waited_seconds: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     #: When somebody last changed its text or commented on it.
@@ -247,7 +248,7 @@ class Incident(Base):
 
 
 class Comment(Base):
-    """What somebody added to a ticket later: by mail, by the API, or at the dashboard."""
+    """What somebody added to a ticket later, by mail, by the API, at the dashboard; or did to it, as a line of words."""
 
     __tablename__ = "comments"
     __table_args__ = (Index("ix_comments_ticket", "ticket_id", "id"),)
@@ -256,7 +257,7 @@ class Comment(Base):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
     author: Mapped[str] = mapped_column(String(254))
     text: Mapped[str] = mapped_column(Text)
-    #: mail, api or web.
+    #: mail, api, web or cli; `action` when it is no comment, but says what its author did to the ticket.
     source: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
