@@ -75,6 +75,10 @@ bench-relay: $(BENCH) ## Measure the relay alone
 bench-reanalysis: $(BENCH) ## Measure what new tickets notice while old ones are looked at again
 	@$(PY) -m bench.reanalysis
 
+.PHONY: bench-hanging
+bench-hanging: $(BENCH) ## Measure what other channels notice of one that hangs
+	@$(PY) -m bench.hanging
+
 $(BENCH): requirements-bench.txt $(DEV)
 	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt
 	@touch $@
