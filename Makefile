@@ -54,8 +54,8 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 		--faults 'worker_killed*30,rabbitmq_killed*3,postgresql_restarted*2,relay_killed*2'
 	@echo "chaos: every fault, twice"; \
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
-	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand"; \
-		CHAOS_TIMES=20 CHAOS_TICKETS=1000 $(PY) -m pytest -q tests/chaos
+	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand, 2,000 tickets on three channels"; \
+		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 $(PY) -m pytest -q tests/chaos
 	@echo "chaos: ten thousand mutated envelopes into each queue, fifteen hundred histories of jobs"; \
 		CHAOS_ENVELOPES=10000 CHAOS_EXAMPLES=1500 $(PY) -m pytest -q -o faulthandler_timeout=0 \
 		tests/integration/test_fuzz.py tests/unit/test_job_machine.py
@@ -75,6 +75,10 @@ bench-relay: $(BENCH) ## Measure the relay alone
 .PHONY: bench-reanalysis
 bench-reanalysis: $(BENCH) ## Measure what new tickets notice while old ones are looked at again
 	@$(PY) -m bench.reanalysis
+
+.PHONY: bench-hanging
+bench-hanging: $(BENCH) ## Measure what other channels notice of one that hangs
+	@$(PY) -m bench.hanging
 
 $(BENCH): requirements-bench.txt $(DEV)
 	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt

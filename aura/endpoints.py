@@ -130,7 +130,9 @@ def remove(name: EndpointName, how: FormatOption = "table") -> None:
         left = endpoints.remove(session, name)
     tell(how, {"name": name, "subscriptions": left}, f"{name}: removed")
     if left:
-        note(f"{left} subscriptions still name it: what they ask for becomes dead letters until it is added again.")
+        note(
+            f"Subscriptions that still name it: {left}. What they ask for becomes dead letters until it is added again."
+        )
 
 
 def shown(url: str) -> str:

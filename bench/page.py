@@ -36,6 +36,8 @@ def sections(results: Results) -> dict[str, str]:
         written["growth"] = "\n\n".join([*(grid.markdown() for grid in tables.growth(measured)), explained])
     if measured := results.get("relay"):
         written["relay"] = relay(measured)
+    if measured := results.get("hanging"):
+        written["hanging"] = hanging(measured)
     return written
 
 
@@ -46,6 +48,14 @@ def relay(measured: Results) -> str:
         f"{measured['jobs_per_second']:,.0f} jobs a second became hints of {measured['batch']}, all confirmed "
         f"(median of {measured['rounds']} rounds of {measured['jobs']:,} due jobs; CPU for a job: {cpu})."
     )
+
+
+def hanging(measured: Results) -> str:
+    """Return what other channels noticed of one that hung, in one sentence, with when and where."""
+    return (
+        "{date}, on {machine}: with Slack answering nothing for {seconds:.0f} s at {rate:g} tickets/s, e-mail and webhook took "
+        "{p95_beside:,.1f} ms at p95, and {p95_alone:,.1f} ms when it answered: {ratio:.2f}x (medians of {count} rounds each)."
+    ).format(**measured, count=len(measured["rounds"]) // 2)
 
 
 def between(text: str, name: str, content: str) -> str:

@@ -4,8 +4,8 @@
 
 Only https, to public addresses, by default on port 443: every address the name resolves to is checked, and the connection
 is made to the one that was checked, not to whatever the name means a moment later. Redirects are not followed, an answer is
-read up to its limit, and all of it ends after half a minute. The rules for addresses follow RFC 6890; what is translated to
-IPv4 (RFC 6052, 6145, 3056, 4380) is judged as the IPv4 address it leads to.
+read up to its limit, and all of it ends after half a minute. The rules for addresses follow RFC 6890; what is an IPv4 address
+in another form (RFC 4291, 6052) is judged as that one, and the tunnels of old (RFC 3056, 4380, 6145) are refused.
 
 Hosts of our own network can be named one by one, as `name:port` (AURA_WEBHOOK_HOSTS); plain http is allowed there too.
 """
@@ -32,15 +32,22 @@ Resolve = Callable[[str, int], list[str]]
 PATIENCE, LONGEST = 10.0, 30.0
 LONGEST_ANSWER = 64_000
 MOST_ADDRESSES = 3
-#: NAT64 (RFC 6052, 8215): the last 32 bits are an IPv4 address.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-#: IPv4-translated (RFC 6145) and IPv4-compatible (RFC 4291, deprecated): the last 32 bits, too.
-_EMBEDDED = (ipaddress.ip_network("::ffff:0:0:0/96"), ipaddress.ip_network("::/96"))
+#: NAT64 (RFC 6052): the last 32 bits are an IPv4 address, so a machine without IPv4 reaches the others.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 #: Last labels of names that only an inner network knows.
 _INNER = ("local", "localhost", "internal", "lan", "home", "corp", "arpa")
 
-#: Special by IANA's registry, and public to older versions of Python; a cloud keeps its secrets at 192.0.0.192.
-_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20", "5f00::/16")))
+#: Special by IANA's registry, and public to some versions of Python: a cloud keeps its secrets at 192.0.0.192, and an IPv6
+#: address of 6to4, Teredo, local NAT64, IPv4-translated or IPv4-compatible leads to an IPv4 address that it hides somewhere.
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20", "5f00::/16"),
+            *("2002::/16", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"),
+        ),
+    )
+)
 
 
 class NotAllowed(ValueError):
@@ -151,11 +158,11 @@ def post(
     try:
         connection.request("POST", target, body, dict(headers))
         left = True
-        answer = connection.getresponse()
-        text = b""
-        with suppress(OSError, http.client.HTTPException):  # the status says it all, whatever becomes of the rest
-            text = answer.read(LONGEST_ANSWER)
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
+        with connection.getresponse() as answer:
+            text = b""
+            with suppress(OSError, http.client.HTTPException):  # the status says it all, whatever becomes of the rest
+                text = answer.read(LONGEST_ANSWER)
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
     except (OSError, http.client.HTTPException) as error:
         raise NotSent(f"{host}: {type(error).__name__}", unsure=left) from None
     finally:
@@ -230,12 +237,7 @@ def _public(address: IPAddress) -> None:
 
 
 def _real(address: IPAddress) -> IPAddress:
-    """Return the IPv4 address that an IPv6 address leads to, if it leads to one."""
+    """Return the IPv4 address that an IPv6 address stands for, if it is the plain form of one."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    if inner is not None:
-        return inner
-    if any(address in network for network in (*_NAT64, *_EMBEDDED)) and int(address) > 1:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped or address

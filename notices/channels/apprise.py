@@ -6,6 +6,7 @@ another try makes sense. Its URLs for plain HTTP are refused: the webhook channe
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from notices.channels import CONSOLE, ChannelError, Notice
@@ -40,6 +41,10 @@ def check(url: str) -> None:
         _service(url)
 
 
+def _warnings(record: logging.LogRecord) -> bool:
+    return record.levelno == logging.WARNING
+
+
 def _service(url: str) -> Any:
     if url.partition("://")[0].lower() in _REFUSED:
         raise ChannelError("use the webhook channel for what is no service of its own", permanent=True)
@@ -47,6 +52,9 @@ def _service(url: str) -> Any:
         import apprise
     except ImportError:
         raise ChannelError(MISSING, permanent=True) from None
+    # what they say besides warnings repeats URLs, tokens and the messages themselves
+    logging.getLogger("apprise").addFilter(_warnings)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
     service = apprise.Apprise()
     if not service.add(url) or len(service) != 1:
         raise ChannelError("apprise knows no such URL: see https://appriseit.com", permanent=True)

@@ -2,7 +2,7 @@
 
 | answer | means |
 | 2xx | it is there |
-| 429, 503 with Retry-After | later, as it says; other endpoints of the channel are not held up |
+| 429, 503 with Retry-After | later, as it says: the whole channel where one provider is behind it, else this endpoint |
 | 408, 409, 425, 429, 5xx, nobody answers | another try may help |
 | 502, 504, no answer to a request that had left | the same, and nobody knows whether it was taken |
 | 3xx, other 4xx | another try cannot help: the URL is wrong, gone, or leads elsewhere |
@@ -32,6 +32,8 @@ class EndpointChannel:
     """A channel that posts JSON to an endpoint's URL; `inside` are the hosts of our own network that it may reach."""
 
     name = ""
+    #: Whether all endpoints lead to one provider, whose Retry-After holds for every message of the channel.
+    one_provider = False
 
     def __init__(self, inside: Collection[str] = ()) -> None:
         self._inside = inside
@@ -49,7 +51,7 @@ class EndpointChannel:
         except NotSent as error:
             raise ChannelError(f"endpoint {notice.recipient}: {error}", unsure=error.unsure) from None
         if not 200 <= answer.status < 300:
-            raise _explain(notice, answer)
+            raise self._explain(notice, answer)
         return notice.id
 
     def body(self, notice: Notice) -> Mapping[str, object]:
@@ -60,16 +62,15 @@ class EndpointChannel:
         """Return the headers besides those of every POST."""
         return {}
 
-
-def _explain(notice: Notice, answer: Answer) -> ChannelError:
-    said, status = _quotable(answer.body, notice.url), answer.status
-    return ChannelError(
-        f"endpoint {notice.recipient} answered {status}" + (f": {said}" if said else ""),
-        permanent=status < 500 and status not in _LATER,
-        retry_after=retry_after(answer.headers) if status in (429, 503) else None,
-        unsure=status in _GATEWAY,
-        pauses_queue=False,
-    )
+    def _explain(self, notice: Notice, answer: Answer) -> ChannelError:
+        said, status = _quotable(answer.body, notice.url), answer.status
+        return ChannelError(
+            f"endpoint {notice.recipient} answered {status}" + (f": {said}" if said else ""),
+            permanent=status < 500 and status not in _LATER,
+            retry_after=retry_after(answer.headers) if status in (429, 503) else None,
+            unsure=status in _GATEWAY,
+            pauses_queue=self.one_provider,
+        )
 
 
 def _quotable(body: bytes, url: str) -> str:

@@ -19,6 +19,7 @@ class SlackChannel(EndpointChannel):
     """Post to Slack, with the text as it was written: nothing in it becomes a mention or a link."""
 
     name = "slack"
+    one_provider = True
 
     def body(self, notice: Notice) -> Mapping[str, object]:
         header = {"type": "plain_text", "text": one_line(notice.subject, _HEADER) or "Aura", "emoji": False}

@@ -5,24 +5,28 @@ A Workflow knows no id, so a repeat is seen twice there: AURA_HOLD_UNKNOWN=teams
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 
 from notices.channels import Notice
 from notices.channels.endpoint import EndpointChannel
 from notices.safe import block, one_line
 
-#: Characters of a card; Teams takes 28 KB in all, and a character may need twelve bytes in JSON.
-_SUBJECT, _TEXT = 150, 1800
+#: Characters of the heading, of one line, and of all lines.
+_SUBJECT, _LINE, _TEXT = 150, 1000, 8000
+#: Bytes of JSON that the lines may take. Teams says it takes 28 KB in all, and is known to refuse less.
+_LARGEST = 18_000
 
 
 class TeamsChannel(EndpointChannel):
     """Post a card to Teams, with the text as it was written: a RichTextBlock knows no Markdown."""
 
     name = "teams"
+    one_provider = True
 
     def body(self, notice: Notice) -> Mapping[str, object]:
-        lines = [_line(one_line(notice.subject, _SUBJECT), weight="Bolder", size="Medium")]
-        lines += [_line(line) for line in block(notice.text, _TEXT).splitlines() if line]
+        lines = [_line(one_line(notice.subject, _SUBJECT) or "Aura", weight="Bolder", size="Medium")]
+        lines += _fitting(block(notice.text, _TEXT).splitlines(), _LARGEST)
         card: dict[str, object] = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
@@ -38,3 +42,15 @@ class TeamsChannel(EndpointChannel):
 
 def _line(text: str, **look: str) -> dict[str, object]:
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}
+
+
+def _fitting(texts: Iterable[str], room: int) -> list[dict[str, object]]:
+    """Return as many lines as there is room for."""
+    lines: list[dict[str, object]] = []
+    for text in filter(None, texts):
+        line = _line(one_line(text, _LINE))
+        room -= len(json.dumps(line))
+        if room < 0:
+            return [*lines, _line("…")]
+        lines.append(line)
+    return lines

@@ -25,6 +25,7 @@ STEPS = {
     "claim": "the transaction in which a worker leases the jobs of a hint",
     "work": "the function of a step",
     "send": "one mail is handed to the mail server",
+    "post": "one message is posted to an endpoint: it has left, and its answer has come",
     "keep": "the transaction that records results and deletes the jobs",
     "ack": "the worker acknowledges the hint",
 }

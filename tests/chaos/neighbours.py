@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.acceptance.conftest import Mailbox
+from tests.receiver import Arrived, Receiver, Reply
 
 #: What a ticket of ours is called in its title, so that every call about it can be told.
 LABEL = re.compile(r"chaos-(\d+)\b")
@@ -46,6 +47,37 @@ class PostOffice(Mailbox):
         self.recipients[message_id] = envelope.rcpt_tos[0]
         self.received[message_id] += 1
         return "250 OK"
+
+
+class Desk(Receiver):
+    """Where a webhook and a Slack webhook lead: `received` counts what each path got, by its id or its text."""
+
+    def __init__(self) -> None:
+        self.received: dict[str, Counter[str]] = {"/webhook": Counter(), "/slack": Counter()}
+        #: Paths where nothing is answered until the event is set.
+        self.hanging: dict[str, threading.Event] = {}
+        self._lock, self._never = threading.Lock(), threading.Event()
+        super().__init__()
+        self.reply = self._count
+
+    def hang(self, path: str) -> threading.Event:
+        """Answer nothing there until the event that is returned is set."""
+        self.hanging[path] = threading.Event()
+        return self.hanging[path]
+
+    def _count(self, arrived: Arrived) -> Reply:
+        self._never.wait(LATENCY)
+        if arrived.path in self.hanging:
+            self.hanging[arrived.path].wait()
+        identity = arrived.headers.get("webhook-id") or json.loads(arrived.body)["text"]
+        with self._lock:
+            self.received[arrived.path][identity] += 1
+        return Reply()
+
+    def close(self) -> None:
+        for each in self.hanging.values():
+            each.set()
+        super().close()
 
 
 class _Answer(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from tests.chaos.driver import Driver
-from tests.chaos.neighbours import LABEL, PostOffice, Provider
+from tests.chaos.neighbours import LABEL, Desk, PostOffice, Provider
 from tests.chaos.system import SERVICE_DESK
 
 #: Asks the database and returns the rows.
@@ -80,6 +80,7 @@ def judge(
     driver: Driver,
     post: PostOffice,
     provider: Provider | None = None,
+    desk: Desk | None = None,
     *,
     expected_dead: Iterable[int] = (),
 ) -> Verdict:
@@ -93,6 +94,8 @@ def judge(
         number_of = _tickets(rows, driver, set(expected_dead), verdict)
         _effects(rows, verdict)
         _mails(rows, number_of, driver, post, verdict)
+        if desk is not None:
+            _posts(rows, desk, verdict)
         _leftovers(rows, number_of, set(expected_dead), verdict)
     verdict.counts |= {
         "accepted": len(driver.accepted),
@@ -197,6 +200,30 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
     verdict.counts["different mails"] = len(received)
     verdict.counts["raw repeats"] = received.total() - len(received)
     verdict.counts["mails put off"] = post.put_off
+
+
+def _posts(rows: Rows, desk: Desk, verdict: Verdict) -> None:
+    """Compare the notifications for endpoints with what was posted: a webhook is told by its id, Slack by the text."""
+    for channel, told_by in (("webhook", "id"), ("slack", "subject")):
+        received = desk.received[f"/{channel}"]
+        ordered = dict(rows(f"SELECT {told_by}, ticket_id FROM notifications WHERE channel = '{channel}'"))
+        verdict.lost += [
+            f"the {channel} message about ticket {ticket_id} is recorded as sent and never arrived"
+            for each, ticket_id in ordered.items()
+            if each not in received
+        ]
+        verdict.unexpected += [
+            f"{channel} message {each} was never ordered" for each in received if each not in ordered
+        ]
+        untold = (
+            "SELECT id FROM tickets WHERE stage = 'notified' AND EXISTS (SELECT FROM subscriptions WHERE channel ="
+            f" '{channel}') AND id NOT IN (SELECT ticket_id FROM notifications WHERE channel = '{channel}')"
+        )
+        verdict.lost += [f"{channel} was never to be told about ticket {ticket_id}" for (ticket_id,) in rows(untold)]
+        verdict.counts |= {
+            f"{channel} messages received": received.total(),
+            f"{channel} repeats": received.total() - len(received),
+        }
 
 
 def _leftovers(rows: Rows, number_of: dict[int, int], expected_dead: set[int], verdict: Verdict) -> None:

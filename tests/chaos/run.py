@@ -60,7 +60,7 @@ class Run:
             busy = busy if self.driver.done else time.monotonic()
         rested = time.monotonic()
         self.driver.close()
-        verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider)
+        verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider, self.system.desk)
         verdict.lost += [
             f"ticket {each} was promised by nobody for a moment" for each in sorted(self.progress.stranded)
         ]

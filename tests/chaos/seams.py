@@ -1,6 +1,7 @@
 """Where failpoints are: at the seams between the programs and the world, so that no line of Aura knows of them.
 
-A transaction is told by the SQL it runs, a hint by the AMQP frame, a mail by the call of smtplib. So the points stay
+A transaction is told by the SQL it runs, a hint by the AMQP frame, a mail by the call of smtplib,
+a message to an endpoint by that of http.client. So the points stay
 where they are whatever the code above them is called. Runs inside the programs; see `site/sitecustomize.py`.
 """
 
@@ -67,6 +68,7 @@ def install(folder: Path, more: Mapping[str, Iterable[Hook]]) -> None:
         ("pika.channel", _rabbitmq),
         ("dramatiq.actor", _work),
         ("smtplib", _mail),
+        ("http.client", _post),
     ):
         hooks.setdefault(name, []).append(partial(hook, folder))
     sys.meta_path.insert(0, AfterImport(hooks))
@@ -188,6 +190,10 @@ def _work(folder: Path, actor: Any) -> None:
 
 def _mail(folder: Path, smtplib: Any) -> None:
     _around(smtplib.SMTP, "send_message", folder, "send", lambda: OSError("chaos: connection reset by peer"))
+
+
+def _post(folder: Path, client: Any) -> None:
+    _around(client.HTTPConnection, "getresponse", folder, "post", lambda: OSError("chaos: connection reset by peer"))
 
 
 def _around(kind: Any, name: str, folder: Path, step: str, error: Callable[[], BaseException]) -> None:

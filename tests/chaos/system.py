@@ -19,9 +19,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from db.sessions import make_engine
+from notices.signatures import new_secret
 from tests.acceptance.conftest import House, Program
 from tests.chaos.failpoints import Failpoints
-from tests.chaos.neighbours import PostOffice, Provider
+from tests.chaos.neighbours import Desk, PostOffice, Provider
 from tests.chaos.proxy import Proxy
 from tests.chaos.supervisor import Supervisor
 from tests.conftest import ROOT, wait_until
@@ -33,6 +34,14 @@ VHOST = "chaos"
 DEAD_AFTER = 6
 #: Who is told of a ticket that no agent takes: a user name, so that a ticket is one mail and one notice in the house.
 SERVICE_DESK = "service-desk"
+ENDPOINT = """
+    INSERT INTO endpoints (name, channel, url, secret, old_secret, changed_at)
+    VALUES (:channel, :channel, :url, :secret, '', now())
+"""
+SUBSCRIPTION = """
+    INSERT INTO subscriptions (recipient, channel, event, category, priority, department, team, created_at)
+    VALUES (:channel, :channel, 'ticket.classified', '', '', '', '', now())
+"""
 
 
 class System(House):
@@ -51,10 +60,12 @@ class System(House):
         mutant: str = "",
         clock: bool = True,
         migrated: str = "",
+        hold: str = "",
+        rates: str = "off",
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.workers, self.clock, self.migrated = workers, clock, migrated
-        self.post, self.provider = PostOffice(), Provider()
+        self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
         self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy(postgresql.port)
         self.to_redis = Proxy(redis.port)
         self.failpoints = Failpoints(folder / "failpoints")
@@ -75,6 +86,9 @@ class System(House):
             # its tickets are all alike and all at once, and each is to be told of by itself
             "AURA_INCIDENT_TICKETS": "1000000",
             "AURA_FOLD_ABOVE": "0",
+            "AURA_WEBHOOK_HOSTS": self.desk.host,
+            "AURA_CHANNEL_RATES": rates,
+            "AURA_HOLD_UNKNOWN": hold,
             "PYTHONPATH": os.pathsep.join((str(ROOT / "tests" / "chaos" / "site"), str(ROOT))),
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,
@@ -95,6 +109,14 @@ class System(House):
         self.serves()
         wait_until(lambda: self.pids("worker") and self.pids("relay"), 30, "no worker and relay live")
         return self
+
+    def subscribe(self, *channels: str) -> None:
+        """Have each of these channels, webhook or slack, told of every ticket that is classified."""
+        with self.engine.begin() as connection:
+            for channel in channels:
+                values = {"channel": channel, "url": f"{self.desk.url}/{channel}", "secret": new_secret()}
+                connection.execute(text(ENDPOINT), values)
+                connection.execute(text(SUBSCRIPTION), values)
 
     def run(self, name: str, *command: str) -> Program:
         """Start one command under a name."""
@@ -141,6 +163,7 @@ class System(House):
             proxy.close()
         self.post.close()
         self.provider.close()
+        self.desk.close()
         self.postgresql.start().drop_database(self._database)
 
     def __enter__(self) -> Self:

@@ -27,7 +27,8 @@ ENDLESS = 100_000
 @pytest.mark.parametrize("turn", range(TIMES))
 def test_every_failpoint(build: Build, turn: int) -> None:
     system = build(workers=2, clock=False)
-    # Given a steady stream of tickets
+    system.subscribe("webhook")
+    # Given a steady stream of tickets, each of which a webhook is told of
     driver = Driver(system.port, ENDLESS, seconds=ENDLESS / RATE, clients=2).start()
     # When operations fail at each point, and processes die at each point
     for action in ("fail", "die"):
@@ -39,7 +40,7 @@ def test_every_failpoint(build: Build, turn: int) -> None:
     driver.close()
     # Then every ticket is finished, once
     wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
-    verdict = judge(system.engine, driver, system.post)
+    verdict = judge(system.engine, driver, system.post, desk=system.desk)
     assert not verdict.red, verdict
     assert verdict.counts["tickets"] > len(POINTS)
     assert system.supervisor.restarts.total() >= len(POINTS) / 2

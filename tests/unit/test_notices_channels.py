@@ -49,6 +49,8 @@ class Mailbox:
         self.sessions: list[Session] = []
         self.mail_reply = self.rcpt_reply = self.data_reply = "250 OK"
         self.quit_reply = "221 Bye"
+        #: The command at which the server hangs up, and the seconds that it takes over a mail.
+        self.gone_at, self.slow = "", 0.0
 
     async def handle_MAIL(
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -60,9 +62,14 @@ class Mailbox:
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         envelope.rcpt_tos.append(address)
+        if self.gone_at == "RCPT":
+            server.transport.abort()
         return self.rcpt_reply
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
+        await asyncio.sleep(self.slow)
+        if self.gone_at == "DATA":
+            server.transport.abort()
         if self.data_reply.startswith("2"):
             assert isinstance(envelope.content, bytes)
             mail = email.message_from_bytes(envelope.content, policy=default)
@@ -292,6 +299,34 @@ def test_an_absent_server_is_not_the_end() -> None:
     assert f"127.0.0.1:{port} (SMTP_URL)" in str(error)
 
 
+def test_nobody_knows_whether_a_mail_without_an_answer_was_taken(serve: Serve) -> None:
+    mailbox, port = serve()
+    # Given a server that reads the whole mail, and is gone before it says anything of it
+    mailbox.gone_at = "DATA"
+    error = refused(mailer(port))
+    assert (error.permanent, error.unsure) == (False, True)
+    # And one that is gone before: the mail never left
+    mailbox.gone_at = "RCPT"
+    error = refused(mailer(port))
+    assert (error.permanent, error.unsure) == (False, False)
+
+
+@pytest.mark.parametrize("reply", ["451 try again", "554 looks like spam", "421 going down"])
+def test_a_mail_that_was_refused_was_surely_not_taken(serve: Serve, reply: str) -> None:
+    mailbox, port = serve()
+    mailbox.data_reply = reply
+    assert not refused(mailer(port)).unsure
+
+
+def test_a_scanner_may_take_longer_over_a_mail_than_any_other_answer(serve: Serve) -> None:
+    mailbox, port = serve()
+    mailbox.slow = 0.3
+    sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, patience=30)
+    assert sender.send(notice()) == mailbox.mails[0]["Message-ID"]
+    impatient = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, patience=0.1)
+    assert refused(impatient).unsure
+
+
 def test_a_server_without_tls_behind_smtps_is_not_the_end(serve: Serve) -> None:
     _, port = serve()
     assert not refused(mailer(port, timeout=1, scheme="smtps")).permanent
@@ -344,6 +379,19 @@ def certificate() -> tuple[Path, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return path, context
+
+
+def test_smtps_is_tls_from_the_first_byte(
+    serve: Serve, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, context = certificate
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    mailbox, port = serve(ssl_context=context)
+    assert mailer(port, scheme="smtps").send(notice()) == mailbox.mails[0]["Message-ID"]
+    monkeypatch.delenv("SSL_CERT_FILE")
+    error = refused(mailer(port, scheme="smtps"))
+    assert (error.permanent, error.unsure) == (False, False)
+    assert len(mailbox.mails) == 1
 
 
 def test_starttls_is_used_when_offered(
