@@ -16,18 +16,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from actors import wishes
 from actors.attempt import Permanent
 from actors.durable import Done, durable
-from db import digests, jobs, notifications, preferences, reading
+from db import digests, jobs, notifications, reading
 from db.digests import Waiting
 from db.jobs import Claimed, Promise
-from notices import DIGEST, Folded, Preference, hold_until, quiet, word_digest
+from notices import DIGEST, Folded, Preference, hold_until, quiet, quiet_until, word_digest
 from settings import get_settings
 
 #: Priority that never waits.
 CRITICAL = "critical"
 #: Most notifications that become one; more become another one at once.
-MOST_FOLDED = 500
+MOST_FOLDED = 10_000
 #: Facts of a digest's parts that programs get.
 MOST_FACTS = 100
 #: A digest's place in the queue of its channel.
@@ -53,7 +54,7 @@ def hold(rows: Sequence[dict[str, Any]], preferred: Mapping[str, Preference]) ->
     for row in going:
         count[_address(row)] += 1
         if count[_address(row)] > above and moment is not None:
-            _wait(row, moment.replace(second=0, microsecond=0) + timedelta(minutes=1), moment)
+            _wait(row, _end_of_minute(moment), moment)
 
 
 def later(row: Mapping[str, Any]) -> Promise:
@@ -61,8 +62,27 @@ def later(row: Mapping[str, Any]) -> Promise:
     return _fold(row["channel"], row["recipient"], row["seconds"])
 
 
+def rehold(session: Session, recipient: str) -> int:
+    """Let what waits for somebody wait from now on as they prefer now. Returns how many notifications that are.
+
+    Part of the transaction that changes the preference, so that no worker sees one without the other.
+    """
+    preferred, clock = wishes.preferred(session), digests.clock(session)
+    moved = 0
+    for channel, address in digests.waited_for(session, wishes.names_of(session, recipient)):
+        preference = preferred.get(address.lower())
+        until = hold_until(preference, clock) if preference else None
+        moved += digests.rehold(session, channel, address, until or clock, quiet.PRESSING)
+        jobs.promise(session, [_fold(channel, address, ((until or clock) - clock).total_seconds())])
+    return moved
+
+
 def _address(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["channel"], row["recipient"]
+
+
+def _end_of_minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def _wait(row: dict[str, Any], until: datetime | None, clock: datetime) -> None:
@@ -88,6 +108,9 @@ class Folding:
     recipient: str
     members: list[str] = field(default_factory=list)
     digest: dict[str, Any] | None = None
+    #: What waits on, because its time has come in the middle of quiet hours, and their end.
+    held: list[str] = field(default_factory=list)
+    until: datetime | None = None
 
 
 def save_folded(session: Session, done: list[Done]) -> None:
@@ -99,8 +122,9 @@ def save_folded(session: Session, done: list[Done]) -> None:
             going = [folding.digest["id"]]
             notifications.write(session, [folding.digest])
             digests.move(session, folding.members, state="folded", digest_id=folding.digest["id"])
-        elif folding.members:
+        else:
             digests.move(session, folding.members, state="promised", hold_until=None)
+        digests.move(session, folding.held, hold_until=folding.until)
         promises = [Promise(folding.channel, key, priority=PRIORITY, traceparent=each.traceparent) for key in going]
         seconds = digests.next_end(session, folding.channel, folding.recipient)
         if seconds is not None:
@@ -111,22 +135,32 @@ def save_folded(session: Session, done: list[Done]) -> None:
 @durable(queue_name="tickets.notify", save=save_folded)
 def fold(batch: list[Claimed]) -> list[Folding | Permanent]:
     """Find what has waited long enough for each recipient, and word the digest when it is more than one."""
+    with reading() as session:
+        preferred = wishes.preferred(session)
     return [
-        _folding(job.args[0], job.args[1]) if len(job.args) == 2 else Permanent("fold takes a channel and a recipient")
+        _folding(job.args[0], job.args[1], preferred)
+        if len(job.args) == 2
+        else Permanent("fold takes a channel and a recipient")
         for job in batch
     ]
 
 
-def _folding(channel: str, recipient: str) -> Folding:
+def _folding(channel: str, recipient: str, preferred: Mapping[str, Preference]) -> Folding:
     with reading() as session:
-        members = digests.over(session, channel, recipient, MOST_FOLDED)
-        preferred = preferences.of(session, recipient) if len(members) > 1 else None
+        over = digests.over(session, channel, recipient, MOST_FOLDED)
+        clock = digests.clock(session)
+    preference = preferred.get(recipient.lower())
+    # it may be later than it should be, as when no worker ran
+    until = quiet_until(preference, clock) if preference else None
+    members = [each for each in over if until is None or each.event in quiet.PRESSING]
     ids = [each.id for each in members]
-    if len(members) < 2:
-        return Folding(channel, recipient, ids)
-    spoken = Counter(each.data.get("language", "") for each in members).most_common(1)[0][0]
-    language = (preferred or {}).get("language") or spoken
-    return Folding(channel, recipient, ids, _digest(channel, recipient, members, language))
+    held = [each.id for each in over if until is not None and each.event not in quiet.PRESSING]
+    digest = None
+    if len(members) > 1:
+        spoken = Counter(each.data.get("language", "") for each in members).most_common(1)[0][0]
+        language = (preference.language if preference else "") or spoken
+        digest = _digest(channel, recipient, members, language)
+    return Folding(channel, recipient, ids, digest, held, until)
 
 
 def _digest(channel: str, recipient: str, members: Sequence[Waiting], language: str) -> dict[str, Any]:

@@ -7,11 +7,10 @@ must wait to `actors.folding`. A notification's dedupe key (ticket, event, versi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
 from sqlalchemy.orm import Session
 
 from actors import analysis, folding
@@ -19,21 +18,18 @@ from actors.analysis import JOB_PRIORITY
 from actors.announcements import announcement, parse
 from actors.attempt import Missing, Permanent
 from actors.durable import Done, durable
-from actors.look import Look
 from actors.targets import on_the_wall
-from db import events, incidents, jobs, notifications, preferences, reading, subscriptions, tickets
+from actors.wishes import Wishes, wishes
+from db import events, incidents, jobs, notifications, reading, tickets
 from db.incidents import Active
 from db.jobs import Claimed, Promise
 from db.tickets import Loaded
 from notices import (
     Agent,
     Matter,
-    Preference,
     Recipient,
-    Subscription,
     TicketFacts,
     once,
-    quiet,
     recipients,
     route,
     subscribers,
@@ -41,19 +37,8 @@ from notices import (
 )
 from settings import get_settings
 
-logger = structlog.get_logger("aura.telling")
-
-#: Seconds after which a subscription or a preference counts.
-WISHES_FRESH = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What people asked for: to be told of more, and how."""
-
-    subscriptions: tuple[Subscription, ...] = ()
-    #: By address or user name, in lower case.
-    preferences: Mapping[str, Preference] = field(default_factory=dict)
+#: What is true of this ticket alone, and not of the matter that it shares with others.
+OF_ITS_OWN = ("ticket.dead_lettered", "ticket.assigned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +98,9 @@ def notify(batch: list[Loaded]) -> list[Telling]:
         reasons = tickets.reasons(session, [ticket.id for ticket in batch])
         staff = _staff(session)
         burst = analysis.incidents_now(session)
-        wishes = _wishes(session)
-    told = [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst), wishes) for ticket in batch]
-    folding.hold([row for telling in told for row in telling.notifications], wishes.preferences)
+        asked = wishes(session)
+    told = [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst), asked) for ticket in batch]
+    folding.hold([row for telling in told for row in telling.notifications], asked.preferences)
     return told
 
 
@@ -186,7 +171,7 @@ def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
         known = tickets.load(session, ids)
         reasons = tickets.reasons(session, [ticket.id for ticket in known.values()])
         staff = _staff(session)
-        wishes = _wishes(session)
+        asked = wishes(session)
     told: list[Telling | Permanent] = []
     for job, key in zip(batch, keys, strict=True):
         if key is None:
@@ -194,8 +179,8 @@ def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
         elif key[0] not in known:
             told.append(Missing(f"there is no ticket {key[0]}"))
         else:
-            told.append(_announce(known[key[0]], key[1], key[2], job.args, reasons, staff, wishes))
-    folding.hold([row for each in told if isinstance(each, Telling) for row in each.notifications], wishes.preferences)
+            told.append(_announce(known[key[0]], key[1], key[2], job.args, reasons, staff, asked))
+    folding.hold([row for each in told if isinstance(each, Telling) for row in each.notifications], asked.preferences)
     return told
 
 
@@ -210,8 +195,7 @@ def _announce(
 ) -> Telling:
     agent = _who_has(ticket, staff)
     shared = ticket.duplicate_of is not None or (ticket.incident_id is not None and ticket.assignee is None)
-    # that its processing got stuck is true of this ticket alone
-    known = shared and event != "ticket.dead_lettered"
+    known = shared and event not in OF_ITS_OWN
     facts = _facts(ticket, agent, reasons.get(ticket.id, ""), str(args[0]) if args else "")
     return Telling(None, _About(ticket, agent, known, facts, wishes).rows(event, version))
 
@@ -313,27 +297,3 @@ def _write(session: Session, done: list[Done]) -> None:
     )
     jobs.promise(session, [folding.later(rows[key]) for key in new if rows[key]["state"] == "waiting"])
     notifications.mark_sent(session, [(key, "") for key in new if rows[key]["channel"] == "in_app"])
-
-
-def _asked_for(session: Session) -> Wishes:
-    wanted = tuple(Subscription(**row) for row in subscriptions.every(session))
-    preferred = dict(_sound(preferences.every(session).items()))
-    if preferred:  # who has both a name and an address here prefers the same by both
-        for agent, _ in notifications.agents(session):
-            for one, other in ((agent.name, agent.email), (agent.email, agent.name)):
-                if one.lower() in preferred:
-                    preferred.setdefault(other.lower(), preferred[one.lower()])
-    return Wishes(wanted, preferred)
-
-
-def _sound(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterable[tuple[str, Preference]]:
-    for recipient, row in rows:
-        preference = quiet.preference(row, get_settings().timezone)
-        if wrong := quiet.problem(preference):
-            # nobody is told less because of a row that somebody wrote by hand
-            logger.warning("a preference is left out of account", recipient=recipient, problem=wrong)
-        else:
-            yield recipient, preference
-
-
-_wishes = Look(WISHES_FRESH, _asked_for)

@@ -21,9 +21,11 @@ from aura import (
     jobs,
     learning,
     models,
+    preferences,
     processes,
     queues,
     schedule,
+    subscriptions,
     tickets,
     upkeep,
 )
@@ -41,6 +43,7 @@ app.command("demo")(demo.demo)
 app.command("run")(processes.run)
 app.command("submit")(tickets.submit)
 app.command("import")(tickets.import_)
+app.command("subscribe")(subscriptions.add)
 app.command("migrate")(upkeep.migrate)
 app.command("clock")(processes.clock)
 app.command("doctor")(upkeep.doctor)
@@ -48,7 +51,7 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints):
+for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints, subscriptions, preferences):
     app.add_typer(group.app)
 
 

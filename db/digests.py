@@ -58,8 +58,8 @@ def recent(
     statement = _counting(on_postgresql(session), session)
     for channel, recipients in by_channel.items():
         values = {"channel": channel, "limit": limit, "recipients": listed(session, recipients)}
-        for recipient, count, _moment in session.connection().execute(statement, values):
-            counts[channel, recipient] = count
+        for recipient, count, at in session.connection().execute(statement, values):
+            counts[channel, recipient], moment = count, at
     return counts, moment
 
 
@@ -98,9 +98,25 @@ def over(session: Session, channel: str, recipient: str, limit: int) -> list[Wai
 
 def move(session: Session, ids: Sequence[str], **values: Any) -> None:
     """Change these that wait, all or none. Raises Changed when one of them waits no longer."""
-    moved = update(table(Notification)).where(_c.id.in_(ids), _c.state == "waiting").values(**values)
-    if len(session.execute(moved.returning(_c.id)).all()) != len(ids):
+    if not ids:
+        return
+    mine = _c.id.in_(select(each_of(session, "ids").c.value))
+    moved = update(table(Notification)).where(mine, _c.state == "waiting").values(**values).returning(_c.id)
+    if len(session.execute(moved, {"ids": listed(session, ids)}).all()) != len(ids):
         raise Changed("somebody moved what waits here meanwhile")
+
+
+def waited_for(session: Session, names: Collection[str]) -> list[tuple[str, str]]:
+    """Return under which (channel, recipient) something waits for these names, which are in lower case."""
+    found = session.execute(select(_c.channel, _c.recipient).where(_c.state == "waiting").distinct())
+    # not by SQL: SQLite knows the lower case of ASCII alone
+    return sorted((row.channel, row.recipient) for row in found if row.recipient.lower() in names)
+
+
+def rehold(session: Session, channel: str, recipient: str, until: datetime, but: Collection[str]) -> int:
+    """Let what waits for one recipient wait until then, without these events. Returns how many."""
+    theirs = update(table(Notification)).where(*_waiting(channel, recipient), _c.event.not_in(but))
+    return len(session.execute(theirs.values(hold_until=until).returning(_c.id)).all())
 
 
 def next_end(session: Session, channel: str, recipient: str) -> float | None:

@@ -23,12 +23,6 @@ def every(session: Session) -> dict[str, dict[str, str]]:
     return {row.recipient: {name: getattr(row, name) for name in FIELDS} for row in found}
 
 
-def of(session: Session, recipient: str) -> dict[str, str] | None:
-    """Return the preferences of one recipient; None when there are none."""
-    row = session.execute(select(*(_c[name] for name in FIELDS)).where(_c.recipient == recipient.lower())).first()
-    return None if row is None else {name: getattr(row, name) for name in FIELDS}
-
-
 def put(session: Session, recipient: str, values: Mapping[str, str]) -> None:
     """Set these of somebody's preferences; those that are not named stay as they are."""
     row: dict[str, Any] = {"recipient": recipient.lower(), **values}

@@ -4,7 +4,7 @@ how it gets there (``channel``)."""
 from __future__ import annotations
 
 from notices.channels import Channel, ChannelError, Notice, channel
-from notices.quiet import Preference, hold_until
+from notices.quiet import Preference, hold_until, quiet_until
 from notices.recipients import Agent, Recipient, once, recipients, route
 from notices.safe import is_email
 from notices.subscriptions import Matter, Subscription, subscribers
@@ -28,6 +28,7 @@ __all__ = [
     "hold_until",
     "is_email",
     "once",
+    "quiet_until",
     "recipients",
     "route",
     "subscribers",

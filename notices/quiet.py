@@ -1,7 +1,7 @@
 """When somebody wants to be told: not in quiet hours, or all at once, every hour or every day.
 
 Pure rules on plain values. All times of day are those on the recipient's wall. One that a change of clocks leaves out
-comes an hour later, and one that it repeats counts at its first occurrence, as in the timetable.
+comes an hour later. One that it repeats counts at its first occurrence, as in the timetable; quiet hours end at both.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Preference:
 
 def preference(row: Mapping[str, str], zone: str) -> Preference:
     """Return what a row of the table says; `zone` is that of whoever named none."""
-    times = (row["quiet_from"], row["quiet_to"], row["digest"], row["digest_at"])
-    return Preference(row["language"], row["timezone"] or zone, *times)
+    said = {name: str(value) for name, value in row.items()}
+    times = (said["quiet_from"], said["quiet_to"], said["digest"], said["digest_at"])
+    return Preference(said["language"], said["timezone"] or zone, *times)
 
 
 def problem(preference: Preference) -> str | None:
@@ -64,12 +65,18 @@ def hold_until(preference: Preference, at: datetime) -> datetime | None:
     if preference.digest == "hourly":
         until = _next_hour(at, zone)
     elif preference.digest == "daily":
-        until = _next(preference.digest_at, zone, at)
-    if is_quiet(preference, until):
-        until = next(
-            moment for moment in _moments(preference.quiet_to, zone, until) if not is_quiet(preference, moment)
-        )
+        until = next(_moments(preference.digest_at, zone, at))
+    until = quiet_until(preference, until) or until
     return until if until > at else None
+
+
+def quiet_until(preference: Preference, at: datetime) -> datetime | None:
+    """Return when the quiet hours of this moment end; None when it is not quiet."""
+    if not is_quiet(preference, at):
+        return None
+    # where the clock shows the end twice, what is written between the two waits for the second, not for tomorrow's
+    ends = _moments(preference.quiet_to, ZoneInfo(preference.zone), at, folds=(0, 1))
+    return next(moment for moment in ends if not is_quiet(preference, moment))
 
 
 def is_quiet(preference: Preference, at: datetime) -> bool:
@@ -81,17 +88,12 @@ def is_quiet(preference: Preference, at: datetime) -> bool:
     return first <= shown < last if first < last else shown >= first or shown < last
 
 
-def _next(clock: str, zone: ZoneInfo, at: datetime) -> datetime:
-    return next(_moments(clock, zone, at))
-
-
-def _moments(clock: str, zone: ZoneInfo, at: datetime) -> Iterator[datetime]:
-    """Yield the moments after this one at which the clock shows this time, one a day, in UTC."""
+def _moments(clock: str, zone: ZoneInfo, at: datetime, folds: tuple[int, ...] = (0,)) -> Iterator[datetime]:
+    """Yield the moments after this one at which the clock shows this time, in UTC, for each day the occurrences asked for."""
     day = at.astimezone(zone).date() - timedelta(days=1)
     while True:
-        moment = datetime.combine(day, time.fromisoformat(clock), zone).astimezone(UTC)
-        if moment > at:
-            yield moment
+        shown = datetime.combine(day, time.fromisoformat(clock), zone)
+        yield from sorted({moment for fold in folds if (moment := shown.replace(fold=fold).astimezone(UTC)) > at})
         day += timedelta(days=1)
 
 

@@ -61,7 +61,7 @@ def route(category: str, priority: str, agents: Sequence[Agent]) -> Agent | None
     Only a critical ticket may go to somebody who is full or away, and only when no free skilled agent is there.
     Equal agents are told apart by name, so the answer never depends on their order.
     """
-    skilled = [agent for agent in agents if category in agent.skills]
+    skilled = [agent for agent in agents if category.casefold() in map(str.casefold, agent.skills)]
     fitting = [agent for agent in skilled if agent.available and agent.load < agent.capacity]
     if not fitting and priority == "critical":
         fitting = skilled

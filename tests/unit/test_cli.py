@@ -72,6 +72,9 @@ COMMANDS = [
             "schedule",
             "agents",
             "endpoints",
+            "subscribe",
+            "subscriptions",
+            "preferences",
             "migrate",
             "clock",
             "doctor",
@@ -86,6 +89,8 @@ COMMANDS = [
     *[["schedule", name] for name in ("list", "run", "pause", "resume", "backfill")],
     *[["agents", name] for name in ("list", "import")],
     *[["endpoints", name] for name in ("add", "list", "rotate", "test", "remove")],
+    *[["subscriptions", name] for name in ("add", "list", "remove", "import", "export")],
+    *[["preferences", name] for name in ("list", "set", "remove")],
 ]
 
 
