@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import dramatiq
 import pytest
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.worker import WorkerThread
-from sqlalchemy import func, select, update
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
 import settings
@@ -33,11 +34,11 @@ from actors.attempt import WORKER_ID  # noqa: E402
 from actors.broker import make_broker  # noqa: E402
 from actors.in_process import InProcessBroker  # noqa: E402
 from actors.relay import Relay  # noqa: E402
-from db import hints, jobs, reading, transaction, workers  # noqa: E402
+from db import hints, jobs, reading, sessions, transaction, workers  # noqa: E402
 from db.jobs import Claimed, Promise  # noqa: E402
 from db.migrate import migrate  # noqa: E402
 from db.models import Attempt, DeadLetter, Job  # noqa: E402
-from db.sessions import dispose  # noqa: E402
+from db.sessions import dispose, make_engine  # noqa: E402
 from db.time import from_now, now  # noqa: E402
 from pipelines import runtime  # noqa: E402
 
@@ -77,12 +78,25 @@ def migrated_postgresql(postgresql: Any) -> str:
     return url.rpartition("/")[2]
 
 
+@lru_cache(maxsize=2)
+def _kept_engine(url: str, pool: int) -> Engine:
+    return make_engine(url, pool)
+
+
 @pytest.fixture
-def sqlite(migrated_sqlite: Path, sqlite_url: str, configure: Callable[..., Any]) -> Iterator[str]:
-    """A migrated SQLite database that the settings name; its URL."""
-    shutil.copy(migrated_sqlite, sqlite_url.removeprefix("sqlite:///"))
-    configure(DATABASE_URL=sqlite_url)
-    yield sqlite_url
+def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A migrated SQLite database that the settings name; its URL, the same in every test.
+
+    So the engine can stay: one that is new reads and compiles every statement again, which takes longer than most tests.
+    """
+    path = migrated_sqlite.with_name("test.db")
+    for left in path.parent.glob("test.db*"):
+        left.unlink()
+    shutil.copy(migrated_sqlite, path)
+    monkeypatch.setattr(sessions, "make_engine", lambda url, pool=10: _kept_engine(url, pool))
+    monkeypatch.setattr(sessions, "SQLITE_SYNCHRONOUS", "OFF")  # no test cuts the power
+    configure(DATABASE_URL=f"sqlite:///{path}")
+    yield f"sqlite:///{path}"
     dispose()
 
 

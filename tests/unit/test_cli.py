@@ -80,7 +80,7 @@ COMMANDS = [
             "doctor",
         ]
     ],
-    *[["tickets", name] for name in ("list", "show", "correct", "resolve")],
+    *[["tickets", name] for name in ("list", "show", "correct", "resolve", "status", "assign", "comment", "reopen")],
     *[["incidents", name] for name in ("list", "accept", "dismiss")],
     *[["models", name] for name in ("list", "use", "show")],
     *[["jobs", name] for name in ("list", "cancel")],

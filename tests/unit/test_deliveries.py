@@ -93,7 +93,10 @@ def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
     assert (state("a"), receiver.arrived) == ("promised", [])
 
 
-def test_a_channel_that_asks_to_wait_waits_alone(receiver: Receiver, hand: Hand) -> None:
+def test_a_channel_that_asks_to_wait_waits_alone(
+    receiver: Receiver, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "FRESH", 0.0)
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "7"}) if arrived.path == "/slack" else Reply()
     for number in range(3):
         tell(f"slack-{number}", "slack")

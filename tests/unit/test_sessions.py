@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select, text
 
-from db import jobs, reading, transaction
+from db import jobs, reading, sessions, transaction
 from db.jobs import Promise
 from db.models import Job
-from db.sessions import after_commit, dispose, engine
+from db.sessions import after_commit, dispose, engine, make_engine
 from db.time import from_now, now
 from tests.embedded import count, crash_before_commit, promise
 
@@ -110,7 +110,8 @@ def test_a_naive_time_is_refused():
         session.scalar(select(Job).where(Job.due_at < datetime(2026, 1, 1)))
 
 
-def test_a_disposed_engine_is_made_anew():
+def test_a_disposed_engine_is_made_anew(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sessions, "make_engine", make_engine)  # the tests' own keeps engines
     first = engine()
     dispose()
     dispose()
@@ -119,9 +120,10 @@ def test_a_disposed_engine_is_made_anew():
     assert count(Job) == 0
 
 
-def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite: str):
-    dispose()
-    with engine().connect() as connection:
+def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_url: str):
+    made = make_engine(sqlite_url)
+    with made.connect() as connection:
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
         assert connection.scalar(text("PRAGMA synchronous")) == 2
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+    made.dispose()
