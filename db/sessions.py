@@ -38,8 +38,6 @@ PATIENCE = {
 TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.02, 5.0
 #: Seconds a SQLite writer waits for another one to finish.
 SQLITE_BUSY_SECONDS = 30
-#: When SQLite waits for the disk: at every commit, for one that was answered must survive a power cut.
-SQLITE_SYNCHRONOUS = "FULL"
 
 
 def make_engine(url: str, pool: int = 10) -> Engine:
@@ -95,7 +93,7 @@ def _sqlite(url: str, pool: int) -> Engine:
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy begins, see below; the driver's own BEGIN comes too late
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {SQLITE_SYNCHRONOUS}")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit that was answered must survive a power cut
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")

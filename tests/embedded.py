@@ -18,7 +18,7 @@ import dramatiq
 import pytest
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.worker import WorkerThread
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.orm import Session
 
 import settings
@@ -80,7 +80,13 @@ def migrated_postgresql(postgresql: Any) -> str:
 
 @lru_cache(maxsize=2)
 def _kept_engine(url: str, pool: int) -> Engine:
-    return make_engine(url, pool)
+    engine = make_engine(url, pool)
+
+    @event.listens_for(engine, "connect")
+    def _hurry(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
+
+    return engine
 
 
 @pytest.fixture
@@ -94,7 +100,6 @@ def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: py
         left.unlink()
     shutil.copy(migrated_sqlite, path)
     monkeypatch.setattr(sessions, "make_engine", lambda url, pool=10: _kept_engine(url, pool))
-    monkeypatch.setattr(sessions, "SQLITE_SYNCHRONOUS", "OFF")  # no test cuts the power
     configure(DATABASE_URL=f"sqlite:///{path}")
     yield f"sqlite:///{path}"
     dispose()
