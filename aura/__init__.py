@@ -18,6 +18,7 @@ from aura import (
     engine,
     evaluation,
     incidents,
+    intake,
     jobs,
     learning,
     models,
@@ -48,7 +49,7 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints):
+for group in (tickets, intake, incidents, models, jobs, queues, dead, schedule, agents, endpoints):
     app.add_typer(group.app)
 
 

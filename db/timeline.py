@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import AiCall, Attempt, Correction, DeadLetter, Job, Notification, Ticket, VerdictRecord
+from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Mail, Notification, Ticket, VerdictRecord
 
 #: What is shown of a verdict.
 _SAID = (
@@ -35,7 +35,10 @@ _SAID = (
     *("disagreement", "change", "cost", "cached", "needs_review"),
 )
 #: Which comes first of what happened at the same moment.
-_ORDER = (*("received", "sent out", "verdict", "correction", "confirmation", "notification", "attempt", "dead letter"),)
+_ORDER = (
+    *("received", "mail", "comment", "sent out", "verdict", "correction", "confirmation", "notification", "attempt"),
+    "dead letter",
+)
 
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
@@ -68,6 +71,15 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
         sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
         entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
+    for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id)):
+        wrote = ("author", "text", "source")
+        entries.append({"at": comment.created_at, "what": "comment"} | {name: getattr(comment, name) for name in wrote})
+    # not the bytes, which may be many
+    came = (Mail.id, Mail.sender, Mail.outcome, Mail.attachments)
+    for mail in session.execute(
+        select(Mail.created_at.label("at"), *came).where(Mail.ticket_id == ticket_id)
+    ).mappings():
+        entries.append({"what": "mail"} | dict(mail))
     for notification in notifications:
         told = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
         entries.append(
