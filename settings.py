@@ -243,7 +243,23 @@ class Settings(BaseSettings):
         None, description="imaps://user:password@host/INBOX, from which `aura intake imap` takes mails."
     )
     intake_secret: SecretStr | None = Field(
-        None, description="Key (whsec_...) that signs mails posted to /api/v1/intake/email; unset: refused."
+        None,
+        description="Key (whsec_...) that signs mails posted to /api/v1/intake/email, or two with a comma; unset: refused.",
+    )
+    mail_limit: int = Field(
+        25_000_000,
+        ge=10_000,
+        description="Most bytes of a mail that comes in; a larger one is listed, and kept where it is.",
+    )
+    mail_sender_limit: int = Field(
+        60,
+        ge=0,
+        description="Mails of one sender within an hour, beyond which no ticket is made of them. 0: any number.",
+    )
+    reopen_days: float = Field(
+        14.0,
+        ge=0,
+        description="Days within which a reply opens a resolved ticket again; after them it is a new ticket.",
     )
 
     # Targets of resolution

@@ -18,6 +18,7 @@ from aura import (
     engine,
     evaluation,
     incidents,
+    intake,
     jobs,
     learning,
     models,
@@ -51,7 +52,21 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints, subscriptions, preferences):
+GROUPS = (
+    tickets,
+    intake,
+    incidents,
+    models,
+    jobs,
+    queues,
+    dead,
+    schedule,
+    agents,
+    endpoints,
+    subscriptions,
+    preferences,
+)
+for group in GROUPS:
     app.add_typer(group.app)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.desk import ACTION
-from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Notification, Ticket, VerdictRecord
+from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Mail, Notification, Ticket, VerdictRecord
 
 #: What is shown of a verdict.
 _SAID = (
@@ -37,7 +37,7 @@ _SAID = (
 )
 #: Which comes first of what happened at the same moment.
 _ORDER = (
-    *("received", "sent out", "verdict", "correction", "confirmation", "comment", "action"),
+    *("received", "mail", "sent out", "verdict", "correction", "confirmation", "comment", "action"),
     *("notification", "attempt", "dead letter"),
 )
 
@@ -78,6 +78,12 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
         sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
         entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
+    # not the bytes, which may be many
+    came = (Mail.id, Mail.sender, Mail.outcome, Mail.attachments)
+    for mail in session.execute(
+        select(Mail.created_at.label("at"), *came).where(Mail.ticket_id == ticket_id)
+    ).mappings():
+        entries.append({"what": "mail"} | dict(mail))
     for notification in notifications:
         told = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
         entries.append(

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import get_settings
-from web import api, health, problems
+from web import api, health, intake, problems
 from web.limits import BodyLimit
 
 
@@ -32,9 +32,10 @@ def make_app() -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger=intake.limits())
     app.include_router(api.router)
     app.include_router(health.router)
+    app.include_router(intake.router)
     return app
 
 

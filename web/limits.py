@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.problems import problem
@@ -11,29 +13,35 @@ BODY_LIMIT = 1_000_000
 
 
 class BodyLimit:
-    """Answers 413 to a longer body, announced or not, and reads no more of it."""
+    """Answers 413 to a longer body, announced or not, and reads no more of it.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    `larger` holds other limits by path, each with the setting that it comes from.
+    """
+
+    def __init__(self, app: ASGIApp, larger: Mapping[str, tuple[int, str]] | None = None) -> None:
+        self.app, self.larger = app, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit, setting = self.larger.get(scope["path"], (BODY_LIMIT, ""))
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         chunks: list[bytes] = []
         size = int(announced) if announced.isdigit() else 0
-        if size <= BODY_LIMIT:
+        if size <= limit:
             size, more = 0, True
-            while more and size <= BODY_LIMIT:
+            while more and size <= limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
                 more = message.get("more_body", False)
-        if size > BODY_LIMIT:
-            answer = problem(413, "Too large", f"a request may have {BODY_LIMIT} bytes")
+        if size > limit:
+            answer = problem(
+                413, "Too large", f"a request may have {limit} bytes" + (f" ({setting})" if setting else "")
+            )
             await answer(scope, receive, send)
             return
         body = b"".join(chunks)

@@ -59,6 +59,8 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     # Both ask the other side's robots for silence, or two of them talk for ever
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
+    # by which we know it when it comes back, whatever Message-ID a server on the way gave it
+    message["X-Aura"] = "notice"
     message.set_content(_encodable(notice.text))
     if notice.html:
         message.add_alternative(_encodable(notice.html), subtype="html")
