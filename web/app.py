@@ -11,6 +11,7 @@ from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import get_settings
 from web import api, health, problems
+from web.accepting import Acceptor
 from web.limits import BodyLimit
 
 
@@ -31,6 +32,7 @@ def make_app() -> FastAPI:
         docs_url=None,  # its pages come from a CDN, which many a service desk cannot reach; /openapi.json stays
         redoc_url=None,
     )
+    app.state.acceptor = Acceptor()
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.include_router(api.router)
