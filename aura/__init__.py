@@ -19,6 +19,7 @@ from aura import (
     evaluation,
     incidents,
     jobs,
+    keys,
     learning,
     models,
     processes,
@@ -26,6 +27,7 @@ from aura import (
     schedule,
     tickets,
     upkeep,
+    users,
 )
 from aura.output import Refused, err
 
@@ -48,7 +50,7 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints):
+for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints, keys, users):
     app.add_typer(group.app)
 
 

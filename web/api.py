@@ -15,6 +15,7 @@ from db.idempotency import Use
 from db.submissions import Submission, parse
 from db.timeline import timeline
 from web.accepting import Acceptor, Report
+from web.access import Reader, Submitter
 from web.problems import invalid, problem
 
 router = APIRouter(tags=["tickets"])
@@ -41,6 +42,7 @@ class Accepted(BaseModel):
 )
 async def report(
     request: Request,
+    _who: Submitter,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
@@ -74,7 +76,7 @@ def _read(body: bytes) -> tuple[Submission, dict[str, Any]] | Response:
 
 
 @router.get("/tickets/{ticket_id}", summary="A ticket with its whole timeline")
-def show(ticket_id: int) -> dict[str, Any]:
+def show(ticket_id: int, _who: Reader) -> dict[str, Any]:
     """Return the ticket, what was decided and why, who was told, and what is still promised."""
     with reading() as session:
         found = timeline(session, ticket_id)

@@ -29,7 +29,7 @@ from web.limits import BODY_LIMIT
 def client() -> TestClient:
     from web.app import make_app
 
-    return TestClient(make_app(), raise_server_exceptions=False)
+    return TestClient(make_app(), "http://127.0.0.1:8000", raise_server_exceptions=False, client=("127.0.0.1", 50000))
 
 
 @pytest.fixture
