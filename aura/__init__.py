@@ -20,6 +20,7 @@ from aura import (
     incidents,
     intake,
     jobs,
+    keys,
     learning,
     models,
     preferences,
@@ -29,6 +30,7 @@ from aura import (
     subscriptions,
     tickets,
     upkeep,
+    users,
 )
 from aura.output import Refused, err
 
@@ -65,6 +67,8 @@ GROUPS = (
     endpoints,
     subscriptions,
     preferences,
+    keys,
+    users,
 )
 for group in GROUPS:
     app.add_typer(group.app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aura.output import Refused, note
 
@@ -54,6 +54,22 @@ def writes() -> Iterator[Session]:
         from db import transaction
 
         with transaction() as session:
+            yield session
+
+
+@contextmanager
+def acts(action: str, subject: str, **details: Any) -> Iterator[Session]:
+    """Write to the database in one transaction with the row of the audit that says who did what."""
+    with ready_database():
+        import getpass
+
+        from db.audit import Actor, acting
+
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have no name
+            name = "unknown"
+        with acting(Actor(f"shell {name}"), action, subject, **details) as session:
             yield session
 
 

@@ -25,8 +25,10 @@ def run(
     err.print(settings.mode(), soft_wrap=True)
     with ready_database():
         from pipelines.runtime import running
+        from web.access import how
         from web.app import app as web
 
+        err.print(how(), soft_wrap=True)
         port = port or settings.port
         # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
         signal.signal(signal.SIGTERM, _stop)

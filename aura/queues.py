@@ -40,7 +40,7 @@ def list_(how: FormatOption = "table") -> None:
     show_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "held back"), how, "No queues.")
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
     """Return the seconds that 90s, 10m, 2h or 1d mean."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
     if found is None:
@@ -52,7 +52,7 @@ def _seconds(text: str) -> float:
 def pause(
     queue: QueueName,
     seconds: Annotated[
-        float | None, typer.Option("--for", parser=_seconds, metavar="TIME", help="Such as 90s, 10m, 2h or 1d.")
+        float | None, typer.Option("--for", parser=seconds_of, metavar="TIME", help="Such as 90s, 10m, 2h or 1d.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Shown to those who wonder why nothing happens.")] = "",
     shorten: Annotated[bool, typer.Option("--shorten", help="Also when it is paused for longer.")] = False,

@@ -54,7 +54,7 @@ class Web(Service):
 async def _ready(port: int) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health/ready HTTP/1.1\r\nHost: aura\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         answer = await reader.read()
         writer.close()
     except OSError:
@@ -119,9 +119,7 @@ async def _client(port: int, waiting: asyncio.Queue[tuple[float, int]], answers:
 
 async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> tuple[str, bool]:
     body = json.dumps(ticket(number).model_dump(exclude_none=True)).encode()
-    head = (
-        f"POST /tickets HTTP/1.1\r\nHost: aura\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"POST /tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     answer = await reader.readuntil(b"\r\n\r\n")
     lower = answer.lower()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, select, update
+from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.orm import Session
 
-from db.bulk import BulkInsert, table
+from db.bulk import BulkInsert, on_postgresql, table
 from db.models import IdempotencyKey
 from db.time import now
 
@@ -37,13 +37,16 @@ _RESERVE = BulkInsert(
 )
 
 
-def reserve(session: Session, uses: Sequence[Use]) -> dict[str, Earlier]:
+def reserve(session: Session, uses: Sequence[Use], patience: float) -> dict[str, Earlier]:
     """Reserve the keys that are new and return what the others were used for; each key once.
 
-    It waits for a request with the same key that is under way elsewhere, so two at once are one ticket.
+    It waits for a request with the same key that is under way elsewhere, so two at once are one ticket; on PostgreSQL for
+    `patience` seconds, then it raises OperationalError (LockNotAvailable).
     """
     if not uses:
         return {}
+    if on_postgresql(session):
+        session.execute(text(f"SET LOCAL lock_timeout = {int(patience * 1000)}"))
     # in one order everywhere, so that two transactions cannot wait for each other
     rows = [{"key": use.key, "fingerprint": use.fingerprint, "ticket_id": 0} for use in sorted(uses)]
     new = set(_RESERVE(session, rows).scalars())

@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from db import idempotency, tickets, transaction
 from db.idempotency import Use
+from db.migrate import LOCK_NOT_AVAILABLE
 from db.submissions import Submission
 from pipelines.triage import triage
 
@@ -29,6 +30,8 @@ logger = structlog.get_logger("aura.web")
 SOURCE = "http"
 #: Requests of one transaction, transactions at a time, and requests that wait in line.
 BATCH, WRITERS, LINE = 200, 2, 500
+#: Seconds to wait for another process that works on a request with the same Idempotency-Key.
+PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class TooMany(Exception):
 
 class KeyUsedBefore(Exception):
     """The Idempotency-Key came with another body before."""
+
+
+class InProgress(Exception):
+    """Another process works on a request with this Idempotency-Key, and takes long."""
 
 
 Answer = int | Exception
@@ -125,19 +132,26 @@ def store(reports: Sequence[Report]) -> list[Answer]:
     """Store the tickets in one transaction, or each in its own when that fails; returns an id or an error for each."""
     try:
         return _store(reports)
-    except (OperationalError, InterfaceError) as error:
-        return [error] * len(reports)  # the database is away, for all of them
     except SQLAlchemyError as error:
+        if _locked(error):
+            if len(reports) == 1:
+                return [InProgress()]
+        elif isinstance(error, OperationalError | InterfaceError):
+            return [error] * len(reports)  # the database is away, for all of them
         if len(reports) == 1:
             return [error]
         logger.warning("tickets that could not be stored together are stored one by one", tickets=len(reports))
         return [answer for report in reports for answer in store([report])]
 
 
+def _locked(error: SQLAlchemyError) -> bool:
+    return getattr(getattr(error, "orig", None), "pgcode", None) == LOCK_NOT_AVAILABLE
+
+
 def _store(reports: Sequence[Report]) -> list[Answer]:
     answers: list[Answer | None] = [None] * len(reports)
     with transaction() as session:
-        known = idempotency.reserve(session, [report.use for report in reports if report.use is not None])
+        known = idempotency.reserve(session, [report.use for report in reports if report.use is not None], PATIENCE)
         for place, report in enumerate(reports):
             earlier = known.get(report.use.key) if report.use is not None else None
             if earlier is not None and report.use is not None:

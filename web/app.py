@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from actors.logs import configure_logging
 from db.sessions import dispose
-from settings import get_settings
-from web import api, health, intake, problems
+from settings import first_line, get_settings
+from web import access, api, health, intake, login, problems
+from web.accepting import Acceptor
+from web.headers import SecurityHeaders
 from web.limits import BodyLimit
+from web.signing_in import Door
+
+logger = structlog.get_logger("aura.web")
 
 
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     configure_logging()
+    try:
+        logger.info(await run_in_threadpool(access.how))
+    except SQLAlchemyError as error:  # who may ask is looked up at each request, and then the database may be there
+        logger.warning("the database is away", error=first_line(error))
     yield
     dispose()
 
@@ -31,11 +43,15 @@ def make_app() -> FastAPI:
         docs_url=None,  # its pages come from a CDN, which many a service desk cannot reach; /openapi.json stays
         redoc_url=None,
     )
+    app.state.acceptor, app.state.door = Acceptor(), Door()
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
+    app.add_middleware(SecurityHeaders)  # the last is the outermost
     app.include_router(api.router)
+    app.include_router(login.router)
     app.include_router(health.router)
     app.include_router(intake.router)
+    access.check(app)
     return app
 
 

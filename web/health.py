@@ -22,6 +22,7 @@ from db.migrate import outdated, revisions
 from db.models import Job
 from db.overview import living, waiting_longest
 from settings import SettingsError, first_line, get_settings, redact
+from web.access import Reader
 
 router = APIRouter(tags=["health"])
 
@@ -176,7 +177,7 @@ class _FromDatabase:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-def metrics() -> Response:
+def metrics(_who: Reader) -> Response:
     """Return the counters of this process (of all on this machine with PROMETHEUS_MULTIPROC_DIR) and the queues' state."""
     registry = CollectorRegistry()
     registry.register(_FromDatabase())

@@ -13,11 +13,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from starlette.exceptions import HTTPException
 
 from settings import explain, first_line, problems_of
+from web.accepting import InProgress, KeyUsedBefore, TooMany
 
 logger = structlog.get_logger("aura.web")
 
-#: Seconds after which a client may try again while the database is away.
-RETRY_AFTER = 5
+#: Seconds after which a client may try again: while the database is away, when too many wait, while the same request runs.
+RETRY_AFTER, LINE_RETRY_AFTER, RUNNING_RETRY_AFTER = 5, 1, 1
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
@@ -44,6 +45,21 @@ def install(app: FastAPI) -> None:
     def _http(_request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
         return problem(error.status_code, "Not possible", str(error.detail), headers)
+
+    @app.exception_handler(TooMany)
+    def _too_many(_request: Request, _error: TooMany) -> JSONResponse:
+        detail = "more tickets come in than can be stored just now; this one was not accepted, so send it again"
+        return problem(503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
+
+    @app.exception_handler(KeyUsedBefore)
+    def _used(_request: Request, _error: KeyUsedBefore) -> JSONResponse:
+        detail = "this Idempotency-Key came with another body before; use a new one"
+        return problem(422, "Idempotency-Key used before", detail)
+
+    @app.exception_handler(InProgress)
+    def _running(_request: Request, _error: InProgress) -> JSONResponse:
+        detail = "a request with this Idempotency-Key is being worked on; send it again to get its answer"
+        return problem(409, "In progress", detail, {"Retry-After": str(RUNNING_RETRY_AFTER)})
 
     @app.exception_handler(DBAPIError)
     def _broken(request: Request, error: DBAPIError) -> JSONResponse:

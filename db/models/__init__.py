@@ -1,5 +1,6 @@
 """The tables: what was reported, what was said about it, what is promised, and what became of it."""
 
+from db.models.access import ApiKey, Audit, Login, User
 from db.models.base import Base, Id, Json
 from db.models.clock import Lease, Sample, ScheduleControl, ScheduleRun
 from db.models.jobs import Attempt, DeadLetter, Event, IdempotencyKey, Job, QueueControl, Worker
@@ -20,7 +21,9 @@ __all__ = [
     "Agent",
     "AiCall",
     "AnalysisBatch",
+    "ApiKey",
     "Attempt",
+    "Audit",
     "Base",
     "ChannelRate",
     "Comment",
@@ -35,6 +38,7 @@ __all__ = [
     "Json",
     "Lease",
     "LocalModel",
+    "Login",
     "Mail",
     "Notification",
     "Preference",
@@ -44,6 +48,7 @@ __all__ = [
     "ScheduleRun",
     "Subscription",
     "Ticket",
+    "User",
     "VerdictRecord",
     "Worker",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,13 +21,15 @@ from db.models import IdempotencyKey, Job, Ticket
 from db.sessions import dispose
 from tests.embedded import Hand, all_jobs, count, one_job
 from tests.services import free_port
+from web import accepting
+from web.accepting import Acceptor
 from web.limits import BODY_LIMIT
 
 
 def client() -> TestClient:
     from web.app import make_app
 
-    return TestClient(make_app(), raise_server_exceptions=False)
+    return TestClient(make_app(), "http://127.0.0.1:8000", raise_server_exceptions=False, client=("127.0.0.1", 50000))
 
 
 @pytest.fixture
@@ -72,14 +75,14 @@ def test_the_ticket_its_job_and_its_key_are_one_transaction(web: TestClient, mon
 
 def test_in_two_transactions_a_crash_between_would_strand_the_ticket(web: TestClient, monkeypatch: pytest.MonkeyPatch):
     # Mutant: what plain `commit(); actor.send()` does
-    accept = tickets.accept
+    accept = tickets.accept_each
 
     def accept_and_commit(session: Any, *args: Any) -> Any:
         new = accept(session, *args)
         session.connection().get_transaction().commit()
         return new
 
-    monkeypatch.setattr(tickets, "accept", accept_and_commit)
+    monkeypatch.setattr(tickets, "accept_each", accept_and_commit)
     with pytest.raises(AssertionError, match=r"\(1, "):
         a_ticket_without_a_job_is_never_stored(web, monkeypatch)
 
@@ -120,6 +123,29 @@ def test_the_same_key_with_another_body_is_refused(web: TestClient):
     assert answer.status_code == 422
     assert "came with another body before" in answer.json()["detail"]
     assert count(Ticket) == 1
+
+
+@pytest.mark.integration
+def test_a_key_that_another_process_holds_for_long_is_in_progress(postgres: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(accepting, "PATIENCE", 0.1)
+    web = client()
+    with transaction() as session:
+        session.add(IdempotencyKey(key="k-1", fingerprint="", ticket_id=0))
+        session.flush()
+        with ThreadPoolExecutor() as others:
+            held = others.submit(web.post, "/tickets", json=GOOD, headers={"Idempotency-Key": "k-1"}).result(20)
+            free = others.submit(web.post, "/tickets", json=GOOD, headers={"Idempotency-Key": "k-2"}).result(20)
+
+    assert (held.status_code, held.headers["Retry-After"], free.status_code) == (409, "1", 202)
+    assert count(Ticket) == 1
+
+
+def test_who_finds_the_line_full_is_told_when_to_come_again(web: TestClient):
+    web.app.state.acceptor = Acceptor(line=0)  # type: ignore[attr-defined]
+    answer = web.post("/tickets", json=GOOD, headers={"Idempotency-Key": "k-1"})
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert (count(Ticket), count(IdempotencyKey)) == (0, 0)
 
 
 def test_a_refused_ticket_leaves_its_key_unused(web: TestClient):
