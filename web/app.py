@@ -12,6 +12,7 @@ from db.sessions import dispose
 from settings import get_settings
 from web import api, health, problems
 from web.limits import BodyLimit
+from web.pages import render, site
 
 
 @asynccontextmanager
@@ -33,8 +34,10 @@ def make_app() -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
     app.include_router(api.router)
     app.include_router(health.router)
+    app.mount("/static", render.static_files())
     return app
 
 
