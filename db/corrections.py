@@ -109,3 +109,23 @@ def said_before(session: Session, ids: list[int]) -> dict[int, tuple[str, str]]:
     newest = select(func.max(v.id)).where(v.ticket_id.in_(ids)).group_by(v.ticket_id)
     rows = session.execute(select(v.ticket_id, v.category, v.priority).where(v.id.in_(newest)))
     return {row.ticket_id: (row.category, row.priority) for row in rows}
+
+
+class Checked(NamedTuple):
+    """What an engine said of a ticket, how sure it was, and what a human says it is."""
+
+    field: str
+    said: str
+    truth: str
+    confidence: float
+
+
+def checked(session: Session, limit: int = 2_000) -> list[Checked]:
+    """Return the newest corrections and confirmations of what an engine had said."""
+    rows = session.execute(
+        select(_c.field, _c.old, _c.new, _c.confidence)
+        .where(_c.old_by == "engine", _c.old.is_not(None), _c.confidence.is_not(None))
+        .order_by(_c.id.desc())
+        .limit(limit)
+    )
+    return [Checked(row.field, row.old, row.new, row.confidence) for row in rows]

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db.models import Agent, Job, Worker
-from db.time import from_now, now
+from db.time import elapsed, from_now, now
 
 
 def job_count(session: Session) -> int:
@@ -35,3 +35,20 @@ def staff(session: Session) -> list[dict[str, Any]]:
     return [
         {name: getattr(agent, name) for name in fields} for agent in session.scalars(select(Agent).order_by(Agent.name))
     ]
+
+
+def processes(session: Session, limit: int = 200) -> list[dict[str, Any]]:
+    """Return the processes that work or relay, the newest first, with the jobs that each runs (up to ten of them)."""
+    rows = session.execute(
+        select(Worker.id, Worker.kind, Worker.name, Worker.started_at, elapsed(Worker.heartbeat_at).label("silent"))
+        .order_by(Worker.started_at.desc())
+        .limit(limit)
+    )
+    found = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
+    leased = select(Job.worker, Job.id, Job.actor, Job.key, Job.attempts).where(Job.lease.is_not(None))
+    for job in session.execute(leased.order_by(Job.worker, Job.id).limit(10_000)):
+        if job.worker in found:
+            found[job.worker]["running"] += 1
+            if len(found[job.worker]["jobs"]) < 10:
+                found[job.worker]["jobs"].append({"id": job.id, "actor": job.actor, "key": job.key})
+    return list(found.values())

@@ -58,10 +58,12 @@ class Needs:
         who = await identify(request, bearer.credentials if bearer else None)
         if self.scope not in who.scopes:
             raise HTTPException(403, f"{who.name} may not do this: it needs the scope {self.scope}")
+        request.state.who = who
         return who
 
 
-Reader = Annotated[Who, Depends(Needs("read"))]
+MAY_READ, MAY_ADMIN = Depends(Needs("read")), Depends(Needs("admin"))
+Reader = Annotated[Who, MAY_READ]
 Submitter = Annotated[Who, Depends(Needs("submit"))]
 Operator = Annotated[Who, Depends(Needs("operate"))]
 Admin = Annotated[Who, Depends(Needs("admin"))]

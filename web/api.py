@@ -78,6 +78,11 @@ def _read(body: bytes) -> tuple[Submission, dict[str, Any]] | Response:
 @router.get("/tickets/{ticket_id}", summary="A ticket with its whole timeline")
 def show(ticket_id: int, _who: Reader) -> dict[str, Any]:
     """Return the ticket, what was decided and why, who was told, and what is still promised."""
+    return ticket(ticket_id)
+
+
+def ticket(ticket_id: int) -> dict[str, Any]:
+    """Return a ticket with its timeline. Raises HTTPException 404."""
     with reading() as session:
         found = timeline(session, ticket_id)
     if found is None:

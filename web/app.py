@@ -17,6 +17,7 @@ from web import access, api, health, intake, login, problems
 from web.accepting import Acceptor
 from web.headers import SecurityHeaders
 from web.limits import BodyLimit
+from web.pages import render, site
 from web.signing_in import Door
 
 logger = structlog.get_logger("aura.web")
@@ -47,11 +48,13 @@ def make_app() -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
     app.add_middleware(SecurityHeaders)  # the last is the outermost
+    app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
     app.include_router(api.router)
     app.include_router(login.router)
     app.include_router(health.router)
     app.include_router(intake.router)
     access.check(app)
+    app.mount("/static", render.static_files())
     return app
 
 

@@ -1,0 +1,77 @@
+"""A real browser for the tests: Debian's chromium, driven by Playwright; what it complains about fails the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.install import install
+
+#: It asks its maker's servers for news otherwise, which a closed network refuses many times a second.
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+def chromium() -> str:
+    """Return where the browser is; it is installed first where that can be done."""
+    install(lambda: [] if shutil.which("chromium") else ["chromium"])
+    return shutil.which("chromium") or "/usr/bin/chromium"
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+class Visit:
+    """Pages of one visitor; everything that the browser complains about is kept."""
+
+    def __init__(self, context: BrowserContext, url: Callable[[str], str]) -> None:
+        self.url = url
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda said: self._complain(said) if said.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _complain(self, said: Any) -> None:
+        self.complaints.append(f"{said.text} ({said.location.get('url')})")
+
+    def open(self, path: str) -> Page:
+        """Open a page and wait until it has drawn everything. Returns it."""
+        self.page.goto(self.url(path), wait_until="load")
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('[data-chart]')].every((each) => each.childElementCount > 0)"
+        )
+        return self.page
+
+    def barriers(self) -> list[str]:
+        """Return what keeps people out by the rules of axe (serious and critical ones), each with the place."""
+        self.page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {each['help']}: {node['target']} {node['html'][:120]}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    with browser() as started:
+        yield started

@@ -1,0 +1,118 @@
+"""AI: how good the verdicts are, what they cost, which models there are, and what another one would have said."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from ai.charts import reliability_chart
+from ai.choice import model_in_use, use_model
+from ai.evaluation import Said, measure
+from ai.labelled import LABELS
+from ai.local import LocalEngine
+from db import corrections, local_models, reading, spend, transaction
+from pipelines import shadow
+from settings import get_settings
+from web.access import MAY_READ, Operator
+from web.pages.forms import back, form, recorded
+from web.pages.render import page
+
+router = APIRouter(include_in_schema=False)
+
+Fields = Annotated[dict[str, str], Depends(form)]
+#: The model that comes with Aura.
+SHIPPED = "shipped"
+#: Days of the bill, and tickets that a replay in the page asks about; the command asks about more.
+DAYS, REPLAYED = 14.0, 200
+
+
+@router.get("/ai", response_class=HTMLResponse, dependencies=[MAY_READ])
+def ai(request: Request) -> HTMLResponse:
+    settings = get_settings()
+    with reading() as session:
+        figures = _measured(corrections.checked(session))
+        calls, agreement = spend.by_model(session, DAYS), spend.agreement(session, DAYS)
+        learned = local_models.listing(session)
+        active = local_models.active(session, known=model_in_use())
+    if active is None:
+        use_model("", None)
+    elif active[1] is not None:
+        use_model(*active)
+    local = LocalEngine(settings.categories, None, settings.auto_apply_precision)
+    return page(
+        request,
+        "ai.html",
+        figures=figures,
+        calls=calls,
+        agreement=agreement,
+        models=_models(learned),
+        thresholds=local.thresholds,
+        wanted=settings.auto_apply_precision,
+        remote=settings.ai_model if settings.openai_api_key else "",
+        days=DAYS,
+        report=None,
+    )
+
+
+@router.get("/ai/reliability.svg", dependencies=[MAY_READ])
+def reliability() -> Response:
+    """Draw how often the engines were right beside how sure they were, by what people said afterwards."""
+    with reading() as session:
+        figures = _measured(corrections.checked(session))
+    if not figures:
+        raise HTTPException(404, "nobody has corrected or confirmed a ticket yet")
+    svg = reliability_chart(figures, "Verdicts that people looked at")
+    # it is an image of ours, with its own style inside
+    return Response(
+        svg,
+        media_type="image/svg+xml",
+        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+    )
+
+
+@router.post("/ai/use")
+@recorded("model.use")
+def use(fields: Fields, who: Operator) -> RedirectResponse:
+    """Let the local engine answer with another model."""
+    version = fields.get("version", "")
+    try:
+        with transaction() as session:
+            local_models.use(session, None if version == SHIPPED else version)
+    except local_models.UnknownVersion as error:
+        raise HTTPException(404, str(error)) from None
+    return back("/ai", f"the local engine answers with {version}; workers take it within half a minute")
+
+
+@router.post("/ai/replay", response_class=HTMLResponse)
+@recorded("model.replay")
+def replay(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
+    """Ask a local model about tickets that people have decided. It costs nothing and changes nothing."""
+    version = fields.get("version", "")
+    if version != SHIPPED and not version.startswith("local-"):
+        raise HTTPException(422, "only local models are asked from here; `aura replay --model NAME` asks a remote one")
+    try:
+        report = shadow.replay(version, REPLAYED)
+    except shadow.UnknownModel as error:
+        raise HTTPException(404, str(error)) from None
+    now, before = report.accuracy(report.right), report.accuracy(report.right_before)
+    return page(request, "replay.html", report=report, right=now, before=before, fields=LABELS)
+
+
+def _measured(checked: list[corrections.Checked]) -> dict[str, Any]:
+    wanted = get_settings().auto_apply_precision
+    by_field: dict[str, list[Said]] = {}
+    for each in checked:
+        by_field.setdefault(each.field, []).append(Said(each.truth, each.said, each.confidence, False))
+    return {name: measure(by_field[name], wanted) for name in LABELS if name in by_field}
+
+
+def _models(learned: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    shipped = {
+        "version": SHIPPED,
+        "active": not any(each["active"] for each in learned),
+        "created_at": None,
+        "report": {},
+    }
+    return [*learned, shipped]

@@ -1,0 +1,12 @@
+"""All pages of the dashboard, as one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from web import live
+from web.pages import clockwork, dead, entrance, intelligence, overview, queues, review, tickets
+
+router = APIRouter()
+for room in (overview, entrance, tickets, review, queues, dead, clockwork, intelligence, live):
+    router.include_router(room.router)

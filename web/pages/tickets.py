@@ -1,0 +1,125 @@
+"""Tickets: found, read with their whole story, corrected in place, reported by a form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import ValidationError
+
+from db import reading, search, tickets, transaction, why
+from db.corrections import UnknownTicket
+from db.search import QUALIFIERS, WrongSearch
+from db.submissions import Submission
+from db.timeline import timeline
+from pipelines import desk
+from pipelines.pipeline import Pipeline
+from pipelines.triage import triage
+from settings import PRIORITIES, explain, get_settings
+from web import api
+from web.access import MAY_READ, Operator, Submitter
+from web.pages.around import look
+from web.pages.forms import back, form, recorded
+from web.pages.render import page
+
+router = APIRouter(include_in_schema=False)
+
+SOURCE = "web"
+Fields = Annotated[dict[str, str], Depends(form)]
+
+
+@router.get("/tickets", response_class=HTMLResponse, dependencies=[MAY_READ])
+def listing(
+    request: Request, q: Annotated[str, Query(max_length=2000)] = "", before: int | None = None
+) -> HTMLResponse:
+    wrong, found = "", search.Page([], None)
+    try:
+        with reading() as session:
+            found = search.search(session, q, before)
+    except WrongSearch as error:
+        wrong = str(error)
+    values = {"q": q, "found": found, "wrong": wrong, "qualifiers": sorted(QUALIFIERS), "first": before is None}
+    return page(request, "tickets.html", 422 if wrong else 200, **values)
+
+
+@router.get("/tickets/new", response_class=HTMLResponse, dependencies=[MAY_READ])
+def new(request: Request) -> HTMLResponse:
+    return page(request, "new.html", wrong="", fields={}, priorities=PRIORITIES)
+
+
+@router.post("/tickets/new", response_model=None)
+def report(request: Request, fields: Fields, who: Submitter) -> HTMLResponse | RedirectResponse:
+    said = {name: fields.get(name, "") for name in ("title", "description", "requester", "department")}
+    payload = {**said, "priority": fields.get("priority") or None}
+    try:
+        submission = Submission.model_validate(payload)
+    except ValidationError as error:
+        return page(request, "new.html", 422, wrong=explain(error), fields=fields, priorities=PRIORITIES)
+    with transaction() as session:
+        [ticket_id] = tickets.accept(session, SOURCE, [(submission, payload)])
+        triage.send(ticket_id)
+    return back(f"/tickets/{ticket_id}", "reported; this page shows how it goes on")
+
+
+@router.get("/tickets/{ticket_id}", response_model=None, dependencies=[MAY_READ])
+def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
+    """Return the page of a ticket to a browser, and its JSON to any other program."""
+    if "text/html" not in request.headers.get("accept", "") and request.headers.get("hx-request") != "true":
+        return api.ticket(ticket_id)
+    with reading() as session:
+        found = timeline(session, ticket_id)
+        if found is None:
+            raise HTTPException(404, f"there is no ticket {ticket_id}")
+        sentence = why.ticket(session, ticket_id, look(session))
+    story: list[dict[str, Any]] = found.pop("timeline")
+    verdicts = [entry for entry in story if entry["what"] == "verdict"]
+    return page(
+        request,
+        "ticket.html",
+        ticket=found,
+        story=story,
+        verdict=verdicts[-1] if verdicts else None,
+        why=sentence,
+        categories=get_settings().categories,
+        priorities=PRIORITIES,
+        steps=[step.actor_name for step in triage.steps],
+    )
+
+
+@router.post("/tickets/{ticket_id}/correct")
+@recorded("ticket.correct")
+def correct(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    try:
+        changed = desk.correct(ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None)
+    except desk.NotAllowed as error:
+        raise HTTPException(422, str(error)) from None
+    except UnknownTicket as error:
+        raise HTTPException(404, str(error)) from None
+    said = f"{' and '.join(changed)} changed; it holds from now on" if changed else "confirmed"
+    return back(f"/tickets/{ticket_id}", said)
+
+
+@router.post("/tickets/{ticket_id}/resolve")
+@recorded("ticket.resolve")
+def resolve(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    try:
+        desk.resolve(ticket_id, fields.get("resolution", ""))
+    except UnknownTicket as error:
+        raise HTTPException(404, str(error)) from None
+    return back(f"/tickets/{ticket_id}", "resolved; the next ticket like it is shown what helped")
+
+
+@router.post("/tickets/{ticket_id}/again")
+@recorded("ticket.again")
+def again(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Run the journey again, from one of its steps on."""
+    names = [step.actor_name for step in triage.steps]
+    step = fields.get("step", "")
+    if step not in names:
+        raise HTTPException(422, f"step must be one of {', '.join(names)}")
+    with transaction() as session:
+        if not tickets.load(session, [str(ticket_id)]):
+            raise HTTPException(404, f"there is no ticket {ticket_id}")
+        Pipeline(triage.name, *triage.steps[names.index(step) :]).send(ticket_id)
+    return back(f"/tickets/{ticket_id}", f"promised again from {step} on")
