@@ -21,6 +21,7 @@ from aura import (
     jobs,
     learning,
     models,
+    notices,
     preferences,
     processes,
     queues,
@@ -51,7 +52,20 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("learn")(learning.learn)
 app.command("replay")(engine.replay)
 app.command("spend")(engine.spend)
-for group in (tickets, incidents, models, jobs, queues, dead, schedule, agents, endpoints, subscriptions, preferences):
+for group in (
+    tickets,
+    incidents,
+    models,
+    jobs,
+    queues,
+    dead,
+    schedule,
+    agents,
+    endpoints,
+    subscriptions,
+    preferences,
+    notices,
+):
     app.add_typer(group.app)
 
 

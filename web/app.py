@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import get_settings
-from web import api, health, problems
+from web import api, health, notifications, problems
 from web.limits import BodyLimit
 
 
@@ -35,6 +35,7 @@ def make_app() -> FastAPI:
     app.add_middleware(BodyLimit)
     app.include_router(api.router)
     app.include_router(health.router)
+    app.include_router(notifications.router)
     return app
 
 
