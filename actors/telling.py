@@ -282,6 +282,11 @@ def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> 
     )
 
 
+def facts_of(ticket: Loaded, reason: str) -> TicketFacts:
+    """Return what a notice may say about a ticket as it is now."""
+    return _facts(ticket, Agent(ticket.assignee) if ticket.assignee else None, reason)
+
+
 def _write(session: Session, done: list[Done]) -> None:
     rows = {row["id"]: row for each in done for row in each.result.notifications}
     because = {row["id"]: each for each in done for row in each.result.notifications}

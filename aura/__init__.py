@@ -23,6 +23,7 @@ from aura import (
     keys,
     learning,
     models,
+    notices,
     preferences,
     processes,
     queues,
@@ -67,6 +68,7 @@ GROUPS = (
     endpoints,
     subscriptions,
     preferences,
+    notices,
     keys,
     users,
 )

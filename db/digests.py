@@ -113,6 +113,14 @@ def waited_for(session: Session, names: Collection[str]) -> list[tuple[str, str]
     return sorted((row.channel, row.recipient) for row in found if row.recipient.lower() in names)
 
 
+def overview(session: Session) -> list[dict[str, Any]]:
+    """Return for whom something waits, how much, and when the first of it goes out."""
+    first = func.min(_c.hold_until).label("goes_at")
+    waiting = select(_c.channel, _c.recipient, func.count().label("waiting"), first).where(_c.state == "waiting")
+    grouped = waiting.group_by(_c.channel, _c.recipient).order_by(first)
+    return [dict(row) for row in session.execute(grouped).mappings()]
+
+
 def rehold(session: Session, channel: str, recipient: str, until: datetime, but: Collection[str]) -> int:
     """Let what waits for one recipient wait until then, without these events. Returns how many."""
     theirs = update(table(Notification)).where(*_waiting(channel, recipient), _c.event.not_in(but))

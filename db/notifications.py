@@ -132,15 +132,24 @@ class Inbox(NamedTuple):
     read_at: datetime | None
 
 
+class UnknownCursor(LookupError):
+    """The cursor names no notification of this recipient; the text says what to do."""
+
+
 def listing(
     session: Session, recipient: str, unread_only: bool = False, before: str | None = None, limit: int = 50
 ) -> list[Inbox]:
-    """Return the in-app notifications of a user name, newest first, from the one after `before` on."""
+    """Return the in-app notifications of a user name, newest first, from the one after `before` on.
+
+    Raises UnknownCursor when `before` is none of theirs: else what follows it would be missed in silence.
+    """
     theirs = [_c.channel == "in_app", _c.recipient == recipient]
     wanted = select(*(_c[name] for name in Inbox._fields)).where(*theirs)
     if unread_only:
         wanted = wanted.where(_c.read_at.is_(None))
     if before is not None:
+        if session.scalar(select(_c.id).where(*theirs, _c.id == before)) is None:
+            raise UnknownCursor("there is no such notification any more; begin again without a cursor")
         last = select(_c.created_at, _c.id).where(*theirs, _c.id == before).subquery()
         wanted = wanted.where(
             tuple_(_c.created_at, _c.id)
@@ -150,11 +159,12 @@ def listing(
     return [Inbox._make(row) for row in session.execute(newest)]
 
 
-def mark_read(session: Session, recipient: str, ids: Sequence[str]) -> int:
-    """Record that somebody has read these; what is not theirs, or was read before, stays as it is. Returns how many."""
-    theirs = (_c.id.in_(ids), _c.channel == "in_app", _c.recipient == recipient, _c.read_at.is_(None))
-    read = update(table(Notification)).where(*theirs).values(read_at=now()).returning(_c.id)
-    return len(session.execute(read).all())
+def mark_read(session: Session, notification_id: str) -> Inbox | None:
+    """Record that an in-app notification was read; the first time counts. Returns it; None when there is none."""
+    inbox = [_c.id == notification_id, _c.channel == "in_app"]
+    read = update(table(Notification)).where(*inbox).values(read_at=func.coalesce(_c.read_at, now()))
+    row = session.execute(read.returning(*(_c[name] for name in Inbox._fields))).first()
+    return None if row is None else Inbox._make(row)
 
 
 def unread(session: Session, recipient: str) -> int:
@@ -174,16 +184,27 @@ class NotPossible(LookupError):
 
 
 def overview(
-    session: Session, state: str | None = None, ticket_id: int | None = None, limit: int = 50
+    session: Session,
+    state: str | None = None,
+    ticket_id: int | None = None,
+    limit: int = 50,
+    channel: str | None = None,
+    recipient: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the newest notifications without their texts, in a state, of a ticket."""
+    """Return the newest notifications without their texts: in a state, of a ticket, on a channel, to somebody."""
     shown = ("id", "ticket_id", "event", "channel", "recipient", "role", "state", "subject", "hold_until", "digest_id")
     wanted = select(*(_c[name] for name in (*shown, "created_at", "sent_at")))
-    for column, value in ((_c.state, state), (_c.ticket_id, ticket_id)):
+    asked = ((_c.state, state), (_c.ticket_id, ticket_id), (_c.channel, channel), (_c.recipient, recipient))
+    for column, value in asked:
         if value is not None:
             wanted = wanted.where(column == value)
     newest = wanted.order_by(_c.created_at.desc(), _c.id).limit(limit)
     return [dict(row) for row in session.execute(newest).mappings()]
+
+
+def unknown(session: Session) -> int:
+    """Return how many notifications wait for a person, because nobody knows whether they left."""
+    return session.scalar(select(func.count()).where(_c.state == "unknown")) or 0
 
 
 def resend(session: Session, notification_id: str) -> str:

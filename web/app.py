@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import first_line, get_settings
-from web import access, api, health, intake, login, problems
+from web import access, api, health, intake, login, notifications, problems
 from web.accepting import Acceptor
 from web.headers import SecurityHeaders
 from web.limits import BodyLimit
@@ -52,6 +52,7 @@ def make_app() -> FastAPI:
     app.include_router(api.router)
     app.include_router(login.router)
     app.include_router(health.router)
+    app.include_router(notifications.router)
     app.include_router(intake.router)
     access.check(app)
     app.mount("/static", render.static_files())

@@ -75,6 +75,7 @@ COMMANDS = [
             "subscribe",
             "subscriptions",
             "preferences",
+            "notices",
             "migrate",
             "clock",
             "doctor",
@@ -90,6 +91,7 @@ COMMANDS = [
     *[["agents", name] for name in ("list", "import")],
     *[["endpoints", name] for name in ("add", "list", "rotate", "test", "remove")],
     *[["subscriptions", name] for name in ("add", "list", "remove", "import", "export")],
+    *[["notices", name] for name in ("list", "waiting", "resend", "settle", "preview")],
     *[["preferences", name] for name in ("list", "set", "remove")],
 ]
 

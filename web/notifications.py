@@ -1,0 +1,76 @@
+"""The inbox over HTTP: what somebody was told in-app, and what of it they have read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel
+
+from db import notifications, reading, transaction
+from db.notifications import Inbox
+from web.access import MAY_READ
+
+router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"])
+
+
+class Told(BaseModel):
+    """An in-app notification."""
+
+    id: str
+    ticket_id: int | None
+    event: str
+    role: str
+    subject: str
+    body: str
+    data: dict[str, Any]
+    created_at: datetime
+    read_at: datetime | None
+
+
+class Page(BaseModel):
+    """Some notifications, the newest first; `next` is the cursor of those that follow, `unread` counts up to 1000."""
+
+    notifications: list[Told]
+    next: str | None
+    unread: int
+
+
+@router.get("", summary="What somebody was told in-app", dependencies=[MAY_READ])
+def inbox(
+    recipient: Annotated[str, Query(min_length=1, max_length=254, description="A user name.")],
+    unread: Annotated[bool, Query(description="Only what was not read yet.")] = False,
+    cursor: Annotated[str | None, Query(min_length=1, max_length=32, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page:
+    """Return a page of the inbox; nothing is missed or shown twice when something new comes in between."""
+    _storable(recipient, cursor or "")
+    with reading() as session:
+        try:
+            found = notifications.listing(session, recipient, unread, cursor, limit + 1)
+        except notifications.UnknownCursor as error:
+            raise HTTPException(404, f"cursor: {error}") from None
+        waiting = notifications.unread(session, recipient)
+    more = found[limit - 1].id if len(found) > limit else None
+    return Page(notifications=[_told(each) for each in found[:limit]], next=more, unread=waiting)
+
+
+@router.post("/{notification_id}/read", summary="Mark as read", dependencies=[MAY_READ])
+def read(notification_id: str) -> Told:
+    """Record that it was read; a second time changes nothing."""
+    _storable(notification_id)
+    with transaction() as session:
+        found = notifications.mark_read(session, notification_id)
+    if found is None:
+        raise HTTPException(404, "there is no such in-app notification")
+    return _told(found)
+
+
+def _storable(*texts: str) -> None:
+    if any("\0" in text for text in texts):  # which PostgreSQL cannot even compare with
+        raise HTTPException(422, "a text must not hold the character NUL")
+
+
+def _told(one: Inbox) -> Told:
+    return Told(**one._asdict())
