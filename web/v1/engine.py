@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from db import audit, local_models, reading, spend
 from settings import get_settings
 from web.access import Admin, Reader
+from web.v1.said import Text
 
 router = APIRouter(tags=["engine"])
 
@@ -26,7 +27,7 @@ def models(_who: Reader) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.post("/models/{version}/use", summary="Let a model answer")
-def use(version: Annotated[str, Path(max_length=80)], who: Admin) -> dict[str, str]:
+def use(version: Annotated[Text, Path(max_length=80)], who: Admin) -> dict[str, str]:
     """Let the local engine answer with this model; workers take it within half a minute."""
     with audit.acting(who, "model.use", f"model/{version}") as session:
         local_models.use(session, None if version == SHIPPED else version)
