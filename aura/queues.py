@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aura.database import reads, writes
+from aura.database import acts, reads
 from aura.options import FormatOption
 from aura.output import Format, Refused, note, show_rows, tell
 
@@ -30,11 +30,9 @@ QueueName = Annotated[str, typer.Argument(help="A queue, from `aura queues list`
 def list_(how: FormatOption = "table") -> None:
     """List the queues: how many jobs are due, hinted, running or due later, and what holds them back."""
     with reads() as session:
-        from actors import broker
-        from db.controls import listing
+        from pipelines.queues import listing
 
-        queue_of = {name: broker.get_actor(name).queue_name for name in broker.get_declared_actors()}
-        rows = listing(session, queue_of)
+        rows = listing(session)
     if how == "table":
         rows = [row | {"held back": _held(row)} for row in rows]
     show_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "held back"), how, "No queues.")
@@ -64,7 +62,7 @@ def pause(
 
     aura queues pause notify.email --for 2h --reason "the mail server moves"
     """
-    with _control(queue, how) as (controls, session):
+    with _control(queue, how, "queue.pause", seconds=seconds, reason=reason) as (controls, session):
         before = controls.current(session).get(queue)
         controls.pause(session, queue, seconds, reason, shorten=shorten)
         if seconds and before == controls.current(session)[queue]:
@@ -74,7 +72,7 @@ def pause(
 @app.command("resume")
 def resume(queue: QueueName, how: FormatOption = "table") -> None:
     """End a queue's pause; a limit stays."""
-    with _control(queue, how) as (controls, session):
+    with _control(queue, how, "queue.resume") as (controls, session):
         controls.resume(session, queue)
 
 
@@ -87,25 +85,21 @@ def limit(
     """Limit how many of a queue's jobs run at once, across all workers."""
     if not re.fullmatch(r"none|[0-9]{1,9}", jobs):
         raise Refused(f"{jobs!r} is no limit: say a number, or none")
-    with _control(queue, how) as (controls, session):
+    with _control(queue, how, "queue.limit", jobs=jobs) as (controls, session):
         controls.limit(session, queue, None if jobs == "none" else int(jobs))
 
 
 @contextmanager
-def _control(queue: str, how: Format) -> Iterator[tuple[Any, Session]]:
+def _control(queue: str, how: Format, action: str, **details: Any) -> Iterator[tuple[Any, Session]]:
     """Change what holds a queue back, and print what does so afterwards."""
-    from difflib import get_close_matches
-
-    with writes() as session:
-        from actors import broker
+    with acts(action, f"queue/{queue}", **details) as session:
         from db import controls
+        from pipelines.queues import UnknownQueue, check
 
-        # one that is held back may be none of ours any more
-        names = sorted({*broker.get_declared_queues(), *controls.current(session)})
-        if queue not in names:
-            close = get_close_matches(queue, names, cutoff=0.7) or [name for name in names if queue in name]
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
-            raise Refused(f"there is no queue {queue!r}: {hint}")
+        try:
+            check(session, queue)
+        except UnknownQueue as error:
+            raise Refused(str(error)) from None
         yield controls, session
         control = asdict(controls.current(session).get(queue) or controls.Control(queue))
     tell(how, control, f"{queue}: {_held(control) or 'not held back'}")

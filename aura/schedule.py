@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aura.database import reads, writes
+from aura.database import acts, reads
 from aura.options import FormatOption
 from aura.output import Refused, cell, show_rows, tell
 
@@ -27,24 +26,9 @@ JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job, from `aura s
 def list_(how: FormatOption = "table") -> None:
     """List the jobs: when each runs next and ran last, what that did, how many slots were missed, what is paused."""
     with reads() as session:
-        from db import schedule
-        from pipelines.timetable import next_slot, timetable, trigger
-        from settings import get_settings
+        from pipelines.timetable import listing
 
-        ran, paused = schedule.history(session), schedule.paused(session)
-        never: dict[str, Any] = {"last": None, "note": "", "missed": 0}
-        rows = [
-            {
-                "job": entry.name,
-                "when": entry.when,
-                "zone": entry.zone or get_settings().timezone,
-                "next": None if entry.off or entry.name in paused else next_slot(trigger(entry), datetime.now(UTC)),
-                "paused": entry.name in paused,
-                "reason": paused.get(entry.name, ""),
-                **ran.get(entry.name, never),
-            }
-            for entry in timetable()
-        ]
+        rows = listing(session)
     if how == "table":
         rows = [row | {"next": "paused" if row["paused"] else cell(row["next"])} for row in rows]
     show_rows(rows, ("job", "when", "zone", "next", "last", "note", "missed", "reason"), how, "Nothing is scheduled.")
@@ -53,11 +37,10 @@ def list_(how: FormatOption = "table") -> None:
 @app.command("run")
 def run(job: JobName, how: FormatOption = "table") -> None:
     """Run a job now, paused or not; its slots come as ever."""
-    with writes() as session:
-        from db import schedule
+    with acts("schedule.run", f"schedule/{job}") as session:
+        from pipelines.timetable import run_now
 
-        count = _entry(job).run()
-        schedule.run_by_hand(session, job, datetime.now(UTC), f"{count} done, by hand")
+        count = run_now(session, _entry(job))
     tell(how, {"job": job, "done": count}, f"{job}: {count} done")
 
 
@@ -87,7 +70,7 @@ def backfill(
 ) -> None:
     """Run a job once for each slot that was missed while no clock ran."""
     done = 0
-    with writes() as session:
+    with acts("schedule.backfill", f"schedule/{job}") as session:
         from db import schedule
 
         entry = _entry(job)
@@ -98,7 +81,7 @@ def backfill(
 
 
 def _set(job: str, paused: bool, reason: str = "") -> None:
-    with writes() as session:
+    with acts("schedule.pause" if paused else "schedule.resume", f"schedule/{job}", reason=reason) as session:
         from db import schedule
 
         _entry(job)
@@ -106,10 +89,9 @@ def _set(job: str, paused: bool, reason: str = "") -> None:
 
 
 def _entry(job: str) -> Entry:
-    from pipelines.timetable import timetable
+    from pipelines.timetable import UnknownSchedule, entry
 
-    entries = timetable()
-    entry = next((entry for entry in entries if entry.name == job), None)
-    if entry is None:
-        raise Refused(f"there is no scheduled job {job!r}; there are {', '.join(each.name for each in entries)}")
-    return entry
+    try:
+        return entry(job)
+    except UnknownSchedule as error:
+        raise Refused(str(error)) from None

@@ -128,6 +128,12 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
                 announce(session)  # it was promised before: that job may be due earlier now
 
 
+def number_of(session: Session, actor: str, key: str, pipeline: str) -> int:
+    """Return the number of a job that is promised."""
+    c = table(Job).c
+    return int(session.scalars(select(c.id).where(c.key == key, c.actor == actor, c.pipeline == pipeline)).one())
+
+
 def taking(session: Session, taker: Taker) -> None:
     """Let the taker have what is promised in this transaction from here on."""
     session.info["taker"] = taker

@@ -22,6 +22,22 @@ def living(session: Session, kind: str, dead_after: float) -> int:
     return session.scalar(fresh) or 0
 
 
+def processes(session: Session, dead_after: float) -> list[dict[str, Any]]:
+    """Return every process with a heartbeat, whether it lives, and how many jobs it runs."""
+    running = select(func.count()).where(Job.worker == Worker.id, Job.lease.is_not(None)).scalar_subquery()
+    alive = (Worker.heartbeat_at >= from_now(-dead_after)).label("alive")
+    told = (
+        Worker.id,
+        Worker.kind,
+        Worker.name,
+        Worker.started_at,
+        Worker.heartbeat_at,
+        alive,
+        running.label("running"),
+    )
+    return [dict(row._mapping) for row in session.execute(select(*told).order_by(Worker.kind, Worker.started_at))]
+
+
 def waiting_longest(session: Session) -> float:
     """Return the seconds that the oldest due job has waited for a hint; 0 when none waits."""
     due = select(Job.due_at, now()).where(Job.hinted_at.is_(None), Job.lease.is_(None), Job.due_at <= now())
@@ -37,7 +53,7 @@ def staff(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def processes(session: Session, limit: int = 200) -> list[dict[str, Any]]:
+def at_work(session: Session, limit: int = 200) -> list[dict[str, Any]]:
     """Return the processes that work or relay, the newest first, with the jobs that each runs (up to ten of them)."""
     rows = session.execute(
         select(Worker.id, Worker.kind, Worker.name, Worker.started_at, elapsed(Worker.heartbeat_at).label("silent"))

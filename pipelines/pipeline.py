@@ -34,6 +34,15 @@ class Pipeline:
         then = tuple(step.actor_name for step in rest)
         return first.send_with_options(args=args, delay=delay, priority=priority, pipeline=self.name, then=then)
 
+    def send_from(self, step: str, ticket_id: int) -> Message[Any]:
+        """Promise the journey from a step on, such as classify. Raises LookupError for a step that there is not."""
+        names = [each.actor_name for each in self.steps]
+        if step not in names:
+            raise LookupError(f"{self.name} has no step {step!r}; there are {', '.join(names)}")
+        first, *rest = self.steps[names.index(step) :]
+        then = tuple(each.actor_name for each in rest)
+        return first.send_with_options(args=(ticket_id,), pipeline=self.name, then=then)
+
     def send_many(
         self, ticket_ids: Iterable[int], priority: int = 0, traces: Mapping[int, str | None] | None = None
     ) -> None:

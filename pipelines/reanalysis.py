@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from sqlalchemy.orm import Session
+
 from actors.batch_analysis import advance
 from actors.telling import notify
 from actors.tickets import REANALYZE_BATCH, reanalyze
@@ -49,6 +51,12 @@ def reanalyze_stale() -> int:
             batch = analysis_batches.plan(session, remote.model, remote.prompt_version, together)
             jobs.promise(session, [Promise(advance.actor_name, str(batch))])
     return len(found)
+
+
+def reanalyze_one(session: Session, ticket_id: int, why: str) -> int:
+    """Promise another look at one ticket, before what is merely old, and return the job's number."""
+    _promise([Stale(ticket_id, why)], CHANGED_PRIORITY)
+    return jobs.number_of(session, reanalyze.actor_name, str(ticket_id), reanalysis.name)
 
 
 def reanalyze_changed() -> int:

@@ -15,11 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 import actors
 from actors.durable import DurableActor
 from actors.escalation import watch
 from actors.housekeeping import prune, rules
-from db import desk, jobs, samples, transaction
+from db import desk, jobs, samples, schedule, transaction
 from db.jobs import Promise
 from pipelines.incidents import propose_incidents
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
@@ -27,6 +29,10 @@ from pipelines.recovery import rescue_stranded
 from settings import SettingsError, get_settings
 
 OFF = "off"
+
+
+class UnknownSchedule(LookupError):
+    """There is no such job in the timetable; the text names those there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,42 @@ def _change(path: Path, entry: Entry, said: Any) -> Entry:
         hint = 'five fields in crontab form, such as "30 1 * * mon-fri"'
         raise SettingsError(f"{where}: {changed.when!r} is no time that comes; take {hint}") from None
     return changed
+
+
+def entry(name: str) -> Entry:
+    """Return one entry. Raises UnknownSchedule."""
+    entries = timetable()
+    found = next((each for each in entries if each.name == name), None)
+    if found is None:
+        raise UnknownSchedule(
+            f"there is no scheduled job {name!r}; there are {', '.join(each.name for each in entries)}"
+        )
+    return found
+
+
+def listing(session: Session) -> list[dict[str, Any]]:
+    """Return when each job runs next and ran last, what that did, how many slots were missed, and whether it is paused."""
+    ran, paused = schedule.history(session), schedule.paused(session)
+    never: dict[str, Any] = {"last": None, "note": "", "missed": 0}
+    return [
+        {
+            "job": each.name,
+            "when": each.when,
+            "zone": each.zone or get_settings().timezone,
+            "next": None if each.off or each.name in paused else next_slot(trigger(each), datetime.now(UTC)),
+            "paused": each.name in paused,
+            "reason": paused.get(each.name, ""),
+            **ran.get(each.name, never),
+        }
+        for each in timetable()
+    ]
+
+
+def run_now(session: Session, entry: Entry) -> int:
+    """Run a job at this moment, paused or not, and return how much it did; its slots come as ever."""
+    count = entry.run()
+    schedule.run_by_hand(session, entry.name, datetime.now(UTC), f"{count} done, by hand")
+    return count
 
 
 def trigger(entry: Entry) -> Any:

@@ -31,38 +31,50 @@ class Accepted(BaseModel):
     url: str
 
 
+#: What the body of a report is, for the OpenAPI document.
+BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Submission.model_json_schema()}}}}
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+Traceparent = Annotated[str | None, Header(include_in_schema=False)]
+
+
 @router.post(
     "/tickets",
     status_code=202,
     response_model=Accepted,
     summary="Report a ticket",
-    openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": Submission.model_json_schema()}}}
-    },
+    openapi_extra=BODY,
 )
 async def report(
     request: Request,
     _who: Submitter,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-    traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
+    idempotency_key: Key = None,
+    traceparent: Traceparent = None,
 ) -> Response:
     """Accept a ticket and start its journey; 202 means that it is stored and will be worked on.
 
     The same `Idempotency-Key` with the same body gets the same answer; with another body, 422.
     """
-    body = await request.body()
-    # parsed here and not by FastAPI, whose error answers repeat the input, lone surrogates and all
-    read = _read(body) if len(body) < LONG else await run_in_threadpool(_read, body)
-    if isinstance(read, Response):
-        return read
-    use = Use(idempotency_key, hashlib.sha256(body).hexdigest()) if idempotency_key else None
-    acceptor: Acceptor = request.app.state.acceptor
-    ticket_id = await acceptor.accept(Report(*read, use, traceparent))
+    ticket_id = await take(request, idempotency_key, traceparent)
+    if isinstance(ticket_id, Response):
+        return ticket_id
     url = f"/tickets/{ticket_id}"
     return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
 
 
-def _read(body: bytes) -> tuple[Submission, dict[str, Any]] | Response:
+async def take(request: Request, key: str | None, traceparent: str | None) -> int | Response:
+    """Store the ticket that the body is, and return its number, or why it is none."""
+    body = await request.body()
+    # parsed here and not by FastAPI, whose error answers repeat the input, lone surrogates and all
+    read = this_is(body) if len(body) < LONG else await run_in_threadpool(this_is, body)
+    if isinstance(read, Response):
+        return read
+    use = Use(key, hashlib.sha256(body).hexdigest()) if key else None
+    acceptor: Acceptor = request.app.state.acceptor
+    return await acceptor.accept(Report(*read, use, traceparent))
+
+
+def this_is(body: bytes) -> tuple[Submission, dict[str, Any]] | JSONResponse:
+    """Return the ticket that some JSON is, with the JSON itself, or why it is none."""
     try:
         payload = parse(body)
     except ValueError:

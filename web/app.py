@@ -13,12 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import first_line, get_settings
-from web import access, api, health, intake, login, notifications, problems
+from web import access, api, health, intake, login, notifications, problems, v1
 from web.accepting import Acceptor
 from web.headers import SecurityHeaders
 from web.limits import BodyLimit
 from web.pages import render, site
 from web.signing_in import Door
+from web.v1 import events
+from web.waiting import Waiting
 
 logger = structlog.get_logger("aura.web")
 
@@ -26,6 +28,7 @@ logger = structlog.get_logger("aura.web")
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     configure_logging()
+    events.stop_with_process(events.streams)
     try:
         logger.info(await run_in_threadpool(access.how))
     except SQLAlchemyError as error:  # who may ask is looked up at each request, and then the database may be there
@@ -44,12 +47,13 @@ def make_app() -> FastAPI:
         docs_url=None,  # its pages come from a CDN, which many a service desk cannot reach; /openapi.json stays
         redoc_url=None,
     )
-    app.state.acceptor, app.state.door = Acceptor(), Door()
+    app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
     app.add_middleware(SecurityHeaders)  # the last is the outermost
     app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
     app.include_router(api.router)
+    app.include_router(v1.router)
     app.include_router(login.router)
     app.include_router(health.router)
     app.include_router(notifications.router)

@@ -9,10 +9,19 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
+from db.controls import UnknownJob, WrongControl
+from db.corrections import UnknownTicket
+from db.dead_letters import ReplayRefused, UnknownDeadLetter
+from db.local_models import UnknownVersion
+from db.submissions import storable
+from db.ticket_list import WrongCursor
+from pipelines.desk import NotAllowed
+from pipelines.queues import UnknownQueue
+from pipelines.timetable import UnknownSchedule
 from settings import explain, first_line, problems_of
 from web.accepting import InProgress, KeyUsedBefore, TooMany
 
@@ -20,6 +29,39 @@ logger = structlog.get_logger("aura.web")
 
 #: Seconds after which a client may try again: while the database is away, when too many wait, while the same request runs.
 RETRY_AFTER, LINE_RETRY_AFTER, RUNNING_RETRY_AFTER = 5, 1, 1
+
+
+class Problem(BaseModel):
+    """What went wrong, by RFC 9457."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not possible"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no ticket 17"])
+
+
+_SAYS = {
+    401: "no key and no login that is good",
+    403: "the key or the role may not do this, or the CSRF token is missing",
+    404: "it is not there",
+    409: "it is not so far, or somebody else is at it",
+    422: "a field is wrong; `errors` names it",
+    503: "not just now: see Retry-After",
+}
+#: The problems that every route may answer with, for the OpenAPI document.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": says, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+    for status, says in _SAYS.items()
+}
+_GONE: tuple[type[Exception], ...] = (
+    UnknownTicket,
+    UnknownJob,
+    UnknownDeadLetter,
+    UnknownQueue,
+    UnknownSchedule,
+    UnknownVersion,
+)
+_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, WrongControl, WrongCursor)
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
@@ -39,7 +81,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
+        # a field's name is what somebody sent, too
+        wrong = [
+            {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(each["msg"])}
+            for each in error.errors()
+        ]
         return problem(422, "Not valid", "; ".join(f"{w['field']}: {w['problem']}" for w in wrong), errors=wrong)
 
     @app.exception_handler(HTTPException)
@@ -49,6 +95,21 @@ def install(app: FastAPI) -> None:
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?to={quote(here)}", 303)  # a person logs in and goes on
         return problem(error.status_code, "Not possible", str(error.detail), headers)
+
+    def _gone(_request: Request, error: Exception) -> JSONResponse:
+        return problem(404, "Not there", str(error))
+
+    def _not_so(_request: Request, error: Exception) -> JSONResponse:
+        return problem(422, "Not valid", str(error))
+
+    for kind in _GONE:
+        app.add_exception_handler(kind, _gone)
+    for kind in _NOT_SO:
+        app.add_exception_handler(kind, _not_so)
+
+    @app.exception_handler(ReplayRefused)
+    def _refused(_request: Request, error: ReplayRefused) -> JSONResponse:
+        return problem(409, "Not possible", str(error))
 
     @app.exception_handler(TooMany)
     def _too_many(_request: Request, _error: TooMany) -> JSONResponse:

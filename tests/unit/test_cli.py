@@ -76,6 +76,8 @@ COMMANDS = [
             "subscriptions",
             "preferences",
             "notices",
+            "keys",
+            "users",
             "migrate",
             "clock",
             "doctor",
@@ -89,6 +91,8 @@ COMMANDS = [
     *[["dead", name] for name in ("list", "groups", "show", "export", "replay", "discard")],
     *[["schedule", name] for name in ("list", "run", "pause", "resume", "backfill")],
     *[["agents", name] for name in ("list", "import")],
+    *[["keys", name] for name in ("create", "list", "revoke")],
+    *[["users", name] for name in ("create", "list", "password", "disable")],
     *[["endpoints", name] for name in ("add", "list", "rotate", "test", "remove")],
     *[["subscriptions", name] for name in ("add", "list", "remove", "import", "export")],
     *[["notices", name] for name in ("list", "waiting", "resend", "settle", "preview")],
@@ -315,7 +319,7 @@ class TestControl:
         ("time", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1.5h", 5400), ("2H", 7200)]
     )
     def test_a_time_is_written_as_people_say_it(self, time: str, seconds: float):
-        assert queues._seconds(time) == seconds
+        assert queues.seconds_of(time) == seconds
 
     @pytest.mark.parametrize("time", ["", "10", "m", "10x", "ten", "-1m", "1h30", "1e3s", "10 m m"])
     def test_what_is_no_time_is_refused_with_what_is(self, run: Run, time: str):

@@ -80,7 +80,7 @@ def _entry(name: str) -> Entry:
 def workers(request: Request) -> HTMLResponse:
     with reading() as session:
         around = look(session)
-        found = overview.processes(session)
+        found = overview.at_work(session)
     return page(request, "workers.html", processes=found, around=around, dead_after=get_settings().worker_dead_after)
 
 

@@ -1,0 +1,49 @@
+"""What changed lately, for those who watch: the tickets that came in, were worked on, or that somebody acted on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db.models import Attempt, Audit, Ticket
+
+#: Tickets of one look; when more changed, it says so, and whoever watches looks at the whole.
+MOST = 200
+#: Rows of the ledger that each look reads again: an id may be committed after a higher one.
+OVERLAP = 200
+#: What is told of a ticket.
+SHOWN = ("id", "stage", "status", "category", "priority", "assignee", "version")
+
+
+class Place(NamedTuple):
+    """How far a watcher has read: the newest ticket, attempt and action that there were."""
+
+    ticket: int
+    attempt: int
+    action: int
+
+
+def place(session: Session) -> Place:
+    """Return how far there is to read just now."""
+    newest = [select(func.coalesce(func.max(model.id), 0)).scalar_subquery() for model in (Ticket, Attempt, Audit)]
+    return Place(*session.execute(select(*newest)).one())
+
+
+def changed(session: Session, since: Place) -> list[dict[str, Any]] | None:
+    """Return the tickets that changed since a place as they are now; None when they are too many to name."""
+    new = select(Ticket.id).where(Ticket.id > since.ticket).limit(MOST + 1)
+    tried = select(Attempt.key).where(Attempt.id > since.attempt - OVERLAP).limit(10 * MOST + OVERLAP)
+    acted = select(Audit.subject).where(Audit.id > since.action, Audit.subject.like("ticket/%")).limit(MOST + 1)
+    keys = {*session.scalars(tried), *(each.removeprefix("ticket/") for each in session.scalars(acted))}
+    ids = {*session.scalars(new), *(int(key) for key in keys if key.isdecimal() and key.isascii() and len(key) < 19)}
+    if len(ids) > MOST + OVERLAP:
+        return None
+    rows = session.execute(select(*[getattr(Ticket, name) for name in SHOWN]).where(Ticket.id.in_(ids)))
+    return [dict(row._mapping) for row in rows]
+
+
+def decided(session: Session, ids: list[int]) -> set[int]:
+    """Return those of the tickets that have a verdict."""
+    return set(session.scalars(select(Ticket.id).where(Ticket.id.in_(ids), Ticket.classified_at.is_not(None))))

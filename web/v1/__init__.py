@@ -1,0 +1,12 @@
+"""The HTTP API under /api/v1: one router a file, each as thin as its command."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from web.problems import PROBLEMS
+from web.v1 import audit, bulk, dead_letters, engine, events, jobs, queues, schedules, tickets, workers
+
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+for room in (bulk, tickets, jobs, queues, dead_letters, schedules, engine, workers, audit, events):
+    router.include_router(room.router)

@@ -1,0 +1,46 @@
+"""What classifies: the local models, and what the remote engine costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from db import audit, local_models, reading, spend
+from settings import get_settings
+from web.access import Admin, Reader
+from web.v1.said import Text
+
+router = APIRouter(tags=["engine"])
+
+#: The model that comes with Aura.
+SHIPPED = "shipped"
+
+
+@router.get("/models", summary="Local models")
+def models(_who: Reader) -> dict[str, list[dict[str, Any]]]:
+    """Return the shipped model and those that were learned here, how good each was, and which one answers."""
+    with reading() as session:
+        learned = local_models.listing(session)
+    active = not any(row["active"] for row in learned)
+    return {"models": [*learned, {"version": SHIPPED, "active": active, "created_at": None, "report": {}}]}
+
+
+@router.post("/models/{version}/use", summary="Let a model answer")
+def use(version: Annotated[Text, Path(max_length=80)], who: Admin) -> dict[str, str]:
+    """Let the local engine answer with this model; workers take it within half a minute."""
+    with audit.acting(who, "model.use", f"model/{version}") as session:
+        local_models.use(session, None if version == SHIPPED else version)
+    return {"active": version}
+
+
+@router.get("/spend", summary="What the remote engine costs")
+def money(_who: Reader, days: Annotated[float, Query(ge=0.01, le=3660)] = 7.0) -> dict[str, Any]:
+    """Return what was spent today and on each day, and how far the two engines agree."""
+    with reading() as session:
+        return {
+            "today": round(spend.today(session), 6),
+            "budget": get_settings().ai_budget_day,
+            "calls": spend.by_model(session, days),
+            "verdicts": spend.agreement(session, days),
+        }

@@ -1,0 +1,153 @@
+"""Tickets: report one, find them, see one with its timeline, correct it, have it looked at again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from db import audit, reading, ticket_list
+from db.corrections import UnknownTicket
+from db.ticket_list import FILTERS, Sort
+from db.timeline import summary, timeline
+from pipelines import desk
+from pipelines.reanalysis import reanalyze_one
+from pipelines.triage import triage
+from web.access import Operator, Reader, Submitter
+from web.api import BODY, Accepted, Key, Traceparent, take
+from web.v1.said import Moment, Most, Number, Said, Text, Word
+from web.waiting import LONGEST, Waiting
+
+router = APIRouter(prefix="/tickets", tags=["tickets"])
+
+Wait = Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait until the ticket is classified.")]
+
+
+class Correction(Said):
+    """What a ticket is about, how urgent it is, or that it is resolved; what is left out stays as it is."""
+
+    category: Text | None = Field(None, max_length=80, examples=["Network"])
+    priority: Text | None = Field(None, max_length=16, examples=["high"])
+    status: Literal["resolved"] | None = Field(None, examples=["resolved"])
+    resolution: Text = Field("", max_length=20_000, description="What resolved it.", examples=["A new cable"])
+
+
+class Again(Said):
+    """From which step on."""
+
+    step: Literal["intake", "classify", "notify"] = Field(alias="from", examples=["classify"])
+
+
+@router.post("", status_code=202, response_model=Accepted, summary="Report a ticket", openapi_extra=BODY)
+async def report(
+    request: Request,
+    _who: Submitter,
+    idempotency_key: Key = None,
+    traceparent: Traceparent = None,
+    wait: Wait = 0,
+) -> Response:
+    """Accept a ticket and start its journey; 202 means that it is stored and will be worked on.
+
+    The same `Idempotency-Key` with the same body gets the same answer; with another body, 422. With `wait`, the answer
+    holds the ticket as it is when it is classified, or when the time is up.
+    """
+    ticket_id = await take(request, idempotency_key, traceparent)
+    if isinstance(ticket_id, Response):
+        return ticket_id
+    url = f"/api/v1/tickets/{ticket_id}"
+    answer: dict[str, Any] = {"id": ticket_id, "url": url}
+    if wait:
+        waiting: Waiting = request.app.state.waiting
+        await waiting.decided(ticket_id, wait)
+        found = await run_in_threadpool(_found, ticket_id)
+        shown = ("stage", "category", "priority", "confidence", "needs_review")
+        answer |= {name: found[name] for name in shown}
+    return JSONResponse(answer, 202, {"Location": url})
+
+
+@router.get("", summary="Tickets")
+def list_(
+    _who: Reader,
+    status: Word = None,
+    stage: Word = None,
+    category: Word = None,
+    priority: Word = None,
+    assignee: Word = None,
+    requester: Word = None,
+    department: Word = None,
+    source: Word = None,
+    needs_review: bool | None = None,
+    after: Annotated[Moment | None, Query(description="Reported at or after this moment.")] = None,
+    before: Annotated[Moment | None, Query(description="Reported before this moment.")] = None,
+    sort: Sort = "-id",
+    cursor: Annotated[Text | None, Query(max_length=200, description="The `next` of the page before.")] = None,
+    limit: Most = 50,
+) -> dict[str, Any]:
+    """Return a page of tickets, the newest first, and the cursor of the next one; null after the last."""
+    given = locals()
+    with reading() as session:
+        page = ticket_list.page(
+            session,
+            {name: given[name] for name in FILTERS},
+            after=after,
+            before=before,
+            sort=sort,
+            cursor=cursor,
+            limit=limit,
+        )
+        return {"tickets": [summary(ticket) for ticket in page.tickets], "next": page.next}
+
+
+@router.get("/{number}", summary="A ticket with its whole timeline")
+async def show(number: Number, request: Request, _who: Reader, wait: Wait = 0) -> dict[str, Any]:
+    """Return the ticket, what was decided and why, who was told, and what is still promised."""
+    if wait:
+        waiting: Waiting = request.app.state.waiting
+        await waiting.decided(number, wait)
+    return await run_in_threadpool(_found, number)
+
+
+@router.patch("/{number}", summary="Correct or resolve a ticket")
+def change(number: Number, said: Correction, who: Operator) -> dict[str, Any]:
+    """Say what a ticket is about or how urgent it is, for good, or that it is resolved. No engine overwrites it."""
+    if said.category is None and said.priority is None and said.status is None:
+        raise HTTPException(422, "say what changes: category, priority or status")
+    with audit.acting(who, "ticket.change", f"ticket/{number}", **said.model_dump(exclude={"resolution"})):
+        if said.category is not None or said.priority is not None:
+            desk.correct(number, who.name, said.category, said.priority)
+        if said.status is not None:
+            desk.resolve(number, said.resolution)
+    return _found(number)
+
+
+@router.post("/{number}/analyze", status_code=202, summary="Look at a ticket again")
+def analyze(number: Number, who: Operator) -> dict[str, Any]:
+    """Promise another look at the ticket by the engine that is configured; people hear of it if something changes."""
+    with audit.acting(who, "ticket.analyze", f"ticket/{number}") as session:
+        _there(number)
+        job = reanalyze_one(session, number, f"{who.name} asked for it")
+    return {"ticket_id": number, "job": {"id": job, "actor": "reanalyze"}, "url": f"/api/v1/tickets/{number}"}
+
+
+@router.post("/{number}/replay", status_code=202, summary="Run a ticket's journey again")
+def replay(number: Number, said: Again, who: Operator) -> dict[str, Any]:
+    """Promise the ticket's journey again, from a step on."""
+    with audit.acting(who, "ticket.replay", f"ticket/{number}", step=said.step):
+        _there(number)
+        triage.send_from(said.step, number)
+    return {"ticket_id": number, "from": said.step, "url": f"/api/v1/tickets/{number}"}
+
+
+def _found(number: int) -> dict[str, Any]:
+    with reading() as session:
+        found = timeline(session, number)
+    if found is None:
+        raise UnknownTicket(f"there is no ticket {number}")
+    return found
+
+
+def _there(number: int) -> None:
+    _found(number)
