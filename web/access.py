@@ -29,7 +29,9 @@ from settings import SettingsError, get_settings
 #: Seconds for which a key that was good is taken to be good, and the keys remembered.
 FRESH, REMEMBERED = 1.0, 1000
 #: What is open to everybody: it says nothing of tickets, or a signature says who sends it.
-OPEN = frozenset({"/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/intake/email"})
+OPEN = frozenset(
+    {"/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/intake/email", "/static"}
+)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 COOKIE, SAFE_COOKIE = "aura_login", "__Host-aura_login"
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf"

@@ -58,8 +58,8 @@ def make_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(notifications.router)
     app.include_router(intake.router)
-    access.check(app)
     app.mount("/static", render.static_files())
+    access.check(app)
     return app
 
 
