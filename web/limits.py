@@ -24,6 +24,10 @@ class BodyLimit:
         self.app, self.larger = app, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            # no database stores it, and PostgreSQL cannot even compare with it
+            await problem(422, "Not valid", "an address must not hold the character NUL")(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"] in STREAMED:
             await self.app(scope, receive, send)
             return

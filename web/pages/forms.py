@@ -11,6 +11,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse
 
 from db import audit
+from db.submissions import storable
 
 Answer = TypeVar("Answer")
 
@@ -42,7 +43,7 @@ async def form(request: Request) -> dict[str, str]:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except ValueError:
         raise HTTPException(422, "the body must be a form of at most fifty fields in UTF-8") from None
-    return dict(pairs)
+    return {storable(name): storable(value) for name, value in pairs}
 
 
 def whole(fields: dict[str, str], name: str, least: int = 1, most: int = 2**31) -> int | None:
