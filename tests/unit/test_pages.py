@@ -30,6 +30,7 @@ PAGES = (
     "/workers",
     "/ai",
     "/incidents",
+    "/audit",
 )
 #: What must never stand in a page as it was typed.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*191}}\u202e\u2066"

@@ -163,15 +163,15 @@ def test_a_key_has_1_to_255_characters(web: TestClient, key: str):
 
 
 def test_two_requests_at_once_with_one_key_are_one_ticket(web: TestClient):
+    clients = [client() for _ in range(4)]  # four processes, made one after the other
     for key in ("a", "b", "c"):
         barrier, answers = threading.Barrier(4), []
 
-        def post(key: str = key, barrier: Any = barrier, answers: Any = answers) -> None:
-            mine = client()
+        def post(mine: TestClient, key: str = key, barrier: Any = barrier, answers: Any = answers) -> None:
             barrier.wait(10)
             answers.append(mine.post("/tickets", json=GOOD, headers={"Idempotency-Key": key}))
 
-        threads = [threading.Thread(target=post) for _ in range(4)]
+        threads = [threading.Thread(target=post, args=[mine]) for mine in clients]
         for thread in threads:
             thread.start()
         for thread in threads:
