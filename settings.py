@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
     )
     database_pool: int = Field(10, ge=1, description="Database connections one process may hold.")
+    database_prepare: bool = Field(
+        True,
+        description="Prepare the hot statements; false behind a pooler that shares connections (PgBouncer, transaction mode).",
+    )
     rabbitmq_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("RABBITMQ_URL", "CLOUDAMQP_URL"),

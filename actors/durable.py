@@ -153,7 +153,8 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if not done:
             return
         with eager.Taker(self.broker) as taker, transaction() as session:
-            held = {job.id for job in jobs.keep(session, attempt.lease, [each.job for each in done])}
+            mine = [each.job for each in done]
+            held = {job.id for job in jobs.keep(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
             done = [each for each in done if each.job.id in held]
             if done:
                 taker.watch(session)
@@ -171,8 +172,6 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                     if each.job.then
                 ]
                 jobs.promise(session, next_steps)
-                tried: list[tuple[Claimed, str | None]] = [(each.job, None) for each in done]
-                jobs.record_attempts(session, attempts.WORKER_ID, "kept", attempt.seconds, tried)
                 if control.of(session, self.queue_name).limit is not None:
                     jobs.announce(session)  # there is room again for what waits
         attempt.kept = [each.job for each in done]

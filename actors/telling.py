@@ -262,7 +262,8 @@ class _About:
                 "language": language,
                 "url": f"{base_url}/tickets/{facts.id}",
             },
-            "state": "promised",
+            # an in-app notification is delivered by being there
+            "state": "sent" if recipient.channel == "in_app" else "promised",
         }
 
 
@@ -291,14 +292,12 @@ def _write(session: Session, done: list[Done]) -> None:
     rows = {row["id"]: row for each in done for row in each.result.notifications}
     because = {row["id"]: each for each in done for row in each.result.notifications}
     new = notifications.write(session, list(rows.values()))
-    # an in-app notification is delivered by being there
     jobs.promise(
         session,
         [
             Promise(rows[key]["channel"], key, priority=because[key].priority, traceparent=because[key].traceparent)
             for key in new
-            if rows[key]["channel"] != "in_app" and rows[key]["state"] == "promised"
+            if rows[key]["state"] == "promised"
         ],
     )
     jobs.promise(session, [folding.later(rows[key]) for key in new if rows[key]["state"] == "waiting"])
-    notifications.mark_sent(session, [(key, "") for key in new if rows[key]["channel"] == "in_app"])

@@ -70,6 +70,34 @@ def among(session: Session, column: Any, chosen: Select[Any]) -> ColumnElement[b
     )
 
 
+def one_of(session: Session, column: Any, name: str) -> ColumnElement[bool]:
+    """Return the condition that the column has one of the values in the list that is bound to `name` (see `Fixed`)."""
+    if on_postgresql(session):
+        return cast("ColumnElement[bool]", column == any_(bindparam(name, type_=ARRAY(column.type))))
+    values = func.json_each(bindparam(name, type_=String)).table_valued("value")
+    return cast("ColumnElement[bool]", column.in_(select(values.c.value)))
+
+
+class Fixed:
+    """One statement, built once for each database, for building one takes longer than running it; and prepared.
+
+    A list of values is one parameter: see `each_of` and `one_of`.
+    """
+
+    def __init__(self, build: Callable[[Session], Any]) -> None:
+        self._build = build
+        self._built: dict[bool, Any] = {}
+
+    def __call__(self, session: Session, **values: Any) -> Any:
+        """Run it with the values bound to its names and return the CursorResult, whose rows no type describes."""
+        postgresql = on_postgresql(session)
+        if postgresql not in self._built:
+            self._built[postgresql] = self._build(session).execution_options(prepared=tuple(values))
+        if not postgresql:
+            values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in values.items()}
+        return session.connection().execute(self._built[postgresql], values)
+
+
 class _Bulk:
     """One statement for many rows, whose values it gets in one parameter on PostgreSQL, and one by one on SQLite.
 
@@ -87,7 +115,7 @@ class _Bulk:
         """Run it for the rows, which have all the keys that were declared; there must be at least one."""
         if on_postgresql(session):
             if self._postgresql is None:
-                self._postgresql = self._build_postgresql()
+                self._postgresql = self._build_postgresql().execution_options(prepared=("new", "count"))
             values = [{name: row[name] for name in self._types} for row in rows]
             for name in self._moments:  # JSON knows no datetime
                 for each in values:

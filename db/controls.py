@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.bulk import table, upsert
+from db.bulk import Fixed, table, upsert
 from db.jobs import ERROR_LIMIT, announce
 from db.models import DeadLetter, Job, QueueControl
 from db.submissions import storable
@@ -117,12 +117,15 @@ def limit(session: Session, queue: str, jobs: int | None) -> None:
 
 def current(session: Session) -> dict[str, Control]:
     """Return what holds each queue back, by the database's clock; a queue that is missing here is free."""
-    held = or_(QueueControl.paused, QueueControl.paused_until > now()).label("held")
     found = {}
-    for row in session.execute(select(*table(QueueControl).c, held).order_by(QueueControl.queue)):
+    for row in _CURRENT(session):
         until = row.paused_until if row.held and not row.paused else None
         found[row.queue] = Control(row.queue, bool(row.held), until, row.job_limit, row.reason if row.held else "")
     return found
+
+
+_held = or_(QueueControl.paused, QueueControl.paused_until > now()).label("held")
+_CURRENT = Fixed(lambda _session: select(*table(QueueControl).c, _held).order_by(QueueControl.queue))
 
 
 def lock(session: Session) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.bulk import BulkInsert, among, table
+from db.bulk import BulkInsert, Fixed, among, table
 from db.jobs import announce
 from db.models import Event as EventRow
 from settings import get_settings
 
 _c = table(EventRow).c
+_ANY = Fixed(lambda _session: select(_c.id).limit(1))
 _RECORD = BulkInsert(EventRow, ("id", "routing_key", "subject", "data"))
 
 
@@ -57,7 +58,7 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
 
 def any_waiting(session: Session) -> bool:
     """Return whether an event is not published yet."""
-    return session.scalar(select(_c.id).limit(1)) is not None
+    return _ANY(session).first() is not None
 
 
 def take(session: Session, limit: int) -> list[Event]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, cast, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.bulk import among, each_of, listed, on_postgresql, table
+from db.bulk import Fixed, among, each_of, table
 from db.models import Job
 from db.time import elapsed, from_now, now
 
@@ -30,16 +30,8 @@ def lanes(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
 
     A probe of the index for each lane: its cost does not grow with the backlog, nor with what is due later.
     """
-    dialect = on_postgresql(session)
-    if dialect not in _LANES:
-        _LANES[dialect] = _lanes(session)
-    wanted = {"actors": listed(session, sorted(actors)), "priorities": listed(session, map(str, PRIORITIES))}
-    found = [(row[0], row[1]) for row in session.execute(_LANES[dialect], wanted) if row[2]]
-    return sorted(found, key=lambda lane: (-lane[1], lane[0]))
-
-
-#: The statement on each database; building it takes longer than running it.
-_LANES: dict[bool, Select[Any]] = {}
+    probed = _LANES(session, actors=sorted(actors), priorities=_PRIORITIES)
+    return sorted(((row[0], row[1]) for row in probed if row[2]), key=lambda lane: (-lane[1], lane[0]))
 
 
 def _lanes(session: Session) -> Select[Any]:
@@ -51,6 +43,10 @@ def _lanes(session: Session) -> Select[Any]:
     # as a column, not as a condition: PostgreSQL would make a join of that, which reads the whole backlog
     probe = select(actor.c.value, wanted, first.scalar_subquery().is_not(None))
     return probe.select_from(actor.join(priority, true()))
+
+
+_LANES = Fixed(_lanes)
+_PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
 class Taken(NamedTuple):
@@ -66,8 +62,14 @@ def take(session: Session, actor: str, priority: int, limit: int) -> list[Taken]
 
     Passed over by other relays. Give them back when the broker does not take their hints.
     """
-    due = select(_c.id).where(_c.actor == actor, _c.priority == priority, *_waiting, _c.crashes < SUSPECT_AFTER)
-    return _mark(session, due.order_by(_c.due_at, _c.id).limit(limit).with_for_update(skip_locked=True))
+    rows = _TAKE(session, whose=actor, place=priority, limit=limit)
+    return sorted(Taken(row.id, row.attempts > 0, row.waited) for row in rows)
+
+
+def _take(session: Session) -> Any:
+    lane = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
+    due = select(_c.id).where(*lane, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
+    return _mark(among(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
 
 
 def take_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
@@ -82,24 +84,29 @@ def take_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, i
         return None
     for row in found:
         if row.due and row.actor in actors:
-            _mark(session, select(_c.id).where(_c.id == row.id))
+            session.execute(_mark(_c.id == row.id))
             return row.id, row.actor, row.priority
     return None
 
 
-def _mark(session: Session, chosen: Select[Any]) -> list[Taken]:
-    target = table(Job)
-    statement = update(target).where(among(session, _c.id, chosen)).values(hinted_at=now())
-    rows = session.execute(statement.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited")))
-    return sorted(Taken(row.id, row.attempts > 0, row.waited) for row in rows)
+def _mark(chosen: ColumnElement[bool]) -> Any:
+    marked = update(table(Job)).where(chosen).values(hinted_at=now())
+    return marked.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited"))
+
+
+_TAKE = Fixed(_take)
 
 
 def inside(session: Session, older_than: float = 0.0) -> dict[str, int]:
     """Return how many hinted, unclaimed jobs each actor has (what waits inside the broker), by age in seconds."""
-    waiting = select(_c.actor, func.count().label("jobs")).where(_c.hinted_at.is_not(None), _c.lease.is_(None))
-    if older_than:
-        waiting = waiting.where(_c.hinted_at < from_now(-older_than))
-    return {row.actor: row.jobs for row in session.execute(waiting.group_by(_c.actor))}
+    aged = _inside.where(_c.hinted_at < from_now(-older_than))
+    found: Any = session.execute(aged) if older_than else _INSIDE(session)
+    return {row.actor: row.jobs for row in found}
+
+
+_inside = select(_c.actor, func.count().label("jobs")).group_by(_c.actor)
+_inside = _inside.where(_c.hinted_at.is_not(None), _c.lease.is_(None))
+_INSIDE = Fixed(lambda _session: _inside)
 
 
 def running(session: Session) -> dict[str, int]:

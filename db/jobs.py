@@ -14,11 +14,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Float, case, delete, insert, select, text, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    String,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from db import traces
-from db.bulk import BulkInsert, on_postgresql, table
+from db.bulk import BulkInsert, Fixed, on_postgresql, one_of, table
 from db.models import Attempt, DeadLetter, Job
 from db.sessions import after_commit
 from db.time import elapsed, from_now, now
@@ -219,7 +232,7 @@ def announce(session: Session) -> None:
     """Wake the relays when this transaction commits, wherever they run."""
     if on_postgresql(session) and "announced" not in session.info:
         session.info["announced"] = True
-        session.execute(text(f"SELECT pg_notify('{CHANNEL}', '')"))
+        session.connection().exec_driver_sql(f"NOTIFY {CHANNEL}")
     for wake in on_promise:
         after_commit(session, wake)
 
@@ -253,20 +266,24 @@ def claimed_from(row: Any) -> Claimed:
 
 def claim(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
     """Lease those of the jobs that are due and free; duplicates, forgeries and early hints get nothing."""
+    # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
+    alone = len(ids) == 1
+    rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone)
+    return sorted(map(claimed_from, rows), key=lambda job: job.id)
+
+
+def _claim(session: Session) -> Any:
     c = table(Job).c
-    free = [c.actor == actor, c.lease.is_(None), c.due_at <= now()]
-    if len(ids) > 1:
-        # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
-        free.append(c.crashes == 0)
+    allowed = or_(bindparam("alone", type_=Boolean), c.crashes == 0)
+    free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
-    locked = select(c.id).where(c.id.in_(ids), *free).order_by(c.id).with_for_update()
-    statement = (
-        update(table(Job))
-        .where(c.id.in_(locked.scalar_subquery()), *free)
-        .values(lease=lease, worker=worker, attempts=c.attempts + 1, crashes=c.crashes + 1)
-        .returning(*CLAIMED)
-    )
-    return sorted((claimed_from(row) for row in session.execute(statement)), key=lambda job: job.id)
+    locked = select(c.id).where(one_of(session, c.id, "ids"), *free).order_by(c.id).with_for_update()
+    leased = update(table(Job)).where(c.id.in_(locked.scalar_subquery()), *free)
+    leased = leased.values(lease=bindparam("under"), worker=bindparam("by"))
+    return leased.values(attempts=c.attempts + 1, crashes=c.crashes + 1).returning(*CLAIMED)
+
+
+_CLAIM = Fixed(_claim)
 
 
 def held_by(lease: str) -> ColumnElement[bool]:
@@ -283,21 +300,48 @@ def still_held(session: Session, lease: str, jobs: Iterable[Claimed]) -> list[Cl
     return [job for job in jobs if job.id in held]
 
 
-def keep(session: Session, lease: str, jobs: Sequence[Claimed]) -> list[Claimed]:
-    """Delete the jobs that are done and return them; one that the lease lost is left alone and left out.
+def keep(session: Session, lease: str, jobs: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
+    """Delete the jobs that are done, write that into the ledger, and return them; one that the lease lost is left out.
 
     One that was promised again meanwhile stays for one more run, due as promised. Comes first in its transaction: the
     effects that follow are those of the jobs returned.
     """
-    c = table(Job).c
-    mine = (c.id.in_([job.id for job in jobs]), held_by(lease))
-    kept = set(session.scalars(delete(table(Job)).where(*mine, c.again.is_(False)).returning(c.id)))
+    ids = [job.id for job in jobs]
+    kept = set(_KEEP(session, ids=ids, under=lease, by=worker, took=seconds).scalars())
+    if not on_postgresql(session):
+        record_attempts(session, worker, "kept", seconds, [(job, None) for job in jobs if job.id in kept])
     if len(kept) < len(jobs):
-        once_more = update(table(Job)).where(*mine).values(**FREE, attempts=0, crashes=0, last_error=None)
+        c = table(Job).c
+        once_more = update(table(Job)).where(c.id.in_(ids), held_by(lease))
+        once_more = once_more.values(**FREE, attempts=0, crashes=0, last_error=None)
         if rerun := set(session.scalars(once_more.returning(c.id))):
+            record_attempts(session, worker, "kept", seconds, [(job, None) for job in jobs if job.id in rerun])
             kept |= rerun
             announce(session)
     return [job for job in jobs if job.id in kept]
+
+
+def _keep(session: Session) -> Any:
+    c = table(Job).c
+    done = delete(table(Job)).where(one_of(session, c.id, "ids"), c.lease == bindparam("under"), c.again.is_(False))
+    if not on_postgresql(session):  # SQLite deletes nothing inside another statement
+        return done.returning(c.id)
+    kept = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("kept")
+    values = {
+        "job_id": kept.c.id,
+        "actor": kept.c.actor,
+        "key": kept.c.key,
+        "pipeline": kept.c.pipeline,
+        "number": kept.c.attempts,
+        "worker": bindparam("by", type_=String),
+        "outcome": literal("kept"),
+        "seconds": bindparam("took", type_=Float),
+    }
+    ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
+    return select(kept.c.id).add_cte(ledger)
+
+
+_KEEP = Fixed(_keep)
 
 
 def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, case, func, or_, select, tuple_, update
+from sqlalchemy import Text, case, func, null, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from db.bulk import BulkInsert, BulkUpdate, table
+from db.bulk import BulkInsert, BulkUpdate, Fixed, one_of, table
 from db.models import Agent, Notification, Ticket
 from db.time import now
 
@@ -34,6 +34,8 @@ _WRITE = BulkInsert(
         "data",
         "state",
     ),
+    # what is written as sent, in-app, is delivered by being there
+    computed=lambda new: {"sent_at": case((new["state"] == "sent", now()), else_=null())},
     finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_c.id),
 )
 _MARK_SENT = BulkUpdate(
@@ -81,12 +83,12 @@ class Loaded(NamedTuple):
     created_at: datetime
 
 
-_LOADED = select(*[_c[name] for name in Loaded._fields])
+_LOAD = Fixed(lambda session: select(*[_c[name] for name in Loaded._fields]).where(one_of(session, _c.id, "ids")))
 
 
 def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
     """Return the notifications by id; unknown ids are left out."""
-    return {row[0]: Loaded._make(row) for row in session.execute(_LOADED.where(_c.id.in_(keys)))}
+    return {row[0]: Loaded._make(row) for row in _LOAD(session, ids=list(keys))}
 
 
 def mark_sent(session: Session, sent: Sequence[tuple[str, str]]) -> None:
@@ -95,12 +97,20 @@ def mark_sent(session: Session, sent: Sequence[tuple[str, str]]) -> None:
         _MARK_SENT(session, [{"id": key, "provider_id": theirs} for key, theirs in sent])
 
 
-def agents(session: Session) -> list[tuple[Agent, int]]:
+def agents(session: Session) -> list[tuple[Any, int]]:
     """Return every agent with the number of open tickets they have, counted up to MOST_COUNTED."""
+    return [(row, row.has) for row in _AGENTS(session)]
+
+
+def _agents(_session: Session) -> Any:
     # for each agent by the index and with an end: counting all open tickets would grow with the table
-    theirs = select(Ticket.id).where(Ticket.assignee == Agent.name, Ticket.status.in_(("open", "in_progress")))
-    counted = select(func.count()).select_from(theirs.limit(MOST_COUNTED).correlate(Agent).subquery())
-    return [(agent, count) for agent, count in session.execute(select(Agent, counted.scalar_subquery()))]
+    tickets, people = table(Ticket).c, table(Agent)
+    theirs = select(tickets.id).where(tickets.assignee == people.c.name, tickets.status.in_(("open", "in_progress")))
+    counted = select(func.count()).select_from(theirs.limit(MOST_COUNTED).correlate(people).subquery())
+    return select(*people.c, counted.scalar_subquery().label("has"))
+
+
+_AGENTS = Fixed(_agents)
 
 
 def address_of(session: Session, user_id: str) -> str | None:

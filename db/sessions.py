@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
+from psycopg2.extensions import AsIs
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
@@ -33,6 +35,9 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+#: Each prepared statement is planned once. Its plan may be older than what fills its table, so it must not read that through;
+#: forbidding this makes what needs it look dear enough to be compiled, which would take a tenth of a second.
+PREPARED = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
 #: Seconds for which a connection to PostgreSQL that worked is taken to work still: before its socket is looked at, which
 #: shows that the server closed it, and before the server is asked.
 TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.02, 5.0
@@ -40,18 +45,26 @@ TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.02, 5.0
 SQLITE_BUSY_SECONDS = 30
 
 
-def make_engine(url: str, pool: int = 10) -> Engine:
-    """Return an engine for the URL; on SQLite with a write-ahead log and honest transactions."""
-    return _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool)
+def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
+    """Return an engine for the URL; on SQLite with a write-ahead log and honest transactions.
+
+    On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
+    """
+    return _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
 
 
-def _postgresql(url: str, pool: int) -> Engine:
+#: Numbers the prepared statements; a number that was lost to an interrupt is not given again.
+_numbers = count()
+
+
+def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
+    options = "-c timezone=UTC" + (PREPARED if prepare else "")
     engine = create_engine(
         url,
         pool_size=pool,
         max_overflow=0,
         pool_use_lifo=True,  # the connection that was used last is the least likely to be stale
-        connect_args={"application_name": "aura", "options": "-c timezone=UTC", **PATIENCE},
+        connect_args={"application_name": "aura", "options": options, **PATIENCE},
     )
 
     @event.listens_for(engine, "checkin")
@@ -67,6 +80,23 @@ def _postgresql(url: str, pool: int) -> Engine:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
                 raise DisconnectionError("the server closed the connection") from error
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def _prepare(
+        connection: Connection, cursor: Any, statement: str, values: Any, context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        # a short statement is parsed and planned for longer than it runs, and psycopg2 prepares none by itself
+        names: tuple[str, ...] | None = context.execution_options.get("prepared")
+        if names is None or not prepare:
+            return statement, values
+        known: dict[str, str] = connection.info.setdefault("prepared", {})
+        if statement not in known:
+            name = f"aura_{next(_numbers)}"
+            # what is not named is a constant of the statement
+            given = {each: AsIs(f"${at}") for at, each in enumerate(names, 1)}
+            cursor.execute(f"PREPARE {name} AS {statement}", {**values, **given})
+            known[statement] = f"EXECUTE {name}" + (f" ({', '.join(f'%({each})s' for each in names)})" if names else "")
+        return known[statement], values
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -109,7 +139,7 @@ def _sqlite(url: str, pool: int) -> Engine:
 def engine() -> Engine:
     """Return the engine of this process, made at first use so that importing opens nothing."""
     settings = get_settings()
-    return make_engine(settings.database_url.get_secret_value(), settings.database_pool)
+    return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
 
 
 @lru_cache(maxsize=1)

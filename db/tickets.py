@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Float,
     Integer,
+    Select,
     String,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -26,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from db import events
-from db.bulk import BulkInsert, BulkUpdate, each_of, listed, on_postgresql, table
+from db.bulk import BulkInsert, BulkUpdate, Fixed, each_of, on_postgresql, one_of, table
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.submissions import Submission
 from db.time import UtcDateTime, from_now, now
@@ -162,30 +165,42 @@ class Loaded(NamedTuple):
 
 _c = table(Ticket).c
 _LOADED = select(*[_c[name] for name in Loaded._fields])
+_LOAD = Fixed(lambda session: _LOADED.where(one_of(session, _c.id, "ids")))
 
 
 def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
     """Return the tickets by their ids as text; unknown ids are left out."""
     ids = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
-    return {str(row[0]): Loaded._make(row) for row in session.execute(_LOADED.where(_c.id.in_(ids)))}
+    return {str(row[0]): Loaded._make(row) for row in _LOAD(session, ids=ids)}
 
 
 def recent_open(session: Session, requesters: Iterable[str], days: float, each: int = 50) -> Sequence[Loaded]:
     """Return the newest open tickets of each requester in the last days, newest first, to look for duplicates in."""
-    names = listed(session, sorted(set(requesters) - {""}))
-    asked = each_of(session, "requesters")
-    recent = _LOADED.where(
-        _c.requester == asked.c.value,
-        _c.status.in_(("open", "in_progress", "pending")),
-        _c.created_at >= from_now(-days * 86400),
-    ).order_by(_c.created_at.desc(), _c.id.desc())
+    names = sorted(set(requesters) - {""})
+    if not names:
+        return []
     if on_postgresql(session):
-        # a few of each requester by the index, even when one of them is a machine with a thousand open tickets
-        newest = recent.limit(each).correlate(asked).lateral("recent")
-        recent = select(newest).select_from(asked.join(newest, true()))
+        found = _RECENT_EACH(session, requesters=names, seconds=-days * 86400, most=each)
     else:
-        recent = recent.select_from(table(Ticket), asked).limit(1000)
-    return sorted(map(Loaded._make, session.execute(recent, {"requesters": names})), key=lambda ticket: -ticket.id)
+        found = _RECENT(session, requesters=names, seconds=-days * 86400, most=1000)
+    return sorted(map(Loaded._make, found), key=lambda ticket: -ticket.id)
+
+
+def _recent(of_them: ColumnElement[bool]) -> Select[Any]:
+    since = from_now(bindparam("seconds", type_=Float))
+    recent = _LOADED.where(of_them, _c.status.in_(("open", "in_progress", "pending")), _c.created_at >= since)
+    return recent.order_by(_c.created_at.desc(), _c.id.desc()).limit(bindparam("most"))
+
+
+def _recent_each(session: Session) -> Select[Any]:
+    # a few of each requester by the index, even when one of them is a machine with a thousand open tickets
+    asked = each_of(session, "requesters")
+    recent = _recent(_c.requester == asked.c.value).correlate(asked).lateral("recent")
+    return select(recent).select_from(asked.join(recent, true()))
+
+
+_RECENT_EACH = Fixed(_recent_each)
+_RECENT = Fixed(lambda session: _recent(one_of(session, _c.requester, "requesters")))
 
 
 _SAVE_PREPARED = BulkUpdate(
@@ -337,13 +352,18 @@ def listing(
     return session.scalars(newest).all()
 
 
-def reasons(session: Session, ids: Sequence[int]) -> dict[int, str]:
+def reasons(session: Session, ids: list[int]) -> dict[int, str]:
     """Return the newest verdict's reason of each ticket."""
-    newest = (
-        select(func.max(VerdictRecord.id)).where(VerdictRecord.ticket_id.in_(ids)).group_by(VerdictRecord.ticket_id)
-    )
-    rows = session.execute(select(VerdictRecord.ticket_id, VerdictRecord.reason).where(VerdictRecord.id.in_(newest)))
-    return {row.ticket_id: row.reason for row in rows}
+    return {row.ticket_id: row.reason for row in _REASONS(session, ids=ids)}
+
+
+def _reasons(session: Session) -> Select[Any]:
+    said = table(VerdictRecord).c
+    newest = select(func.max(said.id)).where(one_of(session, said.ticket_id, "ids")).group_by(said.ticket_id)
+    return select(said.ticket_id, said.reason).where(said.id.in_(newest))
+
+
+_REASONS = Fixed(_reasons)
 
 
 def stages(session: Session) -> dict[str, int]:

@@ -99,7 +99,7 @@ def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: py
     for left in path.parent.glob("test.db*"):
         left.unlink()
     shutil.copy(migrated_sqlite, path)
-    monkeypatch.setattr(sessions, "make_engine", lambda url, pool=10: _kept_engine(url, pool))
+    monkeypatch.setattr(sessions, "make_engine", lambda url, pool, _prepare: _kept_engine(url, pool))
     configure(DATABASE_URL=f"sqlite:///{path}")
     yield f"sqlite:///{path}"
     dispose()

@@ -20,9 +20,11 @@ from settings import Settings
 
 logger = structlog.get_logger("aura.relaying")
 
-#: Seconds between two looks for a living relay, and how many in a row must find none.
+#: Seconds between two looks for a living relay, how many in a row must find none, and how many more at the boot: the relay
+#: starts after the workers, and on a busy machine it takes its time.
 WATCH_EVERY = 2.0
 MISSING_LIMIT = 3
+BOOT_LOOKS = 30
 
 
 class Relaying(Middleware):
@@ -63,7 +65,7 @@ class Relaying(Middleware):
         watch.start()
 
     def _run_watch(self, stop: threading.Event, master: int) -> None:
-        missing = 0
+        missing = -BOOT_LOOKS
         while missing < MISSING_LIMIT:
             if stop.wait(WATCH_EVERY):
                 return

@@ -47,8 +47,8 @@ def lease_check_off(jobs: Any) -> None:
     """A worker that lost its lease records its results all the same."""
     keep = jobs.keep
 
-    def keep_anyway(session: Any, lease: str, kept: Any) -> Any:
-        keep(session, lease, kept)
+    def keep_anyway(session: Any, lease: str, kept: Any, *by: Any) -> Any:
+        keep(session, lease, kept, *by)
         return list(kept)
 
     jobs.keep = keep_anyway

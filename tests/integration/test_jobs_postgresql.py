@@ -138,7 +138,7 @@ def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
 
         def keep(turn: int = turn, claimed: Any = claimed) -> None:
             with transaction() as session:
-                jobs.keep(session, f"lease {turn}", claimed)
+                jobs.keep(session, f"lease {turn}", claimed, "w", 0.0)
 
         assert at_once(keep, lambda turn=turn: promise(Promise("classify", str(turn)))) == [None, None]
 

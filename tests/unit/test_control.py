@@ -73,7 +73,7 @@ def deliver(actor: str, *ids: int, lease: str = "lease") -> list[Claimed]:
 
 
 def keep(claimed: list[Claimed], lease: str = "lease") -> None:
-    do(jobs.keep, lease, claimed)
+    do(jobs.keep, lease, claimed, "w", 0.0)
 
 
 def due() -> list[str]:

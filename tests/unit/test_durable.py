@@ -179,14 +179,14 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
 
     step, after = declare(one_each, save=write_an_agent), declare(second)
     Pipeline("two", step, after).send(7)
-    record, failures = jobs.record_attempts, [RuntimeError("cannot write the ledger")]
+    promise, failures = jobs.promise, [RuntimeError("cannot promise the next step")]
 
-    def fail_once(session: Any, worker: str, outcome: str, *more: Any) -> None:
-        record(session, worker, outcome, *more)
+    def fail_once(*arguments: Any) -> None:
+        promise(*arguments)
         if failures:
             raise failures.pop()
 
-    monkeypatch.setattr(jobs, "record_attempts", fail_once)
+    monkeypatch.setattr(jobs, "promise", fail_once)
     # When it is tried
     hand.relay()
     hand.work()

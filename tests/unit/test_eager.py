@@ -278,14 +278,14 @@ def test_a_promise_that_is_rolled_back_is_not_taken(
     broker: InProcessBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
-    record, failures = jobs.record_attempts, [RuntimeError("cannot write the ledger")]
+    promise, failures = jobs.promise, [RuntimeError("cannot promise the next step")]
 
     def fail_once(*arguments: Any) -> None:
-        record(*arguments)
+        promise(*arguments)
         if failures:
             raise failures.pop()
 
-    monkeypatch.setattr(jobs, "record_attempts", fail_once)
+    monkeypatch.setattr(jobs, "promise", fail_once)
 
     with working(broker):
         relay(broker)

@@ -119,7 +119,7 @@ def test_suspects_go_one_at_a_time():
     (running,) = claim("classify", first)
     assert take_suspect() is None, "one is running"
     with transaction() as session:
-        jobs.keep(session, "lease", [running])
+        jobs.keep(session, "lease", [running], "w", 0.0)
     assert take_suspect() == (second, "notify", 4)
 
 
@@ -188,13 +188,13 @@ def test_an_innocent_job_beside_a_poison_job_is_not_quarantined_however_often_th
             claimed = claim("classify", *numbers, lease="a lease", worker="victim")
             if "poison" not in [job.key for job in claimed]:
                 with transaction() as session:
-                    jobs.keep(session, "a lease", claimed)
+                    jobs.keep(session, "a lease", claimed, "w", 0.0)
             with transaction() as session:
                 workers.recover(session, 10)  # nobody knows the victim: it is dead
 
     assert [(letter.key, letter.attempts) for letter in letters()] == [("poison", 3)]
     assert all_jobs() == []
-    assert [attempt.outcome for attempt in attempts() if attempt.key == "innocent"] == ["crashed"]
+    assert [attempt.outcome for attempt in attempts() if attempt.key == "innocent"] == ["crashed", "kept"]
 
 
 # -- given back -------------------------------------------------------------------------------------------------------

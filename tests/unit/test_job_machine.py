@@ -300,7 +300,7 @@ class JobMachine(RuleBasedStateMachine):
         before = snapshot()
         taker = EagerWorker(batch.worker, [*self.paused, *self.limits])
         with transaction() as session:
-            kept = jobs.keep(session, batch.lease, chosen)
+            kept = jobs.keep(session, batch.lease, chosen, "w", 0.0)
             following = [
                 Promise(job.then[0], job.key, [], job.pipeline, job.then[1:], job.priority) for job in kept if job.then
             ]
@@ -558,9 +558,9 @@ def leasing_what_is_leased(patch: pytest.MonkeyPatch) -> None:
 def forgetting_what_was_promised_meanwhile(patch: pytest.MonkeyPatch) -> None:
     keep = jobs.keep
 
-    def once(session: Session, lease: str, kept: Sequence[Claimed]) -> list[Claimed]:
+    def once(session: Session, lease: str, kept: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
         session.execute(update(Job).where(Job.id.in_([job.id for job in kept])).values(again=False))
-        return keep(session, lease, kept)
+        return keep(session, lease, kept, worker, seconds)
 
     patch.setattr(jobs, "keep", once)
 

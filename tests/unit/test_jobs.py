@@ -147,7 +147,7 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     promise(Promise("classify", "1"))
     promise(Promise("classify", "1", priority=4))
     with transaction() as session:
-        jobs.keep(session, "lease", claimed)
+        jobs.keep(session, "lease", claimed, "w", 0.0)
     # Then it is due once more, as new
     job = one_job()
     assert (job.lease, job.worker, job.hinted_at, job.again, job.attempts, job.crashes) == (
@@ -161,7 +161,7 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     assert job.priority == 4
     assert len(claim("classify", job.id)) == 1
     with transaction() as session:
-        jobs.keep(session, "lease", claimed)
+        jobs.keep(session, "lease", claimed, "w", 0.0)
     assert all_jobs() == []
 
 
@@ -172,7 +172,7 @@ def test_a_later_run_that_was_promised_meanwhile_is_not_early():
     promise(Promise("classify", "1", delay=3600))
     promise(Promise("classify", "1", delay=60))
     with transaction() as session:
-        jobs.keep(session, "lease", claimed)
+        jobs.keep(session, "lease", claimed, "w", 0.0)
 
     assert seconds_until_due() == [pytest.approx(60, abs=5)]
 
@@ -331,7 +331,7 @@ def a_lost_lease_changes_nothing() -> None:
         workers.hand_back(session, WORKER_ID, running=set)
     claim("classify", one_job().id, lease="fast")
     with transaction() as session:
-        jobs.keep(session, "slow", lost)
+        jobs.keep(session, "slow", lost, "w", 0.0)
     assert [job.lease for job in all_jobs()] == ["fast"]
 
 

@@ -13,6 +13,7 @@ from db.jobs import Promise
 from db.models import Job
 from db.sessions import after_commit, dispose, engine, make_engine
 from db.time import from_now, now
+from settings import get_settings
 from tests.embedded import count, crash_before_commit, promise
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -127,3 +128,38 @@ def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_url: str):
         assert connection.scalar(text("PRAGMA synchronous")) == 2
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
     made.dispose()
+
+
+# -- prepared statements
+
+
+def prepared() -> int:
+    """Claim nothing twice on one connection, and count what is prepared there."""
+    with transaction() as session:
+        for _ in range(2):
+            jobs.claim(session, "classify", [1], "lease", "worker")
+        number: int = session.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
+        return number
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True)
+def test_a_hot_statement_is_prepared_once_unless_a_pooler_forbids_it(monkeypatch: pytest.MonkeyPatch):
+    assert prepared() == 1
+
+    monkeypatch.setenv("AURA_DATABASE_PREPARE", "false")
+    get_settings.cache_clear()
+    dispose()
+    assert prepared() == 0
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True)
+def test_a_plan_that_was_made_for_a_small_table_does_not_read_a_full_one_through():
+    promise(Promise("classify", "first"))
+    with transaction() as session:
+        session.execute(text("ANALYZE jobs"))
+        jobs.claim(session, "classify", [1], "lease", "worker")
+        claims = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%UPDATE jobs%'"
+        [name] = session.execute(text(claims)).scalars()
+        jobs.promise(session, [Promise("classify", str(number)) for number in range(5_000)])
+        plan = session.execute(text(f"EXPLAIN EXECUTE {name} ('{{1}}', 'classify', 'lease', 'worker', true)")).scalars()
+        assert "Seq Scan" not in "\n".join(plan)
