@@ -13,6 +13,9 @@ CELERY_SETTINGS = "acks_late, confirm_publish, no results; without gossip, mingl
 TASKIQ = (sys.executable, "-m", "taskiq")
 PROCRASTINATE = (sys.executable, "-m", "procrastinate", "--app", "bench.peers.procrastinate.app")
 
+#: Every mail goes out by itself, as with the peers.
+UNFOLDED = {"AURA_FOLD_ABOVE": "0"}
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
@@ -48,7 +51,7 @@ _ALL = (
         queue="tickets.intake",
         transactional=True,
         scale=10,
-        env={"AURA_EVENTS": "false"},
+        env={"AURA_EVENTS": "false", **UNFOLDED},
     ),
     Contender(
         name="aura-events",
@@ -59,7 +62,7 @@ _ALL = (
         queue="tickets.intake",
         transactional=True,
         scale=10,
-        env={"AURA_EVENTS": "true"},
+        env={"AURA_EVENTS": "true", **UNFOLDED},
     ),
     Contender(
         name="plain",

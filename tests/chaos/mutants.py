@@ -47,8 +47,9 @@ def lease_check_off(jobs: Any) -> None:
     """A worker that lost its lease records its results all the same."""
     keep = jobs.keep
 
-    def keep_anyway(session: Any, lease: str, kept: Any, *by: Any) -> Any:
-        keep(session, lease, kept, *by)
+    def keep_anyway(session: Any, lease: str, kept: Any, worker: str, seconds: float) -> Any:
+        held = keep(session, lease, kept, worker, seconds)
+        jobs.record_attempts(session, worker, "kept", seconds, [(job, None) for job in kept if job not in held])
         return list(kept)
 
     jobs.keep = keep_anyway

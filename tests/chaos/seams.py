@@ -33,6 +33,9 @@ TRANSACTIONS = (
     ("promise", re.compile(r"\bINSERT\s+INTO\s+jobs\b", re.I)),
 )
 
+#: The name of a statement that is prepared, and of one that was and is run.
+PREPARE, EXECUTE = re.compile(r"PREPARE (\w+) AS "), re.compile(r"EXECUTE (\w+)")
+
 #: Characters of a statement that are looked at: many rows make it long.
 STATEMENT_LIMIT = 10_000
 
@@ -97,6 +100,11 @@ def _database(folder: Path, psycopg2: Any) -> None:
 
         def _about_to(self, statement: Any) -> None:
             step = _step(statement)
+            if prepared := PREPARE.match(str(statement)):
+                self.connection.chaos_prepared[prepared[1]] = step
+                return  # nothing happens yet
+            if prepared := EXECUTE.match(str(statement)):
+                step = self.connection.chaos_prepared[prepared[1]]
             if step and step != self.connection.chaos_step:
                 reach(folder, f"{step}.begin", away)
             # of several, the one that comes first in the list: a keep also promises
@@ -106,6 +114,7 @@ def _database(folder: Path, psycopg2: Any) -> None:
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
             self.chaos_step = ""
+            self.chaos_prepared: dict[str, str] = {}
 
         @contextmanager
         def committing(self) -> Iterator[None]:
