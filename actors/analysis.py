@@ -101,7 +101,7 @@ SHOWN = 3
 def _questions(batch: Sequence[Loaded]) -> list[Question]:
     precedents: tuple[Precedent, ...] = ()
     with reading() as session:
-        _model(session)
+        follow_model(session)
         if get_settings().openai_api_key:
             precedents = _precedents(session)
     return [
@@ -151,7 +151,7 @@ def _corrections(session: Session) -> tuple[Precedent, ...]:
     return tuple(Precedent(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
 
 
-_model = Look(MODEL_FRESH, _use_active_model)
+follow_model = Look(MODEL_FRESH, _use_active_model)
 _precedents = Look(PRECEDENTS_FRESH, _corrections)
 _staff = Look(STAFF_FRESH, notifications.agents)
 incidents_now = Look(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))

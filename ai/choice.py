@@ -40,7 +40,7 @@ def choose_engine(settings: Settings, spent_today: Callable[[], float] = lambda:
 
     `spent_today` tells US dollars, for a budget that is kept in this process alone and begins anew with it.
     """
-    local = _local(settings, _Learned.version)
+    local = local_engine(settings)
     if not settings.openai_api_key:
         return local
     with _making:  # lru_cache lets threads that come together make one each, and each its own budget
@@ -49,6 +49,11 @@ def choose_engine(settings: Settings, spent_today: Callable[[], float] = lambda:
     guarded.local = local
     engine: Engine = guarded
     return engine
+
+
+def local_engine(settings: Settings) -> LocalEngine:
+    """Return the local engine with the model that `use_model` set."""
+    return _local(settings, _Learned.version)
 
 
 @lru_cache(maxsize=4)

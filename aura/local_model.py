@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ai.labelled import Labelled
     from ai.local import Model
 
-#: The model that comes with Aura.
-SHIPPED = "shipped"
-
 
 def model_in_use(session: Any) -> Model:
     from ai.local import load, read_model
@@ -30,6 +27,7 @@ def model_in_use(session: Any) -> Model:
 def model_of(name: str | None) -> Model:
     """Return the model of a version or a file; none: the one in use."""
     from ai.local import NoModel, load, read_model
+    from db.local_models import SHIPPED
 
     if name == SHIPPED:
         return load()

@@ -9,7 +9,7 @@ import typer
 from aura.database import reads, writes
 from aura.evaluation import evaluate
 from aura.learning import learn
-from aura.local_model import SHIPPED, model_of
+from aura.local_model import model_of
 from aura.options import FormatOption
 from aura.output import Refused, emit, note, out, show_fields, show_rows, tell
 
@@ -29,9 +29,7 @@ def list_(how: FormatOption = "table") -> None:
     with reads() as session:
         from db import local_models
 
-        learned = local_models.listing(session)
-    rows = [{"version": SHIPPED, "active": not any(row["active"] for row in learned), "created_at": None, "report": {}}]
-    rows = learned + rows
+        rows = local_models.choices(session)
     if how == "json":
         emit(rows)
         return
@@ -61,7 +59,7 @@ def use(
         from db import local_models
 
         try:
-            local_models.use(session, None if version == SHIPPED else version)
+            local_models.use(session, version)
         except local_models.UnknownVersion as error:
             raise Refused(str(error)) from None
     tell(how, {"active": version}, f"the local engine answers with {version}")

@@ -258,7 +258,7 @@ def comment(
 @contextmanager
 def _at_the_desk() -> Iterator[ModuleType]:
     with ready_database():
-        from db.corrections import UnknownTicket
+        from db.tickets import UnknownTicket
         from pipelines import desk
 
         try:

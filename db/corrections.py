@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from db.bulk import table
 from db.models import Correction, Ticket, VerdictRecord
 from db.submissions import storable
+from db.tickets import UnknownTicket
 from db.time import from_now, now
 
 _t, _c = table(Ticket).c, table(Correction).c
@@ -17,10 +18,6 @@ _t, _c = table(Ticket).c, table(Correction).c
 FIELDS = ("category", "priority")
 #: The longest resolution that is kept, in characters.
 RESOLUTION_LIMIT = 20_000
-
-
-class UnknownTicket(LookupError):
-    """There is no ticket with this number."""
 
 
 def correct(session: Session, ticket_id: int, author: str, said: dict[str, str]) -> list[str]:

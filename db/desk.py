@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, String, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import BulkUpdate, table
-from db.corrections import UnknownTicket
 from db.models import Agent, Comment, Ticket
 from db.submissions import storable
+from db.tickets import UnknownTicket
 from db.time import UtcDateTime, now
 
 _t, _c = table(Ticket).c, table(Comment).c

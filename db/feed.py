@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, Audit, Ticket
+from db.models import Attempt, Audit, DeadLetter, QueueControl, Ticket
 
 #: Tickets of one look; when more changed, it says so, and whoever watches looks at the whole.
 MOST = 200
@@ -18,17 +19,22 @@ SHOWN = ("id", "stage", "status", "category", "priority", "assignee", "version")
 
 
 class Place(NamedTuple):
-    """How far a watcher has read: the newest ticket, attempt and action that there were."""
+    """How far a watcher has read: the newest ticket, attempt, action and dead letter, and when a queue was last held."""
 
     ticket: int
     attempt: int
     action: int
+    letter: int
+    held: datetime | None
 
 
 def place(session: Session) -> Place:
     """Return how far there is to read just now."""
-    newest = [select(func.coalesce(func.max(model.id), 0)).scalar_subquery() for model in (Ticket, Attempt, Audit)]
-    return Place(*session.execute(select(*newest)).one())
+    models = (Ticket, Attempt, Audit, DeadLetter)
+    newest = [select(func.coalesce(func.max(model.id), 0)).scalar_subquery() for model in models]
+    held = select(func.max(QueueControl.changed_at)).scalar_subquery()
+    row = session.execute(select(*newest, held)).one()
+    return Place(row[0], row[1], row[2], row[3], row[4])
 
 
 def changed(session: Session, since: Place) -> list[dict[str, Any]] | None:

@@ -15,6 +15,9 @@ from db.bulk import table, upsert
 from db.models import Correction, LocalModel, Ticket
 from db.time import now
 
+#: The name of the model that comes with Aura.
+SHIPPED = "shipped"
+
 _m, _t, _c = table(LocalModel).c, table(Ticket).c, table(Correction).c
 
 
@@ -64,11 +67,12 @@ def store(session: Session, version: str, body: bytes, report: dict[str, Any]) -
     session.execute(row.on_conflict_do_update(index_elements=["version"], set_=fresh))
 
 
-def use(session: Session, version: str | None) -> None:
-    """Make a version the active one, None: the shipped model. Raises UnknownVersion."""
-    if version is not None and not session.scalar(select(func.count()).where(_m.version == version)):
+def use(session: Session, version: str) -> None:
+    """Make a version the active one, or the shipped model. Raises UnknownVersion."""
+    shipped = version == SHIPPED
+    if not shipped and not session.scalar(select(func.count()).where(_m.version == version)):
         raise UnknownVersion(f"there is no local model {version!r}; `aura models list` shows those there are")
-    chosen = False if version is None else _m.version == version
+    chosen = False if shipped else _m.version == version
     # all in one statement, so that two operators at the same time leave one active
     session.execute(update(table(LocalModel)).values(active=chosen))
 
@@ -90,3 +94,10 @@ def listing(session: Session) -> list[dict[str, Any]]:
     names = ("version", "active", "created_at", "report")
     rows = session.execute(select(*[_m[name] for name in names]).order_by(_m.created_at.desc(), _m.version))
     return [dict(row._mapping) for row in rows]
+
+
+def choices(session: Session) -> list[dict[str, Any]]:
+    """Return every version that can be used, the shipped one last."""
+    learned = listing(session)
+    active = not any(row["active"] for row in learned)
+    return [*learned, {"version": SHIPPED, "active": active, "created_at": None, "report": {}}]

@@ -169,11 +169,17 @@ def listing(
     return [Inbox._make(row) for row in session.execute(newest)]
 
 
-def mark_read(session: Session, notification_id: str) -> Inbox | None:
-    """Record that an in-app notification was read; the first time counts. Returns it; None when there is none."""
-    inbox = [_c.id == notification_id, _c.channel == "in_app"]
-    read = update(table(Notification)).where(*inbox).values(read_at=func.coalesce(_c.read_at, now()))
-    row = session.execute(read.returning(*(_c[name] for name in Inbox._fields))).first()
+def mark_read(session: Session, recipient: str, ids: Sequence[str]) -> int:
+    """Record that somebody has read these; what is not theirs, or was read before, stays as it is. Returns how many."""
+    theirs = (_c.id.in_(ids), _c.channel == "in_app", _c.recipient == recipient, _c.read_at.is_(None))
+    read = update(table(Notification)).where(*theirs).values(read_at=now()).returning(_c.id)
+    return len(session.execute(read).all())
+
+
+def one(session: Session, recipient: str, notification_id: str) -> Inbox | None:
+    """Return an in-app notification of a user name, if there is such a one."""
+    theirs = (_c.id == notification_id, _c.channel == "in_app", _c.recipient == recipient)
+    row = session.execute(select(*(_c[name] for name in Inbox._fields)).where(*theirs)).first()
     return None if row is None else Inbox._make(row)
 
 

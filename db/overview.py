@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db.models import Agent, Job, Worker
-from db.time import elapsed, from_now, now
+from db.time import from_now, now
 
 
 def job_count(session: Session) -> int:
@@ -22,20 +22,19 @@ def living(session: Session, kind: str, dead_after: float) -> int:
     return session.scalar(fresh) or 0
 
 
-def processes(session: Session, dead_after: float) -> list[dict[str, Any]]:
-    """Return every process with a heartbeat, whether it lives, and how many jobs it runs."""
-    running = select(func.count()).where(Job.worker == Worker.id, Job.lease.is_not(None)).scalar_subquery()
+def processes(session: Session, dead_after: float, limit: int = 200) -> list[dict[str, Any]]:
+    """Return the processes with a heartbeat, whether each lives, how many jobs it runs, and up to ten of them."""
     alive = (Worker.heartbeat_at >= from_now(-dead_after)).label("alive")
-    told = (
-        Worker.id,
-        Worker.kind,
-        Worker.name,
-        Worker.started_at,
-        Worker.heartbeat_at,
-        alive,
-        running.label("running"),
-    )
-    return [dict(row._mapping) for row in session.execute(select(*told).order_by(Worker.kind, Worker.started_at))]
+    told = (Worker.id, Worker.kind, Worker.name, Worker.started_at, Worker.heartbeat_at, alive)
+    rows = session.execute(select(*told).order_by(Worker.kind, Worker.started_at.desc()).limit(limit))
+    found = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
+    leased = select(Job.worker, Job.id, Job.actor, Job.key).where(Job.lease.is_not(None))
+    for job in session.execute(leased.order_by(Job.worker, Job.id).limit(10_000)):
+        if job.worker in found:
+            found[job.worker]["running"] += 1
+            if len(found[job.worker]["jobs"]) < 10:
+                found[job.worker]["jobs"].append({"id": job.id, "actor": job.actor, "key": job.key})
+    return list(found.values())
 
 
 def waiting_longest(session: Session) -> float:
@@ -51,20 +50,3 @@ def staff(session: Session) -> list[dict[str, Any]]:
     return [
         {name: getattr(agent, name) for name in fields} for agent in session.scalars(select(Agent).order_by(Agent.name))
     ]
-
-
-def at_work(session: Session, limit: int = 200) -> list[dict[str, Any]]:
-    """Return the processes that work or relay, the newest first, with the jobs that each runs (up to ten of them)."""
-    rows = session.execute(
-        select(Worker.id, Worker.kind, Worker.name, Worker.started_at, elapsed(Worker.heartbeat_at).label("silent"))
-        .order_by(Worker.started_at.desc())
-        .limit(limit)
-    )
-    found = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
-    leased = select(Job.worker, Job.id, Job.actor, Job.key, Job.attempts).where(Job.lease.is_not(None))
-    for job in session.execute(leased.order_by(Job.worker, Job.id).limit(10_000)):
-        if job.worker in found:
-            found[job.worker]["running"] += 1
-            if len(found[job.worker]["jobs"]) < 10:
-                found[job.worker]["jobs"].append({"id": job.id, "actor": job.actor, "key": job.key})
-    return list(found.values())

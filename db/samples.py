@@ -16,13 +16,12 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from db import spend
+from db import flow, spend
 from db.bulk import upsert
-from db.models import Attempt, DeadLetter, Job, Sample, Ticket
+from db.flow import MOST
+from db.models import Attempt, DeadLetter, Sample, Ticket
 from db.time import from_now, now
 
-#: Most rows of a kind that are counted; a chart of more looks the same.
-MOST = 10_000
 #: Seconds of the tickets whose time is measured, and how many of them.
 MEASURED_SECONDS, MEASURED = 300.0, 1_000
 #: The step whose end each count is of.
@@ -105,24 +104,12 @@ def _seconds(session: Session) -> dict[str, float]:
 
 
 def _due(session: Session, queues: Mapping[str, str]) -> dict[str, float]:
-    moment = _clock(session)
     figures: dict[str, float] = {}
-    for actor, queue in queues.items():
-        waiting = Job.actor == actor, Job.lease.is_(None), Job.due_at <= now()
-        untold = select(Job.due_at).where(*waiting, Job.hinted_at.is_(None))
-        told = select(Job.due_at).where(*waiting, Job.hinted_at.is_not(None)).order_by(Job.hinted_at)
-        # the longest due of each priority, as the relay finds it; of those inside the broker, the first that it was told of
-        oldest = [
-            session.scalar(untold.where(Job.priority == priority).order_by(Job.due_at).limit(1))
-            for priority in range(10)
-        ]
-        due = [each for each in (*oldest, session.scalar(told.limit(1))) if each is not None]
-        # ordered, though any rows would do: or PostgreSQL reads the table instead
-        listed = untold.order_by(Job.priority, Job.due_at)
-        count = _count(session, listed) + _count(session, told) if due else 0
-        age = (moment - min(due)).total_seconds() if due else 0.0
+    for actor, each in flow.waiting(session, queues).items():
+        queue = queues[actor]
+        count = min(each.due, MOST) + min(each.hinted, MOST)
         figures[f"due.{queue}"] = figures.get(f"due.{queue}", 0) + count
-        figures[f"oldest.{queue}"] = max(figures.get(f"oldest.{queue}", 0.0), age)
+        figures[f"oldest.{queue}"] = max(figures.get(f"oldest.{queue}", 0.0), each.oldest)
     return figures
 
 

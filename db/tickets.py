@@ -138,6 +138,17 @@ def find(session: Session, source: str, external_id: str | None) -> int | None:
     return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
 
 
+class UnknownTicket(LookupError):
+    """There is no ticket with this number."""
+
+
+def check(session: Session, ticket_id: int) -> None:
+    """Raise UnknownTicket unless there is such a ticket."""
+    there = select(_c.id).where(_c.id == ticket_id)
+    if not (0 < ticket_id < 2**63 and session.scalar(there)):
+        raise UnknownTicket(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
+
+
 class Loaded(NamedTuple):
     """What the steps need of a ticket; a fraction of the cost of an object that can be saved again."""
 

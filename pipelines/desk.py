@@ -48,7 +48,7 @@ class Moved:
 def correct(ticket_id: int, author: str, category: str | None = None, priority: str | None = None) -> list[str]:
     """Set category or priority for good and tell people if that changes something. Returns what changed.
 
-    Raises NotAllowed for a value that is not of the list, corrections.UnknownTicket.
+    Raises NotAllowed for a value that is not of the list, UnknownTicket.
     """
     choices = {"category": (category, get_settings().categories), "priority": (priority, PRIORITIES)}
     said = {field: _one_of(field, value, known) for field, (value, known) in choices.items() if value is not None}
@@ -66,7 +66,7 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
 def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
     """Say how far a ticket is; to resolve it and to open it again tells people, as `resolve` and `reopen` do.
 
-    Raises NotAllowed for a status that there is not or that the ticket cannot get now, corrections.UnknownTicket.
+    Raises NotAllowed for a status that there is not or that the ticket cannot get now, UnknownTicket.
     """
     wanted = _one_of("status", status.replace("-", "_"), STATUSES)
     with transaction() as session:
@@ -81,7 +81,7 @@ def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
 def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
     """Record what resolved a ticket, and tell who reported it; later tickets like it are shown that.
 
-    Raises NotAllowed when it is resolved or closed already, corrections.UnknownTicket.
+    Raises NotAllowed when it is resolved or closed already, UnknownTicket.
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)
@@ -95,7 +95,7 @@ def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
 def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str = "cli") -> Moved:
     """Open a resolved or closed ticket again, and tell who has it; the reason becomes a comment.
 
-    Raises NotAllowed when it is not over, corrections.UnknownTicket.
+    Raises NotAllowed when it is not over, UnknownTicket.
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)
@@ -113,7 +113,7 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
     """Give a ticket to an agent, by name or e-mail address, or with None to nobody; no routing changes that again.
 
     Returns the agent's name, or "". The agent is told, or the team when nobody has it, unless it was so before.
-    Raises NotAllowed for somebody who is no agent, corrections.UnknownTicket.
+    Raises NotAllowed for somebody who is no agent, UnknownTicket.
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)
@@ -132,7 +132,7 @@ def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
     """Add a comment, which an engine reads within a minute or so. Returns its number.
 
     When the requester answers, a ticket that waits for that is open again. Raises NotAllowed for an empty or too long
-    text, corrections.UnknownTicket.
+    text, UnknownTicket.
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)

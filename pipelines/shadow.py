@@ -84,10 +84,10 @@ def _batches(decided: list[Decided]) -> Iterator[tuple[int, list[Decided]]]:
 
 
 def _asker(model: str, settings: Settings) -> tuple[Callable[[list[Question]], list[Verdict | EngineError]], str]:
-    if model == "shipped" or model.startswith("local-"):
+    if model == local_models.SHIPPED or model.startswith("local-"):
         with reading() as session:
-            body = None if model == "shipped" else local_models.body(session, model)
-        if model != "shipped" and body is None:
+            body = None if model == local_models.SHIPPED else local_models.body(session, model)
+        if model != local_models.SHIPPED and body is None:
             raise UnknownModel(f"there is no local model {model!r}; `aura models list` shows those there are")
         known = read_model(gzip.decompress(body)) if body else None
         local = LocalEngine(settings.categories, known, settings.auto_apply_precision)

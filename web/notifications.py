@@ -12,6 +12,8 @@ from db import notifications, reading, transaction
 from db.notifications import Inbox
 from web.access import MAY_READ
 
+Recipient = Annotated[str, Query(min_length=1, max_length=254, description="A user name.")]
+
 router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"])
 
 
@@ -39,7 +41,7 @@ class Page(BaseModel):
 
 @router.get("", summary="What somebody was told in-app", dependencies=[MAY_READ])
 def inbox(
-    recipient: Annotated[str, Query(min_length=1, max_length=254, description="A user name.")],
+    recipient: Recipient,
     unread: Annotated[bool, Query(description="Only what was not read yet.")] = False,
     cursor: Annotated[str | None, Query(min_length=1, max_length=32, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -57,11 +59,12 @@ def inbox(
 
 
 @router.post("/{notification_id}/read", summary="Mark as read", dependencies=[MAY_READ])
-def read(notification_id: str) -> Told:
-    """Record that it was read; a second time changes nothing."""
-    _storable(notification_id)
+def read(notification_id: str, recipient: Recipient) -> Told:
+    """Record that its recipient has read it; a second time changes nothing."""
+    _storable(notification_id, recipient)
     with transaction() as session:
-        found = notifications.mark_read(session, notification_id)
+        notifications.mark_read(session, recipient, [notification_id])
+        found = notifications.one(session, recipient, notification_id)
     if found is None:
         raise HTTPException(404, "there is no such in-app notification")
     return _told(found)

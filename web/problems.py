@@ -14,13 +14,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from starlette.exceptions import HTTPException
 
 from db.controls import UnknownJob, WrongControl
-from db.corrections import UnknownTicket
 from db.dead_letters import ReplayRefused, UnknownDeadLetter
+from db.incidents import NotDecidable
 from db.local_models import UnknownVersion
 from db.submissions import storable
 from db.ticket_list import WrongCursor
+from db.tickets import UnknownTicket
 from pipelines.desk import NotAllowed
 from pipelines.queues import UnknownQueue
+from pipelines.shadow import UnknownModel
 from pipelines.timetable import UnknownSchedule
 from settings import explain, first_line, problems_of
 from web.accepting import InProgress, KeyUsedBefore, TooMany
@@ -60,6 +62,8 @@ _GONE: tuple[type[Exception], ...] = (
     UnknownQueue,
     UnknownSchedule,
     UnknownVersion,
+    UnknownModel,
+    NotDecidable,
 )
 _NOT_SO: tuple[type[Exception], ...] = (NotAllowed, WrongControl, WrongCursor)
 

@@ -27,7 +27,7 @@ _c = table(Notification).c
 
 @pytest.fixture
 def web() -> TestClient:
-    return TestClient(make_app(), raise_server_exceptions=False)
+    return TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
 
 
 def inbox(recipient: str, rows: int) -> None:
@@ -59,10 +59,11 @@ def test_pages_hold_everything_once_also_when_something_comes_in_between(web: Te
 def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
     inbox("ada", 2)
     one = web.get(PATH, params={"recipient": "ada"}).json()["notifications"][0]["id"]
-    first = web.post(f"{PATH}/{one}/read")
+    assert web.post(f"{PATH}/{one}/read", params={"recipient": "eve"}).status_code == 404
+    first = web.post(f"{PATH}/{one}/read", params={"recipient": "ada"})
     assert first.status_code == 200
     assert first.json()["read_at"]
-    assert web.post(f"{PATH}/{one}/read").json() == first.json()
+    assert web.post(f"{PATH}/{one}/read", params={"recipient": "ada"}).json() == first.json()
     rest = web.get(PATH, params={"recipient": "ada", "unread": True}).json()
     assert ([each["id"] == one for each in rest["notifications"]], rest["unread"]) == ([False], 1)
 
@@ -85,7 +86,8 @@ def test_a_wrong_question_is_a_problem(web: TestClient, path: str, status: int):
 def test_what_is_no_inbox_is_not_read(web: TestClient):
     wait_for(rows=1)
     for key in ("nothing", told()[0].id, "%00"):
-        assert web.post(f"{PATH}/{key}/read").status_code in (404, 422)
+        answer = web.post(f"{PATH}/{key}/read", params={"recipient": told()[0].recipient})
+        assert answer.status_code in (404, 422)
     assert told()[0].read_at is None
 
 

@@ -90,7 +90,7 @@ def test_a_model_is_stored_used_and_left_again():
             assert local_models.active(session)[0] == version  # type: ignore[index]
             assert [row["version"] for row in local_models.listing(session) if row["active"]] == [version]
     with transaction() as session:
-        local_models.use(session, None)
+        local_models.use(session, local_models.SHIPPED)
     with reading() as session:
         assert local_models.active(session) is None
 

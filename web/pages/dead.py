@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy.orm import Session
 
 from db import dead_letters, reading, transaction
-from db.dead_letters import ReplayRefused, UnknownDeadLetter
 from db.submissions import parse
 from settings import get_settings
 from web.access import MAY_READ, Operator
@@ -21,8 +18,8 @@ from web.pages.render import page
 router = APIRouter(include_in_schema=False)
 
 Fields = Annotated[dict[str, str], Depends(form)]
-#: Dead letters of one transaction, and of one press of a button.
-BATCH, MOST = 500, 5_000
+#: Dead letters of one press of a button, which is one transaction.
+MOST = 500
 STATES = ("dead", "replayed", "discarded")
 
 
@@ -56,71 +53,51 @@ def groups(
 
 @router.get("/dead/{letter_id}", response_class=HTMLResponse, dependencies=[MAY_READ])
 def show(request: Request, letter_id: int) -> HTMLResponse:
-    try:
-        with reading() as session:
-            found = dead_letters.story(session, letter_id)
-    except UnknownDeadLetter as error:
-        raise HTTPException(404, str(error)) from None
+    with reading() as session:
+        found = dead_letters.story(session, letter_id)
     raw = found["raw"]
     text = raw.decode("utf-8", "backslashreplace")[:20_000] if raw is not None else None
     return page(request, "letter.html", letter=found, raw=text, args=json.dumps(found["args"], ensure_ascii=False))
 
 
 @router.post("/dead/{letter_id}/replay")
-@recorded("dead.replay")
+@recorded("dead_letter.replay")
 def replay(letter_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     """Replay one, with other arguments if they were edited."""
     args = _arguments(fields.get("args", ""))
-    try:
-        with transaction() as session:
-            same = args is None or args == dead_letters.get(session, letter_id).args
-            letter = dead_letters.replay(
-                session, letter_id, args=None if same else args, force=fields.get("force") == "yes"
-            )
-    except UnknownDeadLetter as error:
-        raise HTTPException(404, str(error)) from None
-    except ReplayRefused as error:
-        raise HTTPException(409, str(error)) from None
+    with transaction() as session:
+        same = args is None or args == dead_letters.get(session, letter_id).args
+        letter = dead_letters.replay(
+            session, letter_id, args=None if same else args, force=fields.get("force") == "yes"
+        )
     return back(f"/dead/{letter_id}", f"{letter.actor} of {letter.key} is due again, with fresh attempts")
 
 
 @router.post("/dead/{letter_id}/discard")
-@recorded("dead.discard")
+@recorded("dead_letter.discard")
 def discard(letter_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    try:
-        with transaction() as session:
-            dead_letters.discard(session, letter_id, _reason(fields))
-    except UnknownDeadLetter as error:
-        raise HTTPException(404, str(error)) from None
+    with transaction() as session:
+        dead_letters.discard(session, letter_id, _reason(fields))
     return back("/dead", f"dead letter {letter_id} is discarded")
 
 
 @router.post("/dead")
-@recorded("dead.many")
+@recorded("dead_letter.{what}")
 def many(fields: Fields, who: Operator) -> RedirectResponse:
     """Replay or discard those alike, the oldest first, at most so many."""
     fingerprint, limit = fields.get("fingerprint", ""), whole(fields, "limit", 1, MOST) or MOST
     if not fingerprint:
         raise HTTPException(422, "fingerprint must name those that are alike")
-    if fields.get("what") == "discard":
-        reason = _reason(fields)
-        done = _each(
-            lambda session: dead_letters.discardable(session, fingerprint, limit),
-            lambda session, some: dead_letters.discard_many(session, some, reason),
-        )
-        return back("/dead", f"{done} discarded")
-    done = _each(lambda session: dead_letters.replayable(session, fingerprint, limit), dead_letters.replay_many)
-    return back(f"/dead?fingerprint={fingerprint}", f"{done} are due again")
-
-
-def _each(find: Callable[[Session], Sequence[int]], step: Callable[[Session, Sequence[int]], int]) -> int:
-    with reading() as session:
-        ids = find(session)
-    done = 0
-    for start in range(0, len(ids), BATCH):
-        with transaction() as session:
-            done += step(session, ids[start : start + BATCH])
-    return done
+    what = fields.get("what", "")
+    with transaction() as session:
+        if what == "discard":
+            ids = dead_letters.discardable(session, fingerprint, limit)
+            done = dead_letters.discard_many(session, ids, _reason(fields))
+            return back("/dead", f"{done} discarded")
+        if what == "replay":
+            done = dead_letters.replay_many(session, dead_letters.replayable(session, fingerprint, limit))
+            return back(f"/dead?fingerprint={fingerprint}", f"{done} are due again")
+    raise HTTPException(422, "what must be replay or discard")
 
 
 def _reason(fields: dict[str, str]) -> str:

@@ -20,15 +20,19 @@ MOST_FIELDS = 50
 
 
 def recorded(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Run the route, whose `who` acts, in one transaction with the audit row that says so; what fails leaves none."""
+    """Run the route, whose `who` acts, in one transaction with the audit row that says so; what fails leaves none.
+
+    The action may name what the path or the form says: `recorded("schedule.{what}")`.
+    """
 
     def decorate(route: Callable[..., Answer]) -> Callable[..., Answer]:
         @wraps(route)
         def run(**given: Any) -> Answer:
             said = {name: value for name, value in given.items() if isinstance(value, str | int)}
             fields = {name: value for name, value in given.get("fields", {}).items() if name != "csrf"}
-            subject = "/".join([action.partition(".")[0], *map(str, said.values())])
-            with audit.acting(given["who"], action, subject, **fields):
+            named = action.format_map({"what": "", **fields, **said})
+            subject = "/".join([action.partition(".")[0], *(str(said[name]) for name in said if name != "what")])
+            with audit.acting(given["who"], named, subject, **fields):
                 return route(**given)
 
         return run

@@ -7,23 +7,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from actors import analysis
 from ai.charts import reliability_chart
-from ai.choice import model_in_use, use_model
+from ai.choice import local_engine
 from ai.evaluation import Said, measure
 from ai.labelled import LABELS
-from ai.local import LocalEngine
 from db import corrections, local_models, reading, spend, transaction
 from pipelines import shadow
 from settings import get_settings
-from web.access import MAY_READ, Operator
+from web.access import MAY_READ, Admin, Operator
 from web.pages.forms import back, form, recorded
 from web.pages.render import page
 
 router = APIRouter(include_in_schema=False)
 
 Fields = Annotated[dict[str, str], Depends(form)]
-#: The model that comes with Aura.
-SHIPPED = "shipped"
 #: Days of the bill, and tickets that a replay in the page asks about; the command asks about more.
 DAYS, REPLAYED = 14.0, 200
 
@@ -34,21 +32,16 @@ def ai(request: Request) -> HTMLResponse:
     with reading() as session:
         figures = _measured(corrections.checked(session))
         calls, agreement = spend.by_model(session, DAYS), spend.agreement(session, DAYS)
-        learned = local_models.listing(session)
-        active = local_models.active(session, known=model_in_use())
-    if active is None:
-        use_model("", None)
-    elif active[1] is not None:
-        use_model(*active)
-    local = LocalEngine(settings.categories, None, settings.auto_apply_precision)
+        models = local_models.choices(session)
+        analysis.follow_model(session)
     return page(
         request,
         "ai.html",
         figures=figures,
         calls=calls,
         agreement=agreement,
-        models=_models(learned),
-        thresholds=local.thresholds,
+        models=models,
+        thresholds=local_engine(settings).thresholds,
         wanted=settings.auto_apply_precision,
         remote=settings.ai_model if settings.openai_api_key else "",
         days=DAYS,
@@ -74,14 +67,11 @@ def reliability() -> Response:
 
 @router.post("/ai/use")
 @recorded("model.use")
-def use(fields: Fields, who: Operator) -> RedirectResponse:
+def use(fields: Fields, who: Admin) -> RedirectResponse:
     """Let the local engine answer with another model."""
     version = fields.get("version", "")
-    try:
-        with transaction() as session:
-            local_models.use(session, None if version == SHIPPED else version)
-    except local_models.UnknownVersion as error:
-        raise HTTPException(404, str(error)) from None
+    with transaction() as session:
+        local_models.use(session, version)
     return back("/ai", f"the local engine answers with {version}; workers take it within half a minute")
 
 
@@ -90,12 +80,9 @@ def use(fields: Fields, who: Operator) -> RedirectResponse:
 def replay(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
     """Ask a local model about tickets that people have decided. It costs nothing and changes nothing."""
     version = fields.get("version", "")
-    if version != SHIPPED and not version.startswith("local-"):
+    if version != local_models.SHIPPED and not version.startswith("local-"):
         raise HTTPException(422, "only local models are asked from here; `aura replay --model NAME` asks a remote one")
-    try:
-        report = shadow.replay(version, REPLAYED)
-    except shadow.UnknownModel as error:
-        raise HTTPException(404, str(error)) from None
+    report = shadow.replay(version, REPLAYED)
     now, before = report.accuracy(report.right), report.accuracy(report.right_before)
     return page(request, "replay.html", report=report, right=now, before=before, fields=LABELS)
 
@@ -106,13 +93,3 @@ def _measured(checked: list[corrections.Checked]) -> dict[str, Any]:
     for each in checked:
         by_field.setdefault(each.field, []).append(Said(each.truth, each.said, each.confidence, False))
     return {name: measure(by_field[name], wanted) for name in LABELS if name in by_field}
-
-
-def _models(learned: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    shipped = {
-        "version": SHIPPED,
-        "active": not any(each["active"] for each in learned),
-        "created_at": None,
-        "report": {},
-    }
-    return [*learned, shipped]

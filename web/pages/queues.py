@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from db import controls, flow, reading, transaction, why
 from db.controls import STATES, Control
 from db.flow import Rate, Waiting
+from pipelines.queues import check
 from web.access import MAY_READ, Operator
 from web.pages.around import look, queue_of
 from web.pages.forms import back, form, recorded, whole
@@ -57,20 +58,17 @@ def pause(queue: str, fields: Fields, who: Operator) -> RedirectResponse:
     unit = UNITS.get(fields.get("unit", "minutes"))
     if unit is None:
         raise HTTPException(422, f"unit must be one of {', '.join(UNITS)}")
-    _known(queue)
-    try:
-        with transaction() as session:
-            controls.pause(session, queue, amount * unit if amount else None, fields.get("reason", ""), shorten=True)
-    except controls.WrongControl as error:
-        raise HTTPException(422, str(error)) from None
+    with transaction() as session:
+        check(session, queue)
+        controls.pause(session, queue, amount * unit if amount else None, fields.get("reason", ""), shorten=True)
     return back("/queues", f"{queue} is paused")
 
 
 @router.post("/queues/{queue}/resume")
 @recorded("queue.resume")
 def resume(queue: str, who: Operator) -> RedirectResponse:
-    _known(queue)
     with transaction() as session:
+        check(session, queue)
         controls.resume(session, queue)
     return back("/queues", f"{queue} goes on")
 
@@ -78,17 +76,11 @@ def resume(queue: str, who: Operator) -> RedirectResponse:
 @router.post("/queues/{queue}/limit")
 @recorded("queue.limit")
 def limit(queue: str, fields: Fields, who: Operator) -> RedirectResponse:
-    _known(queue)
     most = whole(fields, "limit", 1, 2**31 - 1)
     with transaction() as session:
+        check(session, queue)
         controls.limit(session, queue, most)
     return back("/queues", f"{queue}: at most {most} at once" if most else f"{queue} has no limit")
-
-
-def _known(queue: str) -> None:
-    with reading() as session:
-        if queue not in {*queue_of().values(), *controls.current(session)}:
-            raise HTTPException(404, f"there is no queue {queue[:80]!r}")
 
 
 @router.get("/jobs", response_class=HTMLResponse, dependencies=[MAY_READ])
@@ -121,9 +113,6 @@ def cancel(job_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     reason = fields.get("reason", "").strip()
     if not reason:
         raise HTTPException(422, "say why: the reason is kept with the job")
-    try:
-        with transaction() as session:
-            gone = controls.cancel(session, job_id, reason)
-    except controls.UnknownJob as error:
-        raise HTTPException(404, str(error)) from None
+    with transaction() as session:
+        gone = controls.cancel(session, job_id, reason)
     return back("/jobs", f"job {job_id} is cancelled; dead letter {gone.dead_letter} remembers it")

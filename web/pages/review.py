@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from db import desk_figures, reading
-from db.corrections import UnknownTicket
 from db.flow import MOST
 from db.timeline import timeline
 from pipelines import desk
@@ -44,11 +43,6 @@ def review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0) -> 
 @recorded("ticket.review")
 def decide(ticket_id: int, fields: Annotated[dict[str, str], Depends(form)], who: Operator) -> RedirectResponse:
     """Say what the ticket is, and go on to the next one."""
-    try:
-        changed = desk.correct(ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None)
-    except desk.NotAllowed as error:
-        raise HTTPException(422, str(error)) from None
-    except UnknownTicket as error:
-        raise HTTPException(404, str(error)) from None
+    changed = desk.correct(ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None)
     said = "corrected" if changed else "confirmed"
     return back("/review", f"ticket {ticket_id} {said}")

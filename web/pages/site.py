@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web import live
 from web.pages import clockwork, dead, entrance, intelligence, overview, queues, review, tickets
 
 router = APIRouter()
-for room in (overview, entrance, tickets, review, queues, dead, clockwork, intelligence, live):
+for room in (overview, entrance, tickets, review, queues, dead, clockwork, intelligence):
     router.include_router(room.router)

@@ -9,12 +9,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
 from db import reading, search, tickets, transaction, why
-from db.corrections import UnknownTicket
 from db.search import QUALIFIERS, WrongSearch
 from db.submissions import Submission
 from db.timeline import timeline
 from pipelines import desk
-from pipelines.pipeline import Pipeline
 from pipelines.triage import triage
 from settings import PRIORITIES, explain, get_settings
 from web import api
@@ -26,6 +24,7 @@ from web.pages.render import page
 router = APIRouter(include_in_schema=False)
 
 SOURCE = "web"
+STEPS = [step.actor_name for step in triage.steps]
 Fields = Annotated[dict[str, str], Depends(form)]
 
 
@@ -83,19 +82,14 @@ def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
         why=sentence,
         categories=get_settings().categories,
         priorities=PRIORITIES,
-        steps=[step.actor_name for step in triage.steps],
+        steps=STEPS,
     )
 
 
 @router.post("/tickets/{ticket_id}/correct")
 @recorded("ticket.correct")
 def correct(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    try:
-        changed = desk.correct(ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None)
-    except desk.NotAllowed as error:
-        raise HTTPException(422, str(error)) from None
-    except UnknownTicket as error:
-        raise HTTPException(404, str(error)) from None
+    changed = desk.correct(ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None)
     said = f"{' and '.join(changed)} changed; it holds from now on" if changed else "confirmed"
     return back(f"/tickets/{ticket_id}", said)
 
@@ -103,10 +97,7 @@ def correct(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
 @router.post("/tickets/{ticket_id}/resolve")
 @recorded("ticket.resolve")
 def resolve(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    try:
-        desk.resolve(ticket_id, fields.get("resolution", ""))
-    except UnknownTicket as error:
-        raise HTTPException(404, str(error)) from None
+    desk.resolve(ticket_id, fields.get("resolution", ""), who.name)
     return back(f"/tickets/{ticket_id}", "resolved; the next ticket like it is shown what helped")
 
 
@@ -114,12 +105,10 @@ def resolve(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
 @recorded("ticket.again")
 def again(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     """Run the journey again, from one of its steps on."""
-    names = [step.actor_name for step in triage.steps]
     step = fields.get("step", "")
-    if step not in names:
-        raise HTTPException(422, f"step must be one of {', '.join(names)}")
+    if step not in STEPS:
+        raise HTTPException(422, f"step must be one of {', '.join(STEPS)}")
     with transaction() as session:
-        if not tickets.load(session, [str(ticket_id)]):
-            raise HTTPException(404, f"there is no ticket {ticket_id}")
-        Pipeline(triage.name, *triage.steps[names.index(step) :]).send(ticket_id)
+        tickets.check(session, ticket_id)
+        triage.send_from(step, ticket_id)
     return back(f"/tickets/{ticket_id}", f"promised again from {step} on")

@@ -31,8 +31,11 @@
 
   function listen() {
     if (source || !document.querySelector("main[data-live]")) return;
-    source = new EventSource("/live");
-    source.addEventListener("open", () => show("on", "live"));
+    source = new EventSource("/api/v1/events");
+    source.addEventListener("open", () => {
+      show("on", "live");
+      refresh(); // what happened before the stream was open
+    });
     source.addEventListener("happened", refresh);
     source.addEventListener("error", () => show("lost", "connection lost"));
   }

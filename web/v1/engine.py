@@ -13,24 +13,19 @@ from web.v1.said import Text
 
 router = APIRouter(tags=["engine"])
 
-#: The model that comes with Aura.
-SHIPPED = "shipped"
-
 
 @router.get("/models", summary="Local models")
 def models(_who: Reader) -> dict[str, list[dict[str, Any]]]:
     """Return the shipped model and those that were learned here, how good each was, and which one answers."""
     with reading() as session:
-        learned = local_models.listing(session)
-    active = not any(row["active"] for row in learned)
-    return {"models": [*learned, {"version": SHIPPED, "active": active, "created_at": None, "report": {}}]}
+        return {"models": local_models.choices(session)}
 
 
 @router.post("/models/{version}/use", summary="Let a model answer")
 def use(version: Annotated[Text, Path(max_length=80)], who: Admin) -> dict[str, str]:
     """Let the local engine answer with this model; workers take it within half a minute."""
     with audit.acting(who, "model.use", f"model/{version}") as session:
-        local_models.use(session, None if version == SHIPPED else version)
+        local_models.use(session, version)
     return {"active": version}
 
 

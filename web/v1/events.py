@@ -61,6 +61,7 @@ class Feed:
                     yield "event: many\ndata: {}\n\n"
                 for ticket in tickets or ():
                     yield f"event: ticket\ndata: {json.dumps(ticket, default=str)}\n\n"
+                yield "event: happened\ndata: {}\n\n"
         finally:
             self._listeners.discard(mine)
 
@@ -68,15 +69,16 @@ class Feed:
         at: Place | None = None
         seen: dict[int, Any] = {}
         while self._listeners:
+            before = at
             try:
-                at, found = await run_in_threadpool(_changed, at)
+                at, found = await run_in_threadpool(_changed, before)
             except SQLAlchemyError as error:
                 logger.warning("the database cannot be watched", error=first_line(error))
                 found = []
             # a row that is read again says nothing new
             news = None if found is None else [each for each in found if seen.get(each["id"]) != each]
             seen = {each["id"]: each for each in found or ()}
-            if news is None or news:
+            if news is None or news or before not in (None, at):
                 for each in self._listeners:
                     with suppress(asyncio.QueueFull):  # it ends, and whoever listens comes again
                         each.put_nowait(news)
@@ -120,14 +122,13 @@ EXAMPLE = 'event: ticket\ndata: {"id": 17, "stage": "classified"}\n\n'
     "/events",
     summary="Live updates",
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "content": {"text/event-stream": {"example": 'event: ticket\ndata: {"id": 17, "stage": "classified"}\n\n'}}
-        }
-    },
+    responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}},
 )
 async def events(_who: Reader) -> Response:
-    """Send `ticket` with what a ticket is now whenever one changed, and `many` when too many did to name them."""
+    """Send `ticket` with what a ticket is now whenever one changed, and `many` when too many did to name them.
+
+    After these, and when anything else happened, a job, a dead letter, an action, comes `happened`.
+    """
     if streams.full:
         return problem(503, "Not now", "too many listen to this process; come again", {"Retry-After": "30"})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

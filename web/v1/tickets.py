@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from db import audit, reading, ticket_list
-from db.corrections import UnknownTicket
+from db import audit, reading, ticket_list, tickets
 from db.ticket_list import FILTERS, Sort
+from db.tickets import UnknownTicket
 from db.timeline import summary, timeline
 from pipelines import desk
 from pipelines.reanalysis import reanalyze_one
@@ -119,7 +119,7 @@ def change(number: Number, said: Correction, who: Operator) -> dict[str, Any]:
         if said.category is not None or said.priority is not None:
             desk.correct(number, who.name, said.category, said.priority)
         if said.status is not None:
-            desk.resolve(number, said.resolution)
+            desk.resolve(number, said.resolution, who.name)
     return _found(number)
 
 
@@ -127,7 +127,7 @@ def change(number: Number, said: Correction, who: Operator) -> dict[str, Any]:
 def analyze(number: Number, who: Operator) -> dict[str, Any]:
     """Promise another look at the ticket by the engine that is configured; people hear of it if something changes."""
     with audit.acting(who, "ticket.analyze", f"ticket/{number}") as session:
-        _there(number)
+        tickets.check(session, number)
         job = reanalyze_one(session, number, f"{who.name} asked for it")
     return {"ticket_id": number, "job": {"id": job, "actor": "reanalyze"}, "url": f"/api/v1/tickets/{number}"}
 
@@ -135,8 +135,8 @@ def analyze(number: Number, who: Operator) -> dict[str, Any]:
 @router.post("/{number}/replay", status_code=202, summary="Run a ticket's journey again")
 def replay(number: Number, said: Again, who: Operator) -> dict[str, Any]:
     """Promise the ticket's journey again, from a step on."""
-    with audit.acting(who, "ticket.replay", f"ticket/{number}", step=said.step):
-        _there(number)
+    with audit.acting(who, "ticket.replay", f"ticket/{number}", step=said.step) as session:
+        tickets.check(session, number)
         triage.send_from(said.step, number)
     return {"ticket_id": number, "from": said.step, "url": f"/api/v1/tickets/{number}"}
 
@@ -147,7 +147,3 @@ def _found(number: int) -> dict[str, Any]:
     if found is None:
         raise UnknownTicket(f"there is no ticket {number}")
     return found
-
-
-def _there(number: int) -> None:
-    _found(number)
