@@ -98,7 +98,9 @@ class House:
         hidden = set(environment_variables())
         env = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
-        return env | {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1"} | self.variables
+        # every notification by itself, so that they can be counted; storms have tests of their own
+        ours = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_FOLD_ABOVE": "0"}
+        return env | ours | self.variables
 
     def start(self, name: str, *command: str) -> Program:
         program = Program(name, list(command), self.env(), self.folder / f"{name}.log")
