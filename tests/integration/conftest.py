@@ -11,7 +11,6 @@ import structlog
 
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
-from settings import get_settings
 from tests.embedded import database, declare, fresh_broker, hand, migrated_postgresql, migrated_sqlite, postgres, sqlite
 
 __all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
@@ -20,15 +19,15 @@ __all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlit
 @pytest.fixture
 def service(postgres: str, rabbitmq_url: str, configure: Callable[..., Any]) -> Iterator[HintBroker]:
     """The broker of service mode, on a migrated database and an empty virtual host; nothing runs yet."""
-    with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=rabbitmq_url)) as broker:
+    with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=rabbitmq_url, AURA_FOLD_ABOVE="0")) as broker:
         assert isinstance(broker, HintBroker)
         yield broker
 
 
 @pytest.fixture
-def embedded(database: str) -> Iterator[InProcessBroker]:
-    """A broker of embedded mode, on a migrated database; nothing runs yet."""
-    with fresh_broker(get_settings()) as broker:
+def embedded(database: str, configure: Callable[..., Any]) -> Iterator[InProcessBroker]:
+    """A broker of embedded mode, on a migrated database; nothing runs yet. Every notification leaves by itself."""
+    with fresh_broker(configure(AURA_FOLD_ABOVE="0")) as broker:
         assert isinstance(broker, InProcessBroker)
         yield broker
 

@@ -347,7 +347,8 @@ def test_it_is_not_ready_before_the_database_is_migrated(database_url: str, conf
     assert "revision none" in answer.json()["database"]
 
 
-def test_asking_whether_it_is_ready_waits_for_no_writer(sqlite: str, web: TestClient):
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_asking_whether_it_is_ready_waits_for_no_writer(web: TestClient):
     with transaction() as session:
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
         session.flush()
