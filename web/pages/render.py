@@ -50,9 +50,16 @@ def _environment() -> Environment:
         "number": number,
         "share": share,
         "short": short,
+        "words": words,
     }
     environment.globals |= {"navigation": NAVIGATION}
     return environment
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a browser asks, for a page of its own or by htmx; a program gets JSON at the same address."""
+    asked = "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
+    return asked and not request.url.path.startswith("/api/")
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -116,6 +123,11 @@ def number(value: float | None, most: int | None = None) -> str:
 def share(value: float | None) -> str:
     """Return a share of one in percent."""
     return "" if value is None else f"{value:.0%}"
+
+
+def words(name: str) -> str:
+    """Return the name of a status or a step as words."""
+    return name.replace("_", " ")
 
 
 def short(text: str | None, most: int = 140) -> str:
