@@ -29,14 +29,14 @@ REVIEW, WARNED, LATE = 5, 7, 3
 FILL = (
     """INSERT INTO tickets (source, raw, title, description, requester, department, language, category, category_by, priority,
            priority_by, confidence, needs_review, status, assignee, stage, notified_version, sla_state, due_at,
-           created_at, prepared_at, classified_at, notified_at)
+           created_at, classified_at, notified_at)
        SELECT 'http', '{{}}', 'VPN drops ' || n, 'Since ' || n || ' nobody reaches the server in building ' || n %% 40,
            'p' || n %% 5000 || '@example.com', 'D' || n %% 50, 'en',
            (ARRAY['Hardware','Software','Network','Email','Access','Security','Other'])[1 + n %% 7], 'engine',
            (ARRAY['low','medium','high','critical'])[1 + n %% 4], 'engine', 0.9,
            n > {n} * 0.9 AND n %% {review} = 0, CASE WHEN n > {n} * 0.9 THEN 'open' ELSE 'closed' END, 'Agent ' || n %% 200,
            'notified', 1, CASE WHEN n <= {n} * 0.9 THEN '' WHEN n %% {late} = 0 THEN 'breached'
-               WHEN n %% {warned} = 0 THEN 'warned' ELSE '' END, now(), at, at, at, at
+               WHEN n %% {warned} = 0 THEN 'warned' ELSE '' END, now(), at, at, at
        FROM (SELECT n, now() - ({n} - n) * interval '2 seconds' AS at FROM generate_series(1, {n}) AS n) AS numbered""",
     """INSERT INTO verdicts (ticket_id, engine, model, prompt_version, category, confidence, priority, priority_confidence,
            reason, needs_review, fallback, input_tokens, output_tokens, latency_ms, created_at)
