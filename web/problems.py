@@ -46,11 +46,14 @@ class Problem(BaseModel):
 
 
 _SAYS = {
+    400: "it is no JSON",
     401: "no key and no login that is good",
     403: "the key or the role may not do this, or the CSRF token is missing",
     404: "it is not there",
     409: "it is not so far, or somebody else is at it",
+    413: "it is too large",
     422: "a field is wrong; `errors` names it",
+    429: "too often: see Retry-After",
     503: "not just now: see Retry-After",
 }
 #: The problems that every route may answer with, for the OpenAPI document.

@@ -342,6 +342,19 @@ def test_the_first_user_gets_a_password_that_nobody_else_chose():
         assert password not in str([vars(user) for user in session.scalars(select(User))])
 
 
+def test_an_inbox_is_for_its_owner_and_for_operators():
+    make_user("viewer", "ada")
+    web = client()
+    log_in(web, "ada")
+    operator, reader = make_key("read", "operate", name="desk"), make_key("read", name="board")
+
+    def asks(recipient: str, key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return web.get("/api/v1/notifications", params={"recipient": recipient}, headers=headers).status_code
+
+    assert [asks("Ada"), asks("bob"), asks("bob", operator), asks("bob", reader)] == [200, 403, 200, 403]
+
+
 def test_a_form_may_bring_its_token_in_a_field():
     make_user("operator")
     web = client()
