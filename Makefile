@@ -81,6 +81,10 @@ bench-reanalysis: $(BENCH) ## Measure what new tickets notice while old ones are
 bench-hanging: $(BENCH) ## Measure what other channels notice of one that hangs
 	@$(PY) -m bench.hanging
 
+.PHONY: images
+images: $(DEV) ## Take the pictures of the dashboard anew: docs/images
+	@$(PY) -m tests.acceptance.images
+
 $(BENCH): requirements-bench.txt $(DEV)
 	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt
 	@touch $@

@@ -111,6 +111,11 @@ def redact(url: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
 
 
+#: Passwords that servers and examples come with; production starts with none of them.
+DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "change-me", "secret"})
+SHORTEST_SECRET = 16
+
+
 class Settings(BaseSettings):
     """The settings of one process; fields are frozen, secrets are ``SecretStr``."""
 
@@ -436,6 +441,11 @@ class Settings(BaseSettings):
                     f"production needs {' and '.join(missing)}: set it to the service's URL "
                     "(embedded mode is for development; it is refused when DYNO or AURA_ENV=production is set)"
                 )
+            for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
+                if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
+                    raise ValueError(f"production needs another password in {name}: everybody knows this one")
+            if self.intake_secret and len(self.intake_secret.get_secret_value()) < SHORTEST_SECRET:
+                raise ValueError(f"production needs an AURA_INTAKE_SECRET of {SHORTEST_SECRET} characters at least")
         return self
 
     @property

@@ -62,6 +62,7 @@ def acts(action: str, subject: str, **details: Any) -> Iterator[Session]:
     """Write to the database in one transaction with the row of the audit that says who did what."""
     with ready_database():
         import getpass
+        import socket
 
         from db.audit import Actor, acting
 
@@ -69,7 +70,8 @@ def acts(action: str, subject: str, **details: Any) -> Iterator[Session]:
             name = getpass.getuser()
         except (KeyError, OSError):  # a container's user may have no name
             name = "unknown"
-        with acting(Actor(f"shell {name}"), action, subject, **details) as session:
+        who = Actor(f"cli {name}@{socket.gethostname()}")
+        with acting(who, action, subject, **details) as session:
             yield session
 
 

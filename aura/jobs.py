@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aura.database import reads, writes
+from aura.database import acts, reads
 from aura.options import ActorOption, FormatOption, LimitOption, ReasonOption
 from aura.output import Refused, show_rows, tell
 
@@ -55,7 +55,8 @@ def cancel(
     """
     if (job_id is None) == (ticket is None):
         raise Refused("name one job, or --ticket and its number")
-    with writes() as session:
+    subject = f"job/{job_id}" if ticket is None else f"ticket/{ticket}"
+    with acts("job.cancel", subject, reason=reason) as session:
         from db import controls
 
         if ticket is None:

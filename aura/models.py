@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aura.database import reads, writes
+from aura.database import acts, reads
 from aura.evaluation import evaluate
 from aura.learning import learn
 from aura.local_model import model_of
@@ -55,7 +55,7 @@ def use(
     how: FormatOption = "table",
 ) -> None:
     """Let the local engine answer with this model; workers take it within half a minute."""
-    with writes() as session:
+    with acts("model.use", f"model/{version}") as session:
         from db import local_models
 
         try:

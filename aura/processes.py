@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aura.database import ready_database
+from aura.database import acts, ready_database
 from aura.output import err
 
 
@@ -28,13 +28,36 @@ def run(
         from web.access import how
         from web.app import app as web
 
-        err.print(how(), soft_wrap=True)
         port = port or settings.port
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+        address = settings.base_url if settings.production else f"http://{host}:{port}"
         # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
         signal.signal(signal.SIGTERM, _stop)
         with running(threads=threads):
-            err.print(f"Listening on http://{settings.host}:{port}  (POST /tickets, GET /tickets/1, /docs)")
+            err.print(f"Open {address} in a browser; programs send tickets to {address}/tickets.", soft_wrap=True)
+            _first_login(settings.production)
+            err.print(how(), soft_wrap=True)
             uvicorn.run(web, host=settings.host, port=port, log_config=None)
+
+
+def _first_login(production: bool) -> None:
+    """Make the first user and say the password, this once; in production nobody's password goes into a log."""
+    if production:
+        return
+    from db import reading, users
+
+    with reading() as session:
+        if users.any_made(session):
+            return
+    with acts("user.create", f"user/{users.FIRST}", role="admin") as session:
+        password = users.create_first(session)
+    if password:
+        err.print(
+            f"Log in as {users.FIRST} with the password {password} (said this once; `aura users password {users.FIRST}` "
+            "sets another, `aura users create NAME --role operator` lets somebody else in).",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def clock() -> None:

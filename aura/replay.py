@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aura.database import reads, warn_without_worker, writes
+from aura.database import acts, reads, warn_without_worker
 from aura.options import AlikeOption, FormatOption, ReasonOption
 from aura.output import Format, Refused, err, note, tell
 
@@ -46,7 +46,7 @@ def replay(
             raise Refused("--args and --body correct one dead letter: name its number")
         _replay_many(fingerprint, limit, force, how)
         return
-    with writes() as session:
+    with acts("dead_letter.replay", f"dead_letter/{letter_id}", force=force) as session:
         from db import dead_letters
 
         if body is not None:
@@ -66,7 +66,7 @@ def _replay_many(fingerprint: str | None, limit: int | None, force: bool, how: F
         ids = dead_letters.replayable(session, fingerprint, limit, force=force)
         capped, unreadable = dead_letters.not_replayable(session, fingerprint)
         capped = 0 if force else capped
-    done = _in_batches("replaying", ids, dead_letters.replay_many)
+    done = _in_batches("replay", fingerprint, ids, dead_letters.replay_many)
     if not tell(how, {"replayed": done, "replayed_too_often": capped, "unreadable": unreadable}, f"{done} replayed"):
         return
     if capped:
@@ -89,7 +89,7 @@ def discard(
     """Give work up for good: one dead letter, all alike, or all there are. The rows and your reason stay."""
     _one_choice(letter_id, fingerprint, every)
     if letter_id is not None:
-        with writes() as session:
+        with acts("dead_letter.discard", f"dead_letter/{letter_id}", reason=reason) as session:
             from db import dead_letters
 
             dead_letters.discard(session, letter_id, reason)
@@ -99,7 +99,11 @@ def discard(
             from db import dead_letters
 
             ids = dead_letters.discardable(session, fingerprint, limit)
-        done = _in_batches("discarding", ids, lambda session, some: dead_letters.discard_many(session, some, reason))
+
+        def give_up(session: Session, some: Sequence[int]) -> int:
+            return dead_letters.discard_many(session, some, reason)
+
+        done = _in_batches("discard", fingerprint, ids, give_up, reason=reason)
         said = f"{done} discarded"
     tell(how, {"discarded": done}, said)
 
@@ -109,7 +113,13 @@ def _one_choice(letter_id: int | None, fingerprint: str | None, every: bool) -> 
         raise Refused("name one dead letter, or --fingerprint of those alike, or --all")
 
 
-def _in_batches(what: str, ids: Sequence[int], step: Callable[[Session, Sequence[int]], int]) -> int:
+def _in_batches(
+    what: str,
+    fingerprint: str | None,
+    ids: Sequence[int],
+    step: Callable[[Session, Sequence[int]], int],
+    **details: str,
+) -> int:
     """Take the step with some hundred letters at a time, each a transaction; returns how many it moved."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -119,7 +129,8 @@ def _in_batches(what: str, ids: Sequence[int], step: Callable[[Session, Sequence
         task = bar.add_task(what, total=len(ids))
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
-            with writes() as session:
+            subject = f"fingerprint/{fingerprint}" if fingerprint else "dead_letter"
+            with acts(f"dead_letter.{what}", subject, letters=len(batch), **details) as session:
                 done += step(session, batch)
             bar.advance(task, len(batch))
     return done

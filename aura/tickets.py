@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from aura.database import reads, ready_database, warn_without_worker, writes
+from aura.database import acts, reads, ready_database, warn_without_worker, writes
 from aura.options import FormatOption, LimitOption
 from aura.output import Format, Refused, cell, emit, err, out, printable, show_fields, show_rows, tell
 
@@ -175,7 +175,7 @@ def correct(
 
     No engine overwrites it, people are told of a change, and `aura learn` learns from it.
     """
-    with _at_the_desk() as desk:
+    with _at_the_desk("correct", ticket_id, category=category, priority=priority) as desk:
         changed = desk.correct(ticket_id, author, category, priority)
     said = f"ticket {ticket_id}: {' and '.join(changed)} changed" if changed else f"ticket {ticket_id} confirmed"
     if tell(how, {"id": ticket_id, "changed": changed}, said) and changed:
@@ -191,7 +191,7 @@ def resolve(
 ) -> None:
     """Mark a ticket as resolved, tell who reported it, and keep what resolved it for the next one like it."""
     resolution = _read(resolution)
-    with _at_the_desk() as desk:
+    with _at_the_desk("resolve", ticket_id) as desk:
         desk.resolve(ticket_id, resolution, author)
     _told(how, {"id": ticket_id, "status": "resolved"}, f"ticket {ticket_id} resolved")
 
@@ -204,7 +204,7 @@ def status(
     how: FormatOption = "table",
 ) -> None:
     """Say how far a ticket is. While it is pending, waiting for who reported it, its time stands still."""
-    with _at_the_desk() as desk:
+    with _at_the_desk("status", ticket_id, status=status) as desk:
         done = desk.set_status(ticket_id, status, author)
     _told(how, *_moved(ticket_id, done))
 
@@ -218,7 +218,7 @@ def reopen(
 ) -> None:
     """Open a resolved or closed ticket again, and tell who has it; its time runs on."""
     reason = _read(reason)
-    with _at_the_desk() as desk:
+    with _at_the_desk("reopen", ticket_id, reason=reason) as desk:
         done = desk.reopen(ticket_id, author, reason)
     _told(how, *_moved(ticket_id, done))
 
@@ -236,7 +236,7 @@ def assign(
     """Give a ticket to an agent, who is told, or to nobody; no routing changes that again."""
     if nobody == (agent is not None):
         raise Refused("say to whom: an agent from `aura agents list`, or --nobody")
-    with _at_the_desk() as desk:
+    with _at_the_desk("assign", ticket_id, agent=agent) as desk:
         name = desk.assign(ticket_id, agent, author)
     _told(how, {"id": ticket_id, "assignee": name}, f"ticket {ticket_id} is given to {name or 'nobody'}")
 
@@ -250,19 +250,20 @@ def comment(
 ) -> None:
     """Add a comment to a ticket; while it is open, an engine looks at it again and reads that."""
     text = _read(text)
-    with _at_the_desk() as desk:
+    with _at_the_desk("comment", ticket_id) as desk:
         number = desk.comment(ticket_id, author, text)
     tell(how, {"id": ticket_id, "comment": number}, f"ticket {ticket_id} has comment {number}")
 
 
 @contextmanager
-def _at_the_desk() -> Iterator[ModuleType]:
+def _at_the_desk(action: str, ticket_id: int, **details: Any) -> Iterator[ModuleType]:
     with ready_database():
         from db.tickets import UnknownTicket
         from pipelines import desk
 
         try:
-            yield desk
+            with acts(f"ticket.{action}", f"ticket/{ticket_id}", **details):
+                yield desk
         except (desk.NotAllowed, UnknownTicket) as error:
             raise Refused(str(error)) from None
 

@@ -17,7 +17,7 @@ from db.submissions import storable
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who does something: `user ada`, `key import`, `shell root`."""
+    """Somebody who does something: `user ada`, `key import`, `cli root@desk`."""
 
     name: str
     address: str = ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
+from db.bulk import Fixed
 from db.models import Attempt, Job
 from db.time import elapsed, from_now, now
 
@@ -39,8 +41,14 @@ def waiting(session: Session, actors: Collection[str]) -> dict[str, Waiting]:
     """Return what waits for each actor; the cost does not grow with the backlog."""
     if not actors:
         return {}
-    rows = session.execute(union_all(*[_counts(actor) for actor in sorted(actors)]))
+    rows = _waiting(tuple(sorted(actors)))(session)
     return {row[0]: Waiting(row[1], row[2], row[3], row[4], max(row[5] or 0.0, row[6] or 0.0)) for row in rows}
+
+
+@lru_cache(maxsize=16)
+def _waiting(actors: tuple[str, ...]) -> Fixed:
+    # a dozen actors make a statement that takes longer to build than to run
+    return Fixed(lambda _session: union_all(*[_counts(actor) for actor in actors]))
 
 
 def _counts(actor: str) -> Any:

@@ -21,6 +21,8 @@ from db.time import from_now, now
 ROLES = {"viewer": ("read",), "operator": ("read", "submit", "operate"), "admin": SCOPES}
 #: A password's characters.
 SHORTEST, LONGEST = 10, 200
+#: The user who is there when nobody was made.
+FIRST = "admin"
 #: Seconds that a login lasts.
 LOGIN_SECONDS = 12 * 3600.0
 #: Attempts that fail within so many seconds before the next has to wait: at one account, from one address.
@@ -69,6 +71,15 @@ def create(session: Session, name: str, password: str, role: str) -> None:
             session.add(User(name=name, password=hashed, role=role))
     except IntegrityError:
         raise WrongUser(f"there is a user {name!r} already") from None
+
+
+def create_first(session: Session) -> str | None:
+    """Add the first user, an admin called FIRST, and return the password, which is not kept; None when there is a user."""
+    if any_made(session):
+        return None
+    password = "-".join(secrets.token_hex(3) for _ in range(4))
+    create(session, FIRST, password, "admin")
+    return password
 
 
 def set_password(session: Session, name: str, password: str) -> None:
@@ -125,6 +136,11 @@ def listing(session: Session) -> list[dict[str, Any]]:
     """Return the users by name."""
     rows = session.execute(select(User.name, User.role, User.disabled, User.created_at).order_by(User.name))
     return [dict(row._mapping) for row in rows]
+
+
+def any_made(session: Session) -> bool:
+    """Return whether there is a user."""
+    return session.scalar(select(User.id).limit(1)) is not None
 
 
 def any_active(session: Session) -> bool:

@@ -173,7 +173,7 @@ def how() -> str:
         )
     if get_settings().production or made:
         return "The API takes keys and logins: aura keys list, aura users list."
-    return "The API is open on this machine alone, without a key, until you make the first: aura keys create."
+    return "From this machine alone it is open without key or login, until you make the first key: aura keys create."
 
 
 def check(app: FastAPI) -> None:

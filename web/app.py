@@ -46,6 +46,7 @@ def make_app() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # its pages come from a CDN, which many a service desk cannot reach; /openapi.json stays
         redoc_url=None,
+        responses=problems.PROBLEMS,
     )
     app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
     problems.install(app)

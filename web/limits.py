@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.problems import problem
+from web.problems import answer
 
 #: The longest request body, in bytes.
 BODY_LIMIT = 1_000_000
@@ -26,7 +27,8 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
             # no database stores it, and PostgreSQL cannot even compare with it
-            await problem(422, "Not valid", "an address must not hold the character NUL")(scope, receive, send)
+            refused = answer(Request(scope), 422, "Not valid", "an address must not hold the character NUL")
+            await refused(scope, receive, send)
             return
         if scope["type"] != "http" or scope["path"] in STREAMED:
             await self.app(scope, receive, send)
@@ -45,10 +47,8 @@ class BodyLimit:
                 size += len(chunks[-1])
                 more = message.get("more_body", False)
         if size > limit:
-            answer = problem(
-                413, "Too large", f"a request may have {limit} bytes" + (f" ({setting})" if setting else "")
-            )
-            await answer(scope, receive, send)
+            detail = f"a request may have {limit} bytes" + (f" ({setting})" if setting else "")
+            await answer(Request(scope), 413, "Too large", detail)(scope, receive, send)
             return
         body = b"".join(chunks)
         given = False

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
+from actors.wishes import names_of
 from db import notifications, reading, transaction
 from db.notifications import Inbox
-from web.access import MAY_READ
+from web.access import Reader, Who
 
 Recipient = Annotated[str, Query(min_length=1, max_length=254, description="A user name.")]
 
@@ -39,8 +41,9 @@ class Page(BaseModel):
     unread: int
 
 
-@router.get("", summary="What somebody was told in-app", dependencies=[MAY_READ])
+@router.get("", summary="What somebody was told in-app")
 def inbox(
+    who: Reader,
     recipient: Recipient,
     unread: Annotated[bool, Query(description="Only what was not read yet.")] = False,
     cursor: Annotated[str | None, Query(min_length=1, max_length=32, description="`next` of the page before.")] = None,
@@ -49,6 +52,7 @@ def inbox(
     """Return a page of the inbox; nothing is missed or shown twice when something new comes in between."""
     _storable(recipient, cursor or "")
     with reading() as session:
+        _theirs(session, who, recipient)
         try:
             found = notifications.listing(session, recipient, unread, cursor, limit + 1)
         except notifications.UnknownCursor as error:
@@ -58,16 +62,25 @@ def inbox(
     return Page(notifications=[_told(each) for each in found[:limit]], next=more, unread=waiting)
 
 
-@router.post("/{notification_id}/read", summary="Mark as read", dependencies=[MAY_READ])
-def read(notification_id: str, recipient: Recipient) -> Told:
+@router.post("/{notification_id}/read", summary="Mark as read")
+def read(who: Reader, notification_id: str, recipient: Recipient) -> Told:
     """Record that its recipient has read it; a second time changes nothing."""
     _storable(notification_id, recipient)
     with transaction() as session:
+        _theirs(session, who, recipient)
         notifications.mark_read(session, recipient, [notification_id])
         found = notifications.one(session, recipient, notification_id)
     if found is None:
         raise HTTPException(404, "there is no such in-app notification")
     return _told(found)
+
+
+def _theirs(session: Session, who: Who, recipient: str) -> None:
+    """Raise HTTPException 403 unless the inbox is their own, by name or address, or they may see any."""
+    if {"operate", "admin"} & who.scopes:
+        return
+    if recipient.lower() not in names_of(session, who.name.partition(" ")[2]):
+        raise HTTPException(403, "this is somebody else's inbox: it needs the scope operate")
 
 
 def _storable(*texts: str) -> None:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, which name what is wrong and never repeat what was sent."""
+"""Errors as RFC 9457 problem details for programs and as pages for people, which name what is wrong."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from pipelines.shadow import UnknownModel
 from pipelines.timetable import UnknownSchedule
 from settings import explain, first_line, problems_of
 from web.accepting import InProgress, KeyUsedBefore, TooMany
+from web.headers import HEADERS, PRIVATE
+from web.pages.errors import error_page
+from web.pages.render import wants_page
 
 logger = structlog.get_logger("aura.web")
 
@@ -43,11 +46,14 @@ class Problem(BaseModel):
 
 
 _SAYS = {
+    400: "it is no JSON",
     401: "no key and no login that is good",
     403: "the key or the role may not do this, or the CSRF token is missing",
     404: "it is not there",
     409: "it is not so far, or somebody else is at it",
+    413: "it is too large",
     422: "a field is wrong; `errors` names it",
+    429: "too often: see Retry-After",
     503: "not just now: see Retry-After",
 }
 #: The problems that every route may answer with, for the OpenAPI document.
@@ -80,31 +86,44 @@ def invalid(error: ValidationError) -> JSONResponse:
     return problem(422, "Not valid", explain(error), errors=errors)
 
 
+def answer(
+    request: Request, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """Return a page to a person, and a problem document to a program."""
+    if not wants_page(request):
+        return problem(status, title, detail, headers, **more)
+    page = error_page(request, status, detail)
+    page.headers.update(headers or {})
+    return page
+
+
 def install(app: FastAPI) -> None:
-    """Answer every kind of error with a problem document."""
+    """Answer every kind of error with a problem document, or to a browser with a page."""
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    def _invalid(request: Request, error: RequestValidationError) -> Response:
         # a field's name is what somebody sent, too
         wrong = [
             {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(each["msg"])}
             for each in error.errors()
         ]
-        return problem(422, "Not valid", "; ".join(f"{w['field']}: {w['problem']}" for w in wrong), errors=wrong)
+        return answer(
+            request, 422, "Not valid", "; ".join(f"{w['field']}: {w['problem']}" for w in wrong), errors=wrong
+        )
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers) if error.headers else None
-        if error.status_code == 401 and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if error.status_code == 401 and request.method == "GET" and wants_page(request):
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?to={quote(here)}", 303)  # a person logs in and goes on
-        return problem(error.status_code, "Not possible", str(error.detail), headers)
+        return answer(request, error.status_code, "Not possible", str(error.detail), headers)
 
-    def _gone(_request: Request, error: Exception) -> JSONResponse:
-        return problem(404, "Not there", str(error))
+    def _gone(request: Request, error: Exception) -> Response:
+        return answer(request, 404, "Not there", str(error))
 
-    def _not_so(_request: Request, error: Exception) -> JSONResponse:
-        return problem(422, "Not valid", str(error))
+    def _not_so(request: Request, error: Exception) -> Response:
+        return answer(request, 422, "Not valid", str(error))
 
     for kind in _GONE:
         app.add_exception_handler(kind, _gone)
@@ -112,26 +131,26 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _not_so)
 
     @app.exception_handler(ReplayRefused)
-    def _refused(_request: Request, error: ReplayRefused) -> JSONResponse:
-        return problem(409, "Not possible", str(error))
+    def _refused(request: Request, error: ReplayRefused) -> Response:
+        return answer(request, 409, "Not possible", str(error))
 
     @app.exception_handler(TooMany)
-    def _too_many(_request: Request, _error: TooMany) -> JSONResponse:
+    def _too_many(request: Request, _error: TooMany) -> Response:
         detail = "more tickets come in than can be stored just now; this one was not accepted, so send it again"
-        return problem(503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
+        return answer(request, 503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
 
     @app.exception_handler(KeyUsedBefore)
-    def _used(_request: Request, _error: KeyUsedBefore) -> JSONResponse:
+    def _used(request: Request, _error: KeyUsedBefore) -> Response:
         detail = "this Idempotency-Key came with another body before; use a new one"
-        return problem(422, "Idempotency-Key used before", detail)
+        return answer(request, 422, "Idempotency-Key used before", detail)
 
     @app.exception_handler(InProgress)
-    def _running(_request: Request, _error: InProgress) -> JSONResponse:
+    def _running(request: Request, _error: InProgress) -> Response:
         detail = "a request with this Idempotency-Key is being worked on; send it again to get its answer"
-        return problem(409, "In progress", detail, {"Retry-After": str(RUNNING_RETRY_AFTER)})
+        return answer(request, 409, "In progress", detail, {"Retry-After": str(RUNNING_RETRY_AFTER)})
 
     @app.exception_handler(DBAPIError)
-    def _broken(request: Request, error: DBAPIError) -> JSONResponse:
+    def _broken(request: Request, error: DBAPIError) -> Response:
         if error.connection_invalidated:
             return _database(request, error)
         raise error
@@ -139,7 +158,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(InterfaceError)
     @app.exception_handler(TimeoutError)
-    def _database(_request: Request, error: Exception) -> JSONResponse:
+    def _database(request: Request, error: Exception) -> Response:
         logger.warning("the database is away", error=first_line(error))
         detail = "the database is away; nothing was accepted, so send it again"
-        return problem(503, "Not now", detail, {"Retry-After": str(RETRY_AFTER)})
+        return answer(request, 503, "Not now", detail, {"Retry-After": str(RETRY_AFTER)})
+
+    @app.exception_handler(Exception)
+    def _unforeseen(request: Request, _error: Exception) -> Response:
+        # it is raised again afterwards, for the log; and it leaves outside the middleware that adds the headers
+        detail = "an error that nobody foresaw; it is in the log of the web process"
+        return answer(request, 500, "Broken", detail, {**HEADERS, "Cache-Control": PRIVATE})

@@ -57,6 +57,19 @@ class Ticket(Base):
             sqlite_where=text("changed_at > classified_at"),
         ),
         Index(
+            "ix_tickets_review",
+            "classified_at",
+            postgresql_where=text("needs_review AND status = 'open'"),
+            sqlite_where=text("needs_review AND status = 'open'"),
+        ),
+        Index(
+            "ix_tickets_at_risk",
+            "sla_state",
+            "id",
+            postgresql_where=text("sla_state IN ('warned', 'breached')"),
+            sqlite_where=text("sla_state IN ('warned', 'breached')"),
+        ),
+        Index(
             "ix_tickets_assignee",
             "assignee",
             postgresql_where=text("assignee IS NOT NULL"),

@@ -26,7 +26,7 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, 
     # When it is killed and started again
     run.kill()
     assert house.ask("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
-    house.start("run-again", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
+    again = house.start("run-again", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
     # Then every accepted ticket is finished, and none twice
     assert importing.process is not None
     assert importing.process.wait(60) == 0, importing.output()
@@ -34,6 +34,9 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, 
     assert accepted == 600
     house.finished(accepted, 150)
     house.each_once()
+    # The login was said once
+    assert "Log in as admin with the password" in run.output()
+    assert "Open http" in again.output() and "password" not in again.output()
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
     assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert sum(mailbox.received.values()) - len(mailbox.received) <= THREADS

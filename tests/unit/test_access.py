@@ -39,6 +39,9 @@ ROUTES: dict[str, str | None] = {
     "GET /tickets/{ticket_id}": "read",
     "POST /tickets/{ticket_id}/correct": "operate",
     "POST /tickets/{ticket_id}/resolve": "operate",
+    "POST /tickets/{ticket_id}/status": "operate",
+    "POST /tickets/{ticket_id}/assign": "operate",
+    "POST /tickets/{ticket_id}/comment": "operate",
     "POST /tickets/{ticket_id}/again": "operate",
     "GET /review": "read",
     "POST /review/{ticket_id}": "operate",
@@ -69,6 +72,7 @@ ROUTES: dict[str, str | None] = {
     "GET /api/v1/tickets": "read",
     "GET /api/v1/tickets/{number}": "read",
     "PATCH /api/v1/tickets/{number}": "operate",
+    "POST /api/v1/tickets/{number}/comments": "operate",
     "POST /api/v1/tickets/{number}/analyze": "operate",
     "POST /api/v1/tickets/{number}/replay": "operate",
     "GET /api/v1/jobs": "read",
@@ -324,6 +328,31 @@ def test_somebody_logs_in_acts_and_logs_out():
     web.cookies.set("__Host-aura_login", stolen or "", domain="aura.example.com")
     assert web.get("/api/v1/session").status_code == 401
     assert audited() == [("user ada", "login.begin", "user/ada"), ("user ada", "login.end", "user/ada")]
+
+
+def test_the_first_user_gets_a_password_that_nobody_else_chose():
+    with transaction() as session:
+        password = users.create_first(session)
+        assert users.create_first(session) is None
+    assert password is not None
+    web = client()
+
+    assert log_in(web, users.FIRST, password).json()["role"] == "admin"
+    with reading() as session:
+        assert password not in str([vars(user) for user in session.scalars(select(User))])
+
+
+def test_an_inbox_is_for_its_owner_and_for_operators():
+    make_user("viewer", "ada")
+    web = client()
+    log_in(web, "ada")
+    operator, reader = make_key("read", "operate", name="desk"), make_key("read", name="board")
+
+    def asks(recipient: str, key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return web.get("/api/v1/notifications", params={"recipient": recipient}, headers=headers).status_code
+
+    assert [asks("Ada"), asks("bob"), asks("bob", operator), asks("bob", reader)] == [200, 403, 200, 403]
 
 
 def test_a_form_may_bring_its_token_in_a_field():

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db import reading, transaction
 from db.audit import Actor, acting
-from db.models import Audit, Ticket
+from db.models import Agent, Audit, Ticket
 from tests.embedded import Hand, all_jobs, count
 from web.access import table
 
@@ -86,6 +86,25 @@ def test_a_person_corrects_a_ticket_and_the_audit_says_who(web: TestClient, hand
     assert web.patch(f"/api/v1/tickets/{number}", json={"category": "Nonsense"}).status_code == 422
     with reading() as session:
         assert [(row.who, row.subject) for row in session.scalars(select(Audit))] == [("local", f"ticket/{number}")]
+
+
+def test_the_desk_moves_assigns_and_comments_by_the_api(web: TestClient):
+    number = report(web)
+    with transaction() as session:
+        session.add(Agent(name="Grace Chen", email="grace@example.com", skills=[]))
+    at = f"/api/v1/tickets/{number}"
+
+    found = web.patch(at, json={"status": "pending", "assignee": "grace@example.com"}).json()
+    assert (found["status"], found["assignee"]) == ("pending", "Grace Chen")
+    assert web.patch(at, json={"assignee": None}).json()["assignee"] == ""
+    assert web.post(f"{at}/comments", json={"text": "It works again"}).status_code == 201
+    for wrong in ({}, {"assignee": "nobody"}, {"status": "flying"}, {"status": "open", "resolution": "x"}):
+        assert web.patch(at, json=wrong).status_code == 422, wrong
+    found = web.patch(at, json={"status": "resolved", "resolution": "A new cable"}).json()
+    assert (found["status"], found["timeline"][-1]["text"]) == ("resolved", "pending -> resolved: A new cable")
+    assert web.patch(at, json={"status": "pending"}).status_code == 422, "what is over is opened again first"
+    assert web.post(f"{at}/comments", json={"text": ""}).status_code == 422
+    assert web.post("/api/v1/tickets/999/comments", json={"text": "x"}).status_code == 404
 
 
 def test_what_fails_leaves_no_row_in_the_audit(database: str):

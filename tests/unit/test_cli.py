@@ -18,7 +18,7 @@ import pytest
 import actors
 import aura
 from aura import queues, replay
-from db import controls, dead_letters, jobs, transaction
+from db import audit, controls, dead_letters, jobs, reading, transaction
 from db.jobs import Claimed, Failure, Promise
 from db.models import Incident, Ticket
 from tests.commands import Run
@@ -484,6 +484,10 @@ class TestDeadLetters:
             die("email", f"n{number}", "busy")
 
         assert run("dead", "discard", "--fingerprint", "busy", "--limit", 2, "--reason", "x").out == "2 discarded\n"
+        with reading() as session:
+            (row,) = audit.listing(session)
+        assert (row["action"], row["subject"]) == ("dead_letter.discard", "fingerprint/busy")
+        assert row["details"] == {"letters": 2, "reason": "x"}
         assert run("dead", "discard", "--all", "--reason", "y", "--format", "json").json() == {"discarded": 2}
         assert [each.reason for each in letters()] == ["y", "x", "x", "y"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from db import desk, reading, stale, tickets, transaction
+from db import audit, desk, reading, stale, tickets, transaction
 from db.corrections import UnknownTicket
 from db.models import Agent, Comment, Notification, Ticket
 from db.submissions import Submission
@@ -275,3 +277,9 @@ def test_the_commands_say_what_they_did_and_the_timeline_who(ticket: int, run: R
     assert said[0] == ("action", "nora", "open -> pending")
     assert ("action", "nora", "open -> resolved: Restarted") in said
     assert [text for what, _, text in said if what == "comment"] == ["It helped", "Again"]
+    with reading() as session:
+        rows = audit.listing(session, subject=f"ticket/{ticket}")
+    assert [row["action"].partition(".")[2] for row in rows[::-1]] == [
+        *("status", "status", "assign", "assign", "comment", "resolve", "reopen"),
+    ]
+    assert {row["who"] for row in rows} == {f"cli {getpass.getuser()}@{socket.gethostname()}"}

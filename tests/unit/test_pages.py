@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from actors.attempt import WORKER_ID
 from db import controls, dead_letters, jobs, reading, schedule, transaction, workers
 from db.jobs import Failure, Promise
-from db.models import Correction, DeadLetter, Incident, Ticket
+from db.models import Agent, Audit, Correction, DeadLetter, Incident, Ticket
 from db.submissions import Submission
 from db.tickets import accept
 from pipelines.triage import triage
@@ -32,6 +33,18 @@ PAGES = (
     "/incidents",
     "/audit",
 )
+#: What each page says when there is nothing to show; the others always have something.
+EMPTY = {
+    "/": "Send example tickets",
+    "/tickets": "Send example tickets",
+    "/tickets/new": "In a few words",
+    "/review": "When one is not, it comes here by itself",
+    "/jobs": "Nothing waits",
+    "/dead": "Nothing was given up",
+    "/workers": "aura run",
+    "/incidents": "No burst",
+    "/audit": "Nobody has done anything yet",
+}
 #: What must never stand in a page as it was typed.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*191}}\u202e\u2066"
 BROWSER = {"Accept": "text/html"}
@@ -83,11 +96,13 @@ def post(web: TestClient, path: str, **fields: str) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_with_nothing_in_it_says_what_to_do(web: TestClient, path: str):
     answer = web.get(path)
+    words = EMPTY.get(path, "<table")
 
     assert answer.status_code == 200
     assert answer.text.startswith("<!doctype html>")
     assert answer.text.count("<h1") == 1
-    assert 'aria-current="page"' in answer.text or path == "/incidents"
+    assert 'aria-current="page"' in answer.text
+    assert words in answer.text
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -186,6 +201,70 @@ def test_a_ticket_is_corrected_resolved_and_run_again(web: TestClient, hand: Han
     assert web.post(f"/tickets/{number}/correct", data={"category": "Gardening"}).status_code == 422
     assert web.post(f"/tickets/{number}/again", data={"step": "fly"}).status_code == 422
     assert web.post("/tickets/999/again", data={"step": "classify"}).status_code == 404
+
+
+def test_the_desk_moves_assigns_and_comments_a_ticket(web: TestClient):
+    number = ticket()
+    with transaction() as session:
+        session.add(Agent(name=HOSTILE, email="grace@example.com", skills=[]))
+
+    assert "in progress now" in post(web, f"/tickets/{number}/status", status="in_progress")
+    assert "has it now" in post(web, f"/tickets/{number}/assign", agent="grace@example.com")
+    assert "your comment" in post(web, f"/tickets/{number}/comment", text=HOSTILE)
+    assert (stored(number).status, stored(number).assignee) == ("in_progress", HOSTILE)
+    assert post(web, f"/tickets/{number}/assign", agent="") == "nobody has it now"
+    page = web.get(f"/tickets/{number}").text
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+    for what, fields in {
+        "status": {"status": "fly"},
+        "assign": {"agent": "nobody I know"},
+        "comment": {"text": " "},
+    }.items():
+        assert web.post(f"/tickets/{number}/{what}", data=fields).status_code == 422
+        assert web.post(f"/tickets/999/{what}", data={**fields, "status": "closed", "text": "x"}).status_code in (
+            404,
+            422,
+        )
+    with reading() as session:
+        done = session.execute(select(Audit.who, Audit.action, Audit.details).order_by(Audit.id)).all()
+    assert [(row.who, row.action) for row in done] == [
+        ("local", "ticket.status"), ("local", "ticket.assign"), ("local", "ticket.comment"), ("local", "ticket.assign"),
+    ]  # fmt: skip
+    assert HOSTILE not in str([row.details for row in done])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"), [("/nowhere", 404, "Not there"), ("/tickets/x", 422, "That does not fit")]
+)
+def test_an_error_is_a_page_to_a_person_and_a_problem_to_a_program(web: TestClient, path: str, status: int, says: str):
+    page, problem = (
+        web.get(path, headers={"Referer": "http://127.0.0.1:8000/jobs?state=due"}),
+        web.get(path, headers={"Accept": "*/*"}),
+    )
+
+    assert page.status_code == problem.status_code == status
+    assert f"<h1>{says}</h1>" in page.text and 'href="/jobs?state=due"' in page.text
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert web.get("/api/v1/tickets/999").json()["status"] == 404, "an API answers programs, whoever asks"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OperationalError("", {}, Exception("gone")), 503), (ZeroDivisionError(), 500)]
+)
+def test_what_breaks_is_said_and_hides_what_it_was(
+    web: TestClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+):
+    def broken(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(controls, "promised", broken)
+    page, problem = web.get("/jobs"), web.get("/api/v1/jobs")
+
+    assert page.status_code == problem.status_code == status
+    assert "<nav" in page.text and "gone" not in page.text and "ZeroDivision" not in page.text
+    assert problem.json()["status"] == status
+    for answer in (page, problem):
+        assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
 
 
 def test_a_review_goes_on_to_the_next_one(web: TestClient, hand: Hand):

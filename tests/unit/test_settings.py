@@ -122,6 +122,23 @@ def test_all_wrong_values_are_told_at_once(configure: Configure):
         configure(PORT="none", AURA_BATCH="none")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RABBITMQ_URL", "amqp://guest:guest@rabbit/"),
+        ("DATABASE_URL", "postgres://postgres:postgres@db/aura"),
+        ("AURA_INTAKE_SECRET", "short"),
+    ],
+)
+def test_production_refuses_secrets_that_everybody_knows(configure: Configure, name: str, value: str):
+    good = {"RABBITMQ_URL": "amqp://aura:3hj4@rabbit/", "DATABASE_URL": "postgres://aura:3hj4@db/aura"}
+    configure(**good, AURA_ENV="development", **({name: value} if name not in good else {}))
+
+    with pytest.raises(SettingsError, match=f"production needs .*{name}") as refused:
+        configure(**{**good, name: value, "AURA_ENV": "production"})
+    assert value not in str(refused.value)
+
+
 @pytest.mark.parametrize("sign", [{"AURA_ENV": "production"}, {"DYNO": "web.1"}])
 def test_production_refuses_embedded_mode(configure: Configure, sign: dict[str, str]):
     with pytest.raises(SettingsError, match="production needs RABBITMQ_URL and DATABASE_URL: set it"):

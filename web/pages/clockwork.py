@@ -21,13 +21,24 @@ router = APIRouter(include_in_schema=False)
 Fields = Annotated[dict[str, str], Depends(form)]
 #: Missed slots that one press of a button runs.
 BACKFILL = 20
+#: What each job of the timetable does, for who does not know its name.
+DOES = {
+    "reanalysis": "looks at old open tickets again",
+    "changes": "looks again at what was changed or commented on",
+    "upgrades": "asks OpenAI again where the local model stepped in",
+    "recovery": "finds tickets whose journey broke off",
+    "targets": "warns of tickets that run out of time",
+    "incidents": "finds bursts of similar tickets",
+    "samples": "writes the figures for the charts",
+    "pruning": "deletes what is old",
+}
 
 
 @router.get("/schedules", response_class=HTMLResponse, dependencies=[MAY_READ])
 def schedules(request: Request) -> HTMLResponse:
     with reading() as session:
         rows = timetable.listing(session)
-    return page(request, "schedules.html", jobs=rows)
+    return page(request, "schedules.html", jobs=rows, does=DOES)
 
 
 @router.post("/schedules/{name}/{what}")

@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 
 #: Fields of one form.
 MOST_FIELDS = 50
+#: Fields that the audit leaves out: the token, and long texts, which stand in the ticket.
+UNSAID = frozenset({"csrf", "text", "resolution"})
 
 
 def recorded(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
@@ -29,7 +31,7 @@ def recorded(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Ans
         @wraps(route)
         def run(**given: Any) -> Answer:
             said = {name: value for name, value in given.items() if isinstance(value, str | int)}
-            fields = {name: value for name, value in given.get("fields", {}).items() if name != "csrf"}
+            fields = {name: value for name, value in given.get("fields", {}).items() if name not in UNSAID}
             named = action.format_map({"what": "", **fields, **said})
             subject = "/".join([action.partition(".")[0], *(str(said[name]) for name in said if name != "what")])
             with audit.acting(given["who"], named, subject, **fields):

@@ -45,6 +45,7 @@ def ai(request: Request) -> HTMLResponse:
         wanted=settings.auto_apply_precision,
         remote=settings.ai_model if settings.openai_api_key else "",
         days=DAYS,
+        most=spend.MOST,
         report=None,
     )
 

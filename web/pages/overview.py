@@ -24,15 +24,23 @@ from settings import get_settings
 from web.access import MAY_READ, Operator
 from web.pages.around import look, queue_of
 from web.pages.forms import back, recorded
-from web.pages.render import page
+from web.pages.render import number, page
 
 router = APIRouter(include_in_schema=False)
 
 #: What each chart shows: (series of `db.samples`, how it is called), the unit, and the factor of the values.
 CHARTS: dict[str, tuple[tuple[tuple[str, str], ...], str, float]] = {
-    "seconds": ((("seconds.p50", "half of them"), ("seconds.p95", "nineteen in twenty")), " s", 1.0),
+    "seconds": ((("seconds.p50", "half are faster than this"), ("seconds.p95", "95 % are faster")), " s", 1.0),
     "tickets": ((("received", "received"), ("classified", "classified"), ("notified", "notified")), "", 1.0),
     "dollars": ((("dollars", "spent today"),), " $", 1.0),
+}
+#: What each stage does, for who does not know its name.
+DOES = {
+    "intake": "reads and cleans it",
+    "classify": "finds category and priority",
+    "notify": "decides who is told",
+    "email": "sends the mails",
+    "reanalyze": "looks at old tickets again",
 }
 #: Hours that a chart may show.
 LONGEST = 24 * 7
@@ -91,6 +99,7 @@ def overview(request: Request) -> HTMLResponse:
             "troubles": _troubles([*main, *others], around, figures, money),
             "around": around,
             "most": flow.MOST,
+            "does": DOES,
         }
     return page(request, "overview.html", **values)
 
@@ -156,24 +165,31 @@ def _troubles(
     for reason, count in reasons.items():
         nobody = not around.workers or not around.relays
         found.append(
-            Trouble(f"{count:,} jobs wait. {reason}", "/workers" if nobody else "/queues", grave=not around.workers)
+            Trouble(
+                f"{_many(count, 'job waits', 'jobs wait')}. {reason}",
+                "/workers" if nobody else "/queues",
+                grave=not around.workers,
+            )
         )
-    if figures.dead:
-        found.append(Trouble(f"{_many(figures.dead)} dead letters wait for a person.", "/dead", grave=True))
-    if figures.late:
-        found.append(
-            Trouble(f"{_many(figures.late)} open tickets are past their time.", "/tickets?q=is:open+is:late", True)
-        )
-    if figures.warned:
-        found.append(Trouble(f"{_many(figures.warned)} open tickets run out of time.", "/tickets?q=is:open+is:warned"))
-    if figures.review:
-        found.append(Trouble(f"{_many(figures.review)} verdicts should be looked at.", "/review"))
-    if figures.incidents:
-        found.append(Trouble(f"{figures.incidents} bursts of tickets look like one incident.", "/incidents"))
+    for count, one, many, address, grave in (
+        (figures.dead, "dead letter waits for a person.", "dead letters wait for a person.", "/dead", True),
+        (figures.late, "open ticket is late.", "open tickets are late.", "/tickets?q=is:open+is:late", True),
+        (
+            figures.warned,
+            "open ticket is soon due.",
+            "open tickets are soon due.",
+            "/tickets?q=is:open+is:warned",
+            False,
+        ),
+        (figures.review, "verdict should be looked at.", "verdicts should be looked at.", "/review", False),
+        (figures.incidents, "burst may be one incident.", "bursts may be incidents.", "/incidents", False),
+    ):
+        if count:
+            found.append(Trouble(_many(count, one, many), address, grave))
     if money["budget"] and money["today"] >= money["budget"] * 0.9 and get_settings().openai_api_key:
         found.append(Trouble("The day's budget for the remote engine is nearly spent (AURA_AI_BUDGET_DAY).", "/ai"))
     return found
 
 
-def _many(count: int) -> str:
-    return f"{flow.MOST:,} or more" if count > flow.MOST else f"{count:,}"
+def _many(count: int, one: str, many: str) -> str:
+    return f"{number(count, flow.MOST)} {one if count == 1 else many}"

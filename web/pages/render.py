@@ -6,6 +6,7 @@ something happened. Everything is escaped; what somebody typed stands in <bdi>, 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ NAVIGATION = (
     ("/jobs", "Jobs", "j"),
     ("/queues", "Queues", "q"),
     ("/dead", "Dead letters", "d"),
+    ("/incidents", "Incidents", "i"),
     ("/schedules", "Schedules", "s"),
     ("/workers", "Workers", "w"),
     ("/ai", "AI", "a"),
@@ -49,10 +51,18 @@ def _environment() -> Environment:
         "duration": duration,
         "number": number,
         "share": share,
+        "often": often,
         "short": short,
+        "words": words,
     }
     environment.globals |= {"navigation": NAVIGATION}
     return environment
+
+
+def wants_page(request: Request) -> bool:
+    """Return whether a browser asks, for a page of its own or by htmx; a program gets JSON at the same address."""
+    asked = "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
+    return asked and not request.url.path.startswith("/api/")
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -116,6 +126,24 @@ def number(value: float | None, most: int | None = None) -> str:
 def share(value: float | None) -> str:
     """Return a share of one in percent."""
     return "" if value is None else f"{value:.0%}"
+
+
+def often(when: str) -> str:
+    """Return a time of the timetable in words; one that is not simple stays in crontab form."""
+    if when == "* * * * *":
+        return "every minute"
+    if found := re.fullmatch(r"\*/(\d+) \* \* \* \*", when):
+        return f"every {found[1]} minutes"
+    if found := re.fullmatch(r"(\d+) \* \* \* \*", when):
+        return f"every hour at :{int(found[1]):02}"
+    if found := re.fullmatch(r"(\d+) (\d+) \* \* \*", when):
+        return f"every day at {int(found[2]):02}:{int(found[1]):02}"
+    return when
+
+
+def words(name: str) -> str:
+    """Return the name of a status or a step as words."""
+    return name.replace("_", " ")
 
 
 def short(text: str | None, most: int = 140) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
-from db import reading, search, tickets, transaction, why
+from db import overview, reading, search, tickets, transaction, why
 from db.search import QUALIFIERS, WrongSearch
 from db.submissions import Submission
 from db.timeline import timeline
@@ -19,7 +19,7 @@ from web import api
 from web.access import MAY_READ, Operator, Submitter
 from web.pages.around import look
 from web.pages.forms import back, form, recorded
-from web.pages.render import page
+from web.pages.render import page, wants_page, words
 
 router = APIRouter(include_in_schema=False)
 
@@ -64,13 +64,14 @@ def report(request: Request, fields: Fields, who: Submitter) -> HTMLResponse | R
 @router.get("/tickets/{ticket_id}", response_model=None, dependencies=[MAY_READ])
 def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
     """Return the page of a ticket to a browser, and its JSON to any other program."""
-    if "text/html" not in request.headers.get("accept", "") and request.headers.get("hx-request") != "true":
+    if not wants_page(request):
         return api.ticket(ticket_id)
     with reading() as session:
         found = timeline(session, ticket_id)
         if found is None:
             raise HTTPException(404, f"there is no ticket {ticket_id}")
         sentence = why.ticket(session, ticket_id, look(session))
+        people = overview.staff(session)
     story: list[dict[str, Any]] = found.pop("timeline")
     verdicts = [entry for entry in story if entry["what"] == "verdict"]
     return page(
@@ -83,6 +84,8 @@ def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
         categories=get_settings().categories,
         priorities=PRIORITIES,
         steps=STEPS,
+        ways=[way for way in desk.WAYS.get(found["status"], ()) if way != "resolved"],
+        agents=[agent["name"] for agent in people],
     )
 
 
@@ -99,6 +102,30 @@ def correct(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
 def resolve(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     desk.resolve(ticket_id, fields.get("resolution", ""), who.name)
     return back(f"/tickets/{ticket_id}", "resolved; the next ticket like it is shown what helped")
+
+
+@router.post("/tickets/{ticket_id}/status")
+@recorded("ticket.status")
+def move(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Say how far a ticket is."""
+    moved = desk.set_status(ticket_id, fields.get("status", ""), who.name)
+    return back(f"/tickets/{ticket_id}", f"it was {words(moved.before)}, and is {words(moved.status)} now")
+
+
+@router.post("/tickets/{ticket_id}/assign")
+@recorded("ticket.assign")
+def assign(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Give a ticket to an agent, or with an empty field to nobody."""
+    name = desk.assign(ticket_id, fields.get("agent", "").strip() or None, who.name)
+    return back(f"/tickets/{ticket_id}", f"{name} has it now, and is told" if name else "nobody has it now")
+
+
+@router.post("/tickets/{ticket_id}/comment")
+@recorded("ticket.comment")
+def comment(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Add a comment."""
+    desk.comment(ticket_id, who.name, fields.get("text", ""), SOURCE)
+    return back(f"/tickets/{ticket_id}", "your comment is kept with the ticket; while it is open, the engine reads it")
 
 
 @router.post("/tickets/{ticket_id}/again")

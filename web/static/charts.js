@@ -18,7 +18,8 @@
     const old = drawn.get(element);
     if (old) old.destroy();
     element.replaceChildren();
-    if (!said.at.length) {
+    const worth = (value) => value !== null && (value !== 0 || !element.dataset.empty);
+    if (!said.series.some((each) => each.values.some(worth))) {
       const words = document.createElement("p");
       words.className = "soft";
       words.textContent = element.dataset.empty || "No figures yet: the clock writes one every minute.";
@@ -27,6 +28,7 @@
       return;
     }
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+    const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
     const series = said.series.map((each, place) => ({
       label: each.name,
       stroke: colour(COLOURS[place % COLOURS.length]),
@@ -39,8 +41,9 @@
       width: element.clientWidth,
       height: 165,
       cursor: { y: false },
+      legend: { live: false },
       scales: { y: { range: (_, low, high) => [0, (high > 0 ? high * 1.1 : 1)] } },
-      axes: [axis, { ...axis, size: 56, values: (_, values) => values.map((value) => `${+value.toPrecision(4)}${said.unit}`) }],
+      axes: [{ ...axis, values: (_, values) => values.map(clock) }, { ...axis, size: 56, space: 28, values: (_, values) => values.map((value) => `${+value.toPrecision(4)}${said.unit}`) }],
       series: [{}, ...series],
     }, [said.at, ...said.series.map((each) => each.values)], element));
   }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from web.problems import PROBLEMS
 from web.v1 import audit, bulk, dead_letters, engine, events, jobs, queues, schedules, tickets, workers
 
-router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1")
 for room in (bulk, tickets, jobs, queues, dead_letters, schedules, engine, workers, audit, events):
     router.include_router(room.router)

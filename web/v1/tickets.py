@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from db import audit, reading, ticket_list, tickets
+from db.desk import COMMENT_LIMIT
 from db.ticket_list import FILTERS, Sort
 from db.tickets import UnknownTicket
 from db.timeline import summary, timeline
@@ -18,7 +19,7 @@ from pipelines.reanalysis import reanalyze_one
 from pipelines.triage import triage
 from web.access import Operator, Reader, Submitter
 from web.api import BODY, Accepted, Key, Traceparent, take
-from web.v1.said import Moment, Most, Number, Said, Text, Word
+from web.v1.said import Moment, Most, Name, Number, Said, Text, Word
 from web.waiting import LONGEST, Waiting
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
@@ -26,13 +27,24 @@ router = APIRouter(prefix="/tickets", tags=["tickets"])
 Wait = Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait until the ticket is classified.")]
 
 
-class Correction(Said):
-    """What a ticket is about, how urgent it is, or that it is resolved; what is left out stays as it is."""
+class Change(Said):
+    """What a ticket is about, how urgent it is, how far, or who has it; what is left out stays as it is."""
 
     category: Text | None = Field(None, max_length=80, examples=["Network"])
     priority: Text | None = Field(None, max_length=16, examples=["high"])
-    status: Literal["resolved"] | None = Field(None, examples=["resolved"])
+    status: Literal["open", "in_progress", "pending", "resolved", "closed"] | None = Field(None, examples=["resolved"])
     resolution: Text = Field("", max_length=20_000, description="What resolved it.", examples=["A new cable"])
+    assignee: Name | None = Field(
+        None,
+        description="An agent's name or e-mail address; null takes it from whoever has it.",
+        examples=["Grace Chen"],
+    )
+
+
+class Remark(Said):
+    """What there is to add to a ticket."""
+
+    text: Text = Field(min_length=1, max_length=COMMENT_LIMIT, examples=["It works again since noon."])
 
 
 class Again(Said):
@@ -110,17 +122,33 @@ async def show(number: Number, request: Request, _who: Reader, wait: Wait = 0) -
     return await run_in_threadpool(_found, number)
 
 
-@router.patch("/{number}", summary="Correct or resolve a ticket")
-def change(number: Number, said: Correction, who: Operator) -> dict[str, Any]:
-    """Say what a ticket is about or how urgent it is, for good, or that it is resolved. No engine overwrites it."""
-    if said.category is None and said.priority is None and said.status is None:
-        raise HTTPException(422, "say what changes: category, priority or status")
-    with audit.acting(who, "ticket.change", f"ticket/{number}", **said.model_dump(exclude={"resolution"})):
+@router.patch("/{number}", summary="Correct, move, assign or resolve a ticket")
+def change(number: Number, said: Change, who: Operator) -> dict[str, Any]:
+    """Say what a ticket is about, how urgent, how far it is, or who has it. It holds: no engine overwrites it."""
+    given = said.model_fields_set & {"assignee"} | {
+        name for name in ("category", "priority", "status") if getattr(said, name) is not None
+    }
+    if not given:
+        raise HTTPException(422, "say what changes: category, priority, status or assignee")
+    if said.resolution and said.status != "resolved":
+        raise HTTPException(422, "a resolution goes with the status resolved")
+    with audit.acting(who, "ticket.change", f"ticket/{number}", **said.model_dump(include=given)):
         if said.category is not None or said.priority is not None:
             desk.correct(number, who.name, said.category, said.priority)
-        if said.status is not None:
+        if "assignee" in given:
+            desk.assign(number, said.assignee, who.name)
+        if said.status == "resolved":
             desk.resolve(number, said.resolution, who.name)
+        elif said.status is not None:
+            desk.set_status(number, said.status, who.name)
     return _found(number)
+
+
+@router.post("/{number}/comments", status_code=201, summary="Comment on a ticket")
+def comment(number: Number, said: Remark, who: Operator) -> dict[str, int]:
+    """Add a comment; while the ticket is open, an engine looks at it again and reads that."""
+    with audit.acting(who, "ticket.comment", f"ticket/{number}"):
+        return {"ticket_id": number, "comment": desk.comment(number, who.name, said.text, "http")}
 
 
 @router.post("/{number}/analyze", status_code=202, summary="Look at a ticket again")
