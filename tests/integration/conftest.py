@@ -11,9 +11,10 @@ import structlog
 
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
+from tests.commands import run
 from tests.embedded import database, declare, fresh_broker, hand, migrated_postgresql, migrated_sqlite, postgres, sqlite
 
-__all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
+__all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "run", "sqlite"]
 
 
 @pytest.fixture
