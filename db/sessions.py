@@ -102,7 +102,8 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
     def _begin(connection: Connection) -> None:
         # a read without BEGIN and ROLLBACK, which are two round trips; SQLAlchemy's AUTOCOMMIT costs two others
         raw: Any = connection.connection.dbapi_connection
-        raw.autocommit = connection.get_execution_options().get("reads", False)
+        options = connection.get_execution_options()
+        raw.autocommit = options.get("reads", False) or options.get("isolation_level") == "AUTOCOMMIT"
 
     return engine
 
