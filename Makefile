@@ -12,7 +12,7 @@ DEV := $(VENV)/dev.stamp
 BENCH := $(VENV)/bench.stamp
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # Most tests wait for something, so two processes take little more than half the time; each starts servers of its own.
-PYTEST = $(PY) -m pytest -q --numprocesses 2 --dist loadfile
+PYTEST = $(PY) -m pytest -q --numprocesses 2 --dist worksteal --hypothesis-profile quick
 # The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -34,13 +34,13 @@ check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
-	@echo "check: unit tests"; $(PYTEST) --hypothesis-profile quick -m "not integration and not acceptance and not slow"
+	@echo "check: unit tests"; $(PYTEST) -m "not integration and not acceptance and not slow"
 
 .PHONY: test
-test: check ## check, then more examples, training, and the tests that start RabbitMQ, PostgreSQL and Redis
+test: check ## check, then training, and the tests that start RabbitMQ, PostgreSQL and Redis
 	@if $(PY) -m tests.services --install; then \
-		echo "test: integration, acceptance, slow, more examples"; \
-		$(PYTEST) -m "integration or acceptance or slow or hypothesis"; \
+		echo "test: integration, acceptance, slow"; \
+		$(PYTEST) -m "integration or acceptance or slow"; \
 	elif docker info >/dev/null 2>&1; then \
 		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
 	else exit 1; fi
@@ -56,6 +56,7 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
 	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand, 2,000 tickets on three channels"; \
 		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 $(PY) -m pytest -q tests/chaos
+	@echo "chaos: five times as many examples of every property"; $(PY) -m pytest -q -m "hypothesis and not acceptance" tests/unit
 	@echo "chaos: ten thousand mutated envelopes into each queue, fifteen hundred histories of jobs"; \
 		CHAOS_ENVELOPES=10000 CHAOS_EXAMPLES=1500 $(PY) -m pytest -q -o faulthandler_timeout=0 \
 		tests/integration/test_fuzz.py tests/unit/test_job_machine.py

@@ -42,7 +42,10 @@ from db.sessions import dispose, make_engine  # noqa: E402
 from db.time import from_now, now  # noqa: E402
 from pipelines import runtime  # noqa: E402
 
-__all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "sqlite"]
+__all__ = [
+    *("database", "declare", "hand", "kept_postgresql", "migrated_postgresql", "migrated_sqlite"),
+    *("own_postgres", "postgres", "sqlite"),
+]
 
 
 @contextmanager
@@ -78,36 +81,54 @@ def migrated_postgresql(postgresql: Any) -> str:
     return url.rpartition("/")[2]
 
 
-@lru_cache(maxsize=2)
-def _kept_engine(url: str, pool: int) -> Engine:
-    engine = make_engine(url, pool)
+# An engine that is new reads and compiles every statement again, which takes longer than most tests.
+@lru_cache(maxsize=4)
+def _kept_engine(url: str, pool: int, prepare: bool) -> Engine:
+    engine = make_engine(url, pool, prepare)
+    if engine.dialect.name == "sqlite":
 
-    @event.listens_for(engine, "connect")
-    def _hurry(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
+        @event.listens_for(engine, "connect")
+        def _hurry(connection: sqlite3.Connection, _record: Any) -> None:
+            connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
 
     return engine
 
 
 @pytest.fixture
 def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A migrated SQLite database that the settings name; its URL, the same in every test.
-
-    So the engine can stay: one that is new reads and compiles every statement again, which takes longer than most tests.
-    """
+    """A migrated SQLite database that the settings name; its URL, the same in every test."""
     path = migrated_sqlite.with_name("test.db")
     for left in path.parent.glob("test.db*"):
         left.unlink()
     shutil.copy(migrated_sqlite, path)
-    monkeypatch.setattr(sessions, "make_engine", lambda url, pool, _prepare: _kept_engine(url, pool))
+    monkeypatch.setattr(sessions, "make_engine", _kept_engine)
     configure(DATABASE_URL=f"sqlite:///{path}")
     yield f"sqlite:///{path}"
     dispose()
 
 
+@pytest.fixture(scope="session")
+def kept_postgresql(postgresql: Any, migrated_postgresql: str) -> str:
+    """A migrated PostgreSQL database that tests fill and leave empty; its URL."""
+    url: str = postgresql.start().create_database(template=migrated_postgresql)
+    return url
+
+
 @pytest.fixture
-def postgres(postgresql: Any, migrated_postgresql: str, configure: Callable[..., Any]) -> Iterator[str]:
-    """A migrated PostgreSQL database that the settings name; its URL."""
+def postgres(
+    postgresql: Any, kept_postgresql: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A migrated PostgreSQL database without a row, that the settings name; its URL, the same in every test."""
+    monkeypatch.setattr(sessions, "make_engine", _kept_engine)
+    configure(DATABASE_URL=kept_postgresql)
+    yield kept_postgresql
+    dispose()
+    postgresql.start().empty_database(kept_postgresql)
+
+
+@pytest.fixture
+def own_postgres(postgresql: Any, migrated_postgresql: str, configure: Callable[..., Any]) -> Iterator[str]:
+    """A migrated PostgreSQL database that this test may alter; its URL."""
     url: str = postgresql.start().create_database(template=migrated_postgresql)
     configure(DATABASE_URL=url)
     yield url

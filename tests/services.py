@@ -333,6 +333,30 @@ class RabbitMQ(Service):
         return bool(_ask(self.port, b"AMQP\x00\x00\x09\x01"))
 
 
+#: What is small is deleted, which takes a fraction of the time that new files take.
+EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+SET session_replication_role = replica;
+DO $$
+DECLARE
+    each regclass;
+    filled boolean;
+BEGIN
+    FOR each IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+                AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0 LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', each) INTO filled;
+        IF filled AND pg_relation_size(each) > 1000000 THEN
+            EXECUTE format('TRUNCATE %s CASCADE', each);
+        ELSIF filled THEN
+            EXECUTE format('DELETE FROM %s', each);
+        END IF;
+    END LOOP;
+    PERFORM setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+    FROM pg_sequences WHERE last_value IS NOT NULL;
+END $$;
+"""
+
+
 class PostgreSQL(Service):
     """A PostgreSQL cluster of our own; as root it runs as the user postgres, which it insists on."""
 
@@ -361,6 +385,11 @@ class PostgreSQL(Service):
     def drop_database(self, url: str) -> None:
         """Drop a database, whoever is connected to it."""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(urlsplit(url).path[1:])))
+
+    def empty_database(self, url: str) -> None:
+        """Remove every row but the revision and start every sequence again, whoever is connected; far cheaper than a copy."""
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(EMPTY)
 
     def prepare(self) -> None:
         if self._user:

@@ -265,9 +265,9 @@ def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: Hostil
     house.finished(len(titles))
     # What was decided, corrected and resolved goes into later verdicts and prompts
     for number in range(1, len(titles) + 1):
-        house.aura("tickets", "correct", str(number), "--category", "Security")
-    for number in range(1, len(titles) + 1):
-        house.aura("tickets", "resolve", str(number), "Restarted the gateway.")
+        change = {"category": "Security", "status": "resolved", "resolution": "Restarted the gateway."}
+        url, kind = house.url(f"/api/v1/tickets/{number}"), {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), kind, method="PATCH")).close()
     first.terminate()  # it remembers for a minute that there were no corrections
     house.start("run-again", "aura", "run", "--port", str(house.port))
     house.serves()

@@ -71,7 +71,7 @@ def test_sigterm_under_load_hands_back_and_spends_no_attempt(service_house: Hous
     worker = house.procfile("worker")
     file = house.folder / "tickets.jsonl"
     file.write_text(
-        "\n".join(json.dumps({"title": f"Ticket {n}", "requester": f"p{n}@example.com"}) for n in range(800))
+        "\n".join(json.dumps({"title": f"Ticket {n}", "requester": f"p{n}@example.com"}) for n in range(400))
     )
     worker.says("Worker process is ready")
     house.aura("import", str(file))
@@ -85,7 +85,7 @@ def test_sigterm_under_load_hands_back_and_spends_no_attempt(service_house: Hous
     assert house.ask("SELECT count(*) FROM workers") == 0
     # And the next one finishes it all
     house.start("worker-again", *worker.command)
-    house.finished(800, 90)
+    house.finished(400, 90)
     house.each_once()
     assert set(mailbox.received.values()) == {1}
 

@@ -1,11 +1,13 @@
 """At every step of a job's life an operation fails, and a process dies; nothing is lost and nothing happens twice.
 
-`make test` fires each failpoint once, `make chaos` as often as CHAOS_TIMES says, each time in another order.
+`make chaos` does both at each failpoint as often as CHAOS_TIMES says, each time in another order. `make test` does
+either at each, once; CHAOS_SEED chooses which.
 """
 
 from __future__ import annotations
 
 import os
+from itertools import cycle
 from random import Random
 
 import pytest
@@ -19,6 +21,7 @@ from tests.services import wait_until
 pytestmark = pytest.mark.acceptance
 
 TIMES = int(os.environ.get("CHAOS_TIMES", "1"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
 #: Tickets a second that come in all the time; more of them than are ever sent.
 RATE = 8
 ENDLESS = 100_000
@@ -31,16 +34,18 @@ def test_every_failpoint(build: Build, turn: int) -> None:
     # Given a steady stream of tickets, each of which a webhook is told of
     driver = Driver(system.port, ENDLESS, seconds=ENDLESS / RATE, clients=2).start()
     # When operations fail at each point, and processes die at each point
-    for action in ("fail", "die"):
-        for point in Random(turn).sample(POINTS, len(POINTS)):
-            system.failpoints.arm(point, action)
-            system.failpoints.await_fired(point)
-            if TIMES == 1:
-                system.age_dead_workers()
+    shuffled = Random(SEED + turn).sample(POINTS, len(POINTS))
+    both = [(point, action) for action in ("fail", "die") for point in shuffled]
+    either = list(zip(shuffled, cycle(("fail", "die")), strict=False))
+    for point, action in both if TIMES > 1 else either:
+        system.failpoints.arm(point, action)
+        system.failpoints.await_fired(point)
+        if TIMES == 1:
+            system.age_dead_workers()
     driver.close()
     # Then every ticket is finished, once
     wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
     verdict = judge(system.engine, driver, system.post, desk=system.desk)
     assert not verdict.red, verdict
-    assert verdict.counts["tickets"] > len(POINTS)
-    assert system.supervisor.restarts.total() >= len(POINTS) / 2
+    assert verdict.counts["tickets"] > len(POINTS) / 2
+    assert system.supervisor.restarts.total() >= len(POINTS) / 4

@@ -12,9 +12,31 @@ import structlog
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
 from tests.commands import run
-from tests.embedded import database, declare, fresh_broker, hand, migrated_postgresql, migrated_sqlite, postgres, sqlite
+from tests.embedded import (
+    database,
+    declare,
+    fresh_broker,
+    hand,
+    kept_postgresql,
+    migrated_postgresql,
+    migrated_sqlite,
+    own_postgres,
+    postgres,
+    sqlite,
+)
 
-__all__ = ["database", "declare", "hand", "migrated_postgresql", "migrated_sqlite", "postgres", "run", "sqlite"]
+__all__ = [
+    "database",
+    "declare",
+    "hand",
+    "kept_postgresql",
+    "migrated_postgresql",
+    "migrated_sqlite",
+    "own_postgres",
+    "postgres",
+    "run",
+    "sqlite",
+]
 
 
 @pytest.fixture

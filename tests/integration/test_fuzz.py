@@ -37,7 +37,7 @@ from tests.embedded import crash_before_commit
 from tests.integration.test_rabbitmq import accept, all_done
 from tests.services import RabbitMQ
 
-ENVELOPES = int(os.environ.get("CHAOS_ENVELOPES", "200"))
+ENVELOPES = int(os.environ.get("CHAOS_ENVELOPES", "50"))
 SEED = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(10**6)))
 #: No job has such a number.
 NOBODY = 10**12

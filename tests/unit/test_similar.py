@@ -157,7 +157,7 @@ def test_what_is_misspelled_is_found_by_its_trigrams(postgres: str):
 
 
 @pytest.mark.integration
-def test_without_pg_trgm_whole_words_are_found(postgres: str):
+def test_without_pg_trgm_whole_words_are_found(own_postgres: str):
     printer = add(*PAST[3][0], "Treiber neu installiert.")
     with engine().begin() as connection:
         connection.execute(text("DROP EXTENSION pg_trgm CASCADE"))
