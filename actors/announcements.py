@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from db import events, jobs, tickets
 from db.jobs import ERROR_LIMIT, Claimed, Promise
 from db.submissions import storable
-from notices import EVENTS
+from notices import EVENTS, Role
 
 ACTOR = "announce"
 GIVEN_UP = "ticket.dead_lettered"
@@ -25,8 +25,10 @@ PRIORITY = 5
 LONGEST_VERSION = 80
 
 
-def announcement(ticket_id: int, event: str, version: int | str, note: str = "") -> Promise:
+def announcement(ticket_id: int, event: str, version: int | str, note: str = "", roles: Sequence[Role] = ()) -> Promise:
     """Return the promise that people are told of an event, once for each (ticket, event, version).
+
+    `roles` are those who are told without having asked, where they are not the event's own.
 
     Raises ValueError for an event that nobody has words for, or a version that is none.
     """
@@ -35,7 +37,7 @@ def announcement(ticket_id: int, event: str, version: int | str, note: str = "")
     suffix = str(version)
     if not 0 < len(suffix) <= LONGEST_VERSION or ":" in suffix or suffix != storable(suffix):
         raise ValueError(f"a version is 1 to {LONGEST_VERSION} characters without a colon, not {suffix[:200]!r}")
-    return Promise(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:ERROR_LIMIT]], priority=PRIORITY)
+    return Promise(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:ERROR_LIMIT], *roles], priority=PRIORITY)
 
 
 def parse(key: str) -> tuple[str, str, str] | None:

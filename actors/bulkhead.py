@@ -1,31 +1,70 @@
-"""The bulkhead: what waits for a neighbour's answer takes half of a worker's threads at most.
+"""The bulkhead: what waits for neighbours' answers never takes all of a worker's threads.
 
 A mail server that hangs for a minute would otherwise hold every thread of every worker, and with them all other work. An
-actor declared with `bulkhead=True` gets fewer messages at a time from its queue (a message counts until it is acked), and
-is never taken eagerly, which would go past that. One declared with `background=True`, whose work can wait, gets one.
+actor declared with `bulkhead=1/4` gets so much of the threads: fewer messages at a time from its queue (a message counts
+until it is acked), and is never taken eagerly, which would go past that. All such actors together get TOGETHER of them, so
+that several neighbours that hang leave room too. One declared with `background=True`, whose work can wait, gets one.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
+from threading import Condition
+from typing import Any
+
 from dramatiq import Broker, Middleware
+from dramatiq.broker import MessageProxy
 
 #: Dramatiq prefetches twice as many messages as there are threads.
 PREFETCH_PER_THREAD = 2
+#: The part of a worker's threads for all that stands behind the bulkhead.
+TOGETHER = Fraction(3, 4)
 
 
 class Bulkhead(Middleware):
-    """Declares the options."""
+    """Declares the options, and counts the messages behind the bulkhead that this process has in hand."""
+
+    def __init__(self) -> None:
+        self._left = Condition()
+        self._inside: set[str] = set()
+        self._most = 1
 
     @property
     def actor_options(self) -> set[str]:
         return {"bulkhead", "background"}
 
+    def enter(self, message: MessageProxy, timeout: float) -> bool:
+        """Wait until there is room for the message; False when there is none within so many seconds."""
+        with self._left:
+            free = self._left.wait_for(lambda: len(self._inside) < self._most, timeout)
+            if free:
+                self._inside.add(message.message_id)
+            return free
 
-def within(broker: Broker, queue: str, prefetch: int) -> int:
-    """Return how many messages of the queue a worker may hold at once, of those that it would prefetch."""
-    options = [actor.options for actor in broker.actors.values() if actor.queue_name == queue]
-    if any(each.get("background") for each in options):
-        return 1
-    if any(each.get("bulkhead") for each in options):
-        return max(1, prefetch // PREFETCH_PER_THREAD // 2)
-    return prefetch
+    def after_process_message(
+        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        with self._left:
+            self._inside.discard(message.message_id)
+            self._left.notify()
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
+        self.after_process_message(broker, message)
+
+    def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, Bulkhead | None]:
+        """Return how many messages of the queue a worker may hold at once, of those that it would prefetch, and who
+        must let each of them in first."""
+        options = [actor.options for actor in broker.actors.values() if actor.queue_name == queue]
+        if any(each.get("background") for each in options):
+            return 1, None
+        part = min((each["bulkhead"] for each in options if each.get("bulkhead")), default=None)
+        if part is None:
+            return prefetch, None
+        threads = prefetch // PREFETCH_PER_THREAD
+        self._most = max(1, int(threads * TOGETHER))
+        return max(1, int(threads * part)), self
+
+
+def of(broker: Broker) -> Bulkhead:
+    """Return the bulkhead of a broker."""
+    return next(each for each in broker.middleware if isinstance(each, Bulkhead))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -86,11 +87,11 @@ def save(session: Session, done: list[Done]) -> None:
 
 
 _EMAIL: dict[str, Any] = {
-    "bulkhead": get_settings().smtp_url is not None,
+    "bulkhead": Fraction(3, 8) if get_settings().smtp_url else None,
     "batch": EMAIL_BATCH,
     "time_limit": EMAIL_TIME_LIMIT,
 }
-_ENDPOINT: dict[str, Any] = {"bulkhead": True, "batch": 1, "time_limit": TIME_LIMIT}
+_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "batch": 1, "time_limit": TIME_LIMIT}
 _EACH: dict[str, Any] = {"load": load, "save": save, "max_attempts": ATTEMPTS}
 
 

@@ -17,6 +17,7 @@ from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
 from actors import bulkhead
+from actors.bulkhead import Bulkhead
 from actors.eager import EagerMessage
 from actors.outlet import Outgoing
 
@@ -39,7 +40,8 @@ class InProcessBroker(StubBroker):
         """Return a consumer. Raises QueueNotFound."""
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
-        return _Consumer(self.queues[queue_name], [], bulkhead.within(self, queue_name, prefetch), min(timeout, 200))
+        most, door = bulkhead.of(self).share(self, queue_name, prefetch)
+        return _Consumer(self.queues[queue_name], most, min(timeout, 200), door)
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Put the hints into their queues; an event has nobody to go to."""
@@ -78,6 +80,18 @@ class _PriorityQueue(Queue[Any]):
 
 
 class _Consumer(_StubConsumer):
+    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: Bulkhead | None) -> None:
+        super().__init__(queue, [], prefetch, timeout)
+        self._door = door
+        self._at_the_door: MessageProxy | None = None
+
+    def __next__(self) -> MessageProxy | None:
+        message: MessageProxy | None = self._at_the_door or super().__next__()
+        self._at_the_door = None
+        if message is not None and self._door is not None and not self._door.enter(message, self.timeout / 1000):
+            self._at_the_door, message = message, None
+        return message
+
     def ack(self, message: MessageProxy) -> None:
         if not isinstance(message, EagerMessage):
             super().ack(message)

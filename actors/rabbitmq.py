@@ -15,6 +15,7 @@ from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from actors import bulkhead, messages
+from actors.bulkhead import Bulkhead
 from actors.line import Line, Subscription
 from db import dead_letters, transaction
 from settings import Settings, first_line
@@ -59,12 +60,8 @@ class HintBroker(RabbitmqBroker):
         """Return a consumer on a channel of its own. Raises QueueNotFound, and ConnectionClosed without RabbitMQ."""
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
-        return GuardedConsumer(
-            self,
-            queue_name,
-            self.line.subscribe(queue_name, bulkhead.within(self, queue_name, prefetch)),
-            timeout / 1000,
-        )
+        most, door = bulkhead.of(self).share(self, queue_name, prefetch)
+        return GuardedConsumer(self, queue_name, self.line.subscribe(queue_name, most), timeout / 1000, door)
 
 
 class _GuardedMessage(_RabbitmqMessage):
@@ -78,13 +75,29 @@ class GuardedConsumer(Consumer):
     becomes a dead letter with its bytes and the reason, and is acked too.
     """
 
-    def __init__(self, broker: HintBroker, queue_name: str, subscription: Subscription, timeout: float) -> None:
+    def __init__(
+        self,
+        broker: HintBroker,
+        queue_name: str,
+        subscription: Subscription,
+        timeout: float,
+        door: Bulkhead | None = None,
+    ) -> None:
         self.broker = broker
         self.queue_name = queue_name
         self.subscription = subscription
         self._timeout = timeout
+        self._door = door
+        self._at_the_door: MessageProxy | None = None
 
     def __next__(self) -> MessageProxy | None:
+        message = self._at_the_door or self._read()
+        self._at_the_door = None
+        if message is not None and self._door is not None and not self._door.enter(message, self._timeout):
+            self._at_the_door, message = message, None
+        return message
+
+    def _read(self) -> MessageProxy | None:
         delivery = self.subscription.get(self._timeout)
         if delivery is None:
             return None

@@ -28,6 +28,7 @@ from notices import (
     Agent,
     Matter,
     Recipient,
+    Role,
     TicketFacts,
     once,
     recipients,
@@ -38,7 +39,7 @@ from notices import (
 from settings import get_settings
 
 #: What is true of this ticket alone, and not of the matter that it shares with others.
-OF_ITS_OWN = ("ticket.dead_lettered", "ticket.assigned")
+OF_ITS_OWN = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +197,9 @@ def _announce(
     agent = _who_has(ticket, staff)
     shared = ticket.duplicate_of is not None or (ticket.incident_id is not None and ticket.assignee is None)
     known = shared and event not in OF_ITS_OWN
-    facts = _facts(ticket, agent, reasons.get(ticket.id, ""), str(args[0]) if args else "")
-    return Telling(None, _About(ticket, agent, known, facts, wishes).rows(event, version))
+    note, *roles = args or [""]
+    facts = _facts(ticket, agent, reasons.get(ticket.id, ""), str(note))
+    return Telling(None, _About(ticket, agent, known, facts, wishes).rows(event, version, roles=roles))
 
 
 # -- what both have in common -----------------------------------------------------------------------------------------
@@ -213,8 +215,11 @@ class _About:
     facts: TicketFacts
     wishes: Wishes
 
-    def rows(self, event: str, version: str, unasked: bool = True) -> list[dict[str, Any]]:
-        """Return a notification for each who is told of the event; with `unasked=False` only for subscribers."""
+    def rows(self, event: str, version: str, unasked: bool = True, roles: Sequence[Role] = ()) -> list[dict[str, Any]]:
+        """Return a notification for each who is told of the event; with `unasked=False` only for subscribers.
+
+        `roles` stand for those whom the event concerns by itself.
+        """
         ticket, facts = self.ticket, self.facts
         told: list[Recipient] = []
         if unasked:
@@ -226,6 +231,7 @@ class _About:
                 team_address=get_settings().service_desk,
                 priority=facts.priority,
                 duplicate=self.known,
+                roles=roles,
             )
         if self.wishes.subscriptions:
             team = self.agent.team if self.agent else ""

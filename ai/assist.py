@@ -59,7 +59,10 @@ _LINK = re.compile(r"(?:https?://|www\.|\\\\)\S+", re.IGNORECASE)
 _LINK_MARKS = ("://", "www.", "\\\\")
 #: Without one of these nothing is in a sentence that must be masked, and masking takes as long as all the rest.
 _DIGIT, _LONG = re.compile(r"\d"), re.compile(r"\S{14}")
-_SECRET_MARKS = ("@", "pass", "pw", "kennw", "pin", "puk", "tan", "code", "token", "key", "secret", "login", "schl")
+_SECRET_MARKS = (
+    *("@", "pass", "pw", "kennw", "pin", "puk", "tan", "code", "token", "key", "secret", "login", "schl"),
+    *(" dot ", " punkt ", "(at)", "[at]", "/", "credential", "zugang", "wachtwoord", "contrase"),
+)
 
 _NEGATIVE = frozenset(lines("negative.txt"))
 _POSITIVE = frozenset(lines("positive.txt"))
@@ -98,7 +101,12 @@ def _presentable(sentence: str) -> str:
     lower = sentence.lower()
     if any(mark in lower for mark in _LINK_MARKS):
         sentence = _LINK.sub("(link)", sentence)
-    if len(_DIGIT.findall(sentence)) >= 4 or _LONG.search(sentence) or any(mark in lower for mark in _SECRET_MARKS):
+    if (
+        len(_DIGIT.findall(sentence)) >= 4
+        or _LONG.search(sentence)
+        or " AT " in sentence
+        or any(mark in lower for mark in _SECRET_MARKS)
+    ):
         sentence = mask(sentence).text
     return sentence[:1].upper() + sentence[1:]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import table, upsert
@@ -108,21 +108,6 @@ def state(session: Session, ticket_id: int) -> State | None:
     wanted = select(_t.id, _t.status, since.label("rested")).where(_t.id == ticket_id).with_for_update()
     row = session.execute(wanted).first() if 0 < ticket_id < 2**63 else None
     return State(*row) if row else None
-
-
-def comment(session: Session, ticket_id: int, author: str, text: str) -> None:
-    """Add a comment that came by mail. What waited for the requester, or was done, is open again."""
-    session.add(Comment(ticket_id=ticket_id, author=author, text=text, source="mail"))
-    over = _t.status.in_(("resolved", "closed"))
-    session.execute(
-        update(table(Ticket))
-        .where(_t.id == ticket_id)
-        .values(
-            changed_at=now(),
-            status=case((over | (_t.status == "pending"), "open"), else_=_t.status),
-            resolved_at=case((over, None), else_=_t.resolved_at),
-        )
-    )
 
 
 # -- to look at -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Which open tickets are worth another look, and why; what a human set in full needs no machine."""
+"""Which tickets are worth another look while they are not done, and why; what a human set in full needs no machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from db.bulk import table
 from db.desk import ACTION
 from db.models import AnalysisBatch, Comment, Ticket, VerdictRecord
+from db.tickets import UNDONE
 from db.time import after, from_now, now
 
 _c = table(Ticket).c
-#: Open tickets whose verdicts are compared with what is configured, the oldest verdicts first.
+#: Tickets that are not done whose verdicts are compared with what is configured, the oldest verdicts first.
 MOST_COMPARED = 50_000
 #: Seconds within which a verdict is kept and made current; a ticket that was looked at again shows a later time.
 LOOKED_AT_AFTER = 5.0
@@ -37,8 +38,8 @@ class Remote:
     prompt_version: str
 
 
-_open = (
-    _c.status == "open",
+_undone = (
+    _c.status.in_(UNDONE),
     _c.classified_at.is_not(None),
     ~((_c.category_by == "human") & (_c.priority_by == "human")),
 )
@@ -51,7 +52,7 @@ def stale(session: Session, days: float, review_below: float, remote: Remote | N
     Changed since; older than `days`; uncertain below `review_below` (looked at again once a day); or, while a remote
     engine is configured, made by the local one, by another model or with another prompt.
     """
-    window = select(_c.id, _c.classified_at, _c.confidence, _changed.label("changed")).where(*_open)
+    window = select(_c.id, _c.classified_at, _c.confidence, _changed.label("changed")).where(*_undone)
     oldest = window.order_by(_c.classified_at).limit(MOST_COMPARED).subquery("oldest")
     cases = [
         (oldest.c.changed, literal(CHANGED)),
@@ -79,12 +80,12 @@ def stale(session: Session, days: float, review_below: float, remote: Remote | N
 
 def changed(session: Session, limit: int) -> list[Stale]:
     """Return tickets whose text changed, or on which somebody commented, since their verdict."""
-    chosen = select(_c.id).where(*_open, _changed).order_by(_c.changed_at).limit(limit)
+    chosen = select(_c.id).where(*_undone, _changed).order_by(_c.changed_at).limit(limit)
     return [Stale(ticket_id, CHANGED) for ticket_id in session.scalars(chosen)]
 
 
 def stepped_in(session: Session, minutes: float, limit: int) -> list[Stale]:
-    """Return open tickets of the last day whose verdict is of the engine that stepped in, not looked at since then."""
+    """Return tickets of the last day, not done, whose verdict is of the engine that stepped in, not looked at since then."""
     v = table(VerdictRecord).c
     newer = table(VerdictRecord).alias("newer")
     chosen = (
@@ -94,7 +95,7 @@ def stepped_in(session: Session, minutes: float, limit: int) -> list[Stale]:
             v.fallback != "",
             v.created_at >= from_now(-86_400),
             v.created_at < from_now(-minutes * 60),
-            Ticket.status == "open",
+            Ticket.status.in_(UNDONE),
             Ticket.classified_at < after(v.created_at, LOOKED_AT_AFTER),
             ~exists().where(newer.c.ticket_id == v.ticket_id, newer.c.id > v.id),
         )
@@ -110,10 +111,10 @@ def looked_at(session: Session, ids: Sequence[int]) -> None:
 
 
 def unchanged_since(session: Session, ids: Collection[int], batch: int) -> set[int]:
-    """Return which of the tickets are open still, and neither judged nor changed since the batch of this id was planned."""
+    """Return which of the tickets are not done yet, and neither judged nor changed since the batch of this id was planned."""
     planned = select(AnalysisBatch.created_at).where(AnalysisBatch.id == batch).scalar_subquery()
     since = and_(_c.classified_at <= planned, or_(_c.changed_at.is_(None), _c.changed_at <= planned))
-    return set(session.scalars(select(_c.id).where(_c.id.in_(ids), _c.status == "open", since)))
+    return set(session.scalars(select(_c.id).where(_c.id.in_(ids), _c.status.in_(UNDONE), since)))
 
 
 def untold(session: Session, ids: Collection[int]) -> list[int]:

@@ -227,6 +227,8 @@ _SAVE_PREPARED = BulkUpdate(
 )
 #: Statuses in which the time of a ticket's target runs.
 RUNNING = ("open", "in_progress")
+#: Statuses of a ticket that somebody has to do with still.
+UNDONE = (*RUNNING, "pending")
 # no IN: SQLAlchemy expands it for the first of many rows only
 _RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from notices.channels import Channel, ChannelError, Notice, channel
 from notices.quiet import Preference, hold_until, quiet_until
-from notices.recipients import Agent, Recipient, once, recipients, route
+from notices.recipients import Agent, Recipient, Role, once, recipients, route
 from notices.safe import is_email
 from notices.subscriptions import Matter, Subscription, subscribers
 from notices.wording import DIGEST, EVENTS, Folded, TicketFacts, Wording, word, word_digest
@@ -21,6 +21,7 @@ __all__ = [
     "Notice",
     "Preference",
     "Recipient",
+    "Role",
     "Subscription",
     "TicketFacts",
     "Wording",

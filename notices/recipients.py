@@ -25,6 +25,8 @@ AUDIENCE: dict[str, tuple[Role, ...]] = {
     "ticket.reclassified": ("agent", "requester"),
     "ticket.resolved": ("requester",),
     "ticket.reopened": ("agent",),
+    # the one of them who did not write it
+    "ticket.commented": ("agent", "requester"),
     "ticket.dead_lettered": ("team",),
 }
 
@@ -82,14 +84,15 @@ def recipients(
     team_address: str,
     priority: str,
     duplicate: bool,
+    roles: Sequence[Role] = (),
 ) -> list[Recipient]:
-    """Return who is told about the event without having asked, those who must act first (see `AUDIENCE`).
+    """Return who is told about the event without having asked, those who must act first (see `AUDIENCE`, or else `roles`).
 
     The agent hears in-app, for high and critical by e-mail too. The team hears by e-mail when there is no agent to hear,
     when the agent cannot be mailed about an urgent ticket, and when nobody else is left, so that nothing goes nowhere.
     Only the requester hears of a duplicate. Only what is one plain address becomes an e-mail recipient.
     """
-    audience = AUDIENCE[event]
+    audience = roles or AUDIENCE[event]
     if not audience:
         return []
     told: list[Recipient] = []

@@ -51,7 +51,7 @@ class TicketFacts:
     requester: str = ""
     assignee: str = ""
     duplicate_of: int | None = None
-    #: A sentence about the event, such as what resolved it; the requester gets it of a resolved ticket alone.
+    #: A sentence about the event, such as what resolved it; the requester gets it of a resolved ticket and of a comment alone.
     note: str = ""
     #: Until when it should be resolved, in words; the requester does not get it.
     due: str = ""
@@ -156,5 +156,6 @@ def _readable(facts: TicketFacts) -> dict[str, object]:
         "quote": without_links(block(facts.description, _DESCRIPTION)).splitlines(),
         "duplicate_of": facts.duplicate_of,
         "note": line(facts.note, _REASON),
+        "said": without_links(block(facts.note, _DESCRIPTION)).splitlines(),
         "due": line(facts.due, _NAME),
     }

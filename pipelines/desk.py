@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
+from actors.announcements import announcement
 from actors.targets import moved, retargeted
 from actors.telling import announce_event, notify
 from ai.masking import mask
-from db import corrections, desk, events, similar, transaction
+from db import corrections, desk, events, jobs, similar, transaction
 from db.desk import COMMENT_LIMIT, Held
+from notices import Role
 from settings import PRIORITIES, STATUSES, get_settings
 
 #: Who does what nobody's name is given for.
@@ -101,12 +104,9 @@ def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str
         ticket = desk.hold(session, ticket_id)
         if ticket.status not in ("resolved", "closed"):
             raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
-        done = _move(session, ticket, "open", author)
-        desk.change(session, ticket_id, {"resolved_at": None})  # what did not help is shown to nobody
         if reason.strip():
             _comment(session, ticket_id, author, reason, source)
-        announce_event(session, ticket_id, "ticket.reopened", done.number, reason)
-    return done
+        return _open_again(session, ticket, author, reason)
 
 
 def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
@@ -131,15 +131,51 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
 def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
     """Add a comment, which an engine reads within a minute or so. Returns its number.
 
-    When the requester answers, a ticket that waits for that is open again. Raises NotAllowed for an empty or too long
-    text, UnknownTicket.
+    Of the requester's the agent is told, of anybody else's the requester. When the requester answers, a ticket that waits
+    for that is open again. Raises NotAllowed for an empty or too long text, UnknownTicket.
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)
         number = _comment(session, ticket_id, author, text, source)
-        if ticket.status == "pending" and author.strip().casefold() == ticket.requester.strip().casefold():
+        asked = _reported(ticket, author)
+        _told(session, ticket, number, text, "agent" if asked else "requester")
+        if asked and ticket.status == "pending":
             _move(session, ticket, "open", author)
     return number
+
+
+def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
+    """Add a comment that came by mail, as part of the open transaction, and tell the other side. Returns its number.
+
+    What waited for an answer, or was over, is open again, unless an agent wrote it. Raises UnknownTicket.
+    """
+    ticket = desk.hold(session, ticket_id)
+    ours = not _reported(ticket, author) and desk.agent_named(session, author) is not None
+    number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
+    if ticket.status in ("resolved", "closed") and not ours:
+        _open_again(session, ticket, author, text)
+        return number
+    _told(session, ticket, number, text, "requester" if ours else "agent")
+    if ticket.status == "pending" and not ours:
+        _move(session, ticket, "open", author)
+    return number
+
+
+def _reported(ticket: Held, author: str) -> bool:
+    """Return whether the author is who reported the ticket, maybe as "Ann Lee <ann@example.com>"."""
+    asked = ticket.requester.strip().casefold()
+    return author.strip().casefold() in (asked, parseaddr(asked)[1])
+
+
+def _told(session: Session, ticket: Held, number: int, text: str, role: Role) -> None:
+    jobs.promise(session, [announcement(ticket.id, "ticket.commented", number, text, (role,))])
+
+
+def _open_again(session: Session, ticket: Held, author: str, reason: str) -> Moved:
+    done = _move(session, ticket, "open", author)
+    desk.change(session, ticket.id, {"resolved_at": None})  # what did not help is shown to nobody
+    announce_event(session, ticket.id, "ticket.reopened", done.number, reason)
+    return done
 
 
 def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:

@@ -1,4 +1,4 @@
-"""Re-analysis: another look at open tickets whose verdict is stale, uncertain or made by the engine that stepped in.
+"""Re-analysis: another look at tickets not done whose verdict is stale, uncertain or made by the engine that stepped in.
 
 Each look says why it was taken, and people are told again only when the category or the priority changed. More than
 AURA_AI_BATCH_ABOVE tickets go to the provider together, later and cheaper (`actors.batch_analysis`).

@@ -14,7 +14,7 @@ import pytest
 from pydantic import AliasChoices
 
 from settings import Settings, get_settings
-from tests.services import PostgreSQL, RabbitMQ, Redis, Service, wait_until
+from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
 
 __all__ = ["ROOT", "environment_variables", "wait_until"]
 
@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("aura", deadline=None, database=None, print
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("aura"), max_examples=20)
 hypothesis.settings.load_profile("aura")
 
-KINDS: dict[str, type[Service]] = {"rabbitmq": RabbitMQ, "postgresql": PostgreSQL, "redis": Redis}
+KINDS: dict[str, type[Service]] = {"rabbitmq": RabbitMQ, "postgresql": PostgreSQL, "redis": Redis, "dovecot": Dovecot}
 
 
 def environment_variables() -> list[str]:
@@ -161,6 +161,14 @@ def redis_url(redis: Redis) -> str:
     """The URL of an emptied Redis."""
     redis.start().flush()
     return redis.url
+
+
+@pytest.fixture(scope="session")
+def dovecot(services: Services) -> Dovecot:
+    """The IMAP server of this session; a test that kills it starts it again before it ends."""
+    service = services.get("dovecot")
+    assert isinstance(service, Dovecot)
+    return service
 
 
 # Databases

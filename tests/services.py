@@ -1,11 +1,11 @@
-"""Private RabbitMQ, PostgreSQL and Redis: free ports, a temporary folder, and nothing left behind.
+"""Private RabbitMQ, PostgreSQL, Redis and Dovecot: free ports, a temporary folder, and nothing left behind.
 
     with RabbitMQ() as rabbitmq:
         url = rabbitmq.create_vhost()
         rabbitmq.kill()     # SIGKILL, as in a crash
         rabbitmq.start()    # the same port, the same data
 
-``python -m tests.services`` runs all three in the foreground and prints the variables that point Aura at them.
+``python -m tests.services`` runs the first three in the foreground and prints the variables that point Aura at them.
 
 Each server gets a guard: a shell that waits on a pipe which only this process holds open. However this process ends, the
 pipe closes, and the guard ends the server. So even a SIGKILL of pytest leaves no server behind.
@@ -16,7 +16,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import glob
+import grp
+import imaplib
 import os
+import pwd
 import random
 import re
 import shutil
@@ -32,12 +35,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, ClassVar, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg2
 from psycopg2 import sql
 
 from tests.install import ServiceMissing, install
+from tests.receiver import PEM
 
 T = TypeVar("T")
 
@@ -463,9 +467,115 @@ class Redis(Service):
         return _ask(self.port, b"PING\r\n").startswith(b"+PONG")
 
 
+class Dovecot(Service):
+    """An IMAP server of our own over TLS; who logs in with the right password has an empty mailbox.
+
+    Clients trust it when SSL_CERT_FILE names PEM of tests.receiver.
+    """
+
+    package = "dovecot-imapd"
+    password = "let:me@in"
+
+    @staticmethod
+    def program() -> str | None:
+        # Debian keeps it in sbin, which a user's PATH does not name; the IMAP part is a package of its own
+        there = Path("/usr/lib/dovecot/imap").exists()
+        return (
+            shutil.which("dovecot", path=os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])) if there else None
+        )
+
+    @property
+    def url(self) -> str:
+        return self.mailbox_url("desk")
+
+    def mailbox_url(self, user: str) -> str:
+        return f"imaps://{user}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/INBOX"
+
+    def deliver(self, user: str, mails: dict[str, bytes]) -> None:
+        """Put mails into a mailbox, each a file of this name, as a mail server does."""
+        for folder in (self.mailbox(user), *(self.mailbox(user) / name for name in ("tmp", "new", "cur"))):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.chown(folder, self._user)
+        for name, raw in mails.items():
+            (waiting := self.mailbox(user) / "tmp" / name).write_bytes(raw)
+            shutil.chown(waiting, self._user)
+            waiting.rename(self.mailbox(user) / "new" / name)
+
+    def folder(self, user: str, name: str = "") -> list[bytes]:
+        """Return the mails of a folder of a mailbox, such as `Aura.done`; without a name, of its INBOX."""
+        place = self.mailbox(user) / f".{name}" if name else self.mailbox(user)
+        return [path.read_bytes() for kind in ("new", "cur") for path in sorted((place / kind).glob("*"))]
+
+    def mailbox(self, user: str) -> Path:
+        return self.directory / "mail" / user
+
+    def prepare(self) -> None:
+        (self.directory / "mail").mkdir()
+        shutil.chown(self.directory / "mail", self._user)
+        internal = ("default_login_user", "default_internal_user", "default_internal_group")
+        group = grp.getgrgid(pwd.getpwnam(self._user).pw_gid).gr_name
+        as_us = zip(internal, (self._user, self._user, group), strict=True) if os.geteuid() else ()
+        (self.directory / "dovecot.conf").write_text(
+            f"""
+            base_dir = {self.directory}/run
+            log_path = /dev/stderr
+            protocols = imap
+            listen = 127.0.0.1
+            ssl = required
+            ssl_cert = <{PEM}
+            ssl_key = <{PEM}
+            first_valid_uid = 1
+            mail_location = maildir:{self.directory}/mail/%u
+            passdb {{
+              driver = static
+              args = password={self.password}
+            }}
+            userdb {{
+              driver = static
+              args = uid={self._user} gid={group} home={self.directory}/mail/%u
+            }}
+            service imap-login {{
+              chroot =
+              inet_listener imap {{
+                port = 0
+              }}
+              inet_listener imaps {{
+                port = {self.port}
+                ssl = yes
+              }}
+            }}
+            service anvil {{
+              chroot =
+              unix_listener anvil-auth-penalty {{
+                mode = 0
+              }}
+            }}
+            auth_failure_delay = 0
+            """
+            + "".join(f"{name} = {value}\n" for name, value in as_us)
+        )
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        server = self.program()
+        assert server
+        return self.spawn([server, "-F", "-c", str(self.directory / "dovecot.conf")])
+
+    def answers(self) -> bool:
+        try:
+            imaplib.IMAP4_SSL("127.0.0.1", self.port, timeout=5).shutdown()
+        except (OSError, imaplib.IMAP4.error):
+            return False
+        return True
+
+    @property
+    def _user(self) -> str:
+        # it lets nobody's mails belong to root
+        return pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() else "nobody"
+
+
 def missing() -> list[str]:
     """Return the Debian packages of the servers that are not installed."""
-    return [kind.package for kind in (RabbitMQ, PostgreSQL, Redis) if not kind.program()]
+    return [kind.package for kind in (RabbitMQ, PostgreSQL, Redis, Dovecot) if not kind.program()]
 
 
 def free_port() -> int:

@@ -16,6 +16,7 @@ from itertools import chain
 
 from ai.masking.addresses import addresses
 from ai.masking.numbers import numbers
+from ai.masking.pairs import pairs
 from ai.masking.passwords import passwords
 from ai.masking.plain import plain
 from ai.masking.secrets import secrets
@@ -24,7 +25,7 @@ from ai.masking.span import Span
 __all__ = ["Masked", "mask"]
 
 #: What does not tell two spellings of one number or address apart.
-_NO_MATTER = re.compile(r"[\s()./\\+-]+")
+_NO_MATTER = re.compile(r"[\s()./\\+>-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def mask(text: str) -> Masked:
     found: dict[str, int] = {}
     names: dict[str, dict[str, int]] = {}
     at = 0
-    for span in _merged(chain(addresses(text), numbers(text), secrets(text), passwords(text))):
+    for span in _merged(chain(addresses(text), numbers(text), secrets(text), passwords(text), pairs(text))):
         value = _NO_MATTER.sub("", text[span.start : span.end].casefold())
         known = names.setdefault(span.kind, {})
         number = known.setdefault(value, len(known) + 1)

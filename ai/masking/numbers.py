@@ -9,7 +9,7 @@ from itertools import accumulate
 from ai.masking.span import Span
 
 #: Groups of digits with little between them, which may be one number or several.
-_RUN = re.compile(r"[0-9]+(?:[ \t()/.-]{1,3}[0-9]+)*")
+_RUN = re.compile(r"[0-9]+(?:(?:[ \t()/.-]{1,3}|[ \t-]{0,3}\r?\n[ \t>]{0,4})[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
 #: Fewer digits than this are no number of any kind.
 _LEAST = 5
@@ -23,11 +23,24 @@ def numbers(text: str) -> Iterator[Span]:
         if run.end() - run.start() >= _LEAST:
             groups = [group.span() for group in _GROUP.finditer(text, run.start(), run.end())]
             yield from _cards(text, groups)
-            yield from _phones(text, groups)
+            for line in _lines(text, groups):
+                yield from _phones(text, line)
     yield from _ibans(text)
 
 
+def _lines(text: str, groups: Groups) -> Iterator[Groups]:
+    """Part the groups where a line ends."""
+    first = 0
+    for last in range(1, len(groups) + 1):
+        if last == len(groups) or "\n" in text[groups[last - 1][1] : groups[last][0]]:
+            yield groups[first:last]
+            first = last
+
+
 # -- cards: 13 to 19 digits that pass Luhn's check, in any grouping, written alike throughout ---------------------------
+
+#: So many digits may go on in the next line; of fewer or more it is rather a list of numbers.
+_BROKEN = (15, 16)
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -46,14 +59,20 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
         if not 2 <= digits[at[first]] <= 6:  # no card begins otherwise
             continue
         gaps: set[str] = set()
-        fours = True
+        fours, breaks = True, 0
         for last in range(first, min(first + 19, len(groups))):
             length = at[last + 1] - at[first]
             if last > first:
-                gaps.add(text[groups[last - 1][1] : groups[last][0]])
+                gap = text[groups[last - 1][1] : groups[last][0]]
+                if "\n" in gap:
+                    breaks += 1
+                else:
+                    gaps.add(gap)
             fours = fours and groups[last][1] - groups[last][0] == 4
-            if length > 19 or (len(gaps) > 1 and not fours):
+            if length > 19 or breaks > 1 or (len(gaps) > 1 and not fours):
                 break
+            if breaks and length not in _BROKEN:
+                continue
             total = sums[at[last + 1] % 2]
             if length >= 13 and (total[at[last + 1]] - total[at[first]]) % 10 == 0:
                 yield Span(start, groups[last][1], "card")
@@ -78,11 +97,11 @@ def _ibans(text: str) -> Iterator[Span]:
     for found in _IBAN.finditer(text):
         length = _LENGTHS.get(found[0][:2].upper(), 0)
         at, gap, value = found.start(), 0, ""
-        while length and len(value) < length and at < len(text) and gap <= 2:
+        while length and len(value) < length and at < len(text) and gap <= 3:
             char = text[at]
             if char.isascii() and char.isalnum():
                 value, gap = value + char, 0
-            elif char in " -\t.":
+            elif char in " -\t.\r\n":
                 gap += 1
             else:
                 break

@@ -9,27 +9,30 @@ from ai.masking.span import Span
 from ai.wording import words
 
 #: One of these is in every text that names a password, or one of the words is; both are quicker to look for.
-_STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential")
+_STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential", "wachtwoord", "contrase")
 _WORDS = frozenset({"pwd", "pw", "psw", "psk", "pin", "puk", "tan", "otp"})
 
 _BLANK = r"[ \t]{0,20}"
 _GAP = r"[ \t]{1,20}"
 _NAME = (
-    r"(?:pass(?:word|wort|wd|phrase|code|key)|kennwor[dt]|geheim(?:zahl|nummer|code)|zugangs(?:code|daten)|credentials?|"
+    r"(?:pass(?:word|wort|wd|phrase|code|key)|mots?[ \t]de[ \t]passe|wachtwoord|contraseña|"
+    r"kennwor[dt]|geheim(?:zahl|nummer|code)|zugangs(?:code|daten)|credentials?|"
     r"api[ _-]?key|(?:access|secret|private|auth|client)[ _-]?(?:key|token|secret)|secret|token|"
     r"(?<![^\W_])(?:pass|pwd|pw|psw|psk|pin|puk|tan|otp)(?![^\W\d_]))"
 )
 _QUOTE = r"[\"'*_`„“”‚‘’«»]"
+#: A dot that ends no sentence: Ms. Meier, vpn.example.com
+_NO_STOP = r"(?<=\b(?:mr|ms|dr|hr|fr|st|nr|no))\.|(?<=\b(?:mrs|abt|tel))\.|(?<=\bprof)\.|\.(?=[^\W_])"
 #: What may stand between the name and the value: (temporary), for the VPN, neu
 _ABOUT = (
     rf"(?:e?s|\d)?{_QUOTE}{{0,3}}(?:{_BLANK}\([^()\n]{{0,40}}\)"
-    rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|zum|zur|im|am|bei|beim|des|der)[ \t][^\n.:=!?;,]{{0,40}}?"
+    rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|zum|zur|im|am|bei|beim|des|der)[ \t](?:[^\n.:=!?;,]|{_NO_STOP}){{0,60}}?"
     rf"|{_GAP}(?:neu|alt|new|old|temp\w{{0,10}}|again|jetzt|now|code|nr\.?))?{_QUOTE}{{0,3}}"
 )
 _SIGN = rf"{_BLANK}(?::=|=>|->|[:=|]{{1,2}}|\t){_BLANK}(?:\r?\n{_BLANK})?"
 _VERB = (
     rf"{_GAP}(?:(?:(?:has been|was|is|got|wurde){_GAP})?(?:changed|set|reset){_GAP}(?:back{_GAP})?to|(?:wurde|ist){_GAP}auf"
-    rf"|(?:is|was|are|ist|war|lautet|lauten|hei(?:ß|ss)t)(?:{_GAP}(?:now|jetzt|nun|still|noch))?)(?:{_GAP}|{_BLANK}:{_BLANK})"
+    rf"|(?:is|was|are|est|ist|war|lautet|lauten|hei(?:ß|ss)t)(?:{_GAP}(?:now|jetzt|nun|still|noch))?)(?:{_GAP}|{_BLANK}:{_BLANK})"
 )
 _QUOTED = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[„“‚‘«»][^“”‘’«»\n]{1,200}[“”‘’«»]"
 

@@ -33,10 +33,10 @@ class Ticket(Base):
         UniqueConstraint("source", "external_id"),
         Index("ix_tickets_requester", "requester", "created_at"),
         Index(
-            "ix_tickets_open",
+            "ix_tickets_undone",
             "classified_at",
-            postgresql_where=text("status = 'open'"),
-            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status IN ('open', 'in_progress', 'pending')"),
+            sqlite_where=text("status IN ('open', 'in_progress', 'pending')"),
         ),
         Index(
             "ix_tickets_unfinished",

@@ -1,4 +1,4 @@
-"""The e-mail channel: one SMTP conversation for each notice.
+"""The e-mail channel: one SMTP conversation for each thread, which takes a notice after the other.
 
 SMTP_URL is ``smtp://user:password@host:587`` (STARTTLS when the server offers it) or ``smtps://host:465``; user and
 password are percent-decoded. Certificates are verified; SSL_CERT_FILE names the authority of a private mail server.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import smtplib
 import ssl
 from contextlib import suppress
+from email.message import EmailMessage
 from email.utils import formataddr, getaddresses
 from functools import cached_property
+from threading import local
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +25,10 @@ from settings import SettingsError
 #: Replies that ask for a login or find it wrong: not the mail's fault, so no try is the last because of them.
 _LOGIN_REPLIES = (530, 534, 535, 538)
 _TOO_LARGE = 552
+#: Seconds for which a conversation that rests is used again, and the most mails of one: servers end both by themselves.
+_REST, _MOST_MAILS = 5.0, 100
+#: What a server says that ends the conversation by itself.
+_GOING_AWAY = 421
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -29,6 +36,11 @@ class _Conversation(smtplib.SMTP):
     """Knows whether a whole mail has left: without an answer to that, nobody knows whether it was taken."""
 
     left = False
+    mails = 0
+    rests_since = 0.0
+
+    def __del__(self) -> None:
+        self.close()  # of a thread that ended
 
     def send(self, s: Any) -> None:
         super().send(s)
@@ -60,6 +72,7 @@ class EmailChannel:
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._host, self._tls, self._timeout = parts.hostname, parts.scheme == "smtps", timeout
         self._patience = patience
+        self._kept = local()
         self._port = port or (465 if self._tls else 587 if self._user else 25)
         senders = getaddresses([one_line(sender, 320)])
         if len(senders) != 1 or not is_email(senders[0][1]) or not senders[0][1].isascii():
@@ -75,22 +88,47 @@ class EmailChannel:
         if not is_email(notice.recipient):
             raise ChannelError("the recipient is not one plain e-mail address", permanent=True)
         message = compose(notice, self._sender)
-        client: _Conversation | None = None
+        client = self._resting()
+        if client is not None:
+            try:
+                self._talk(client, message, notice.recipient)
+                return str(message["Message-ID"])
+            except (OSError, UnicodeError) as error:
+                # it had rested for too long, as we see only now; this mail was not under way
+                if not _over(client, error):
+                    raise self._explain(error, unsure=client.left) from error
+                client = None
         try:
             client = self._connect()
-            try:
-                # A scanner may take minutes over a mail, and hanging up on it means sending the mail again
-                wait(client, self._patience)
-                client.send_message(message, self._address, [notice.recipient])
-                wait(client, self._timeout)
-                # The mail is accepted: a server that stumbles over the good-bye must not cause a second mail
-                with suppress(OSError):
-                    client.quit()
-            finally:
-                client.close()
+            self._talk(client, message, notice.recipient)
         except (OSError, UnicodeError) as error:
             raise self._explain(error, unsure=client is not None and client.left) from error
         return str(message["Message-ID"])
+
+    def _talk(self, client: _Conversation, message: EmailMessage, recipient: str) -> None:
+        """Send a mail, and keep the conversation for the next one; any error ends it."""
+        client.left = False
+        try:
+            # A scanner may take minutes over a mail, and hanging up on it means sending the mail again
+            wait(client, self._patience)
+            client.send_message(message, self._address, [recipient])
+            wait(client, self._timeout)
+        except BaseException:
+            client.close()
+            raise
+        client.mails, client.rests_since = client.mails + 1, monotonic()
+        self._kept.client = client
+
+    def _resting(self) -> _Conversation | None:
+        """Return this thread's conversation when it can go on; one that cannot is ended."""
+        client: _Conversation | None = self._kept.__dict__.pop("client", None)
+        if client is None or (monotonic() - client.rests_since < _REST and client.mails < _MOST_MAILS):
+            return client
+        # every mail of it is accepted: a server that stumbles over the good-bye must not cause a second one
+        with suppress(OSError):
+            client.quit()
+        client.close()
+        return None
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -142,6 +180,12 @@ class EmailChannel:
         where = f"{self._host}:{self._port}"
         said = one_line(str(error), 200)
         return ChannelError(f"no conversation with the mail server {where} (SMTP_URL): {said}", unsure=unsure)
+
+
+def _over(client: _Conversation, error: Exception) -> bool:
+    """Return whether the server had ended the conversation before the mail left."""
+    ended = isinstance(error, smtplib.SMTPServerDisconnected | ConnectionError)
+    return not client.left and (ended or getattr(error, "smtp_code", 0) == _GOING_AWAY)
 
 
 def wait(client: smtplib.SMTP, seconds: float) -> None:

@@ -23,6 +23,7 @@ from ai.text import clean_line
 from db import mails, tickets, transaction
 from db.mails import IGNORED, REFUSED
 from db.submissions import Submission
+from pipelines import desk
 from pipelines.mail import automatic
 from pipelines.mail.reading import LONGEST_ID, Letter, read
 from pipelines.mail.replies import trim
@@ -140,9 +141,8 @@ def _place(session: Session, letter: Letter, mail_id: int, identity: str) -> Tak
     ticket_id = next(_answered(session, letter), None) or next(_named(session, letter), None)
     state = mails.state(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _long_over(state):
-        mails.comment(
-            session, state.id, letter.sender or "(unknown)", trim(letter.text) or letter.subject or "(no text)"
-        )
+        said = trim(letter.text) or letter.subject or "(no text)"
+        desk.answer(session, state.id, letter.sender or "(unknown)", said)
         mails.settle(session, mail_id, "comment", state.id)
         return Taken(mail_id, "comment", state.id)
     new = _ticket(session, letter, mail_id, identity, follows=state.id if state else None)

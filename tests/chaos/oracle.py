@@ -231,7 +231,9 @@ def _leftovers(rows: Rows, number_of: dict[int, int], expected_dead: set[int], v
     for actor, key, error in rows("SELECT actor, key, last_error FROM jobs ORDER BY id"):
         verdict.unexpected.append(f"a job is left: {actor} of {key} ({error or 'no error'})")
     dead = set()
-    for actor, key, error_type, error in rows("SELECT actor, key, error_type, error FROM dead_letters ORDER BY id"):
+    for actor, key, error_type, error in rows(
+        "SELECT actor, key, error_type, error FROM dead_letters WHERE state = 'dead' ORDER BY id"
+    ):
         number = number_of.get(int(key)) if key.isdecimal() else None
         if number in expected_dead:
             dead.add(number)

@@ -11,6 +11,7 @@ import structlog
 
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
+from tests.commands import run
 from tests.embedded import (
     database,
     declare,
@@ -33,6 +34,7 @@ __all__ = [
     "migrated_sqlite",
     "own_postgres",
     "postgres",
+    "run",
     "sqlite",
 ]
 

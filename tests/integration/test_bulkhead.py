@@ -1,4 +1,4 @@
-"""A neighbour that hangs takes half of a worker's threads at most: other work goes on as if nothing were."""
+"""Neighbours that hang take a part of a worker's threads at most: other work goes on as if nothing were."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **opt
 
 
 def test_what_hangs_leaves_the_other_threads_alone(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):
-    done = beside(broker, declare, neighbour, bulkhead=True)
+    done = beside(broker, declare, neighbour, bulkhead=1 / 2)
 
     with running(clock=False, threads=THREADS):
         wait_until(lambda: neighbour.waiting == THREADS // 2, timeout=20, message="its share of the threads waits")
@@ -108,3 +108,47 @@ def test_without_the_bulkhead_it_takes_them_all(declare: Callable[..., Any], bro
         wait_until(lambda: neighbour.waiting == THREADS, timeout=20, message="every thread waits")
         neighbour.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+
+
+@pytest.mark.parametrize(
+    ("shares", "most"),
+    # e-mail and one more channel; and so many that they could fill the worker
+    [((3 / 8, 1 / 4), 5), ((1 / 2, 1 / 2, 1 / 2), 6)],
+    ids=["two channels", "more than fit"],
+)
+def test_all_that_hang_together_leave_threads_to_the_others(
+    declare: Callable[..., Any], broker: Any, neighbour: Neighbour, shares: tuple[float, ...], most: int
+):
+    hanging = [
+        declare(named(f"hanging_{place}", neighbour.ask), queue_name=f"tests.{place}", batch=1, bulkhead=share)
+        for place, share in enumerate(shares)
+    ]
+    prompt = [declare(named("other", lambda items: ["done" for _ in items]), queue_name="tests.others", batch=1)]
+    if sum(shares) < 3 / 4:
+        third = named("third", lambda items: ["sent" for _ in items])
+        prompt.append(declare(third, queue_name="tests.third", batch=1, bulkhead=1 / 4))
+    for actor in (*hanging, *prompt):
+        broker.declare_actor(actor)
+        for number in range(OTHERS if actor in prompt else HANGING):
+            actor.send(number)
+
+    def left(names: set[str]) -> bool:
+        with reading() as session:
+            return session.scalar(select(Job.id).where(Job.actor.in_(names)).limit(1)) is not None
+
+    with running(clock=False, threads=8):
+        wait_until(lambda: neighbour.waiting == most, timeout=20, message="their part of the threads waits")
+        wait_until(lambda: not left({each.actor_name for each in prompt}), timeout=20, message="the others are done")
+        assert neighbour.most == most
+        neighbour.released.set()
+        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+
+
+def named(name: str, work: Callable[[list[Any]], list[str]]) -> Callable[[list[Any]], list[str]]:
+    """Return the work as a function of this name, which is the actor's."""
+
+    def run(items: list[Any]) -> list[str]:
+        return work(items)
+
+    run.__name__ = name
+    return run

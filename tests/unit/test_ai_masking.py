@@ -61,6 +61,15 @@ from ai.masking.plain import plain
         ("<password>a b c</password>", "<password>[password 1]</password>"),
         ("changed my password to abc123", "changed my password to [password 1]"),
         ("pin: password: hunter2", "pin: [password 1] [password 2]"),
+        ("bob AT acme DOT com, b dot ob at acme (dot) co dot uk", "[email 1], [email 2]"),
+        ("bob AT acme.com, bob ät acme punkt de", "[email 1], [email 2]"),
+        ("4111 1111\n1111 1111 > 41111111\r\n> 11111111", "[card 1] > [card 1]"),
+        ("DE89 3704 0044\n0532 0130 00", "[iban 1]"),
+        ("password for the mailbox of Ms. Meier is: X", "password for the mailbox of Ms. Meier is: [password 1]"),
+        ("Kennwort für mail.acme.de von Hr. Bo ist X", "Kennwort für mail.acme.de von Hr. Bo ist [password 1]"),
+        ("mot de passe : X, contraseña: Y", "mot de passe : [password 1] contraseña: [password 2]"),
+        ("login with admin/Welcome1.", "login with [password 1]."),
+        ('PIN and user are "4711 / 889900"', 'PIN and user are "[password 1]"'),
     ],
 )
 def test_what_must_not_leave_gets_a_stand_in(text: str, masked: str):
@@ -81,6 +90,9 @@ def test_what_must_not_leave_gets_a_stand_in(text: str, masked: str):
         "Settings > Password > Reset; shipping: x; compass: north; secretary: Ann; bypass: on",
         "I cannot reach \\\\srv01\\share since 9:00, and 85 people cannot work",
         "@home meet @ 12",
+        "look at the dot in the middle, the error at acme.com",
+        "login via SAP/HR2, login with user/password or Chrome/Firefox, login to http://a.b/c1/d2, user since 11/2026",
+        "serial 4711 / 889900, assets\n4711\n4712\n4713\n4714, done",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str):
@@ -242,7 +254,7 @@ def seconds(call: Callable[[str], object], text: str) -> float:
 HOSTILE = [
     "a", "1", "4 ", "0 ", "1-", "0170 1234567 ", "+49 ", "@", "ada@", "[at]", '"', "a@b.co ", "password ", "pin:", "pin is ",
     "password for a ", "eyJ", "eyJ-", "-----BEGIN PRIVATE KEY-----", "DE89", "a1B2", "x" * 19 + " ", " ", "\t", "１", "\u200b",
-    "authorization: ", "pass (", "(", "&#0", "e\u0301",
+    "authorization: ", "pass (", "(", "&#0", "e\u0301", "a at ", "a dot ", "a at b dot ", "1\n", "4111\n", "pin 1/2", "pin a/b1 ",
 ]  # fmt: skip
 
 

@@ -10,14 +10,16 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db import audit, desk, reading, stale, tickets, transaction
 from db.corrections import UnknownTicket
 from db.models import Agent, Comment, Notification, Ticket
 from db.submissions import Submission
+from db.time import from_now
 from notices import EVENTS
 from pipelines.desk import WAYS, NotAllowed, assign, comment, correct, reopen, resolve, set_status
+from pipelines.mail import take
 from pipelines.reanalysis import reanalyze_changed
 from pipelines.triage import triage
 from settings import STATUSES
@@ -112,6 +114,7 @@ def test_who_reported_it_is_told_that_it_is_resolved_each_time(hand: Hand, ticke
         event for event, _, _ in happened if event in EVENTS and "class" not in event and "notified" not in event
     ] == [
         "ticket.resolved",
+        "ticket.commented",
         "ticket.reopened",
         "ticket.resolved",
     ]
@@ -251,6 +254,57 @@ def test_the_answer_of_who_reported_it_ends_the_waiting(ticket: int) -> None:
     assert ticket_of(ticket).status == "pending"
     comment(ticket, "Ada@example.com", "No")
     assert ticket_of(ticket).status == "open"
+
+
+def write(sender: str, text: str, number: int) -> bytes:
+    headers = {"From": sender, "Subject": f"Re: [Aura #{number}]", "Message-ID": f"<{text}@example.com>"}
+    return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode() + f"\n{text}".encode()
+
+
+def test_the_other_side_is_told_of_a_comment_once(hand: Hand, ticket: int) -> None:
+    take(write("ada@example.com", "Still-broken", ticket))
+    take(write("ada@example.com", "Still-broken", ticket))
+    hand.run()
+    assert told("ticket.commented") == [("agent", "Ann Lee")]
+
+    comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web")
+    take(write("ann@example.com", "Or-the-dock", ticket))
+    hand.run()
+    assert told("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
+    with reading() as session:
+        bodies = session.scalars(select(Notification.body).where(Notification.role == "requester"))
+        assert [body for body in bodies if "> Try the <b>other</b> cable" in body]
+
+    assign(ticket, None)
+    comment(ticket, "ada@example.com", "Hello?")
+    hand.run()
+    assert ("team", "service-desk@localhost") in told("ticket.commented")
+
+
+@pytest.mark.parametrize("status", ["pending", "resolved"])
+def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
+    hand: Hand, ticket: int, status: str, configure: Callable[..., Any]
+) -> None:
+    targets = dict(configure(AURA_BUSINESS_HOURS="always").sla)
+    set_status(ticket, status)
+    with transaction() as session:
+        session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
+    take(write("ann@example.com", "Did-it-help", ticket))
+    assert ticket_of(ticket).status == status
+
+    take(write("Ada Lovelace <ada@example.com>", "No", ticket))
+    hand.run()
+
+    found = ticket_of(ticket)
+    assert (found.status, found.waiting_since, found.resolved_at) == ("open", None, None)
+    assert found.waited_seconds == pytest.approx(3600, abs=60)
+    assert found.due_at is not None
+    runs = (found.due_at - found.created_at).total_seconds() - found.waited_seconds
+    assert runs == pytest.approx(targets[str(found.priority)], abs=1)
+    # one notice for each mail: that it is open again says what was written
+    heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]
+    assert told(heard).count(("agent", "Ann Lee")) == 1
+    assert ("ada@example.com", f"{status} -> open", "action") in done()
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------

@@ -268,11 +268,48 @@ def test_a_refusal_says_whether_another_try_makes_sense(
     assert says in str(error)
 
 
+def test_mails_of_one_thread_go_over_one_conversation(serve: Serve) -> None:
+    mailbox, port = serve()
+    sender = mailer(port)
+    for _ in range(3):
+        sender.send(notice())
+    mailbox.rcpt_reply = "550 nobody here"
+    assert refused(sender).permanent
+    mailbox.rcpt_reply = "250 OK"
+    sender.send(notice())
+    assert [session is mailbox.sessions[0] for session in mailbox.sessions] == [True, True, True, False]
+
+
 @pytest.mark.parametrize("good_bye", ["", "421 going down"])
-def test_an_accepted_mail_is_sent_even_if_the_good_bye_fails(serve: Serve, good_bye: str) -> None:
+def test_a_conversation_that_rested_too_long_is_ended_and_its_good_bye_may_fail(
+    serve: Serve, good_bye: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mailbox, port = serve()
     mailbox.quit_reply = good_bye
-    assert mailer(port).send(notice()) == mailbox.mails[0]["Message-ID"]
+    monkeypatch.setattr("notices.channels.email._REST", 0.0)
+    sender = mailer(port)
+    assert [sender.send(notice()), sender.send(notice())] == [mail["Message-ID"] for mail in mailbox.mails]
+    assert mailbox.sessions[0] is not mailbox.sessions[1]
+
+
+@pytest.mark.parametrize("reply", ["", "421 going down"])
+def test_a_server_that_ended_a_resting_conversation_gets_the_mail_in_a_new_one(serve: Serve, reply: str) -> None:
+    mailbox, port = serve()
+    sender = mailer(port)
+    sender.send(notice())
+    first = mailbox.sessions[0]
+
+    async def handle_mail(server: Any, session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:
+        if session.peer == first.peer:
+            if not reply:
+                server.transport.abort()
+            return reply
+        envelope.mail_from = address
+        return "250 OK"
+
+    mailbox.handle_MAIL = handle_mail  # type: ignore[assignment]
+    sender.send(notice())
+    assert len(mailbox.mails) == 2
 
 
 def test_an_address_beyond_ascii_needs_a_server_that_takes_it(serve: Serve) -> None:
