@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 ADVISORY_LOCK = 0x41757261
 #: How long a statement waits for a lock, and how often it tries.
 LOCK_SECONDS, TRIES = 3.0, 20
+#: How often a process asks whether another one has done migrating, in seconds.
+ASK_SECONDS = 0.1
 #: PostgreSQL's code for a lock that was not to be had in time.
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -66,7 +68,10 @@ def _alone(connection: Connection) -> Iterator[None]:
         with connection.begin():  # takes the one write lock
             yield
         return
-    connection.execute(text(f"SELECT pg_advisory_lock({ADVISORY_LOCK})"))
+    # who waits inside a statement keeps a snapshot, and an index that is built beside the traffic waits for that
+    while not connection.scalar(text(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})")):
+        connection.rollback()
+        time.sleep(ASK_SECONDS)
     connection.execute(text(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}"))
     connection.commit()
     try:

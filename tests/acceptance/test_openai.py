@@ -58,6 +58,6 @@ def test_openai_decides_and_the_local_engine_steps_in(
     assert fallback.startswith("openai: ")
     house.each_once()
     # And the key is in no log and no row
-    wait_until(lambda: "Listening" in house.programs[0].output(), 5, "no log")
+    house.programs[0].says(f"http://127.0.0.1:{house.port}")
     assert KEY not in house.programs[0].output()
     assert KEY.encode() not in (house.folder / "aura.db").read_bytes()

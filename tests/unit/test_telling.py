@@ -467,7 +467,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=str)
 def test_who_has_garbage_for_preferences_is_told_at_once_like_everybody(
-    hand: Hand, garbage: dict[str, str], capsys: pytest.CaptureFixture[str]
+    hand: Hand, garbage: dict[str, str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ):
     subscribe()
     subscribe("other@example.com")
@@ -476,7 +476,7 @@ def test_who_has_garbage_for_preferences_is_told_at_once_like_everybody(
     hand.run()
 
     assert states() == states("other@example.com") == {"sent": 1}
-    assert "a preference is left out of account" in "".join(capsys.readouterr())
+    assert "a preference is left out of account" in "".join([*capsys.readouterr(), caplog.text])
 
 
 def test_preferences_that_became_garbage_while_something_waits_hold_nothing_back(hand: Hand):
