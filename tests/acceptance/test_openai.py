@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pytest_httpserver import HTTPServer
 
 from tests.acceptance.conftest import House
-from tests.services import wait_until
 
 KEY = "sk-acceptance-secret"
 ANSWER = {
