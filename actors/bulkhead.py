@@ -8,6 +8,7 @@ that several neighbours that hang leave room too. One declared with `background=
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from threading import Condition
 from typing import Any
@@ -45,24 +46,41 @@ class Bulkhead(Middleware):
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
         with self._left:
-            self._inside.discard(message.message_id)
-            self._left.notify()
+            if message.message_id in self._inside:
+                self._inside.remove(message.message_id)
+                self._left.notify()
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         self.after_process_message(broker, message)
 
-    def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, Bulkhead | None]:
-        """Return how many messages of the queue a worker may hold at once, of those that it would prefetch, and who
-        must let each of them in first."""
+    def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, Door]:
+        """Return how many messages of the queue a worker may hold at once, of those that it would prefetch, and the door
+        that they come through."""
         options = [actor.options for actor in broker.actors.values() if actor.queue_name == queue]
         if any(each.get("background") for each in options):
-            return 1, None
+            return 1, Door()
         part = min((each["bulkhead"] for each in options if each.get("bulkhead")), default=None)
         if part is None:
-            return prefetch, None
+            return prefetch, Door()
         threads = prefetch // PREFETCH_PER_THREAD
         self._most = max(1, int(threads * TOGETHER))
-        return max(1, int(threads * part)), self
+        return max(1, int(threads * part)), Door(self)
+
+
+class Door:
+    """Where the messages of one consumer come in; one for which there is no room behind the bulkhead waits here."""
+
+    def __init__(self, bulkhead: Bulkhead | None = None) -> None:
+        self._bulkhead = bulkhead
+        self._waiting: MessageProxy | None = None
+
+    def take(self, read: Callable[[], MessageProxy | None], timeout: float) -> MessageProxy | None:
+        """Return the message that waits, or else the next one; None when there is none or no room in so many seconds."""
+        message = self._waiting or read()
+        self._waiting = None
+        if message is not None and self._bulkhead is not None and not self._bulkhead.enter(message, timeout):
+            self._waiting, message = message, None
+        return message
 
 
 def of(broker: Broker) -> Bulkhead:

@@ -17,7 +17,7 @@ from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
 from actors import bulkhead
-from actors.bulkhead import Bulkhead
+from actors.bulkhead import Door
 from actors.eager import EagerMessage
 from actors.outlet import Outgoing
 
@@ -80,17 +80,12 @@ class _PriorityQueue(Queue[Any]):
 
 
 class _Consumer(_StubConsumer):
-    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: Bulkhead | None) -> None:
+    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: Door) -> None:
         super().__init__(queue, [], prefetch, timeout)
         self._door = door
-        self._at_the_door: MessageProxy | None = None
 
     def __next__(self) -> MessageProxy | None:
-        message: MessageProxy | None = self._at_the_door or super().__next__()
-        self._at_the_door = None
-        if message is not None and self._door is not None and not self._door.enter(message, self.timeout / 1000):
-            self._at_the_door, message = message, None
-        return message
+        return self._door.take(super().__next__, self.timeout / 1000)
 
     def ack(self, message: MessageProxy) -> None:
         if not isinstance(message, EagerMessage):

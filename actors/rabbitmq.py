@@ -15,7 +15,7 @@ from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from actors import bulkhead, messages
-from actors.bulkhead import Bulkhead
+from actors.bulkhead import Door
 from actors.line import Line, Subscription
 from db import dead_letters, transaction
 from settings import Settings, first_line
@@ -76,26 +76,16 @@ class GuardedConsumer(Consumer):
     """
 
     def __init__(
-        self,
-        broker: HintBroker,
-        queue_name: str,
-        subscription: Subscription,
-        timeout: float,
-        door: Bulkhead | None = None,
+        self, broker: HintBroker, queue_name: str, subscription: Subscription, timeout: float, door: Door
     ) -> None:
         self.broker = broker
         self.queue_name = queue_name
         self.subscription = subscription
         self._timeout = timeout
         self._door = door
-        self._at_the_door: MessageProxy | None = None
 
     def __next__(self) -> MessageProxy | None:
-        message = self._at_the_door or self._read()
-        self._at_the_door = None
-        if message is not None and self._door is not None and not self._door.enter(message, self._timeout):
-            self._at_the_door, message = message, None
-        return message
+        return self._door.take(self._read, self._timeout)
 
     def _read(self) -> MessageProxy | None:
         delivery = self.subscription.get(self._timeout)
