@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.flow import MOST, counted
 from db.models import DeadLetter, Incident, Ticket
+from db.tickets import UNDONE
 from db.time import from_now
 
 #: Hours of the tickets that are told apart by category and priority.
@@ -32,7 +33,7 @@ class Figures:
 
 def figures(session: Session) -> Figures:
     """Return all of it in three statements."""
-    open_ = Ticket.status.in_(("open", "in_progress", "pending"))
+    open_ = Ticket.status.in_(UNDONE)
     newest = select(Ticket.id).order_by(Ticket.id.desc())
     row = session.execute(
         select(

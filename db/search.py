@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from db.models import Ticket
 from db.submissions import storable
+from db.tickets import DONE, UNDONE
 
 #: Tickets that one search reads, and those of one page.
 WINDOW, PAGE = 50_000, 50
@@ -55,8 +56,8 @@ def _needs(value: str) -> ColumnElement[bool]:
 
 
 _STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
-    "open": lambda: Ticket.status.in_(("open", "in_progress", "pending")),
-    "done": lambda: Ticket.status.in_(("resolved", "closed")),
+    "open": lambda: Ticket.status.in_(UNDONE),
+    "done": lambda: Ticket.status.in_(DONE),
     "assigned": lambda: Ticket.assignee.is_not(None),
     "duplicate": lambda: Ticket.duplicate_of.is_not(None),
     "incident": lambda: Ticket.incident_id.is_not(None),

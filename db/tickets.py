@@ -199,7 +199,7 @@ def recent_open(session: Session, requesters: Iterable[str], days: float, each: 
 
 def _recent(of_them: ColumnElement[bool]) -> Select[Any]:
     since = from_now(bindparam("seconds", type_=Float))
-    recent = _LOADED.where(of_them, _c.status.in_(("open", "in_progress", "pending")), _c.created_at >= since)
+    recent = _LOADED.where(of_them, _c.status.in_(UNDONE), _c.created_at >= since)
     return recent.order_by(_c.created_at.desc(), _c.id.desc()).limit(bindparam("most"))
 
 
@@ -229,6 +229,8 @@ _SAVE_PREPARED = BulkUpdate(
 RUNNING = ("open", "in_progress")
 #: Statuses of a ticket that somebody has to do with still.
 UNDONE = (*RUNNING, "pending")
+#: Statuses of a ticket that is over.
+DONE = ("resolved", "closed")
 # no IN: SQLAlchemy expands it for the first of many rows only
 _RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)

@@ -18,6 +18,7 @@ from actors.telling import announce_event, notify
 from ai.masking import mask
 from db import corrections, desk, events, jobs, similar, transaction
 from db.desk import COMMENT_LIMIT, Held
+from db.tickets import DONE, RUNNING
 from notices import Role
 from settings import PRIORITIES, STATUSES, get_settings
 
@@ -76,7 +77,7 @@ def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
         if wanted == "resolved":
             return resolve(ticket_id, "", author)
         ticket = desk.hold(session, ticket_id)
-        if ticket.status in ("resolved", "closed") and wanted == "open":
+        if ticket.status in DONE and wanted == "open":
             return reopen(ticket_id, author)
         return _move(session, ticket, wanted, author)
 
@@ -102,7 +103,7 @@ def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str
     """
     with transaction() as session:
         ticket = desk.hold(session, ticket_id)
-        if ticket.status not in ("resolved", "closed"):
+        if ticket.status not in DONE:
             raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
         if reason.strip():
             _comment(session, ticket_id, author, reason, source)
@@ -152,7 +153,7 @@ def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
     ticket = desk.hold(session, ticket_id)
     ours = not _reported(ticket, author) and desk.agent_named(session, author) is not None
     number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
-    if ticket.status in ("resolved", "closed") and not ours:
+    if ticket.status in DONE and not ours:
         _open_again(session, ticket, author, text)
         return number
     _told(session, ticket, number, text, "requester" if ours else "agent")
@@ -197,7 +198,7 @@ def _move(session: Session, ticket: Held, status: str, author: str, words: str =
     number = desk.remember(session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {words}" if words else ""))
     said = {"from": ticket.status, "to": status, "by": author}
     events.record(session, [("ticket.status_changed", ticket.id, said)])
-    runs = status not in ("pending", "resolved", "closed")
+    runs = status in RUNNING
     return Moved(ticket.status, status, columns.get("due_at", ticket.due_at) if runs else None, number)
 
 

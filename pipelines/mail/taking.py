@@ -151,7 +151,7 @@ def _place(session: Session, letter: Letter, mail_id: int, identity: str) -> Tak
 
 
 def _long_over(state: mails.State) -> bool:
-    return state.status in ("resolved", "closed") and state.rested > get_settings().reopen_days * 86_400
+    return state.status in tickets.DONE and state.rested > get_settings().reopen_days * 86_400
 
 
 def _ticket(session: Session, letter: Letter, mail_id: int, identity: str, follows: int | None) -> int:
