@@ -42,6 +42,7 @@ from db.sessions import dispose, make_engine  # noqa: E402
 from db.time import from_now, now  # noqa: E402
 from pipelines import runtime  # noqa: E402
 
+#: The fixtures, for a conftest.py to take all of.
 __all__ = [
     *("database", "declare", "hand", "kept_postgresql", "migrated_postgresql", "migrated_sqlite"),
     *("own_postgres", "postgres", "sqlite"),

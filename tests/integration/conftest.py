@@ -12,31 +12,10 @@ import structlog
 from actors.in_process import InProcessBroker
 from actors.rabbitmq import HintBroker
 from tests.commands import run
-from tests.embedded import (
-    database,
-    declare,
-    fresh_broker,
-    hand,
-    kept_postgresql,
-    migrated_postgresql,
-    migrated_sqlite,
-    own_postgres,
-    postgres,
-    sqlite,
-)
+from tests.embedded import *  # noqa: F403
+from tests.embedded import fresh_broker
 
-__all__ = [
-    "database",
-    "declare",
-    "hand",
-    "kept_postgresql",
-    "migrated_postgresql",
-    "migrated_sqlite",
-    "own_postgres",
-    "postgres",
-    "run",
-    "sqlite",
-]
+__all__ = ["run"]
 
 
 @pytest.fixture

@@ -1,27 +1,6 @@
-"""Aura in this process, on a database of its own for each test."""
+"""Aura in this process, on a database that each test finds empty."""
 
 from tests.commands import run
-from tests.embedded import (
-    database,
-    declare,
-    hand,
-    kept_postgresql,
-    migrated_postgresql,
-    migrated_sqlite,
-    own_postgres,
-    postgres,
-    sqlite,
-)
+from tests.embedded import *  # noqa: F403
 
-__all__ = [
-    "database",
-    "declare",
-    "hand",
-    "kept_postgresql",
-    "migrated_postgresql",
-    "migrated_sqlite",
-    "own_postgres",
-    "postgres",
-    "run",
-    "sqlite",
-]
+__all__ = ["run"]
