@@ -127,9 +127,9 @@ def _in_batches(
     done = 0
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=len(ids))
+        subject = f"fingerprint/{fingerprint}" if fingerprint else "dead_letter"
         for start in range(0, len(ids), BATCH):
             batch = ids[start : start + BATCH]
-            subject = f"fingerprint/{fingerprint}" if fingerprint else "dead_letter"
             with acts(f"dead_letter.{what}", subject, letters=len(batch), **details) as session:
                 done += step(session, batch)
             bar.advance(task, len(batch))
