@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from actors import bulkhead, messages
 from actors.bulkhead import Door
 from actors.line import Line, Subscription
-from db import dead_letters, transaction
+from db import dead_letters, traces, transaction
 from settings import Settings, first_line
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class GuardedConsumer(Consumer):
                 hint = _GuardedMessage(method.redelivered, method.delivery_tag, message)
                 hint.consumer = self
                 return hint
-            with transaction() as session:
+            with traces.within(_traceparent(properties)), transaction() as session:
                 message.accept(session, properties.message_id)
         except messages.Malformed as error:
             self._bury(body, error)
@@ -134,3 +134,9 @@ class GuardedConsumer(Consumer):
                 dead_letters.record_message(session, self.queue_name, body, error)
         except SQLAlchemyError as trouble:
             raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None
+
+
+def _traceparent(properties: Any) -> str | None:
+    """Return the span that a plain message names in its headers, if that is one."""
+    named = (properties.headers or {}).get("traceparent")
+    return named if isinstance(named, str) and traces.trace_of(named) else None

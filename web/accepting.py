@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from db import idempotency, tickets, transaction
+from db import idempotency, tickets, traces, transaction
 from db.idempotency import Use
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.submissions import Submission
@@ -42,7 +42,8 @@ class Report:
     payload: dict[str, Any]
     #: The Idempotency-Key with what tells the request from others under it.
     use: Use | None = None
-    traceparent: str | None = None
+    #: The span of its request.
+    traceparent: str | None = field(default_factory=traces.current.get)
 
 
 class TooMany(Exception):
@@ -160,8 +161,8 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
         places = [place for place, answer in enumerate(answers) if answer is None]
         chosen = [reports[place] for place in places]
         stored = tickets.accept_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
-        traces = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
-        triage.send_many(traces, traces=traces)
+        spans = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
+        triage.send_many(spans, traces=spans)
         for place, (ticket_id, _) in zip(places, stored, strict=True):
             answers[place] = ticket_id
         idempotency.settle(

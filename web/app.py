@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from actors import tracing
 from actors.logs import configure_logging
 from db.sessions import dispose
 from settings import first_line, get_settings
@@ -19,6 +20,7 @@ from web.headers import SecurityHeaders
 from web.limits import BodyLimit
 from web.pages import render, site
 from web.signing_in import Door
+from web.tracing import RequestTracing
 from web.v1 import events
 from web.waiting import Waiting
 
@@ -34,6 +36,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     except SQLAlchemyError as error:  # who may ask is looked up at each request, and then the database may be there
         logger.warning("the database is away", error=first_line(error))
     yield
+    tracing.flush()
     dispose()
 
 
@@ -51,7 +54,8 @@ def make_app() -> FastAPI:
     app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
-    app.add_middleware(SecurityHeaders)  # the last is the outermost
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestTracing)  # the last is the outermost
     app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
     app.include_router(api.router)
     app.include_router(v1.router)
