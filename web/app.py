@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from actors import tracing
-from actors.logs import configure_logging
+from actors.logs import configure_logging, flush_logs
 from db.sessions import dispose
 from settings import first_line, get_settings
 from web import access, api, health, intake, login, notifications, problems, v1
@@ -37,6 +37,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         logger.warning("the database is away", error=first_line(error))
     yield
     tracing.flush()
+    flush_logs()
     dispose()
 
 
