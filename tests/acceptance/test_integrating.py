@@ -1,4 +1,4 @@
-"""Every snippet of docs/integrating.md, run as it stands there, against the real processes."""
+"""The snippets of docs/integrating.md, run as they stand there against the real processes; amqplib alone is not there."""
 
 from __future__ import annotations
 

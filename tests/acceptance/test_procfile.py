@@ -95,7 +95,8 @@ class Honcho:
         wait_until(find, 30, f"honcho runs no {command}")
         os.kill(started[0], signal.SIGTERM)
         wait_until(lambda: not _command(started[0]), STOP_SECONDS, f"{command} does not stop")
-        self.program.process.wait(STOP_SECONDS)
+        ended = self.program.process.poll
+        wait_until(lambda: ended() is not None, STOP_SECONDS, lambda: self.program.output()[-3000:])
 
 
 def _command(pid: int) -> str:
@@ -110,6 +111,7 @@ def traced(house: House, honcho: Honcho) -> None:
     """Check that what the processes print as spans is one trace for a request, and one for a message."""
     over_http, over_amqp = (f"00-{letter * 32}-{letter * 16}-01" for letter in "ab")
     report(house, 0, traceparent=over_http)
+    house.finished(1)  # a worker is there, and the exchange with it
     with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as connection:
         body = json.dumps({"title": "Outlook does not start", "requester": "bob@example.com"}).encode()
         properties = pika.BasicProperties(headers={"traceparent": over_amqp})
