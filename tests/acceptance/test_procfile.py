@@ -89,7 +89,10 @@ class Honcho:
 
         def find() -> bool:
             assert self.program.process is not None
-            started[:] = sorted(pid for pid in tree(self.program.process.pid) if command in _command(pid))
+            # neither the shell that honcho starts it by nor what it started itself
+            named = {pid: _command(pid) for pid in tree(self.program.process.pid)}
+            its = {pid for pid, said in named.items() if command in said and not said.startswith(("/bin/sh ", "sh "))}
+            started[:] = [pid for pid in its if tree(pid) >= its]
             return bool(started)
 
         wait_until(find, 30, f"honcho runs no {command}")
