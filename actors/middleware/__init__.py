@@ -13,6 +13,7 @@ from actors.middleware.heartbeat import Heartbeat
 from actors.middleware.journal import Journal
 from actors.middleware.relaying import Relaying
 from actors.middleware.retries import Retries
+from actors.middleware.stopping import Stopping
 from actors.tracing import Tracing
 from settings import Settings
 
@@ -26,6 +27,7 @@ def middleware(settings: Settings) -> list[Middleware]:
         Journal(),  # first and last: it binds the log context, and writes the line when all is decided
         Heartbeat(),  # a worker's row before its first claim, and handing back after its last
         Relaying(settings),  # needs no order
+        Stopping(),  # needs no order
         Tracing(),  # after Retries and DeadLetters, which say what became of each job
         Eager(),  # needs no order
         Bulkhead(),  # needs no order
