@@ -18,8 +18,8 @@ from tests.chaos.driver import Driver
 from tests.conftest import ROOT, wait_until
 
 #: Finished tickets in the tables, and tickets that come in; `make chaos` takes a million.
-ROWS = int(os.environ.get("UPGRADE_ROWS", "20000"))
-TICKETS = int(os.environ.get("UPGRADE_TICKETS", "150"))
+ROWS = int(os.environ.get("CHAOS_UPGRADE_ROWS", "20000"))
+TICKETS = int(os.environ.get("CHAOS_UPGRADE_TICKETS", "60"))
 #: What the release of the archive has in its tables after a while; {n} is how many tickets.
 FILL = (
     """INSERT INTO tickets (source, raw, title, description, requester, department, language, category, category_by, priority,
@@ -78,7 +78,7 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
             connection.execute(text(statement.format(n=ROWS)))
     programs = [old.procfile("worker"), old.procfile("web")]
     old.serves()
-    drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 20).start()]
+    drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 10).start()]
     wait_until(lambda: drivers[0].accepted, 30, "the release accepts no ticket")
 
     # When the tables are migrated under it, as its release process does
@@ -90,7 +90,7 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
     new.procfile("worker").says("Worker process is ready")
     new.procfile("web")
     new.serves()
-    drivers.append(Driver(new.port, TICKETS, seconds=TICKETS / 20, first=TICKETS + 1).start())
+    drivers.append(Driver(new.port, TICKETS, seconds=TICKETS / 10, first=TICKETS + 1).start())
     for driver in drivers:
         driver.finish(900)
     wait_until(lambda: kept_by_both(new), 30, "only one version works")
