@@ -82,10 +82,6 @@ def tell(ticket_id: int) -> list[str]:
         telling = _tell(_loaded(ticket), reason, staff(session))
         write = insert(Notification).on_conflict_do_nothing(index_elements=["dedupe_key"])
         new = session.execute(write.returning(Notification.id, Notification.channel), telling.notifications).all()
-        # an in-app notification is delivered by being there
-        if there := [row.id for row in new if row.channel == "in_app"]:
-            sent = update(Notification).where(Notification.id.in_(there))
-            session.execute(sent.values(state="sent", sent_at=now()))
         ticket.assignee = ticket.assignee or telling.assignee
         ticket.stage, ticket.notified_at, ticket.notified_version = "notified", now(), ticket.version
     return [row.id for row in new if row.channel == "email"]
