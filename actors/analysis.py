@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from actors import metrics
 from actors.durable import Done
 from actors.look import Look
 from actors.targets import target_of
@@ -175,7 +176,18 @@ def save(session: Session, done: list[Done], changes: Mapping[int, str] | None =
             session, [_row(each.item, each.result, (changes or {}).get(each.item.id, "")) for each in answered]
         )
     calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
+    _count([each.result.verdict for each in answered], [call for _, call in calls])
     tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
+
+
+def _count(verdicts: Sequence[Verdict], calls: Sequence[Any]) -> None:
+    for verdict in verdicts:
+        how = "fallback" if verdict.fallback else "cached" if verdict.cached else "answered"
+        metrics.VERDICTS.labels(verdict.engine, how).inc()
+    for call in calls:
+        metrics.TOKENS.labels(call.model, "input").inc(call.input_tokens)
+        metrics.TOKENS.labels(call.model, "output").inc(call.output_tokens)
+        metrics.COST.labels(call.model).inc(call.cost)
 
 
 def save_again(session: Session, done: list[Done], queue: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from actors import metrics
 from actors.durable import Done, durable
 from db import endpoints, notifications, rates, transaction, unknown
 from db.endpoints import Reachable
@@ -78,6 +79,8 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
 
 def save(session: Session, done: list[Done]) -> None:
     """Record what was sent, with the provider's id, and what nobody knows of."""
+    for each in done:
+        metrics.NOTIFICATIONS.labels(each.item.notification.channel, type(each.result).__name__.lower()).inc()
     sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
     notifications.mark_sent(session, sent)
     lost = [each.item.notification.id for each in done if isinstance(each.result, Unknown)]

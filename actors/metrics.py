@@ -50,10 +50,16 @@ DUPLICATES = Counter(
 )
 LOST_HINTS = Counter("aura_lost_hints_total", "Jobs whose hint was lost and given again, by actor.", ["actor"])
 RECOVERED = Counter("aura_recovered_jobs_total", "Jobs of dead workers that were freed or quarantined.", ["outcome"])
-VERDICTS = Counter("aura_verdicts_total", "Verdicts by engine and how they came about.", ["engine", "how"])
+VERDICTS = Counter(
+    "aura_verdicts_total", "Verdicts by engine and how they came about (answered, cached, fallback).", ["engine", "how"]
+)
 TOKENS = Counter("aura_ai_tokens_total", "Tokens of remote engines, by model and direction.", ["model", "direction"])
 COST = Counter("aura_ai_cost_dollars_total", "US dollars that remote engines cost, by model.", ["model"])
-NOTIFICATIONS = Counter("aura_notifications_total", "Notifications by channel and outcome.", ["channel", "outcome"])
+NOTIFICATIONS = Counter(
+    "aura_notifications_total",
+    "Notifications by channel and outcome (sent, unknown, settled); what failed is in aura_attempts_total.",
+    ["channel", "outcome"],
+)
 
 
 class Metrics(Middleware):

@@ -53,6 +53,14 @@ def series(session: Session, names: Sequence[str], since: datetime) -> dict[str,
     return found
 
 
+def latest(session: Session, prefix: str) -> dict[str, float]:
+    """Return the newest value of each sample of the last five minutes whose name begins so."""
+    newest = select(Sample.name, Sample.value).where(
+        Sample.name.startswith(prefix, autoescape=True), Sample.at >= from_now(-MEASURED_SECONDS)
+    )
+    return {row.name: row.value for row in session.execute(newest.order_by(Sample.at))}
+
+
 def _clock(session: Session) -> datetime:
     moment: datetime | None = session.scalar(select(now()))
     assert moment is not None
