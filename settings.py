@@ -18,6 +18,9 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+#: Of Aura; setup.cfg reads it here.
+VERSION = "0.1.0"
+
 PRIORITIES = ("low", "medium", "high", "critical")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 #: Ways out of the house, besides in_app, where the row is the message.

@@ -21,6 +21,7 @@ from ai.choice import model_in_use, use_model
 from ai.engine import Precedent
 from ai.masking import mask
 from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, stale, tickets
+from db.sessions import after_commit
 from db.similar import Resolved
 from db.tickets import Loaded
 from notices import Agent, route
@@ -176,7 +177,7 @@ def save(session: Session, done: list[Done], changes: Mapping[int, str] | None =
             session, [_row(each.item, each.result, (changes or {}).get(each.item.id, "")) for each in answered]
         )
     calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
-    _count([each.result.verdict for each in answered], [call for _, call in calls])
+    after_commit(session, lambda: _count([each.result.verdict for each in answered], [call for _, call in calls]))
     tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
 
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,7 @@ from actors.durable import Done, durable
 from db import endpoints, notifications, rates, transaction, unknown
 from db.endpoints import Reachable
 from db.notifications import Loaded
+from db.sessions import after_commit
 from notices import Channel, ChannelError, Notice, channel
 from settings import Settings, get_settings
 
@@ -79,14 +81,19 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
 
 def save(session: Session, done: list[Done]) -> None:
     """Record what was sent, with the provider's id, and what nobody knows of."""
-    for each in done:
-        metrics.NOTIFICATIONS.labels(each.item.notification.channel, type(each.result).__name__.lower()).inc()
+    counts = Counter((each.item.notification.channel, type(each.result).__name__.lower()) for each in done)
+    after_commit(session, lambda: _count(counts))
     sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
     notifications.mark_sent(session, sent)
     lost = [each.item.notification.id for each in done if isinstance(each.result, Unknown)]
     if lost:
         for key in unknown.mark(session, lost):
             logger.warning("nobody knows whether it left: `aura notices resend` or `settle`", notification=key)
+
+
+def _count(counts: Counter[tuple[str, str]]) -> None:
+    for labels, count in counts.items():
+        metrics.NOTIFICATIONS.labels(*labels).inc(count)
 
 
 _EMAIL: dict[str, Any] = {

@@ -98,11 +98,10 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if attempt.jobs:
             # every log line below, the engine's and the channel's too, says which tickets it is about
             about = "tickets" if self.load is tickets.load else "keys"
-            bind_contextvars(**{about: [job.key for job in attempt.jobs[:KEYS_LOGGED]]})
+            named = attempt.jobs[:KEYS_LOGGED]
+            bind_contextvars(**{about: [job.key for job in named], "job_ids": [job.id for job in named]})
             attempt.spans = tracing.begin(self.actor_name, attempt.jobs)
-            bind_contextvars(
-                traces=[traces.trace_of(attempt.spans[job.id].traceparent) for job in attempt.jobs[:KEYS_LOGGED]]
-            )
+            bind_contextvars(traces=[traces.trace_of(attempt.spans[job.id].traceparent) for job in named])
             self._keep(attempt, self._work(attempt))
 
     def _claim(self, job_ids: Sequence[int], lease: str) -> list[Claimed]:

@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from db import idempotency, tickets, transaction
+from actors.durable import KEYS_LOGGED
+from db import idempotency, tickets, traces, transaction
 from db.idempotency import Use
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.submissions import Submission
@@ -160,8 +161,8 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
         places = [place for place, answer in enumerate(answers) if answer is None]
         chosen = [reports[place] for place in places]
         stored = tickets.accept_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
-        traces = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
-        triage.send_many(traces, traces=traces)
+        requests = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
+        triage.send_many(requests, traces=requests)
         for place, (ticket_id, _) in zip(places, stored, strict=True):
             answers[place] = ticket_id
         idempotency.settle(
@@ -172,4 +173,9 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
                 if report.use is not None
             },
         )
+    if requests:
+        named = list(requests)[:KEYS_LOGGED]
+        known_traces = [traces.trace_of(requests[ticket]) for ticket in named]
+        # in the words of the workers' lines, so that one search finds a ticket's whole way
+        logger.info("accepted", tickets=[str(ticket) for ticket in named], traces=known_traces)
     return [answer for answer in answers if answer is not None]

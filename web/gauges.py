@@ -12,10 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 import actors
-from db import controls, dead_letters, flow, reading, samples, schedule, spend
+from db import controls, dead_letters, events, flow, mails, notifications, reading, samples, schedule, spend
 from db.overview import living, waiting_longest
 from pipelines.clock import LEASE
 from settings import get_settings
+
+#: How far a journey came that is not finished.
+UNFINISHED = ("received", "prepared", "classified")
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
 
@@ -43,7 +46,8 @@ class FromDatabase:
 def _figures(session: Session) -> Iterator[Metric]:
     dead_after = get_settings().worker_dead_after
     waiting = flow.waiting(session, actors.broker.get_declared_actors())
-    stages = flow.unfinished(session)
+    stages = {stage: flow.Unfinished(0, 0.0) for stage in UNFINISHED} | flow.unfinished(session)
+    held = controls.current(session)
     states = ("due", "hinted", "running", "later")
     yield _gauge(
         "aura_jobs",
@@ -74,12 +78,28 @@ def _figures(session: Session) -> Iterator[Metric]:
     )
     yield _gauge(
         "aura_journey_seconds",
-        "Seconds from received to notified, of the last five minutes, as the clock sampled them.",
+        "Seconds from received to notified, of the journeys that ended in the last five minutes.",
         ("quantile",),
-        ((((f"0.{name[-2:]}"),), value) for name, value in samples.latest(session, "seconds.").items()),
+        (((f"0.{name[-2:]}",), value) for name, value in samples.seconds(session).items()),
     )
     yield GaugeMetricFamily(
         "aura_dead_letters", "Dead letters that wait for a person.", value=dead_letters.count(session)
+    )
+    yield GaugeMetricFamily(
+        "aura_notifications_unknown",
+        "Notifications that wait for a person, since nobody knows whether they left.",
+        value=notifications.unknown(session),
+    )
+    yield GaugeMetricFamily(
+        "aura_oldest_event_seconds",
+        "Seconds that the oldest event for other services waits to be published.",
+        value=events.oldest(session),
+    )
+    yield _gauge(
+        "aura_mails_last_hour",
+        "Mails that came in within the last hour, by what became of them (ticket, comment, ignored, refused).",
+        ("outcome",),
+        (((outcome,), count) for outcome, count in mails.outcomes(session).items()),
     )
     yield _gauge(
         "aura_processes",
@@ -92,9 +112,9 @@ def _figures(session: Session) -> Iterator[Metric]:
     )
     yield _gauge(
         "aura_queue_paused",
-        "Whether a queue that somebody touched is paused.",
+        "Whether a queue is paused.",
         ("queue",),
-        (((queue,), each.paused) for queue, each in controls.current(session).items()),
+        (((queue,), queue in held and held[queue].paused) for queue in sorted(actors.broker.get_declared_queues())),
     )
     yield GaugeMetricFamily(
         "aura_ai_dollars_today",

@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.publisher import describe, parameters
-from db import reading
+from db import notifications, reading
 from db.migrate import outdated, revisions
 from db.overview import living, waiting_longest
 from settings import SettingsError, first_line, get_settings, redact
@@ -116,6 +116,32 @@ def check_work() -> Check:
     return Check("work", not stuck, said, "start `dramatiq actors` or `aura run`" if stuck else "")
 
 
+def check_unknown() -> Check:
+    """Does nothing wait for a person to say whether it left?"""
+    try:
+        with reading() as session:
+            count = notifications.unknown(session)
+    except SQLAlchemyError:
+        return Check("unknown", True, "not known while the database cannot be asked")
+    if not count:
+        return Check("unknown", True, "no notification of which nobody knows whether it left")
+    fix = "`aura notices list --state unknown`, then `resend` or `settle` each"
+    return Check("unknown", True, f"{count} notifications may or may not have left", fix)
+
+
+def check_mailbox() -> Check:
+    url = get_settings().imap_url
+    if url is None:
+        return Check("imap", True, "not set: no mails are taken from a mailbox")
+    from pipelines.mail.imap import Away, Mailbox
+
+    try:
+        with Mailbox(url.get_secret_value()) as mailbox:
+            return Check("imap", True, mailbox.name)
+    except (Away, SettingsError) as error:
+        return Check("imap", False, f"{redact(url.get_secret_value())}: {error}", "start it, or correct AURA_IMAP_URL")
+
+
 def check_pipelines() -> Check:
     name = get_settings().pipelines
     try:
@@ -133,6 +159,8 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_openai,
     check_pipelines,
     check_work,
+    check_unknown,
+    check_mailbox,
 )
 
 

@@ -8,7 +8,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.acceptance.conftest import House, Mailbox
-from tests.services import RabbitMQ, wait_until
+from tests.services import RabbitMQ, free_port, wait_until
+from tests.unit.test_monitoring import asked, offered
 
 
 def report(house: House, number: int) -> int:
@@ -28,9 +29,16 @@ def report(house: House, number: int) -> int:
         return ticket
 
 
+def metrics(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def test_500_tickets_over_http_are_all_notified_once(service_house: House, mailbox: Mailbox) -> None:
     house = service_house
-    # Given the processes of a deploy
+    # Given the processes of a deploy, which share their figures
+    metrics_port = str(free_port())
+    house.variables |= {"PROMETHEUS_MULTIPROC_DIR": str(house.folder / "metrics"), "AURA_METRICS_PORT": metrics_port}
     assert house.procfile("release").process is not None
     web, worker, clock = (house.procfile(name) for name in ("web", "worker", "clock"))
     house.serves()
@@ -52,8 +60,19 @@ def test_500_tickets_over_http_are_all_notified_once(service_house: House, mailb
         story = json.load(answer)
     assert [entry["what"] for entry in story["timeline"]].count("verdict") == 1
     assert story["waiting"] == []
+    # And every figure that the dashboard and the alerts ask for is there, added up over the processes
+    pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
+    assert asked() <= offered(pages[0])
+    assert {name for name in asked() if name.endswith("_total")} <= offered(pages[1])
+    for page in pages:
+        assert 'aura_attempts_total{actor="notify",outcome="kept"} 500.0' in page
+    # And a worker that is drained ends by itself, with all of its command
+    name = house.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
+    house.aura("workers", "drain", name)
+    assert worker.process is not None
+    assert worker.process.wait(30) == 0
     # And a deploy stops every process in time, without an error (uvicorn ends with the signal it was stopped by)
-    assert [program.terminate() for program in (clock, web, worker)] == [0, -signal.SIGTERM, 0]
+    assert [program.terminate() for program in (clock, web)] == [0, -signal.SIGTERM]
     assert house.ask("SELECT count(*) FROM workers") == 0
 
 
