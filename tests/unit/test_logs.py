@@ -43,7 +43,7 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
     configure_logging()
 
     # When a ticket comes in with a trace, and is worked on
-    said = {"title": "Payroll is secret", "requester": "ada@example.com"}
+    said = {"title": "VPN drops", "description": "Payroll is secret", "requester": "ada@example.com"}
     client().post("/tickets", json=said, headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
     hand.run()
 
