@@ -51,7 +51,7 @@ rabbit_environment() {
     export RABBITMQ_NODENAME="$node" RABBITMQ_NODE_PORT="$rabbitmq_port" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
     export RABBITMQ_DIST_PORT="$node_port" RABBITMQ_MNESIA_BASE="$HOME/data" RABBITMQ_LOG_BASE="$HOME/log"
     export RABBITMQ_PID_FILE="$HOME/pid" RABBITMQ_CONFIG_FILE="$HOME/rabbitmq.conf" RABBITMQ_CONF_ENV_FILE=/dev/null
-    export RABBITMQ_ENABLED_PLUGINS_FILE="$HOME/enabled_plugins"
+    export RABBITMQ_ENABLED_PLUGINS_FILE="$HOME/enabled_plugins" ERL_CRASH_DUMP="$HOME/erl_crash.dump"
 }
 
 start_rabbitmq() (

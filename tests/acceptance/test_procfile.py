@@ -76,6 +76,17 @@ def test_500_tickets_over_http_are_all_notified_once(service_house: House, mailb
     assert house.ask("SELECT count(*) FROM workers") == 0
 
 
+def test_one_script_starts_everything_and_ends_it_in_order(service_house: House) -> None:
+    house = service_house
+    everything = house.start("start", "sh", "deploy/scripts/start.sh")
+    house.serves()
+    report(house, 1)
+    house.finished(1)
+
+    assert everything.terminate() == 0
+    assert house.ask("SELECT count(*) FROM workers") == 0
+
+
 def test_tickets_are_accepted_while_rabbitmq_is_down_and_finished_when_it_is_back(
     service_house: House, rabbitmq: RabbitMQ
 ) -> None:
