@@ -64,7 +64,7 @@ def test_an_environment_names_settings_that_exist_and_takes_no_secret(
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.parent.name)
 def test_a_compose_file_is_one(path: Path) -> None:
     schema = json.loads((SCHEMAS / "compose.json").read_text())
-    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(path.read_text()))
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
 
 
 def test_the_local_house_is_pinned_healthy_and_not_root() -> None:
