@@ -107,8 +107,9 @@ def _model(raw: dict[str, Any]) -> Model:
         return lanes.pack([rarity * rarity, *(rarity * weight for weight in weights)])
 
     def says(name: str, rarity: int, weights: Sequence[int]) -> tuple[int, ...]:
-        ends = {name.split(" ")[0], name.split(" ")[-1]}
-        return () if ends & _DULL else tuple(rarity * weight for weight in weights[: len(categories)])
+        ends = name.split(" ")
+        dull = not _DULL.isdisjoint(ends) or len(ends) > 1 and ends[0] == ends[1]
+        return () if dull else tuple(rarity * weight for weight in weights[: len(categories)])
 
     words = {
         name: _Word(packed(rarity, weights), name, says(name, rarity, weights))
