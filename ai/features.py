@@ -56,7 +56,7 @@ def ticket_words(title: str, description: str) -> list[str]:
 
 def grams(words: list[str]) -> list[str]:
     """Return the words and the pairs of neighbours ("shared drive")."""
-    return words + [f"{first} {second}" for first, second in pairwise(words)]
+    return [*words, *map(" ".join, pairwise(words))]
 
 
 def pieces(word: str) -> list[str]:

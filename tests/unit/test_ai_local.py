@@ -105,7 +105,9 @@ def test_the_reason_names_the_words_that_decided() -> None:
 
 def test_words_that_any_ticket_has_are_no_reason() -> None:
     dull = {"think", "someone", "about", "gets", "works", "mehr", "koennen", "bin", "danke", "problem", "today", "0"}
-    said = [word for row in labelled() for word in ENGINE.classify([Question(row["title"], row["description"])])[0].words]
+    said = [
+        word for row in labelled() for word in ENGINE.classify([Question(row["title"], row["description"])])[0].words
+    ]
     assert len(said) > len(labelled()) and not dull & {part for word in said for part in word.split()}
     # nor is a title twice a pair of words
     assert "vpn vpn" not in ENGINE.classify([Question("VPN", "")])[0].words
