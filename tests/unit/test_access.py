@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -294,7 +295,7 @@ def test_production_is_never_open_and_refuses_to_start_without_anybody(configure
     configure(
         AURA_ENV="production", RABBITMQ_URL="amqp://aura:3hj4@rabbit/", DATABASE_URL="postgresql://aura:3hj4@db/aura"
     )
-    assert not access._open()
+    assert not asyncio.run(access._open())
 
     class Production:
         production = True
