@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import smtplib
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from statistics import median
 
@@ -58,6 +60,11 @@ class MailServer(Service):
     def launch(self) -> subprocess.Popen[bytes]:
         sink = ["-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Sink", "-l", f"127.0.0.1:{self.port}"]
         return self.spawn([sys.executable, *sink])
+
+    def answers(self) -> bool:
+        with suppress(OSError), smtplib.SMTP("127.0.0.1", self.port, timeout=5) as client:
+            return client.noop()[0] == 250
+        return False
 
 
 def one_process(mail: MailServer, desk: Receiver) -> Contender:
