@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from actors.look import Look
 from db import keys, reading, transaction, users
 from db.keys import SCOPES
 from db.models import ApiKey, Audit, Login, User
@@ -115,7 +116,7 @@ ROUTES: dict[str, str | None] = {
 def seen_at_once(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the tables each time."""
     monkeypatch.setattr(access, "FRESH", -1.0)
-    monkeypatch.setattr(access, "_any_key", keys.any_made)
+    monkeypatch.setattr(access, "_any_key", Look(-1.0, keys.any_made))
 
 
 def make_app() -> FastAPI:

@@ -273,7 +273,7 @@ class JobMachine(RuleBasedStateMachine):
         actor, ids = hints_inside[pick % len(hints_inside)] if twice else hints_inside.pop(pick % len(hints_inside))
         batch = Batch(uuid.uuid4().hex, self.workers[worker % len(self.workers)])
         with working_as(batch.worker):
-            batch.jobs = actors.broker.get_actor(actor)._claim(ids, batch.lease)
+            batch.jobs = actors.broker.get_actor(actor).claim(ids, batch.lease)
         claimed = [identity(job) for job in batch.jobs]
         assert {job.id for job in batch.jobs} <= set(ids)
         assert not self.held.keys() & set(claimed), "leased twice"
