@@ -548,9 +548,9 @@ def without_the_lease_check(patch: pytest.MonkeyPatch) -> None:
 def leasing_what_is_leased(patch: pytest.MonkeyPatch) -> None:
     claim = jobs.claim
 
-    def anyway(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
+    def anyway(session: Session, actor: str, ids: Sequence[int], *more: Any) -> list[Claimed]:
         session.execute(update(Job).where(Job.id.in_(ids)).values(lease=None))
-        return claim(session, actor, ids, lease, worker)
+        return claim(session, actor, ids, *more)
 
     patch.setattr(jobs, "claim", anyway)
 

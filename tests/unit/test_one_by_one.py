@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from actors import one_by_one
+from actors import attempt, one_by_one
 from actors.one_by_one import OneByOne
 from db import jobs, sessions
 from db.jobs import Promise
@@ -103,6 +103,7 @@ def test_what_others_have_done_or_hold_is_passed_over(hand: Hand, declare: Decla
     claim("post", ids[1], ids[3], worker="somebody")
     hand.relay()
     actor(ids)
+    attempt.end()
     assert [job.key for job in all_jobs()] == ["1", "3"]
     hand.work()
     assert len(attempts("kept")) == 3
