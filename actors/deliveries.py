@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from actors import metrics
 from actors.durable import Done, durable
+from actors.one_by_one import OneByOne
 from db import endpoints, notifications, rates, transaction, unknown
 from db.endpoints import Reachable
 from db.notifications import Loaded
@@ -39,8 +40,8 @@ ATTEMPTS = 50
 #: Milliseconds. A mail server may take minutes to answer, and a mail that is cut off there is sent twice; a POST ends
 #: after half a minute by itself.
 EMAIL_TIME_LIMIT, TIME_LIMIT = 600_000, 90_000
-#: A real server gets one mail a job, so that a crash repeats one mail at most; the console twin can take many.
-EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
+#: Most deliveries of one hint.
+BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,12 @@ def _count(counts: Counter[tuple[str, str]]) -> None:
         metrics.NOTIFICATIONS.labels(*labels).inc(count)
 
 
-_EMAIL: dict[str, Any] = {
-    "bulkhead": Fraction(3, 8) if get_settings().smtp_url else None,
-    "batch": EMAIL_BATCH,
-    "time_limit": EMAIL_TIME_LIMIT,
-}
-_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "batch": 1, "time_limit": TIME_LIMIT}
+#: Each is kept by itself, so that a crash repeats one at most; the console twin of e-mail can take many.
+_OUTSIDE: dict[str, Any] = {"kind": OneByOne, "batch": BATCH}
+_EMAIL: dict[str, Any] = {"time_limit": EMAIL_TIME_LIMIT}
+if get_settings().smtp_url:
+    _EMAIL |= {"bulkhead": Fraction(3, 8), **_OUTSIDE}
+_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "time_limit": TIME_LIMIT, **_OUTSIDE}
 _EACH: dict[str, Any] = {"load": load, "save": save, "max_attempts": ATTEMPTS}
 
 

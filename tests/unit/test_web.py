@@ -140,11 +140,14 @@ def test_a_key_that_another_process_holds_for_long_is_in_progress(postgres: str,
     assert count(Ticket) == 1
 
 
-def test_who_finds_the_line_full_is_told_when_to_come_again(web: TestClient):
+@pytest.mark.parametrize("entrance", ["/tickets", "/api/v1/tickets"])
+def test_who_finds_the_line_full_is_told_when_to_come_again_and_nothing_is_read(web: TestClient, entrance: str):
     web.app.state.acceptor = Acceptor(line=0)  # type: ignore[attr-defined]
-    answer = web.post("/tickets", json=GOOD, headers={"Idempotency-Key": "k-1"})
+    answer = web.post(entrance, json=GOOD, headers={"Idempotency-Key": "k-1"})
+    unread = web.post(entrance, content=b"no JSON")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert (unread.status_code, "x-content-type-options" in unread.headers) == (503, True)
     assert (count(Ticket), count(IdempotencyKey)) == (0, 0)
 
 
