@@ -151,6 +151,11 @@ class Settings(BaseSettings):
     traces: Literal["off", "otlp", "console"] = Field(
         "off", description="Export spans: otlp (to OTEL_EXPORTER_OTLP_ENDPOINT), console (a JSON line each), or off."
     )
+    sentry_dsn: SecretStr | None = Field(
+        None,
+        validation_alias="SENTRY_DSN",
+        description="https://KEY@HOST/PROJECT of Sentry, or of a server like it, which gets what is logged as an error.",
+    )
 
     # Services
     database_url: SecretStr = Field(

@@ -10,6 +10,7 @@ from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.types import Processor
 
+from actors.sentry import Reporter
 from settings import get_settings
 
 
@@ -35,7 +36,10 @@ def configure_logging() -> None:
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
         )
     )
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    handlers: list[logging.Handler] = [handler]
+    if settings.sentry_dsn is not None:
+        handlers.append(Reporter(settings))
+    logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
     # their own words for what Aura says better: one line an attempt, and no stack for a broker that is away
     for name in ("pika", "dramatiq.worker.WorkerThread", "apscheduler", "alembic", "httpx2", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "alembic" else logging.WARNING)
@@ -44,3 +48,9 @@ def configure_logging() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def flush_logs() -> None:
+    """Wait until every line has left this process; a forked one runs nothing when it exits."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()

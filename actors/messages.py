@@ -40,6 +40,14 @@ class Malformed(ValueError):
     """The message is neither a hint nor a plain message that its queue takes; the text says why."""
 
 
+class UnknownActor(Malformed):
+    """A hint for an actor that this version does not have; another one may."""
+
+    def __init__(self, queue: str, actor: str, ids: list[int]) -> None:
+        super().__init__(f"no actor {actor[:80]!r} listens on {queue}")
+        self.actor, self.ids = actor, ids
+
+
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A plain JSON message on its way into the database."""
@@ -156,11 +164,11 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
     if set(envelope) != ENVELOPE:
         raise Malformed(f"an envelope has exactly the keys {', '.join(sorted(ENVELOPE))}")
     name, args = envelope["actor_name"], envelope["args"]
+    foreign = isinstance(name, str) and name not in actors
     if (
         not isinstance(name, str)
-        or name not in actors
-        or actors[name].queue_name != queue
         or envelope["queue_name"] != queue
+        or not (foreign or actors[name].queue_name == queue)
     ):
         raise Malformed(f"no actor {str(name)[:80]!r} listens on {queue}")
     ids = args[0] if isinstance(args, list) and len(args) == 1 else None
@@ -170,4 +178,6 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
         raise Malformed("a hint has no keyword arguments and no options")
     if not isinstance(envelope["message_id"], str) or type(envelope["message_timestamp"]) is not int:
         raise Malformed("a hint has a message_id and a message_timestamp")
+    if foreign:
+        raise UnknownActor(queue, name, ids)
     return Message(queue, name, (ids,), {}, {}, envelope["message_id"], envelope["message_timestamp"])

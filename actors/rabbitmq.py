@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from actors import bulkhead, messages
 from actors.bulkhead import Door
 from actors.line import Line, Subscription
-from db import dead_letters, transaction
+from db import dead_letters, hints, reading, traces, transaction
 from settings import Settings, first_line
 
 logger = logging.getLogger(__name__)
@@ -71,8 +71,9 @@ class _GuardedMessage(_RabbitmqMessage):
 class GuardedConsumer(Consumer):
     """Checks every message before a worker thread sees it, and acks only what came through itself.
 
-    A hint goes to the workers. A plain JSON message becomes a job in one transaction and is acked. What can be neither
-    becomes a dead letter with its bytes and the reason, and is acked too.
+    A hint goes to the workers; one for an actor that only another version has is left to that. A plain JSON message
+    becomes a job in one transaction and is acked. What can be neither becomes a dead letter with its bytes and the
+    reason, and is acked too.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class GuardedConsumer(Consumer):
                 hint = _GuardedMessage(method.redelivered, method.delivery_tag, message)
                 hint.consumer = self
                 return hint
-            with transaction() as session:
+            with traces.within(_traceparent(properties)), transaction() as session:
                 message.accept(session, properties.message_id)
+        except messages.UnknownActor as error:
+            self._leave(body, error)
         except messages.Malformed as error:
             self._bury(body, error)
         except DataError as error:
@@ -127,6 +130,16 @@ class GuardedConsumer(Consumer):
         """Close the channel; the last one closes the connection."""
         self.subscription.close()
 
+    def _leave(self, body: bytes, error: messages.UnknownActor) -> None:
+        """Leave the hint's jobs to workers of the version that promised them; a lost hint is given again."""
+        try:
+            with reading() as session:
+                promised = hints.promised(session, error.actor, error.ids)
+        except SQLAlchemyError as trouble:
+            raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None
+        if not promised:
+            self._bury(body, error)
+
     def _bury(self, body: bytes, error: Exception) -> None:
         logger.warning("A message in %s cannot be read: %s", self.queue_name, error)
         try:
@@ -134,3 +147,9 @@ class GuardedConsumer(Consumer):
                 dead_letters.record_message(session, self.queue_name, body, error)
         except SQLAlchemyError as trouble:
             raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None
+
+
+def _traceparent(properties: Any) -> str | None:
+    """Return the span that a plain message names in its headers, if that is one."""
+    named = (properties.headers or {}).get("traceparent")
+    return named if isinstance(named, str) and traces.trace_of(named) else None

@@ -24,7 +24,7 @@ from ai.duplicates import find_duplicate
 from ai.language import detect
 from ai.text import clean, clean_line, html_to_text
 from ai.urgency import first_priority
-from db import reading, tickets
+from db import reading, tickets, traces
 from db.jobs import Claimed
 from db.submissions import Submission, claimed_priority
 from db.tickets import PREPARED, Loaded
@@ -49,7 +49,8 @@ def save_received(session: Session, done: list[Done]) -> None:
         if not new:
             logger.warning("a message that is known already adds no ticket", external_id=each.result[0].external_id)
         for ticket_id in new:
-            start("triage", ticket_id)
+            with traces.within(each.traceparent):
+                start("triage", ticket_id)
 
 
 @durable(queue_name="tickets.intake", save=save_received)

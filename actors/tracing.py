@@ -1,4 +1,4 @@
-"""Tracing: a span for each job, child of the one that promised it, so that a ticket's whole journey is one trace.
+"""Tracing: a span for each request and each job, child of the one that promised it, so that a journey is one trace.
 
 The ids ride in the jobs and stand in the log whether or not spans are exported. AURA_TRACES=otlp exports them (the extra
 `aura-desk[tracing]`; OTEL_EXPORTER_OTLP_ENDPOINT and its like say where to), AURA_TRACES=console prints them.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from dramatiq import Broker, Middleware
+from dramatiq import Broker, Middleware, Worker
 from dramatiq.broker import MessageProxy
 
 from actors import attempt as attempts
@@ -26,7 +26,7 @@ class Span:
 
     __slots__ = ("_span", "traceparent")
 
-    def __init__(self, name: str, parent: str | None, kind: str, attributes: dict[str, Any]) -> None:
+    def __init__(self, name: str, parent: str | None, kind: str, **attributes: Any) -> None:
         self._span: Any = None
         tracer = _tracer(get_settings())
         if tracer is None:
@@ -43,6 +43,11 @@ class Span:
         propagator.inject(carrier, set_span_in_context(self._span))
         self.traceparent = carrier["traceparent"]
 
+    def name(self, name: str) -> None:
+        """Name the span anew, when what it is about is known only now."""
+        if self._span is not None:
+            self._span.update_name(name)
+
     def end(self, error: str = "", **attributes: Any) -> None:
         """End the span, as failed when there is an error."""
         if self._span is not None:
@@ -58,14 +63,20 @@ def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:
     """Begin a span for each job of an attempt, by its id."""
     return {
         job.id: Span(
-            actor, job.traceparent, "CONSUMER", {"aura.job": job.id, "aura.key": job.key, "aura.try": job.attempts}
+            actor,
+            job.traceparent,
+            "CONSUMER",
+            **{"aura.job": job.id, "aura.key": job.key, "aura.try": job.attempts},
         )
         for job in jobs
     }
 
 
 class Tracing(Middleware):
-    """Ends the spans of an attempt when it is decided what became of each job."""
+    """Ends the spans of an attempt when it is decided what became of each job, and exports the last at the end."""
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        flush()
 
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
@@ -82,6 +93,17 @@ class Tracing(Middleware):
         attempt.spans = {}
 
     after_skip_message = after_process_message
+
+
+#: Milliseconds that the last spans of a process may take on their way.
+FLUSH_WITHIN = 3000
+_providers: list[Any] = []
+
+
+def flush() -> None:
+    """Export the spans that have ended and wait in this process; a forked one runs nothing when it exits."""
+    for provider in _providers:
+        provider.force_flush(FLUSH_WITHIN)
 
 
 @lru_cache(maxsize=1)
@@ -105,6 +127,7 @@ def _tracer(settings: Settings) -> Any:
         raise SettingsError(
             f"AURA_TRACES={settings.traces} needs OpenTelemetry ({error.name}): pip install 'aura-desk[tracing]'"
         ) from None
+    _providers[:] = [provider]
     return provider.get_tracer("aura")
 
 

@@ -116,6 +116,8 @@ class Upkeep:
         try:
             if isinstance(messages.read(queue, body, self._broker.actors), dramatiq.Message):
                 return  # a hint is not the work: its jobs are done, due, or dead letters of their own
+        except messages.UnknownActor:
+            return  # so are those of another version
         except messages.Malformed as error:
             reason = f"{reason}; {error}"
         with transaction() as session:

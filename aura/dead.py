@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from aura.database import reads
-from aura.options import ActorOption, AlikeOption, FormatOption, LimitOption
+from aura.options import ActorOption, AlikeOption, FormatOption, LimitOption, SinceOption
 from aura.output import Refused, emit, out, printable, show_fields, show_rows
 from aura.replay import discard, replay
 
@@ -28,6 +28,7 @@ StateOption = Annotated[Literal["dead", "replayed", "discarded"], typer.Option("
 def list_(
     actor: ActorOption = None,
     fingerprint: AlikeOption = None,
+    since: SinceOption = None,
     state: StateOption = "dead",
     limit: LimitOption = 50,
     how: FormatOption = "table",
@@ -36,19 +37,21 @@ def list_(
     with reads() as session:
         from db.dead_letters import listing
 
-        rows = listing(session, state, limit, actor=actor, fingerprint=fingerprint)
+        rows = listing(session, state, limit, actor=actor, fingerprint=fingerprint, since=since)
     columns = ("id", "actor", "key", "attempts", "error_type", "error", "fingerprint", "created_at")
-    some = actor is not None or fingerprint is not None
+    some = (actor, fingerprint, since) != (None, None, None)
     show_rows(rows, columns, how, f"No such {state} letters." if some else f"No {state} letters.")
 
 
 @app.command("groups")
-def groups(state: StateOption = "dead", limit: LimitOption = 50, how: FormatOption = "table") -> None:
+def groups(
+    since: SinceOption = None, state: StateOption = "dead", limit: LimitOption = 50, how: FormatOption = "table"
+) -> None:
     """Count dead letters by what went wrong: a hundred alike are one line. Start here after an outage."""
     with reads() as session:
         from db.dead_letters import groups
 
-        rows = groups(session, state, limit)
+        rows = groups(session, state, limit, since)
     if how == "table":
         rows = [row | {"actor": row["actor"] or f"(message in {row['key']})"} for row in rows]
     columns = ("letters", "fingerprint", "actor", "error_type", "error", "first", "last", "newest")

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from aura.database import acts, reads
-from aura.options import FormatOption
+from aura.options import FormatOption, seconds_of
 from aura.output import Refused, note, show_rows, tell
-from aura.queues import seconds_of
 
 app = typer.Typer(name="keys", help="Keys with which programs use the API: make, list, revoke.", no_args_is_help=True)
 

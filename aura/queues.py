@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aura.database import acts, reads
-from aura.options import FormatOption
+from aura.options import FormatOption, seconds_of
 from aura.output import Format, Refused, note, show_rows, tell
 
 if TYPE_CHECKING:
@@ -36,14 +36,6 @@ def list_(how: FormatOption = "table") -> None:
     if how == "table":
         rows = [row | {"held back": _held(row)} for row in rows]
     show_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "held back"), how, "No queues.")
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds that 90s, 10m, 2h or 1d mean."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no time: write it as 90s, 10m, 2h or 1d")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 @app.command("pause")

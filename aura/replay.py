@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aura.database import acts, reads, warn_without_worker
-from aura.options import AlikeOption, FormatOption, ReasonOption
+from aura.options import AlikeOption, FormatOption, ReasonOption, SinceOption
 from aura.output import Format, Refused, err, note, tell
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def replay(
     letter_id: OneOption = None,
     fingerprint: AlikeOption = None,
     every: AllOption = False,
+    since: SinceOption = None,
     limit: AtMostOption = None,
     args: Annotated[str | None, typer.Option(help="Other arguments for the one job, as a JSON list.")] = None,
     body: Annotated[
@@ -40,11 +42,11 @@ def replay(
     Work that was replayed AURA_REPLAY_LIMIT times and died again is refused: mend the cause first. A message that could
     not be read is corrected on the way: aura dead export ID FILE, edit it, aura dead replay ID --body FILE
     """
-    _one_choice(letter_id, fingerprint, every)
+    _one_choice(letter_id, fingerprint, every, since)
     if letter_id is None:
         if args is not None or body is not None:
             raise Refused("--args and --body correct one dead letter: name its number")
-        _replay_many(fingerprint, limit, force, how)
+        _replay_many(fingerprint, since, limit, force, how)
         return
     with acts("dead_letter.replay", f"dead_letter/{letter_id}", force=force) as session:
         from db import dead_letters
@@ -58,13 +60,13 @@ def replay(
         warn_without_worker()
 
 
-def _replay_many(fingerprint: str | None, limit: int | None, force: bool, how: Format) -> None:
+def _replay_many(fingerprint: str | None, since: datetime | None, limit: int | None, force: bool, how: Format) -> None:
     with reads() as session:
         from db import dead_letters
         from settings import get_settings
 
-        ids = dead_letters.replayable(session, fingerprint, limit, force=force)
-        capped, unreadable = dead_letters.not_replayable(session, fingerprint)
+        ids = dead_letters.replayable(session, fingerprint, limit, force=force, since=since)
+        capped, unreadable = dead_letters.not_replayable(session, fingerprint, since)
         capped = 0 if force else capped
     done = _in_batches("replay", fingerprint, ids, dead_letters.replay_many)
     if not tell(how, {"replayed": done, "replayed_too_often": capped, "unreadable": unreadable}, f"{done} replayed"):
@@ -83,11 +85,12 @@ def discard(
     letter_id: OneOption = None,
     fingerprint: AlikeOption = None,
     every: AllOption = False,
+    since: SinceOption = None,
     limit: AtMostOption = None,
     how: FormatOption = "table",
 ) -> None:
     """Give work up for good: one dead letter, all alike, or all there are. The rows and your reason stay."""
-    _one_choice(letter_id, fingerprint, every)
+    _one_choice(letter_id, fingerprint, every, since)
     if letter_id is not None:
         with acts("dead_letter.discard", f"dead_letter/{letter_id}", reason=reason) as session:
             from db import dead_letters
@@ -98,7 +101,7 @@ def discard(
         with reads() as session:
             from db import dead_letters
 
-            ids = dead_letters.discardable(session, fingerprint, limit)
+            ids = dead_letters.discardable(session, fingerprint, limit, since)
 
         def give_up(session: Session, some: Sequence[int]) -> int:
             return dead_letters.discard_many(session, some, reason)
@@ -108,7 +111,9 @@ def discard(
     tell(how, {"discarded": done}, said)
 
 
-def _one_choice(letter_id: int | None, fingerprint: str | None, every: bool) -> None:
+def _one_choice(letter_id: int | None, fingerprint: str | None, every: bool, since: datetime | None) -> None:
+    if letter_id is not None and since is not None:
+        raise Refused("--since chooses among many: leave the number out")
     if [letter_id is not None, fingerprint is not None, every].count(True) != 1:
         raise Refused("name one dead letter, or --fingerprint of those alike, or --all")
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, select, update
@@ -61,9 +62,12 @@ def listing(
     *,
     actor: str | None = None,
     fingerprint: str | None = None,
+    since: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """Return the newest dead letters in a state (dead, replayed or discarded), without traceback and bytes."""
-    newest = select(*LIGHT).where(*_chosen(state, actor, fingerprint)).order_by(DeadLetter.id.desc()).limit(limit)
+    newest = (
+        select(*LIGHT).where(*_chosen(state, actor, fingerprint, since)).order_by(DeadLetter.id.desc()).limit(limit)
+    )
     return [dict(row._mapping) for row in session.execute(newest)]
 
 
@@ -83,14 +87,16 @@ def story(session: Session, letter_id: int) -> dict[str, Any]:
     }
 
 
-def groups(session: Session, state: str = "dead", limit: int = 100) -> list[dict[str, Any]]:
+def groups(
+    session: Session, state: str = "dead", limit: int = 100, since: datetime | None = None
+) -> list[dict[str, Any]]:
     """Return the kinds of dead letters, the most frequent first, each with the newest one's number, key and error."""
     kind = (DeadLetter.fingerprint, DeadLetter.actor, DeadLetter.error_type)
     letters = func.count().label("letters")
     first, last = func.min(DeadLetter.created_at).label("first"), func.max(DeadLetter.created_at).label("last")
     found = session.execute(
         select(*kind, letters, first, last, func.max(DeadLetter.id).label("newest"))
-        .where(DeadLetter.state == state)
+        .where(*_chosen(state, None, None, since))
         .group_by(*kind)
         .order_by(letters.desc(), first)
         .limit(limit)
@@ -144,11 +150,16 @@ def replay(session: Session, letter_id: int, *, args: list[Any] | None = None, f
 
 
 def replayable(
-    session: Session, fingerprint: str | None = None, limit: int | None = None, *, force: bool = False
+    session: Session,
+    fingerprint: str | None = None,
+    limit: int | None = None,
+    *,
+    force: bool = False,
+    since: datetime | None = None,
 ) -> list[int]:
     """Return the dead letters that `replay_many` may take, the oldest first: readable, and not replayed too often."""
     fit = [DeadLetter.actor != ""] + ([] if force else [DeadLetter.replays < get_settings().replay_limit])
-    return _ids(session, fingerprint, limit, *fit)
+    return _ids(session, fingerprint, limit, since, *fit)
 
 
 def replay_many(session: Session, ids: Collection[int]) -> int:
@@ -163,11 +174,11 @@ def replay_many(session: Session, ids: Collection[int]) -> int:
     return _move(session, [letter.id for letter in letters], "replayed", "")
 
 
-def not_replayable(session: Session, fingerprint: str | None = None) -> tuple[int, int]:
+def not_replayable(session: Session, fingerprint: str | None = None, since: datetime | None = None) -> tuple[int, int]:
     """Return how many dead letters were replayed too often, and how many are messages that could not be read."""
     capped = func.count().filter(DeadLetter.actor != "", DeadLetter.replays >= get_settings().replay_limit)
     row = session.execute(
-        select(capped, func.count().filter(DeadLetter.actor == "")).where(*_chosen("dead", None, fingerprint))
+        select(capped, func.count().filter(DeadLetter.actor == "")).where(*_chosen("dead", None, fingerprint, since))
     ).one()
     return row[0], row[1]
 
@@ -193,9 +204,11 @@ def discard(session: Session, letter_id: int, reason: str) -> DeadLetter:
     return letter
 
 
-def discardable(session: Session, fingerprint: str | None = None, limit: int | None = None) -> list[int]:
+def discardable(
+    session: Session, fingerprint: str | None = None, limit: int | None = None, since: datetime | None = None
+) -> list[int]:
     """Return the dead letters that `discard_many` may take, the oldest first."""
-    return _ids(session, fingerprint, limit)
+    return _ids(session, fingerprint, limit, since)
 
 
 def discard_many(session: Session, ids: Collection[int], reason: str) -> int:
@@ -203,13 +216,19 @@ def discard_many(session: Session, ids: Collection[int], reason: str) -> int:
     return _move(session, ids, "discarded", reason)
 
 
-def _ids(session: Session, fingerprint: str | None, limit: int | None, *fit: ColumnElement[bool]) -> list[int]:
-    oldest = select(DeadLetter.id).where(*_chosen("dead", None, fingerprint), *fit).order_by(DeadLetter.id)
+def _ids(
+    session: Session, fingerprint: str | None, limit: int | None, since: datetime | None, *fit: ColumnElement[bool]
+) -> list[int]:
+    oldest = select(DeadLetter.id).where(*_chosen("dead", None, fingerprint, since), *fit).order_by(DeadLetter.id)
     return list(session.scalars(oldest.limit(limit)))
 
 
-def _chosen(state: str, actor: str | None, fingerprint: str | None) -> list[ColumnElement[bool]]:
+def _chosen(
+    state: str, actor: str | None, fingerprint: str | None, since: datetime | None = None
+) -> list[ColumnElement[bool]]:
     chosen = [DeadLetter.state == state]
+    if since is not None:
+        chosen += [DeadLetter.created_at >= since]
     if actor is not None:
         chosen += [DeadLetter.actor == actor]
     if fingerprint is not None:

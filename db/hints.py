@@ -133,3 +133,8 @@ def give_back(session: Session, ids: Collection[int]) -> int:
 def _count(session: Session, lost: list[ColumnElement[bool]]) -> int:
     result: Any = session.execute(update(table(Job)).where(*lost).values(hinted_at=None))
     return int(result.rowcount)
+
+
+def promised(session: Session, actor: str, ids: Collection[int]) -> bool:
+    """Return whether any of these jobs is promised to the actor."""
+    return session.scalar(select(_c.id).where(_c.id.in_(ids), _c.actor == actor).limit(1)) is not None

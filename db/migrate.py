@@ -26,12 +26,15 @@ logger = logging.getLogger(__name__)
 
 #: Only one process migrates at a time; PostgreSQL holds this lock for the session.
 ADVISORY_LOCK = 0x41757261
-#: How long a statement waits for a lock, and how often it tries.
-LOCK_SECONDS, TRIES = 3.0, 20
+#: How long a statement waits for a lock, between two tries, and how often it tries. It gives up before PostgreSQL looks for
+#: deadlocks (`deadlock_timeout`, one second): a migration locks several tables, and the traffic must not be the one to go.
+LOCK_SECONDS, PAUSE_SECONDS, TRIES = 0.5, 1.5, 45
 #: How often a process asks whether another one has done migrating, in seconds.
 ASK_SECONDS = 0.1
 #: PostgreSQL's code for a lock that was not to be had in time.
 LOCK_NOT_AVAILABLE = "55P03"
+#: And for a transaction that was ended because it and others waited for each other.
+DEADLOCK = "40P01"
 
 
 def config() -> Config:
@@ -55,11 +58,11 @@ def migrate(revision: str = "head") -> None:
                 command.upgrade(alembic, revision)
                 return
             except OperationalError as error:
-                if getattr(error.orig, "pgcode", None) != LOCK_NOT_AVAILABLE or not tries_left:
+                if getattr(error.orig, "pgcode", None) not in (LOCK_NOT_AVAILABLE, DEADLOCK) or not tries_left:
                     raise
                 connection.rollback()
                 logger.warning("A table is in use; the migration waits for a better moment")
-                time.sleep(LOCK_SECONDS / 2)
+                time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 #: The span in which this thread, or this request, promises work.
 current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 _FORM = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@contextmanager
+def within(traceparent: str | None) -> Iterator[None]:
+    """Have what the block promises belong to this span."""
+    token = current.set(traceparent)
+    try:
+        yield
+    finally:
+        current.reset(token)
 
 
 def child(parent: str | None) -> str:

@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -47,7 +47,8 @@ class Report:
     payload: dict[str, Any]
     #: The Idempotency-Key with what tells the request from others under it.
     use: Use | None = None
-    traceparent: str | None = None
+    #: The span of its request.
+    traceparent: str | None = field(default_factory=traces.current.get)
 
 
 class TooMany(Exception):

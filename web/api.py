@@ -34,7 +34,6 @@ class Accepted(BaseModel):
 #: What the body of a report is, for the OpenAPI document.
 BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Submission.model_json_schema()}}}}
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
-Traceparent = Annotated[str | None, Header(include_in_schema=False)]
 
 
 @router.post(
@@ -48,20 +47,19 @@ async def report(
     request: Request,
     _who: Submitter,
     idempotency_key: Key = None,
-    traceparent: Traceparent = None,
 ) -> Response:
     """Accept a ticket and start its journey; 202 means that it is stored and will be worked on.
 
     The same `Idempotency-Key` with the same body gets the same answer; with another body, 422.
     """
-    ticket_id = await take(request, idempotency_key, traceparent)
+    ticket_id = await take(request, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/tickets/{ticket_id}"
     return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
 
 
-async def take(request: Request, key: str | None, traceparent: str | None) -> int | Response:
+async def take(request: Request, key: str | None) -> int | Response:
     """Store the ticket that the body is, and return its number, or why it is none."""
     body = await request.body()
     # parsed here and not by FastAPI, whose error answers repeat the input, lone surrogates and all
@@ -70,7 +68,7 @@ async def take(request: Request, key: str | None, traceparent: str | None) -> in
         return read
     use = Use(key, hashlib.sha256(body).hexdigest()) if key else None
     acceptor: Acceptor = request.app.state.acceptor
-    return await acceptor.accept(Report(*read, use, traceparent))
+    return await acceptor.accept(Report(*read, use))
 
 
 def this_is(body: bytes) -> tuple[Submission, dict[str, Any]] | JSONResponse:

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from actors.logs import configure_logging
+from actors import tracing
+from actors.logs import configure_logging, flush_logs
 from db.sessions import dispose
 from settings import first_line, get_settings
 from web import access, api, health, intake, login, notifications, problems, v1
@@ -19,6 +20,7 @@ from web.headers import SecurityHeaders
 from web.limits import BodyLimit
 from web.pages import render, site
 from web.signing_in import Door
+from web.tracing import RequestTracing
 from web.turnstile import Turnstile
 from web.v1 import events
 from web.waiting import Waiting
@@ -35,6 +37,8 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     except SQLAlchemyError as error:  # who may ask is looked up at each request, and then the database may be there
         logger.warning("the database is away", error=first_line(error))
     yield
+    tracing.flush()
+    flush_logs()
     dispose()
 
 
@@ -53,7 +57,8 @@ def make_app() -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
     app.add_middleware(Turnstile)
-    app.add_middleware(SecurityHeaders)  # the last is the outermost
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestTracing)  # the last is the outermost
     app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
     app.include_router(api.router)
     app.include_router(v1.router)

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import structlog
-from dramatiq import Broker, Middleware
+from dramatiq import Broker, Middleware, Worker
 from dramatiq.broker import MessageProxy
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from actors import attempt as attempts
-from actors.logs import configure_logging
+from actors.logs import configure_logging, flush_logs
 from actors.metrics import ATTEMPTS, SECONDS
 from actors.middleware.retries import one_line
 
@@ -23,6 +23,9 @@ class Journal(Middleware):
 
     def after_process_boot(self, broker: Broker) -> None:
         configure_logging()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        flush_logs()
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         clear_contextvars()

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sqlalchemy import text
 
 from db.sessions import make_engine
 from tests.conftest import ROOT, environment_variables, wait_until
-from tests.services import RabbitMQ, free_port
+from tests.services import RabbitMQ, free_port, tree
 
 #: Seconds that a deploy gives a process to stop.
 STOP_SECONDS = 25
@@ -28,14 +29,14 @@ STOP_SECONDS = 25
 class Program:
     """One command in a process group of its own, with its output in a file."""
 
-    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
-        self.name, self.command, self.env, self.log = name, command, env, log
+    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path, root: Path = ROOT) -> None:
+        self.name, self.command, self.env, self.log, self.root = name, command, env, log, root
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Program:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.command, env=self.env, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+                self.command, env=self.env, cwd=self.root, stdout=output, stderr=output, start_new_session=True
             )
         return self
 
@@ -55,9 +56,11 @@ class Program:
         return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End the whole group at once, as a lost machine does."""
+        """End it at once with all that it started, as a lost machine does."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            for pid in sorted(tree(self.process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait()
 
 
@@ -85,10 +88,10 @@ class Mailbox:
 
 
 class House:
-    """Aura's processes over one database, and questions to that database."""
+    """Aura's processes over one database, and questions to that database; `root` holds the version that runs."""
 
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, variables: dict[str, str], root: Path = ROOT) -> None:
+        self.folder, self.root = folder, root
         self.variables = variables
         self.port = free_port()
         self.programs: list[Program] = []
@@ -100,22 +103,24 @@ class House:
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
         # every notification by itself, so that they can be counted; storms have tests of their own
         ours = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_FOLD_ABOVE": "0"}
+        if self.root != ROOT:
+            ours["PYTHONPATH"] = str(self.root)
         return env | ours | self.variables
 
     def start(self, name: str, *command: str) -> Program:
-        program = Program(name, list(command), self.env(), self.folder / f"{name}.log")
+        program = Program(name, list(command), self.env(), self.folder / f"{name}.log", self.root)
         self.programs.append(program)
         return program.start()
 
     def procfile(self, name: str) -> Program:
         """Start one line of the Procfile, word for word."""
-        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
+        lines = dict(line.split(": ", 1) for line in (self.root / "Procfile").read_text().splitlines() if ": " in line)
         return self.start(name, "sh", "-c", f"exec {lines[name]}")
 
     def aura(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `aura` to its end, which must be a good one."""
         result = subprocess.run(
-            ["aura", *arguments], env=self.env(), cwd=ROOT, capture_output=True, text=True, timeout=120
+            ["aura", *arguments], env=self.env(), cwd=self.root, capture_output=True, text=True, timeout=900
         )
         assert result.returncode == 0, result.stderr
         return result

@@ -29,7 +29,9 @@ GIVES_UP = 10
 class Driver:
     """Posts numbered tickets from several threads, spread evenly over some seconds."""
 
-    def __init__(self, port: int, tickets: int, *, seconds: float = 0.0, clients: int = 8, mail_every: int = 1) -> None:
+    def __init__(
+        self, port: int, tickets: int, *, seconds: float = 0.0, clients: int = 8, mail_every: int = 1, first: int = 1
+    ) -> None:
         #: What was answered with 202: the ticket's id by its number.
         self.accepted: dict[int, int] = {}
         #: What RabbitMQ confirmed, of the tickets that were published as messages.
@@ -40,7 +42,9 @@ class Driver:
         self.refused: dict[int, str] = {}
         #: How often each number was sent again.
         self.again: Counter[int] = Counter()
-        self.numbers = range(1, tickets + 1)
+        self.numbers = range(first, first + tickets)
+        #: Seconds that the slowest answer took.
+        self.slowest = 0.0
         self._port = port
         self._mail_every = mail_every
         self._pause = seconds / tickets if tickets else 0.0
@@ -124,6 +128,7 @@ class Driver:
         """Send the request once. Returns whether it was answered for good."""
         body = json.dumps(self.ticket(number))
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"chaos-{number}"}
+        asked = time.monotonic()
         try:
             connection.request("POST", "/tickets", body, headers)
             with connection.getresponse() as response:
@@ -132,6 +137,7 @@ class Driver:
             with suppress(OSError):
                 connection.close()  # the next request opens a new one
             return False
+        self.slowest = max(self.slowest, time.monotonic() - asked)
         if response.status == 202:
             self.accepted[number] = json.loads(answer)["id"]
         elif response.status < 500:

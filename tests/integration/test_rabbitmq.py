@@ -27,7 +27,7 @@ from pipelines.runtime import running
 from pipelines.triage import triage
 from settings import get_settings
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, count, letters, move, promise
+from tests.embedded import all_jobs, count, letters, move, one_job, promise
 from tests.services import RabbitMQ
 
 
@@ -273,6 +273,24 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
         raw = [letter.raw for letter in buried if letter.key == queue]
         assert raw[: len(GARBAGE)] == GARBAGE
     assert {letter.error_type for letter in buried} == {"Malformed"}
+
+
+def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: HintBroker, channel: Any):
+    promise(Promise("classify_2", "1"))
+    theirs = json.loads(classify.message_with_options(args=([one_job().id],)).encode()) | {"actor_name": "classify_2"}
+    forged = theirs | {"args": [[10**12]]}
+    for hint in (theirs, forged):
+        channel.basic_publish("", "ai.classify", json.dumps(hint).encode(), mandatory=True)
+
+    with running(clock=False):
+        wait_until(
+            lambda: not channel.queue_declare("ai.classify", passive=True).method.message_count and letters(),
+            timeout=30,
+            message="both hints are acked, and the one that names no job is buried",
+        )
+
+    assert [letter.raw for letter in letters()] == [json.dumps(forged).encode()]
+    assert one_job().actor == "classify_2"
 
 
 def test_a_plain_ticket_published_twice_is_one_ticket(service: HintBroker, channel: Any):

@@ -6,15 +6,22 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pika
 import pytest
+from fastapi.testclient import TestClient
+from pytest_httpserver import HTTPServer
 
+import actors
 from actors import tracing
+from actors.rabbitmq import _traceparent
 from db import tickets, traces, transaction
 from db.jobs import Promise
 from db.submissions import Submission
 from pipelines.triage import triage
-from settings import SettingsError
+from settings import SettingsError, get_settings
 from tests.embedded import Hand, all_jobs, letters, promise
+from web.accepting import Report, store
+from web.app import make_app
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -28,16 +35,25 @@ def untraced() -> Iterator[None]:
 
 
 def accept(traceparent: str | None) -> int:
-    token = traces.current.set(traceparent)
-    try:
-        with transaction() as session:
-            (ticket_id,) = tickets.accept(
-                session, "test", [(Submission(title="VPN drops", requester="a@b.example"), {})]
-            )
-            triage.send(ticket_id)
-    finally:
-        traces.current.reset(token)
+    with traces.within(traceparent), transaction() as session:
+        (ticket_id,) = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="a@b.example"), {})])
+        triage.send(ticket_id)
     return ticket_id
+
+
+def client() -> TestClient:
+    return TestClient(make_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The spans that were printed."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def tree(spans: list[dict[str, Any]]) -> dict[str, str]:
+    """The name of each span's parent, by the span's own name; empty when the parent is somebody else's."""
+    names = {span["context"]["span_id"]: span["name"] for span in spans}
+    return {span["name"]: names.get(span["parent_id"], "") for span in spans}
 
 
 def test_the_trace_of_the_caller_goes_from_step_to_step(hand: Hand):
@@ -61,28 +77,79 @@ def test_work_without_a_trace_begins_one(header: str | None):
     assert traces.child(header) != traces.child(header)
 
 
-def test_the_spans_are_children_of_each_other(
+def test_a_request_and_all_that_comes_of_it_is_one_trace(
     hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
-    configure(DATABASE_URL=str(_url()), AURA_TRACES="console")
-    accept(CALLER)
+    configure(DATABASE_URL=_url(), AURA_TRACES="console")
+    answer = client().post(
+        "/tickets", json={"title": "VPN drops", "requester": "a@b.example"}, headers={"traceparent": CALLER}
+    )
+    assert answer.status_code == 202
     hand.run()
 
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    spans = {span["context"]["span_id"]: span for span in map(json.loads, lines)}
-    assert {span["context"]["trace_id"] for span in spans.values()} == {"0x" + (traces.trace_of(CALLER) or "")}
-    by_name = {span["name"]: span for span in spans.values()}
-    assert by_name["intake"]["parent_id"] == "0x" + CALLER.split("-")[2]
-    for child, parent in (("classify", "intake"), ("notify", "classify"), ("email", "notify")):
-        assert spans[by_name[child]["parent_id"]]["name"] == parent
+    spans = printed(capsys)
+    assert tree(spans) == {
+        "POST /tickets": "",
+        "intake": "POST /tickets",
+        "classify": "intake",
+        "notify": "classify",
+        "email": "notify",
+    }
+    assert {span["context"]["trace_id"] for span in spans} == {"0x" + (traces.trace_of(CALLER) or "")}
+    request = next(span for span in spans if span["name"] == "POST /tickets")
+    assert request["parent_id"] == "0x" + CALLER.split("-")[2]
+    assert request["attributes"]["http.response.status_code"] == 202
+
+
+def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together(hand: Hand):
+    answers = store([Report(Submission(title="VPN"), {}, traceparent=traces.child(None)) for _ in range(2)])
+    assert len(answers) == len({traces.trace_of(job.traceparent) for job in all_jobs()}) == 2
+
+
+def test_what_a_page_promises_belongs_to_its_request_too(hand: Hand):
+    ticket = accept(None)
+    hand.run()
+    asked = client().post(f"/api/v1/tickets/{ticket}/analyze", headers={"traceparent": CALLER})
+    assert asked.status_code == 202
+    assert {traces.trace_of(job.traceparent) for job in all_jobs()} == {traces.trace_of(CALLER)}
+
+
+def test_a_message_s_ticket_stays_in_its_trace(hand: Hand):
+    with traces.within(CALLER):
+        promise(Promise("receive", "message:1", ['{"title": "VPN drops"}']))
+    hand.relay()
+    hand.work()
+    assert [(job.actor, traces.trace_of(job.traceparent)) for job in all_jobs()][:1] == [
+        ("intake", traces.trace_of(CALLER))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [(None, None), ({"traceparent": CALLER}, CALLER), ({"traceparent": "x" * 99}, None), ({"traceparent": b"x"}, None)],
+)
+def test_a_message_may_name_its_span(headers: dict[str, Any] | None, taken: str | None):
+    assert _traceparent(pika.BasicProperties(headers=headers)) == taken
+
+
+def test_the_last_spans_leave_when_a_worker_stops(configure: Callable[..., Any], httpserver: HTTPServer):
+    httpserver.expect_request("/v1/traces", method="POST").respond_with_data(b"")
+    configure(AURA_TRACES="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=httpserver.url_for(""))
+    tracing.Span("classify", CALLER, "CONSUMER").end()
+    assert not httpserver.log, "spans are exported in batches"
+
+    tracing.Tracing().after_worker_shutdown(actors.broker, None)  # type: ignore[arg-type]
+
+    ((request, _),) = httpserver.log
+    assert bytes.fromhex(traces.trace_of(CALLER) or "") in request.get_data()
 
 
 def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
-    configure(DATABASE_URL=str(_url()), AURA_TRACES="console")
+    configure(DATABASE_URL=_url(), AURA_TRACES="console")
     promise(Promise("classify", "999999"))
     hand.run()
 
-    (span,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    (span,) = printed(capsys)
     assert span["status"] == {"status_code": "ERROR", "description": "Missing"}
     assert len(letters()) == 1
 
@@ -92,10 +159,8 @@ def test_what_is_not_installed_is_named(configure: Callable[..., Any], monkeypat
     configure(AURA_TRACES="otlp")
 
     with pytest.raises(SettingsError, match=r"AURA_TRACES=otlp needs OpenTelemetry .*aura-desk\[tracing\]"):
-        tracing.Span("classify", None, "CONSUMER", {})
+        tracing.Span("classify", None, "CONSUMER")
 
 
 def _url() -> str:
-    from settings import get_settings
-
     return get_settings().database_url.get_secret_value()

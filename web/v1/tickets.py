@@ -18,7 +18,7 @@ from pipelines import desk
 from pipelines.reanalysis import reanalyze_one
 from pipelines.triage import triage
 from web.access import Operator, Reader, Submitter
-from web.api import BODY, Accepted, Key, Traceparent, take
+from web.api import BODY, Accepted, Key, take
 from web.v1.said import Moment, Most, Name, Number, Said, Text, Word
 from web.waiting import LONGEST, Waiting
 
@@ -58,7 +58,6 @@ async def report(
     request: Request,
     _who: Submitter,
     idempotency_key: Key = None,
-    traceparent: Traceparent = None,
     wait: Wait = 0,
 ) -> Response:
     """Accept a ticket and start its journey; 202 means that it is stored and will be worked on.
@@ -66,7 +65,7 @@ async def report(
     The same `Idempotency-Key` with the same body gets the same answer; with another body, 422. With `wait`, the answer
     holds the ticket as it is when it is classified, or when the time is up.
     """
-    ticket_id = await take(request, idempotency_key, traceparent)
+    ticket_id = await take(request, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/api/v1/tickets/{ticket_id}"

@@ -13,8 +13,6 @@ depends_on = None
 DUE = sa.text("hinted_at IS NULL AND lease IS NULL")
 LEASED = sa.text("lease IS NOT NULL")
 SUSPECT = sa.text("crashes > 1")
-UNFINISHED = sa.text("notified_at IS NULL")
-ASSIGNED = sa.text("assignee IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -28,13 +26,7 @@ def upgrade() -> None:
     op.create_index("ix_jobs_due", "jobs", due, postgresql_where=DUE, sqlite_where=DUE)
     op.create_index("ix_jobs_suspect", "jobs", ["id"], postgresql_where=SUSPECT, sqlite_where=SUSPECT)
     op.drop_index("ix_tickets_stage", "tickets")
-    unfinished = ["created_at"]
-    op.create_index(
-        "ix_tickets_unfinished", "tickets", unfinished, postgresql_where=UNFINISHED, sqlite_where=UNFINISHED
-    )
-    op.create_index("ix_tickets_assignee", "tickets", ["assignee"], postgresql_where=ASSIGNED, sqlite_where=ASSIGNED)
     op.drop_index("ix_attempts_created", "attempts")
-    op.create_index("ix_attempts_created", "attempts", ["created_at"], postgresql_using="brin")
     if op.get_context().dialect.name == "postgresql":
         # rows come and go by the thousand a second, and the due index is read at its front: vacuum often
         often = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0"
@@ -49,10 +41,7 @@ def downgrade() -> None:
         op.execute("ALTER TABLE tickets RESET (fillfactor)")
         for table in ("events", "jobs"):
             op.execute(f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_cost_delay)")
-    op.drop_index("ix_attempts_created", "attempts")
     op.create_index("ix_attempts_created", "attempts", ["created_at"])
-    op.drop_index("ix_tickets_assignee", "tickets")
-    op.drop_index("ix_tickets_unfinished", "tickets")
     op.create_index("ix_tickets_stage", "tickets", ["stage", "created_at"])
     op.drop_index("ix_jobs_suspect", "jobs")
     op.drop_index("ix_jobs_due", "jobs")

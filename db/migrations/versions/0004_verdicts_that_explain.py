@@ -41,10 +41,6 @@ def upgrade() -> None:
         )
     for column in _verdict_columns():
         op.add_column("verdicts", column)
-    stepped_in = sa.text("fallback <> ''")
-    op.create_index(
-        "ix_verdicts_fallback", "verdicts", ["created_at"], postgresql_where=stepped_in, sqlite_where=stepped_in
-    )
     op.create_table(
         "corrections",
         sa.Column("id", Id, autoincrement=True, nullable=False),
@@ -115,7 +111,6 @@ def downgrade() -> None:
     op.drop_table("local_models")
     op.drop_table("ai_calls")
     op.drop_table("corrections")
-    op.drop_index("ix_verdicts_fallback", "verdicts")
     for column in _verdict_columns():
         op.drop_column("verdicts", column.name)
     with op.batch_alter_table("tickets", table_kwargs={"sqlite_autoincrement": True}) as tickets:

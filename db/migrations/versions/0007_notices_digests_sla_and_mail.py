@@ -77,7 +77,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_samples_at", "samples", ["at"])
     op.create_index("ix_schedule_runs_started", "schedule_runs", ["started_at"])
-    op.create_index("ix_notifications_created", "notifications", ["created_at"], postgresql_using="brin")
     op.create_table(
         "subscriptions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -143,21 +142,6 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("hold_until", db.time.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("digest_id", sa.String(length=32), nullable=True))
         batch_op.drop_index(batch_op.f("ix_notifications_recipient"))
-        batch_op.create_index(
-            "ix_notifications_digest",
-            ["digest_id"],
-            unique=False,
-            postgresql_where=sa.text("digest_id IS NOT NULL"),
-            sqlite_where=sa.text("digest_id IS NOT NULL"),
-        )
-        batch_op.create_index("ix_notifications_recent", ["channel", "recipient", "created_at"], unique=False)
-        batch_op.create_index(
-            "ix_notifications_waiting",
-            ["channel", "recipient", "hold_until"],
-            unique=False,
-            postgresql_where=sa.text("state = 'waiting'"),
-            sqlite_where=sa.text("state = 'waiting'"),
-        )
 
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.add_column(sa.Column("due_at", db.time.UtcDateTime(timezone=True), nullable=True))
@@ -166,52 +150,16 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("waiting_since", db.time.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("waited_seconds", sa.Float(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("changed_at", db.time.UtcDateTime(timezone=True), nullable=True))
-        batch_op.create_index(
-            "ix_tickets_changed",
-            ["changed_at"],
-            unique=False,
-            postgresql_where=sa.text("changed_at > classified_at"),
-            sqlite_where=sa.text("changed_at > classified_at"),
-        )
-        batch_op.create_index(
-            "ix_tickets_sla",
-            ["sla_next_at"],
-            unique=False,
-            postgresql_where=sa.text("sla_next_at IS NOT NULL"),
-            sqlite_where=sa.text("sla_next_at IS NOT NULL"),
-        )
 
     with op.batch_alter_table("verdicts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("change", sa.Text(), server_default="", nullable=False))
-        batch_op.create_index(
-            "ix_verdicts_wordy",
-            ["created_at"],
-            unique=False,
-            postgresql_where=sa.text("reason <> ''"),
-            sqlite_where=sa.text("reason <> ''"),
-        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("verdicts", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_verdicts_wordy",
-            postgresql_where=sa.text("reason <> ''"),
-            sqlite_where=sa.text("reason <> ''"),
-        )
         batch_op.drop_column("change")
 
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_tickets_changed",
-            postgresql_where=sa.text("changed_at > classified_at"),
-            sqlite_where=sa.text("changed_at > classified_at"),
-        )
-        batch_op.drop_index(
-            "ix_tickets_sla",
-            postgresql_where=sa.text("sla_next_at IS NOT NULL"),
-            sqlite_where=sa.text("sla_next_at IS NOT NULL"),
-        )
         batch_op.drop_column("changed_at")
         batch_op.drop_column("waited_seconds")
         batch_op.drop_column("waiting_since")
@@ -220,17 +168,6 @@ def downgrade() -> None:
         batch_op.drop_column("due_at")
 
     with op.batch_alter_table("notifications", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_notifications_waiting",
-            postgresql_where=sa.text("state = 'waiting'"),
-            sqlite_where=sa.text("state = 'waiting'"),
-        )
-        batch_op.drop_index("ix_notifications_recent")
-        batch_op.drop_index(
-            "ix_notifications_digest",
-            postgresql_where=sa.text("digest_id IS NOT NULL"),
-            sqlite_where=sa.text("digest_id IS NOT NULL"),
-        )
         batch_op.create_index(batch_op.f("ix_notifications_recipient"), ["recipient", "id"], unique=False)
         batch_op.drop_column("digest_id")
         batch_op.drop_column("hold_until")
@@ -240,7 +177,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_mails_ticket")
         batch_op.drop_index(batch_op.f("ix_mails_created_at"))
 
-    op.drop_index("ix_notifications_created", "notifications")
     op.drop_index("ix_schedule_runs_started", "schedule_runs")
     op.drop_table("mails")
     with op.batch_alter_table("comments", schema=None) as batch_op:

@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from db.migrations.online import create_index, drop_index
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

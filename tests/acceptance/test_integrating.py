@@ -1,0 +1,78 @@
+"""The snippets of docs/integrating.md, run as they stand there against the real processes; amqplib alone is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+from tests.acceptance.conftest import House
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "integrating.md").read_text()
+#: Calls each web framework's snippet as a browser, or the program around it, would.
+FRAMEWORKS = """
+import flask_app
+said = {"what": "The door of hall 2 stays shut", "who": "kim@example.com", "form_id": "form-1"}
+for _ in range(2):  # a double click
+    assert flask_app.app.test_client().post("/help", data=said).status_code == 202
+import django_app
+django_app.help_wanted(7, "The lift stands still", "kim@example.com")
+import fastapi_app
+from fastapi.testclient import TestClient
+assert TestClient(fastapi_app.app).post("/help", json=said | {"form_id": "form-2"}).json()["ticket"] > 0
+"""
+
+
+def blocks(language: str) -> dict[str, str]:
+    """The snippets of a language by the file that their first line names."""
+    found = re.findall(rf"^```{language}\n((?:#|//) (\S+)\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return {name: code for code, name in found}
+
+
+def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
+    house = service_house
+    house.procfile("worker").says("Worker process is ready")
+    house.procfile("web")
+    key = json.loads(house.aura("keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)["key"]
+    house.serves()
+    folder = house.folder / "snippets"
+    folder.mkdir()
+    files = blocks("python") | blocks("js")
+    for name, code in files.items():
+        (folder / name).write_text(code)
+    (folder / "frameworks.py").write_text(FRAMEWORKS)
+    env = house.env() | {"AURA_URL": house.url(""), "AURA_KEY": key, "PYTHONPATH": str(folder)}
+
+    def run(*command: str) -> None:
+        result = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+
+    alone = ["script.py", "same_transaction.py", "publish.py"]
+    assert set(files) == {"aura_client.py", "flask_app.py", "django_app.py", "fastapi_app.py", *alone} | {
+        *("report.mjs", "publish.mjs")
+    }
+    for name in (*alone, "frameworks.py"):
+        for _ in range(1 if name == "same_transaction.py" else 2):
+            run(sys.executable, name)
+    shell = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for command in shell:
+        for _ in range(2):
+            run("sh", "-e", "-c", command)
+    sent = {
+        "script": 1,
+        "same transaction": 1,
+        "publish": 1,
+        "flask": 1,
+        "django": 1,
+        "fastapi": 1,
+        "curl": 1,
+        "bulk": 2,
+    }
+    if shutil.which("node"):
+        run("node", "report.mjs")
+        sent["node"] = 1
+
+    house.finished(sum(sent.values()))
