@@ -1,4 +1,4 @@
-"""Indexes of lists in an order: by priority, of somebody's tickets, and by when they are due."""
+"""Indexes of lists in an order (priority, assignee, due), and of what may or may not have left."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ depends_on = None
 
 ASSIGNED = text("assignee IS NOT NULL")
 DUE = text("due_at IS NOT NULL AND status IN ('open', 'in_progress', 'pending')")
+UNKNOWN = text("state = 'unknown'")
 
 
 def upgrade() -> None:
@@ -20,9 +21,11 @@ def upgrade() -> None:
     drop_index("ix_tickets_assignee", "tickets")
     create_index("ix_tickets_priority", "tickets", ["priority", "id"])
     create_index("ix_tickets_due", "tickets", ["due_at", "id"], postgresql_where=DUE, sqlite_where=DUE)
+    create_index("ix_notifications_unknown", "notifications", ["id"], postgresql_where=UNKNOWN, sqlite_where=UNKNOWN)
 
 
 def downgrade() -> None:
+    drop_index("ix_notifications_unknown", "notifications")
     drop_index("ix_tickets_due", "tickets")
     drop_index("ix_tickets_priority", "tickets")
     create_index("ix_tickets_assignee", "tickets", ["assignee"], postgresql_where=ASSIGNED, sqlite_where=ASSIGNED)
