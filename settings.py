@@ -18,6 +18,9 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+#: Of Aura; setup.cfg reads it here.
+VERSION = "0.1.0"
+
 PRIORITIES = ("low", "medium", "high", "critical")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 #: Ways out of the house, besides in_app, where the row is the message.
@@ -522,3 +525,34 @@ def get_settings() -> Settings:
             lines.append(f"{name}: {message}" + (f" ({hint})" if hint else "") if name else message)
         # `from None`: the ValidationError holds what was read, secrets included
         raise SettingsError("; ".join(lines)) from None
+
+
+def markdown() -> str:
+    """Return every variable, what it does and its default, for docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "Every variable Aura reads. `python -m settings` writes this page from `settings.py`.",
+    ]
+    lines += ["", "| variable | default | what it does |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        said = "" if default in (None, "", ()) else f"`{_as_written(default)}`"
+        lines.append(f"| `{variable(name)}` | {said} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _as_written(value: object) -> str:
+    """Return a default as it would be written into a variable."""
+    if isinstance(value, tuple):
+        pairs = value and isinstance(value[0], tuple)
+        return ",".join(f"{name}={_number_of(number)}" for name, number in value) if pairs else ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number_of(number: float) -> str:
+    return f"{number / 3600:g}h" if number >= 3600 else f"{number:g}"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

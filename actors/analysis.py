@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from actors import metrics
 from actors.durable import Done
 from actors.look import Look
 from actors.targets import target_of
@@ -20,6 +21,7 @@ from ai.choice import model_in_use, use_model
 from ai.engine import Precedent
 from ai.masking import mask
 from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, stale, tickets
+from db.sessions import after_commit
 from db.similar import Resolved
 from db.tickets import Loaded
 from notices import Agent, route
@@ -175,7 +177,18 @@ def save(session: Session, done: list[Done], changes: Mapping[int, str] | None =
             session, [_row(each.item, each.result, (changes or {}).get(each.item.id, "")) for each in answered]
         )
     calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
+    after_commit(session, lambda: _count([each.result.verdict for each in answered], [call for _, call in calls]))
     tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
+
+
+def _count(verdicts: Sequence[Verdict], calls: Sequence[Any]) -> None:
+    for verdict in verdicts:
+        how = "fallback" if verdict.fallback else "cached" if verdict.cached else "answered"
+        metrics.VERDICTS.labels(verdict.engine, how).inc()
+    for call in calls:
+        metrics.TOKENS.labels(call.model, "input").inc(call.input_tokens)
+        metrics.TOKENS.labels(call.model, "output").inc(call.output_tokens)
+        metrics.COST.labels(call.model).inc(call.cost)
 
 
 def save_again(session: Session, done: list[Done], queue: str) -> None:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,10 +21,13 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from actors import metrics
 from actors.durable import Done, durable
+from actors.one_by_one import OneByOne
 from db import endpoints, notifications, rates, transaction, unknown
 from db.endpoints import Reachable
 from db.notifications import Loaded
+from db.sessions import after_commit
 from notices import Channel, ChannelError, Notice, channel
 from settings import Settings, get_settings
 
@@ -36,8 +40,8 @@ ATTEMPTS = 50
 #: Milliseconds. A mail server may take minutes to answer, and a mail that is cut off there is sent twice; a POST ends
 #: after half a minute by itself.
 EMAIL_TIME_LIMIT, TIME_LIMIT = 600_000, 90_000
-#: A real server gets one mail a job, so that a crash repeats one mail at most; the console twin can take many.
-EMAIL_BATCH = 1 if get_settings().smtp_url else get_settings().batch
+#: Most deliveries of one hint.
+BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
 
 def save(session: Session, done: list[Done]) -> None:
     """Record what was sent, with the provider's id, and what nobody knows of."""
+    counts = Counter((each.item.notification.channel, type(each.result).__name__.lower()) for each in done)
+    after_commit(session, lambda: _count(counts))
     sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
     notifications.mark_sent(session, sent)
     lost = [each.item.notification.id for each in done if isinstance(each.result, Unknown)]
@@ -86,12 +92,17 @@ def save(session: Session, done: list[Done]) -> None:
             logger.warning("nobody knows whether it left: `aura notices resend` or `settle`", notification=key)
 
 
-_EMAIL: dict[str, Any] = {
-    "bulkhead": Fraction(3, 8) if get_settings().smtp_url else None,
-    "batch": EMAIL_BATCH,
-    "time_limit": EMAIL_TIME_LIMIT,
-}
-_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "batch": 1, "time_limit": TIME_LIMIT}
+def _count(counts: Counter[tuple[str, str]]) -> None:
+    for labels, count in counts.items():
+        metrics.NOTIFICATIONS.labels(*labels).inc(count)
+
+
+#: Each is kept by itself, so that a crash repeats one at most; the console twin of e-mail can take many.
+_OUTSIDE: dict[str, Any] = {"kind": OneByOne, "batch": BATCH}
+_EMAIL: dict[str, Any] = {"time_limit": EMAIL_TIME_LIMIT}
+if get_settings().smtp_url:
+    _EMAIL |= {"bulkhead": Fraction(3, 8), **_OUTSIDE}
+_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "time_limit": TIME_LIMIT, **_OUTSIDE}
 _EACH: dict[str, Any] = {"load": load, "save": save, "max_attempts": ATTEMPTS}
 
 

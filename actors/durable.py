@@ -94,18 +94,25 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         With a lease, which only this process can name, the jobs are claimed already (see `actors.eager`).
         """
         attempt = attempts.begin(self.actor_name, lease)
-        attempt.jobs = self._claim(job_ids, attempt.lease) if lease is None else eager.claimed(lease)
+        attempt.jobs = self.claim(job_ids, attempt.lease) if lease is None else eager.claimed(lease)
         if attempt.jobs:
-            # every log line below, the engine's and the channel's too, says which tickets it is about
-            about = "tickets" if self.load is tickets.load else "keys"
-            bind_contextvars(**{about: [job.key for job in attempt.jobs[:KEYS_LOGGED]]})
-            attempt.spans = tracing.begin(self.actor_name, attempt.jobs)
-            bind_contextvars(
-                traces=[traces.trace_of(attempt.spans[job.id].traceparent) for job in attempt.jobs[:KEYS_LOGGED]]
-            )
-            self._keep(attempt, self._work(attempt))
+            self.about(attempt)
+            self._keep(attempt, self.work(attempt))
 
-    def _claim(self, job_ids: Sequence[int], lease: str) -> list[Claimed]:
+    def about(self, attempt: Attempt) -> None:
+        """Have every log line below, the engine's and the channel's too, say which tickets and traces it is about."""
+        about = "tickets" if self.load is tickets.load else "keys"
+        spans = tracing.begin(self.actor_name, attempt.jobs)
+        attempt.spans |= spans
+        named = attempt.jobs[:KEYS_LOGGED]
+        bind_contextvars(
+            **{about: [job.key for job in named]},
+            job_ids=[job.id for job in named],
+            traces=[traces.trace_of(spans[job.id].traceparent) for job in named],
+        )
+
+    def claim(self, job_ids: Sequence[int], lease: str, most: int | None = None) -> list[Claimed]:
+        """Lease those of the jobs that are to be had, at most so many; none of a paused queue, nor past a limit."""
         with transaction() as session:
             # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
             room = batch_of(self, get_settings())
@@ -121,14 +128,17 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             ids = job_ids[:room]
             if held.paused or held.limit is not None:
                 hints.give_back(session, job_ids[room:])
-            claimed = jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID)
+            claimed = jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID, most)
+        if most is not None and len(claimed) == most:
+            ids = [each for each in ids if each <= claimed[-1].id]  # nobody has asked for the others yet
         metrics.DUPLICATES.labels(self.actor_name).inc(len(ids) - len(claimed))
         waited = metrics.WAITED.labels(self.actor_name)
         for job in claimed:
             waited.observe(job.waited)
         return claimed
 
-    def _work(self, attempt: Attempt) -> list[Done]:
+    def work(self, attempt: Attempt) -> list[Done]:
+        """Load what the claimed jobs are about, and call the function; what failed is noted in the attempt."""
         items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
         if self.load is not None:
             with reading() as session:
@@ -153,37 +163,50 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if not done:
             return
         with eager.Taker(self.broker) as taker, transaction() as session:
-            mine = [each.job for each in done]
-            held = {job.id for job in jobs.keep(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
-            done = [each for each in done if each.job.id in held]
-            if done:
+            kept = self.record(session, attempt, done, taker)
+        attempt.kept = kept
+
+    def record(
+        self, session: Session, attempt: Attempt, done: list[Done], taker: eager.Taker | None = None
+    ) -> list[Claimed]:
+        """Keep the jobs that the lease still holds, with their effects and next steps; return them."""
+        mine = [each.job for each in done]
+        held = {job.id for job in jobs.keep(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
+        done = [each for each in done if each.job.id in held]
+        if done:
+            if taker is not None:
                 taker.watch(session)
-                self.save(session, done)
-                next_steps = [
-                    Promise(
-                        each.job.then[0],
-                        each.job.key,
-                        pipeline=each.job.pipeline,
-                        then=each.job.then[1:],
-                        priority=each.priority,
-                        traceparent=each.traceparent,
-                    )
-                    for each in done
-                    if each.job.then
-                ]
-                jobs.promise(session, next_steps)
-                if control.of(session, self.queue_name).limit is not None:
-                    jobs.announce(session)  # there is room again for what waits
-        attempt.kept = [each.job for each in done]
+            self.save(session, done)
+            next_steps = [
+                Promise(
+                    each.job.then[0],
+                    each.job.key,
+                    pipeline=each.job.pipeline,
+                    then=each.job.then[1:],
+                    priority=each.priority,
+                    traceparent=each.traceparent,
+                )
+                for each in done
+                if each.job.then
+            ]
+            jobs.promise(session, next_steps)
+            if control.of(session, self.queue_name).limit is not None:
+                jobs.announce(session)  # there is room again for what waits
+        return [each.job for each in done]
 
 
 def durable(
-    *, queue_name: str, save: Save, load: Load | None = None, **options: Any
+    *,
+    queue_name: str,
+    save: Save,
+    load: Load | None = None,
+    kind: type[DurableActor] = DurableActor,
+    **options: Any,
 ) -> Callable[[Callable[[list[Any]], Sequence[Any]]], DurableActor]:
     """Declare a durable actor; options are those of the middleware: batch, max_attempts, time_limit (milliseconds)."""
 
     def declare(fn: Callable[[list[Any]], Sequence[Any]]) -> DurableActor:
-        actor = dramatiq.actor(actor_class=DurableActor, queue_name=queue_name, **options)(fn)
+        actor = dramatiq.actor(actor_class=kind, queue_name=queue_name, **options)(fn)
         assert isinstance(actor, DurableActor)
         actor.load, actor.save = load, save
         return actor

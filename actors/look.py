@@ -21,7 +21,12 @@ class Look(Generic[T]):
 
     def __call__(self, session: Session) -> T:
         bind: Any = session.get_bind().engine
-        if self._found is None or time.monotonic() > self._until or bind is not self._bind:
-            self._found, self._bind = self._find(session), bind
-            self._until = time.monotonic() + self._seconds
-        return self._found
+        found = self.recent(bind)
+        if found is None:
+            found, self._bind = self._find(session), bind
+            self._found, self._until = found, time.monotonic() + self._seconds
+        return found
+
+    def recent(self, bind: Any) -> T | None:
+        """Return what was found in the database of that engine, while it is good."""
+        return self._found if time.monotonic() <= self._until and bind is self._bind else None

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # prometheus_client opens files there, and looks at the variable when it is imported
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
-from dramatiq import Middleware
+from dramatiq import Broker, Middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from settings import Settings, get_settings
+from settings import CHANNELS, Settings, get_settings
 
 #: Seconds, from what a healthy step takes to what wakes somebody up.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -50,17 +50,52 @@ DUPLICATES = Counter(
 )
 LOST_HINTS = Counter("aura_lost_hints_total", "Jobs whose hint was lost and given again, by actor.", ["actor"])
 RECOVERED = Counter("aura_recovered_jobs_total", "Jobs of dead workers that were freed or quarantined.", ["outcome"])
-VERDICTS = Counter("aura_verdicts_total", "Verdicts by engine and how they came about.", ["engine", "how"])
+VERDICTS = Counter(
+    "aura_verdicts_total", "Verdicts by engine and how they came about (answered, cached, fallback).", ["engine", "how"]
+)
 TOKENS = Counter("aura_ai_tokens_total", "Tokens of remote engines, by model and direction.", ["model", "direction"])
 COST = Counter("aura_ai_cost_dollars_total", "US dollars that remote engines cost, by model.", ["model"])
-NOTIFICATIONS = Counter("aura_notifications_total", "Notifications by channel and outcome.", ["channel", "outcome"])
+NOTIFICATIONS = Counter(
+    "aura_notifications_total",
+    "Notifications by channel and outcome (sent, unknown, settled); what failed is in aura_attempts_total.",
+    ["channel", "outcome"],
+)
+
+
+#: What each label may say, so that a series is there, as 0, before anything happened: a rate needs the step from 0 to 1.
+OUTCOMES = ("kept", "retry", "dead")
+HOW = ("answered", "cached", "fallback")
+SENT = ("sent", "unknown", "settled")
+
+
+def begin(actors: Collection[str], settings: Settings) -> None:
+    """Set every series that workers and the relay may count to what it is, or to 0."""
+    for actor in actors:
+        for outcome in OUTCOMES:
+            ATTEMPTS.labels(actor, outcome)
+        for each in (SECONDS, WAITED, HINTED, HINT_WAIT, DUPLICATES, LOST_HINTS):
+            each.labels(actor)
+    for outcome in ("freed", "quarantined"):
+        RECOVERED.labels(outcome)
+    for engine in ("local", *(["openai"] if settings.openai_api_key else [])):
+        for how in HOW:
+            VERDICTS.labels(engine, how)
+    for direction in ("input", "output"):
+        TOKENS.labels(settings.ai_model, direction)
+    COST.labels(settings.ai_model)
+    for channel in CHANNELS:
+        for outcome in SENT:
+            NOTIFICATIONS.labels(channel, outcome)
 
 
 class Metrics(Middleware):
-    """Serves the figures of a worker command on AURA_METRICS_PORT, in a process of its own."""
+    """Begins the series of a process, and serves those of a worker command on AURA_METRICS_PORT, by a process of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def after_process_boot(self, broker: Broker) -> None:
+        begin(broker.get_declared_actors(), self._settings)
 
     @property
     def forks(self) -> list[Callable[[], int]]:

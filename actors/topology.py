@@ -61,15 +61,21 @@ def reason_of_death(headers: Any) -> str:
     return str(first.get("reason", "put there by hand"))[:80]
 
 
+def arguments_of(queue: str, *, quorum: bool) -> dict[str, Any]:
+    """Return the arguments with which a queue is declared."""
+    kind: dict[str, Any] = {"x-queue-type": "quorum"} if quorum else {"x-max-priority": MAX_PRIORITY}
+    return {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead_letter_queue(queue)} | kind
+
+
+def dead_letter_arguments() -> dict[str, Any]:
+    """Return the arguments with which a dead-letter queue is declared."""
+    return {"x-message-ttl": DEAD_MESSAGE_TTL}
+
+
 def declare(channel: Any, queue: str, settings: Settings) -> None:
     """Declare the queue, its dead-letter queue, its exchange and their binding on an open channel."""
-    arguments: dict[str, Any] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead_letter_queue(queue)}
-    if settings.quorum_queues:
-        arguments["x-queue-type"] = "quorum"
-    else:
-        arguments["x-max-priority"] = MAX_PRIORITY
-    dead = dead_letter_queue(queue)
-    channel.queue_declare(queue=dead, durable=True, arguments={"x-message-ttl": DEAD_MESSAGE_TTL})
+    channel.queue_declare(queue=dead_letter_queue(queue), durable=True, arguments=dead_letter_arguments())
+    arguments = arguments_of(queue, quorum=settings.quorum_queues)
     channel.queue_declare(queue=queue, durable=True, arguments=arguments)
     way = route(queue)
     if way.exchange:

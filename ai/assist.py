@@ -11,6 +11,7 @@ from collections.abc import Sequence, Set
 from functools import lru_cache
 
 from ai.masking import mask
+from ai.masking.passwords import named
 from ai.urgency import plain
 from ai.wording import lines
 
@@ -59,10 +60,7 @@ _LINK = re.compile(r"(?:https?://|www\.|\\\\)\S+", re.IGNORECASE)
 _LINK_MARKS = ("://", "www.", "\\\\")
 #: Without one of these nothing is in a sentence that must be masked, and masking takes as long as all the rest.
 _DIGIT, _LONG = re.compile(r"\d"), re.compile(r"\S{14}")
-_SECRET_MARKS = (
-    *("@", "pass", "pw", "kennw", "pin", "puk", "tan", "code", "token", "key", "secret", "login", "schl"),
-    *(" dot ", " punkt ", "(at)", "[at]", "/", "credential", "zugang", "wachtwoord", "contrase"),
-)
+_SECRET_MARKS = ("@", "/", "(at)", "[at]", " dot ", " punkt ")
 
 _NEGATIVE = frozenset(lines("negative.txt"))
 _POSITIVE = frozenset(lines("positive.txt"))
@@ -106,6 +104,7 @@ def _presentable(sentence: str) -> str:
         or _LONG.search(sentence)
         or " AT " in sentence
         or any(mark in lower for mark in _SECRET_MARKS)
+        or named(lower)
     ):
         sentence = mask(sentence).text
     return sentence[:1].upper() + sentence[1:]

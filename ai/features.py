@@ -22,6 +22,7 @@ _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{1,60}")
 _NOISE = re.compile(
     r"^[ \t]{0,5}(?:re|fwd?|aw|wg|antw)[ \t]?:|"
+    r"^[> \t]{0,5}(?:from|to|cc|sent|von|an|gesendet)[ \t]?:[^\n]{0,200}$|"
     r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|"
     r"-{2,40} ?original message[^\n]*",
     re.IGNORECASE | re.MULTILINE,
@@ -55,7 +56,7 @@ def ticket_words(title: str, description: str) -> list[str]:
 
 def grams(words: list[str]) -> list[str]:
     """Return the words and the pairs of neighbours ("shared drive")."""
-    return words + [f"{first} {second}" for first, second in pairwise(words)]
+    return [*words, *map(" ".join, pairwise(words))]
 
 
 def pieces(word: str) -> list[str]:

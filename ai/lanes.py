@@ -15,10 +15,9 @@ class Lanes:
     """Packs rows of ``width`` numbers; the sums of each column must stay within 63 bits."""
 
     def __init__(self, width: int) -> None:
-        self._row = struct.Struct(f"<{width}Q")
+        self._row = struct.Struct(f"<{width}q")
         # added before a row is cut into its numbers, so that none is negative and borrows from its neighbour
-        self._half = 1 << (_BITS - 1)
-        self._halves = self.pack([self._half] * width)
+        self._halves = self.pack([1 << (_BITS - 1)] * width)
 
     def pack(self, numbers: Iterable[int]) -> int:
         """Return the row as one integer; such integers may be added, and multiplied by a whole number."""
@@ -26,5 +25,5 @@ class Lanes:
 
     def unpack(self, packed: int) -> list[int]:
         """Return the numbers of a row or of a sum of rows."""
-        shifted = (packed + self._halves).to_bytes(self._row.size, "little")
-        return [number - self._half for number in self._row.unpack(shifted)]
+        # with its highest bit turned, a number that is too large by a half is the two's complement of what it was
+        return list(self._row.unpack(((packed + self._halves) ^ self._halves).to_bytes(self._row.size, "little")))

@@ -107,8 +107,9 @@ def _model(raw: dict[str, Any]) -> Model:
         return lanes.pack([rarity * rarity, *(rarity * weight for weight in weights)])
 
     def says(name: str, rarity: int, weights: Sequence[int]) -> tuple[int, ...]:
-        ends = {name.split(" ")[0], name.split(" ")[-1]}
-        return () if ends & _DULL else tuple(rarity * weight for weight in weights[: len(categories)])
+        ends = name.split(" ")
+        dull = not _DULL.isdisjoint(ends) or (len(ends) > 1 and ends[0] == ends[1])
+        return () if dull else tuple(rarity * weight for weight in weights[: len(categories)])
 
     words = {
         name: _Word(packed(rarity, weights), name, says(name, rarity, weights))
@@ -155,14 +156,14 @@ def _weigh(counts: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
     alike: defaultdict[int, int] = defaultdict(int)
     for feature, count in counts:
         alike[count] += feature.packed
-    squares, said = 0.0, [0.0] * (len(model.categories) + len(model.priorities))
+    squares, said = 0.0, [0.0] * (1 + len(model.categories) + len(model.priorities))
     for count, packed in alike.items():
+        sums = model.lanes.unpack(packed)
         tf = 1.0 + math.log(count)
-        square, *sums = model.lanes.unpack(packed)
-        squares += tf * tf * square
+        squares += tf * tf * sums[0]
         said = [so_far + tf * each for so_far, each in zip(said, sums, strict=True)]
     length = math.sqrt(squares + LEAST_SQUARED * model.scale * model.scale) * model.scale
-    return [each / length for each in said]
+    return [each / length for each in said[1:]]
 
 
 def softmax(scores: Sequence[float], temperature: float) -> list[float]:
@@ -189,8 +190,9 @@ def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
     reading = read(title, description)
     counts = Counter(grams(reading.words))
-    known = [(word, count) for gram, count in counts.items() if (word := model.words.get(gram)) is not None]
-    parts = [(model.pieces(word), count) for word, count in Counter(reading.words).items()]
+    find, spell = model.words.get, model.pieces
+    known = [(word, count) for gram, count in counts.items() if (word := find(gram)) is not None]
+    parts = [(spell(gram), count) for gram, count in counts.items() if " " not in gram]
     bias = model.category_bias + model.priority_bias
     scores = [sum(each) for each in zip(bias, _weigh(known, model), _weigh(parts, model), strict=True)]
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]

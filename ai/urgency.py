@@ -2,8 +2,9 @@
 
 Impact says how many are hit: "person", "team" or "everyone". Urgency says how badly: "wish", "eased" (there is a way
 around it), "normal", "pressing", "idle" (those hit cannot work) or "stopped" (a system or a business stands still). The
-matrix of the two is the priority. The phrases are in ``wording/urgency.txt``. What the requester claims, or orders ("set
-the priority to critical"), is no evidence: such sentences are left out before anything is read.
+matrix of the two is the priority. The phrases are in ``wording/urgency.txt``. What the requester claims, orders ("set
+the priority to critical") or wishes about calls ("do not notify anybody") is no evidence, and left out before anything is
+read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from settings import PRIORITIES
 READ = 6_000
 #: The longest sentence that goes as a whole when it gives an order, and what goes around the order in a longer one.
 SENTENCE, AROUND = 400, 60
+#: The longest clause that goes as a whole when it says whom not to call.
+CLAUSE = 80
 
 _IMPACTS = ("person", "team", "everyone")
 _URGENCIES = ("wish", "eased", "normal", "pressing", "idle", "stopped")
@@ -51,6 +54,7 @@ _SMALL = re.compile(
 )
 _SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "\N{RIGHT SINGLE QUOTATION MARK}": "'"})
 _SENTENCE = re.compile(r"(?<=[.!?\n;])\s*")
+_CLAUSE = re.compile(r"(?<=[,:])\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -65,8 +69,14 @@ def spaced(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _commands() -> re.Pattern[str]:
+def _orders() -> re.Pattern[str]:
     return re.compile(any_of(lines("commands.txt")))
+
+
+@lru_cache(maxsize=1)
+def _commands() -> re.Pattern[str]:
+    """Return what finds an order, or a wish about calls."""
+    return re.compile(any_of([*lines("commands.txt"), *lines("contact.txt")]))
 
 
 class _Phrases(NamedTuple):
@@ -109,12 +119,12 @@ class Assessment:
 
 
 def commanding(text: str) -> bool:
-    """Return whether a spaced text gives orders to a machine or claims a priority."""
+    """Return whether a spaced text gives orders to a machine, claims a priority, or says whom not to call."""
     return _commands().search(text) is not None
 
 
 def without_commands(text: str) -> str:
-    """Return the text without the sentences that give orders to a machine or claim a priority."""
+    """Return the text without the sentences that give orders to a machine or claim a priority, and without whom not to call."""
     text = text[:READ]
     if not commanding(spaced(text)):
         return text
@@ -128,15 +138,28 @@ def without_orders(title: str) -> str:
 
 
 def _obeyed_by_none(sentence: str) -> str:
-    """Return the sentence, nothing for an order; of a text without full stops only what surrounds the order goes."""
+    """Return the sentence, nothing for an order; of a text without full stops only what surrounds the order goes.
+
+    Of a sentence that only says whom not to call, the other clauses stay.
+    """
     said = spaced(sentence)
     if not commanding(said):
         return sentence
+    if not _orders().search(said):
+        return " ".join(filter(None, map(_without_wish, _CLAUSE.split(sentence))))
     if len(said) <= SENTENCE:
         return ""
     while order := _commands().search(said):
         said = f"{said[: max(order.start() - AROUND, 0)]} {said[order.end() + AROUND :]}"
     return said
+
+
+def _without_wish(clause: str) -> str:
+    """Return a clause that does not say whom not to call as it is, and of one that does only what goes on for long."""
+    said = spaced(clause)
+    if not commanding(said):
+        return clause
+    return _commands().sub(" ", said) if len(said) > CLAUSE else ""
 
 
 def _evidence(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
@@ -32,6 +33,7 @@ from aura import (
     tickets,
     upkeep,
     users,
+    workers,
 )
 from aura.output import Refused, err
 
@@ -41,6 +43,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from settings import VERSION
+
+        print(f"aura {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Hold the options of the command itself."""
+
 
 # In the order in which `aura --help` lists them
 app.command("demo")(demo.demo)
@@ -63,6 +83,7 @@ GROUPS = (
     jobs,
     queues,
     dead,
+    workers,
     schedule,
     agents,
     endpoints,

@@ -104,3 +104,17 @@ def _held(control: dict[str, Any]) -> str:
         end = f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "it is resumed"
         parts += [f"paused until {end}" + (f" ({control['reason']})" if control["reason"] else "")]
     return ", ".join(parts)
+
+
+@app.command("definitions")
+def definitions(
+    quorum: Annotated[
+        bool, typer.Option("--quorum", help="Quorum queues, for a cluster (AURA_QUORUM_QUEUES).")
+    ] = False,
+) -> None:
+    """Print RabbitMQ's definitions: exchanges, queues, bindings, roles and policies; deploy/rabbitmq holds both variants."""
+    import actors
+    from actors.definitions import definitions as of
+    from aura.output import emit
+
+    emit(of(sorted(actors.broker.get_declared_queues()), quorum=quorum))

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db.bulk import BulkInsert, Fixed, among, table
 from db.jobs import announce
 from db.models import Event as EventRow
+from db.time import elapsed
 from settings import get_settings
 
 _c = table(EventRow).c
@@ -59,6 +60,11 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
 def any_waiting(session: Session) -> bool:
     """Return whether an event is not published yet."""
     return _ANY(session).first() is not None
+
+
+def oldest(session: Session) -> float:
+    """Return the seconds that the oldest event waits to be published; 0 when none waits."""
+    return float(session.scalar(select(elapsed(func.min(_c.created_at)))) or 0.0)
 
 
 def take(session: Session, limit: int) -> list[Event]:

@@ -12,7 +12,7 @@ from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from db.bulk import Fixed
-from db.models import Attempt, Job
+from db.models import Attempt, Job, Ticket
 from db.time import elapsed, from_now, now
 
 #: Most rows of a kind that are counted; one more says "and more".
@@ -76,6 +76,24 @@ def _counts(actor: str) -> Any:
         elapsed(oldest.scalar_subquery()),
         elapsed(by_hint.limit(1).scalar_subquery()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The tickets of one stage whose journey is not finished, among the oldest MOST, and the age of the oldest."""
+
+    tickets: int
+    oldest: float
+
+
+def unfinished(session: Session) -> dict[str, Unfinished]:
+    """Return what is under way, by stage; the cost grows neither with the backlog nor with what is finished."""
+    oldest = select(Ticket.stage, Ticket.created_at).where(Ticket.notified_at.is_(None))
+    found = oldest.order_by(Ticket.created_at).limit(MOST).subquery()
+    rows = session.execute(
+        select(found.c.stage, func.count(), elapsed(func.min(found.c.created_at))).group_by(found.c.stage)
+    )
+    return {row[0]: Unfinished(row[1], row[2]) for row in rows}
 
 
 def counted(chosen: Any, most: int = MOST) -> Any:

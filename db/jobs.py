@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from db import traces
-from db.bulk import BulkInsert, Fixed, on_postgresql, one_of, table
+from db.bulk import BulkInsert, Fixed, among, on_postgresql, one_of, table
 from db.models import Attempt, DeadLetter, Job
 from db.sessions import after_commit
 from db.time import elapsed, from_now, now
@@ -264,11 +264,14 @@ def claimed_from(row: Any) -> Claimed:
     )
 
 
-def claim(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
-    """Lease those of the jobs that are due and free; duplicates, forgeries and early hints get nothing."""
+def claim(
+    session: Session, actor: str, ids: Sequence[int], lease: str, worker: str, most: int | None = None
+) -> list[Claimed]:
+    """Lease those of the jobs that are due and free, the first `most`; duplicates, forgeries and early hints get nothing."""
+    most = len(ids) if most is None else most
     # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
-    alone = len(ids) == 1
-    rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone)
+    alone = min(most, len(ids)) == 1
+    rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone, most=most)
     return sorted(map(claimed_from, rows), key=lambda job: job.id)
 
 
@@ -277,8 +280,8 @@ def _claim(session: Session) -> Any:
     allowed = or_(bindparam("alone", type_=Boolean), c.crashes == 0)
     free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
-    locked = select(c.id).where(one_of(session, c.id, "ids"), *free).order_by(c.id).with_for_update()
-    leased = update(table(Job)).where(c.id.in_(locked.scalar_subquery()), *free)
+    locked = select(c.id).where(one_of(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))
+    leased = update(table(Job)).where(among(session, c.id, locked.with_for_update()), *free)
     leased = leased.values(lease=bindparam("under"), worker=bindparam("by"))
     return leased.values(attempts=c.attempts + 1, crashes=c.crashes + 1).returning(*CLAIMED)
 

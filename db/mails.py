@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import table, upsert
+from db.flow import MOST
 from db.models import Agent, Comment, Mail, Notification, Ticket
 from db.time import elapsed, from_now, now
 
 #: What a mail is before anybody decided, and how the other outcomes begin.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
+
+#: How every outcome begins.
+OUTCOMES = ("ticket", "comment", "ignored", "refused")
 
 _m, _t, _n = table(Mail).c, table(Ticket).c, table(Notification).c
 
@@ -120,6 +124,15 @@ def listing(session: Session, outcome: str | None = None, limit: int = 50) -> li
     if outcome is not None:
         wanted = wanted.where(_m.outcome.startswith(outcome, autoescape=True))
     return [dict(row) for row in session.execute(wanted).mappings()]
+
+
+def outcomes(session: Session, seconds: float = 3600.0) -> dict[str, int]:
+    """Return how many mails that came in lately became a ticket or a comment, or were ignored or refused."""
+    recent = (
+        select(_m.outcome).where(_m.created_at >= from_now(-seconds)).order_by(_m.created_at).limit(MOST).subquery()
+    )
+    kinds = (func.sum(case((recent.c.outcome.startswith(kind), 1), else_=0)) for kind in OUTCOMES)
+    return dict(zip(OUTCOMES, (int(count or 0) for count in session.execute(select(*kinds)).one()), strict=True))
 
 
 class Found(NamedTuple):

@@ -25,7 +25,16 @@ def living(session: Session, kind: str, dead_after: float) -> int:
 def processes(session: Session, dead_after: float, limit: int = 200) -> list[dict[str, Any]]:
     """Return the processes with a heartbeat, whether each lives, how many jobs it runs, and up to ten of them."""
     alive = (Worker.heartbeat_at >= from_now(-dead_after)).label("alive")
-    told = (Worker.id, Worker.kind, Worker.name, Worker.started_at, Worker.heartbeat_at, alive)
+    told = (
+        Worker.id,
+        Worker.kind,
+        Worker.name,
+        Worker.version,
+        Worker.started_at,
+        Worker.heartbeat_at,
+        Worker.drain_at,
+        alive,
+    )
     rows = session.execute(select(*told).order_by(Worker.kind, Worker.started_at.desc()).limit(limit))
     found = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
     leased = select(Job.worker, Job.id, Job.actor, Job.key).where(Job.lease.is_not(None))

@@ -33,7 +33,7 @@ def record(session: Session, queues: Mapping[str, str]) -> int:
     minute = _clock(session).replace(second=0, microsecond=0)
     figures = {
         **_tickets(session),
-        **_seconds(session),
+        **seconds(session),
         **_due(session, queues),
         "dead": _count(session, select(DeadLetter.id).where(DeadLetter.state == "dead").order_by(DeadLetter.id)),
         "dollars": spend.today(session),
@@ -87,7 +87,8 @@ def _tickets(session: Session) -> dict[str, float]:
     return figures | {name: done.get(actor, 0) for actor, name in STEPS.items()}
 
 
-def _seconds(session: Session) -> dict[str, float]:
+def seconds(session: Session) -> dict[str, float]:
+    """Return how long the journeys that ended lately took; empty when none did."""
     last = select(Attempt.key).where(
         Attempt.id > _before(session, Attempt, MEASURED_SECONDS),
         Attempt.created_at >= from_now(-MEASURED_SECONDS),
@@ -97,10 +98,10 @@ def _seconds(session: Session) -> dict[str, float]:
     )
     ids = [int(key) for key in session.scalars(last.order_by(Attempt.id.desc()).limit(MEASURED)) if key.isdecimal()]
     took = select(Ticket.created_at, Ticket.notified_at).where(Ticket.id.in_(ids), Ticket.notified_at.is_not(None))
-    seconds = sorted((row.notified_at - row.created_at).total_seconds() for row in session.execute(took))
-    if not seconds:
+    each = sorted((row.notified_at - row.created_at).total_seconds() for row in session.execute(took))
+    if not each:
         return {}
-    return {f"seconds.p{share}": seconds[min(len(seconds) * share // 100, len(seconds) - 1)] for share in (50, 95)}
+    return {f"seconds.p{share}": each[min(len(each) * share // 100, len(each) - 1)] for share in (50, 95)}
 
 
 def _due(session: Session, queues: Mapping[str, str]) -> dict[str, float]:

@@ -44,6 +44,12 @@ def lead(session: Session, name: str, holder: str, seconds: float) -> int | None
     return session.scalar(renewed) or session.scalar(statement)
 
 
+def led(session: Session, name: str) -> bool:
+    """Return whether somebody holds the lease."""
+    held = select(Lease.name).where(Lease.name == name, Lease.expires_at >= now())
+    return session.scalar(held) is not None
+
+
 def renew(session: Session, name: str, holder: str, term: int, seconds: float) -> bool:
     """Hold the lease for some seconds more. Returns False when it is not ours any more."""
     ours = update(Lease).where(

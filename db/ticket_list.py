@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, case, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.models import Ticket
@@ -20,7 +20,8 @@ Sort = Literal["-id", "id", "-priority", "priority"]
 #: What can be asked for by an equal value.
 FILTERS = ("status", "stage", "category", "priority", "assignee", "requester", "department", "source", "needs_review")
 
-_rank = case({name: place for place, name in enumerate(PRIORITIES, 1)}, value=Ticket.priority, else_=0)
+#: The priorities in their order; before the lowest come the tickets that have none yet.
+RANKS: tuple[str | None, ...] = (None, *PRIORITIES)
 
 
 class WrongCursor(ValueError):
@@ -49,27 +50,35 @@ def page(
 
     Raises WrongCursor.
     """
-    wanted = select(Ticket, _rank.label("rank"))
-    for name, value in filters.items():
-        if value is not None:
-            wanted = wanted.where(getattr(Ticket, name) == value)
+    wanted = select(Ticket).where(
+        *[getattr(Ticket, name) == value for name, value in filters.items() if value is not None]
+    )
     if after is not None:
         wanted = wanted.where(Ticket.created_at >= after)
     if before is not None:
         wanted = wanted.where(Ticket.created_at < before)
     down = sort.startswith("-")
-    by_rank = sort.endswith("priority")
-    if cursor is not None:
-        rank, ticket = _read(cursor)
-        further = Ticket.id < ticket if down else Ticket.id > ticket
-        if by_rank:
-            further = or_(_rank < rank if down else _rank > rank, and_(_rank == rank, further))
-        wanted = wanted.where(further)
-    order = [_rank, Ticket.id] if by_rank else [Ticket.id]
-    wanted = wanted.order_by(*[each.desc() if down else each for each in order]).limit(limit + 1)
-    rows = session.execute(wanted).all()
-    last = rows[limit - 1] if len(rows) > limit else None
-    return Page([row.Ticket for row in rows[:limit]], _write(last.rank, last.Ticket.id) if last else None)
+    order = Ticket.id.desc() if down else Ticket.id
+    from_rank, from_id = _read(cursor) if cursor is not None else (None, None)
+    found: list[tuple[int, Ticket]] = []
+    # one rank after the other, each in the order of its index: all at once would have to be sorted
+    lanes: Sequence[int | None] = _ranks(down, from_rank) if sort.endswith("priority") else [None]
+    for rank in lanes:
+        lane = wanted if rank is None else wanted.where(Ticket.priority == RANKS[rank])
+        if from_id is not None and rank in (None, from_rank):
+            lane = lane.where(Ticket.id < from_id if down else Ticket.id > from_id)
+        rows = session.scalars(lane.order_by(order).limit(limit + 1 - len(found)))
+        found += [(rank or 0, ticket) for ticket in rows]
+        if len(found) > limit:
+            break
+    last = found[limit - 1] if len(found) > limit else None
+    return Page([ticket for _, ticket in found[:limit]], _write(last[0], last[1].id) if last else None)
+
+
+def _ranks(down: bool, first: int | None) -> Sequence[int]:
+    """Return the ranks in order, from the first on."""
+    every = range(len(RANKS))[:: -1 if down else 1]
+    return every if first is None else [rank for rank in every if (rank <= first if down else rank >= first)]
 
 
 def _write(rank: int, ticket: int) -> str:

@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.bulk import upsert
 from db.jobs import CLAIMED, FREE, Claimed, Failure, announce, bury, claimed_from, record_attempts
 from db.models import Job, Worker
 from db.time import from_now, now
+from settings import VERSION
 
 #: Crashes after which a job is quarantined as a dead letter.
 QUARANTINE_AFTER = 3
 
 
-def beat(session: Session, worker: str, name: str, kind: str = "worker") -> None:
-    """Record that the process lives, at its boot and every few seconds after."""
-    alive = upsert(session, Worker).values(id=worker, name=name, kind=kind, heartbeat_at=now())
-    session.execute(alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now()}))
+class UnknownWorker(LookupError):
+    """There is no such worker, or it is no worker that can be drained; the text says what to do."""
+
+
+def beat(session: Session, worker: str, name: str, kind: str = "worker") -> bool:
+    """Record that the process lives, at its boot and every few seconds after. Returns whether it is asked to drain."""
+    alive = upsert(session, Worker).values(id=worker, name=name, kind=kind, version=VERSION, heartbeat_at=now())
+    beaten = alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now()})
+    return session.scalar(beaten.returning(Worker.drain_at)) is not None
+
+
+def drain(session: Session, worker: str) -> str:
+    """Ask a worker, by its id or its name (host:process), to finish what it holds and end. Returns its name.
+
+    It reads that at its next heartbeat. Raises UnknownWorker.
+    """
+    asked = update(Worker).where(or_(Worker.id == worker, Worker.name == worker), Worker.kind == "worker")
+    values = {"drain_at": func.coalesce(Worker.drain_at, now())}
+    name = session.scalar(asked.values(**values).returning(Worker.name).execution_options(synchronize_session=False))
+    if name is None:
+        raise UnknownWorker(f"there is no worker {worker}; `aura workers list` shows those there are")
+    return str(name)
 
 
 def leave(session: Session, worker: str) -> None:

@@ -4,12 +4,14 @@
 2. A writer takes everybody who waits (BATCH at most), stores their tickets, their idempotency keys and the promises of
    their journeys in one transaction, and answers each. Two writers take turns, so that one collects while one commits.
 3. If the transaction fails because of one of them, each is tried alone: the culprit gets the error, nobody else does.
-4. When the line is longer than what is stored in a second or so, the next request is turned away: 503, Retry-After.
+4. When somebody has waited for a second, or the line is longer than what is ever stored in one, the next request is turned
+   away: 503, Retry-After; by `web.turnstile`, before anything of it is read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from actors.durable import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
 from db.idempotency import Use
 from db.migrate import LOCK_NOT_AVAILABLE
@@ -30,6 +33,8 @@ logger = structlog.get_logger("aura.web")
 SOURCE = "http"
 #: Requests of one transaction, transactions at a time, and requests that wait in line.
 BATCH, WRITERS, LINE = 200, 2, 500
+#: Seconds that somebody has waited for the answer when the next are turned away.
+LONGEST_WAIT = 1.0
 #: Seconds to wait for another process that works on a request with the same Idempotency-Key.
 PATIENCE = 2.0
 
@@ -68,23 +73,35 @@ class Acceptor:
         self._batch, self._writers, self._most = batch, writers, line
         self._line: deque[tuple[Report, asyncio.Future[int]]] = deque()
         self._writing: set[asyncio.Task[None]] = set()
+        #: Since when each has waited for the answer, the longest first.
+        self._asked: dict[asyncio.Future[int], float] = {}
         #: How many requests were taken out of the line.
         self.begun = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next request would wait too long."""
+        longest = next(iter(self._asked.values()), None)
+        return len(self._line) >= self._most or (longest is not None and time.monotonic() - longest > LONGEST_WAIT)
 
     async def accept(self, report: Report) -> int:
         """Store the ticket and start its journey. Returns its id, that of the earlier ticket if it is known.
 
         Raises TooMany, KeyUsedBefore, SQLAlchemyError.
         """
-        if len(self._line) >= self._most:
+        if self.full:
             raise TooMany
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._asked[answer] = time.monotonic()
         self._line.append((report, answer))
         if len(self._writing) < self._writers:
             writer = asyncio.create_task(self._write())
             self._writing.add(writer)
             writer.add_done_callback(self._writing.discard)
-        return await answer
+        try:
+            return await answer
+        finally:
+            del self._asked[answer]
 
     async def _write(self) -> None:
         while self._line:
@@ -161,8 +178,8 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
         places = [place for place, answer in enumerate(answers) if answer is None]
         chosen = [reports[place] for place in places]
         stored = tickets.accept_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
-        spans = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
-        triage.send_many(spans, traces=spans)
+        requests = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
+        triage.send_many(requests, traces=requests)
         for place, (ticket_id, _) in zip(places, stored, strict=True):
             answers[place] = ticket_id
         idempotency.settle(
@@ -173,4 +190,9 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
                 if report.use is not None
             },
         )
+    if requests:
+        named = list(requests)[:KEYS_LOGGED]
+        known_traces = [traces.trace_of(requests[ticket]) for ticket in named]
+        # in the words of the workers' lines, so that one search finds a ticket's whole way
+        logger.info("accepted", tickets=[str(ticket) for ticket in named], traces=known_traces)
     return [answer for answer in answers if answer is not None]

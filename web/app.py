@@ -21,6 +21,7 @@ from web.limits import BodyLimit
 from web.pages import render, site
 from web.signing_in import Door
 from web.tracing import RequestTracing
+from web.turnstile import Turnstile
 from web.v1 import events
 from web.waiting import Waiting
 
@@ -55,6 +56,7 @@ def make_app() -> FastAPI:
     app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
+    app.add_middleware(Turnstile)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestTracing)  # the last is the outermost
     app.include_router(site.router)  # first: a browser gets the page where a program gets JSON

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pika
 import prometheus_client
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
+from prometheus_client.core import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.publisher import describe, parameters
-from db import dead_letters, reading, tickets
+from db import notifications, reading
 from db.migrate import outdated, revisions
-from db.models import Job
 from db.overview import living, waiting_longest
 from settings import SettingsError, first_line, get_settings, redact
 from web.access import Reader
+from web.gauges import FromDatabase
 
 router = APIRouter(tags=["health"])
 
@@ -117,6 +116,32 @@ def check_work() -> Check:
     return Check("work", not stuck, said, "start `dramatiq actors` or `aura run`" if stuck else "")
 
 
+def check_unknown() -> Check:
+    """Does nothing wait for a person to say whether it left?"""
+    try:
+        with reading() as session:
+            count = notifications.unknown(session)
+    except SQLAlchemyError:
+        return Check("unknown", True, "not known while the database cannot be asked")
+    if not count:
+        return Check("unknown", True, "no notification of which nobody knows whether it left")
+    fix = "`aura notices list --state unknown`, then `resend` or `settle` each"
+    return Check("unknown", True, f"{count} notifications may or may not have left", fix)
+
+
+def check_mailbox() -> Check:
+    url = get_settings().imap_url
+    if url is None:
+        return Check("imap", True, "not set: no mails are taken from a mailbox")
+    from pipelines.mail.imap import Away, Mailbox
+
+    try:
+        with Mailbox(url.get_secret_value()) as mailbox:
+            return Check("imap", True, mailbox.name)
+    except (Away, SettingsError) as error:
+        return Check("imap", False, f"{redact(url.get_secret_value())}: {error}", "start it, or correct AURA_IMAP_URL")
+
+
 def check_pipelines() -> Check:
     name = get_settings().pipelines
     try:
@@ -134,6 +159,8 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_openai,
     check_pipelines,
     check_work,
+    check_unknown,
+    check_mailbox,
 )
 
 
@@ -157,30 +184,11 @@ def ready() -> JSONResponse:
     return JSONResponse(body, 200 if database.ok else 503)
 
 
-class _FromDatabase:
-    """Gauges that are read when they are asked for, the same in every process."""
-
-    def collect(self) -> Iterator[Metric]:
-        with reading() as session:
-            waiting = session.execute(select(Job.actor, func.count()).group_by(Job.actor)).all()
-            stages = tickets.stages(session)
-            dead = dead_letters.count(session)
-        jobs = GaugeMetricFamily("aura_jobs", "Jobs that are promised and not kept yet.", labels=["actor"])
-        for actor, count in waiting:
-            jobs.add_metric([actor], count)
-        yield jobs
-        by_stage = GaugeMetricFamily("aura_tickets", "Tickets by how far their journey came.", labels=["stage"])
-        for stage, count in stages.items():
-            by_stage.add_metric([stage], count)
-        yield by_stage
-        yield GaugeMetricFamily("aura_dead_letters", "Dead letters that wait for a person.", value=dead)
-
-
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 def metrics(_who: Reader) -> Response:
     """Return the counters of this process (of all on this machine with PROMETHEUS_MULTIPROC_DIR) and the queues' state."""
     registry = CollectorRegistry()
-    registry.register(_FromDatabase())
+    registry.register(FromDatabase())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)
         counters = b""

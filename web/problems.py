@@ -97,6 +97,12 @@ def answer(
     return page
 
 
+def too_many(request: Request) -> Response:
+    """Return the answer to a ticket that came while too many others waited."""
+    detail = "more tickets come in than can be stored just now; this one was not accepted, so send it again"
+    return answer(request, 503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
+
+
 def install(app: FastAPI) -> None:
     """Answer every kind of error with a problem document, or to a browser with a page."""
 
@@ -136,8 +142,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(TooMany)
     def _too_many(request: Request, _error: TooMany) -> Response:
-        detail = "more tickets come in than can be stored just now; this one was not accepted, so send it again"
-        return answer(request, 503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
+        return too_many(request)
 
     @app.exception_handler(KeyUsedBefore)
     def _used(request: Request, _error: KeyUsedBefore) -> Response:

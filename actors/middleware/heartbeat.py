@@ -1,5 +1,7 @@
 """The heartbeat: a row in `workers` for each boot of a process, fresh while it lives; leases are good as long.
 
+A worker that somebody asked to drain reads so here, and ends its command in order: `aura workers drain`.
+
 The same thread hands back leases that no thread of this process works under any more, which is what remains when the
 database was away at the moment an attempt ended; and it interrupts an attempt whose every job was cancelled.
 """
@@ -15,6 +17,7 @@ from dramatiq import Broker, Middleware, Worker
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors import attempt as attempts
+from actors import command
 from actors.attempt import WORKER_ID
 from db import transaction, workers
 from settings import first_line
@@ -48,15 +51,24 @@ class Heartbeat(Middleware):
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.wait(EVERY):
+            if beat():
+                logger.warning("asked to drain: what is held is finished, nothing new is taken")
+                command.stop()
+                break
+        while not stop.wait(EVERY):  # it lives until it has finished
             beat()
 
 
-def beat() -> None:
-    """Record that this process lives, hand back what it holds without working on it, and stop what was cancelled."""
+def beat() -> bool:
+    """Record that this process lives, hand back what it holds without working on it, and stop what was cancelled.
+
+    Returns whether the process is asked to drain.
+    """
+    drains = False
     try:
         at_work = attempts.at_work()
         with transaction() as session:
-            workers.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
+            drains = workers.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
             held = workers.leases_of(session, WORKER_ID)
             if count := workers.hand_back(session, WORKER_ID, attempts.running):
                 logger.warning("handed back what an interrupted attempt left", jobs=count)
@@ -66,3 +78,4 @@ def beat() -> None:
         # whatever it is, the next beat must come: a worker that looks dead loses its jobs to others
         expected = isinstance(error, SQLAlchemyError)
         logger.warning("no heartbeat", error=first_line(error), exc_info=None if expected else error)
+    return drains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
@@ -37,7 +38,7 @@ class Journal(Middleware):
         attempts.end()
         if attempt is None:
             return
-        took = attempt.seconds
+        took = time.perf_counter() - attempt.started
         if attempt.kept:
             ATTEMPTS.labels(attempt.actor, "kept").inc(len(attempt.kept))
             logger.info("kept", jobs=len(attempt.kept), ms=round(took * 1000, 1))
@@ -47,7 +48,7 @@ class Journal(Middleware):
         for job, error in attempt.given_up:
             ATTEMPTS.labels(attempt.actor, "dead").inc()
             logger.error("dead", key=job.key, attempt=job.attempts, error=one_line(error))
-        if attempt.jobs:
+        if attempt.jobs or attempt.kept:
             SECONDS.labels(attempt.actor).observe(took)
         elif exception is not None:
             logger.warning("a hint could not be claimed; it will be given again", error=one_line(exception))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable
 
@@ -12,7 +9,7 @@ import structlog
 from dramatiq import Broker, Middleware, Worker
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors import relay
+from actors import command, relay
 from actors.in_process import InProcessBroker
 from db import hints, jobs, reading, transaction
 from db.overview import living
@@ -57,14 +54,13 @@ class Relaying(Middleware):
 
     def _watch(self) -> None:
         """Stop the worker command when no relay lives, for it does not notice that its fork died; supervisors restart it."""
-        master = multiprocessing.parent_process()
-        if master is None or master.pid is None:
+        if command.master() is None:
             return  # not under the worker command: whoever runs this process runs a relay too
         self._stop = threading.Event()
-        watch = threading.Thread(target=self._run_watch, args=(self._stop, master.pid), name="relay-watch", daemon=True)
+        watch = threading.Thread(target=self._run_watch, args=(self._stop,), name="relay-watch", daemon=True)
         watch.start()
 
-    def _run_watch(self, stop: threading.Event, master: int) -> None:
+    def _run_watch(self, stop: threading.Event) -> None:
         missing = -BOOT_LOOKS
         while missing < MISSING_LIMIT:
             if stop.wait(WATCH_EVERY):
@@ -75,7 +71,7 @@ class Relaying(Middleware):
             except SQLAlchemyError:
                 missing = 0  # the database is away; that says nothing about the relay, and Heartbeat reports it
         logger.critical("no relay lives: the worker command stops, to be started again by its supervisor")
-        os.kill(master, signal.SIGTERM)
+        command.stop()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self._stop.set()

@@ -22,6 +22,8 @@ _LEADING = re.compile(
     r"(?:\b(?:with|using|as|mit|als|per|avec)[ \t]{1,3}|[:=(][ \t]{0,3})?[\"'`„“«»]?\Z", re.IGNORECASE
 )
 _MIXED = re.compile(r"(?=.*[\d!$%&?#*+])(?=.*[^\W\d_])")
+#: A system and its part, both by their initials: "sign in with SAP/HR2x".
+_SYSTEM = re.compile(r"[A-Z]{3,5}/[A-Z]{2,4}\d{0,2}[a-z]?")
 _NUMBERS = re.compile(r"\d{3,12}/\d{4,12}")
 
 
@@ -34,7 +36,10 @@ def pairs(text: str) -> Iterator[Span]:
         password = pair["password"].rstrip(".,;:")
         led = _LEADING.search(near)
         secret = _NUMBERS.fullmatch(f"{pair['user']}/{password}") or (
-            led is not None and led[0] and _MIXED.match(password)
+            led is not None
+            and led[0]
+            and _MIXED.match(password)
+            and not _SYSTEM.fullmatch(f"{pair['user']}/{password}")
         )
         if secret and _LOGIN.search(near):
             yield Span(pair.start(), pair.start("password") + len(password), "password")

@@ -64,8 +64,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 def passwords(text: str) -> Iterator[Span]:
     """Find what follows "password:", "Passwort ist", "PIN", "token =" and the like."""
-    lower = text.lower()
-    if not any(stem in lower for stem in _STEMS) and _WORDS.isdisjoint(_WORD.findall(lower)):
+    if not named(text.lower()):
         return
     at = 0
     while found := _NAMED.search(text, at):
@@ -77,6 +76,11 @@ def passwords(text: str) -> Iterator[Span]:
     for pattern in _OTHERS:
         for found in pattern.finditer(text):
             yield Span(*found.span("value"), "password")
+
+
+def named(lower: str) -> bool:
+    """Return whether a text in lower case may name a password; quick to tell."""
+    return any(stem in lower for stem in _STEMS) or not _WORDS.isdisjoint(_WORD.findall(lower))
 
 
 def _only_says(said: str) -> bool:

@@ -28,7 +28,7 @@ BATCH, PREFETCH = 100, 50
 
 TICKETS = """
     SELECT id, title, description, requester, department, language, claimed_priority, category, priority, assignee,
-           duplicate_of, version, notified_version, source, incident_id
+           duplicate_of, version, notified_version, source, incident_id, status, due_at
     FROM tickets WHERE id = ANY(%s) ORDER BY id
 """
 RECENT = """
@@ -66,7 +66,7 @@ STAFF = """
 """
 WRITE = """
     INSERT INTO notifications (id, ticket_id, event, channel, recipient, role, dedupe_key, subject, body, html, data,
-        state, provider_id, created_at) VALUES %s
+        state, sent_at, provider_id, created_at) VALUES %s
     ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, channel
 """
 SAVE_NOTIFIED = """
@@ -109,11 +109,10 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
         Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, a.load, a.available) for a in _all(cursor, STAFF)
     ]
     told = [(ticket, _tell(ticket, reasons.get(ticket.id, ""), staff)) for ticket in batch]
-    rows = [tuple((row | {"data": Json(row["data"])}).values()) for _, telling in told for row in telling.notifications]
-    values = f"({', '.join(['%s'] * 12)}, '', statement_timestamp())"
+    written = [steps.as_written(row) for _, telling in told for row in telling.notifications]
+    rows = [tuple((row | {"data": Json(row["data"])}).values()) for row in written]
+    values = f"({', '.join(['%s'] * 13)}, '', statement_timestamp())"
     new = execute_values(cursor, WRITE, rows, values, 2 * BATCH, fetch=True) if rows else []
-    if in_app := [(row.id, "") for row in new if row.channel == "in_app"]:
-        execute_values(cursor, MARK_SENT, in_app, page_size=2 * BATCH)
     marks = [(ticket.id, ticket.version, telling.assignee) for ticket, telling in told]
     execute_values(cursor, SAVE_NOTIFIED, marks, "(%s, %s, %s::text)", BATCH)
     return [row.id for row in new if row.channel == "email"]

@@ -7,10 +7,11 @@ What the peers borrow from Aura is imported here: its tables, session pool, clas
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -81,11 +82,8 @@ def tell(ticket_id: int) -> list[str]:
         reason = session.scalar(newest.order_by(VerdictRecord.id.desc()).limit(1)) or ""
         telling = _tell(_loaded(ticket), reason, staff(session))
         write = insert(Notification).on_conflict_do_nothing(index_elements=["dedupe_key"])
-        new = session.execute(write.returning(Notification.id, Notification.channel), telling.notifications).all()
-        # an in-app notification is delivered by being there
-        if there := [row.id for row in new if row.channel == "in_app"]:
-            sent = update(Notification).where(Notification.id.in_(there))
-            session.execute(sent.values(state="sent", sent_at=now()))
+        rows = [as_written(row) for row in telling.notifications]
+        new = session.execute(write.returning(Notification.id, Notification.channel), rows).all()
         ticket.assignee = ticket.assignee or telling.assignee
         ticket.stage, ticket.notified_at, ticket.notified_version = "notified", now(), ticket.version
     return [row.id for row in new if row.channel == "email"]
@@ -99,6 +97,11 @@ def deliver(notification_id: str) -> None:
             notice = Notice(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, row.html)
             row.provider_id = outlet().send(notice)
             row.state, row.sent_at = "sent", now()
+
+
+def as_written(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a new notification as a row: one within Aura is delivered by being there."""
+    return row | {"sent_at": datetime.now(UTC) if row["state"] == "sent" else None}
 
 
 def _recent(session: Session, requester: str) -> Sequence[Ticket]:

@@ -122,6 +122,10 @@ class Worker(Base):
     #: worker or relay.
     kind: Mapped[str] = mapped_column(String(8), default="worker", server_default="worker")
     name: Mapped[str] = mapped_column(String(200))
+    #: Of Aura; a deploy changes it worker by worker.
+    version: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    #: When somebody asked it to finish what it holds and end.
+    drain_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 

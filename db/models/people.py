@@ -29,6 +29,12 @@ class Notification(Base):
             sqlite_where=text("state = 'waiting'"),
         ),
         Index(
+            "ix_notifications_unknown",
+            "id",
+            postgresql_where=text("state = 'unknown'"),
+            sqlite_where=text("state = 'unknown'"),
+        ),
+        Index(
             "ix_notifications_digest",
             "digest_id",
             postgresql_where=text("digest_id IS NOT NULL"),

@@ -70,10 +70,19 @@ class Ticket(Base):
             sqlite_where=text("sla_state IN ('warned', 'breached')"),
         ),
         Index(
-            "ix_tickets_assignee",
+            "ix_tickets_assigned",
             "assignee",
+            "id",
             postgresql_where=text("assignee IS NOT NULL"),
             sqlite_where=text("assignee IS NOT NULL"),
+        ),
+        Index("ix_tickets_priority", "priority", "id"),
+        Index(
+            "ix_tickets_due",
+            "due_at",
+            "id",
+            postgresql_where=text("due_at IS NOT NULL AND status IN ('open', 'in_progress', 'pending')"),
+            sqlite_where=text("due_at IS NOT NULL AND status IN ('open', 'in_progress', 'pending')"),
         ),
     )
 

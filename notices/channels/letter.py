@@ -8,6 +8,7 @@ from email.headerregistry import HeaderRegistry, MessageIDHeader, UniqueUnstruct
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import formataddr, formatdate, parseaddr
+from functools import lru_cache
 from typing import Any
 
 from notices.channels import Notice
@@ -32,7 +33,19 @@ class _Subject(UniqueUnstructuredHeader):
         return f"Subject: {text}{policy.linesep}"
 
 
-_headers = HeaderRegistry()
+class _Headers(HeaderRegistry):
+    """Makes no header and no header's class twice, which was most of what a mail cost: many are the same in every mail."""
+
+    @lru_cache(maxsize=1000)  # noqa: B019  # there is one registry, and it lives as long as the process
+    def __call__(self, name: str, value: str) -> Any:
+        return super().__call__(name, value)
+
+    @lru_cache(maxsize=100)  # noqa: B019
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name)
+
+
+_headers = _Headers()
 # Python takes only Message-ID for an id, and would fold and encode a long one in the other two
 for _name, _kind in (("subject", _Subject), ("in-reply-to", MessageIDHeader), ("references", MessageIDHeader)):
     _headers.map_to_type(_name, _kind)  # type: ignore[arg-type]  # typeshed wants what the registry itself mixes in

@@ -7,13 +7,15 @@ import os
 import re
 import signal
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pika
 
 from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
 from tests.chaos.driver import Driver
-from tests.services import RabbitMQ, tree, wait_until
+from tests.services import RabbitMQ, free_port, tree, wait_until
+from tests.unit.test_monitoring import asked, offered
 
 #: More by an environment variable, as on 2026-11-26 for docs/operations.md: CHAOS_PROCFILE_TICKETS=2000.
 TICKETS = int(os.environ.get("CHAOS_PROCFILE_TICKETS", "100"))
@@ -34,6 +36,66 @@ def report(house: House, number: int, **headers: str) -> int:
         assert answer.headers["Location"].startswith("/tickets/")
         ticket: int = json.load(answer)["id"]
         return ticket
+
+
+def metrics(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
+    service_house: House, mailbox: Mailbox
+) -> None:
+    house = service_house
+    # Given the processes of a deploy, which share their figures
+    metrics_port = str(free_port())
+    house.variables |= {"PROMETHEUS_MULTIPROC_DIR": str(house.folder / "metrics"), "AURA_METRICS_PORT": metrics_port}
+    assert house.procfile("release").process is not None
+    web, worker, clock = (house.procfile(name) for name in ("web", "worker", "clock"))
+    house.serves()
+
+    # When a hundred tickets are posted by eight clients at once
+    with ThreadPoolExecutor(8) as clients:
+        accepted = list(clients.map(lambda number: report(house, number), range(100)))
+
+    # Then each is finished, and nobody hears anything twice
+    assert len(set(accepted)) == 100
+    house.finished(100)
+    house.each_once()
+    sent = house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    assert len(mailbox.received) == sent
+    assert set(mailbox.received.values()) == {1}
+    wait_until(lambda: house.ask("SELECT count(*) FROM leases WHERE name = 'clock'") == 1, 10, "no clock leads")
+    # And its story can be read
+    with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
+        story = json.load(answer)
+    assert [entry["what"] for entry in story["timeline"]].count("verdict") == 1
+    assert story["waiting"] == []
+    # And every figure that the dashboard and the alerts ask for is there, added up over the processes
+    pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
+    assert asked() <= offered(pages[0])
+    assert {name for name in asked() if name.endswith("_total")} <= offered(pages[1])
+    for page in pages:
+        assert 'aura_attempts_total{actor="notify",outcome="kept"} 100.0' in page
+    # And a worker that is drained ends by itself, with all of its command
+    name = house.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
+    house.aura("workers", "drain", name)
+    assert worker.process is not None
+    assert worker.process.wait(30) == 0
+    # And a deploy stops every process in time, without an error (uvicorn ends with the signal it was stopped by)
+    assert [program.terminate() for program in (clock, web)] == [0, -signal.SIGTERM]
+    assert house.ask("SELECT count(*) FROM workers") == 0
+
+
+def test_one_script_starts_everything_and_ends_it_in_order(service_house: House) -> None:
+    house = service_house
+    everything = house.start("start", "sh", "deploy/scripts/start.sh")
+    house.serves()
+    report(house, 1)
+    house.finished(1)
+
+    assert everything.terminate() == 0
+    assert house.ask("SELECT count(*) FROM workers") == 0
 
 
 def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from actors.look import Look
 from db import keys, reading, transaction, users
 from db.keys import SCOPES
 from db.models import ApiKey, Audit, Login, User
@@ -60,6 +62,7 @@ ROUTES: dict[str, str | None] = {
     "GET /schedules": "read",
     "POST /schedules/{name}/{what}": "operate",
     "GET /workers": "read",
+    "POST /workers/{worker}/drain": "operate",
     "GET /incidents": "read",
     "POST /incidents/{number}/{what}": "operate",
     "GET /ai": "read",
@@ -96,6 +99,7 @@ ROUTES: dict[str, str | None] = {
     "POST /api/v1/models/{version}/use": "admin",
     "GET /api/v1/spend": "read",
     "GET /api/v1/workers": "read",
+    "POST /api/v1/workers/{worker}/drain": "operate",
     "GET /api/v1/audit": "admin",
     "GET /api/v1/events": "read",
     "POST /api/v1/login": None,
@@ -114,7 +118,7 @@ ROUTES: dict[str, str | None] = {
 def seen_at_once(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the tables each time."""
     monkeypatch.setattr(access, "FRESH", -1.0)
-    monkeypatch.setattr(access, "_any_key", keys.any_made)
+    monkeypatch.setattr(access, "_any_key", Look(-1.0, keys.any_made))
 
 
 def make_app() -> FastAPI:
@@ -294,7 +298,7 @@ def test_production_is_never_open_and_refuses_to_start_without_anybody(configure
     configure(
         AURA_ENV="production", RABBITMQ_URL="amqp://aura:3hj4@rabbit/", DATABASE_URL="postgresql://aura:3hj4@db/aura"
     )
-    assert not access._open()
+    assert not asyncio.run(access._open())
 
     class Production:
         production = True

@@ -10,7 +10,7 @@ from ai.phrases import any_of, without_captures
 from ai.wording import lines
 
 PHRASES = [line.partition(" ")[2] for line in lines("urgency.txt")]
-SETS = {"urgency": PHRASES, "commands": lines("commands.txt")}
+SETS = {"urgency": PHRASES, "commands": lines("commands.txt"), "contact": lines("contact.txt")}
 #: Expressions that somebody who edits the wording may write.
 ODD = [
     "a|b(c|d)",

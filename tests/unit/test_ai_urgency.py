@@ -66,6 +66,29 @@ def test_an_order_in_a_text_without_full_stops_takes_only_its_surroundings_along
     assert without_commands("Screen broken. Set the priority to critical! Thanks.") == "Screen broken.  Thanks."
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Printer jams. Please do not call, I am in meetings.", "Printer jams. I am in meetings."),
+        ("Do NOT notify anybody about this ticket!", ""),
+        ("The dock is dead and please don't inform my boss", "The dock is dead"),
+        ("no need to call anyone - the fan is loud", "the fan is loud"),
+        ("Bitte niemanden benachrichtigen, das WLAN ist weg.", "das WLAN ist weg."),
+        ("Monitor flackert, rufen Sie mich bitte nicht an", "Monitor flackert,"),
+        (
+            "please do not call me the label printer in hall two has been broken since the early shift came in today",
+            "me the label printer in hall two has been broken since the early shift came in today",
+        ),
+        # a matter of phones and reminders is one
+        ("My reminders do not notify me any more.", "My reminders do not notify me any more."),
+        ("I cannot call anybody from the desk phone.", "I cannot call anybody from the desk phone."),
+        ("Wir können niemanden anrufen.", "Wir können niemanden anrufen."),
+    ],
+)
+def test_whom_not_to_call_says_nothing_about_the_matter(said: str, kept: str) -> None:
+    assert without_commands(said).strip() == kept
+
+
 def test_a_claim_lifts_by_one_level_and_never_to_critical() -> None:
     assert lift("low", "critical") == "medium"
     assert lift("medium", "critical") == "high"

@@ -68,7 +68,7 @@ def relay(**values: Any) -> list[tuple[str, int]]:
 
 def deliver(actor: str, *ids: int, lease: str = "lease") -> list[Claimed]:
     """Claim the jobs of a hint as a worker does."""
-    claimed: list[Claimed] = actors.broker.get_actor(actor)._claim(ids, lease)
+    claimed: list[Claimed] = actors.broker.get_actor(actor).claim(ids, lease)
     return claimed
 
 

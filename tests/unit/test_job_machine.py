@@ -273,7 +273,7 @@ class JobMachine(RuleBasedStateMachine):
         actor, ids = hints_inside[pick % len(hints_inside)] if twice else hints_inside.pop(pick % len(hints_inside))
         batch = Batch(uuid.uuid4().hex, self.workers[worker % len(self.workers)])
         with working_as(batch.worker):
-            batch.jobs = actors.broker.get_actor(actor)._claim(ids, batch.lease)
+            batch.jobs = actors.broker.get_actor(actor).claim(ids, batch.lease)
         claimed = [identity(job) for job in batch.jobs]
         assert {job.id for job in batch.jobs} <= set(ids)
         assert not self.held.keys() & set(claimed), "leased twice"
@@ -548,9 +548,9 @@ def without_the_lease_check(patch: pytest.MonkeyPatch) -> None:
 def leasing_what_is_leased(patch: pytest.MonkeyPatch) -> None:
     claim = jobs.claim
 
-    def anyway(session: Session, actor: str, ids: Sequence[int], lease: str, worker: str) -> list[Claimed]:
+    def anyway(session: Session, actor: str, ids: Sequence[int], *more: Any) -> list[Claimed]:
         session.execute(update(Job).where(Job.id.in_(ids)).values(lease=None))
-        return claim(session, actor, ids, lease, worker)
+        return claim(session, actor, ids, *more)
 
     patch.setattr(jobs, "claim", anyway)
 

@@ -161,5 +161,7 @@ def test_a_plan_that_was_made_for_a_small_table_does_not_read_a_full_one_through
         claims = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%UPDATE jobs%'"
         [name] = session.execute(text(claims)).scalars()
         jobs.promise(session, [Promise("classify", str(number)) for number in range(5_000)])
-        plan = session.execute(text(f"EXPLAIN EXECUTE {name} ('{{1}}', 'classify', 'lease', 'worker', true)")).scalars()
+        plan = session.execute(
+            text(f"EXPLAIN EXECUTE {name} ('{{1}}', 'classify', 'lease', 'worker', true, 1)")
+        ).scalars()
         assert "Seq Scan" not in "\n".join(plan)

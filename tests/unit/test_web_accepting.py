@@ -154,6 +154,30 @@ def test_who_comes_when_the_line_is_long_is_turned_away_and_the_others_are_serve
     assert count(Ticket) == 6
 
 
+def test_while_somebody_has_waited_for_long_the_next_are_turned_away(monkeypatch: pytest.MonkeyPatch):
+    go_on = threading.Event()
+
+    def slow(reports: list[Report]) -> list[Any]:
+        go_on.wait(20)
+        return store(reports)
+
+    monkeypatch.setattr(accepting, "store", slow)
+    monkeypatch.setattr(accepting, "LONGEST_WAIT", 0.0)
+    acceptor = Acceptor()
+
+    async def run() -> tuple[int, int]:
+        # the line is empty again at once, for the first one is being written
+        first = asyncio.create_task(acceptor.accept(report("First")))
+        while acceptor.begun < 1:
+            await asyncio.sleep(0)
+        with pytest.raises(TooMany):
+            await acceptor.accept(report("Second"))
+        go_on.set()
+        return await first, await acceptor.accept(report("Third"))
+
+    assert [titles()[answer] for answer in asyncio.run(run())] == ["First", "Third"]
+
+
 def test_a_client_that_hangs_up_stops_nobody():
     acceptor = Acceptor(batch=1, writers=1)
 

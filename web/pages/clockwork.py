@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from db import incidents, overview, reading, schedule, transaction
+from db import incidents, overview, reading, schedule, transaction, workers
 from pipelines import incidents as deciding
 from pipelines import timetable
 from settings import get_settings
@@ -66,11 +66,22 @@ def change(name: str, what: str, fields: Fields, who: Operator) -> RedirectRespo
 
 
 @router.get("/workers", response_class=HTMLResponse, dependencies=[MAY_READ])
-def workers(request: Request) -> HTMLResponse:
+def processes(request: Request) -> HTMLResponse:
     with reading() as session:
         around = look(session)
         found = overview.processes(session, get_settings().worker_dead_after)
     return page(request, "workers.html", processes=found, around=around, dead_after=get_settings().worker_dead_after)
+
+
+@router.post("/workers/{worker}/drain")
+@recorded("worker.drain")
+def drain(worker: str, who: Operator) -> RedirectResponse:
+    with transaction() as session:
+        try:
+            name = workers.drain(session, worker)
+        except workers.UnknownWorker as error:
+            raise HTTPException(404, str(error)) from None
+    return back("/workers", f"{name} finishes what it holds, and ends")
 
 
 @router.get("/incidents", response_class=HTMLResponse, dependencies=[MAY_READ])

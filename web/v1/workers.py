@@ -1,14 +1,14 @@
-"""Who works: the processes, their versions of themselves, what each runs."""
+"""Who works: the processes, their versions, what each runs; and letting one finish and end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 
-from db import overview, reading
+from db import audit, overview, reading, workers
 from settings import get_settings
-from web.access import Reader
+from web.access import Operator, Reader
 
 router = APIRouter(tags=["workers"])
 
@@ -18,3 +18,13 @@ def list_(_who: Reader) -> dict[str, list[dict[str, Any]]]:
     """Return every process with a heartbeat, whether it lives, and how many jobs it runs."""
     with reading() as session:
         return {"workers": overview.processes(session, get_settings().worker_dead_after)}
+
+
+@router.post("/workers/{worker}/drain", summary="Drain a worker")
+def drain(worker: str, who: Operator) -> dict[str, str]:
+    """Ask a worker, by its id, to finish what it holds, take nothing new and end, with the command it belongs to."""
+    with audit.acting(who, "worker.drain", f"worker/{worker}") as session:
+        try:
+            return {"draining": workers.drain(session, worker)}
+        except workers.UnknownWorker as error:
+            raise HTTPException(404, str(error)) from None

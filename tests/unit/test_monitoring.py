@@ -1,0 +1,74 @@
+"""The dashboard and the alerts against what /metrics says, and each alert against its runbook."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import promql_parser
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from tests.conftest import ROOT
+from tests.unit.test_docs import anchors
+from web.app import make_app
+
+DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "prometheus/alerts.yml"
+RULES = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+
+
+@cache
+def expressions() -> dict[str, str]:
+    panels = json.loads((DEPLOY / "grafana/dashboard.json").read_text())["panels"]
+    shown = {
+        f"panel {panel['title']}, {target['refId']}": target["expr"] for panel in panels for target in panel["targets"]
+    }
+    return shown | {rule["alert"]: rule["expr"] for rule in RULES}
+
+
+def asked() -> set[str]:
+    """Return every metric that the dashboard or an alert asks for."""
+    return {name for said in expressions().values() for name in re.findall(r"\baura_\w+", said)}
+
+
+def offered(page: str) -> set[str]:
+    """Return every metric that a page of /metrics has samples of."""
+    return set(re.findall(r"^(aura_\w+)[ {]", page, re.MULTILINE))
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_every_figure_is_asked_for_somewhere() -> None:
+    answer = TestClient(make_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
+    declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
+    assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
+
+
+def test_every_expression_is_promql() -> None:
+    for where, said in expressions().items():
+        try:
+            promql_parser.parse(said)
+        except ValueError as error:
+            pytest.fail(f"{where}: {error}")
+
+
+def test_every_alert_says_how_bad_it_is_and_has_its_runbook() -> None:
+    for rule in RULES:
+        assert rule.keys() - {"for"} == {"alert", "expr", "labels", "annotations"}, rule["alert"]
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        path, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert anchor in anchors(ROOT / path), f"{rule['alert']} names {anchor}"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here: apt-get install prometheus")
+@pytest.mark.parametrize(
+    "command", [["check", "rules", ALERTS], ["test", "rules", DEPLOY / "prometheus/alerts_test.yml"]]
+)
+def test_prometheus_understands_the_alerts(command: list[str | Path]) -> None:
+    checked = subprocess.run(["promtool", *map(str, command)], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
