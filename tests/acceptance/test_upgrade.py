@@ -84,6 +84,7 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
     # When the tables are migrated under it, as its release process does
     new.aura("migrate")
     migrated = drivers[0].slowest
+    print(f"the slowest answer while {ROWS:,} tickets were migrated took {migrated:.2f} s")
     assert not drivers[0].again, "somebody was not answered and had to ask again"
 
     # And this version starts beside it, and takes tickets too
@@ -105,4 +106,3 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * 3
     new.finished(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
     new.each_once()
-    print(f"the slowest answer while {ROWS:,} tickets were migrated took {migrated:.2f} s")
