@@ -168,7 +168,7 @@ class House:
         kept_twice = "SELECT key, actor FROM attempts WHERE outcome = 'kept' GROUP BY key, actor HAVING count(*) > 1"
         assert self.rows(kept_twice) == []
         assert self.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
-        untold = "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.ticket_id = t.id)"
+        untold = "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"
         assert self.rows(untold) == []
         assert self.ask("SELECT count(*) FROM dead_letters") == 0
 
