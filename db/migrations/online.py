@@ -33,7 +33,7 @@ def drop_index(name: str, table: str) -> None:
     """Drop an index beside the traffic, if it is there."""
     context = op.get_context()
     if context.dialect.name != "postgresql" or not context.opts.get("online"):
-        op.drop_index(name, table)
+        op.drop_index(name, table, if_exists=True)
         return
     with _beside():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)

@@ -19,7 +19,6 @@ depends_on = None
 #: Name, table, columns, and the condition of a partial one, or None for a summary of blocks.
 INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_tickets_unfinished", "tickets", ["created_at"], "notified_at IS NULL"),
-    ("ix_tickets_assignee", "tickets", ["assignee"], "assignee IS NOT NULL"),
     ("ix_tickets_changed", "tickets", ["changed_at"], "changed_at > classified_at"),
     ("ix_tickets_sla", "tickets", ["sla_next_at"], "sla_next_at IS NOT NULL"),
     ("ix_verdicts_fallback", "verdicts", ["created_at"], "fallback <> ''"),

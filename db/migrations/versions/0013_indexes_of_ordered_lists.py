@@ -18,7 +18,7 @@ UNKNOWN = text("state = 'unknown'")
 
 def upgrade() -> None:
     create_index("ix_tickets_assigned", "tickets", ["assignee", "id"], postgresql_where=ASSIGNED, sqlite_where=ASSIGNED)
-    drop_index("ix_tickets_assignee", "tickets")
+    drop_index("ix_tickets_assignee", "tickets")  # databases of before the migration 0011 may have it
     create_index("ix_tickets_priority", "tickets", ["priority", "id"])
     create_index("ix_tickets_due", "tickets", ["due_at", "id"], postgresql_where=DUE, sqlite_where=DUE)
     create_index("ix_notifications_unknown", "notifications", ["id"], postgresql_where=UNKNOWN, sqlite_where=UNKNOWN)
@@ -28,5 +28,4 @@ def downgrade() -> None:
     drop_index("ix_notifications_unknown", "notifications")
     drop_index("ix_tickets_due", "tickets")
     drop_index("ix_tickets_priority", "tickets")
-    create_index("ix_tickets_assignee", "tickets", ["assignee"], postgresql_where=ASSIGNED, sqlite_where=ASSIGNED)
     drop_index("ix_tickets_assigned", "tickets")
