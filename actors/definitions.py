@@ -26,7 +26,7 @@ _NOTHING = "^$"
 def definitions(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
     """Return the definitions of a virtual host with these queues."""
     dead = [dead_letter_queue(queue) for queue in queues]
-    ours = "|".join(name.replace(".", "[.]") for name in sorted([*queues, *dead]))
+    ours = _any_of(sorted([*queues, *dead]))
     everything = f"^({_EXCHANGES}|{ours})$"
     return {
         "vhosts": [{"name": VHOST}],
@@ -65,6 +65,11 @@ def definitions(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
     }
 
 
+def _any_of(names: Sequence[str]) -> str:
+    """Return the regular expression of these names, without its ends."""
+    return "|".join(name.replace(".", "[.]") for name in names)
+
+
 def _may(user: str, configure: str, write: str, read: str) -> dict[str, str]:
     return {"user": user, "vhost": VHOST, "configure": configure, "write": write, "read": read}
 
@@ -76,11 +81,10 @@ def _queue(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def _bounded(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
     """Return the policy that bounds each queue; jobs count their crashes themselves, so no delivery limit blames others."""
     limits: dict[str, Any] = {"max-length-bytes": MOST_BYTES, "overflow": "reject-publish"}
-    pattern = "^(" + "|".join(name.replace(".", "[.]") for name in queues) + ")$"
     return {
         "name": "aura-bounded",
         "vhost": VHOST,
-        "pattern": pattern,
+        "pattern": f"^({_any_of(queues)})$",
         "apply-to": "queues",
         "priority": 0,
         "definition": limits | ({"delivery-limit": 1_000_000} if quorum else {}),
