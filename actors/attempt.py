@@ -37,7 +37,7 @@ class Attempt:
     lease: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: float = field(default_factory=time.perf_counter)
     #: When the jobs in hand were claimed; of a hint that is worked off one by one, later than the start.
-    since: float = 0.0
+    since: float = field(default_factory=time.perf_counter)
     jobs: list[Claimed] = field(default_factory=list)
     kept: list[Claimed] = field(default_factory=list)
     failures: list[tuple[Claimed, BaseException]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        return time.perf_counter() - (self.since or self.started)
+        return time.perf_counter() - self.since
 
 
 class _Thread(threading.local):
