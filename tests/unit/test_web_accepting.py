@@ -38,6 +38,19 @@ def accept_all(acceptor: Acceptor, reports: list[Report]) -> list[Any]:
     return asyncio.run(run())
 
 
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set it, and what waits to be stored is stored."""
+    go_on = threading.Event()
+
+    def slow(reports: list[Report]) -> list[Any]:
+        go_on.wait(20)
+        return store(reports)
+
+    monkeypatch.setattr(accepting, "store", slow)
+    return go_on
+
+
 def test_requests_that_wait_together_share_a_transaction(monkeypatch: pytest.MonkeyPatch):
     together: list[int] = []
 
@@ -128,14 +141,7 @@ def test_a_database_that_is_away_is_an_error_for_everybody_and_nothing_is_half_d
     assert count(Ticket) == 0
 
 
-def test_who_comes_when_the_line_is_long_is_turned_away_and_the_others_are_served(monkeypatch: pytest.MonkeyPatch):
-    go_on = threading.Event()
-
-    def slow(reports: list[Report]) -> list[Any]:
-        go_on.wait(20)
-        return store(reports)
-
-    monkeypatch.setattr(accepting, "store", slow)
+def test_who_comes_when_the_line_is_long_is_turned_away_and_the_others_are_served(go_on: threading.Event):
     acceptor = Acceptor(batch=1, writers=1, line=5)
 
     async def run() -> list[Any]:
@@ -154,14 +160,9 @@ def test_who_comes_when_the_line_is_long_is_turned_away_and_the_others_are_serve
     assert count(Ticket) == 6
 
 
-def test_while_somebody_has_waited_for_long_the_next_are_turned_away(monkeypatch: pytest.MonkeyPatch):
-    go_on = threading.Event()
-
-    def slow(reports: list[Report]) -> list[Any]:
-        go_on.wait(20)
-        return store(reports)
-
-    monkeypatch.setattr(accepting, "store", slow)
+def test_while_somebody_has_waited_for_long_the_next_are_turned_away(
+    monkeypatch: pytest.MonkeyPatch, go_on: threading.Event
+):
     monkeypatch.setattr(accepting, "LONGEST_WAIT", 0.0)
     acceptor = Acceptor()
 
