@@ -95,6 +95,11 @@ def _kept_engine(url: str, pool: int, prepare: bool) -> Engine:
     return engine
 
 
+def _same_engine(url: str, pool: int, prepare: bool) -> Engine:
+    # another object with the same pool, so that what a process remembers of its database ends with the test
+    return _kept_engine(url, pool, prepare).execution_options()
+
+
 @pytest.fixture
 def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A migrated SQLite database that the settings name; its URL, the same in every test."""
@@ -102,7 +107,7 @@ def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: py
     for left in path.parent.glob("test.db*"):
         left.unlink()
     shutil.copy(migrated_sqlite, path)
-    monkeypatch.setattr(sessions, "make_engine", _kept_engine)
+    monkeypatch.setattr(sessions, "make_engine", _same_engine)
     configure(DATABASE_URL=f"sqlite:///{path}")
     yield f"sqlite:///{path}"
     dispose()
@@ -120,7 +125,7 @@ def postgres(
     postgresql: Any, kept_postgresql: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """A migrated PostgreSQL database without a row, that the settings name; its URL, the same in every test."""
-    monkeypatch.setattr(sessions, "make_engine", _kept_engine)
+    monkeypatch.setattr(sessions, "make_engine", _same_engine)
     configure(DATABASE_URL=kept_postgresql)
     yield kept_postgresql
     dispose()
