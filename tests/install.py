@@ -1,4 +1,4 @@
-"""Installing the servers that the tests need: by apt when we are root on Debian, else by telling the exact command."""
+"""Installing the servers and tools that the tests need: by apt when we are root on Debian, else by telling the exact command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,27 @@ from pathlib import Path
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 
+#: Programs that single tests run, and the Debian packages that have them.
+TOOLS = {"promtool": "prometheus", "systemd-analyze": "systemd"}
+
 _installing = threading.Lock()
 
 
 class ServiceMissing(Exception):
-    """A server's program is not installed; the message names the command that installs it."""
+    """A program is not installed; the message names the command that installs it."""
+
+
+def missing_tools() -> list[str]:
+    """Return the Debian packages of the tools that are not installed."""
+    return [package for program, package in TOOLS.items() if not shutil.which(program)]
+
+
+def tool(program: str) -> str:
+    """Return the path of a tool, which is installed if it is not there. Raises ServiceMissing with the command."""
+    install(lambda: [] if shutil.which(program) else [TOOLS[program]])
+    found = shutil.which(program)
+    assert found, f"{TOOLS[program]} has no {program}"
+    return found
 
 
 def install(packages: Callable[[], list[str]]) -> None:

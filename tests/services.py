@@ -40,7 +40,7 @@ from urllib.parse import quote, urlsplit
 import psycopg2
 from psycopg2 import sql
 
-from tests.install import ServiceMissing, install
+from tests.install import ServiceMissing, install, missing_tools
 from tests.receiver import PEM
 
 T = TypeVar("T")
@@ -653,7 +653,7 @@ def main(out: IO[str] = sys.stdout) -> None:
 
 if __name__ == "__main__":
     try:
-        # `--install` only sees to it that they can be started
-        install(missing) if "--install" in sys.argv else main()
+        # `--install` only sees to it that they, and the tools of the tests, can be started
+        install(lambda: missing() + missing_tools()) if "--install" in sys.argv else main()
     except (ServiceMissing, ServiceFailed) as error:
         sys.exit(f"tests.services: {error}")

@@ -87,17 +87,6 @@ def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
     assert house.ask("SELECT count(*) FROM workers") == 0
 
 
-def test_one_script_starts_everything_and_ends_it_in_order(service_house: House) -> None:
-    house = service_house
-    everything = house.start("start", "sh", "deploy/scripts/start.sh")
-    house.serves()
-    report(house, 1)
-    house.finished(1)
-
-    assert everything.terminate() == 0
-    assert house.ask("SELECT count(*) FROM workers") == 0
-
-
 def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     service_house: House, mailbox: Mailbox
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from actors.definitions import definitions
 from db.sessions import make_engine
 from settings import Settings
 from tests.conftest import ROOT, environment_variables
+from tests.install import tool
 
 DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = sorted((DEPLOY / "environments").glob("*/.env"))
@@ -105,14 +105,14 @@ def test_scripts_are_clean() -> None:
     assert run("shellcheck", "-s", "sh", *(DEPLOY / "scripts").glob("*.sh")) == ""
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.integration
 def test_units_are_understood(tmp_path: Path) -> None:
     for unit in (DEPLOY / "systemd").iterdir():
         # the program of each must exist
         text = re.sub(r"/opt/aura/bin/(\w+)", "/bin/true", unit.read_text()).replace("User=aura", "User=daemon")
         (tmp_path / unit.name).write_text(text)
     checked = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir())], capture_output=True, text=True
+        [tool("systemd-analyze"), "verify", "--man=no", *map(str, tmp_path.iterdir())], capture_output=True, text=True
     )
     ours = [line for line in checked.stderr.splitlines() if "aura" in line]
     assert ours == []

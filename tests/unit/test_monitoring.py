@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 from tests.conftest import ROOT
+from tests.install import tool
 from tests.unit.test_docs import anchors
 from web.app import make_app
 
@@ -65,10 +65,10 @@ def test_every_alert_says_how_bad_it_is_and_has_its_runbook() -> None:
         assert anchor in anchors(ROOT / path), f"{rule['alert']} names {anchor}"
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here: apt-get install prometheus")
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "command", [["check", "rules", ALERTS], ["test", "rules", DEPLOY / "prometheus/alerts_test.yml"]]
 )
 def test_prometheus_understands_the_alerts(command: list[str | Path]) -> None:
-    checked = subprocess.run(["promtool", *map(str, command)], capture_output=True, text=True, timeout=60)
+    checked = subprocess.run([tool("promtool"), *map(str, command)], capture_output=True, text=True, timeout=60)
     assert checked.returncode == 0, checked.stdout + checked.stderr

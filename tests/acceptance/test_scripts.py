@@ -1,0 +1,106 @@
+"""deploy/scripts: one that starts everything, servers of one's own, and the question whether all is well."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Program
+from tests.conftest import ROOT, wait_until
+from tests.install import install
+from tests.services import free_port, missing
+
+SCRIPTS = ROOT / "deploy/scripts"
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """What the scripts are told; whatever becomes of the test, its servers are stopped."""
+    install(missing)
+    # as root not in TMPDIR, which the user postgres may be unable to enter
+    folder = Path(tempfile.mkdtemp(prefix="aura-", dir="/tmp" if os.geteuid() == 0 else None))
+    folder.chmod(0o755)
+    ports = {name: str(free_port()) for name in ("RABBITMQ_MANAGEMENT_PORT", "POSTGRES_PORT", "REDIS_PORT", "PORT")}
+    bin = Path(sys.executable).parent
+    environment = ports | {
+        "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
+        "AURA_SERVICES": str(folder),
+        "RABBITMQ_HOST": "127.0.0.1",
+        # what belongs to it listens 20,000 ports higher
+        "RABBITMQ_PORT": str(random.SystemRandom().randrange(5_000, 11_000)),
+    }
+    # the pipe closes with this process, however it ends
+    guard = ["sh", "-c", f"read _; exec {SCRIPTS}/services.sh stop"]
+    stopping = subprocess.Popen(guard, env=environment, stdin=subprocess.PIPE, start_new_session=True)
+    yield environment
+    stopping.communicate(timeout=60)
+    shutil.rmtree(folder)
+
+
+def said(name: str, *arguments: str, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a script to its end; its exit code and what it printed."""
+    command = ["sh", str(SCRIPTS / f"{name}.sh"), *arguments]
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_one_script_starts_everything_which_another_finds_well_and_a_third_stops(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    address = f"http://127.0.0.1:{environment['PORT']}"
+
+    def stage() -> str:
+        with urllib.request.urlopen(f"{address}/tickets/1", timeout=5) as answer:
+            return str(json.load(answer)["stage"])
+
+    def is_well() -> bool:
+        return said("health", environment=asking)[0] == 0
+
+    # Given everything, from one script
+    start = Program("start", ["sh", "deploy/scripts/start.sh"], environment, tmp_path / "start.log").start()
+    try:
+        start.says("Uvicorn running", 120)
+        env = (Path(environment["AURA_SERVICES"]) / "env").read_text()
+        asking = environment | dict(line.removeprefix("export ").split("=", 1) for line in env.splitlines())
+
+        # When all is up, then it is well, and a ticket goes all the way
+        wait_until(is_well, 60, lambda: said("health", environment=asking)[1])
+        assert said("services", "health", environment=environment)[0] == 0
+        body = json.dumps({"title": "Printer jams", "description": "Paper jam", "requester": "ann@example.com"})
+        request = urllib.request.Request(f"{address}/tickets", body.encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 202
+        wait_until(lambda: stage() == "notified", 30, start.output)
+
+        # When it is told to end, then it does so in order, and that is not well
+        assert start.terminate() == 0, start.output()
+    finally:
+        start.kill()
+    code, text = said("health", environment=asking)
+    assert code == 1
+    assert "ok   rabbitmq alarms" in text
+    assert "FAIL web" in text
+
+    # When the servers are stopped, then none of them answers
+    assert said("services", "stop", environment=environment)[0] == 0
+    code, text = said("services", "status", environment=environment)
+    assert (code, text.count("does not answer")) == (1, 3)
+    code, text = said("health", environment=asking)
+    assert code == 1
+    assert "FAIL rabbitmq alarms" in text
+
+
+def test_a_word_that_is_none_is_answered_with_those_that_are(environment: dict[str, str]) -> None:
+    code, text = said("services", "restart", environment=environment)
+    assert code == 1
+    assert "services.sh start|stop|status|health" in text
