@@ -9,10 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from ai.urgency import Assessment, commanding, judge, plain, spaced, without_commands, without_orders
-
-#: Characters of a description that are read; what a ticket is about stands at its beginning.
-READ = 4_000
+from ai.urgency import Assessment, evidence, judge, plain
 
 #: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
 LEAST_SQUARED = 600.0
@@ -84,11 +81,5 @@ class Reading(NamedTuple):
 
 def read(title: str, description: str) -> Reading:
     """Read one ticket."""
-    title, description = title[:READ], description[:READ]
-    said = spaced(f"{title}\n{description}")
-    if commanding(said):
-        description = without_commands(description)
-        said = spaced(f"{without_commands(title)}\n{description}")
-        # "P1: Outlook does not start" still tells what the matter is
-        title = without_orders(title)
+    title, description, said = evidence(title, description)
     return Reading(title, description, ticket_words(title, description), judge(said))
