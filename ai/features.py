@@ -34,7 +34,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 def fold(text: str) -> str:
     """Return the text in lower case, umlauts spelled out, numbers, links and addresses replaced by a stand-in."""
     lower = text.lower()
-    if any(mark in lower for mark in _NOISE_MARKS):
+    if any([mark in lower for mark in _NOISE_MARKS]):
         text = _NOISE.sub(" ", text)
     if "\\\\" in text:
         text = _UNC.sub(" uncpath ", text)
@@ -47,8 +47,9 @@ def fold(text: str) -> str:
 
 def ticket_words(title: str, description: str) -> list[str]:
     """Return the folded words of a ticket; the title counts twice, for it says most."""
-    first = [word[:30] for word in _WORD.findall(fold(title))]
-    return first + first + [word[:30] for word in _WORD.findall(fold(description))]
+    title, _, description = fold(f"{title}\n\0\n{description}").partition("\0")
+    first = [word[:30] for word in _WORD.findall(title)]
+    return first + first + [word[:30] for word in _WORD.findall(description)]
 
 
 def grams(words: list[str]) -> list[str]:

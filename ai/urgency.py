@@ -10,6 +10,7 @@ read.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, takewhile
@@ -81,9 +82,9 @@ def _commands() -> re.Pattern[str]:
 
 
 class _Phrases(NamedTuple):
-    """The wording of ``urgency.txt``: what finds the first phrase of any level, then each level's own expression."""
+    """The wording of ``urgency.txt``: what finds the end of every word before a phrase, and each level's own expression."""
 
-    any: re.Pattern[str]
+    before: re.Pattern[str]
     impact: list[tuple[str, re.Pattern[str]]]
     urgency: list[tuple[str, re.Pattern[str]]]
 
@@ -99,7 +100,8 @@ def _phrases() -> _Phrases:
         runs[-1][1].append(without_captures(pattern))
     compiled = [(level, re.compile(rf"\b(?:{any_of(patterns)})\b")) for level, patterns in runs]
     return _Phrases(
-        re.compile(rf"\b(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b"),
+        # a set of characters to begin with is quicker to search for than a border of a word
+        re.compile(rf"\W(?=(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b)"),
         [each for each in compiled if each[0] in _IMPACTS],
         [each for each in compiled if each[0] not in _IMPACTS],
     )
@@ -200,15 +202,23 @@ def judge(text: str) -> Assessment:
     levels = {"impact": "person", "urgency": "normal"}
     found: list[tuple[str, str]] = []
     phrases = _phrases()
-    if first := phrases.any.search(text):
+    text = f" {text}"
+    if places := [before.end() for before in phrases.before.finditer(text)]:
         for kind, ranked in (("impact", phrases.impact), ("urgency", phrases.urgency)):
             for level, pattern in ranked:
-                if match := pattern.search(text, first.start()):
+                if match := _at_first(pattern, text, places):
                     levels[kind] = level
                     found.append((level, match.group()[:40]))
                     break
     impact, urgency = levels["impact"], levels["urgency"]
     return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found))
+
+
+def _at_first(pattern: re.Pattern[str], text: str, places: Sequence[int]) -> re.Match[str] | None:
+    for place in places:
+        if match := pattern.match(text, place):
+            return match
+    return None
 
 
 def lift(priority: str, claimed: str | None) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from werkzeug import Request, Response
 
 from actors import analysis
 from ai import Question, choice
@@ -129,7 +129,7 @@ class TestABatch:
         go(hand, 2)
         assert (batch().state, batch().answered, batch().failed) == ("done", TICKETS, 0)
         verdict = newest(stale_tickets[0])
-        assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "It says VPN.")
+        assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "The tunnel drops.")
         assert verdict.change.endswith("; looked at again because its verdict was old")
         # half of what 1,000 and 100 tokens cost live
         assert verdict.cost == pytest.approx((1000 * 1.0 + 100 * 6.0) / 1e6 * 0.5)
