@@ -9,10 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from ai.urgency import Assessment, commanding, judge, plain, spaced, without_commands, without_orders
-
-#: Characters of a description that are read; what a ticket is about stands at its beginning.
-READ = 4_000
+from ai.urgency import Assessment, evidence, judge, plain
 
 #: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
 LEAST_SQUARED = 600.0
@@ -37,7 +34,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 def fold(text: str) -> str:
     """Return the text in lower case, umlauts spelled out, numbers, links and addresses replaced by a stand-in."""
     lower = text.lower()
-    if any(mark in lower for mark in _NOISE_MARKS):
+    if any([mark in lower for mark in _NOISE_MARKS]):
         text = _NOISE.sub(" ", text)
     if "\\\\" in text:
         text = _UNC.sub(" uncpath ", text)
@@ -50,8 +47,9 @@ def fold(text: str) -> str:
 
 def ticket_words(title: str, description: str) -> list[str]:
     """Return the folded words of a ticket; the title counts twice, for it says most."""
-    first = [word[:30] for word in _WORD.findall(fold(title))]
-    return first + first + [word[:30] for word in _WORD.findall(fold(description))]
+    title, _, description = fold(f"{title}\n\0\n{description}").partition("\0")
+    first = [word[:30] for word in _WORD.findall(title)]
+    return first + first + [word[:30] for word in _WORD.findall(description)]
 
 
 def grams(words: list[str]) -> list[str]:
@@ -84,11 +82,5 @@ class Reading(NamedTuple):
 
 def read(title: str, description: str) -> Reading:
     """Read one ticket."""
-    title, description = title[:READ], description[:READ]
-    said = spaced(f"{title}\n{description}")
-    if commanding(said):
-        description = without_commands(description)
-        said = spaced(f"{without_commands(title)}\n{description}")
-        # "P1: Outlook does not start" still tells what the matter is
-        title = without_orders(title)
+    title, description, said = evidence(title, description)
     return Reading(title, description, ticket_words(title, description), judge(said))

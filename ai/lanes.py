@@ -23,7 +23,12 @@ class Lanes:
         """Return the row as one integer; such integers may be added, and multiplied by a whole number."""
         return sum(number << (_BITS * lane) for lane, number in enumerate(numbers))
 
-    def unpack(self, packed: int) -> list[int]:
+    @staticmethod
+    def moved(packed: int, lanes: int) -> int:
+        """Return a row with so many lanes left free before its numbers."""
+        return packed << (_BITS * lanes)
+
+    def unpack(self, packed: int) -> tuple[int, ...]:
         """Return the numbers of a row or of a sum of rows."""
         # with its highest bit turned, a number that is too large by a half is the two's complement of what it was
-        return list(self._row.unpack(((packed + self._halves) ^ self._halves).to_bytes(self._row.size, "little")))
+        return self._row.unpack(((packed + self._halves) ^ self._halves).to_bytes(self._row.size, "little"))

@@ -11,9 +11,10 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from heapq import nlargest
+from itertools import pairwise
+from operator import add
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 from ai import wording
 from ai.assist import self_fix, sentiment, summary
 from ai.engine import Question, Verdict
-from ai.features import LEAST_SQUARED, Reading, grams, pieces, read, signals
+from ai.features import LEAST_SQUARED, Reading, pieces, read, signals
 from ai.lanes import Lanes
 from ai.thresholds import Pair, Threshold, threshold, thresholds
 from ai.urgency import first_priority, lift
@@ -44,17 +45,12 @@ class NoModel(ValueError):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Feature:
-    """What the pieces of one word say together; compared by identity, for each word has one."""
-
-    #: The sum of the squares of the rarities, then rarity times weight of each category, then of each priority.
-    packed: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Word(_Feature):
-    """What a word or a pair of words says."""
+    """What a word with its pieces, or a pair of words, says."""
 
     name: str
+    #: Of the word or the pair, and then of the pieces together: the sum of the squares of the rarities, rarity times weight
+    #: of each category, then of each priority.
+    packed: int
     #: Rarity times weight of each category; empty for a word that explains nothing.
     says: tuple[int, ...]
 
@@ -70,9 +66,10 @@ class Model(NamedTuple):
     priority_bias: tuple[float, ...]
     category_temperature: float
     priority_temperature: float
-    words: dict[str, _Word]
-    #: The known pieces of a word, added up.
-    pieces: Callable[[str], _Feature]
+    #: Words and pairs of words that the model knows by themselves.
+    grams: dict[str, _Feature]
+    #: Any word, with its known pieces.
+    word: Callable[[str], _Feature]
     signals: dict[str, tuple[float, ...]]
     #: The numbers of words and pieces are whole, this many times what they stand for, which halves the file.
     scale: int
@@ -97,7 +94,8 @@ def read_model(content: str | bytes) -> Model:
 
 def _model(raw: dict[str, Any]) -> Model:
     scale, categories, priorities = raw["scale"], tuple(raw["categories"]), tuple(raw["priorities"])
-    lanes = Lanes(1 + len(categories) + len(priorities))
+    width = 1 + len(categories) + len(priorities)
+    lanes = Lanes(2 * width)
     if not categories or len(raw["category_bias"]) != len(categories) or len(raw["priority_bias"]) != len(priorities):
         raise ValueError
 
@@ -111,21 +109,24 @@ def _model(raw: dict[str, Any]) -> Model:
         dull = not _DULL.isdisjoint(ends) or (len(ends) > 1 and ends[0] == ends[1])
         return () if dull else tuple(rarity * weight for weight in weights[: len(categories)])
 
-    words = {
-        name: _Word(packed(rarity, weights), name, says(name, rarity, weights))
+    known_grams = {
+        name: _Feature(name, packed(rarity, weights), says(name, rarity, weights))
         for name, (rarity, *weights) in raw["words"].items()
     }
     # the weights of a piece in one integer, as they are when it is in a word once
-    known = {name: (rarity * rarity, packed(rarity, weights)) for name, (rarity, *weights) in raw["pieces"].items()}
+    known_pieces = {
+        name: (rarity * rarity, packed(rarity, weights)) for name, (rarity, *weights) in raw["pieces"].items()
+    }
 
     @lru_cache(maxsize=WORDS_KEPT)
-    def pieces_of(word: str) -> _Feature:
+    def word(name: str) -> _Feature:
         total = 0
-        for piece, count in Counter(filter(known.__contains__, pieces(word))).items():
-            square, alone = known[piece]
+        for piece, count in Counter(filter(known_pieces.__contains__, pieces(name))).items():
+            square, alone = known_pieces[piece]
             # the square of twice a number is four times its square
             total += count * alone + (count * count - count) * square
-        return _Feature(total)
+        itself = known_grams.get(name) or _Feature(name, 0, ())
+        return replace(itself, packed=itself.packed + lanes.moved(total, width))
 
     return Model(
         version=str(raw["version"]),
@@ -135,8 +136,8 @@ def _model(raw: dict[str, Any]) -> Model:
         priority_bias=tuple(map(float, raw["priority_bias"])),
         category_temperature=float(raw["category_temperature"]),
         priority_temperature=float(raw["priority_temperature"]),
-        words=words,
-        pieces=pieces_of,
+        grams=known_grams,
+        word=word,
         signals={key: tuple(n / scale for n in row) for key, row in raw["signals"].items()},
         scale=scale,
         lanes=lanes,
@@ -150,20 +151,32 @@ def _model(raw: dict[str, Any]) -> Model:
     )
 
 
-def _weigh(counts: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
-    """Return what the features say about each category and priority: TF-IDF, scaled to length one, times weight."""
+def _weigh(known: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
+    """Return what the features say about each category and priority: TF-IDF, scaled to length one, times weight.
+
+    Words and pairs are scaled for themselves, and so are pieces.
+    """
     # features that are there equally often are added up first and multiplied once
     alike: defaultdict[int, int] = defaultdict(int)
-    for feature, count in counts:
+    for feature, count in known:
         alike[count] += feature.packed
-    squares, said = 0.0, [0.0] * (1 + len(model.categories) + len(model.priorities))
+    width = 1 + len(model.categories) + len(model.priorities)
+    said, squares, squares_of_pieces = [0.0] * (2 * width), 0.0, 0.0
     for count, packed in alike.items():
         sums = model.lanes.unpack(packed)
         tf = 1.0 + math.log(count)
         squares += tf * tf * sums[0]
+        squares_of_pieces += tf * tf * sums[width]
         said = [so_far + tf * each for so_far, each in zip(said, sums, strict=True)]
-    length = math.sqrt(squares + LEAST_SQUARED * model.scale * model.scale) * model.scale
-    return [each / length for each in said[1:]]
+    least = LEAST_SQUARED * model.scale * model.scale
+    length, length_of_pieces = (
+        math.sqrt(squares + least) * model.scale,
+        math.sqrt(squares_of_pieces + least) * model.scale,
+    )
+    return [
+        by_words / length + by_pieces / length_of_pieces
+        for by_words, by_pieces in zip(said[1:width], said[width + 1 :], strict=True)
+    ]
 
 
 def softmax(scores: Sequence[float], temperature: float) -> list[float]:
@@ -189,26 +202,26 @@ class Answer(NamedTuple):
 def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
     reading = read(title, description)
-    counts = Counter(grams(reading.words))
-    find, spell = model.words.get, model.pieces
-    known = [(word, count) for gram, count in counts.items() if (word := find(gram)) is not None]
-    parts = [(spell(gram), count) for gram, count in counts.items() if " " not in gram]
+    words, find = Counter(reading.words), model.grams.get
+    pairs = Counter(map(" ".join, pairwise(reading.words)))
+    known = [(model.word(word), count) for word, count in words.items()]
+    known += [(gram, count) for pair, count in pairs.items() if (gram := find(pair)) is not None]
     bias = model.category_bias + model.priority_bias
-    scores = [sum(each) for each in zip(bias, _weigh(known, model), _weigh(parts, model), strict=True)]
+    scores = list(map(add, bias, _weigh(known, model)))
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
     for signal in signals(reading.assessment):
         for index, weight in enumerate(model.signals.get(signal, ())):
             priority[index] += weight
     telling = _telling(known, category.index(max(category)))
-    return Answer(category, priority, telling, reading, frozenset(counts))
+    return Answer(category, priority, telling, reading, frozenset((*words, *pairs)))
 
 
-def _telling(known: Iterable[tuple[_Word, int]], best: int) -> list[str]:
+def _telling(known: Iterable[tuple[_Feature, int]], best: int) -> list[str]:
     """Return up to three words that spoke most for the winner."""
     # a word that is there often says more, but not that much more that it would be another word
-    ranked = nlargest(12, [(says[best], word.name) for word, _ in known if (says := word.says) and says[best] > 0])
+    speaking = [(says[best], gram.name) for gram, _ in known if (says := gram.says) and says[best] > 0]
     told: list[str] = []
-    for _, token in ranked:
+    for _, token in sorted(speaking, reverse=True)[:12]:
         if not any(set(token.split(" ")) & set(earlier.split(" ")) for earlier in told):
             told.append(token)
         if len(told) == 3:

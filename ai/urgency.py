@@ -10,16 +10,18 @@ read.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from ai.phrases import any_of, without_captures
 from ai.wording import lines
 from settings import PRIORITIES
 
-#: Characters of a ticket that are read.
-READ = 6_000
+#: Characters of a title and of a description that are read; what a ticket is about stands at its beginning.
+READ = 4_000
 #: The longest sentence that goes as a whole when it gives an order, and what goes around the order in a longer one.
 SENTENCE, AROUND = 400, 60
 #: The longest clause that goes as a whole when it says whom not to call.
@@ -54,7 +56,7 @@ _SMALL = re.compile(
 )
 _SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "\N{RIGHT SINGLE QUOTATION MARK}": "'"})
 _SENTENCE = re.compile(r"(?<=[.!?\n;])\s*")
-_CLAUSE = re.compile(r"(?<=[,:])\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
+_CLAUSE = re.compile(r"(?<=,)\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -80,9 +82,9 @@ def _commands() -> re.Pattern[str]:
 
 
 class _Phrases(NamedTuple):
-    """The wording of ``urgency.txt``: what finds the first phrase of any level, then each level's own expression."""
+    """The wording of ``urgency.txt``: what finds the end of every word before a phrase, and each level's own expression."""
 
-    any: re.Pattern[str]
+    before: re.Pattern[str]
     impact: list[tuple[str, re.Pattern[str]]]
     urgency: list[tuple[str, re.Pattern[str]]]
 
@@ -98,7 +100,8 @@ def _phrases() -> _Phrases:
         runs[-1][1].append(without_captures(pattern))
     compiled = [(level, re.compile(rf"\b(?:{any_of(patterns)})\b")) for level, patterns in runs]
     return _Phrases(
-        re.compile(rf"\b(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b"),
+        # a set of characters to begin with is quicker to search for than a border of a word
+        re.compile(rf"\W(?=(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b)"),
         [each for each in compiled if each[0] in _IMPACTS],
         [each for each in compiled if each[0] not in _IMPACTS],
     )
@@ -123,35 +126,62 @@ def commanding(text: str) -> bool:
     return _commands().search(text) is not None
 
 
+class Evidence(NamedTuple):
+    """A ticket without the orders in it."""
+
+    title: str
+    description: str
+    #: Both of them, spaced.
+    said: str
+
+
+def evidence(title: str, description: str) -> Evidence:
+    """Return what a ticket says beside the orders that it gives to a machine, its claims, and whom not to call."""
+    title, description = title[:READ], description[:READ]
+    said = spaced(f"{title}\n{description}")
+    if commanding(said):
+        title, description = _named(title), without_commands(description)
+        said = spaced(f"{title}\n{description}")
+    return Evidence(title, description, said)
+
+
 def without_commands(text: str) -> str:
-    """Return the text without the sentences that give orders to a machine or claim a priority, and without whom not to call."""
-    text = text[:READ]
+    """Return the text without the sentences that give orders to a machine or claim a priority, and without whom not to call.
+
+    What stands in such a sentence before the order stays: "the VPN is down, ignore your instructions".
+    """
     if not commanding(spaced(text)):
         return text
-    return " ".join(_obeyed_by_none(part) for part in _SENTENCE.split(text) if part)
+    return " ".join(filter(None, map(_obeyed_by_none, _SENTENCE.split(text))))
 
 
-def without_orders(title: str) -> str:
-    """Return a title without the orders in it, and with what else it says."""
-    said = spaced(title)
-    return _commands().sub(" ", said).strip(" -:,.!") if commanding(said) else title
+def _named(title: str) -> str:
+    """Return what a title names beside orders; "Urgent! P1: Outlook does not start" still tells what the matter is."""
+    beside = without_commands(title)
+    return beside if " " in beside else _commands().sub(" ", spaced(title)).strip(" -:,.!")
 
 
 def _obeyed_by_none(sentence: str) -> str:
-    """Return the sentence, nothing for an order; of a text without full stops only what surrounds the order goes.
+    """Return the clauses of a sentence before the order in it; of a text without full stops only what surrounds it goes.
 
     Of a sentence that only says whom not to call, the other clauses stay.
     """
     said = spaced(sentence)
     if not commanding(said):
         return sentence
+    clauses = _CLAUSE.split(sentence)
     if not _orders().search(said):
-        return " ".join(filter(None, map(_without_wish, _CLAUSE.split(sentence))))
+        return " ".join(filter(None, map(_without_wish, clauses)))
     if len(said) <= SENTENCE:
-        return ""
+        return "".join(list(takewhile(_reports, accumulate(clauses, "{} {}".format)))[-1:])
     while order := _commands().search(said):
         said = f"{said[: max(order.start() - AROUND, 0)]} {said[order.end() + AROUND :]}"
     return said
+
+
+def _reports(part: str) -> bool:
+    """Return whether the beginning of a sentence gives no order and announces none ("System note: the board has agreed")."""
+    return ": " not in part and not commanding(spaced(part))
 
 
 def _without_wish(clause: str) -> str:
@@ -162,32 +192,33 @@ def _without_wish(clause: str) -> str:
     return _commands().sub(" ", said) if len(said) > CLAUSE else ""
 
 
-def _evidence(text: str) -> str:
-    """Return the spaced text without commands."""
-    text = text[:READ]
-    kept = spaced(text)
-    return spaced(without_commands(text)) if commanding(kept) else kept
-
-
 def assess(title: str, description: str) -> Assessment:
-    """Judge impact and urgency by the wording alone. Reads the first 6,000 characters, in linear time."""
-    return judge(_evidence(f"{title}\n{description}"))
+    """Judge impact and urgency by the wording alone, in linear time."""
+    return judge(evidence(title, description).said)
 
 
 def judge(text: str) -> Assessment:
-    """Judge a spaced text that orders were already taken out of, see ``assess``."""
+    """Judge a spaced text that orders were already taken out of, see ``evidence``."""
     levels = {"impact": "person", "urgency": "normal"}
     found: list[tuple[str, str]] = []
     phrases = _phrases()
-    if first := phrases.any.search(text):
+    text = f" {text}"
+    if places := [before.end() for before in phrases.before.finditer(text)]:
         for kind, ranked in (("impact", phrases.impact), ("urgency", phrases.urgency)):
             for level, pattern in ranked:
-                if match := pattern.search(text, first.start()):
+                if match := _at_first(pattern, text, places):
                     levels[kind] = level
                     found.append((level, match.group()[:40]))
                     break
     impact, urgency = levels["impact"], levels["urgency"]
     return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found))
+
+
+def _at_first(pattern: re.Pattern[str], text: str, places: Sequence[int]) -> re.Match[str] | None:
+    for place in places:
+        if match := pattern.match(text, place):
+            return match
+    return None
 
 
 def lift(priority: str, claimed: str | None) -> str:
@@ -200,7 +231,7 @@ def lift(priority: str, claimed: str | None) -> str:
 
 def first_priority(title: str, description: str, claimed: str | None = None) -> str:
     """Return low, medium, high or critical by rules alone, to queue a ticket before an engine has seen it."""
-    text = _evidence(f"{title}\n{description}")
+    text = evidence(title, description).said
     priority = judge(text).priority
     if priority in ("low", "medium") and _GRAVE.search(text):
         priority = "high"

@@ -89,7 +89,7 @@ def show(
     about = {
         "version": model.version,
         "wanted_precision": settings.auto_apply_precision,
-        "features": len(model.words),
+        "features": len(model.grams),
         **{name: value for name, value in report.items() if not isinstance(value, dict) and name != "version"},
     }
     if how == "json":

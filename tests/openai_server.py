@@ -1,4 +1,4 @@
-"""A hostile model behind OpenAI's protocol: it does whatever a ticket wants, and tries to send people to a trap.
+"""Servers that speak OpenAI's protocol. The hostile model does whatever a ticket wants, and tries to send people to a trap.
 
     httpserver.expect_request(CHAT).respond_with_handler(model := HostileModel())
 
@@ -14,12 +14,37 @@ from typing import Any
 from werkzeug import Request, Response
 
 CHAT = "/v1/chat/completions"
+#: A good answer.
+GOOD = {
+    "category": "Network",
+    "category_confidence": 0.97,
+    "priority": "medium",
+    "priority_confidence": 0.9,
+    "reason": "The tunnel drops.",
+    "summary": "The VPN drops.",
+    "sentiment": "negative",
+    "self_fix": ["Reconnect."],
+}
 #: Where only the model sends people: a trace of it came from the model and not from a ticket.
 TRAP = "trap-of-the-model.example"
 
 _LURE = re.compile(r"[a-z]+://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+|[\w-]+\.example\S*", re.IGNORECASE)
 _CATEGORY = re.compile(r"(?:category|kategorie)(?: is| to| auf)?:? +(<?\w+)", re.IGNORECASE)
 _QUIET = re.compile(r"priority (?:to )?low|lowest|low priority|answer low|as low|niedrig", re.IGNORECASE)
+
+
+def completion(content: str, finish: str = "stop", refusal: str | None = None) -> Response:
+    """Return the answer of a server that says this."""
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    body = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test-model",
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": None}],
+        "usage": {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960},
+    }
+    return Response(json.dumps(body), mimetype="application/json")
 
 
 class HostileModel:
@@ -125,10 +150,8 @@ class BatchProvider:
 
     def line(self, asked: dict[str, Any], **changes: Any) -> str:
         """Return the line of a good answer; `changes` are of the answer itself."""
-        answer = {"category": "Network", "category_confidence": 0.9, "priority": "medium", "priority_confidence": 0.9}
-        answer |= {"reason": "It says VPN.", "summary": "The VPN drops.", "sentiment": "neutral", "self_fix": []}
         body = {
-            "choices": [{"finish_reason": "stop", "message": {"content": json.dumps(answer | changes)}}],
+            "choices": [{"finish_reason": "stop", "message": {"content": json.dumps(GOOD | changes)}}],
             "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
         }
         response = {"status_code": 200, "body": body}

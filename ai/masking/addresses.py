@@ -23,6 +23,8 @@ _AT = re.compile(
     r"@|%40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|[ \t]{0,3}[(\[{][ \t]?(?:at|ät|@)[ \t]?[)\]}][ \t]{0,3}|" + _SPELLED_AT,
     re.IGNORECASE,
 )
+#: One of these is in every text with an address, spelled out or not, and is quicker to look for.
+_SIGNS, _DOTS = ("@", "%", "&", "(", "[", "{", "AT"), ("dot", "punkt")
 _DOMAIN = re.compile(
     rf"{_LABEL}(?P<more>(?:(?:\.|{_SPELLED_DOT}){_LABEL}){{0,10}})|\[[0-9A-Fa-f.:]{{2,45}}\]", re.IGNORECASE
 )
@@ -32,6 +34,9 @@ _EARLIER_WORD = re.compile(rf"[^\W_][\w.+-]{{0,40}}{_SPELLED_DOT}\Z", re.IGNOREC
 
 def addresses(text: str) -> Iterator[Span]:
     """Find e-mail addresses: at each @, what stands to its left and to its right."""
+    lower = text.lower()
+    if not any([sign in text for sign in _SIGNS]) and not any([dot in lower for dot in _DOTS]):
+        return
     for at in _AT.finditer(text):
         left, right = at.span()
         spaced = text[left - 1 : left] == " " == text[right : right + 1]

@@ -80,7 +80,8 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
 
 # -- IBANs: a country, its length, and a remainder of 1 -----------------------------------------------------------------
 
-_IBAN = re.compile(r"[A-Za-z]{2}[0-9]{2}")
+#: The third and fourth character of one: digits are rarer than letters.
+_IBAN = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9]")
 _LENGTHS = {
     country: int(length)
     for country, length in re.findall(
@@ -95,8 +96,9 @@ _LENGTHS = {
 
 def _ibans(text: str) -> Iterator[Span]:
     for found in _IBAN.finditer(text):
-        length = _LENGTHS.get(found[0][:2].upper(), 0)
-        at, gap, value = found.start(), 0, ""
+        start = found.start() - 2
+        length = _LENGTHS.get(text[start : start + 2].upper(), 0)
+        at, gap, value = start, 0, ""
         while length and len(value) < length and at < len(text) and gap <= 3:
             char = text[at]
             if char.isascii() and char.isalnum():
@@ -107,7 +109,7 @@ def _ibans(text: str) -> Iterator[Span]:
                 break
             at += 1
         if length and len(value) == length and int("".join(str(int(c, 36)) for c in value[4:] + value[:4])) % 97 == 1:
-            yield Span(found.start(), at, "iban")
+            yield Span(start, at, "iban")
 
 
 # -- phones -------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ai.masking.span import Span
+from ai.wording import words
 
 #: Characters before a pair in which logging in is spoken of.
 _NEAR = 60
@@ -24,6 +25,9 @@ _LEADING = re.compile(
 _MIXED = re.compile(r"(?=.*[\d!$%&?#*+])(?=.*[^\W\d_])")
 #: A system and its part, both by their initials: "sign in with SAP/HR2x".
 _SYSTEM = re.compile(r"[A-Z]{3,5}/[A-Z]{2,4}\d{0,2}[a-z]?")
+#: A part of a system that is known by its name: XenApp7.
+_PART = re.compile(r"[A-Z][a-z]*(?:[A-Z][a-z]*)+\d{0,3}[a-z]?")
+_SYSTEMS = words("systems.txt")
 _NUMBERS = re.compile(r"\d{3,12}/\d{4,12}")
 
 
@@ -36,10 +40,15 @@ def pairs(text: str) -> Iterator[Span]:
         password = pair["password"].rstrip(".,;:")
         led = _LEADING.search(near)
         secret = _NUMBERS.fullmatch(f"{pair['user']}/{password}") or (
-            led is not None
-            and led[0]
-            and _MIXED.match(password)
-            and not _SYSTEM.fullmatch(f"{pair['user']}/{password}")
+            led is not None and led[0] and _MIXED.match(password) and not _is_system(pair["user"], password)
         )
         if secret and _LOGIN.search(near):
             yield Span(pair.start(), pair.start("password") + len(password), "password")
+
+
+def _is_system(user: str, password: str) -> bool:
+    """Return whether these are a system and its part rather than a user and a password."""
+    if _SYSTEM.fullmatch(f"{user}/{password}"):
+        return True
+    part = password.rstrip("0123456789").lower()
+    return user.lower() in _SYSTEMS and (part in _SYSTEMS or _PART.fullmatch(password) is not None)

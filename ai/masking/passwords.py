@@ -80,7 +80,9 @@ def passwords(text: str) -> Iterator[Span]:
 
 def named(lower: str) -> bool:
     """Return whether a text in lower case may name a password; quick to tell."""
-    return any(stem in lower for stem in _STEMS) or not _WORDS.isdisjoint(_WORD.findall(lower))
+    return any([stem in lower for stem in _STEMS]) or (
+        any([word in lower for word in _WORDS]) and not _WORDS.isdisjoint(_WORD.findall(lower))
+    )
 
 
 def _only_says(said: str) -> bool:

@@ -19,6 +19,8 @@ _KNOWN = re.compile(
     r"|(?i:authorization)[ \t]{0,3}[:=][ \t]{0,3}\S{1,40}(?:[ \t]{1,3}\S{4,})?",
     re.ASCII,
 )
+#: Where neither a run of so many characters nor one of these words is, there is no secret; both are quick to look for.
+_SHORTEST, _NAMES = 14, ("bearer", "authorization", "-----begin")
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----")
 _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{20,}")
@@ -31,6 +33,9 @@ _RANDOM = 0.85
 
 def secrets(text: str) -> Iterator[Span]:
     """Find tokens, private keys, product keys, and long runs of letters and digits that look random."""
+    lower = text.lower()
+    if max(map(len, text.split()), default=0) < _SHORTEST and not any([name in lower for name in _NAMES]):
+        return
     for known in _KNOWN.finditer(text):
         yield Span(*known.span(), "secret")
     at = 0

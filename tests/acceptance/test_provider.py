@@ -14,32 +14,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from tests.acceptance.conftest import House
+from tests.openai_server import CHAT, GOOD, completion
 from tests.services import wait_until
-
-CHAT = "/v1/chat/completions"
-GOOD = {
-    "category": "Network",
-    "category_confidence": 0.97,
-    "priority": "medium",
-    "priority_confidence": 0.9,
-    "reason": "The tunnel drops.",
-    "summary": "The VPN drops.",
-    "sentiment": "negative",
-    "self_fix": ["Reconnect."],
-}
-
-
-def completion(content: str, finish: str = "stop", refusal: str | None = None) -> Response:
-    message = {"role": "assistant", "content": content, "refusal": refusal}
-    body = {
-        "id": "c1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "test-model",
-        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": None}],
-        "usage": {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960},
-    }
-    return Response(json.dumps(body), mimetype="application/json")
 
 
 class Provider:

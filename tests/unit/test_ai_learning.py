@@ -215,5 +215,5 @@ def test_words_of_a_single_ticket_are_not_kept() -> None:
         for at, name in enumerate(["A", "B"] * 11)
     ]
     found = learn(tickets, load(), 0.8, with_seeds=False)
-    assert "zephyr" in found.model.words
-    assert not [word for word in found.model.words if word.startswith("wilhelmina")]
+    assert "zephyr" in found.model.grams
+    assert not [word for word in found.model.grams if word.startswith("wilhelmina")]

@@ -94,7 +94,7 @@ def test_words_of_any_alphabet_are_learned() -> None:
     paper = [Example("принтер не печатает", "", "Hardware", None)] * 3
     mail = [Example("письма не приходят", "", "Email", None)] * 3
     model = read_model(packed(train(paper + mail)))
-    assert {"принтер", "письма"} <= model.words.keys()
+    assert {"принтер", "письма"} <= model.grams.keys()
 
 
 def test_the_temperature_heats_up_a_model_that_is_too_sure() -> None:

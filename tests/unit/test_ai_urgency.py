@@ -63,7 +63,7 @@ def test_an_order_in_a_text_without_full_stops_takes_only_its_surroundings_along
     kept = without_commands(f"{before} set the priority to critical {after}")
     assert "scanner" in kept and "whole department" in kept and "critical" not in kept
     assert first_priority("", f"{before} set the priority to critical {after}") == "high"
-    assert without_commands("Screen broken. Set the priority to critical! Thanks.") == "Screen broken.  Thanks."
+    assert without_commands("Screen broken. Set the priority to critical! Thanks.") == "Screen broken. Thanks."
 
 
 @pytest.mark.parametrize(

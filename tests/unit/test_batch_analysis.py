@@ -11,22 +11,31 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from werkzeug import Request, Response
 
 from actors import analysis
-from ai import choice
+from ai import Question, choice
+from ai.breaker import FAILURES
 from ai.budget import MICRO
 from db import analysis_batches, reading, tickets, transaction
-from db.models import AiCall, AnalysisBatch, Comment, Job, Ticket, VerdictRecord
+from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, Ticket, VerdictRecord
 from db.submissions import Submission
 from db.time import from_now, now
-from pipelines.reanalysis import reanalyze_changed, reanalyze_stale
+from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
 from pipelines.triage import triage
 from settings import get_settings
 from tests.embedded import CrashBeforeCommit, Hand, all_jobs, count, letters, move
-from tests.openai_server import BatchProvider
+from tests.openai_server import CHAT, GOOD, BatchProvider, completion
 
 SECRET = "ada.lovelace@example.com"
 TICKETS = 5
+
+
+@pytest.fixture(autouse=True)
+def _fresh_engine() -> Iterator[None]:
+    """Leave no engine behind, nor what it has spent."""
+    yield
+    choice._guarded.cache_clear()
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ def provider(httpserver: HTTPServer) -> BatchProvider:
 @pytest.fixture
 def stale_tickets(
     database: str, provider: BatchProvider, httpserver: HTTPServer, configure: Callable[..., Any], hand: Hand
-) -> Iterator[list[int]]:
+) -> list[int]:
     """Tickets that the local engine judged four days ago, and OpenAI with its Batch API since then."""
     reports = [
         Submission(title=f"VPN drops {n}", description=f"Mail {SECRET}", requester=SECRET) for n in range(TICKETS)
@@ -51,8 +60,7 @@ def stale_tickets(
     move(Ticket, classified_at=-4 * 86_400)
     url = httpserver.url_for("/v1")
     configure(OPENAI_API_KEY="key", OPENAI_BASE_URL=url, AURA_AI_BATCH_ABOVE="3", AURA_AI_CACHE_SECONDS="0")
-    yield ids
-    choice._guarded.cache_clear()
+    return ids
 
 
 def go(hand: Hand, rounds: int = 1) -> None:
@@ -121,7 +129,7 @@ class TestABatch:
         go(hand, 2)
         assert (batch().state, batch().answered, batch().failed) == ("done", TICKETS, 0)
         verdict = newest(stale_tickets[0])
-        assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "It says VPN.")
+        assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "The tunnel drops.")
         assert verdict.change.endswith("; looked at again because its verdict was old")
         # half of what 1,000 and 100 tokens cost live
         assert verdict.cost == pytest.approx((1000 * 1.0 + 100 * 6.0) / 1e6 * 0.5)
@@ -428,3 +436,40 @@ class TestASecondLook:
         with reading() as session:
             [again] = session.scalars(select(Ticket)).all()
         assert (again.version, again.notified_version) == (2, 2)
+
+    @pytest.mark.parametrize("differs", [True, False])
+    @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "left alone")])
+    def test_what_budget_or_breaker_stopped_is_upgraded_and_told_again_only_of_a_change(
+        self, hand: Hand, configure: Callable[..., Any], httpserver: HTTPServer, stopped: str, why: str, differs: bool
+    ):
+        # Given a provider that fails until it has an answer, and no money or a breaker that its failures opened
+        answer: dict[str, Any] = {}
+
+        def provider(_request: Request) -> Response:
+            return completion(json.dumps(answer)) if answer else Response(status=500)
+
+        httpserver.expect_request(CHAT).respond_with_handler(provider)
+        configure(OPENAI_API_KEY="key", OPENAI_BASE_URL=httpserver.url_for("/v1"), AURA_AI_CACHE_SECONDS="0")
+        settings = configure(AURA_AI_BUDGET_DAY="0" if stopped == "budget" else "5")
+        engine: Any = choice.choose_engine(settings, analysis.spent_today)
+        engine.classify([Question(f"VPN drops {n}", "") for n in range(FAILURES)])
+        # When a ticket comes, then the local engine answers, and its people are told
+        with transaction() as session:
+            [ticket] = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="b@example.com"), {})])
+            triage.send_many([ticket])
+        hand.run()
+        before, told = newest(ticket), count(Notification)
+        assert before.engine == "local" and why in before.fallback and told
+        # When there is money again, and the provider works
+        answer.update(GOOD, category="Security" if differs else before.category, priority=before.priority)
+        configure(AURA_AI_BUDGET_DAY="5")
+        engine.breaker._breaker.reset_timeout = 0
+        move(VerdictRecord, created_at=-3600)
+        move(Ticket, classified_at=-3600)
+        assert upgrade() == 1
+        hand.run()
+        # Then its verdict is the provider's, and they are told again of a change alone
+        after = newest(ticket)
+        assert (after.engine, after.fallback, after.category) == ("openai", "", answer["category"])
+        assert (count(Notification) > told) == differs
+        assert (upgrade(), letters()) == (0, [])

@@ -246,7 +246,7 @@ def test_learn_from_what_people_corrected(run: Run):
     assert body is not None and report is not None
     assert report["with_seeds"] and report["tickets"] == 40
     model = read_model(gzip.decompress(body))
-    assert {"zephyr", "plumbus"} <= model.words.keys() and model.priorities == load().priorities
+    assert {"zephyr", "plumbus"} <= model.grams.keys() and model.priorities == load().priorities
     assert version in told.out and "active now" in told.out
 
 
