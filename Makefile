@@ -63,6 +63,8 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 	@echo "chaos: 2,000 tickets while honcho's processes are stopped in turn, an upgrade with a million tickets in the tables"; \
 		CHAOS_PROCFILE_TICKETS=2000 CHAOS_UPGRADE_ROWS=1000000 CHAOS_UPGRADE_TICKETS=600 \
 		$(PY) -m pytest -q -o faulthandler_timeout=0 tests/acceptance/test_upgrade.py tests/acceptance/test_procfile.py
+	@echo "chaos: two clocks, one of which is stopped for a minute"; \
+		CHAOS_CLOCK_LEASE=15 CHAOS_CLOCK_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_clocks.py
 
 .PHONY: bench
 bench: $(BENCH) ## Measure throughput, cost and latency against peers, on private services

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from actors import wishes
+from actors import tracing, wishes
 from actors.attempt import Permanent
 from actors.durable import Done, durable
 from db import digests, jobs, notifications, reading
@@ -31,6 +31,8 @@ CRITICAL = "critical"
 MOST_FOLDED = 10_000
 #: Facts of a digest's parts that programs get.
 MOST_FACTS = 100
+#: Most traces that a digest's span is linked to.
+MOST_LINKS = 100
 #: A digest's place in the queue of its channel.
 PRIORITY = 3
 
@@ -111,6 +113,8 @@ class Folding:
     #: What waits on, because its time has come in the middle of quiet hours, and their end.
     held: list[str] = field(default_factory=list)
     until: datetime | None = None
+    #: The spans that wrote what goes out.
+    spans: list[str] = field(default_factory=list)
 
 
 def save_folded(session: Session, done: list[Done]) -> None:
@@ -125,7 +129,9 @@ def save_folded(session: Session, done: list[Done]) -> None:
         else:
             digests.move(session, folding.members, state="promised", hold_until=None)
         digests.move(session, folding.held, hold_until=folding.until)
-        promises = [Promise(folding.channel, key, priority=PRIORITY, traceparent=each.traceparent) for key in going]
+        # what goes alone stays in its own trace; a digest is of several, to which the span of this job is linked
+        span = folding.spans[0] if folding.digest is None and folding.spans else each.traceparent
+        promises = [Promise(folding.channel, key, priority=PRIORITY, traceparent=span) for key in going]
         seconds = digests.next_end(session, folding.channel, folding.recipient)
         if seconds is not None:
             promises.append(_fold(folding.channel, folding.recipient, seconds))
@@ -138,14 +144,14 @@ def fold(batch: list[Claimed]) -> list[Folding | Permanent]:
     with reading() as session:
         preferred = wishes.preferred(session)
     return [
-        _folding(job.args[0], job.args[1], preferred)
+        _folding(job, job.args[0], job.args[1], preferred)
         if len(job.args) == 2
         else Permanent("fold takes a channel and a recipient")
         for job in batch
     ]
 
 
-def _folding(channel: str, recipient: str, preferred: Mapping[str, Preference]) -> Folding:
+def _folding(job: Claimed, channel: str, recipient: str, preferred: Mapping[str, Preference]) -> Folding:
     with reading() as session:
         over = digests.over(session, channel, recipient, MOST_FOLDED)
         clock = digests.clock(session)
@@ -155,12 +161,14 @@ def _folding(channel: str, recipient: str, preferred: Mapping[str, Preference]) 
     members = [each for each in over if until is None or each.event in quiet.PRESSING]
     ids = [each.id for each in members]
     held = [each.id for each in over if until is not None and each.event not in quiet.PRESSING]
+    spans = list(dict.fromkeys(each.traceparent for each in members if each.traceparent))[:MOST_LINKS]
     digest = None
     if len(members) > 1:
+        tracing.link(job, spans)
         spoken = Counter(each.data.get("language", "") for each in members).most_common(1)[0][0]
         language = (preference.language if preference else "") or spoken
         digest = _digest(channel, recipient, members, language)
-    return Folding(channel, recipient, ids, digest, held, until)
+    return Folding(channel, recipient, ids, digest, held, until, spans)
 
 
 def _digest(channel: str, recipient: str, members: Sequence[Waiting], language: str) -> dict[str, Any]:

@@ -28,18 +28,20 @@ class OneByOne(DurableActor):
     def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
         """Work off one hint; nobody takes these jobs eagerly, so there is never a lease."""
         attempt = attempts.begin(self.actor_name)
-        left = self._go_on(attempt, [], sorted(job_ids)[: batch_of(self, get_settings())])
-        while attempt.jobs:
-            self.about(attempt)
-            try:
+        left = sorted(job_ids)[: batch_of(self, get_settings())]
+        try:
+            left = self._go_on(attempt, [], left)
+            while attempt.jobs:
+                self.about(attempt)
                 done = self.work(attempt)
-            except Exception:
-                self._give_back(left)
-                raise
-            if not done:
-                self._give_back(left)
-                return
-            left = self._go_on(attempt, done, left)
+                if not done:
+                    break
+                left = self._go_on(attempt, done, left)
+        finally:
+            # however it ends, by an error, a time limit or a shutdown too: the rest must not wait to be missed
+            if left:
+                with transaction() as session:
+                    hints.give_back(session, left)
 
     def _go_on(self, attempt: Attempt, done: list[Done], left: list[int]) -> list[int]:
         """Keep what is done and claim the next job, in one transaction. Returns what is left of the hint."""
@@ -54,8 +56,3 @@ class OneByOne(DurableActor):
         attempt.kept += kept
         attempt.jobs, attempt.since = claimed, time.perf_counter()
         return [each for each in left if each > claimed[0].id] if claimed else []
-
-    def _give_back(self, left: list[int]) -> None:
-        if left:
-            with transaction() as session:
-                hints.give_back(session, left)

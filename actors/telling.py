@@ -296,6 +296,10 @@ def facts_of(ticket: Loaded, reason: str) -> TicketFacts:
 
 def _write(session: Session, done: list[Done]) -> None:
     rows = {row["id"]: row for each in done for row in each.result.notifications}
+    for each in done:
+        for row in each.result.notifications:
+            if row["state"] == "waiting":
+                row["traceparent"] = each.traceparent
     because = {row["id"]: each for each in done for row in each.result.notifications}
     new = notifications.write(session, list(rows.values()))
     jobs.promise(

@@ -48,6 +48,16 @@ class Span:
         if self._span is not None:
             self._span.update_name(name)
 
+    def link(self, traceparents: Iterable[str]) -> None:
+        """Name spans of other traces that this one goes back to."""
+        if self._span is not None:
+            from opentelemetry.trace import get_current_span
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+            propagator = TraceContextTextMapPropagator()
+            for each in traceparents:
+                self._span.add_link(get_current_span(propagator.extract({"traceparent": each})).get_span_context())
+
     def end(self, error: str = "", **attributes: Any) -> None:
         """End the span, as failed when there is an error."""
         if self._span is not None:
@@ -70,6 +80,13 @@ def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:
         )
         for job in jobs
     }
+
+
+def link(job: Claimed, traceparents: Iterable[str]) -> None:
+    """Link the span of a job that this thread works on to those that it goes back to."""
+    attempt = attempts.current()
+    if attempt is not None and job.id in attempt.spans:
+        attempt.spans[job.id].link(traceparents)
 
 
 class Tracing(Middleware):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import median
 
 from bench import chart, tables
 from bench.results import Results
@@ -38,6 +39,8 @@ def sections(results: Results) -> dict[str, str]:
         written["relay"] = relay(measured)
     if measured := results.get("hanging"):
         written["hanging"] = hanging(measured)
+    if measured := results.get("reanalysis"):
+        written["reanalysis"] = reanalysis(measured)
     return written
 
 
@@ -56,6 +59,21 @@ def hanging(measured: Results) -> str:
         "{date}, on {machine}: with Slack answering nothing for {seconds:.0f} s at {rate:g} tickets/s, e-mail and webhook took "
         "{p95_beside:,.1f} ms at p95, and {p95_alone:,.1f} ms when it answered: {ratio:.2f}x (medians of {count} rounds each)."
     ).format(**measured, count=len(measured["rounds"]) // 2)
+
+
+def reanalysis(measured: Results) -> str:
+    """Return what new tickets noticed of old ones that were looked at again, in one sentence, with when and where."""
+    beside = [each for each in measured["rounds"] if each["backlog"]]
+    return (
+        "{date}, on {machine}: new tickets at {rate:g}/s took {p95_beside:,.1f} ms at p95 while {backlog:,} others were due for "
+        "another look, of which {looked_at:,.0f} were looked at meanwhile, and {p95_alone:,.1f} ms without: {ratio:.2f}x "
+        "(medians of {count} rounds of {seconds:g} s each)."
+    ).format(
+        **measured,
+        backlog=beside[0]["backlog"],
+        looked_at=median(each["looked_at"] for each in beside),
+        count=len(beside),
+    )
 
 
 def between(text: str, name: str, content: str) -> str:

@@ -31,7 +31,7 @@ def load(path: Path = PATH) -> Results:
 
 
 def store(part: str, measured: Results, path: Path = PATH) -> Results:
-    """Replace one part of the file, `peers`, `growth`, `relay` or `hanging`, and return all of it."""
+    """Replace one part of the file, `peers`, `growth`, `relay`, `hanging` or `reanalysis`, and return all of it."""
     everything = load(path) | {part: rounded(measured)}
     path.write_text(json.dumps(everything, indent=2, ensure_ascii=False) + "\n")
     return everything

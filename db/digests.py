@@ -35,6 +35,7 @@ class Waiting(NamedTuple):
     role: str
     subject: str
     data: dict[str, Any]
+    traceparent: str | None
 
 
 def clock(session: Session) -> datetime:

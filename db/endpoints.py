@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import table, upsert
+from db.bulk import Fixed, one_of, table, upsert
 from db.models import Endpoint, Subscription
 from db.time import now
 
@@ -32,12 +32,15 @@ class Reachable:
     keys: tuple[str, ...] = field(repr=False)
 
 
+_FOUND = (_c.name, _c.channel, _c.url, _c.secret, _c.old_secret)
+_FIND = Fixed(lambda session: select(*_FOUND).where(one_of(session, _c.name, "names")))
+
+
 def find(session: Session, names: Collection[str]) -> dict[str, Reachable]:
     """Return the endpoints of these names; unknown ones are left out."""
-    rows = session.execute(select(_c.name, _c.channel, _c.url, _c.secret, _c.old_secret).where(_c.name.in_(names)))
     return {
         row.name: Reachable(row.name, row.channel, row.url, tuple(key for key in (row.secret, row.old_secret) if key))
-        for row in rows
+        for row in _FIND(session, names=list(names))
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,11 +32,15 @@ _WRITE = BulkInsert(
         "html",
         "data",
         "state",
+        "hold_until",
+        "traceparent",
     ),
     # what is written as sent, in-app, is delivered by being there
     computed=lambda new: {"sent_at": case((new["state"] == "sent", now()), else_=null())},
     finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_c.id),
 )
+#: What a row need not say.
+_UNSAID: dict[str, Any] = {"data": {}, "hold_until": None, "traceparent": None}
 _MARK_SENT = BulkUpdate(
     Notification,
     {"id": Text(), "provider_id": Text()},
@@ -52,18 +55,12 @@ _MARK_SENT = BulkUpdate(
 def write(session: Session, rows: Sequence[dict[str, Any]]) -> list[str]:
     """Insert notifications and return the ids of the new ones; a dedupe key that exists adds none.
 
-    Of what waits a row says until when, as `hold_until`; a row without facts for programs needs no `data`.
+    Of what waits a row says until when, as `hold_until`, and may name the span that wrote it, as `traceparent`; a row without
+    facts for programs needs no `data`.
     """
     if not rows:
         return []
-    new = list(_WRITE(session, [{"data": {}} | row for row in rows]).scalars())
-    held: defaultdict[datetime, list[str]] = defaultdict(list)
-    for row in rows:
-        if row["state"] == "waiting":
-            held[row["hold_until"]].append(row["id"])
-    for until, ids in held.items():
-        session.execute(update(table(Notification)).where(_c.id.in_(ids)).values(hold_until=until))
-    return new
+    return list(_WRITE(session, [_UNSAID | row for row in rows]).scalars())
 
 
 class Loaded(NamedTuple):

@@ -63,6 +63,8 @@ class Notification(Base):
     hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The notification that it was folded into.
     digest_id: Mapped[str | None] = mapped_column(String(32))
+    #: The span that wrote it, of one that waits.
+    traceparent: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

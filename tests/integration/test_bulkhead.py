@@ -88,17 +88,20 @@ def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **opt
     return done
 
 
-def test_what_hangs_leaves_the_other_threads_alone(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):
-    done = beside(broker, declare, neighbour, bulkhead=1 / 2)
+@pytest.mark.parametrize(("options", "share"), [({"bulkhead": 1 / 2}, THREADS // 2), ({"background": True}, 1)])
+def test_what_hangs_leaves_the_other_threads_alone(
+    declare: Callable[..., Any], broker: Any, neighbour: Neighbour, options: dict[str, Any], share: int
+):
+    done = beside(broker, declare, neighbour, **options)
 
     with running(clock=False, threads=THREADS):
-        wait_until(lambda: neighbour.waiting == THREADS // 2, timeout=20, message="its share of the threads waits")
+        wait_until(lambda: neighbour.waiting == share, timeout=20, message="its share of the threads waits")
         wait_until(done, timeout=20, message="the others are done")
-        assert neighbour.most == THREADS // 2
+        assert neighbour.most == share
         neighbour.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
 
-    assert neighbour.most == THREADS // 2
+    assert neighbour.most == share
 
 
 def test_without_the_bulkhead_it_takes_them_all(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):

@@ -1,4 +1,7 @@
-"""Two clock processes on PostgreSQL, one of which is stopped in the middle of a slot and wakes up after its term."""
+"""Two clock processes on PostgreSQL, one of which is stopped in the middle of a slot and wakes up after its term.
+
+`make test` shortens the lease, and wakes it up soon; `make chaos` takes the lease of production and stops it for a minute.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -16,7 +20,10 @@ from db import reading
 from db.models import Lease, Sample, ScheduleRun
 from tests.conftest import ROOT, wait_until
 
-#: A clock whose lease lasts two seconds and whose minutes last one, with work that takes a while in each slot.
+#: Seconds that a lease lasts, and that a clock is stopped at least.
+LEASE = float(os.environ.get("CHAOS_CLOCK_LEASE", "2"))
+STOPPED = float(os.environ.get("CHAOS_CLOCK_STOPPED", "0"))
+#: A clock whose lease lasts as long as the test says, and whose minutes last one, with work that takes a while in each slot.
 PROGRAM = """
 import os, time
 from datetime import UTC, datetime, timedelta
@@ -24,7 +31,7 @@ from sqlalchemy import insert, text
 from db import transaction
 from db.models import Sample
 from pipelines import clock
-clock.LEASE_SECONDS = 2.0
+clock.LEASE_SECONDS = float(os.environ["LEASE"])
 start, real = datetime(2026, 6, 1, tzinfo=UTC), float(os.environ["START"])
 
 def work():
@@ -45,7 +52,7 @@ while True:
 def clocks(postgres: str) -> Iterator[list[subprocess.Popen[bytes]]]:
     with reading() as session:
         start = session.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
-    env = {**os.environ, "DATABASE_URL": postgres, "START": str(start), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "DATABASE_URL": postgres, "START": str(start), "LEASE": str(LEASE), "PYTHONPATH": str(ROOT)}
     started = [subprocess.Popen([sys.executable, "-c", PROGRAM], env=env) for _ in range(2)]
     yield started
     for each in started:
@@ -80,10 +87,14 @@ def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clock
     # When it is stopped while a slot of its runs
     wait_until(in_a_slot, message="no slot runs")
     os.kill(leader, signal.SIGSTOP)
+    stopped = time.monotonic()
     before = len(runs())
     # Then the other one leads in a new term, and runs the slots
-    wait_until(lambda: (found := leads()) is not None and found.term == 2, message="the other one does not lead")
+    wait_until(
+        lambda: (found := leads()) is not None and found.term == 2, 10 + 2 * LEASE, "the other one does not lead"
+    )
     wait_until(lambda: sum(run.term == 2 for run in runs()) >= 2, message="the other one runs no slot")
+    wait_until(lambda: time.monotonic() - stopped >= STOPPED, 1 + STOPPED)
     # And the one that was stopped writes nothing more when it goes on
     with reading() as session:
         mine = select(func.count()).where(Sample.name == str(leader))

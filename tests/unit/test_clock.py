@@ -436,13 +436,15 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
         session.add(ScheduleRun(job="j", slot=NOON, term=1))
         session.add_all([Sample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
     monkeypatch.setattr(retention, "BATCH", 3)
-    monkeypatch.setattr(retention.prune, "__defaults__", (3,))
+    batches: list[int] = []
+    prune = retention.prune
+    monkeypatch.setattr(retention, "prune", lambda *what: batches.append(prune(*what, batch=3)) or batches[-1])
     monkeypatch.setattr(housekeeping, "REST", 0.0)
 
     # When nothing is old, nothing goes
     prune_old()
     hand.run()
-    assert (count(AiCall), count(Mail), count(Notification)) == (1, 1, 2)
+    assert (count(AiCall), count(Mail), count(Notification), max(batches)) == (1, 1, 2, 4)
     # When all of it is
     for model, column in ((Attempt, "created_at"), (VerdictRecord, "created_at"), (AiCall, "created_at"),
                           (Mail, "created_at"), (Notification, "created_at"), (IdempotencyKey, "created_at"),
@@ -451,7 +453,9 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
     prune_old()
     hand.run()
 
-    # Then what is done is gone, what is to be told stays, and a verdict keeps its figures
+    # Then no transaction is long: a batch at a time, of samples with the rest of its minute
+    assert max(batches) <= 4
+    # And what is done is gone, what is to be told stays, and a verdict keeps its figures
     gone = (AiCall, IdempotencyKey, ScheduleRun, Sample)
     assert [count(model) for model in gone] == [0] * len(gone)
     with reading() as session:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dramatiq.middleware import Shutdown, TimeLimitExceeded
 from sqlalchemy import event
 
 from actors import attempt, one_by_one
@@ -74,24 +77,42 @@ def test_what_fails_ends_the_hint_and_costs_the_others_no_attempt(permanent: boo
     assert (len(letters()), len(all_jobs())) == ((1, 0) if permanent else (0, 1))
 
 
-def test_an_error_in_the_function_is_its_own_job_s_alone(hand: Hand, declare: Declare):
+@pytest.mark.parametrize("error", [RuntimeError, TimeLimitExceeded, Shutdown, attempt.Cancelled])
+def test_what_breaks_the_function_off_is_its_own_job_s_alone(error: type, hand: Hand, declare: Declare):
     def post(batch: list[jobs.Claimed]) -> list[None]:
         if batch[0].key == "0":
-            raise RuntimeError("a bug")
+            raise error("in the middle")
         return [None]
 
     declare(post, kind=OneByOne, batch=10)
+    hand.relay()
+    hand.work()
+    # Then the others are due at once, and need not be missed first
+    assert {(job.attempts, job.hinted_at) for job in all_jobs() if job.key != "0"} == {(0, None)}
     hand.run()
     assert [(job.key, job.attempts) for job in all_jobs()] == [("0", 1)]
 
 
-def test_what_takes_long_ends_the_hint(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(one_by_one, "LONGEST", 0.0)
+@pytest.mark.parametrize(("took", "hints"), [(0.19, 1), (0.21, 5)])
+def test_what_takes_longer_than_a_fifth_of_a_second_ends_the_hint(
+    took: float, hints: int, hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.undo()
+    begun = time.perf_counter()
+    monkeypatch.setattr(one_by_one, "time", SimpleNamespace(perf_counter=lambda: begun))  # it stands still
+
+    def post(batch: list[jobs.Claimed]) -> list[None]:
+        found = attempt.current()
+        assert found is not None
+        found.started = begun - took
+        return [None]
+
     declare(post, kind=OneByOne, batch=10)
     hand.relay()
     assert hand.work() == 1
-    assert [(job.key, job.hinted_at) for job in all_jobs()] == [(str(n), None) for n in range(1, 5)]
-    assert hand.run() == 4
+    assert {job.hinted_at for job in all_jobs()} <= {None}
+    assert 1 + hand.run() == hints
+    assert all_jobs() == []
 
 
 def post(batch: list[jobs.Claimed]) -> list[None]:

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import select, update
 
-from actors.tickets import classify
+import actors
+from actors import bulkhead
+from actors.batch_analysis import advance
+from actors.tickets import classify, reanalyze
 from db import jobs, reading, tickets, transaction
 from db import stale as worth_a_look
 from db.jobs import Failure, Promise
 from db.models import DeadLetter, Ticket
-from db.stale import Remote
+from db.stale import Remote, Stale
 from db.submissions import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
@@ -259,47 +262,53 @@ class TestVerdicts:
 # -- re-analysis ------------------------------------------------------------------------------------------------------
 
 
-def stale(remote: bool = False, limit: int = 100) -> list[int]:
+def stale(remote: bool = False, limit: int = 100) -> list[Stale]:
     engine = Remote("model", "prompt") if remote else None
     with reading() as session:
-        return [each.id for each in worth_a_look.stale(session, 3, 0.5, engine, limit)]
+        return worth_a_look.stale(session, 3, 0.5, engine, limit)
 
 
 @pytest.mark.usefixtures("database")
 class TestReanalysis:
     @pytest.mark.parametrize(
-        ("values", "hours", "remote", "chosen"),
+        ("values", "hours", "said", "why"),
         [
-            ({}, 1, False, False),
-            ({}, 73, False, True),
-            ({"confidence": 0.4}, 1, False, False),
-            ({"confidence": 0.4}, 13, False, True),
-            ({}, 2, True, True),
-            ({}, 0.5, True, False),
-            ({"status": "resolved"}, 73, True, False),
-            ({"category_by": "human"}, 73, False, True),
-            ({"category_by": "human", "priority_by": "human"}, 73, True, False),
-        ],
-        ids=[
-            "fresh",
-            "stale",
-            "uncertain, fresh",
-            "uncertain",
-            "local",
-            "local, fresh",
-            "closed",
-            "half human",
-            "human",
+            ({}, 1, None, ""),
+            ({}, 73, None, "its verdict was old"),
+            ({"confidence": 0.4}, 1, None, ""),
+            ({"confidence": 0.4}, 13, None, "its verdict was uncertain"),
+            ({"changed_at": now()}, 0.1, None, worth_a_look.CHANGED),
+            # with an engine that is configured: what other than that has judged it
+            ({}, 2, {}, ""),
+            ({}, 2, {"engine": "local"}, "the local engine had judged it"),
+            ({}, 0.5, {"engine": "local"}, ""),
+            ({}, 2, {"model": "another"}, "another model had judged it"),
+            ({}, 2, {"prompt_version": "older"}, "an older prompt had judged it"),
+            # done, or in part or in full in a person's hands
+            ({"status": "resolved"}, 73, {}, ""),
+            ({"category_by": "human"}, 73, None, "its verdict was old"),
+            ({"category_by": "human", "priority_by": "human"}, 73, {}, ""),
         ],
     )
     def test_it_chooses_what_is_worth_another_look(
-        self, values: dict[str, Any], hours: float, remote: bool, chosen: bool
+        self, values: dict[str, Any], hours: float, said: dict[str, str] | None, why: str
     ):
         (ticket,) = accept(Submission(title="x"))
-        say(verdict(ticket))
+        given = {"engine": "openai", "model": "model", "prompt_version": "prompt"}
+        say(verdict(ticket) | (given | said if said is not None else {}))
         change(classified_at=from_now(-hours * 3600), **values)
 
-        assert stale(remote) == ([ticket] if chosen else [])
+        assert stale(remote=said is not None) == ([Stale(ticket, why)] if why else [])
+
+    def test_no_new_ticket_waits_for_a_second_look(self):
+        # Given what a worker of eight threads prefetches, and what Dramatiq takes first of that: the lower number
+        broker, prefetch = actors.broker, 16
+        shares = {name: bulkhead.of(broker).share(broker, each.queue_name, prefetch)[0] for name, each in (
+            ("new", classify), ("again", reanalyze), ("together", advance)
+        )}  # fmt: skip
+        assert shares == {"new": prefetch, "again": 1, "together": 1}
+        assert reanalyze.priority > classify.priority
+        assert reanalyze.queue_name != classify.queue_name
 
     def test_what_was_never_classified_is_not_looked_at_again(self):
         accept(Submission(title="x"))
@@ -316,8 +325,8 @@ class TestReanalysis:
                     update(Ticket).where(Ticket.id == ticket).values(classified_at=from_now(-days * 86_400))
                 )
 
-        assert stale() == [second, third, first]
-        assert stale(limit=1) == [second]
+        assert [each.id for each in stale()] == [second, third, first]
+        assert [each.id for each in stale(limit=1)] == [second]
 
     @pytest.mark.parametrize("changed", [True, False])
     def test_people_are_told_again_only_of_a_change(self, hand: Hand, monkeypatch: pytest.MonkeyPatch, changed: bool):

@@ -14,12 +14,13 @@ from pytest_httpserver import HTTPServer
 import actors
 from actors import tracing
 from actors.rabbitmq import _traceparent
-from db import tickets, traces, transaction
+from db import preferences, tickets, traces, transaction
 from db.jobs import Promise
+from db.models import Job, Notification
 from db.submissions import Submission
 from pipelines.triage import triage
 from settings import SettingsError, get_settings
-from tests.embedded import Hand, all_jobs, letters, promise
+from tests.embedded import Hand, all_jobs, letters, move, promise
 from web.accepting import Report, store
 from web.app import make_app
 
@@ -152,6 +153,37 @@ def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any
     (span,) = printed(capsys)
     assert span["status"] == {"status_code": "ERROR", "description": "Missing"}
     assert len(letters()) == 1
+
+
+@pytest.mark.parametrize("notices", [1, 3])
+def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_stays_in_its_own(
+    notices: int, hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+):
+    configure(DATABASE_URL=_url(), AURA_TRACES="console")
+    with transaction() as session:
+        preferences.put(session, "a@b.example", {"timezone": "UTC", "digest": "hourly"})
+    for _ in range(notices):
+        accept(traces.child(None))
+    hand.run()
+    wrote = {
+        (span["context"]["trace_id"], span["context"]["span_id"])
+        for span in printed(capsys)
+        if span["name"] == "notify"
+    }
+    assert len(wrote) == notices
+    move(Notification, hold_until=-1)
+    move(Job, due_at=-1)
+    hand.run()
+
+    spans = {span["name"]: span for span in printed(capsys)}
+    linked = {(link["context"]["trace_id"], link["context"]["span_id"]) for link in spans["fold"]["links"]}
+    mail = spans["email"]["context"]["trace_id"]
+    if notices == 1:
+        assert linked == set()
+        assert {mail} == {trace for trace, _ in wrote}
+    else:
+        assert linked == wrote
+        assert mail == spans["fold"]["context"]["trace_id"]
 
 
 def test_what_is_not_installed_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
