@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from typing import Any
 
@@ -154,6 +156,21 @@ def test_no_page_shows_what_somebody_typed_as_markup(web: TestClient, hand: Hand
         assert "<img src=x" not in text, path
         assert "{{7*191}}" in text or "1337" not in text, path
     assert sum("&lt;script&gt;" in text for text in shown.values()) >= 10
+
+
+def test_no_cell_of_the_csv_is_a_formula(web: TestClient):
+    formulas = [f"{begins}cmd|' /C calc'!A0" for begins in ("=", "+", "-", "@", "  =", "\t=", "＝")]
+    numbers = [ticket(assignee=formula, department='a "quoted", two-line\nroom') for formula in formulas]
+    ticket(status="closed")
+    answer = web.get("/tickets.csv", params={"q": "is:open"})
+
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="tickets.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
+    assert [(row["id"], row["assignee"]) for row in reversed(rows)] == [
+        (str(number), f"'{formula}") for number, formula in zip(numbers, formulas, strict=True)
+    ]
+    assert {(row["department"], row["title"]) for row in rows} == {('a "quoted", two-line\nroom', HOSTILE)}
+    assert web.get("/tickets.csv?q=nope:x").status_code == 422
 
 
 def test_a_program_gets_json_where_a_browser_gets_a_page(web: TestClient):
@@ -356,6 +373,8 @@ def test_a_model_is_replayed_and_chosen(web: TestClient, hand: Hand):
 
     assert "1 tickets that people decided" in web.post("/ai/replay", data={"version": "shipped"}).text
     assert web.get("/ai/reliability.svg").text.startswith("<svg")
+    judged = web.get("/api/v1/evaluation").json()
+    assert {label: each["tickets"] for label, each in judged.items()} == {"category": 1, "priority": 1}
     assert "answers with shipped" in post(web, "/ai/use", version="shipped")
     assert web.post("/ai/use", data={"version": "local-nope"}).status_code == 404
     assert web.post("/ai/replay", data={"version": "gpt-9"}).status_code == 422
