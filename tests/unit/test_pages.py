@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -50,6 +51,28 @@ EMPTY = {
 #: What must never stand in a page as it was typed.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*191}}\u202e\u2066"
 BROWSER = {"Accept": "text/html"}
+
+
+class Loose(HTMLParser):
+    """Collects the words that turn the direction of writing, and stand neither in <bdi> nor where no markup can."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag in ("bdi", "title", "option", "textarea"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "\u202e" in data and not self.inside:
+            self.found.append(data.strip()[:60])
 
 
 @pytest.fixture
@@ -156,6 +179,7 @@ def test_no_page_shows_what_somebody_typed_as_markup(web: TestClient, hand: Hand
         assert "<img src=x" not in text, path
         assert "{{7*191}}" in text or "1337" not in text, path
     assert sum("&lt;script&gt;" in text for text in shown.values()) >= 10
+    assert {path: found for path, text in shown.items() if (found := Loose(text).found)} == {}
 
 
 def test_no_cell_of_the_csv_is_a_formula(web: TestClient):
