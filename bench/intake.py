@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -136,13 +137,13 @@ def measure(servers: Servers, rate: float, seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with Workers(contender, environment), Web(environment) as web:
         # warms up; who comes while everything is read and compiled for the first time may be turned away
-        accepted, first = asyncio.run(drive(web.port, 50, 4, 0)).statuses["202"], 1_000
+        accepted, first = uvloop.run(drive(web.port, 50, 4, 0)).statuses["202"], 1_000
         for name, each, lasting, connections in (
             ("steady", rate, seconds, CONNECTIONS),
             ("overload", rate * OVERLOAD, OVERLOAD_SECONDS, MANY_CONNECTIONS),
             ("afterwards", rate, seconds / 2, CONNECTIONS),
         ):
-            answers = asyncio.run(drive(web.port, each, lasting, first, connections))
+            answers = uvloop.run(drive(web.port, each, lasting, first, connections))
             first += answers.asked
             accepted += answers.statuses["202"]
             found[name] = {"rate": each, "seconds": lasting} | answers.figures()

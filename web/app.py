@@ -56,10 +56,11 @@ def make_app() -> FastAPI:
     app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
-    app.add_middleware(Turnstile)
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestTracing)  # the last is the outermost
-    app.include_router(site.router)  # first: a browser gets the page where a program gets JSON
+    app.add_middleware(RequestTracing)
+    app.add_middleware(Turnstile)  # before all that costs time
+    app.add_middleware(SecurityHeaders)  # the last is the outermost
+    app.include_router(api.entrance)  # first: to compare with each other route takes as long as to accept a ticket
+    app.include_router(site.router)  # before the API: a browser gets the page where a program gets JSON
     app.include_router(api.router)
     app.include_router(v1.router)
     app.include_router(login.router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -11,12 +12,14 @@ from web.problems import answer
 
 #: The longest request body, in bytes.
 BODY_LIMIT = 1_000_000
+#: Seconds within which a body must have arrived.
+BODY_SECONDS = 30.0
 #: What reads its body a line at a time, with limits of its own.
 STREAMED = frozenset({"/api/v1/tickets/bulk"})
 
 
 class BodyLimit:
-    """Answers 413 to a longer body, announced or not, and reads no more of it.
+    """Answers 413 to a longer body, announced or not, and 408 to one that does not arrive, and reads no more of it.
 
     `larger` holds other limits by path, each with the setting that it comes from.
     """
@@ -39,13 +42,19 @@ class BodyLimit:
         size = int(announced) if announced.isdigit() else 0
         if size <= limit:
             size, more = 0, True
-            while more and size <= limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                more = message.get("more_body", False)
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    while more and size <= limit:
+                        message = await receive()
+                        if message["type"] == "http.disconnect":
+                            return
+                        chunks.append(message.get("body", b""))
+                        size += len(chunks[-1])
+                        more = message.get("more_body", False)
+            except TimeoutError:
+                detail = f"a request must have arrived within {BODY_SECONDS:g} seconds"
+                await answer(Request(scope), 408, "Too slow", detail, {"Connection": "close"})(scope, receive, send)
+                return
         if size > limit:
             detail = f"a request may have {limit} bytes" + (f" ({setting})" if setting else "")
             await answer(Request(scope), 413, "Too large", detail)(scope, receive, send)

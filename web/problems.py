@@ -50,6 +50,7 @@ _SAYS = {
     401: "no key and no login that is good",
     403: "the key or the role may not do this, or the CSRF token is missing",
     404: "it is not there",
+    408: "it did not arrive in time",
     409: "it is not so far, or somebody else is at it",
     413: "it is too large",
     422: "a field is wrong; `errors` names it",

@@ -117,10 +117,10 @@ class House:
         lines = dict(line.split(": ", 1) for line in (self.root / "Procfile").read_text().splitlines() if ": " in line)
         return self.start(name, "sh", "-c", f"exec {lines[name]}")
 
-    def aura(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `aura` to its end, which must be a good one."""
+    def aura(self, *arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `aura` to its end, which must be a good one; `said` is what it reads."""
         result = subprocess.run(
-            ["aura", *arguments], env=self.env(), cwd=self.root, capture_output=True, text=True, timeout=900
+            ["aura", *arguments], env=self.env(), cwd=self.root, input=said, capture_output=True, text=True, timeout=900
         )
         assert result.returncode == 0, result.stderr
         return result

@@ -107,7 +107,7 @@ def _curves() -> None:
 
 
 def main() -> int:
-    """Write every picture; fails when one is too large, or when the browser complained."""
+    """Write every picture; fails when one is too large, the browser complained, or the page keeps people out."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="aura-images-") as folder, browser() as chrome:
         house = House(Path(folder), {"DATABASE_URL": f"sqlite:///{folder}/aura.db"})
@@ -122,7 +122,7 @@ def main() -> int:
                 visit = Visit(context, house.url)
                 visit.open(path).screenshot(path=IMAGES / f"{name}.png")
                 bytes_ = (IMAGES / f"{name}.png").stat().st_size
-                complaints = [said for said in visit.complaints if name != "error"]
+                complaints = [said for said in visit.complaints if name != "error"] + visit.barriers()
                 print(f"docs/images/{name}.png  {bytes_ // 1000} kB", *complaints)
                 bad += bytes_ > LARGEST or bool(complaints)
                 context.close()

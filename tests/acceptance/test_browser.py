@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import DESKTOP, PHONE, Visit, chrome
 from tests.acceptance.conftest import House
@@ -28,7 +28,10 @@ PAGES = (
     "/workers",
     "/ai",
     "/incidents",
+    "/audit",
+    "/login",
 )
+PASSWORD = "correct horse battery"
 #: Milliseconds that something may take to show by itself.
 PATIENCE = 30_000
 
@@ -160,6 +163,60 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(visit: Callable[..., Visit]):
     page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("[data-live-state=on]")).to_be_visible()
+
+
+def log_in(page: Page, name: str, password: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_people_log_in_do_what_their_role_allows_and_log_out(chrome: Browser, embedded_house: House):
+    # Given a house that is not open any more, with an operator and a viewer
+    house = embedded_house
+    house.start("run", "aura", "run", "--port", str(house.port))
+    house.serves()
+    house.aura("keys", "create", "intranet", "--scope", "submit")
+    for name, role in (("ada", "operator"), ("bob", "viewer")):
+        house.aura("users", "create", name, "--role", role, said=f"{PASSWORD}\n")
+    contexts = [chrome.new_context() for _ in range(2)]
+    operator, viewer = (Visit(context, house.url) for context in contexts)
+
+    # Then the operator comes to what was asked for after the login, not before
+    page = operator.open("/tickets/new")
+    log_in(page, "ada", "an older password")
+    expect(page.get_by_role("alert")).to_contain_text("name or password are wrong")
+    log_in(page, "ada", PASSWORD)
+    page.get_by_label("In a few words").fill("The VPN drops every ten minutes")
+    page.get_by_role("button", name="Report").click()
+    verdicts = page.locator(".story > li", has_text="verdict")
+    expect(verdicts).to_have_count(1, timeout=PATIENCE)
+
+    # runs it again from a step
+    page.get_by_text("Run it again").click()
+    page.get_by_role("button", name="from classify").click()
+    expect(page.locator("main > [role=status]")).to_have_text("promised again from classify on")
+    expect(verdicts).to_have_count(2, timeout=PATIENCE)
+
+    # and has no way back in after the logout
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url(re.compile("/login$"))
+    operator.open("/tickets/1")
+    page.wait_for_url(re.compile("/login"))
+
+    # Then the viewer reads, and changes nothing
+    page = viewer.open("/tickets/1")
+    log_in(page, "bob", PASSWORD)
+    page.get_by_role("button", name="Security", exact=True).click()
+    expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
+    viewer.open("/audit")
+    expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
+    assert house.ask("SELECT count(*) FROM corrections") == 0
+    assert house.ask("SELECT count(*) FROM audit WHERE who = 'user bob' AND action <> 'login.begin'") == 0
+    refusals = re.compile("status of 40[13]")
+    assert [said for each in (operator, viewer) for said in each.complaints if not refusals.search(said)] == []
+    for context in contexts:
+        context.close()
 
 
 def test_the_pictures_of_the_readme_are_there():

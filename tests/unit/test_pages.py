@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -48,6 +51,28 @@ EMPTY = {
 #: What must never stand in a page as it was typed.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*191}}\u202e\u2066"
 BROWSER = {"Accept": "text/html"}
+
+
+class Loose(HTMLParser):
+    """Collects the words that turn the direction of writing, and stand neither in <bdi> nor where no markup can."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag in ("bdi", "title", "option", "textarea"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "\u202e" in data and not self.inside:
+            self.found.append(data.strip()[:60])
 
 
 @pytest.fixture
@@ -154,6 +179,22 @@ def test_no_page_shows_what_somebody_typed_as_markup(web: TestClient, hand: Hand
         assert "<img src=x" not in text, path
         assert "{{7*191}}" in text or "1337" not in text, path
     assert sum("&lt;script&gt;" in text for text in shown.values()) >= 10
+    assert {path: found for path, text in shown.items() if (found := Loose(text).found)} == {}
+
+
+def test_no_cell_of_the_csv_is_a_formula(web: TestClient):
+    formulas = [f"{begins}cmd|' /C calc'!A0" for begins in ("=", "+", "-", "@", "  =", "\t=", "＝")]
+    numbers = [ticket(assignee=formula, department='a "quoted", two-line\nroom') for formula in formulas]
+    ticket(status="closed")
+    answer = web.get("/tickets.csv", params={"q": "is:open"})
+
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="tickets.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
+    assert [(row["id"], row["assignee"]) for row in reversed(rows)] == [
+        (str(number), f"'{formula}") for number, formula in zip(numbers, formulas, strict=True)
+    ]
+    assert {(row["department"], row["title"]) for row in rows} == {('a "quoted", two-line\nroom', HOSTILE)}
+    assert web.get("/tickets.csv?q=nope:x").status_code == 422
 
 
 def test_a_program_gets_json_where_a_browser_gets_a_page(web: TestClient):
@@ -356,6 +397,8 @@ def test_a_model_is_replayed_and_chosen(web: TestClient, hand: Hand):
 
     assert "1 tickets that people decided" in web.post("/ai/replay", data={"version": "shipped"}).text
     assert web.get("/ai/reliability.svg").text.startswith("<svg")
+    judged = web.get("/api/v1/evaluation").json()
+    assert {label: each["tickets"] for label, each in judged.items()} == {"category": 1, "priority": 1}
     assert "answers with shipped" in post(web, "/ai/use", version="shipped")
     assert web.post("/ai/use", data={"version": "local-nope"}).status_code == 404
     assert web.post("/ai/replay", data={"version": "gpt-9"}).status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -15,15 +16,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
+from starlette.types import Message, Scope
 
 from db import jobs, reading, tickets, transaction
 from db.models import IdempotencyKey, Job, Ticket
 from db.sessions import dispose
 from tests.embedded import Hand, all_jobs, count, one_job
 from tests.services import free_port
-from web import accepting
+from web import accepting, limits
 from web.accepting import Acceptor
-from web.limits import BODY_LIMIT
+from web.limits import BODY_LIMIT, BodyLimit
 
 
 def client() -> TestClient:
@@ -250,6 +252,26 @@ def test_a_body_over_a_megabyte_is_refused_announced_or_not(web: TestClient):
         assert answer.json()["detail"] == f"a request may have {BODY_LIMIT} bytes"
 
     assert count(Ticket) == 0
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.01)
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        if not said:
+            await asyncio.Event().wait()
+        raise AssertionError("it is read on")
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    async def never(*_asked: Any) -> None:
+        raise AssertionError("a request without its body went on")
+
+    scope: Scope = {"type": "http", "method": "POST", "path": "/tickets", "query_string": b"", "headers": []}
+    asyncio.run(asyncio.wait_for(BodyLimit(never)(scope, receive, send), 10))
+    assert said[0]["status"] == 408
 
 
 def test_a_body_just_under_the_limit_is_accepted_announced_or_not(web: TestClient):

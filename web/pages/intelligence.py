@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -10,12 +10,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from actors import analysis
 from ai.charts import reliability_chart
 from ai.choice import local_engine
-from ai.evaluation import Said, measure
 from ai.labelled import LABELS
-from db import corrections, local_models, reading, spend, transaction
+from db import local_models, reading, spend, transaction
 from pipelines import shadow
 from settings import get_settings
 from web.access import MAY_READ, Admin, Operator
+from web.measured import measured
 from web.pages.forms import back, form, recorded
 from web.pages.render import page
 
@@ -30,7 +30,7 @@ DAYS, REPLAYED = 14.0, 200
 def ai(request: Request) -> HTMLResponse:
     settings = get_settings()
     with reading() as session:
-        figures = _measured(corrections.checked(session))
+        figures = measured(session)
         calls, agreement = spend.by_model(session, DAYS), spend.agreement(session, DAYS)
         models = local_models.choices(session)
         analysis.follow_model(session)
@@ -54,7 +54,7 @@ def ai(request: Request) -> HTMLResponse:
 def reliability() -> Response:
     """Draw how often the engines were right beside how sure they were, by what people said afterwards."""
     with reading() as session:
-        figures = _measured(corrections.checked(session))
+        figures = measured(session)
     if not figures:
         raise HTTPException(404, "nobody has corrected or confirmed a ticket yet")
     svg = reliability_chart(figures, "Verdicts that people looked at")
@@ -86,11 +86,3 @@ def replay(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
     report = shadow.replay(version, REPLAYED)
     now, before = report.accuracy(report.right), report.accuracy(report.right_before)
     return page(request, "replay.html", report=report, right=now, before=before, fields=LABELS)
-
-
-def _measured(checked: list[corrections.Checked]) -> dict[str, Any]:
-    wanted = get_settings().auto_apply_precision
-    by_field: dict[str, list[Said]] = {}
-    for each in checked:
-        by_field.setdefault(each.field, []).append(Said(each.truth, each.said, each.confidence, False))
-    return {name: measure(by_field[name], wanted) for name in LABELS if name in by_field}

@@ -1,4 +1,4 @@
-"""What classifies: the local models, and what the remote engine costs."""
+"""What classifies: the local models, how good the verdicts were, and what the remote engine costs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from db import audit, local_models, reading, spend
 from settings import get_settings
 from web.access import Admin, Reader
+from web.measured import measured
 from web.v1.said import Text
 
 router = APIRouter(tags=["engine"])
@@ -27,6 +28,16 @@ def use(version: Annotated[Text, Path(max_length=80)], who: Admin) -> dict[str, 
     with audit.acting(who, "model.use", f"model/{version}") as session:
         local_models.use(session, version)
     return {"active": version}
+
+
+@router.get("/evaluation", summary="How good the verdicts were")
+def evaluation(_who: Reader) -> dict[str, Any]:
+    """Return for category and priority how often the engines were right and how well their confidence fits.
+
+    By the tickets that people corrected or confirmed; what nobody looked at is not in it.
+    """
+    with reading() as session:
+        return measured(session)
 
 
 @router.get("/spend", summary="What the remote engine costs")

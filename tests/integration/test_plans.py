@@ -1,0 +1,93 @@
+"""Each index of a large table answers the question that it was made for, and nobody reads a table through or sorts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+from db import desk, desk_figures, digests, flow, notifications, reading, retention, stale, ticket_list, tickets
+from db.sessions import engine, transaction
+
+#: A desk with 3,000 tickets that are over and as many that are open, a few of each kind that somebody has to do with.
+FILL = (
+    """INSERT INTO tickets (source, raw, title, description, requester, department, language, category, priority, status,
+           assignee, stage, notified_version, sla_state, needs_review, due_at, sla_next_at, created_at, classified_at,
+           changed_at, notified_at)
+       SELECT 'http', '{}', 't', '', '', '', 'en', 'Network', (ARRAY['low', 'medium', NULL])[1 + n % 3],
+           CASE WHEN n > 3000 THEN 'open' ELSE 'closed' END, 'Agent ' || n % 5,
+           CASE WHEN n > 5990 THEN 'received' ELSE 'notified' END, 1,
+           CASE WHEN n % 100 = 1 THEN 'warned' WHEN n % 100 = 2 THEN 'breached' ELSE '' END,
+           n > 3000 AND n % 50 = 0, CASE WHEN n % 20 = 0 THEN now() END,
+           CASE WHEN n > 3000 AND n % 70 = 0 THEN now() - interval '1 minute' END, at, at,
+           CASE WHEN n > 3000 AND n % 90 = 0 THEN now() END, CASE WHEN n <= 5990 THEN at END
+       FROM (SELECT n, now() - (6000 - n) * interval '30 minutes' AS at FROM generate_series(1, 6000) AS n) AS numbered""",
+    """INSERT INTO verdicts (ticket_id, engine, model, prompt_version, category, confidence, priority, priority_confidence,
+           reason, needs_review, fallback, input_tokens, output_tokens, latency_ms, created_at)
+       SELECT id, 'local', 'shipped', '', 'Network', 0.9, 'low', 0.8, CASE WHEN id % 50 = 0 THEN 'because' ELSE '' END,
+           false, CASE WHEN id > 5980 THEN 'no answer' ELSE '' END, 0, 0, 1, created_at FROM tickets""",
+    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body, html,
+           provider_id, hold_until, created_at)
+       SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', 'p' || id % 20, 'requester',
+           CASE WHEN id % 100 = 0 THEN 'unknown' WHEN id % 100 = 1 THEN 'waiting' ELSE 'sent' END, '', '', '', '', now(),
+           created_at FROM tickets""",
+    """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
+       SELECT id, 'classify', id::text, 'triage', 1, 'w', 'kept', 0.01, created_at FROM tickets""",
+)
+OLD = retention.rules(60, 60, 60, 60)
+ASKED: dict[str, Callable[[Session], object]] = {
+    "ix_tickets_review": desk_figures.in_review,
+    "ix_tickets_at_risk": desk_figures.figures,
+    "ix_tickets_unfinished": flow.unfinished,
+    "ix_tickets_changed": lambda session: stale.changed(session, 100),
+    "ix_tickets_sla": desk.any_to_look_at,
+    "ix_tickets_priority": lambda session: ticket_list.page(session, {}, sort="-priority"),
+    "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": "nobody at all"}),
+    "ix_tickets_due": lambda session: tickets.listing(session, due=True),
+    "ix_verdicts_fallback": lambda session: stale.stepped_in(session, 5, 100),
+    "ix_verdicts_wordy": lambda session: retention.prune(session, OLD["verdicts"]),
+    "ix_notifications_waiting": lambda session: digests.over(session, "email", "p1", 10),
+    "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),
+    "ix_notifications_unknown": notifications.unknown,
+    "ix_notifications_created": lambda session: retention.prune(session, OLD["notifications"]),
+    "ix_attempts_created": lambda session: retention.prune(session, OLD["attempts"]),
+}
+LARGE = ("tickets", "verdicts", "notifications", "attempts")
+#: What orders the few that an index has found.
+SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_waiting"}
+
+
+def test_each_index_answers_what_it_was_made_for(postgres: str) -> None:
+    with transaction() as session:
+        for statement in FILL:
+            session.execute(text(statement))
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    wrong = {}
+    for index, ask in ASKED.items():
+        plan = "\n".join(_plans(ask))
+        sorts = " Sort" in plan and index not in SORTS_FEW
+        if index not in plan or sorts or any(f"Seq Scan on {table}" in plan for table in LARGE):
+            wrong[index] = plan
+    assert not wrong, "\n\n".join(f"{index}:\n{plan}" for index, plan in wrong.items())
+
+
+def _plans(ask: Callable[[Session], object]) -> list[str]:
+    """Return the lines of the plans of all that is asked."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        asked.append((statement, values))
+
+    with reading() as session:
+        event.listen(session.connection(), "before_cursor_execute", note)
+        raw: Any = session.connection().connection.dbapi_connection
+        ask(session)
+        lines = []
+        with raw.cursor() as cursor:
+            for statement, values in asked:
+                cursor.execute(f"EXPLAIN {statement}", values)
+                lines += [row[0] for row in cursor]
+        return lines
