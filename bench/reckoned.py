@@ -35,29 +35,33 @@ def scaling(measured: Results) -> str:
     peers, growth, relay = measured["peers"]["contenders"], measured["growth"], measured["relay"]
     ours, events = peers["aura"]["median"], peers["aura-events"]["median"]
     tables, backlog = growth["tables"], growth["backlog"]
-    where = "{date}, on {machine}".format(**measured["peers"])
-    costs = Grid(f"What a ticket costs, measured {where}", ["", ""], words=True)
+    steps, grown = measured["peers"]["date"], growth["date"]
+    costs = Grid("What a ticket costs", ["", "", "measured on"], words=True)
     costs.rows.extend(
         [
             [
                 "when it comes with many: workers / database / RabbitMQ",
                 "{cpu_workers:,.0f} / {cpu_database:,.0f} / {cpu_broker:,.0f} µs of CPU".format(**ours),
+                steps,
             ],
-            ["when it comes alone, at 50 a second", f"{ours['steady_cpu'] / 1000:,.1f} ms of CPU in all"],
+            ["when it comes alone, at 50 a second", f"{ours['steady_cpu'] / 1000:,.1f} ms of CPU in all", steps],
             [
                 "one by one, at {share_rate:,.0f} a second: p50 / p95".format(**ours),
                 "{share_p50:,.0f} / {share_p95:,.0f} ms until its last mail has left".format(**ours),
+                steps,
             ],
-            ["events for other services (`AURA_EVENTS`)", _instead(events["rate"], ours["rate"], "tickets/s")],
+            ["events for other services (`AURA_EVENTS`)", _instead(events["rate"], ours["rate"], "tickets/s"), steps],
             [
                 f"with {tables[-1]['size']:,} finished tickets in the tables, against {tables[0]['size']:,}",
                 _instead(tables[-1]["rate"], tables[0]["rate"], "tickets/s"),
+                grown,
             ],
             [
                 f"with {backlog[-1]['size']:,} tickets waiting, against {backlog[0]['size']:,}",
                 _instead(backlog[-1]["jobs_per_second"], backlog[0]["jobs_per_second"], "jobs/s"),
+                grown,
             ],
-            ["one relay alone", f"{relay['jobs_per_second']:,.0f} jobs/s become hints"],
+            ["one relay alone", f"{relay['jobs_per_second']:,.0f} jobs/s become hints", relay["date"]],
         ]
     )
     return f"{costs.markdown()}\n\n{_reckoned(ours).markdown()}"
@@ -65,7 +69,7 @@ def scaling(measured: Results) -> str:
 
 def _reckoned(ours: dict[str, float]) -> Grid:
     headings = ["tickets/s", "cores for the steps", "of these the database's", "machines like the measured one"]
-    grid = Grid("Reckoned from that", headings)
+    grid = Grid("Reckoned from the first two rows", headings)
     for rate in RATES:
         if rate == RATES[0]:
             cores, database = f"{rate * ours['steady_cpu'] / 1e6:,.2f}", ""
