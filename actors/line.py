@@ -35,6 +35,11 @@ PATIENCE = 30.0
 TROUBLE = (AssertionError, pika.exceptions.AMQPError, OSError)
 
 
+def pause(failures: int) -> float:
+    """Return the seconds before a new connection after so many failures; jittered, for all lose theirs at once."""
+    return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+
+
 class Subscription:
     """One queue's consumer on the line; raises ConnectionClosed as soon as it is over."""
 
@@ -99,8 +104,7 @@ class Line:
             self._failures = 0
         self._link = None
         if self._failures:
-            pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
-            threading.Event().wait(pause * random.uniform(0.5, 1.0))
+            threading.Event().wait(pause(self._failures))
         self._failures += 1  # forgiven when it holds
         try:
             self._link = _Link(self._settings)

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 #: Seconds to wait for a connection, and for the confirms of one batch.
 CONNECT_SECONDS = 10.0
 CONFIRM_SECONDS = 15.0
+#: Most messages of a dead-letter queue that are taken at one look: hints wait meanwhile.
+MOST_DRAINED = 1000
 #: Seconds that an orderly good-bye may take.
 CLOSE_SECONDS = 2.0
 
@@ -112,9 +114,10 @@ class Publisher:
             raise PublishFailed(describe(error)) from None
 
     def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int:
-        """Give each message of the queues' dead-letter queues to `keep` with its reason, and ack it when that returns.
+        """Give the messages of the queues' dead-letter queues to `keep`, each with its reason, and ack it when that returns.
 
-        Returns how many there were. Raises PublishFailed when the broker is away, and whatever `keep` raises.
+        Returns how many were taken, at most MOST_DRAINED of a queue. Raises PublishFailed when the broker is away, and
+        whatever `keep` raises.
         """
         count = 0
         try:
@@ -122,7 +125,8 @@ class Publisher:
                 channel = connection.channel()
                 for queue in queues:
                     dead = topology.dead_letter_queue(queue)
-                    for _ in range(channel.queue_declare(dead, passive=True).method.message_count):
+                    waiting = channel.queue_declare(dead, passive=True).method.message_count
+                    for _ in range(min(waiting, MOST_DRAINED)):
                         method, properties, body = channel.basic_get(dead)
                         if method is None:
                             break

@@ -103,13 +103,15 @@ class GuardedConsumer(Consumer):
                 message.accept(session, properties.message_id)
         except messages.UnknownActor as error:
             self._leave(body, error)
-        except messages.Malformed as error:
-            self._bury(body, error)
-        except DataError as error:
-            self._bury(body, error)  # the database cannot store it, and never will
+        except (messages.Malformed, DataError) as error:
+            self._bury(body, error)  # also what the database cannot store, and never will
         except SQLAlchemyError as error:
             # not acked: RabbitMQ gives it again when this consumer comes back
             raise ConnectionClosed(f"the database is away: {first_line(error)}") from None
+        except Exception as error:
+            # nobody foresaw it, and it would come again and again, before all that waits behind it
+            logger.exception("a message in %s broke what reads it", self.queue_name)
+            self._bury(body, error)
         self.subscription.ack(method.delivery_tag)
         return None
 

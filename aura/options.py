@@ -21,12 +21,13 @@ def seconds_of(text: str) -> float:
 
 
 def moment_of(text: str) -> datetime:
-    """Return the moment that 14:00 (today, in AURA_TIMEZONE), 2026-11-26T14:00 or 2h (ago) means."""
+    """Return the moment that 14:00 (the last one, in AURA_TIMEZONE), 2026-11-26T14:00 or 2h (ago) means."""
     from settings import get_settings
 
     clock = datetime.now(ZoneInfo(get_settings().timezone))
     if re.fullmatch(r"\d{1,2}:\d{2}", text):
-        text = f"{clock:%Y-%m-%d}T{text:0>5}"
+        day = clock if f"{text:0>5}" <= f"{clock:%H:%M}" else clock - timedelta(days=1)
+        text = f"{day:%Y-%m-%d}T{text:0>5}"
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

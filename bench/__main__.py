@@ -1,7 +1,7 @@
 """`python -m bench`: Aura against its peers, the same work on private servers, taking turns.
 
-A full run writes bench/results.json, docs/performance.svg and the tables of docs/performance.md; one that leaves something
-out only prints, unless --out names a folder.
+A full run writes bench/results.json, docs/performance.svg and the figures of the pages (`bench.page`); one that leaves
+something out only prints, unless --out names a folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import chart, page, results, tables
 from bench.contenders import CONTENDERS
-from bench.rounds import RoundFailed, Sample, play
+from bench.rounds import SHARE, STEADY, RoundFailed, Sample, play
 from bench.services import Servers
 from tests.services import ServiceFailed
 
@@ -49,7 +49,8 @@ def main() -> int:
         where = results.surroundings(servers)
         run(asked, servers, samples, failed)
     kept = {name: each for name, each in samples.items() if each and name not in failed}
-    measured = results.peers(kept, {"rounds": asked.rounds, "tickets": asked.tickets, "failed": failed}, where)
+    how = {"rounds": asked.rounds, "tickets": asked.tickets, "failed": failed, "steady": STEADY, "share": SHARE}
+    measured = results.peers(kept, how, where)
     if asked.format == "json":
         print(json.dumps(measured, indent=2, ensure_ascii=False))
     else:

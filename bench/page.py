@@ -1,47 +1,59 @@
-"""docs/performance.md: the command writes its figures between the markers, so that none is typed by hand."""
+"""The pages that hold figures: commands write them between markers, so that none is typed by hand.
+
+`python -m bench.page` writes them all anew from bench/results.json, and measures nothing.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from bench import chart, tables
+from bench import chart, reckoned, results, tables
 from bench.results import Results
 from bench.services import ROOT
 
 DOCS = ROOT / "docs"
+PAGES = (DOCS / "performance.md", DOCS / "scaling.md", ROOT / "README.md")
 
 
-def write(results: Results, page: Path = DOCS / "performance.md", svg: Path = DOCS / "performance.svg") -> None:
-    """Write the figures into the page and draw the chart."""
-    text = page.read_text()
-    if "peers" in results:
-        svg.write_text(chart.draw(results["peers"]))
-    for name, grids in sections(results).items():
-        text = between(text, name, grids)
-    page.write_text(text)
+def write(measured: Results) -> None:
+    """Write the figures into the pages and draw the chart."""
+    for path, text in written(measured).items():
+        path.write_text(text)
 
 
-def sections(results: Results) -> dict[str, str]:
+def written(measured: Results) -> dict[Path, str]:
+    """Return what the pages, and the chart, are with these figures."""
+    texts = {path: path.read_text() for path in PAGES}
+    for name, content in sections(measured).items():
+        texts = between(texts, name, content)
+    if "peers" in measured:
+        texts[DOCS / "performance.svg"] = chart.draw(measured["peers"])
+    return texts
+
+
+def sections(measured: Results) -> dict[str, str]:
     """Return the text of each part that was measured."""
-    written = {"goals": tables.goals(results).markdown()}
-    if measured := results.get("peers"):
-        where = "{date}, on {machine}; Python {python}, RabbitMQ {rabbitmq}, PostgreSQL {postgresql}.".format(
-            **measured
-        )
-        written["peers"] = "\n\n".join([where, *(grid.markdown() for grid in tables.peers(measured))])
-        written["settings"] = tables.settings(measured).markdown()
-    if measured := results.get("growth"):
-        explained = f"{len(measured['statements'])} different statements were explained at the largest sizes."
-        written["growth"] = "\n\n".join([*(grid.markdown() for grid in tables.growth(measured)), explained])
-    if measured := results.get("relay"):
-        written["relay"] = relay(measured)
-    if measured := results.get("hanging"):
-        written["hanging"] = hanging(measured)
-    if measured := results.get("reanalysis"):
-        written["reanalysis"] = reanalysis(measured)
-    return written
+    found = {"goals": tables.goals(measured).markdown()}
+    if peers := measured.get("peers"):
+        where = "{date}, on {machine}; Python {python}, RabbitMQ {rabbitmq}, PostgreSQL {postgresql}.".format(**peers)
+        found["peers"] = "\n\n".join([where, *(grid.markdown() for grid in tables.peers(peers))])
+        found["settings"] = tables.settings(peers).markdown()
+        found["others"] = reckoned.others(peers)
+    if growth := measured.get("growth"):
+        explained = f"{len(growth['statements'])} different statements were explained at the largest sizes."
+        found["growth"] = "\n\n".join([*(grid.markdown() for grid in tables.growth(growth)), explained])
+    if alone := measured.get("relay"):
+        found["relay"] = relay(alone)
+    if {"peers", "growth", "relay"} <= measured.keys():
+        found["scaling"] = reckoned.scaling(measured)
+    if hung := measured.get("hanging"):
+        found["hanging"] = hanging(hung)
+    if again := measured.get("reanalysis"):
+        found["reanalysis"] = reanalysis(again)
+    return found
 
 
 def relay(measured: Results) -> str:
@@ -76,15 +88,16 @@ def reanalysis(measured: Results) -> str:
     )
 
 
-def between(text: str, name: str, content: str) -> str:
-    """Replace what is between the two markers of a part. Raises ValueError when they are missing."""
+def between(texts: Mapping[Path, str], name: str, content: str) -> dict[Path, str]:
+    """Replace what is between the two markers of a part. Raises ValueError when they are not there once."""
     opening, closing = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    replaced, count = re.subn(
-        f"{re.escape(opening)}.*?{re.escape(closing)}",
-        lambda _: f"{opening}\n{content}\n{closing}",
-        text,
-        flags=re.DOTALL,
-    )
-    if count != 1:
-        raise ValueError(f"docs/performance.md needs the markers {opening} and {closing} once")
-    return replaced
+    part = re.compile(f"{re.escape(opening)}.*?{re.escape(closing)}", re.DOTALL)
+    found = [path for path, text in texts.items() for _ in part.finditer(text)]
+    if len(found) != 1:
+        raise ValueError(f"one page of {', '.join(path.name for path in texts)} needs {opening} and {closing}, once")
+    replaced = part.sub(lambda _: f"{opening}\n{content}\n{closing}", texts[found[0]])
+    return {**texts, found[0]: replaced}
+
+
+if __name__ == "__main__":
+    write(results.load())

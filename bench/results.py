@@ -12,11 +12,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.contenders import CONTENDERS
-from bench.rounds import SHARE, STEADY, Sample
 from bench.services import ROOT, Servers
+
+if TYPE_CHECKING:  # it measures, and needs more for that than who only reads what was measured
+    from bench.rounds import Sample
 
 PATH = ROOT / "bench" / "results.json"
 #: The load above which a machine counts as busy with something else; starting the servers makes some.
@@ -65,7 +67,7 @@ def peers(samples: dict[str, list[Sample]], asked: Results, where: Results) -> R
             "median": summary(each),
             "samples": [asdict(sample) for sample in each],
         }
-    return rounded({**where, **asked, "steady": STEADY, "share": SHARE, "contenders": contenders})
+    return rounded({**where, **asked, "contenders": contenders})
 
 
 def rounded(measured: Results) -> Results:

@@ -26,9 +26,17 @@ done
 export PATH
 
 need() {
-    for program in rabbitmq-server initdb pg_ctl redis-server; do
-        command -v "$program" >/dev/null || fail "$program is missing: apt-get install rabbitmq-server postgresql redis-server"
+    for program in rabbitmq-server initdb pg_ctl redis-server curl; do
+        command -v "$program" >/dev/null ||
+            fail "$program is missing: apt-get install rabbitmq-server postgresql redis-server curl"
     done
+}
+
+# Debian starts the servers that it installs, each on the port that everybody uses.
+vacant() { # PORT VARIABLE
+    code=0
+    curl -s --max-time 1 -o /dev/null "telnet://127.0.0.1:$1" </dev/null || code=$?
+    [ "$code" = 7 ] || fail "port $1 is taken by another server: stop that one, or choose another port with $2"
 }
 
 # PostgreSQL refuses to run as root.
@@ -68,6 +76,7 @@ start_postgres() {
     data="$base/postgres"
     if [ ! -s "$data/PG_VERSION" ]; then
         mkdir -p "$data"
+        as_postgres test -x "$base" || fail "the user postgres may not enter $base: name another folder with AURA_SERVICES"
         [ "$(id -u)" != 0 ] || chown postgres "$data"
         printf 'aura\n' >"$base/postgres.password"
         [ "$(id -u)" != 0 ] || chown postgres "$base/postgres.password"
@@ -84,21 +93,29 @@ start_redis() {
         --pidfile "$base/redis.pid" --logfile "$base/redis.log" >/dev/null
 }
 
+# Each asks our own server, and is no if another one has its port.
 rabbitmq_answers() (rabbit_environment && rabbitmq-diagnostics -q -n "$node" check_port_connectivity)
-postgres_answers() { pg_isready -q -h 127.0.0.1 -p "$postgres_port"; }
-redis_answers() { redis-cli -p "$redis_port" ping | grep -q PONG; }
+postgres_answers() {
+    as_postgres "$(command -v pg_ctl)" -D "$base/postgres" status >/dev/null 2>&1 &&
+        pg_isready -q -h 127.0.0.1 -p "$postgres_port"
+}
+redis_answers() { [ "$(redis-cli -p "$redis_port" config get dir 2>/dev/null | tail -n 1)" = "$base" ]; }
 
 start() {
     need
-    postgres_answers || start_postgres
-    redis_answers 2>/dev/null || start_redis
-    rabbitmq_answers >/dev/null 2>&1 || start_rabbitmq
+    postgres_answers || { vacant "$postgres_port" POSTGRES_PORT && start_postgres; }
+    redis_answers || { vacant "$redis_port" REDIS_PORT && start_redis; }
+    rabbitmq_answers >/dev/null 2>&1 || { vacant "$rabbitmq_port" RABBITMQ_PORT && start_rabbitmq; }
     within 10 redis_answers || fail "Redis does not answer: see $base/redis.log"
     within 60 rabbitmq_answers || fail "RabbitMQ does not answer: see $base/rabbitmq/log"
     cat >"$base/env" <<VARIABLES
 export RABBITMQ_URL=amqp://${RABBITMQ_USER:-aura}:${RABBITMQ_PASSWORD:-aura}@127.0.0.1:$rabbitmq_port/
 export DATABASE_URL=postgresql://aura:aura@127.0.0.1:$postgres_port/aura
 export REDIS_URL=redis://127.0.0.1:$redis_port/0
+export RABBITMQ_HOST=127.0.0.1
+export RABBITMQ_MANAGEMENT_PORT=$management_port
+export RABBITMQ_USER=${RABBITMQ_USER:-aura}
+export RABBITMQ_PASSWORD=${RABBITMQ_PASSWORD:-aura}
 VARIABLES
     say "RabbitMQ, PostgreSQL and Redis run. For Aura: . $base/env"
 }
@@ -106,7 +123,7 @@ VARIABLES
 stop() {
     (rabbit_environment && rabbitmqctl -q -n "$node" shutdown >/dev/null 2>&1) || true
     (rabbit_environment && epmd -kill >/dev/null 2>&1) || true
-    redis-cli -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true
+    ! redis_answers || redis-cli -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true
     as_postgres "$(command -v pg_ctl)" -D "$base/postgres" -m fast -w stop >/dev/null 2>&1 || true
     say "RabbitMQ, PostgreSQL and Redis are stopped; their data stays in $base."
 }

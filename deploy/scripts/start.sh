@@ -1,5 +1,6 @@
 #!/bin/sh
 # Services of one's own, tables, and then web, worker and clock as the Procfile says; Ctrl-C or SIGTERM ends Aura in order.
+# In a fresh clone it installs Aura first. With DATABASE_URL set, the services are those that the variables name.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,6 +8,7 @@ cd "$here/../.."
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
 
+command -v aura >/dev/null || make .venv/runtime.stamp
 if [ -z "${DATABASE_URL:-}" ]; then
     "$here/services.sh" start
     # shellcheck source=/dev/null

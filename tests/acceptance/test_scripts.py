@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,14 @@ def test_one_script_starts_everything_which_another_finds_well_and_a_third_stops
     code, text = said("health", environment=asking)
     assert code == 1
     assert "FAIL rabbitmq alarms" in text
+
+
+def test_a_port_that_somebody_else_has_is_named_and_left_alone(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(environment["POSTGRES_PORT"]))):
+        code, text = said("services", "start", environment=environment)
+    assert code == 1
+    assert f"port {environment['POSTGRES_PORT']} is taken by another server" in text
+    assert "POSTGRES_PORT" in text
 
 
 def test_a_word_that_is_none_is_answered_with_those_that_are(environment: dict[str, str]) -> None:

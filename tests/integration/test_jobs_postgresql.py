@@ -7,10 +7,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg2
+import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -19,10 +22,11 @@ from actors.ear import Ear
 from actors.outlet import Outgoing
 from actors.relay import Relay
 from db import dead_letters, hints, jobs, reading, transaction
+from db import migrate as migrations
 from db.jobs import Failure, Promise
-from db.migrate import revisions
+from db.migrate import migrate, revisions
 from db.models import ScheduleRun
-from db.sessions import engine
+from db.sessions import dispose, engine
 from pipelines.clock import Clock
 from pipelines.timetable import Entry
 from settings import get_settings
@@ -205,8 +209,6 @@ def test_clocks_that_tick_at_the_same_moment_fire_a_slot_once(postgres: str):
 
 
 def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configure: Callable[..., Any]):
-    from db.sessions import dispose
-
     configure(DATABASE_URL=postgres_url)
     program = "from db.migrate import migrate; input(); migrate()"
     processes = [
@@ -224,6 +226,58 @@ def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configur
     assert [code for _, code in results] == [0, 0, 0], results
     current, newest = revisions()
     assert current == newest
+    dispose()
+
+
+@contextmanager
+def migrating_beside(url: str, revision: str, statement: str) -> Iterator[Callable[[str], Any]]:
+    """Migrate in a thread while somebody has left a transaction open after a statement; yields a way to ask others."""
+    holder, other = psycopg2.connect(url), psycopg2.connect(url)
+    other.autocommit = True
+
+    def ask(question: str) -> Any:
+        with other.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '3s'")
+            cursor.execute(question)
+            return cursor.fetchone()[0]
+
+    thread = threading.Thread(target=migrate, args=(revision,))
+    try:
+        holder.cursor().execute(statement)
+        thread.start()
+        yield ask
+    finally:
+        holder.close()
+        thread.join(60)
+        other.close()
+
+
+def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
+    postgres_url: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    configure(DATABASE_URL=postgres_url)
+    migrate("0001")
+    monkeypatch.setattr(migrations, "PAUSE_SECONDS", 0.1)
+    # Given somebody who looks at the jobs for long, when a migration comes that adds a column to them
+    with migrating_beside(postgres_url, "0002", "SELECT count(*) FROM jobs") as ask:
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
+        wait_until(lambda: ask(waits), 10, "no migration waits")
+        # Then others, who stand behind it in the line, get their turn; it asks again
+        assert ask("SELECT count(*) FROM jobs") == 0
+        wait_until(lambda: ask(waits), 10, "it does not try again")
+    assert revisions()[0] == "0002"
+    dispose()
+
+
+def test_an_index_of_a_large_table_is_built_beside_its_writers(postgres_url: str, configure: Callable[..., Any]):
+    configure(DATABASE_URL=postgres_url)
+    migrate("0010")
+    # Given somebody who writes and is not done, when an index of that table is built
+    with migrating_beside(postgres_url, "0011", "LOCK TABLE attempts IN ROW EXCLUSIVE MODE") as ask:
+        built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_created'"
+        # Then it is there, and waits for that one alone, to become valid
+        wait_until(lambda: ask(built), 20, "it waits for who writes, and new ones wait for it")
+    assert revisions()[0] == "0011"
     dispose()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pika
@@ -13,6 +14,8 @@ from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from actors import messages
+from actors import publisher as publishing
 from actors.outlet import Outgoing, PublishFailed
 from actors.publisher import Publisher
 from actors.rabbitmq import GuardedConsumer, HintBroker
@@ -26,9 +29,11 @@ from db.submissions import Submission
 from pipelines.runtime import running
 from pipelines.triage import triage
 from settings import get_settings
-from tests.conftest import wait_until
+from tests.conftest import ROOT, wait_until
 from tests.embedded import all_jobs, count, letters, move, one_job, promise
-from tests.services import RabbitMQ
+from tests.receiver import PEM
+from tests.services import RabbitMQ, free_port
+from web import health
 
 
 @pytest.fixture
@@ -74,6 +79,37 @@ def all_done() -> bool:
     with reading() as session:
         stages = set(session.scalars(select(Ticket.stage)))
     return not all_jobs() and stages <= {"notified"}
+
+
+# -- the connection ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_port(rabbitmq: RabbitMQ) -> Iterator[int]:
+    """A port on which the broker speaks TLS, with a certificate for 127.0.0.1."""
+    listener = f'{{"127.0.0.1", {free_port()}}}'
+    rabbitmq.evaluate("rabbit_networking:ensure_ssl()")
+    options = f'[{{certfile, "{PEM}"}}, {{keyfile, "{PEM}"}}]'
+    assert rabbitmq.evaluate(f"rabbit_networking:start_ssl_listener({listener}, {options}, 1)") == "ok"
+    yield int(re.findall(r"\d+", listener)[-1])
+    rabbitmq.evaluate(f"rabbit_networking:stop_tcp_listener({listener})")
+
+
+def test_the_url_of_production_verifies_who_answers(rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]):
+    # Given the URL as the production environment writes it
+    said = re.search(r"amqps://\S+", (ROOT / "deploy/environments/production/.env").read_text())
+    assert said
+    url = said[0].replace("aura-worker:...@rabbitmq.example.com:5671", f"guest:guest@127.0.0.1:{tls_port}")
+    url = url.replace("%2F", rabbitmq_url.rpartition("/")[2]).replace("/etc/aura/ca.pem", str(PEM))
+
+    def answers(url: str) -> bool:
+        configure(RABBITMQ_URL=url, DATABASE_URL="postgresql://a:b@127.0.0.1:1/a")
+        return health.check_rabbitmq().ok
+
+    # Then a broker that the authority vouches for is good, and neither one that it does not know nor another name
+    assert answers(url)
+    assert not answers(url.partition("?")[0])
+    assert not answers(url.replace("127.0.0.1", "localhost"))
 
 
 # -- publishing -------------------------------------------------------------------------------------------------------
@@ -343,6 +379,26 @@ def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel
     assert (away, letters()) == ([], [])
 
 
+def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
+    service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
+):
+    accept_message = messages.Plain.accept
+
+    def unforeseen(self: messages.Plain, session: Any, message_id: Any) -> None:
+        if b"odd" in self.body:
+            raise RecursionError("nobody thought of that")
+        accept_message(self, session, message_id)
+
+    monkeypatch.setattr(messages.Plain, "accept", unforeseen)
+    for title in (b"odd", b"VPN drops"):
+        channel.basic_publish("tickets", "ticket.created", b'{"title": "%s"}' % title, mandatory=True)
+
+    with running(clock=False):
+        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the one behind it is a ticket")
+
+    assert [(letter.raw, letter.error_type) for letter in letters()] == [(b'{"title": "odd"}', "RecursionError")]
+
+
 # -- stale delivery tags ----------------------------------------------------------------------------------------------
 
 
@@ -443,12 +499,13 @@ def test_a_queue_that_is_deleted_is_declared_again(service: HintBroker, channel:
 
 
 def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: HintBroker):
-    # Given a message that another consumer rejected, and a hint, which is not the work itself
+    # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
     method, _, _ = channel.basic_get("notify.email")
     channel.basic_nack(method.delivery_tag, requeue=False)
     hint = classify.message_with_options(args=([1],)).encode()
-    channel.basic_publish("", "ai.classify.XQ", hint, mandatory=True)
+    for body in (hint, json.dumps(json.loads(hint) | {"actor_name": "classify_2"}).encode()):
+        channel.basic_publish("", "ai.classify.XQ", body, mandatory=True)
     wait_until(
         lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
         message="RabbitMQ has moved it",
@@ -483,6 +540,19 @@ def test_a_message_stays_in_the_dead_letter_queue_while_the_table_is_away(
 
     Relay(service, publisher, get_settings()).upkeep.drain()
     assert [letter.raw for letter in letters()] == [b"nobody could read it"]
+
+
+def test_a_long_dead_letter_queue_is_emptied_bit_by_bit(
+    publisher: Publisher, channel: Any, service: HintBroker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(publishing, "MOST_DRAINED", 2)
+    for number in range(3):
+        channel.basic_publish("", "notify.email.XQ", b"message %d" % number, mandatory=True)
+    found = []
+    for _ in range(2):
+        Relay(service, publisher, get_settings()).upkeep.drain()
+        found.append(len(letters()))
+    assert found == [2, 3]
 
 
 def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(

@@ -1,4 +1,4 @@
-"""The words: links lead somewhere, and are spelt well."""
+"""The words: links lead somewhere, figures are those that were measured, and all is spelt well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import results
+from bench.page import written
 from tests.conftest import ROOT
 
 
@@ -36,3 +38,8 @@ def test_words_are_spelt_well() -> None:
     command = [Path(sys.executable).parent / "codespell", "--ignore-words-list", "hist", *pages]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert checked.stdout + checked.stderr == ""
+
+
+def test_figures_are_those_that_were_measured():
+    for path, text in written(results.load()).items():
+        assert path.read_text() == text, f"{path.name} is not what bench/results.json says: run `python -m bench.page`"

@@ -8,11 +8,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import prometheus_client
 import promql_parser
 import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from actors import metrics
+from settings import CHANNELS, given
 from tests.conftest import ROOT
 from tests.install import tool
 from tests.unit.test_docs import anchors
@@ -47,6 +50,24 @@ def test_every_figure_is_asked_for_somewhere() -> None:
     answer = TestClient(make_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
     declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
     assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
+
+
+def test_every_series_is_there_before_anything_happened() -> None:
+    metrics.begin(["never_run"], given(OPENAI_API_KEY="k", AI_MODEL="never-asked"))
+    page = prometheus_client.generate_latest().decode()
+    for outcome in ("kept", "retry", "dead"):
+        assert f'aura_attempts_total{{actor="never_run",outcome="{outcome}"}} 0.0' in page
+    for name in ("hinted_jobs_total", "duplicate_hints_total", "lost_hints_total", "attempt_seconds_count"):
+        assert f'aura_{name}{{actor="never_run"}} 0.0' in page
+    for name in ("claim_wait_seconds_count", "hint_wait_seconds_count"):
+        assert f'aura_{name}{{actor="never_run"}} 0.0' in page
+    assert 'aura_ai_tokens_total{direction="output",model="never-asked"} 0.0' in page
+    assert 'aura_ai_cost_dollars_total{model="never-asked"} 0.0' in page
+    # these may have been counted meanwhile
+    series = [f'recovered_jobs_total{{outcome="{outcome}"}}' for outcome in ("freed", "quarantined")]
+    series += [f'verdicts_total{{engine="openai",how="{how}"}}' for how in ("answered", "cached", "fallback")]
+    series += [f'notifications_total{{channel="{channel}",outcome="unknown"}}' for channel in CHANNELS]
+    assert [each for each in series if f"aura_{each} " not in page] == []
 
 
 def test_every_expression_is_promql() -> None:

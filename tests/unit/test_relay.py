@@ -13,9 +13,10 @@ from sqlalchemy.exc import OperationalError
 import actors
 import settings
 from actors import relay as relays
+from actors.middleware import heartbeat
 from actors.outlet import Outgoing, PublishFailed
-from actors.relay import Relay
-from actors.upkeep import Chore
+from actors.relay import NAP, Relay
+from actors.upkeep import RECOVER_EVERY, Chore
 from db import events, hints, reading, transaction, workers
 from db.jobs import Promise
 from db.models import Event, Job
@@ -260,6 +261,12 @@ def test_the_relay_frees_the_jobs_of_dead_workers():
 
     assert one_job().lease is None
     assert [attempt.outcome for attempt in attempts()] == ["crashed"]
+
+
+def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
+    dead_after = settings.given().worker_dead_after
+    assert dead_after + RECOVER_EVERY + NAP <= 15
+    assert dead_after >= 5 * heartbeat.EVERY, "one that lives must not look dead"
 
 
 def test_a_chore_is_done_at_once_and_then_when_it_is_due():
