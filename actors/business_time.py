@@ -20,7 +20,7 @@ ALWAYS = "always"
 HORIZON = timedelta(days=3_660)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one for each setting, so that it is quick to look up what is known of it
 class Calendar:
     """Which times on the wall are business hours; `opens` and `closes` count from midnight."""
 

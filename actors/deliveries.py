@@ -28,7 +28,7 @@ from db import endpoints, notifications, rates, transaction, unknown
 from db.endpoints import Reachable
 from db.notifications import Loaded
 from db.sessions import after_commit
-from notices import Channel, ChannelError, Notice, channel
+from notices import Channel, ChannelError, Notice, Wording, as_html, channel
 from settings import Settings, get_settings
 
 logger = structlog.get_logger("aura.deliveries")
@@ -190,17 +190,24 @@ def _notice(name: str, delivery: Delivery, settings: Settings) -> Notice:
     if name != "email" and (endpoint is None or endpoint.channel != name):
         fix = f"aura endpoints add {told.recipient} {name}"
         raise ChannelError(f"there is no {name} endpoint {told.recipient!r}: {fix}", permanent=True)
+    link = f"{settings.base_url}/tickets/{told.ticket_id}" if told.ticket_id else ""
+    html = ""
+    if name == "email":
+        # no other channel shows a page, and the table need not hold what can be made of the text
+        html = as_html(
+            Wording(told.subject, told.body), told.data.get("language", "en"), link or f"{settings.base_url}/tickets"
+        )
     return Notice(
         id=told.id,
         ticket_id=told.ticket_id or 0,
         recipient=told.recipient,
         subject=told.subject,
         text=told.body,
-        html=told.html,
+        html=html,
         event=told.event,
         data=told.data,
         created_at=told.created_at,
-        link=f"{settings.base_url}/tickets/{told.ticket_id}" if told.ticket_id else "",
+        link=link,
         url=endpoint.url if endpoint else "",
         keys=endpoint.keys if endpoint else (),
     )

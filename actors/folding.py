@@ -187,7 +187,6 @@ def _digest(channel: str, recipient: str, members: Sequence[Waiting], language: 
         "dedupe_key": f"{DIGEST}:{identity}",
         "subject": wording.subject,
         "body": wording.text,
-        "html": wording.html,
         "data": {
             "event": DIGEST,
             "count": len(members),

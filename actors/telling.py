@@ -255,7 +255,6 @@ class _About:
             "dedupe_key": f"{facts.id}:{event}:{version}:{recipient.channel}:{recipient.address}",
             "subject": wording.subject,
             "body": wording.text,
-            "html": wording.html,
             "data": {
                 "event": event,
                 "ticket_id": facts.id,

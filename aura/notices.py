@@ -99,7 +99,7 @@ def preview(
     ] = "text",
 ) -> None:
     """Show how an event is worded, without telling anybody."""
-    from notices import EVENTS, word
+    from notices import EVENTS, as_html, word
     from notices.recipients import AUDIENCE
     from settings import get_settings
 
@@ -110,9 +110,11 @@ def preview(
     shown: list[dict[str, Any]] = []
     for each in chosen:
         for reader in (role,) if role else (AUDIENCE[each] or ("subscriber",)):
-            wording = word(each, reader, language, facts, get_settings().base_url)
+            base_url = get_settings().base_url
+            wording = word(each, reader, language, facts, base_url)
+            html = as_html(wording, language, f"{base_url}/tickets/{facts.id}")
             said = {"event": each, "role": reader, "language": language}
-            shown.append(said | {"subject": wording.subject, "text": wording.text, "html": wording.html})
+            shown.append(said | {"subject": wording.subject, "text": wording.text, "html": html})
     if how == "json":
         emit(shown)
         return

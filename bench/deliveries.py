@@ -31,10 +31,10 @@ ENDPOINT = """
 """
 NOTIFICATIONS = """
     INSERT INTO notifications
-           (id, event, channel, recipient, role, dedupe_key, subject, body, html, state, provider_id, created_at)
+           (id, event, channel, recipient, role, dedupe_key, subject, body, state, provider_id, created_at)
     SELECT md5(%(channel)s || n), 'ticket.classified', %(channel)s, %(recipient)s, 'reporter', %(channel)s || n,
            'Ticket ' || n || ' was classified', repeat('It was classified as Network, and is urgent. ', 20),
-           repeat('<p>It was classified as Network, and is urgent.</p>', 20), 'promised', '', clock_timestamp()
+           'promised', '', clock_timestamp()
     FROM generate_series(%(first)s, %(last)s) AS n
 """
 JOBS = """

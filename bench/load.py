@@ -20,7 +20,6 @@ NOTIFICATION = {
     "id": "md5(row.id || ticket)",
     "ticket_id": "ticket",
     "dedupe_key": "'copy:' || ticket || row.dedupe_key",
-    "html": "''",
 }
 ATTEMPT = {"key": "ticket::text"}
 JOB = {"key": "ticket::text", "due_at": "clock_timestamp()", "created_at": "clock_timestamp()"}

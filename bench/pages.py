@@ -45,9 +45,9 @@ FILL = (
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
        SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'kept', 0.01, created_at
        FROM tickets, unnest(ARRAY['intake', 'classify', 'notify']) WITH ORDINALITY AS steps (actor, place)""",
-    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body, html,
+    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
            provider_id, created_at)
-       SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', requester, 'requester', 'sent', title, 'Hello', '', '',
+       SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', requester, 'requester', 'sent', title, 'Hello', '',
            created_at FROM tickets""",
     """INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at)
        SELECT 'classify', id::text, '[]', 'triage', '["notify"]', id %% 10, now(), now() FROM tickets WHERE id > {n} * 0.9""",

@@ -27,8 +27,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from db.time import UtcDateTime
-
 
 def on_postgresql(session: Session) -> bool:
     """Return whether the session's database is PostgreSQL; else it is SQLite."""
@@ -107,7 +105,6 @@ class _Bulk:
 
     def __init__(self, types: Mapping[str, Any]) -> None:
         self._types = dict(types)
-        self._moments = [name for name, kind in self._types.items() if isinstance(kind, UtcDateTime)]
         self._postgresql: Any = None
         self._sqlite: Any = None
 
@@ -117,9 +114,6 @@ class _Bulk:
             if self._postgresql is None:
                 self._postgresql = self._build_postgresql().execution_options(prepared=("new", "count"))
             values = [{name: row[name] for name in self._types} for row in rows]
-            for name in self._moments:  # JSON knows no datetime
-                for each in values:
-                    each[name] = each[name] and each[name].isoformat()
             return session.connection().execute(self._postgresql, {"new": values, "count": len(values)})
         if self._sqlite is None:
             new = {name: bindparam(f"new_{name}", type_=kind) for name, kind in self._types.items()}

@@ -29,7 +29,6 @@ _WRITE = BulkInsert(
         "dedupe_key",
         "subject",
         "body",
-        "html",
         "data",
         "state",
         "hold_until",
@@ -72,7 +71,6 @@ class Loaded(NamedTuple):
     recipient: str
     subject: str
     body: str
-    html: str
     state: str
     provider_id: str
     event: str

@@ -5,8 +5,8 @@ https://www.w3.org/TR/trace-context/
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,8 +29,11 @@ def within(traceparent: str | None) -> Iterator[None]:
 
 def child(parent: str | None) -> str:
     """Return the traceparent of a new span in the parent's trace; without a parent, or a malformed one, in a new trace."""
-    trace = trace_of(parent) or secrets.token_hex(16)
-    return f"00-{trace}-{secrets.token_hex(8)}-{parent[-2:] if parent and trace_of(parent) else '01'}"
+    # they need to be different, not secret; and never all zeros
+    span = f"{random.randrange(1, 1 << 64):016x}"
+    if parent and (trace := trace_of(parent)):
+        return f"00-{trace}-{span}-{parent[-2:]}"
+    return f"00-{random.randrange(1, 1 << 128):032x}-{span}-01"
 
 
 def trace_of(traceparent: str | None) -> str | None:

@@ -8,7 +8,7 @@ from notices.quiet import Preference, hold_until, quiet_until
 from notices.recipients import Agent, Recipient, Role, once, recipients, route
 from notices.safe import is_email
 from notices.subscriptions import Matter, Subscription, subscribers
-from notices.wording import DIGEST, EVENTS, Folded, TicketFacts, Wording, word, word_digest
+from notices.wording import DIGEST, EVENTS, Folded, TicketFacts, Wording, as_html, word, word_digest
 
 __all__ = [
     "DIGEST",
@@ -25,6 +25,7 @@ __all__ = [
     "Subscription",
     "TicketFacts",
     "Wording",
+    "as_html",
     "channel",
     "hold_until",
     "is_email",

@@ -1,7 +1,7 @@
 """What a notice says: templates by language and role, filled with the facts of one ticket.
 
-``templates/{language}/{role}.txt`` holds subject and body, the subject in the first line. The HTML is made from that
-same text by ``templates/message.html``, where everything is escaped, so no wording exists twice.
+``templates/{language}/{role}.txt`` holds subject and body, the subject in the first line. The HTML of a mail is made from
+that same text by ``templates/message.html``, where everything is escaped, so no wording exists twice.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from notices.recipients import AUDIENCE
 from notices.safe import block, one_line, without_links
@@ -70,11 +72,10 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A notice in words: one line of subject, plain text, and the same as an HTML page."""
+    """A notice in words: one line of subject, and plain text."""
 
     subject: str
     text: str
-    html: str
 
 
 def word(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> Wording:
@@ -88,7 +89,7 @@ def word(event: str, role: str, language: str, facts: TicketFacts, base_url: str
     spoken = _spoken(language)
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
     letter = _templates.get_template(f"{spoken}/{role}.txt").render(event=event, ticket=_readable(facts), link=link)
-    return _letter(letter, spoken, link)
+    return _wording(letter)
 
 
 def word_digest(notices: Sequence[Folded], language: str, base_url: str) -> Wording:
@@ -121,7 +122,18 @@ def word_digest(notices: Sequence[Folded], language: str, base_url: str) -> Word
         total=len(lines),
         link=link,
     )
-    return _letter(letter, spoken, link)
+    return _wording(letter)
+
+
+def as_html(wording: Wording, language: str, link: str) -> str:
+    """Return the HTML page that says the same; of its lines, the one that is the link becomes one."""
+    text = f"\n{escape(wording.text.strip())}\n"
+    anchor = Markup('<a href="{0}" style="color:#1a56c4">{0}</a>').format(link)
+    text = text.replace(f"\n{escape(link)}\n", f"\n{anchor}\n").strip("\n")
+    paragraphs = [Markup(part).replace("\n", Markup("<br>\n")) for part in text.split("\n\n")]
+    return _templates.get_template("message.html").render(
+        language=_spoken(language), subject=wording.subject, paragraphs=paragraphs
+    )
 
 
 def _spoken(language: str) -> str:
@@ -129,16 +141,12 @@ def _spoken(language: str) -> str:
     return spoken if spoken in LANGUAGES else "en"
 
 
-def _letter(letter: str, spoken: str, link: str) -> Wording:
+def _wording(letter: str) -> Wording:
     subject, _, text = letter.partition("\n")
-    text = text.strip() + "\n"
-    paragraphs = [paragraph.splitlines() for paragraph in text.split("\n\n")]
-    html = _templates.get_template("message.html").render(
-        language=spoken, subject=subject, paragraphs=paragraphs, link=link
-    )
-    return Wording(subject, text, html)
+    return Wording(subject, text.strip() + "\n")
 
 
+@lru_cache(maxsize=64)
 def _readable(facts: TicketFacts) -> dict[str, object]:
     """Return the facts cut to size and disarmed: a stranger wrote them, and our name is on the mail."""
 

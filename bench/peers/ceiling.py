@@ -21,7 +21,7 @@ from actors.analysis import ask
 from actors.telling import _tell
 from actors.tickets import DUPLICATE_DAYS, _prepare
 from bench.peers import steps
-from notices import Agent, Notice
+from notices import Agent
 
 #: Most keys of one message and about the most of one batch, and how many messages the broker may send ahead.
 BATCH, PREFETCH = 100, 50
@@ -65,8 +65,8 @@ STAFF = """
     FROM agents a
 """
 WRITE = """
-    INSERT INTO notifications (id, ticket_id, event, channel, recipient, role, dedupe_key, subject, body, html, data,
-        state, sent_at, provider_id, created_at) VALUES %s
+    INSERT INTO notifications (id, ticket_id, event, channel, recipient, role, dedupe_key, subject, body, data, state,
+        sent_at, provider_id, created_at) VALUES %s
     ON CONFLICT (dedupe_key) DO NOTHING RETURNING id, channel
 """
 SAVE_NOTIFIED = """
@@ -111,7 +111,7 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
     told = [(ticket, _tell(ticket, reasons.get(ticket.id, ""), staff)) for ticket in batch]
     written = [steps.as_written(row) for _, telling in told for row in telling.notifications]
     rows = [tuple((row | {"data": Json(row["data"])}).values()) for row in written]
-    values = f"({', '.join(['%s'] * 13)}, '', statement_timestamp())"
+    values = f"({', '.join(['%s'] * 12)}, '', statement_timestamp())"
     new = execute_values(cursor, WRITE, rows, values, 2 * BATCH, fetch=True) if rows else []
     marks = [(ticket.id, ticket.version, telling.assignee) for ticket, telling in told]
     execute_values(cursor, SAVE_NOTIFIED, marks, "(%s, %s, %s::text)", BATCH)
@@ -121,8 +121,7 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
 def email(cursor: Any, keys: list[str]) -> Iterable[str]:
     sent = []
     for n in _all(cursor, NOTIFICATIONS, keys):
-        notice = Notice(n.id, n.ticket_id or 0, n.recipient, n.subject, n.body, n.html)
-        sent.append((n.id, steps.outlet().send(notice)))
+        sent.append((n.id, steps.outlet().send(steps.mail(n))))
     if sent:
         execute_values(cursor, MARK_SENT, sent, page_size=BATCH)
     return ()

@@ -24,7 +24,7 @@ from db.models import Agent as AgentRow
 from db.models import Notification, Ticket, VerdictRecord
 from db.tickets import Loaded
 from db.time import from_now, now
-from notices import Agent, Channel, Notice, channel
+from notices import Agent, Channel, Notice, Wording, as_html, channel
 from settings import get_settings
 
 #: What intake finds out, as columns of `tickets`.
@@ -94,9 +94,15 @@ def deliver(notification_id: str) -> None:
     with transaction() as session:
         row = session.get_one(Notification, notification_id)
         if row.state != "sent":
-            notice = Notice(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, row.html)
-            row.provider_id = outlet().send(notice)
+            row.provider_id = outlet().send(mail(row))
             row.state, row.sent_at = "sent", now()
+
+
+def mail(row: Any) -> Notice:
+    """Return what leaves for a row of `notifications`."""
+    link = f"{get_settings().base_url}/tickets/{row.ticket_id}"
+    html = as_html(Wording(row.subject, row.body), row.data["language"], link)
+    return Notice(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, html)
 
 
 def as_written(row: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Notification(Base):
     dedupe_key: Mapped[str] = mapped_column(String(400), unique=True)
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
-    html: Mapped[str] = mapped_column(Text, default="")
+    #: The release before writes and reads it; a later `aura migrate` drops it.
+    html: Mapped[str] = mapped_column(Text, server_default="")
     #: The facts as a program reads them, for webhooks.
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")
     #: promised -> sent; waiting -> folded into a digest, or promised after all; sending -> unknown when its worker died

@@ -16,7 +16,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from ai import Question, choose_engine
-from notices import Agent, recipients
+from notices import Agent, Wording, as_html, recipients
 from settings import PRIORITIES, given
 from tests.acceptance.conftest import House, Mailbox
 from tests.conftest import ROOT
@@ -188,11 +188,12 @@ def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, An
 
 def _check_wording(house: House) -> None:
     """Check that no notice holds a link but ours, and no tag of a stranger."""
-    for row in records(house, "SELECT ticket_id, subject, body, html FROM notifications"):
-        for part in (row["subject"], row["body"], row["html"]):
+    for row in records(house, "SELECT ticket_id, subject, body FROM notifications"):
+        html = as_html(Wording(row["subject"], row["body"]), "en", f"{BASE}/tickets/{row['ticket_id']}")
+        for part in (row["subject"], row["body"], html):
             links = re.findall(r"https?://[^\s\"'<>]*", part, re.IGNORECASE)
             assert all(link.startswith(f"{BASE}/tickets/{row['ticket_id']}") for link in links), links
-        assert not re.search(r"<(?:script|img|iframe|form|svg|style[^>]*>\*)", row["html"], re.IGNORECASE)
+        assert not re.search(r"<(?:script|img|iframe|form|svg|style[^>]*>\*)", html, re.IGNORECASE)
         assert "\n" not in row["subject"]
 
 
@@ -247,9 +248,7 @@ TEXT = (
     "my password is {password} and it worked yesterday."
 )
 #: The ticket's own columns, and the notices, which quote it to its own requester and to those who work on it.
-OWN = re.compile(
-    r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|html|recipient)"
-)
+OWN = re.compile(r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|recipient)")
 
 
 def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: HostileModel):

@@ -20,7 +20,7 @@ from db.sessions import dispose
 TICKETS = 8
 #: Numbers, times, and what holds them: these differ from one run to the next.
 OWN = {
-    *("id", "ticket_id", "dedupe_key", "subject", "body", "html", "data", "provider_id", "raw", "latency_ms"),
+    *("id", "ticket_id", "dedupe_key", "subject", "body", "data", "provider_id", "raw", "latency_ms"),
     *("created_at", "sent_at", "classified_at", "notified_at", "updated_at"),
 }
 #: What only Aura does, and the peers are spared: targets, thresholds in words, and the longer verdict.

@@ -28,10 +28,10 @@ FILL = (
            reason, needs_review, fallback, input_tokens, output_tokens, latency_ms, created_at)
        SELECT id, 'local', 'shipped', '', 'Network', 0.9, 'low', 0.8, CASE WHEN id % 50 = 0 THEN 'because' ELSE '' END,
            false, CASE WHEN id > 5980 THEN 'no answer' ELSE '' END, 0, 0, 1, created_at FROM tickets""",
-    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body, html,
+    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
            provider_id, hold_until, created_at)
        SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', 'p' || id % 20, 'requester',
-           CASE WHEN id % 100 = 0 THEN 'unknown' WHEN id % 100 = 1 THEN 'waiting' ELSE 'sent' END, '', '', '', '', now(),
+           CASE WHEN id % 100 = 0 THEN 'unknown' WHEN id % 100 = 1 THEN 'waiting' ELSE 'sent' END, '', '', '', now(),
            created_at FROM tickets""",
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
        SELECT id, 'classify', id::text, 'triage', 1, 'w', 'kept', 0.01, created_at FROM tickets""",

@@ -38,7 +38,7 @@ def receiver(database: str, configure: Configure) -> Iterator[Receiver]:
 def tell(key: str, channel: str = "webhook", state: str = "promised", recipient: str | None = None) -> None:
     """Write a notification and promise its delivery."""
     row: dict[str, Any] = {"id": key, "ticket_id": None, "event": "message", "channel": channel, "role": ""}
-    row |= {"recipient": recipient or f"desk-{channel}", "dedupe_key": key, "subject": "s", "body": "b", "html": ""}
+    row |= {"recipient": recipient or f"desk-{channel}", "dedupe_key": key, "subject": "s", "body": "b"}
     with transaction() as session:
         notifications.write(session, [row | {"state": state}])
         jobs.promise(session, [Promise(channel, key)])
@@ -338,7 +338,7 @@ def test_an_in_app_notification_is_read_by_its_reader_alone(database: str) -> No
         row: dict[str, Any] = {"id": f"n{number}", "ticket_id": None, "event": "message", "channel": "in_app"}
         row |= {"recipient": "lena" if number else "rui", "role": "agent", "dedupe_key": f"n{number}"}
         with transaction() as session:
-            notifications.write(session, [row | {"subject": hostile, "body": hostile, "html": "", "state": "sent"}])
+            notifications.write(session, [row | {"subject": hostile, "body": hostile, "state": "sent"}])
     with transaction() as session:
         assert [each.id for each in notifications.listing(session, "lena", limit=2)] == ["n4", "n3"]
         assert [each.id for each in notifications.listing(session, "lena", before="n3")] == ["n2", "n1"]

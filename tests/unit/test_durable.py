@@ -354,7 +354,7 @@ def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
 
 def test_the_same_notification_twice_is_one():
     row = {"id": "a" * 32, "ticket_id": None, "event": "message", "channel": "email", "recipient": "ada@example.com"}
-    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "html": "", "state": "promised"}
+    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "promised"}
 
     with transaction() as session:
         assert notifications.write(session, [row, row | {"id": "b" * 32}]) == ["a" * 32]

@@ -11,7 +11,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from notices import EVENTS, TicketFacts, wording
+from notices import EVENTS, TicketFacts, as_html, wording
 from notices.safe import block, one_line
 from notices.wording import LANGUAGES, ROLES, word
 
@@ -66,8 +66,9 @@ def test_every_event_has_words_for_every_role_and_language(
     assert "ann" in said.text
     assert said.text.count(LINK) == 1
     assert ("#12" in said.text) == (duplicate_of is not None)
-    assert Page(said.html).links == [LINK]
-    assert f'<html lang="{language}">' in said.html
+    html = as_html(said, language, LINK)
+    assert Page(html).links == [LINK]
+    assert f'<html lang="{language}">' in html
     assert "\n\n\n" not in said.text
     assert "{" not in said.text
     assert "None" not in said.text
@@ -112,7 +113,7 @@ def test_the_description_reaches_those_who_work_on_it_and_never_the_requester() 
 def test_a_hostile_title_stays_text() -> None:
     title = "<script>alert(1)</script> <a href='http://evil.example'>\"&amp; {{ 7*7 }} {% raw %}"
     said = word("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
-    page = Page(said.html)
+    page = Page(as_html(said, "en", LINK))
     assert page.tags <= TAGS
     assert page.links == [LINK]
     assert "<script>alert(1)</script>" in page.text
@@ -126,7 +127,7 @@ def test_foreign_links_are_disarmed_everywhere() -> None:
     facts = TicketFacts(17, bait, bait, bait, bait, bait, bait, bait)
     for role in ROLES:
         said = word("ticket.escalated", role, "en", facts, BASE)
-        for part in (said.subject, said.text, said.html):
+        for part in (said.subject, said.text, as_html(said, "en", LINK)):
             found = {link.lower() for link in re.findall(r"(?i)(?:https?|ftp)://[^\s\"<]+|www\.\S+", part)}
             assert found <= {LINK}
 
@@ -164,8 +165,9 @@ def test_a_template_that_names_an_unknown_fact_fails() -> None:
 def test_any_text_gives_a_safe_notice(title: str, description: str, role: str, language: str) -> None:
     facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
     said = word("ticket.classified", role, language, facts, BASE)
-    (said.subject + said.text + said.html).encode()
-    page = Page(said.html)
+    html = as_html(said, language, LINK)
+    (said.subject + said.text + html).encode()
+    page = Page(html)
     assert page.tags <= TAGS
     assert set(page.links) == {LINK}
     assert "\n" not in said.subject

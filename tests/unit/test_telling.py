@@ -593,7 +593,6 @@ def wait_for(recipient: str = BOSS, rows: int = 3, number: int | None = None, si
             "dedupe_key": uuid.uuid4().hex,
             "subject": f"Notice {n}",
             "body": "",
-            "html": "",
             "data": {"title": "VPN drops", "category": "Network", "priority": "low", "language": "en"},
             "state": "waiting",
             "hold_until": over,
