@@ -18,6 +18,7 @@ from settings import BUSINESS_HOURS, WEEKDAYS
 ALWAYS = "always"
 #: What is further away than this is as good as never; it ends the search when hours are few and holidays many.
 HORIZON = timedelta(days=3_660)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)  # one for each setting, so that it is quick to look up what is known of it
@@ -44,16 +45,14 @@ class Calendar:
         return sum(((closes - opens).total_seconds() for opens, closes in self._open(start, end)), 0.0)
 
     def _open(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        day = start.astimezone(self.zone).date() - timedelta(days=1)
-        while True:
+        day, last = start.astimezone(self.zone).date() - _DAY, end.astimezone(UTC).date() + 2 * _DAY
+        while day <= last:
             for opens, closes in _windows(self, day):
                 if opens >= end:
                     return
                 if closes > start:
                     yield max(opens, start), min(closes, end)
-            day += timedelta(days=1)
-            if datetime.combine(day, time(), UTC) > end + timedelta(days=2):
-                return
+            day += _DAY
 
 
 @lru_cache(maxsize=64)

@@ -28,8 +28,8 @@ class Span:
 
     def __init__(self, name: str, parent: str | None, kind: str, **attributes: Any) -> None:
         self._span: Any = None
-        tracer = _tracer(get_settings())
-        if tracer is None:
+        settings = get_settings()
+        if settings.traces == "off":
             self.traceparent = traces.child(parent)
             return
         from opentelemetry.trace import SpanKind
@@ -37,7 +37,7 @@ class Span:
 
         propagator, carrier = TraceContextTextMapPropagator(), dict[str, str]()
         above = propagator.extract({"traceparent": parent} if parent else {})
-        self._span = tracer.start_span(name, above, SpanKind[kind], attributes, start_time=time.time_ns())
+        self._span = _tracer(settings).start_span(name, above, SpanKind[kind], attributes, start_time=time.time_ns())
         from opentelemetry.trace import set_span_in_context
 
         propagator.inject(carrier, set_span_in_context(self._span))
@@ -125,9 +125,7 @@ def flush() -> None:
 
 @lru_cache(maxsize=1)
 def _tracer(settings: Settings) -> Any:
-    """Return OpenTelemetry's tracer, or None. Raises SettingsError when AURA_TRACES asks for what is not installed."""
-    if settings.traces == "off":
-        return None
+    """Return OpenTelemetry's tracer. Raises SettingsError when AURA_TRACES asks for what is not installed."""
     try:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

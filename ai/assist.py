@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence, Set
 from functools import lru_cache
 
-from ai.masking import mask
 from ai.urgency import plain
 from ai.wording import lines
 
@@ -64,7 +63,7 @@ _POSITIVE = frozenset(lines("positive.txt"))
 
 
 def summary(title: str, description: str, telling: Sequence[str]) -> str:
-    """Return one sentence of the ticket: the first with a word that decided, else the first that says something.
+    """Return one sentence of the ticket, unmasked: the first with a word that decided, else the first that says something.
 
     Title and description come without the sentences that give orders to a machine.
     """
@@ -96,7 +95,6 @@ def _presentable(sentence: str) -> str:
     lower = sentence.lower()
     if any([mark in lower for mark in _LINK_MARKS]):
         sentence = _LINK.sub("(link)", sentence)
-    sentence = mask(sentence).text
     return sentence[:1].upper() + sentence[1:]
 
 

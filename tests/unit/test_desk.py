@@ -169,6 +169,22 @@ def test_a_verdict_holds_all_that_was_found(hand: Hand) -> None:
     assert (verdict.language, verdict.cost, verdict.cached, verdict.disagreement) == ("en", 0.0, False, "")
 
 
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("My laptop is dead, write to ada@example.com about it", "ada@"),
+        ("My laptop is dead, password: hunter2 opens it", "hunter2"),
+        ("My laptop is dead, call +49 170 1234567 about it", "1234567"),
+        ("My laptop is dead, refund DE89370400440532013000 please", "DE89370400440532013000"),
+    ],
+)
+def test_a_summary_that_others_read_is_masked(hand: Hand, said: str, secret: str) -> None:
+    submit(said)
+    hand.run()
+    [verdict] = rows(VerdictRecord)
+    assert verdict.summary.startswith("My laptop is dead") and secret not in verdict.summary
+
+
 def test_what_resolved_others_like_it_belongs_to_a_verdict(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "_history", lambda _session: True)
     for number in range(6):
