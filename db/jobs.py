@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     String,
+    and_,
     bindparam,
     case,
     delete,
@@ -32,6 +33,7 @@ from sqlalchemy.orm import Session
 
 from db import traces
 from db.bulk import BulkInsert, Fixed, among, on_postgresql, one_of, table
+from db.hints import SUSPECT_AFTER
 from db.models import Attempt, DeadLetter, Job
 from db.sessions import after_commit
 from db.time import elapsed, from_now, now
@@ -269,7 +271,8 @@ def claim(
 ) -> list[Claimed]:
     """Lease those of the jobs that are due and free, the first `most`; duplicates, forgeries and early hints get nothing."""
     most = len(ids) if most is None else most
-    # what crashed a worker goes alone: a hint from before the crash must not take the others along once more
+    # what crashed a worker goes alone: a hint from before the crash must not take the others along once more; and what
+    # crashed two when it is its turn (see `db.hints`): the broker gives hints of the dead worker to another one
     alone = min(most, len(ids)) == 1
     rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone, most=most)
     return sorted(map(claimed_from, rows), key=lambda job: job.id)
@@ -277,7 +280,8 @@ def claim(
 
 def _claim(session: Session) -> Any:
     c = table(Job).c
-    allowed = or_(bindparam("alone", type_=Boolean), c.crashes == 0)
+    its_turn = or_(c.crashes < SUSPECT_AFTER, c.hinted_at.is_not(None))
+    allowed = or_(c.crashes == 0, and_(bindparam("alone", type_=Boolean), its_turn))
     free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
     locked = select(c.id).where(one_of(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))

@@ -123,6 +123,17 @@ def test_suspects_go_one_at_a_time():
     assert take_suspect() == (second, "notify", 4)
 
 
+def test_a_suspect_whose_turn_it_is_not_cannot_be_claimed_by_a_hint_from_before():
+    promise(Promise("classify", "1"), Promise("classify", "2"))
+    first, second = ids("1", "2")
+    set_crashes(2, first, second)
+    take_suspect()
+
+    # the broker gives the hints of a dead worker to another one
+    assert claim("classify", second) == []
+    assert [job.id for job in claim("classify", first)] == [first]
+
+
 def test_a_suspect_that_is_due_later_holds_no_other_up():
     promise(Promise("classify", "1", delay=60), Promise("classify", "2"))
     set_crashes(2, *ids("1", "2"))
@@ -158,6 +169,7 @@ def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
     promise(*[Promise("classify", key) for key in ("poison", "innocent", "bystander")])
     crash(*ids("poison", "innocent", "bystander"))
     crash(*ids("poison"))
+    take_suspect()
     assert crash(*ids("poison")) == (0, 1)
 
     assert [(letter.key, letter.attempts) for letter in letters()] == [("poison", 3)]

@@ -448,6 +448,7 @@ def test_the_job_of_a_worker_nobody_knows_is_due_again():
 def test_a_job_that_crashed_three_workers_is_quarantined():
     promise(Promise("classify", "1", pipeline="triage", then=("notify",)))
     for number in range(3):
+        mark_hinted()
         assert len(claim("classify", one_job().id, worker=f"victim {number}")) == 1
         assert recover() == ((0, 1) if number == 2 else (1, 0))
 
