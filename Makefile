@@ -11,8 +11,10 @@ RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 BENCH := $(VENV)/bench.stamp
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
-# Most tests wait for something, so two processes take little more than half the time; each starts servers of its own.
-PYTEST = $(PY) -m pytest -q --numprocesses 2 --dist worksteal --hypothesis-profile quick
+PYTEST = $(PY) -m pytest -q --dist worksteal --hypothesis-profile quick
+# Unit tests compute, on two cores; the others wait for half of their time, each process with servers of its own.
+COMPUTING := --numprocesses 2
+WAITING := --numprocesses 3
 # The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -34,13 +36,13 @@ check: $(DEV) ## Lint, types, import rules and unit tests; starts no service
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
-	@echo "check: unit tests"; $(PYTEST) -m "not integration and not acceptance and not slow"
+	@echo "check: unit tests"; $(PYTEST) $(COMPUTING) -m "not integration and not acceptance and not slow"
 
 .PHONY: test
 test: check ## check, then training, and the tests that start RabbitMQ, PostgreSQL and Redis
 	@if $(PY) -m tests.services --install; then \
 		echo "test: integration, acceptance, slow"; \
-		$(PYTEST) -m "integration or acceptance or slow"; \
+		$(PYTEST) $(WAITING) -m "integration or acceptance or slow"; \
 	elif docker info >/dev/null 2>&1; then \
 		echo "test: in a container instead"; docker compose -f deploy/tests/docker-compose.yml run --rm tests; \
 	else exit 1; fi
@@ -65,6 +67,10 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 		$(PY) -m pytest -q -o faulthandler_timeout=0 tests/acceptance/test_upgrade.py tests/acceptance/test_procfile.py
 	@echo "chaos: two clocks, one of which is stopped for a minute"; \
 		CHAOS_CLOCK_LEASE=15 CHAOS_CLOCK_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_clocks.py
+
+.PHONY: mutants
+mutants: $(DEV) ## Switch off each protection in turn, and see its tests go red
+	@MUTANTS=all $(PYTEST) $(COMPUTING) -m slow tests/mutants
 
 .PHONY: bench
 bench: $(BENCH) ## Measure throughput, cost and latency against peers, on private services

@@ -18,6 +18,7 @@ import dramatiq
 import pytest
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.worker import WorkerThread
+from fastapi import FastAPI
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.orm import Session
 
@@ -111,6 +112,23 @@ def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: py
     configure(DATABASE_URL=f"sqlite:///{path}")
     yield f"sqlite:///{path}"
     dispose()
+
+
+# To make the application takes longer than most tests, too.
+@lru_cache(maxsize=4)
+def _kept_app(_settings: settings.Settings) -> FastAPI:
+    from web.app import make_app
+
+    return make_app()
+
+
+def web_app() -> FastAPI:
+    """Return the web application of these settings, in which nobody waits yet."""
+    from web.app import remember_nothing
+
+    app = _kept_app(settings.get_settings())
+    remember_nothing(app)
+    return app
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,11 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     dispose()
 
 
+def remember_nothing(app: FastAPI) -> None:
+    """Let nobody wait any more, as in a process that has just begun."""
+    app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
+
+
 def make_app() -> FastAPI:
     """Return the application; settings are read here, so a wrong one stops the process with its name and the fix."""
     get_settings()
@@ -53,7 +58,7 @@ def make_app() -> FastAPI:
         redoc_url=None,
         responses=problems.PROBLEMS,
     )
-    app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
+    remember_nothing(app)
     problems.install(app)
     app.add_middleware(BodyLimit, larger=intake.limits())
     app.add_middleware(RequestTracing)

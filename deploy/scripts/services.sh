@@ -32,11 +32,15 @@ need() {
     done
 }
 
-# Debian starts the servers that it installs, each on the port that everybody uses.
-vacant() { # PORT VARIABLE
+listens() { # PORT
     code=0
     curl -s --max-time 1 -o /dev/null "telnet://127.0.0.1:$1" </dev/null || code=$?
-    [ "$code" = 7 ] || fail "port $1 is taken by another server: stop that one, or choose another port with $2"
+    [ "$code" != 7 ]
+}
+
+# Debian starts the servers that it installs, each on the port that everybody uses.
+vacant() { # PORT VARIABLE
+    ! listens "$1" || fail "port $1 is taken by another server: stop that one, or choose another port with $2"
 }
 
 # PostgreSQL refuses to run as root.
@@ -93,8 +97,8 @@ start_redis() {
         --pidfile "$base/redis.pid" --logfile "$base/redis.log" >/dev/null
 }
 
-# Each asks our own server, and is no if another one has its port.
-rabbitmq_answers() (rabbit_environment && rabbitmq-diagnostics -q -n "$node" check_port_connectivity)
+# Each asks our own server, and is no if another one has its port. RabbitMQ's tools take seconds to say no.
+rabbitmq_answers() { listens "$rabbitmq_port" && (rabbit_environment && rabbitmq-diagnostics -q -n "$node" check_port_connectivity); }
 postgres_answers() {
     as_postgres "$(command -v pg_ctl)" -D "$base/postgres" status >/dev/null 2>&1 &&
         pg_isready -q -h 127.0.0.1 -p "$postgres_port"
@@ -121,7 +125,7 @@ VARIABLES
 }
 
 stop() {
-    (rabbit_environment && rabbitmqctl -q -n "$node" shutdown >/dev/null 2>&1) || true
+    ! listens "$node_port" || (rabbit_environment && rabbitmqctl -q -n "$node" shutdown >/dev/null 2>&1) || true
     (rabbit_environment && epmd -kill >/dev/null 2>&1) || true
     ! redis_answers || redis-cli -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true
     as_postgres "$(command -v pg_ctl)" -D "$base/postgres" -m fast -w stop >/dev/null 2>&1 || true

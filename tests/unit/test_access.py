@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
@@ -18,11 +19,13 @@ from db.keys import SCOPES
 from db.models import ApiKey, Audit, Login, User
 from db.time import from_now
 from settings import SettingsError
-from tests.embedded import count, move
+from tests.embedded import count, move, web_app
 from web import access
 from web.access import CSRF_HEADER, OPEN
 
 PASSWORD = "correct horse battery"
+#: What makes a password hard to guess, and takes its time.
+HASHER = users._hasher
 #: Every route, and the scope it needs; None is open. A new route fails the test below until it stands here.
 ROUTES: dict[str, str | None] = {
     "* /static": None,
@@ -118,21 +121,16 @@ ROUTES: dict[str, str | None] = {
 
 @pytest.fixture(autouse=True)
 def seen_at_once(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the tables each time."""
+    """Look at the tables each time, and take little time for a password."""
+    monkeypatch.setattr(users, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     monkeypatch.setattr(access, "FRESH", -1.0)
     monkeypatch.setattr(access, "_any_key", Look(-1.0, keys.any_made))
-
-
-def make_app() -> FastAPI:
-    from web.app import make_app
-
-    return make_app()
 
 
 def client(
     app: FastAPI | None = None, url: str = "https://aura.example.com", address: str = "192.0.2.7", **headers: str
 ) -> TestClient:
-    return TestClient(app or make_app(), url, False, client=(address, 50000), headers=headers)
+    return TestClient(app or web_app(), url, False, client=(address, 50000), headers=headers)
 
 
 def here(app: FastAPI | None = None, **headers: str) -> TestClient:
@@ -164,14 +162,16 @@ def audited() -> list[tuple[str, str, str]]:
 
 
 def test_every_route_is_listed_with_what_it_needs():
-    assert {f"{method} {path}": scope for path, method, scope in access.table(make_app())} == ROUTES
+    assert {f"{method} {path}": scope for path, method, scope in access.table(web_app())} == ROUTES
     assert {path.partition(" ")[2] for path, scope in ROUTES.items() if scope is None} <= OPEN
 
 
 def test_a_route_that_says_not_what_it_needs_stops_the_process():
     router = APIRouter()
     router.add_api_route("/secret", lambda: "everything")
-    app = make_app()
+    from web.app import make_app
+
+    app = make_app()  # one of its own, to be changed
     app.include_router(router, prefix="/deep")
 
     with pytest.raises(RuntimeError, match="GET /deep/secret says not what it needs"):
@@ -179,7 +179,7 @@ def test_a_route_that_says_not_what_it_needs_stops_the_process():
 
 
 def test_every_route_refuses_who_may_not():
-    app = make_app()
+    app = web_app()
     with transaction() as session:
         revoked, revoked_key = keys.create(session, "revoked", SCOPES)
         keys.revoke(session, revoked)
@@ -272,7 +272,7 @@ def test_a_name_has_two_live_keys_at_most():
 
 
 def test_in_development_this_machine_needs_no_key_until_the_first_is_made():
-    app = make_app()
+    app = web_app()
     assert here(app).get("/api/v1/session").json()["who"] == "local"
 
     make_key("read")
@@ -427,10 +427,11 @@ def test_who_guesses_has_to_wait_whoever_it_is_they_guess(monkeypatch: pytest.Mo
     assert log_in(guesser, "viewer").status_code == 200
 
 
-def test_a_password_is_kept_as_argon2id():
+def test_a_password_is_kept_as_argon2id(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(users, "_hasher", HASHER)
     make_user("viewer")
     with reading() as session:
-        assert session.scalars(select(User.password)).one().startswith("$argon2id$")
+        assert session.scalars(select(User.password)).one().startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 201])

@@ -304,6 +304,7 @@ def test_there_are_thirty_ways_to_say_each_priority_and_three_hundred_whole_tick
         assert sum(each.category == category for each in tickets) >= 40
 
 
+@pytest.mark.slow
 def test_what_is_held_back_was_in_no_part_that_is_learned_from() -> None:
     seen = 0
     for learned, held_back in folds(5):
@@ -315,6 +316,7 @@ def test_what_is_held_back_was_in_no_part_that_is_learned_from() -> None:
     assert seen == len(phrasings()) + len(whole())
 
 
+@pytest.mark.slow
 def test_classifying_imports_no_heavy_library() -> None:
     code = (
         "import sys; from ai import Question, choose_engine; from settings import Settings; "

@@ -268,6 +268,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_eight_times_the_text_takes_about_eight_times_the_time(hostile: str):
     small, large = ((hostile * size)[:size] for size in (6_000, 48_000))

@@ -30,6 +30,7 @@ WORDS = sorted(set(re.findall(r"[a-z]+", " ".join(PHRASES + SETS["commands"]))))
 wording_like = st.lists(st.sampled_from(WORDS) | st.sampled_from(["2", "10", ".", "-", "'s"])).map(" ".join)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 @given(text=wording_like)
 def test_it_finds_the_same_place_as_trying_each_in_turn(name: str, text: str) -> None:

@@ -35,6 +35,7 @@ def test_the_written_model_runs_without_the_library_that_made_it() -> None:
     assert (model.categories, model.priorities) == (CATEGORIES, PRIORITIES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [10**6, 10])
 def test_plain_python_computes_what_scikit_learn_does(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
     # Given the table that was fitted and what was fitted on it; from ten examples on two models are added up

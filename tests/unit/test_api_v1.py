@@ -12,7 +12,7 @@ from sqlalchemy import select
 from db import reading, transaction
 from db.audit import Actor, acting
 from db.models import Agent, Audit, Ticket
-from tests.embedded import Hand, all_jobs, count
+from tests.embedded import Hand, all_jobs, count, web_app
 from web.access import table
 
 HOSTILE = [
@@ -31,9 +31,7 @@ HOSTILE = [
 
 @pytest.fixture
 def web(database: str) -> TestClient:
-    from web.app import make_app
-
-    return TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
+    return TestClient(web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
 
 
 def report(web: TestClient, title: str = "VPN drops", **fields: str) -> int:

@@ -575,6 +575,7 @@ class TestDeadLetters:
         assert {each.state for each in letters()} == {"dead"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sqlite")
 def test_the_commands_of_the_operations_page_work_as_written(run: Run, tmp_path: Path):
     # Given what the page speaks of: letters 1 to 3 alike, 4 replayed too often, 5 and 6 messages; jobs, also of ticket 17;
@@ -759,6 +760,7 @@ def test_the_doctor_misses_the_tables_and_the_database(run: Run, sqlite_url: str
     assert "hunter2" not in result.out
 
 
+@pytest.mark.slow
 def test_the_installed_command_prints_no_traceback(tmp_path: Path):
     environment = {name: value for name, value in os.environ.items() if name not in environment_variables()}
     environment |= {"DATABASE_URL": "mysql://aura:hunter2@host/aura", "PYTHONPATH": str(ROOT)}

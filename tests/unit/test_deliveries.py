@@ -222,6 +222,7 @@ for _ in range(int(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_rate(database: str, configure: Configure) -> None:
     with reading() as session:
         started = session.scalar(select(now()))

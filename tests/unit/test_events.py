@@ -12,6 +12,7 @@ from sqlalchemy import update
 from db import transaction
 from db.audit import Actor, acting
 from db.models import Ticket
+from tests.embedded import web_app
 from web.v1 import events
 from web.v1.events import Feed
 
@@ -83,8 +84,6 @@ def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_more_listeners_than_a_process_holds_are_turned_away(monkeypatch: pytest.MonkeyPatch):
-    from web.app import make_app
-
     monkeypatch.setattr(events, "MOST", 0)
-    answer = TestClient(make_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
+    answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")

@@ -55,6 +55,7 @@ def test_every_room_is_under_the_linter():
 CLOSED = "127.0.0.1:1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [

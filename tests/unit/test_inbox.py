@@ -15,9 +15,8 @@ from db.bulk import table
 from db.models import Notification
 from tests.commands import Run
 from tests.conftest import ROOT
-from tests.embedded import all_jobs
+from tests.embedded import all_jobs, web_app
 from tests.unit.test_telling import BOSS, ticket, told, wait_for
-from web.app import make_app
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -27,7 +26,7 @@ _c = table(Notification).c
 
 @pytest.fixture
 def web() -> TestClient:
-    return TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
+    return TestClient(web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
 
 
 def inbox(recipient: str, rows: int) -> None:

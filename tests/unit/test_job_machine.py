@@ -568,6 +568,7 @@ def forgetting_what_was_promised_meanwhile(patch: pytest.MonkeyPatch) -> None:
 MUTANTS = [without_the_lease_check, leasing_what_is_leased, forgetting_what_was_promised_meanwhile]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_the_machine_sees_a_mutant(mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch):

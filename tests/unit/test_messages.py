@@ -324,6 +324,7 @@ class TestPlain:
 
         assert (count(Notification), all_jobs()) == (0, [])
 
+    @pytest.mark.slow
     @given(payload=st.dictionaries(st.sampled_from(["ticket_id", "type", "user_id", "data", "title"]), ANYTHING))
     def test_no_payload_does_anything_but_be_accepted_or_refused(self, payload: dict[str, Any]):
         for queue in ("ai.classify", "notify.email", "tickets.intake"):

@@ -17,9 +17,9 @@ from fastapi.testclient import TestClient
 from actors import metrics
 from settings import CHANNELS, given
 from tests.conftest import ROOT
+from tests.embedded import web_app
 from tests.install import tool
 from tests.unit.test_docs import anchors
-from web.app import make_app
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus/alerts.yml"
@@ -47,7 +47,7 @@ def offered(page: str) -> set[str]:
 
 @pytest.mark.usefixtures("sqlite")
 def test_every_figure_is_asked_for_somewhere() -> None:
-    answer = TestClient(make_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
+    answer = TestClient(web_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
     declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
     assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import given, settings
 from schemathesis.checks import not_a_server_error
@@ -12,6 +13,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 from db import keys, transaction
 from db.keys import SCOPES
 from db.models import Agent, Ticket
+from tests.embedded import web_app
 
 #: A stream that has no end, what ends the login of who asks, and what is no JSON, which schemathesis cannot write.
 LEFT_OUT = ("/api/v1/events", "/api/v1/logout", "/api/v1/tickets/bulk", "/api/v1/intake/email")
@@ -19,14 +21,13 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 EXAMPLES = 6
 
 
+@pytest.mark.slow
 def test_every_answer_is_one_that_the_document_names(sqlite: str):
-    from web.app import make_app
-
     with transaction() as session:
         session.add(Ticket(source="test", raw="{}", title="VPN drops"))
         session.add(Agent(name="Grace Chen", email="grace@example.com", skills=[]))
         _, key = keys.create(session, "test", SCOPES)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", make_app())
+    schema = schemathesis.openapi.from_asgi("/openapi.json", web_app())
     wrong: dict[str, str] = {}
 
     for found in schema.get_all_operations():

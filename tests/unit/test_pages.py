@@ -20,7 +20,7 @@ from db.models import Agent, Audit, Correction, DeadLetter, Incident, Ticket
 from db.submissions import Submission
 from db.tickets import accept
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, count, letters, one_job, promise
+from tests.embedded import Hand, all_jobs, count, letters, one_job, promise, web_app
 
 PAGES = (
     "/",
@@ -77,10 +77,8 @@ class Loose(HTMLParser):
 
 @pytest.fixture
 def web(database: str) -> TestClient:
-    from web.app import make_app
-
     return TestClient(
-        make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000), headers=BROWSER, follow_redirects=False
+        web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000), headers=BROWSER, follow_redirects=False
     )
 
 

@@ -671,6 +671,7 @@ def test_what_comes_while_something_is_folded_is_looked_after():
     assert sorted(job.actor for job in all_jobs()) == ["email", "fold"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_that_wait_become_one_message(hand: Hand):
     numbers = [ticket() for _ in range(3)]
     for number in numbers:

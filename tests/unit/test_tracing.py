@@ -20,9 +20,8 @@ from db.models import Job, Notification
 from db.submissions import Submission
 from pipelines.triage import triage
 from settings import SettingsError, get_settings
-from tests.embedded import Hand, all_jobs, letters, move, promise
+from tests.embedded import Hand, all_jobs, letters, move, promise, web_app
 from web.accepting import Report, store
-from web.app import make_app
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -43,7 +42,7 @@ def accept(traceparent: str | None) -> int:
 
 
 def client() -> TestClient:
-    return TestClient(make_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    return TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -21,17 +22,17 @@ from starlette.types import Message, Scope
 from db import jobs, reading, tickets, transaction
 from db.models import IdempotencyKey, Job, Ticket
 from db.sessions import dispose
-from tests.embedded import Hand, all_jobs, count, one_job
+from tests.embedded import Hand, all_jobs, count, one_job, web_app
 from tests.services import free_port
 from web import accepting, limits
 from web.accepting import Acceptor
+from web.app import make_app
 from web.limits import BODY_LIMIT, BodyLimit
 
 
-def client() -> TestClient:
-    from web.app import make_app
-
-    return TestClient(make_app(), "http://127.0.0.1:8000", raise_server_exceptions=False, client=("127.0.0.1", 50000))
+def client(app: FastAPI | None = None) -> TestClient:
+    app = app or web_app()
+    return TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False, client=("127.0.0.1", 50000))
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_a_key_has_1_to_255_characters(web: TestClient, key: str):
 
 
 def test_two_requests_at_once_with_one_key_are_one_ticket(web: TestClient):
-    clients = [client() for _ in range(4)]  # four processes, made one after the other
+    clients = [client(make_app()) for _ in range(4)]  # four processes, made one after the other
     for key in ("a", "b", "c"):
         barrier, answers = threading.Barrier(4), []
 
