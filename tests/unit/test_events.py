@@ -85,5 +85,6 @@ def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch):
 
 def test_more_listeners_than_a_process_holds_are_turned_away(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(events, "MOST", 0)
+    monkeypatch.setattr(events, "LASTS", 0)
     answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")

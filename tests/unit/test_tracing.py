@@ -102,7 +102,11 @@ def test_a_request_and_all_that_comes_of_it_is_one_trace(
 
 
 def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together(hand: Hand):
-    answers = store([Report(Submission(title="VPN"), {}, traceparent=traces.child(None)) for _ in range(2)])
+    reports = []
+    for _ in range(2):
+        with traces.within(traces.child(None)):
+            reports.append(Report(Submission(title="VPN"), {}))
+    answers = store(reports)
     assert len(answers) == len({traces.trace_of(job.traceparent) for job in all_jobs()}) == 2
 
 
