@@ -15,7 +15,7 @@ from actors import control
 from db import controls, endpoints, jobs, notifications, rates, reading, transaction
 from db.jobs import Promise
 from db.models import ChannelRate, Job, Notification
-from db.time import elapsed, now
+from db.time import elapsed, from_now, now
 from notices.signatures import new_secret
 from settings import Settings
 from tests.conftest import ROOT
@@ -205,10 +205,10 @@ def test_a_turn_is_nobody_else_s(database: str) -> None:
 def test_a_rate_that_was_not_used_is_not_saved_up(database: str) -> None:
     with transaction() as session:
         rates.turn(session, "slack", 100.0, 1.0)
-        session.execute(update(ChannelRate).values(free_at=now()))
+        session.execute(update(ChannelRate).values(free_at=from_now(-60)))
     with transaction() as session:
         rates.turn(session, "slack", 0.01, 1.0)
-        assert -100.0 <= session.scalar(select(elapsed(ChannelRate.free_at))) <= -90  # type: ignore[operator]
+        assert -100.1 <= session.scalar(select(elapsed(ChannelRate.free_at))) <= -90  # type: ignore[operator]
 
 
 TURNS = """
