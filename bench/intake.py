@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -50,6 +51,19 @@ class Web(Service):
 
     def answers(self) -> bool:
         return asyncio.run(_ready(self.port))
+
+
+def make_way(workers: Workers) -> bool:
+    """Give the workers a third of the others' weight on the CPU, as CPUWeight in deploy/systemd does; says if Linux lets us.
+
+    Each of the services is a session of its own, and so a group of the scheduler's: sched(7), "autogroup".
+    """
+    try:
+        for root in workers.roots:
+            Path(f"/proc/{root}/autogroup").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 async def _ready(port: int) -> bool:
@@ -129,13 +143,14 @@ async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numb
     return answer.split(b" ", 2)[1].decode(), b"connection: close" not in lower
 
 
-def measure(servers: Servers, rate: float, seconds: float) -> dict[str, Any]:
+def measure(servers: Servers, rate: float, seconds: float, equal: bool) -> dict[str, Any]:
     """Return the figures at the rate, in the overload, and at the rate again."""
     contender = CONTENDERS["aura"]
     environment = servers.environment(servers.fresh_database(), servers.rabbitmq.create_vhost())
     environment |= {"AURA_FOLD_ABOVE": "0", "AURA_INCIDENT_TICKETS": "1000000"}
     found: dict[str, Any] = {}
-    with Workers(contender, environment), Web(environment) as web:
+    with Workers(contender, environment) as workers, Web(environment) as web:
+        found["workers_make_way"] = not equal and make_way(workers)
         # warms up; who comes while everything is read and compiled for the first time may be turned away
         accepted, first = uvloop.run(drive(web.port, 50, 4, 0)).statuses["202"], 1_000
         for name, each, lasting, connections in (
@@ -177,14 +192,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.intake", description=__doc__)
     parser.add_argument("--rate", type=float, default=RATE, help=f"requests a second ({RATE:g})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"seconds at that rate ({SECONDS:g})")
+    parser.add_argument(
+        "--equal", action="store_true", help="let workers have as much of the CPU as web and PostgreSQL"
+    )
     asked = parser.parse_args()
     with Servers() as servers:
-        found = results.surroundings(servers) | measure(servers, asked.rate, asked.seconds)
+        found = results.surroundings(servers) | measure(servers, asked.rate, asked.seconds, asked.equal)
     console = Console()
     console.print(_table(found))
     console.print(f"of {found['pipeline']['accepted']} accepted, notified at the end: {found['pipeline']['notified']}")
     console.print(f"accepted and lost: {found['lost']}")
-    if (asked.rate, asked.seconds) == (RATE, SECONDS):
+    console.print(f"workers make way: {'yes' if found['workers_make_way'] else 'no'}")
+    if (asked.rate, asked.seconds, asked.equal) == (RATE, SECONDS, False):
         results.store("intake", found)
     return 1 if found["lost"] else 0
 

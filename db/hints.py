@@ -22,6 +22,7 @@ PRIORITIES = range(9, -1, -1)
 SUSPECT_AFTER = 2
 
 _c = table(Job).c
+_lane = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
 _waiting = (_c.hinted_at.is_(None), _c.lease.is_(None), _c.due_at <= now())
 
 
@@ -49,6 +50,21 @@ _LANES = Fixed(_lanes)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
+def gathered(session: Session, actor: str, priority: int, jobs: int, seconds: float) -> bool:
+    """Return whether so many jobs of a lane are due, or one of them for so long."""
+    [row] = _GATHERED(session, whose=actor, place=priority, others=jobs - 1)
+    return bool(row.enough or (row.waited or 0.0) > seconds)
+
+
+def _gathered(_session: Session) -> Any:
+    due = select(_c.due_at).where(*_lane, *_waiting).order_by(_c.due_at, _c.id).limit(1)
+    last = due.offset(bindparam("others")).scalar_subquery()
+    return select(last.is_not(None).label("enough"), elapsed(due.scalar_subquery()).label("waited"))
+
+
+_GATHERED = Fixed(_gathered)
+
+
 class Taken(NamedTuple):
     """A job that is being hinted: whether it was tried before, and how many seconds it has been due."""
 
@@ -67,8 +83,7 @@ def take(session: Session, actor: str, priority: int, limit: int) -> list[Taken]
 
 
 def _take(session: Session) -> Any:
-    lane = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
-    due = select(_c.id).where(*lane, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
+    due = select(_c.id).where(*_lane, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
     return _mark(among(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
 
 

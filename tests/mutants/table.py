@@ -27,6 +27,21 @@ def _mutant(name: str, file: str, on: str, off: str, *tests: str) -> Mutant:
 
 
 MUTANTS = (
+    # -- how jobs become hints
+    _mutant(
+        "a busy broker gets a hint for each job",
+        "actors/relay.py",
+        "return 1 < size <= inside and",
+        "return False and",
+        "tests/unit/test_relay.py",
+    ),
+    _mutant(
+        "a job waits for others without end",
+        "db/hints.py",
+        "row.enough or (row.waited or 0.0) > seconds",
+        "row.enough",
+        "tests/unit/test_relay.py",
+    ),
     # -- what leaves the house and what may come back
     _mutant(
         "nothing is masked before it leaves",

@@ -143,6 +143,53 @@ def test_a_backlog_of_one_actor_leaves_room_for_the_others():
     assert {actor for actor, _, _ in shelf.hints()} == {"classify", "intake"}
 
 
+def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    assert one.round() == 4
+
+    promise(Promise("intake", "4"), Promise("intake", "5"))
+    assert one.round() == 0, "who could take them has enough to do"
+    promise(Promise("classify", "4"))
+    assert one.round() == 1, "another actor's go at once"
+    promise(Promise("intake", "6"), Promise("intake", "7"))
+    assert one.round() == 4
+    assert [len(ids) for actor, _, ids in shelf.hints() if actor == "intake"] == [4, 4]
+
+
+def test_a_job_waits_a_moment_for_others_at_most():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one.round()
+    promise(Promise("intake", "4"))
+    assert one.round() == 0
+
+    move(Job, due_at=-1.0)
+    assert one.round() == 1
+
+
+def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one.round()
+    claim("intake", *shelf.hints()[0][2])
+
+    promise(Promise("intake", "4"))
+    assert one.round() == 1
+
+
+def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
+    shelf = Shelf()
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    running(relay(shelf, batch=4))
+    wait_until(lambda: len(shelf.hints()) == 1, message="a batch")
+    promise(Promise("intake", "4"))
+    wait_until(lambda: len(shelf.hints()) == 2, message="the job that waited for others")
+
+
 def test_an_actor_that_this_program_does_not_know_is_left_alone():
     promise(Promise("from_a_newer_release", "1"))
     shelf = Shelf()
