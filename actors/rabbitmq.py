@@ -137,6 +137,8 @@ class GuardedConsumer(Consumer):
         try:
             with reading() as session:
                 promised = hints.promised(session, error.actor, error.ids)
+        except (DataError, ValueError):  # what the database cannot even be asked for is no version's actor
+            promised = False
         except SQLAlchemyError as trouble:
             raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None
         if not promised:

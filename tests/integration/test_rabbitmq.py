@@ -454,6 +454,19 @@ def test_its_own_message_is_acked(service: HintBroker, channel: Any):
     assert channel.queue_declare("ai.classify", passive=True).method.message_count == 0
 
 
+@pytest.mark.parametrize("name", ["classify_2", "\ud800", "nul\0"])
+def test_a_hint_for_an_actor_that_promised_nothing_is_a_dead_letter(service: HintBroker, channel: Any, name: str):
+    hint = json.loads(classify.message_with_options(args=([1],)).encode())
+    body = json.dumps(hint | {"actor_name": name}).encode()
+    channel.basic_publish("", "ai.classify", body, mandatory=True)
+    consumer = service.consume("ai.classify", prefetch=1, timeout=5000)
+    assert next(consumer) is None
+    consumer.close()
+
+    assert [(letter.key, letter.raw) for letter in letters()] == [("ai.classify", body)]
+    assert channel.queue_declare("ai.classify", passive=True).method.message_count == 0
+
+
 def test_one_connection_serves_all_queues_and_is_closed_with_the_last(service: HintBroker, rabbitmq: RabbitMQ):
     consumers = [service.consume(queue) for queue in sorted(service.get_declared_queues())]
     assert len(consumers) > 3
