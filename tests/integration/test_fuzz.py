@@ -185,7 +185,11 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
     with running(clock=False):
         before = workforce()
         wait_until(all_done, timeout=60 + ENVELOPES / 20, message="every good ticket and every plain message is done")
-        wait_until(lambda: not any(rabbitmq.queues(rabbitmq_url).values()), timeout=60, message="every queue is empty")
+        wait_until(
+            lambda: not any(rabbitmq.queues(rabbitmq_url).values()),
+            timeout=60 + ENVELOPES / 20,
+            message="every queue is empty",
+        )
         # Then all of them are alive, and no consumer had to be started again
         assert workforce() == before
         assert sorted(consumers) == sorted(service.get_declared_queues())
