@@ -164,12 +164,10 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
     if set(envelope) != ENVELOPE:
         raise Malformed(f"an envelope has exactly the keys {', '.join(sorted(ENVELOPE))}")
     name, args = envelope["actor_name"], envelope["args"]
-    foreign = isinstance(name, str) and name not in actors
-    if (
-        not isinstance(name, str)
-        or envelope["queue_name"] != queue
-        or not (foreign or actors[name].queue_name == queue)
-    ):
+    known = actors.get(name) if isinstance(name, str) else None
+    # what no database can store is no version's actor
+    foreign = isinstance(name, str) and known is None and storable(name) == name
+    if envelope["queue_name"] != queue or not (foreign or (known is not None and known.queue_name == queue)):
         raise Malformed(f"no actor {str(name)[:80]!r} listens on {queue}")
     ids = args[0] if isinstance(args, list) and len(args) == 1 else None
     if not isinstance(ids, list) or not 0 < len(ids) <= 1000 or not all(type(i) is int and 0 < i < 2**63 for i in ids):

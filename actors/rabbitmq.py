@@ -94,15 +94,14 @@ class GuardedConsumer(Consumer):
             return None
         method, properties, body = delivery
         try:
-            message = messages.read(self.queue_name, body, self.broker.actors)
+            message = self._understand(body)
             if isinstance(message, Message):
                 hint = _GuardedMessage(method.redelivered, method.delivery_tag, message)
                 hint.consumer = self
                 return hint
-            with traces.within(_traceparent(properties)), transaction() as session:
-                message.accept(session, properties.message_id)
-        except messages.UnknownActor as error:
-            self._leave(body, error)
+            if message is not None:
+                with traces.within(_traceparent(properties)), transaction() as session:
+                    message.accept(session, properties.message_id)
         except (messages.Malformed, DataError) as error:
             self._bury(body, error)  # also what the database cannot store, and never will
         except SQLAlchemyError as error:
@@ -132,17 +131,18 @@ class GuardedConsumer(Consumer):
         """Close the channel; the last one closes the connection."""
         self.subscription.close()
 
-    def _leave(self, body: bytes, error: messages.UnknownActor) -> None:
-        """Leave the hint's jobs to workers of the version that promised them; a lost hint is given again."""
+    def _understand(self, body: bytes) -> Message[Any] | messages.Plain | None:
+        """Return the message, or None for a hint of jobs that another version promised: its workers do them.
+
+        A lost hint is given again. Raises Malformed, SQLAlchemyError.
+        """
         try:
+            return messages.read(self.queue_name, body, self.broker.actors)
+        except messages.UnknownActor as error:
             with reading() as session:
-                promised = hints.promised(session, error.actor, error.ids)
-        except (DataError, ValueError):  # what the database cannot even be asked for is no version's actor
-            promised = False
-        except SQLAlchemyError as trouble:
-            raise ConnectionClosed(f"the database is away: {first_line(trouble)}") from None
-        if not promised:
-            self._bury(body, error)
+                if not hints.promised(session, error.actor, error.ids):
+                    raise
+        return None
 
     def _bury(self, body: bytes, error: Exception) -> None:
         logger.warning("A message in %s cannot be read: %s", self.queue_name, error)
