@@ -512,12 +512,16 @@ def test_a_queue_that_is_deleted_is_declared_again(service: HintBroker, channel:
 
 
 def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: HintBroker):
-    # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's
+    # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's,
+    # and one names an actor and a job that are nowhere
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
     method, _, _ = channel.basic_get("notify.email")
     channel.basic_nack(method.delivery_tag, requeue=False)
-    hint = classify.message_with_options(args=([1],)).encode()
-    for body in (hint, json.dumps(json.loads(hint) | {"actor_name": "classify_2"}).encode()):
+    promise(Promise("classify_2", "1"))
+    hint = json.loads(classify.message_with_options(args=([one_job().id],)).encode())
+    theirs = hint | {"actor_name": "classify_2"}
+    forged = json.dumps(theirs | {"args": [[10**12]]}).encode()
+    for body in (json.dumps(hint).encode(), json.dumps(theirs).encode(), forged):
         channel.basic_publish("", "ai.classify.XQ", body, mandatory=True)
     wait_until(
         lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
@@ -525,8 +529,10 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
     )
     # When the relay drains
     Relay(service, publisher, get_settings()).upkeep.drain()
-    # Then the message is a dead letter with its bytes and the reason, and both queues are empty
-    (letter,) = letters()
+    # Then the message and the forgery are dead letters with their bytes and the reason, and both queues are empty
+    nowhere, letter = sorted(letters(), key=lambda letter: letter.key)
+    assert (nowhere.key, nowhere.raw) == ("ai.classify", forged)
+    assert "no actor 'classify_2'" in nowhere.error
     assert (letter.key, letter.raw) == ("notify.email", b'{"user_id": "ada"}')
     assert "rejected" in letter.error
     assert channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 0
