@@ -74,12 +74,14 @@ def summary(title: str, description: str, telling: Sequence[str]) -> str:
             continue
         bare = _bare(sentence)
         said = plain(bare)
-        if bare.count(" ") >= 2 and any(head in said for head in heads):
+        if bare.count(" ") >= 2 and any([head in said for head in heads]):
             return _presentable(bare)
         first = first or bare
     named = _bare(title)
-    if first and not any(head in plain(named) for head in heads):
-        return _presentable(first)
+    if first:
+        said = plain(named)
+        if not any([head in said for head in heads]):
+            return _presentable(first)
     return _presentable(named or first or " ".join(description[:READ].split()))
 
 

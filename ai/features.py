@@ -9,6 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from ai.memo import Memo
 from ai.urgency import Assessment, evidence, judge, plain
 
 #: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
@@ -22,34 +23,39 @@ _NOISE = re.compile(
     r"^[> \t]{0,5}(?:from|to|cc|sent|von|an|gesendet)[ \t]?:[^\n]{0,200}$|"
     r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|"
     r"-{2,40} ?original message[^\n]*",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
-#: One of these is in every text that has noise, and is quicker to look for. None has an i, s or k: Unicode knows more
-#: than one letter that is one of those when case is ignored.
+#: One of these is in every text that has noise, and is quicker to look for.
 _NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
 
-def fold(text: str) -> str:
-    """Return the text in lower case, umlauts spelled out, numbers, links and addresses replaced by a stand-in."""
-    lower = text.lower()
-    if any([mark in lower for mark in _NOISE_MARKS]):
+def _fold(part: str) -> tuple[str, ...]:
+    """Return the words of what stands between two blanks: numbers, links and addresses are replaced by a stand-in."""
+    if "\\\\" in part:
+        part = _UNC.sub(" uncpath ", part)
+    if "://" in part or "www." in part:
+        part = _URL.sub(" link ", part)
+    if "@" in part:
+        part = _MAIL.sub(" addr ", part)
+    return tuple([word[:30] for word in _WORD.findall(_NUMBER.sub("0", part))])
+
+
+_folded = Memo(_fold)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, umlauts spelled out, without what mail programs add."""
+    text = plain(text)
+    if any([mark in text for mark in _NOISE_MARKS]):
         text = _NOISE.sub(" ", text)
-    if "\\\\" in text:
-        text = _UNC.sub(" uncpath ", text)
-    if "://" in lower or "www." in lower:
-        text = _URL.sub(" link ", text)
-    if "@" in text:
-        text = _MAIL.sub(" addr ", text)
-    return _NUMBER.sub("0", plain(text))
+    return [word for part in text.split() for word in _folded[part]]
 
 
 def ticket_words(title: str, description: str) -> list[str]:
     """Return the folded words of a ticket; the title counts twice, for it says most."""
-    title, _, description = fold(f"{title}\n\0\n{description}").partition("\0")
-    first = [word[:30] for word in _WORD.findall(title)]
-    return first + first + [word[:30] for word in _WORD.findall(description)]
+    return 2 * words(title) + words(description)
 
 
 def grams(words: list[str]) -> list[str]:

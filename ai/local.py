@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -24,12 +24,11 @@ from ai.assist import self_fix, sentiment, summary
 from ai.engine import Question, Verdict
 from ai.features import LEAST_SQUARED, Reading, pieces, read, signals
 from ai.lanes import Lanes
+from ai.memo import Memo
 from ai.thresholds import Pair, Threshold, threshold, thresholds
 from ai.urgency import first_priority, lift
 
 MODEL = Path(__file__).with_name("model.json")
-#: Words whose pieces are remembered, the ones used last; most words of a ticket were in another one before.
-WORDS_KEPT = 8_192
 #: How sure a verdict is of a priority that the rules alone gave: about as often as they are right on labelled tickets.
 BY_RULES = 0.5
 #: Of the priorities that one person gives, the share that another one gives too: no model can be wanted to do better.
@@ -69,7 +68,7 @@ class Model(NamedTuple):
     #: Words and pairs of words that the model knows by themselves.
     grams: dict[str, _Feature]
     #: Any word, with its known pieces.
-    word: Callable[[str], _Feature]
+    words: Memo[_Feature]
     signals: dict[str, tuple[float, ...]]
     #: The numbers of words and pieces are whole, this many times what they stand for, which halves the file.
     scale: int
@@ -118,7 +117,6 @@ def _model(raw: dict[str, Any]) -> Model:
         name: (rarity * rarity, packed(rarity, weights)) for name, (rarity, *weights) in raw["pieces"].items()
     }
 
-    @lru_cache(maxsize=WORDS_KEPT)
     def word(name: str) -> _Feature:
         total = 0
         for piece, count in Counter(filter(known_pieces.__contains__, pieces(name))).items():
@@ -137,7 +135,7 @@ def _model(raw: dict[str, Any]) -> Model:
         category_temperature=float(raw["category_temperature"]),
         priority_temperature=float(raw["priority_temperature"]),
         grams=known_grams,
-        word=word,
+        words=Memo(word),
         signals={key: tuple(n / scale for n in row) for key, row in raw["signals"].items()},
         scale=scale,
         lanes=lanes,
@@ -157,17 +155,17 @@ def _weigh(known: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
     Words and pairs are scaled for themselves, and so are pieces.
     """
     # features that are there equally often are added up first and multiplied once
-    alike: defaultdict[int, int] = defaultdict(int)
+    alike: dict[int, int] = {}
     for feature, count in known:
-        alike[count] += feature.packed
+        alike[count] = alike.get(count, 0) + feature.packed
     width = 1 + len(model.categories) + len(model.priorities)
     said, squares, squares_of_pieces = [0.0] * (2 * width), 0.0, 0.0
     for count, packed in alike.items():
-        sums = model.lanes.unpack(packed)
+        sums: Sequence[float] = model.lanes.unpack(packed)
         tf = 1.0 + math.log(count)
         squares += tf * tf * sums[0]
         squares_of_pieces += tf * tf * sums[width]
-        said = [so_far + tf * each for so_far, each in zip(said, sums, strict=True)]
+        said = list(map(add, said, map(tf.__mul__, sums) if count > 1 else sums))
     least = LEAST_SQUARED * model.scale * model.scale
     length, length_of_pieces = (
         math.sqrt(squares + least) * model.scale,
@@ -202,10 +200,9 @@ class Answer(NamedTuple):
 def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
     reading = read(title, description)
-    words, find = Counter(reading.words), model.grams.get
-    pairs = Counter(map(" ".join, pairwise(reading.words)))
-    known = [(model.word(word), count) for word, count in words.items()]
-    known += [(gram, count) for pair, count in pairs.items() if (gram := find(pair)) is not None]
+    words, pairs = reading.words, list(map(" ".join, pairwise(reading.words)))
+    known = [(model.words[word], count) for word, count in Counter(words).items()]
+    known += [(model.grams[pair], count) for pair, count in Counter(filter(model.grams.__contains__, pairs)).items()]
     bias = model.category_bias + model.priority_bias
     scores = list(map(add, bias, _weigh(known, model)))
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
@@ -213,17 +210,21 @@ def ask(title: str, description: str, model: Model) -> Answer:
         for index, weight in enumerate(model.signals.get(signal, ())):
             priority[index] += weight
     telling = _telling(known, category.index(max(category)))
-    return Answer(category, priority, telling, reading, frozenset((*words, *pairs)))
+    return Answer(category, priority, telling, reading, frozenset(words + pairs))
 
 
 def _telling(known: Iterable[tuple[_Feature, int]], best: int) -> list[str]:
     """Return up to three words that spoke most for the winner."""
     # a word that is there often says more, but not that much more that it would be another word
     speaking = [(says[best], gram.name) for gram, _ in known if (says := gram.says) and says[best] > 0]
+    speaking.sort(reverse=True)
     told: list[str] = []
-    for _, token in sorted(speaking, reverse=True)[:12]:
-        if not any(set(token.split(" ")) & set(earlier.split(" ")) for earlier in told):
+    named: set[str] = set()
+    for _, token in speaking[:12]:
+        words = token.split(" ")
+        if named.isdisjoint(words):
             told.append(token)
+            named.update(words)
         if len(told) == 3:
             break
     return told
@@ -290,12 +291,12 @@ class LocalEngine:
 
     def _category(self, answer: Answer) -> tuple[str, float]:
         # several of the model's categories may stand for one of the configured ones
-        shares: dict[str, float] = {}
+        shares = dict.fromkeys(self._names, 0.0)
         for name, share in zip(
             self._names, softmax(answer.category_scores, self.model.category_temperature), strict=True
         ):
-            shares[name] = shares.get(name, 0.0) + share
-        category = max(shares, key=lambda name: shares[name])
+            shares[name] += share
+        category = max(shares, key=shares.__getitem__)
         return category, round(shares[category], 4)
 
     def _priority(self, question: Question, answer: Answer) -> tuple[str, float]:

@@ -1,20 +1,89 @@
-"""Many regular expressions made one that is quick to search for.
+"""Many regular expressions that are quick to look for.
 
 At each place of a text an alternation tries its options one after the other. Sorted by their first letter, and again by
 the second and so on, only the options of the letters that stand there are tried, and groups that capture nothing cost a
-fifth of those that do.
+fifth of those that do. ``Phrases`` remembers for each word which options can begin in it, and tries no others.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from ai.memo import Memo
 
 #: An escape, a set, or any other single character.
 _ATOM = re.compile(r"\\.|\[[^\]]*\]|.")
 _CAPTURES = re.compile(r"(\\.|\[[^\]]*\])|\((?!\?)")
 _REPEATED = re.compile(r"[*+{]|\?[?+]")
 _LETTER = re.compile(r"(\\b)?([a-z])(?![?*+{])")
+#: What of an option is within one word for certain: letters and marks, sets and groups of them, however often.
+_IN_A_WORD = re.compile(r"(?:(?:\\[bdw]|[\w'\"-]|\[[\w'-]+\]|\(\?:[\w'|-]+\))(?:[?*+]|\{[\d,]+\})?\??)*")
+_BLANK = re.compile(r" (?![?*{])")
+
+
+class _Option(NamedTuple):
+    #: In the order in which they were given.
+    number: int
+    head: re.Pattern[str]
+    rank: int
+    pattern: str
+
+
+class Phrases:
+    """Expressions that are looked for in spaced texts, each with its rank; ``around`` says what else must hold, with a {}.
+
+    A spaced text is in lower case and has one blank between any two words.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[int, str]], around: str = "{}") -> None:
+        self._around = around
+        #: By the letter that they begin with; "" for those that begin otherwise.
+        self._options: dict[str, list[_Option]] = {}
+        options = [(rank, option) for rank, pattern in patterns for option in _options(without_captures(pattern))]
+        for number, (rank, option) in enumerate(options):
+            letter = _LETTER.match(option)
+            self._options.setdefault(letter[2] if letter else "", []).append(
+                _Option(number, re.compile(_head(option)), rank, option)
+            )
+        self._begun = re.compile(around.format(f"(?=(?:{any_of(_head(option) for _, option in options)}))"))
+        self._memo = Memo(self._within)
+
+    def found(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+        """Yield the rank and the match of all that a spaced text has, in the order of the places."""
+        memo, start = self._memo, 0
+        for word in text.split(" "):
+            for place, rank, pattern in memo[word]:
+                if match := pattern.match(text, start + place):
+                    yield rank, match
+            start += len(word) + 1
+
+    def _within(self, word: str) -> tuple[tuple[int, int, re.Pattern[str]], ...]:
+        """Return where in a word options may begin, as far as that word alone tells, and those of each rank."""
+        within = []
+        for place in [begun.start() for begun in self._begun.finditer(word)]:
+            fitting: dict[int, list[str]] = {}
+            letters = {word[place : place + 1], ""}
+            for option in sorted(option for letter in letters for option in self._options.get(letter, ())):
+                if option.head.match(word, place):
+                    fitting.setdefault(option.rank, []).append(option.pattern)
+            for rank, options in sorted(fitting.items()):
+                within.append((place, rank, _compiled(self._around, tuple(options))))
+        return tuple(within)
+
+
+@cache
+def _compiled(around: str, options: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(around.format(f"(?:{any_of(options)})"))
+
+
+def _head(option: str) -> str:
+    """Return what an option asks of the word that it begins in."""
+    found = _IN_A_WORD.match(option)
+    end = found.end() if found else 0
+    return option[:end] + ("$" if _BLANK.match(option, end) else "")
 
 
 def without_captures(pattern: str) -> str:

@@ -10,13 +10,12 @@ read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
-from ai.phrases import any_of, without_captures
+from ai.phrases import Phrases, any_of
 from ai.wording import lines
 from settings import PRIORITIES
 
@@ -55,6 +54,7 @@ _SMALL = re.compile(
     r"(?:how (?:do|can|to)|where (?:do|can|is)|question|request (?:for|to)|feedback|thank|wie |wo |frage|danke)"
 )
 _SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "\N{RIGHT SINGLE QUOTATION MARK}": "'"})
+_COMMANDS = [*lines("commands.txt"), *lines("contact.txt")]
 _SENTENCE = re.compile(r"(?<=[.!?\n;])\s*")
 _CLAUSE = re.compile(r"(?<=,)\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
 
@@ -78,33 +78,32 @@ def _orders() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _commands() -> re.Pattern[str]:
     """Return what finds an order, or a wish about calls."""
-    return re.compile(any_of([*lines("commands.txt"), *lines("contact.txt")]))
-
-
-class _Phrases(NamedTuple):
-    """The wording of ``urgency.txt``: what finds the end of every word before a phrase, and each level's own expression."""
-
-    before: re.Pattern[str]
-    impact: list[tuple[str, re.Pattern[str]]]
-    urgency: list[tuple[str, re.Pattern[str]]]
+    return re.compile(any_of(_COMMANDS))
 
 
 @lru_cache(maxsize=1)
-def _phrases() -> _Phrases:
-    """Read the phrases; neighbouring lines of one level become one expression."""
-    runs: list[tuple[str, list[str]]] = []
+def _commanding() -> Phrases:
+    return Phrases((0, pattern) for pattern in _COMMANDS)
+
+
+class _Levels(NamedTuple):
+    """The wording of ``urgency.txt``: the level of each rank, and its phrases."""
+
+    ranked: list[str]
+    phrases: Phrases
+
+
+@lru_cache(maxsize=1)
+def _levels() -> _Levels:
+    """Read the phrases; neighbouring lines of one level have one rank."""
+    ranked: list[str] = []
+    phrases: list[tuple[int, str]] = []
     for line in lines("urgency.txt"):
         level, _, pattern = line.partition(" ")
-        if not runs or runs[-1][0] != level:
-            runs.append((level, []))
-        runs[-1][1].append(without_captures(pattern))
-    compiled = [(level, re.compile(rf"\b(?:{any_of(patterns)})\b")) for level, patterns in runs]
-    return _Phrases(
-        # a set of characters to begin with is quicker to search for than a border of a word
-        re.compile(rf"\W(?=(?:{any_of(pattern for _, patterns in runs for pattern in patterns)})\b)"),
-        [each for each in compiled if each[0] in _IMPACTS],
-        [each for each in compiled if each[0] not in _IMPACTS],
-    )
+        if ranked[-1:] != [level]:
+            ranked.append(level)
+        phrases.append((len(ranked) - 1, pattern))
+    return _Levels(ranked, Phrases(phrases, r"(?<!\w){}\b"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class Assessment:
 
 def commanding(text: str) -> bool:
     """Return whether a spaced text gives orders to a machine, claims a priority, or says whom not to call."""
-    return _commands().search(text) is not None
+    return next(_commanding().found(text), None) is not None
 
 
 class Evidence(NamedTuple):
@@ -199,26 +198,16 @@ def assess(title: str, description: str) -> Assessment:
 
 def judge(text: str) -> Assessment:
     """Judge a spaced text that orders were already taken out of, see ``evidence``."""
-    levels = {"impact": "person", "urgency": "normal"}
-    found: list[tuple[str, str]] = []
-    phrases = _phrases()
-    text = f" {text}"
-    if places := [before.end() for before in phrases.before.finditer(text)]:
-        for kind, ranked in (("impact", phrases.impact), ("urgency", phrases.urgency)):
-            for level, pattern in ranked:
-                if match := _at_first(pattern, text, places):
-                    levels[kind] = level
-                    found.append((level, match.group()[:40]))
-                    break
-    impact, urgency = levels["impact"], levels["urgency"]
-    return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found))
-
-
-def _at_first(pattern: re.Pattern[str], text: str, places: Sequence[int]) -> re.Match[str] | None:
-    for place in places:
-        if match := pattern.match(text, place):
-            return match
-    return None
+    ranked, phrases = _levels()
+    first: dict[str, tuple[int, str]] = {}
+    for rank, match in phrases.found(text):
+        kind = "impact" if ranked[rank] in _IMPACTS else "urgency"
+        if kind not in first or rank < first[kind][0]:
+            first[kind] = rank, match.group()[:40]
+    found = {kind: (ranked[rank], words) for kind, (rank, words) in sorted(first.items())}
+    impact, _ = found.get("impact", ("person", ""))
+    urgency, _ = found.get("urgency", ("normal", ""))
+    return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found.values()))
 
 
 def lift(priority: str, claimed: str | None) -> str:

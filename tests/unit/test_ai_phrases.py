@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.phrases import any_of, without_captures
+from ai.phrases import Phrases, any_of, without_captures
 from ai.wording import lines
 
 PHRASES = [line.partition(" ")[2] for line in lines("urgency.txt")]
@@ -27,7 +27,11 @@ ODD = [
     "(a|)b",
 ]
 WORDS = sorted(set(re.findall(r"[a-z]+", " ".join(PHRASES + SETS["commands"]))))
-wording_like = st.lists(st.sampled_from(WORDS) | st.sampled_from(["2", "10", ".", "-", "'s"])).map(" ".join)
+#: Those that were made, for that takes a while.
+PHRASES_OF: dict[str, Phrases] = {}
+wording_like = st.lists(st.sampled_from(WORDS) | st.sampled_from(["2", "10", ".", "-", "'s"]), max_size=12).map(
+    " ".join
+)
 
 
 @pytest.mark.slow
@@ -38,6 +42,28 @@ def test_it_finds_the_same_place_as_trying_each_in_turn(name: str, text: str) ->
         plain = re.search(frame.format("|".join(SETS[name])), text)
         quick = re.search(frame.format(any_of(SETS[name])), text)
         assert (plain and plain.start()) == (quick and quick.start())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "around"), [("urgency", r"(?<!\w){}\b"), ("commands", "{}"), ("contact", "{}")])
+@given(text=wording_like)
+def test_phrases_are_found_where_trying_each_at_every_place_finds_them(name: str, around: str, text: str) -> None:
+    ranked = list(enumerate(SETS[name][number::7] for number in range(7)))
+    if name not in PHRASES_OF:
+        PHRASES_OF[name] = Phrases(((rank, pattern) for rank, some in ranked for pattern in some), around)
+    phrases = PHRASES_OF[name]
+    plain = [(rank, re.compile(around.format(f"(?:{any_of(some)})"))) for rank, some in ranked]
+    text = " ".join(text.split())
+    expected = [(rank, found) for at in range(len(text)) for rank, each in plain if (found := each.match(text, at))]
+    assert [(rank, match.span()) for rank, match in phrases.found(text)] == [(r, each.span()) for r, each in expected]
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern in ODD if re.match(pattern, "") is None])
+@given(text=st.text("abcdefghijklmnopqrxyz12()| ", max_size=12))
+def test_phrases_of_any_expression_are_found(pattern: str, text: str) -> None:
+    text = " ".join(text.split())
+    expected = [at for at in range(len(text)) if re.compile(pattern).match(text, at)]
+    assert [match.start() for _, match in Phrases([(0, pattern)]).found(text)] == expected
 
 
 @pytest.mark.parametrize("pattern", ODD)
