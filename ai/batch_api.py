@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -213,7 +213,7 @@ class BatchApi:
             return explain(error, PATIENCE)
         spent = cost(self._engine.model, verdict.input_tokens, verdict.output_tokens, batch=True)
         [local] = self._guarded.local.classify([question])
-        return self._guarded.within_bounds(replace(verdict, cost=spent), local)
+        return self._guarded.within_bounds(verdict._replace(cost=spent), local)
 
     def _reply(self, body: dict[str, Any]) -> Reply:
         parse = self._engine.answer.model_validate_json

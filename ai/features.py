@@ -6,7 +6,7 @@ Training and classification both use this module, so they cannot drift apart.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from ai.memo import Memo
@@ -50,7 +50,7 @@ def words(text: str) -> list[str]:
     text = plain(text)
     if any([mark in text for mark in _NOISE_MARKS]):
         text = _NOISE.sub(" ", text)
-    return [word for part in text.split() for word in _folded[part]]
+    return list(chain.from_iterable(map(_folded.__getitem__, text.split())))
 
 
 def ticket_words(title: str, description: str) -> list[str]:

@@ -56,7 +56,7 @@ class Guarded:
         stopped = [at for at, answer in enumerate(answers) if isinstance(answer, EngineError)]
         relief = dict(zip(stopped, self.local.classify([questions[at] for at in stopped]), strict=True))
         return [
-            replace(relief[at], fallback=f"{self.name}: {answer}", calls=answer.calls)
+            relief[at]._replace(fallback=f"{self.name}: {answer}", calls=answer.calls)
             if isinstance(answer, EngineError)
             else answer
             for at, answer in enumerate(answers)
@@ -78,7 +78,7 @@ class Guarded:
             return error
         except StoreAway as away:
             return EngineError(f"{away}, so nobody knows the budget", permanent=False, retry_after=STORE_PAUSE)
-        verdict = replace(verdict, latency_ms=round((perf_counter() - start) * 1000, 1))
+        verdict = verdict._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
         return self.within_bounds(verdict, local)
 
     def _answer(self, question: Question) -> Verdict:
@@ -122,7 +122,7 @@ class Guarded:
             cost=spent,
             latency_ms=_since(start),
         )
-        return replace(verdict, cost=spent, calls=(call,))
+        return verdict._replace(cost=spent, calls=(call,))
 
     def masked(self, question: Question) -> tuple[Question, dict[str, int]]:
         """Return the question as it may leave the house, and how many of each kind were masked."""
@@ -149,8 +149,7 @@ class Guarded:
         """Return the remote engine's verdict with what it may not decide or say taken away."""
         priority, cut = bounded(verdict.priority, local.priority)
         differs = verdict.category != local.category
-        return replace(
-            verdict,
+        return verdict._replace(
             priority=priority,
             reason=safe_words(verdict.reason, REASON)
             + (f" The model said {verdict.priority}; a person may set that." if priority != verdict.priority else ""),

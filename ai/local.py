@@ -201,8 +201,9 @@ def ask(title: str, description: str, model: Model) -> Answer:
     """Score one ticket with the model; deterministic, reads at most the first 4,000 characters of the description."""
     reading = read(title, description)
     words, pairs = reading.words, list(map(" ".join, pairwise(reading.words)))
-    known = [(model.words[word], count) for word, count in Counter(words).items()]
-    known += [(model.grams[pair], count) for pair, count in Counter(filter(model.grams.__contains__, pairs)).items()]
+    counts = Counter(words)
+    known = list(zip(map(model.words.__getitem__, counts), counts.values(), strict=True))
+    known += Counter(filter(None, map(model.grams.get, pairs))).items()
     bias = model.category_bias + model.priority_bias
     scores = list(map(add, bias, _weigh(known, model)))
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]

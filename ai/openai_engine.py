@@ -12,7 +12,6 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import perf_counter
@@ -175,7 +174,7 @@ class OpenAIEngine:
     async def _one(self, question: Question) -> Verdict:
         start = perf_counter()
         reply = await self._ask_in_time(question)
-        return replace(self.verdict(reply), latency_ms=round((perf_counter() - start) * 1000, 1))
+        return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
 
     def verdict(self, reply: Reply) -> Verdict:
         """Return what a reply says as a verdict. Raises EngineError when it says nothing that can be used."""

@@ -53,9 +53,13 @@ class Phrases:
 
     def found(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
         """Yield the rank and the match of all that a spaced text has, in the order of the places."""
-        memo, start = self._memo, 0
-        for word in text.split(" "):
-            for place, rank, pattern in memo[word]:
+        words = text.split(" ")
+        begun = list(map(self._memo.__getitem__, words))
+        if not any(begun):
+            return
+        start = 0
+        for word, places in zip(words, begun, strict=True):
+            for place, rank, pattern in places:
                 if match := pattern.match(text, start + place):
                     yield rank, match
             start += len(word) + 1

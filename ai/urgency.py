@@ -10,7 +10,6 @@ read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import NamedTuple
@@ -106,8 +105,7 @@ def _levels() -> _Levels:
     return _Levels(ranked, Phrases(phrases, r"(?<!\w){}\b"))
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What the wording tells: impact and urgency, the priority of the two, and the (level, words) that were found."""
 
     impact: str

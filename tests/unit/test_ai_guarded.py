@@ -170,8 +170,8 @@ def test_who_waits_for_a_flight_that_died_asks_in_the_end(store: Store) -> None:
 def test_no_call_goes_beyond_the_days_budget(remote: Scripted, store: Store) -> None:
     most = cost("test-model", len(remote.sends(VPN)) + 1_000, 500)
     engine = guarded(remote, store, ai_budget_day=most * 2.5, ai_budget_ticket=1.0)
-    remote.says = replace(
-        remote.says, input_tokens=0, output_tokens=0
+    remote.says = remote.says._replace(
+        input_tokens=0, output_tokens=0
     )  # a server that does not tell: the most it can be
     verdicts = [ask(engine, different(number)) for number in range(1, 6)]
 
@@ -318,7 +318,7 @@ def test_calls_run_side_by_side(remote: Scripted, store: Store) -> None:
 
 def test_a_priority_goes_one_level_above_the_local_engines_and_no_further(remote: Scripted, store: Store) -> None:
     local = LocalEngine(given().categories).classify([VPN])[0]
-    remote.says = replace(remote.says, priority="critical")
+    remote.says = remote.says._replace(priority="critical")
     verdict = ask(guarded(remote, store))
 
     levels = ("low", "medium", "high", "critical")
@@ -328,7 +328,7 @@ def test_a_priority_goes_one_level_above_the_local_engines_and_no_further(remote
 
 def test_a_disagreement_about_the_category_needs_review(remote: Scripted, store: Store) -> None:
     assert not ask(guarded(remote, store)).disagreement
-    remote.says = replace(remote.says, category="Hardware")
+    remote.says = remote.says._replace(category="Hardware")
     verdict = ask(guarded(remote, store), different(2))
     assert verdict.category == "Hardware"
     assert verdict.disagreement.startswith("local: Network")
@@ -336,8 +336,7 @@ def test_a_disagreement_about_the_category_needs_review(remote: Scripted, store:
 
 
 def test_what_the_model_wrote_is_cleaned_before_anybody_reads_it(remote: Scripted, store: Store) -> None:
-    remote.says = replace(
-        remote.says,
+    remote.says = remote.says._replace(
         reason="Go to https://evil.example/login now",
         summary="<b>x</b> mail evil@example.com",
         self_fix=("Call https://evil.example", "Restart the client."),

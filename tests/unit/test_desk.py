@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,7 +56,7 @@ class Remote:
         self.error: EngineError | None = None
         self.asked: list[Question] = []
         self.says = Verdict("Hardware", 0.9, "high", 0.9, "because", "openai", "m-1", "p-1", cost=0.01)
-        self.says = replace(self.says, calls=(Call("m-1", "p-1", "the text", {}, "answered", 10, 5, 0.01),))
+        self.says = self.says._replace(calls=(Call("m-1", "p-1", "the text", {}, "answered", 10, 5, 0.01),))
 
     def upgrade(self, questions: Sequence[Question]) -> list[Verdict | EngineError]:
         self.asked += questions
@@ -100,7 +99,7 @@ def test_a_correction_is_told_and_no_engine_takes_it_back(hand: Hand, remote: Re
 
 
 def test_to_say_what_is_there_confirms_it_and_tells_nobody(hand: Hand, remote: Remote) -> None:
-    remote.says = replace(remote.says, review=True)
+    remote.says = remote.says._replace(review=True)
     ticket = submit()
     hand.run()
     told = count(Notification)
@@ -214,11 +213,11 @@ def test_what_left_the_house_is_in_the_timeline(hand: Hand, remote: Remote, run:
 
 
 def test_a_second_look_upgrades_and_tells_nobody_twice(hand: Hand, remote: Remote) -> None:
-    remote.says = replace(remote.says, engine="local", model="local-1", calls=(), fallback="openai: down")
+    remote.says = remote.says._replace(engine="local", model="local-1", calls=(), fallback="openai: down")
     ticket = submit()
     hand.run()
     told = count(Notification)
-    remote.says = replace(remote.says, engine="openai", model="m-1", fallback="")
+    remote.says = remote.says._replace(engine="openai", model="m-1", fallback="")
 
     reanalysis.send(ticket)
     hand.run()
@@ -260,7 +259,7 @@ def test_the_tickets_for_which_the_local_engine_stepped_in_are_upgraded_once_it_
     hand: Hand, remote: Remote, configure: Callable[..., Any]
 ) -> None:
     configure(OPENAI_API_KEY="sk-test")
-    remote.says = replace(remote.says, engine="local", model="local-1", calls=(), fallback="openai: down")
+    remote.says = remote.says._replace(engine="local", model="local-1", calls=(), fallback="openai: down")
     stepped_in, fine = submit(), submit("Laptop broken", "bob@example.com")
     hand.run()
     minutes = {stepped_in: 15, fine: 5}
@@ -286,7 +285,7 @@ def test_without_a_key_there_is_nothing_to_upgrade(hand: Hand) -> None:
 def test_what_was_spent_and_how_the_engines_agree(hand: Hand, remote: Remote, run: Run) -> None:
     submit()
     hand.run()
-    remote.says = replace(remote.says, disagreement="local: Network, high", cached=True, calls=(), cost=0.0)
+    remote.says = remote.says._replace(disagreement="local: Network, high", cached=True, calls=(), cost=0.0)
     submit("Another one")
     hand.run()
 
@@ -309,7 +308,7 @@ def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
     hand.run()
     told, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
-    trial.says = replace(trial.says, category="Access", model="m-2")
+    trial.says = trial.says._replace(category="Access", model="m-2")
     monkeypatch.setattr(shadow, "_asker", lambda model, _settings: (trial.upgrade, model))
 
     report = shadow.replay("m-2", 500).as_dict()
