@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ class _Feature:
     #: of each category, then of each priority.
     packed: int
     #: Rarity times weight of each category; empty for a word that explains nothing.
-    says: tuple[int, ...]
+    says: array[int]
 
 
 class Model(NamedTuple):
@@ -94,7 +95,7 @@ def read_model(content: str | bytes) -> Model:
 def _model(raw: dict[str, Any]) -> Model:
     scale, categories, priorities = raw["scale"], tuple(raw["categories"]), tuple(raw["priorities"])
     width = 1 + len(categories) + len(priorities)
-    lanes = Lanes(2 * width)
+    lanes, nothing = Lanes(2 * width), array("q")
     if not categories or len(raw["category_bias"]) != len(categories) or len(raw["priority_bias"]) != len(priorities):
         raise ValueError
 
@@ -103,10 +104,12 @@ def _model(raw: dict[str, Any]) -> Model:
             raise ValueError
         return lanes.pack([rarity * rarity, *(rarity * weight for weight in weights)])
 
-    def says(name: str, rarity: int, weights: Sequence[int]) -> tuple[int, ...]:
+    def says(name: str, rarity: int, weights: Sequence[int]) -> array[int]:
         ends = name.split(" ")
-        dull = not _DULL.isdisjoint(ends) or (len(ends) > 1 and ends[0] == ends[1])
-        return () if dull else tuple(rarity * weight for weight in weights[: len(categories)])
+        if not _DULL.isdisjoint(ends) or (len(ends) > 1 and ends[0] == ends[1]):
+            return nothing
+        # a third of the memory of a tuple, which is what looking at it costs
+        return array("q", [rarity * weight for weight in weights[: len(categories)]])
 
     known_grams = {
         name: _Feature(name, packed(rarity, weights), says(name, rarity, weights))
@@ -123,7 +126,7 @@ def _model(raw: dict[str, Any]) -> Model:
             square, alone = known_pieces[piece]
             # the square of twice a number is four times its square
             total += count * alone + (count * count - count) * square
-        itself = known_grams.get(name) or _Feature(name, 0, ())
+        itself = known_grams.get(name) or _Feature(name, 0, nothing)
         return replace(itself, packed=itself.packed + lanes.moved(total, width))
 
     return Model(
