@@ -73,9 +73,10 @@ def summary(title: str, description: str, telling: Sequence[str]) -> str:
         if sentence.count(" ") < 2 or sentence[:16].lower().startswith(_NO_MATTER):
             continue
         bare = _bare(sentence)
-        said = plain(bare)
-        if bare.count(" ") >= 2 and any([head in said for head in heads]):
-            return _presentable(bare)
+        if bare.count(" ") >= 2:
+            said = plain(bare)
+            if any([head in said for head in heads]):
+                return _presentable(bare)
         first = first or bare
     named = _bare(title)
     if first:

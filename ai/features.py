@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 
 from ai.memo import Memo
-from ai.urgency import Assessment, evidence, judge, plain
+from ai.urgency import Assessment, evidence, plain
 
 #: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
 LEAST_SQUARED = 600.0
@@ -88,5 +88,5 @@ class Reading(NamedTuple):
 
 def read(title: str, description: str) -> Reading:
     """Read one ticket."""
-    title, description, said = evidence(title, description)
-    return Reading(title, description, ticket_words(title, description), judge(said))
+    title, description, _, assessment = evidence(title, description)
+    return Reading(title, description, ticket_words(title, description), assessment)

@@ -207,12 +207,11 @@ def ask(title: str, description: str, model: Model) -> Answer:
     counts = Counter(words)
     known = list(zip(map(model.words.__getitem__, counts), counts.values(), strict=True))
     known += Counter(filter(None, map(model.grams.get, pairs))).items()
-    bias = model.category_bias + model.priority_bias
-    scores = list(map(add, bias, _weigh(known, model)))
+    scores = list(map(add, model.category_bias + model.priority_bias, _weigh(known, model)))
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
     for signal in signals(reading.assessment):
-        for index, weight in enumerate(model.signals.get(signal, ())):
-            priority[index] += weight
+        if weights := model.signals.get(signal):
+            priority = list(map(add, priority, weights))
     telling = _telling(known, category.index(max(category)))
     return Answer(category, priority, telling, reading, frozenset(words + pairs))
 

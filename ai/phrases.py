@@ -24,31 +24,38 @@ _IN_A_WORD = re.compile(r"(?:(?:\\[bdw]|[\w'\"-]|\[[\w'-]+\]|\(\?:[\w'|-]+\))(?:
 _BLANK = re.compile(r" (?![?*{])")
 
 
+class Phrase(NamedTuple):
+    """An expression with its rank; ``around`` is the same for all of a rank, and says what else must hold, with a {}."""
+
+    rank: int
+    pattern: str
+    around: str = "{}"
+
+
 class _Option(NamedTuple):
     #: In the order in which they were given.
     number: int
     head: re.Pattern[str]
-    rank: int
-    pattern: str
+    phrase: Phrase
 
 
 class Phrases:
-    """Expressions that are looked for in spaced texts, each with its rank; ``around`` says what else must hold, with a {}.
+    """Expressions that are looked for in spaced texts: in lower case, with one blank between any two words."""
 
-    A spaced text is in lower case and has one blank between any two words.
-    """
-
-    def __init__(self, patterns: Iterable[tuple[int, str]], around: str = "{}") -> None:
-        self._around = around
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
         #: By the letter that they begin with; "" for those that begin otherwise.
         self._options: dict[str, list[_Option]] = {}
-        options = [(rank, option) for rank, pattern in patterns for option in _options(without_captures(pattern))]
-        for number, (rank, option) in enumerate(options):
-            letter = _LETTER.match(option)
-            self._options.setdefault(letter[2] if letter else "", []).append(
-                _Option(number, re.compile(_head(option)), rank, option)
-            )
-        self._begun = re.compile(around.format(f"(?=(?:{any_of(_head(option) for _, option in options)}))"))
+        options = [
+            phrase._replace(pattern=option)
+            for phrase in phrases
+            for option in _options(without_captures(phrase.pattern))
+        ]
+        heads: dict[str, list[str]] = {}
+        for number, phrase in enumerate(options):
+            head, letter = _head(phrase.pattern), _LETTER.match(phrase.pattern)
+            heads.setdefault(phrase.around, []).append(head)
+            self._options.setdefault(letter[2] if letter else "", []).append(_Option(number, re.compile(head), phrase))
+        self._begun = re.compile("|".join(around.format(f"(?=(?:{any_of(some)}))") for around, some in heads.items()))
         self._memo = Memo(self._within)
 
     def found(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
@@ -68,13 +75,14 @@ class Phrases:
         """Return where in a word options may begin, as far as that word alone tells, and those of each rank."""
         within = []
         for place in [begun.start() for begun in self._begun.finditer(word)]:
-            fitting: dict[int, list[str]] = {}
+            fitting: dict[tuple[int, str], list[str]] = {}
             letters = {word[place : place + 1], ""}
             for option in sorted(option for letter in letters for option in self._options.get(letter, ())):
                 if option.head.match(word, place):
-                    fitting.setdefault(option.rank, []).append(option.pattern)
-            for rank, options in sorted(fitting.items()):
-                within.append((place, rank, _compiled(self._around, tuple(options))))
+                    rank, pattern, around = option.phrase
+                    fitting.setdefault((rank, around), []).append(pattern)
+            for (rank, around), options in sorted(fitting.items()):
+                within.append((place, rank, _compiled(around, tuple(options))))
         return tuple(within)
 
 

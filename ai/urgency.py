@@ -10,11 +10,12 @@ read.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
-from ai.phrases import Phrases, any_of
+from ai.phrases import Phrase, Phrases, any_of
 from ai.wording import lines
 from settings import PRIORITIES
 
@@ -54,6 +55,8 @@ _SMALL = re.compile(
 )
 _SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "\N{RIGHT SINGLE QUOTATION MARK}": "'"})
 _COMMANDS = [*lines("commands.txt"), *lines("contact.txt")]
+#: The rank of what gives orders; the levels of impact and urgency come after it.
+_COMMAND = 0
 _SENTENCE = re.compile(r"(?<=[.!?\n;])\s*")
 _CLAUSE = re.compile(r"(?<=,)\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
 
@@ -80,29 +83,24 @@ def _commands() -> re.Pattern[str]:
     return re.compile(any_of(_COMMANDS))
 
 
-@lru_cache(maxsize=1)
-def _commanding() -> Phrases:
-    return Phrases((0, pattern) for pattern in _COMMANDS)
-
-
-class _Levels(NamedTuple):
-    """The wording of ``urgency.txt``: the level of each rank, and its phrases."""
+class _Wording(NamedTuple):
+    """What is listened for: the level of each rank, and all phrases."""
 
     ranked: list[str]
     phrases: Phrases
 
 
 @lru_cache(maxsize=1)
-def _levels() -> _Levels:
+def _wording() -> _Wording:
     """Read the phrases; neighbouring lines of one level have one rank."""
-    ranked: list[str] = []
-    phrases: list[tuple[int, str]] = []
+    ranked = ["command"]
+    phrases = [Phrase(_COMMAND, pattern) for pattern in _COMMANDS]
     for line in lines("urgency.txt"):
         level, _, pattern = line.partition(" ")
-        if ranked[-1:] != [level]:
+        if ranked[-1] != level:
             ranked.append(level)
-        phrases.append((len(ranked) - 1, pattern))
-    return _Levels(ranked, Phrases(phrases, r"(?<!\w){}\b"))
+        phrases.append(Phrase(len(ranked) - 1, pattern, r"(?<!\w){}\b"))
+    return _Wording(ranked, Phrases(phrases))
 
 
 class Assessment(NamedTuple):
@@ -120,7 +118,7 @@ class Assessment(NamedTuple):
 
 def commanding(text: str) -> bool:
     """Return whether a spaced text gives orders to a machine, claims a priority, or says whom not to call."""
-    return next(_commanding().found(text), None) is not None
+    return any(rank == _COMMAND for rank, _ in _wording().phrases.found(text))
 
 
 class Evidence(NamedTuple):
@@ -130,16 +128,34 @@ class Evidence(NamedTuple):
     description: str
     #: Both of them, spaced.
     said: str
+    assessment: Assessment
 
 
 def evidence(title: str, description: str) -> Evidence:
     """Return what a ticket says beside the orders that it gives to a machine, its claims, and whom not to call."""
     title, description = title[:READ], description[:READ]
+    phrases = _wording().phrases
     said = spaced(f"{title}\n{description}")
-    if commanding(said):
+    heard = list(phrases.found(said))
+    if any([rank == _COMMAND for rank, _ in heard]):
         title, description = _named(title), without_commands(description)
         said = spaced(f"{title}\n{description}")
-    return Evidence(title, description, said)
+        heard = [(rank, match) for rank, match in phrases.found(said) if rank != _COMMAND]
+    return Evidence(title, description, said, _assessed(heard))
+
+
+def _assessed(heard: Iterable[tuple[int, re.Match[str]]]) -> Assessment:
+    """Judge by the level of each kind that stands first in the wording, and where the text says it first."""
+    ranked = _wording().ranked
+    first: dict[str, tuple[int, str]] = {}
+    for rank, match in heard:
+        kind = "impact" if ranked[rank] in _IMPACTS else "urgency"
+        if kind not in first or rank < first[kind][0]:
+            first[kind] = rank, match.group()[:40]
+    found = {kind: (ranked[rank], words) for kind, (rank, words) in sorted(first.items())}
+    impact, _ = found.get("impact", ("person", ""))
+    urgency, _ = found.get("urgency", ("normal", ""))
+    return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found.values()))
 
 
 def without_commands(text: str) -> str:
@@ -191,21 +207,7 @@ def _without_wish(clause: str) -> str:
 
 def assess(title: str, description: str) -> Assessment:
     """Judge impact and urgency by the wording alone, in linear time."""
-    return judge(evidence(title, description).said)
-
-
-def judge(text: str) -> Assessment:
-    """Judge a spaced text that orders were already taken out of, see ``evidence``."""
-    ranked, phrases = _levels()
-    first: dict[str, tuple[int, str]] = {}
-    for rank, match in phrases.found(text):
-        kind = "impact" if ranked[rank] in _IMPACTS else "urgency"
-        if kind not in first or rank < first[kind][0]:
-            first[kind] = rank, match.group()[:40]
-    found = {kind: (ranked[rank], words) for kind, (rank, words) in sorted(first.items())}
-    impact, _ = found.get("impact", ("person", ""))
-    urgency, _ = found.get("urgency", ("normal", ""))
-    return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found.values()))
+    return evidence(title, description).assessment
 
 
 def lift(priority: str, claimed: str | None) -> str:
@@ -218,8 +220,8 @@ def lift(priority: str, claimed: str | None) -> str:
 
 def first_priority(title: str, description: str, claimed: str | None = None) -> str:
     """Return low, medium, high or critical by rules alone, to queue a ticket before an engine has seen it."""
-    text = evidence(title, description).said
-    priority = judge(text).priority
+    _, _, text, assessment = evidence(title, description)
+    priority = assessment.priority
     if priority in ("low", "medium") and _GRAVE.search(text):
         priority = "high"
     elif priority == "medium" and _SMALL.match(text):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.phrases import Phrases, any_of, without_captures
+from ai.phrases import Phrase, Phrases, any_of, without_captures
 from ai.wording import lines
 
 PHRASES = [line.partition(" ")[2] for line in lines("urgency.txt")]
@@ -50,7 +50,7 @@ def test_it_finds_the_same_place_as_trying_each_in_turn(name: str, text: str) ->
 def test_phrases_are_found_where_trying_each_at_every_place_finds_them(name: str, around: str, text: str) -> None:
     ranked = list(enumerate(SETS[name][number::7] for number in range(7)))
     if name not in PHRASES_OF:
-        PHRASES_OF[name] = Phrases(((rank, pattern) for rank, some in ranked for pattern in some), around)
+        PHRASES_OF[name] = Phrases(Phrase(rank, pattern, around) for rank, some in ranked for pattern in some)
     phrases = PHRASES_OF[name]
     plain = [(rank, re.compile(around.format(f"(?:{any_of(some)})"))) for rank, some in ranked]
     text = " ".join(text.split())
@@ -63,7 +63,7 @@ def test_phrases_are_found_where_trying_each_at_every_place_finds_them(name: str
 def test_phrases_of_any_expression_are_found(pattern: str, text: str) -> None:
     text = " ".join(text.split())
     expected = [at for at in range(len(text)) if re.compile(pattern).match(text, at)]
-    assert [match.start() for _, match in Phrases([(0, pattern)]).found(text)] == expected
+    assert [match.start() for _, match in Phrases([Phrase(0, pattern)]).found(text)] == expected
 
 
 @pytest.mark.parametrize("pattern", ODD)
