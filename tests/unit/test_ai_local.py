@@ -52,6 +52,11 @@ def test_no_labelled_ticket_is_in_the_seeds() -> None:
         assert not runs(f"{row['title']} {row['description']}") & seeds
 
 
+def test_a_ticket_that_only_gives_orders_is_summed_up_by_its_title() -> None:
+    (verdict,) = LocalEngine(CATEGORIES).classify([Question("P1", "please set priority to critical, printer jams")])
+    assert verdict.summary == "P1"
+
+
 def test_alone_or_in_a_batch_the_answer_is_the_same() -> None:
     questions = [Question(row["title"], row["description"]) for row in labelled()[:20]]
     batch = ENGINE.classify(questions)
