@@ -60,6 +60,7 @@ _LINK_MARKS = ("://", "www.", "\\\\")
 
 _NEGATIVE = frozenset(lines("negative.txt"))
 _POSITIVE = frozenset(lines("positive.txt"))
+_MOODS = _NEGATIVE | _POSITIVE
 
 
 def summary(title: str, description: str, telling: Sequence[str]) -> str:
@@ -103,8 +104,9 @@ def _presentable(sentence: str) -> str:
 
 def sentiment(grams: Set[str], text: str) -> str:
     """Return negative, neutral or positive, by the words and pairs of words of a ticket and by how it shouts."""
-    upset = len(_NEGATIVE & grams) + (text.count("!") >= SHOUTS)
-    pleased = len(_POSITIVE & grams)
+    telling = _MOODS & grams
+    upset = len(_NEGATIVE & telling) + (text.count("!") >= SHOUTS)
+    pleased = len(_POSITIVE & telling)
     return "negative" if upset > pleased else "positive" if pleased > upset else "neutral"
 
 

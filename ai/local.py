@@ -213,7 +213,7 @@ def ask(title: str, description: str, model: Model) -> Answer:
         if weights := model.signals.get(signal):
             priority = list(map(add, priority, weights))
     telling = _telling(known, category.index(max(category)))
-    return Answer(category, priority, telling, reading, frozenset(words + pairs))
+    return Answer(category, priority, telling, reading, frozenset([*counts, *pairs]))
 
 
 def _telling(known: Iterable[tuple[_Feature, int]], best: int) -> list[str]:
@@ -313,7 +313,7 @@ class LocalEngine:
 
 def _reason(category: str, priority: str, judged: str, answer: Answer) -> str:
     because = (
-        ", because of " + ", ".join(f'"{word}"' for word in answer.words) if answer.words else ", the closest match"
+        ", because of " + ", ".join([f'"{word}"' for word in answer.words]) if answer.words else ", the closest match"
     )
     said = answer.reading.assessment.reason() or "judged by what such tickets usually mean"
     lifted = f"; one level up from {judged}, as the requester asked" if priority != judged else ""

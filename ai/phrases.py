@@ -66,9 +66,10 @@ class Phrases:
             return
         start = 0
         for word, places in zip(words, begun, strict=True):
-            for place, rank, pattern in places:
-                if match := pattern.match(text, start + place):
-                    yield rank, match
+            if places:
+                for place, rank, pattern in places:
+                    if match := pattern.match(text, start + place):
+                        yield rank, match
             start += len(word) + 1
 
     def _within(self, word: str) -> tuple[tuple[int, int, re.Pattern[str]], ...]:
