@@ -162,18 +162,16 @@ def _weigh(known: Iterable[tuple[_Feature, int]], model: Model) -> list[float]:
     for feature, count in known:
         alike[count] = alike.get(count, 0) + feature.packed
     width = 1 + len(model.categories) + len(model.priorities)
-    said, squares, squares_of_pieces = [0.0] * (2 * width), 0.0, 0.0
-    for count, packed in alike.items():
-        sums: Sequence[float] = model.lanes.unpack(packed)
-        tf = 1.0 + math.log(count)
-        squares += tf * tf * sums[0]
-        squares_of_pieces += tf * tf * sums[width]
-        said = list(map(add, said, map(tf.__mul__, sums) if count > 1 else sums))
     least = LEAST_SQUARED * model.scale * model.scale
-    length, length_of_pieces = (
-        math.sqrt(squares + least) * model.scale,
-        math.sqrt(squares_of_pieces + least) * model.scale,
-    )
+    said: Sequence[float] = model.lanes.unpack(alike.pop(1, 0))
+    squares, squares_of_pieces = least + said[0], least + said[width]
+    for count, packed in alike.items():
+        tf = 1.0 + math.log(count)
+        more = list(map(tf.__mul__, model.lanes.unpack(packed)))
+        squares += tf * more[0]
+        squares_of_pieces += tf * more[width]
+        said = list(map(add, said, more))
+    length, length_of_pieces = math.sqrt(squares) * model.scale, math.sqrt(squares_of_pieces) * model.scale
     return [
         by_words / length + by_pieces / length_of_pieces
         for by_words, by_pieces in zip(said[1:width], said[width + 1 :], strict=True)
@@ -205,21 +203,23 @@ def ask(title: str, description: str, model: Model) -> Answer:
     reading = read(title, description)
     words, pairs = reading.words, list(map(" ".join, pairwise(reading.words)))
     counts = Counter(words)
-    known = list(zip(map(model.words.__getitem__, counts), counts.values(), strict=True))
-    known += Counter(filter(None, map(model.grams.get, pairs))).items()
+    features = list(map(model.words.__getitem__, counts))
+    known_pairs = Counter(filter(None, map(model.grams.get, pairs)))
+    features += known_pairs
+    known = zip(features, [*counts.values(), *known_pairs.values()], strict=True)
     scores = list(map(add, model.category_bias + model.priority_bias, _weigh(known, model)))
     category, priority = scores[: len(model.categories)], scores[len(model.categories) :]
     for signal in signals(reading.assessment):
         if weights := model.signals.get(signal):
             priority = list(map(add, priority, weights))
-    telling = _telling(known, category.index(max(category)))
+    telling = _telling(features, category.index(max(category)))
     return Answer(category, priority, telling, reading, frozenset([*counts, *pairs]))
 
 
-def _telling(known: Iterable[tuple[_Feature, int]], best: int) -> list[str]:
+def _telling(features: Iterable[_Feature], best: int) -> list[str]:
     """Return up to three words that spoke most for the winner."""
     # a word that is there often says more, but not that much more that it would be another word
-    speaking = [(says[best], gram.name) for gram, _ in known if (says := gram.says) and says[best] > 0]
+    speaking = [(says[best], gram.name) for gram in features if (says := gram.says) and says[best] > 0]
     speaking.sort(reverse=True)
     told: list[str] = []
     named: set[str] = set()

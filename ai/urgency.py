@@ -10,7 +10,7 @@ read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from typing import NamedTuple
@@ -116,6 +116,9 @@ class Assessment(NamedTuple):
         return ", ".join(f'{_SAID[level]} ("{words}")' for level, words in self.found)
 
 
+_NOTHING = Assessment("person", "normal", _MATRIX["person"]["normal"], ())
+
+
 def commanding(text: str) -> bool:
     """Return whether a spaced text gives orders to a machine, claims a priority, or says whom not to call."""
     return any(rank == _COMMAND for rank, _ in _wording().phrases.found(text))
@@ -144,8 +147,10 @@ def evidence(title: str, description: str) -> Evidence:
     return Evidence(title, description, said, _assessed(heard))
 
 
-def _assessed(heard: Iterable[tuple[int, re.Match[str]]]) -> Assessment:
+def _assessed(heard: Sequence[tuple[int, re.Match[str]]]) -> Assessment:
     """Judge by the level of each kind that stands first in the wording, and where the text says it first."""
+    if not heard:
+        return _NOTHING
     ranked = _wording().ranked
     first: dict[str, tuple[int, str]] = {}
     for rank, match in heard:
