@@ -111,7 +111,8 @@ def rows_read(node: dict[str, Any]) -> int:
 
 
 def without_values(text: str) -> str:
-    """Return the statement with its values left out, so that the same statement is one."""
+    """Return the statement with its values and the name it was prepared under left out, so that the same statement is one."""
+    text = re.sub(r"^PREPARE \w+ AS ", "", text)
     text = re.sub(r"E?'(?:[^'\\]|''|\\.)*'|\b\d+(?:\.\d+)?\b", "?", text)
     text = re.sub(r"\?(?:::[a-z]+(?: [a-z]+)*(?:\[\])?)?(?:,\s*(?:\?|NULL)(?:::[a-z]+(?:\[\])?)?)+", "?, ...", text)
     text = re.sub(r"(\([^()]*\?[^()]*\))(?:,\s*\([^()]*\?[^()]*\))+", r"\1, ...", text)

@@ -8,7 +8,19 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from db import desk, desk_figures, digests, flow, notifications, reading, retention, stale, ticket_list, tickets
+from db import (
+    desk,
+    desk_figures,
+    digests,
+    flow,
+    notifications,
+    reading,
+    retention,
+    stale,
+    ticket_list,
+    tickets,
+    workers,
+)
 from db.sessions import engine, transaction
 
 #: A desk with 3,000 tickets that are over and as many that are open, a few of each kind that somebody has to do with.
@@ -36,6 +48,11 @@ FILL = (
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
        SELECT id, 'classify', id::text, 'triage', 1, 'w', 'kept', 0.01, created_at FROM tickets""",
 )
+#: A backlog of jobs, and a few that a worker held when it died.
+BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at, lease, worker)
+    SELECT 'classify', n::text, '[]', 'triage', '[]', 5, now(), now(), CASE WHEN n > 29990 THEN 'lease' END,
+        CASE WHEN n > 29990 THEN 'gone' END
+    FROM generate_series(1, 30000) AS n"""
 OLD = retention.rules(60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_review": desk_figures.in_review,
@@ -74,20 +91,28 @@ def test_each_index_answers_what_it_was_made_for(postgres: str) -> None:
     assert not wrong, "\n\n".join(f"{index}:\n{plan}" for index, plan in wrong.items())
 
 
+def test_jobs_of_dead_workers_are_found_in_a_sudden_backlog_of_which_there_are_no_statistics(postgres: str) -> None:
+    with transaction() as session:
+        session.execute(text(BACKLOG))
+    (orphaned,) = [plan for plan in _plans(lambda session: workers.recover(session, 15)) if "LockRows" in plan]
+    assert "ix_jobs_worker" in orphaned
+
+
 def _plans(ask: Callable[[Session], object]) -> list[str]:
-    """Return the lines of the plans of all that is asked."""
+    """Return the plan of each statement that is asked."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
-        asked.append((statement, values))
+        if not statement.startswith("NOTIFY"):
+            asked.append((statement, values))
 
     with reading() as session:
         event.listen(session.connection(), "before_cursor_execute", note)
         raw: Any = session.connection().connection.dbapi_connection
         ask(session)
-        lines = []
+        plans = []
         with raw.cursor() as cursor:
             for statement, values in asked:
                 cursor.execute(f"EXPLAIN {statement}", values)
-                lines += [row[0] for row in cursor]
-        return lines
+                plans.append("\n".join(row[0] for row in cursor))
+        return plans
