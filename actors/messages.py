@@ -24,7 +24,7 @@ from typing import Any
 from dramatiq import Actor, Message
 from sqlalchemy.orm import Session
 
-from db import endpoints, jobs, notifications
+from db import endpoints, hints, jobs, notifications, reading
 from db.jobs import Promise
 from db.submissions import parse, storable
 
@@ -132,6 +132,20 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list):
         return [_storable(each) for each in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def understand(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Message[Any] | Plain | None:
+    """Return the message, or None for a hint of jobs that another version promised: its workers do them.
+
+    Such a hint may be lost, for it is given again. Raises Malformed, SQLAlchemyError.
+    """
+    try:
+        return read(queue, body, actors)
+    except UnknownActor as error:
+        with reading() as session:
+            if not hints.promised(session, error.actor, error.ids):
+                raise
+    return None
 
 
 def read(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Message[Any] | Plain:

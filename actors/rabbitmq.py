@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from actors import bulkhead, messages
 from actors.bulkhead import Door
 from actors.line import Line, Subscription
-from db import dead_letters, hints, reading, traces, transaction
+from db import dead_letters, traces, transaction
 from settings import Settings, first_line
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class GuardedConsumer(Consumer):
             return None
         method, properties, body = delivery
         try:
-            message = self._understand(body)
+            message = messages.understand(self.queue_name, body, self.broker.actors)
             if isinstance(message, Message):
                 hint = _GuardedMessage(method.redelivered, method.delivery_tag, message)
                 hint.consumer = self
@@ -130,19 +130,6 @@ class GuardedConsumer(Consumer):
     def close(self) -> None:
         """Close the channel; the last one closes the connection."""
         self.subscription.close()
-
-    def _understand(self, body: bytes) -> Message[Any] | messages.Plain | None:
-        """Return the message, or None for a hint of jobs that another version promised: its workers do them.
-
-        A lost hint is given again. Raises Malformed, SQLAlchemyError.
-        """
-        try:
-            return messages.read(self.queue_name, body, self.broker.actors)
-        except messages.UnknownActor as error:
-            with reading() as session:
-                if not hints.promised(session, error.actor, error.ids):
-                    raise
-        return None
 
     def _bury(self, body: bytes, error: Exception) -> None:
         logger.warning("A message in %s cannot be read: %s", self.queue_name, error)

@@ -113,16 +113,12 @@ class Upkeep:
             logger.warning("emptied the dead-letter queues", messages=count)
 
     def _bury(self, queue: str, body: bytes, reason: str) -> None:
-        unknown = None
         try:
-            if isinstance(messages.read(queue, body, self._broker.actors), dramatiq.Message):
+            if not isinstance(messages.understand(queue, body, self._broker.actors), messages.Plain):
                 return  # a hint is not the work: its jobs are done, due, or dead letters of their own
         except messages.Malformed as error:
-            unknown = error if isinstance(error, messages.UnknownActor) else None
             reason = f"{reason}; {error}"
         with transaction() as session:
-            if unknown and hints.promised(session, unknown.actor, unknown.ids):
-                return  # so are those of another version
             dead_letters.record_message(session, queue, body, DeadLettered(f"RabbitMQ dead-lettered it: {reason}"))
 
     def _actors(self) -> set[str]:
