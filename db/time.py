@@ -110,4 +110,5 @@ def _elapsed_postgresql(element: elapsed, compiler: Any, **kw: Any) -> str:
 
 @compiles(elapsed, "sqlite")
 def _elapsed_sqlite(element: elapsed, compiler: Any, **kw: Any) -> str:
-    return f"((julianday('now') - julianday({compiler.process(element.clauses, **kw)})) * 86400.0)"
+    # SQLite's clock counts milliseconds; what a difference of days has beyond them is rounding
+    return f"round((julianday('now') - julianday({compiler.process(element.clauses, **kw)})) * 86400.0, 3)"
