@@ -74,17 +74,18 @@ def summary(title: str, description: str, telling: Sequence[str]) -> str:
         if sentence.count(" ") < 2 or sentence[:16].lower().startswith(_NO_MATTER):
             continue
         bare = _bare(sentence)
-        if bare.count(" ") >= 2:
-            said = plain(bare)
-            if any([head in said for head in heads]):
-                return _presentable(bare)
+        if bare.count(" ") >= 2 and _names_one(bare, heads):
+            return _presentable(bare)
         first = first or bare
     named = _bare(title)
-    if first:
-        said = plain(named)
-        if not any([head in said for head in heads]):
-            return _presentable(first)
+    if first and not _names_one(named, heads):
+        return _presentable(first)
     return _presentable(named or first or " ".join(description[:READ].split()))
+
+
+def _names_one(sentence: str, heads: Sequence[str]) -> bool:
+    said = plain(sentence)
+    return any([head in said for head in heads])
 
 
 def _bare(sentence: str) -> str:

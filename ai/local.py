@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from ai import wording
-from ai.assist import LONGEST, self_fix, sentiment, summary
+from ai.assist import self_fix, sentiment, summary
 from ai.engine import Question, Verdict
 from ai.features import LEAST_SQUARED, Reading, pieces, read, signals
 from ai.lanes import Lanes
@@ -285,7 +285,8 @@ class LocalEngine:
             engine=self.name,
             model=self.model.version,
             # of a ticket that only gives orders the title is all there is to say
-            summary=summary(answer.reading.title, answer.reading.description, answer.words) or question.title[:LONGEST],
+            summary=summary(answer.reading.title, answer.reading.description, answer.words)
+            or summary(question.title, "", ()),
             sentiment=sentiment(answer.grams, answer.reading.description),
             self_fix=self_fix(category, question.language, answer.grams),
             words=tuple(answer.words),

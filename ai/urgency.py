@@ -116,6 +116,7 @@ class Assessment(NamedTuple):
         return ", ".join(f'{_SAID[level]} ("{words}")' for level, words in self.found)
 
 
+#: Of a text that says nothing about it.
 _NOTHING = Assessment("person", "normal", _MATRIX["person"]["normal"], ())
 
 
@@ -158,8 +159,8 @@ def _assessed(heard: Sequence[tuple[int, re.Match[str]]]) -> Assessment:
         if kind not in first or rank < first[kind][0]:
             first[kind] = rank, match.group()[:40]
     found = {kind: (ranked[rank], words) for kind, (rank, words) in sorted(first.items())}
-    impact, _ = found.get("impact", ("person", ""))
-    urgency, _ = found.get("urgency", ("normal", ""))
+    impact, _ = found.get("impact", (_NOTHING.impact, ""))
+    urgency, _ = found.get("urgency", (_NOTHING.urgency, ""))
     return Assessment(impact, urgency, _MATRIX[impact][urgency], tuple(found.values()))
 
 
