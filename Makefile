@@ -61,7 +61,7 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 	@echo "chaos: five times as many examples of every property"; $(PY) -m pytest -q -m "hypothesis and not acceptance" tests/unit
 	@echo "chaos: ten thousand mutated envelopes into each queue, fifteen hundred histories of jobs"; \
 		CHAOS_ENVELOPES=10000 CHAOS_EXAMPLES=1500 $(PY) -m pytest -q -o faulthandler_timeout=0 \
-		tests/integration/test_fuzz.py tests/unit/test_job_machine.py
+		tests/integration/test_fuzz.py tests/unit/jobs/test_state_machine.py
 	@echo "chaos: 2,000 tickets while honcho's processes are stopped in turn, an upgrade with a million tickets in the tables"; \
 		CHAOS_PROCFILE_TICKETS=2000 CHAOS_UPGRADE_ROWS=1000000 CHAOS_UPGRADE_TICKETS=600 \
 		$(PY) -m pytest -q -o faulthandler_timeout=0 tests/acceptance/test_upgrade.py tests/acceptance/test_procfile.py

@@ -5,13 +5,13 @@ It opens no connection, and loads neither openai nor fastapi nor scikit-learn.
 
 import dramatiq
 
-from actors.broker import make_broker
-from settings import get_settings
+from aura.jobs.broker import make_broker
+from aura.settings import get_settings
 
 broker = make_broker(get_settings())
 dramatiq.set_broker(broker)
 
 # an actor is declared on the broker that is set
-from actors import batch_analysis, deliveries, escalation, folding, housekeeping, telling, tickets  # noqa: E402
+from actors import batch_analysis, deliver, digest, intake, notify, retention, sla_checks  # noqa: E402
 
-__all__ = ["batch_analysis", "broker", "deliveries", "escalation", "folding", "housekeeping", "telling", "tickets"]
+__all__ = ["batch_analysis", "broker", "deliver", "digest", "intake", "notify", "retention", "sla_checks"]

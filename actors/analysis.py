@@ -12,20 +12,31 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from actors import metrics
-from actors.durable import Done
-from actors.look import Look
-from actors.targets import target_of
-from ai import EngineError, Question, Verdict, choose_engine
-from ai.choice import model_in_use, use_model
-from ai.engine import Precedent
-from ai.masking import mask
-from db import controls, corrections, incidents, local_models, notifications, reading, similar, spend, stale, tickets
-from db.sessions import after_commit
+from actors.sla import target_of
+from aura.ai import EngineError, Question, Verdict, choose_engine
+from aura.ai.engines.base import Precedent
+from aura.ai.engines.factory import model_in_use, use_model
+from aura.ai.text.masking import mask
+from aura.jobs import metrics
+from aura.jobs.actor import Done
+from aura.jobs.ttl_cache import Look
+from aura.notifications import Agent, route
+from aura.settings import get_settings
+from db import (
+    ai_costs,
+    corrections,
+    incidents,
+    local_models,
+    notifications,
+    queue_controls,
+    reading,
+    reanalysis,
+    similar,
+    tickets,
+)
+from db.database import after_commit
 from db.similar import Resolved
 from db.tickets import Loaded
-from notices import Agent, route
-from settings import get_settings
 
 logger = structlog.get_logger("aura.analysis")
 
@@ -58,7 +69,7 @@ class Unanswered:
 def spent_today() -> float:
     """Return the US dollars of today's calls."""
     with reading() as session:
-        return spend.today(session)
+        return ai_costs.today(session)
 
 
 def ask(batch: Sequence[Loaded]) -> list[Verdict]:
@@ -127,7 +138,7 @@ COMMENTS, COMMENT, BEFORE_COMMENTS = 5, 800, 3_500
 def questions_again(batch: Sequence[Loaded]) -> list[Question]:
     """Return what an engine may read of each ticket at a second look: what was added later, too."""
     with reading() as session:
-        comments = stale.added(session, [ticket.id for ticket in batch], COMMENTS)
+        comments = reanalysis.added(session, [ticket.id for ticket in batch], COMMENTS)
     return [_with(question, comments.get(question.id, ())) for question in _questions(batch)]
 
 
@@ -197,17 +208,17 @@ def save_again(session: Session, done: list[Done], queue: str) -> None:
     Where the engine has no answer, the verdict stays, and its queue waits if asked to.
     """
     save(session, done, changes(session, [(each.item, each.result, _why(each)) for each in done]))
-    untold = set(stale.untold(session, [each.item.id for each in done]))
+    untold = set(reanalysis.untold(session, [each.item.id for each in done]))
     for each in done:
         if each.item.id not in untold:
             each.job = replace(each.job, then=())
     errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, Unanswered)]
     # what will not be answered later either has been looked at; the rest is found again by the next sweep
-    stale.looked_at(session, [ticket for ticket, error in errors if error.permanent])
+    reanalysis.looked_at(session, [ticket for ticket, error in errors if error.permanent])
     waits = [(error.retry_after, str(error)) for _, error in errors if error.retry_after]
     if waits:
         seconds, reason = max(waits)
-        controls.pause(session, queue, seconds, reason)
+        queue_controls.pause(session, queue, seconds, reason)
 
 
 def _why(each: Done) -> str:
@@ -216,7 +227,7 @@ def _why(each: Done) -> str:
 
 def changes(session: Session, looks: Sequence[tuple[Loaded, Analysis | Unanswered, str]]) -> dict[int, str]:
     """Return what each second look changed and why it was taken, by ticket."""
-    before = stale.judged(session, [ticket.id for ticket, _, _ in looks])
+    before = reanalysis.judged(session, [ticket.id for ticket, _, _ in looks])
     return {
         ticket.id: f"{_difference(before.get(ticket.id), look.verdict)}; looked at again because {why}"
         for ticket, look, why in looks

@@ -20,16 +20,16 @@ from sqlalchemy.orm import Session
 
 from actors import analysis
 from actors.analysis import Analysis
-from actors.durable import Done, durable
-from ai import EngineError
-from ai.batch_api import BatchApi
-from ai.choice import choose_engine
-from ai.store import StoreAway
-from db import analysis_batches, jobs, reading, stale, tickets
+from aura.ai import EngineError
+from aura.ai.engines.batch_api import BatchApi
+from aura.ai.engines.factory import choose_engine
+from aura.ai.engines.shared_state import StoreAway
+from aura.jobs.actor import Done, durable
+from aura.settings import get_settings
+from db import analysis_batches, jobs, reading, reanalysis, tickets
 from db.jobs import Promise
 from db.models import AnalysisBatch
 from db.tickets import Loaded
-from settings import get_settings
 
 logger = structlog.get_logger("aura.batches")
 
@@ -66,7 +66,7 @@ def save_phase(session: Session, done: list[Done]) -> None:
         looks = [Done(each.job, ticket, look, each.priority, each.traceparent) for ticket, look, _ in phase.answered]
         analysis.save(session, looks, analysis.changes(session, phase.answered))
         analysis_batches.settle_calls(session, batch.id, phase.outcomes)
-        told = stale.untold(session, [ticket.id for ticket, _, _ in phase.answered])
+        told = reanalysis.untold(session, [ticket.id for ticket, _, _ in phase.answered])
         promises = [Promise("notify", str(ticket), pipeline="reanalysis") for ticket in told]
         promises += [
             # one by one and in no hurry, to keep out of the way of new tickets
@@ -197,7 +197,7 @@ def _unchanged(batch: AnalysisBatch) -> list[tuple[Loaded, str]]:
     """Return the tickets that nobody has touched since the batch was planned; the others have been looked at, or will be."""
     ids = [ticket for ticket, _ in batch.tickets]
     with reading() as session:
-        same = stale.unchanged_since(session, ids, batch.id)
+        same = reanalysis.unchanged_since(session, ids, batch.id)
         found = tickets.load(session, [str(ticket) for ticket in ids if ticket in same])
     return [(found[str(ticket)], why) for ticket, why in batch.tickets if str(ticket) in found]
 

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from settings import BUSINESS_HOURS, WEEKDAYS
+from aura.settings import BUSINESS_HOURS, WEEKDAYS
 
 ALWAYS = "always"
 #: What is further away than this is as good as never; it ends the search when hours are few and holidays many.

@@ -1,5 +1,5 @@
 """`python -m aura` is the command `aura`."""
 
-from aura import main
+from aura.cli import main
 
 main()

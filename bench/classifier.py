@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from ai import Question
-from ai.local import LocalEngine
-from ai.seeds import CATEGORIES
+from aura.ai import Question
+from aura.ai.engines.local import LocalEngine
+from aura.ai.training.data import CATEGORIES
 
 DATA = Path(__file__).parents[1] / "tests/data"
 ROUNDS = 15

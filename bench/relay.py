@@ -11,11 +11,11 @@ from typing import Any
 import psycopg2
 from rich.console import Console
 
+from aura.settings import given, use
 from bench import page, results
 from bench.load import Pattern
 from bench.meter import cpu
 from bench.services import Servers
-from settings import given, use
 
 #: Due jobs of a round, and rounds; with other numbers nothing is written.
 JOBS, ROUNDS = 100_000, 3
@@ -28,10 +28,11 @@ def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     use(settings)
     # these read the settings when they are imported
     import actors
-    from actors.publisher import Publisher
-    from actors.relay import Relay
+    from aura.jobs.rabbitmq.publisher import Publisher
+    from aura.jobs.relay import Relay
     from bench.submit import ticket
-    from db import sessions, tickets, transaction
+    from db import database as sessions
+    from db import tickets, transaction
     from pipelines import triage
 
     publisher = Publisher(settings, lambda: sorted(actors.broker.get_declared_queues()))

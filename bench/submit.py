@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from bench.contenders import CONTENDERS, Contender
 from db import tickets, transaction
-from db.submissions import Submission
+from db.new_tickets import Submission
 
 BATCH = 500
 #: What the tickets say, in turn; each comes from a requester of its own, so none is a duplicate.

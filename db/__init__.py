@@ -1,5 +1,5 @@
 """The memory of Aura: models, sessions, queries and migrations; SQLite and PostgreSQL from one source."""
 
-from db.sessions import reading, transaction
+from db.database import reading, transaction
 
 __all__ = ["reading", "transaction"]

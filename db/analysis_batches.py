@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import table
 from db.models import AiCall, AnalysisBatch
-from db.stale import Stale
+from db.reanalysis import Stale
+from db.statements import table
 from db.time import from_now, now
 
 #: States that a batch does not leave.

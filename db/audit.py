@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from db.database import transaction
 from db.models import Audit
-from db.sessions import transaction
-from db.submissions import storable
+from db.new_tickets import storable
 
 
 @dataclass(frozen=True, slots=True)

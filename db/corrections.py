@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import table
 from db.models import Correction, Ticket, VerdictRecord
-from db.submissions import storable
+from db.new_tickets import storable
+from db.statements import table
 from db.tickets import UnknownTicket
 from db.time import from_now, now
 

@@ -20,12 +20,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
-from db.bulk import table
+from aura.settings import get_settings
 from db.jobs import ERROR_LIMIT, Promise, promise
 from db.models import Attempt, DeadLetter, Job
-from db.submissions import storable
+from db.new_tickets import storable
+from db.statements import table
 from db.time import now
-from settings import get_settings
 
 #: The columns that are told of every dead letter: all but the long ones.
 LIGHT = [column for column in table(DeadLetter).c if column.name not in ("traceback", "raw")]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Integer, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import each_of, listed, on_postgresql, table
 from db.models import Notification
+from db.statements import each_of, listed, on_postgresql, table
 from db.time import elapsed, from_now, now
 
 _c = table(Notification).c

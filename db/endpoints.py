@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import Fixed, one_of, table, upsert
 from db.models import Endpoint, Subscription
+from db.statements import Fixed, one_of, table, upsert
 from db.time import now
 
 _c = table(Endpoint).c

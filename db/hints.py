@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.bulk import Fixed, among, each_of, table
 from db.models import Job
+from db.statements import Fixed, among, each_of, table
 from db.time import elapsed, from_now, now
 
 #: The priorities of jobs, the most urgent first.

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.orm import Session
 
-from db.bulk import BulkInsert, on_postgresql, table
 from db.models import IdempotencyKey
+from db.statements import BulkInsert, on_postgresql, table
 from db.time import now
 
 

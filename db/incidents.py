@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, exists, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from db.bulk import on_postgresql, table
 from db.models import Incident, Notification, Ticket
 from db.similar import telling
+from db.statements import on_postgresql, table
 from db.time import from_now, now
 
 #: PostgreSQL's number of the lock that lets one sweep look at a time; SQLite has one writer anyway.

@@ -32,10 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from db import traces
-from db.bulk import BulkInsert, Fixed, among, on_postgresql, one_of, table
+from db.database import after_commit
 from db.hints import SUSPECT_AFTER
 from db.models import Attempt, DeadLetter, Job
-from db.sessions import after_commit
+from db.statements import BulkInsert, Fixed, among, on_postgresql, one_of, table
 from db.time import elapsed, from_now, now
 
 #: The PostgreSQL channel that tells relays of a new promise.

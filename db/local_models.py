@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import table, upsert
 from db.models import Correction, LocalModel, Ticket
+from db.statements import table, upsert
 from db.time import now
 
 #: The name of the model that comes with Aura.

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from db.sessions import engine
+from db.database import engine
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, case, func, null, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from db.bulk import BulkInsert, BulkUpdate, Fixed, one_of, table
 from db.models import Agent, Notification, Ticket
+from db.statements import BulkInsert, BulkUpdate, Fixed, one_of, table
 from db.time import now
 
 #: Open tickets of one agent that are counted; whoever has more is busy all the same.

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.bulk import table, upsert
 from db.models import Preference
+from db.statements import table, upsert
 from db.time import now
 
 _c = table(Preference).c

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import among
 from db.models import AiCall, Attempt, IdempotencyKey, Mail, Notification, Sample, ScheduleRun, VerdictRecord
+from db.statements import among
 from db.time import from_now
 
 #: Days that an Idempotency-Key is remembered, and that samples are kept.

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from db.models import Ticket
-from db.submissions import storable
+from db.new_tickets import storable
 from db.tickets import DONE, UNDONE
 
 #: Tickets that one search reads, and those of one page.

@@ -37,9 +37,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 
-from db.bulk import on_postgresql
-from db.bulk import table as table_of
 from db.models import Ticket
+from db.statements import on_postgresql
+from db.statements import table as table_of
 
 #: Characters of a ticket that are read, and the most words that stand for it.
 READ, WORDS = 4_000, 24

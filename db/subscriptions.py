@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.bulk import table, upsert
 from db.models import Endpoint, Subscription
+from db.statements import table, upsert
 
 _c = table(Subscription).c
 #: What makes a subscription the one that it is.

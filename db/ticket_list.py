@@ -13,8 +13,8 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aura.settings import PRIORITIES
 from db.models import Ticket
-from settings import PRIORITIES
 
 Sort = Literal["-id", "id", "-priority", "priority"]
 #: What can be asked for by an equal value.

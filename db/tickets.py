@@ -28,10 +28,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from db import events
-from db.bulk import BulkInsert, BulkUpdate, Fixed, each_of, on_postgresql, one_of, table
+from db import outbox
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
-from db.submissions import Submission
+from db.new_tickets import Submission
+from db.statements import BulkInsert, BulkUpdate, Fixed, each_of, on_postgresql, one_of, table
 from db.time import UtcDateTime, from_now, now
 
 #: What intake finds out about a ticket, besides its original.
@@ -94,7 +94,7 @@ def accept(session: Session, source: str, submissions: Iterable[tuple[Submission
     if not rows:
         return []
     ids = sorted(_ACCEPT(session, rows).scalars())
-    events.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
+    outbox.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
     return ids
 
 
@@ -108,7 +108,7 @@ def accept_each(session: Session, source: str, submissions: Iterable[tuple[Submi
     for row in _ACCEPT_EACH(session, rows):
         new.setdefault((row.external_id, row.raw), []).append(row.id)
     found = [(ids.pop(), True) if (ids := new.get((row["external_id"], row["raw"]))) else None for row in rows]
-    events.record(session, [("ticket.received", each[0], {"source": source}) for each in found if each])
+    outbox.record(session, [("ticket.received", each[0], {"source": source}) for each in found if each])
     missing = [row["external_id"] for row, each in zip(rows, found, strict=True) if each is None]
     known = {}
     if missing:
@@ -301,11 +301,11 @@ def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> No
     _APPEND_VERDICTS(session, verdicts)
     _SAVE_VERDICTS(session, [{**v, "id": v["ticket_id"]} for v in verdicts])
     said = ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
-    events.record(
+    outbox.record(
         session,
         [
             (
-                f"ticket.classified.{events.word(v['category'])}.{events.word(v['priority'])}",
+                f"ticket.classified.{outbox.word(v['category'])}.{outbox.word(v['priority'])}",
                 v["ticket_id"],
                 {key: v[key] for key in said},
             )
@@ -325,7 +325,7 @@ def save_notified(session: Session, notified: Sequence[tuple[int, int, str | Non
     _SAVE_NOTIFIED(
         session, [{"id": ticket, "version": version, "assignee": agent} for ticket, version, agent in notified]
     )
-    events.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
+    outbox.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
 
 
 def stranded(session: Session, grace: float, limit: int) -> list[int]:

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.desk import ACTION
 from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Mail, Notification, Ticket, VerdictRecord
+from db.ticket_actions import ACTION
 
 #: What is shown of a verdict.
 _SAID = (

@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from db.keys import SCOPES, digest
+from db.api_keys import SCOPES, digest
 from db.models import Audit, Login, User
 from db.time import from_now, now
 

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.bulk import upsert
+from aura import VERSION
 from db.jobs import CLAIMED, FREE, Claimed, Failure, announce, bury, claimed_from, record_attempts
 from db.models import Job, Worker
+from db.statements import upsert
 from db.time import from_now, now
-from settings import VERSION
 
 #: Crashes after which a job is quarantined as a dead letter.
 QUARANTINE_AFTER = 3

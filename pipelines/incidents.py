@@ -5,7 +5,7 @@
    square: a group is known by its words, and a ticket is compared with a few groups.
 3. A group of an incident makes that incident grow. Another one is proposed when AURA_INCIDENT_TICKETS people are in it,
    unless so many report the like at any time.
-   From then on only the requester of a ticket that joins is told (`actors.telling.notify`), instead of paging agents.
+   From then on only the requester of a ticket that joins is told (`actors.notify.notify`), instead of paging agents.
 4. A person accepts it, and one ticket stands for all; or dismisses it, and the same tickets are not proposed again.
 """
 
@@ -19,16 +19,16 @@ from itertools import chain
 
 import structlog
 
-from actors.telling import notify
-from ai.masking import mask
-from ai.text import clean_line
+from actors.notify import notify
+from aura.ai.text.clean import clean_line
+from aura.ai.text.masking import mask
+from aura.settings import PRIORITIES, get_settings
 from db import incidents, tickets, transaction
 from db.incidents import ALIKE, Report
 from db.incidents import TITLE_WORDS as WORDS
+from db.new_tickets import Submission
 from db.similar import telling
-from db.submissions import Submission
 from pipelines.triage import triage
-from settings import PRIORITIES, get_settings
 
 logger = structlog.get_logger("aura.incidents")
 

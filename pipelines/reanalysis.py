@@ -12,14 +12,15 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from actors.batch_analysis import advance
-from actors.telling import notify
-from actors.tickets import REANALYZE_BATCH, reanalyze
-from ai.prompt import VERSION
-from db import analysis_batches, jobs, reading, stale, transaction
+from actors.intake import REANALYZE_BATCH, reanalyze
+from actors.notify import notify
+from aura.ai.engines.prompt import VERSION
+from aura.jobs.pipeline import Pipeline
+from aura.settings import get_settings
+from db import analysis_batches, jobs, reading, transaction
+from db import reanalysis as stale
 from db.jobs import Promise
-from db.stale import Remote, Stale
-from pipelines.pipeline import Pipeline
-from settings import get_settings
+from db.reanalysis import Remote, Stale
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 

@@ -1,7 +1,7 @@
 """Triage: what every new ticket passes."""
 
-from actors.telling import notify
-from actors.tickets import classify, intake
-from pipelines.pipeline import Pipeline
+from actors.intake import classify, intake
+from actors.notify import notify
+from aura.jobs.pipeline import Pipeline
 
 triage = Pipeline("triage", intake, classify, notify)

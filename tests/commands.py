@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import typer.main
 
-import aura
-from aura import output
-from db.sessions import dispose
+from aura import cli
+from aura.cli import output
+from db.database import dispose
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         code = 0
         try:
-            aura.main()
+            cli.main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
         finally:

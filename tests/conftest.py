@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from pydantic import AliasChoices
 
-from settings import Settings, get_settings
+from aura.settings import Settings, get_settings
 from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
 
 __all__ = ["ROOT", "environment_variables", "wait_until"]
@@ -30,7 +30,7 @@ KINDS: dict[str, type[Service]] = {"rabbitmq": RabbitMQ, "postgresql": PostgreSQ
 
 
 def environment_variables() -> list[str]:
-    """Return the name of every environment variable that settings.py reads."""
+    """Return the name of every environment variable that aura/settings.py reads."""
     names: list[str] = []
     for field, info in Settings.model_fields.items():
         alias = info.validation_alias

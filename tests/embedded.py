@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.orm import Session
 
-import settings
+from aura import settings
 
 settings.use(settings.given())
 import actors  # noqa: E402
@@ -31,17 +31,18 @@ import pipelines  # noqa: E402, F401
 settings._chosen.clear()
 settings.get_settings.cache_clear()
 
-from actors.attempt import WORKER_ID  # noqa: E402
-from actors.broker import make_broker  # noqa: E402
-from actors.in_process import InProcessBroker  # noqa: E402
-from actors.relay import Relay  # noqa: E402
-from db import hints, jobs, reading, sessions, transaction, workers  # noqa: E402
+from aura.jobs.attempt import WORKER_ID  # noqa: E402
+from aura.jobs.broker import make_broker  # noqa: E402
+from aura.jobs.in_process import InProcessBroker  # noqa: E402
+from aura.jobs.relay import Relay  # noqa: E402
+from db import database as sessions  # noqa: E402
+from db import hints, jobs, reading, transaction, workers  # noqa: E402
+from db.database import dispose, make_engine  # noqa: E402
 from db.jobs import Claimed, Promise  # noqa: E402
 from db.migrate import migrate  # noqa: E402
 from db.models import Attempt, DeadLetter, Job  # noqa: E402
-from db.sessions import dispose, make_engine  # noqa: E402
 from db.time import from_now, now  # noqa: E402
-from pipelines import runtime  # noqa: E402
+from pipelines import embedded  # noqa: E402
 
 #: The fixtures, for a conftest.py to take all of.
 __all__ = [
@@ -117,14 +118,14 @@ def sqlite(migrated_sqlite: Path, configure: Callable[..., Any], monkeypatch: py
 # To make the application takes longer than most tests, too.
 @lru_cache(maxsize=4)
 def _kept_app(_settings: settings.Settings) -> FastAPI:
-    from web.app import make_app
+    from aura.web.app import make_app
 
     return make_app()
 
 
 def web_app() -> FastAPI:
     """Return the web application of these settings, in which nobody waits yet."""
-    from web.app import remember_nothing
+    from aura.web.app import remember_nothing
 
     app = _kept_app(settings.get_settings())
     remember_nothing(app)
@@ -237,7 +238,7 @@ def declare() -> Iterator[Callable[..., Any]]:
     known, queues = dict(broker.actors), dict(broker.queues)
 
     def declare(fn: Callable[[list[Any]], Any], **options: Any) -> Any:
-        from actors.durable import durable
+        from aura.jobs.actor import durable
 
         options = {"queue_name": "tests.work", "save": lambda session, done: None} | options
         return durable(**options)(fn)
@@ -260,7 +261,7 @@ def fresh_broker(chosen: settings.Settings) -> Iterator[dramatiq.Broker]:
         broker.declare_actor(actor)
     actors.broker = broker
     dramatiq.set_broker(broker)
-    runtime._booted.clear()
+    embedded._booted.clear()
     try:
         yield broker
     finally:

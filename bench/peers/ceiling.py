@@ -18,10 +18,10 @@ import psycopg2
 from psycopg2.extras import Json, NamedTupleCursor, execute_values
 
 from actors.analysis import ask
-from actors.telling import _tell
-from actors.tickets import DUPLICATE_DAYS, _prepare
+from actors.intake import DUPLICATE_DAYS, _prepare
+from actors.notify import _tell
+from aura.notifications import Agent
 from bench.peers import steps
-from notices import Agent
 
 #: Most keys of one message and about the most of one batch, and how many messages the broker may send ahead.
 BATCH, PREFETCH = 100, 50

@@ -16,16 +16,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from actors.analysis import ask
-from actors.telling import _tell
-from actors.tickets import DUPLICATE_DAYS, _prepare
-from ai import Verdict
+from actors.intake import DUPLICATE_DAYS, _prepare
+from actors.notify import _tell
+from aura.ai import Verdict
+from aura.notifications import Agent, Channel, Notice, Wording, as_html, channel
+from aura.settings import get_settings
 from db import transaction
 from db.models import Agent as AgentRow
 from db.models import Notification, Ticket, VerdictRecord
 from db.tickets import Loaded
 from db.time import from_now, now
-from notices import Agent, Channel, Notice, Wording, as_html, channel
-from settings import get_settings
 
 #: What intake finds out, as columns of `tickets`.
 PREPARED = ("title", "description", "requester", "department", "language", "duplicate_of")

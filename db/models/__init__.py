@@ -2,9 +2,9 @@
 
 from db.models.access import ApiKey, Audit, Login, User
 from db.models.base import Base, Id, Json
-from db.models.clock import Lease, Sample, ScheduleControl, ScheduleRun
 from db.models.jobs import Attempt, DeadLetter, Event, IdempotencyKey, Job, QueueControl, Worker
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
+from db.models.schedule import Lease, Sample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
     AiCall,
     AnalysisBatch,

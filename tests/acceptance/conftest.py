@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import text
 
-from db.sessions import make_engine
+from db.database import make_engine
 from tests.conftest import ROOT, environment_variables, wait_until
 from tests.services import RabbitMQ, free_port, tree
 

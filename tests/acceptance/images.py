@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import func, insert, select, update
 
 import tests.embedded as embedded
-from db import audit, controls, jobs, transaction
+from db import audit, jobs, queue_controls, transaction
 from db.audit import Actor
 from db.jobs import Failure, Promise
 from db.models import Sample, Ticket
@@ -78,7 +78,7 @@ def _trouble() -> None:
         taken = jobs.claim(session, "webhook", waiting, "lease", "gone")
         error = "https://hooks.example.com/aura answered 410: this address is gone, and will not come back"
         jobs.bury(session, [(job, Failure("ChannelError", error, "", "3f2a91c0d7e4")) for job in taken])
-        controls.pause(session, "notify.teams", None, "Teams is being moved")
+        queue_controls.pause(session, "notify.teams", None, "Teams is being moved")
         lena, why = Actor("user lena.vogt", "10.0.4.17"), {"reason": "Teams is being moved"}
         audit.record(session, lena, "queue.pause", "queue/notify.teams", why)
         jobs.promise(session, [Promise("teams", f"m{number}") for number in range(3)])

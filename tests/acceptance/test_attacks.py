@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from ai import Question, choose_engine
-from notices import Agent, Wording, as_html, recipients
-from settings import PRIORITIES, given
+from aura.ai import Question, choose_engine
+from aura.notifications import Agent, Wording, as_html, recipients
+from aura.settings import PRIORITIES, given
 from tests.acceptance.conftest import House, Mailbox
 from tests.conftest import ROOT
 from tests.openai_server import CHAT, TRAP, HostileModel

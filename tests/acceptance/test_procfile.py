@@ -16,7 +16,7 @@ import pika
 from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
 from tests.chaos.driver import Driver
 from tests.services import RabbitMQ, free_port, tree, wait_until
-from tests.unit.test_monitoring import asked, offered
+from tests.unit.deploy.test_monitoring import asked, offered
 
 #: More by an environment variable, as on 2026-11-26 for docs/operations.md: CHAOS_PROCFILE_TICKETS=2000.
 TICKETS = int(os.environ.get("CHAOS_PROCFILE_TICKETS", "100"))

@@ -27,7 +27,7 @@ def outbox_bypassed(jobs: Any) -> None:
     """A promise is made after the commit of what it belongs to, as with `commit(); actor.send()`."""
     from sqlalchemy.orm import Session
 
-    from db.sessions import after_commit, engine
+    from db.database import after_commit, engine
 
     promise = jobs.promise
 
@@ -66,7 +66,7 @@ def dedupe_off(notifications: Any) -> None:
 
 
 MUTANTS: dict[str, tuple[str, Hook]] = {
-    "consumer_guard_off": ("actors.rabbitmq", consumer_guard_off),
+    "consumer_guard_off": ("aura.jobs.rabbitmq.broker", consumer_guard_off),
     "outbox_bypassed": ("db.jobs", outbox_bypassed),
     "lease_check_off": ("db.jobs", lease_check_off),
     "dedupe_off": ("db.notifications", dedupe_off),

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from db.sessions import make_engine
-from notices.signatures import new_secret
+from aura.notifications.signatures import new_secret
+from db.database import make_engine
 from tests.acceptance.conftest import House, Program
 from tests.chaos.failpoints import Failpoints
 from tests.chaos.neighbours import Desk, PostOffice, Provider

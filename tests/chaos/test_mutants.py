@@ -81,10 +81,10 @@ def test_without_the_lease_check_a_worker_that_slept_does_it_all_again(build: Bu
 
 NOTIFY_TWICE = """
 import json, sys
-from actors.telling import notify
+from actors.notify import notify
 from db import tickets, transaction
-from db.submissions import Submission
-from pipelines.pipeline import Pipeline
+from db.new_tickets import Submission
+from aura.jobs.pipeline import Pipeline
 
 payload = json.loads(sys.argv[1])
 with transaction() as session:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from actors.in_process import InProcessBroker
-from actors.rabbitmq import HintBroker
+from aura.jobs.in_process import InProcessBroker
+from aura.jobs.rabbitmq.broker import HintBroker
 from tests.commands import run
 from tests.embedded import *  # noqa: F403
 from tests.embedded import fresh_broker

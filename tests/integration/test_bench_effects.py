@@ -14,8 +14,8 @@ from bench.contenders import CONTENDERS
 from bench.peers import ceiling, steps
 from bench.submit import submit, ticket
 from db import reading, tickets, transaction
+from db.database import dispose
 from db.models import Notification, Ticket, VerdictRecord
-from db.sessions import dispose
 
 TICKETS = 8
 #: Numbers, times, and what holds them: these differ from one run to the next.

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from aura.jobs.pipeline import Pipeline
+from aura.settings import get_settings
 from db import reading
 from db.models import Job
-from pipelines.pipeline import Pipeline
-from pipelines.runtime import running
-from settings import get_settings
+from pipelines.embedded import running
 from tests.conftest import wait_until
 from tests.embedded import all_jobs, fresh_broker
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from actors import attempt as attempts_here
-from actors import control, relay
-from actors.attempt import Cancelled
-from actors.middleware import heartbeat
-from actors.publisher import Publisher
-from actors.rabbitmq import HintBroker
-from actors.relay import Relay
-from db import controls, transaction
+from aura.jobs import attempt as attempts_here
+from aura.jobs import control_cache, relay
+from aura.jobs.attempt import Cancelled
+from aura.jobs.middleware import heartbeat
+from aura.jobs.pipeline import Pipeline
+from aura.jobs.rabbitmq.broker import HintBroker
+from aura.jobs.rabbitmq.publisher import Publisher
+from aura.jobs.relay import Relay
+from aura.settings import get_settings
+from db import queue_controls, transaction
 from db.jobs import Promise
-from pipelines.pipeline import Pipeline
-from pipelines.runtime import running
-from settings import get_settings
+from pipelines.embedded import running
 from tests.conftest import wait_until
 from tests.embedded import all_jobs, attempts, letters, promise
 from tests.integration.test_rabbitmq import accept, all_done
@@ -28,13 +28,13 @@ from tests.integration.test_rabbitmq import accept, all_done
 Declare = Callable[..., Any]
 
 embedded = pytest.mark.usefixtures("embedded")
-STALE_AT_MOST = control.FRESH
+STALE_AT_MOST = control_cache.FRESH
 
 
 @pytest.fixture(autouse=True)
 def each_look_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Relay and worker share this process, and what it saw of the controls half a second ago."""
-    monkeypatch.setattr(control, "FRESH", -1.0)
+    monkeypatch.setattr(control_cache, "FRESH", -1.0)
 
 
 def do(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -91,7 +91,7 @@ def test_cancelling_a_running_job_frees_its_thread_for_the_next(declare: Declare
         wait_until(lambda: endless.begun, message="it runs")
         actor.send("second")
 
-        do(controls.cancel, job_id("first"), "a test")
+        do(queue_controls.cancel, job_id("first"), "a test")
         wait_until(lambda: endless.interrupted, message="it is interrupted")
         wait_until(lambda: len(endless.begun) == 2, message="the next job begins")
         endless.let_go = True
@@ -116,7 +116,7 @@ def test_a_step_that_was_taken_at_once_is_interrupted_too(declare: Declare):
     with running(clock=False, threads=1):
         pipeline.send("1")
         wait_until(lambda: endless.begun, message="the second step runs")
-        do(controls.cancel, job_id("1"), "a test")
+        do(queue_controls.cancel, job_id("1"), "a test")
         wait_until(lambda: endless.interrupted and not attempts_here.running(), message="it is interrupted and over")
 
     assert (kept("first"), kept("endless"), all_jobs()) == (["1"], [], [])
@@ -131,7 +131,7 @@ def test_cancelling_one_job_of_a_batch_leaves_the_others(declare: Declare):
             for key in ("one", "two", "three"):
                 actor.send(key)
         wait_until(lambda: endless.begun, message="the batch runs")
-        do(controls.cancel, job_id("two"), "a test")
+        do(queue_controls.cancel, job_id("two"), "a test")
         for _ in range(3):
             heartbeat.beat()
         assert len(attempts_here.at_work()) == 1
@@ -156,7 +156,7 @@ def test_a_paused_queue_rests_while_the_others_work(declare: Declare):
     with running(clock=False):
         held.send("before")
         wait_until(lambda: kept("held") == ["before"], message="it works")
-        do(controls.pause, "tests.held")
+        do(queue_controls.pause, "tests.held")
         # so many other jobs later everybody has heard of it
         for number in range(30):
             held.send("while paused")
@@ -164,7 +164,7 @@ def test_a_paused_queue_rests_while_the_others_work(declare: Declare):
             wait_until(lambda n=number: len(kept("free")) == n + 1, message="the others go on")
         at_pause = len(kept("held"))
         wait_until(lambda: all_jobs() and not any(j.hinted_at or j.lease for j in all_jobs()), message="it rests")
-        do(controls.resume, "tests.held")
+        do(queue_controls.resume, "tests.held")
         wait_until(lambda: not all_jobs(), message="it goes on")
 
     assert len(kept("held")) == at_pause + 1
@@ -173,7 +173,7 @@ def test_a_paused_queue_rests_while_the_others_work(declare: Declare):
 @embedded
 def test_a_pause_for_a_time_ends_by_itself(declare: Declare):
     actor = declare(done, actor_name="held")
-    do(controls.pause, "tests.work", 0.7, "429")
+    do(queue_controls.pause, "tests.work", 0.7, "429")
     actor.send("1")
     with running(clock=False):
         wait_until(lambda: kept("held") == ["1"], message="it goes on, though nobody resumed it")
@@ -185,7 +185,7 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
     with closing(Publisher(get_settings(), lambda: sorted(service.get_declared_queues()))) as publisher:
         Relay(service, publisher, get_settings()).round()
     assert all(job.hinted_at for job in all_jobs())
-    do(controls.pause, "tickets.intake")
+    do(queue_controls.pause, "tickets.intake")
     with running(clock=False, threads=2):
         # When the workers get them
         promise(Promise("classify", "no ticket"))
@@ -194,7 +194,7 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
         # Then nothing of it was tried, and the hints are gone until it goes on
         assert {(job.actor, job.lease, job.attempts) for job in all_jobs()} == {("intake", None, 0)}
         assert publisher.depths(["tickets.intake"]) == {"tickets.intake": 0}
-        do(controls.resume, "tickets.intake")
+        do(queue_controls.resume, "tickets.intake")
         wait_until(all_done, timeout=60, message="it goes on")
     assert sorted(map(int, kept("intake"))) == ids
 
@@ -232,7 +232,7 @@ def test_a_limited_queue_never_runs_more_jobs_at_once(declare: Declare, limit: i
         )
         for name in names
     ]
-    do(controls.limit, "tests.limited", limit)
+    do(queue_controls.limit, "tests.limited", limit)
     with transaction():
         for number in range(12):
             for pipeline in pipelines:

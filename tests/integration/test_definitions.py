@@ -9,9 +9,9 @@ from typing import Any
 import pika
 import pytest
 
-from actors import topology
-from actors.definitions import definitions
-from actors.publisher import parameters
+from aura.jobs.rabbitmq import topology
+from aura.jobs.rabbitmq.definitions import definitions
+from aura.jobs.rabbitmq.publisher import parameters
 from tests.conftest import ROOT
 from tests.services import RabbitMQ
 

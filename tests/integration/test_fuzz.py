@@ -1,6 +1,6 @@
 """Thousands of mutated messages in every queue: no thread dies, good tickets behind them are done, nothing is dropped.
 
-`actors.messages` says which of them are malformed: each of those must be a dead letter with its bytes. A forgery that
+`aura.jobs.rabbitmq.messages` says which of them are malformed: each of those must be a dead letter with its bytes. A forgery that
 reads well names jobs that are not there, and does nothing. CHAOS_ENVELOPES=10000 puts so many into each queue;
 FUZZ_SEED repeats a run.
 """
@@ -24,14 +24,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.exc import DataError
 
-from actors import messages, upkeep
-from actors.messages import Malformed
-from actors.publisher import Publisher
-from actors.rabbitmq import HintBroker
+from aura.jobs import maintenance
+from aura.jobs.rabbitmq import messages
+from aura.jobs.rabbitmq.broker import HintBroker
+from aura.jobs.rabbitmq.messages import Malformed
+from aura.jobs.rabbitmq.publisher import Publisher
+from aura.settings import get_settings
 from db import reading
 from db.models import Attempt, DeadLetter
-from pipelines.runtime import running
-from settings import get_settings
+from pipelines.embedded import running
 from tests.conftest import wait_until
 from tests.embedded import crash_before_commit
 from tests.integration.test_rabbitmq import accept, all_done
@@ -180,7 +181,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
     assert min(fates[what] for what in ("malformed", "hint", "plain")) > ENVELOPES / 20, fates
     good = [accept(f"Laptop {number} does not start") for number in range(20)]
     consumers = spy(monkeypatch, service)
-    monkeypatch.setattr(upkeep, "DRAIN_EVERY", 1.0)
+    monkeypatch.setattr(maintenance, "DRAIN_EVERY", 1.0)
     # When the workers take them
     with running(clock=False):
         before = workforce()

@@ -18,18 +18,18 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import actors
-from actors.ear import Ear
-from actors.outlet import Outgoing
-from actors.relay import Relay
+from aura.jobs.notifier import Ear
+from aura.jobs.relay import Relay
+from aura.jobs.transport import Outgoing
+from aura.settings import get_settings
 from db import dead_letters, hints, jobs, reading, transaction
 from db import migrate as migrations
+from db.database import dispose, engine
 from db.jobs import Failure, Promise
 from db.migrate import migrate, revisions
 from db.models import ScheduleRun
-from db.sessions import dispose, engine
-from pipelines.clock import Clock
-from pipelines.timetable import Entry
-from settings import get_settings
+from pipelines.schedule import Entry
+from pipelines.scheduler import Clock
 from tests.conftest import ROOT, wait_until
 from tests.embedded import all_jobs, claim, count, letters, one_job, promise
 

@@ -15,10 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
+from aura.mail.imap import Mailbox, watch
+from aura.notifications.signatures import new_secret, signed
 from db import reading
 from db.models import Mail, Ticket
-from notices.signatures import new_secret, signed
-from pipelines.mail.imap import Mailbox, watch
 from tests.commands import Run
 from tests.conftest import ROOT, wait_until
 from tests.embedded import count
@@ -85,7 +85,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
         run("intake", "maildir", maildir, "--once"),
         run("intake", "file", tmp_path / "a.eml", tmp_path / "a.eml"),
     ]
-    from web.app import make_app
+    from aura.web.app import make_app
 
     headers = {"Content-Type": "message/rfc822", **signed([secret], "1", raw)}
     posted = TestClient(make_app()).post("/api/v1/intake/email", content=raw, headers=headers)
@@ -148,7 +148,7 @@ def test_a_crash_between_commit_and_move_offers_the_mail_again_and_it_is_known(
 
 
 def test_a_mail_server_that_went_away_is_found_again(inbox: Inbox, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipelines.mail.imap.LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("aura.mail.imap.LONGEST_WAIT", 0.1)
     inbox.deliver(mail(0))
     taken = watch(inbox.url, every=0.05)
     assert next(taken)[1].ticket_id == 1

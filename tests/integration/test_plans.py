@@ -9,19 +9,19 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from db import (
-    desk,
-    desk_figures,
     digests,
-    flow,
     notifications,
+    queue_stats,
     reading,
+    reanalysis,
     retention,
-    stale,
+    ticket_actions,
     ticket_list,
+    ticket_stats,
     tickets,
     workers,
 )
-from db.sessions import engine, transaction
+from db.database import engine, transaction
 
 #: A desk with 3,000 tickets that are over and as many that are open, a few of each kind that somebody has to do with.
 FILL = (
@@ -55,15 +55,15 @@ BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due
     FROM generate_series(1, 30000) AS n"""
 OLD = retention.rules(60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
-    "ix_tickets_review": desk_figures.in_review,
-    "ix_tickets_at_risk": desk_figures.figures,
-    "ix_tickets_unfinished": flow.unfinished,
-    "ix_tickets_changed": lambda session: stale.changed(session, 100),
-    "ix_tickets_sla": desk.any_to_look_at,
+    "ix_tickets_review": ticket_stats.in_review,
+    "ix_tickets_at_risk": ticket_stats.figures,
+    "ix_tickets_unfinished": queue_stats.unfinished,
+    "ix_tickets_changed": lambda session: reanalysis.changed(session, 100),
+    "ix_tickets_sla": ticket_actions.any_to_look_at,
     "ix_tickets_priority": lambda session: ticket_list.page(session, {}, sort="-priority"),
     "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": "nobody at all"}),
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
-    "ix_verdicts_fallback": lambda session: stale.stepped_in(session, 5, 100),
+    "ix_verdicts_fallback": lambda session: reanalysis.stepped_in(session, 5, 100),
     "ix_verdicts_wordy": lambda session: retention.prune(session, OLD["verdicts"]),
     "ix_notifications_waiting": lambda session: digests.over(session, "email", "p1", 10),
     "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),

@@ -14,26 +14,26 @@ from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from actors import messages
-from actors import publisher as publishing
-from actors.outlet import Outgoing, PublishFailed
-from actors.publisher import Publisher
-from actors.rabbitmq import GuardedConsumer, HintBroker
-from actors.relay import Relay
-from actors.tickets import classify
-from actors.upkeep import Upkeep
+from actors.intake import classify
+from aura.jobs.maintenance import Upkeep
+from aura.jobs.rabbitmq import messages
+from aura.jobs.rabbitmq import publisher as publishing
+from aura.jobs.rabbitmq.broker import GuardedConsumer, HintBroker
+from aura.jobs.rabbitmq.publisher import Publisher
+from aura.jobs.relay import Relay
+from aura.jobs.transport import Outgoing, PublishFailed
+from aura.settings import get_settings
+from aura.web import health
 from db import dead_letters, jobs, reading, tickets, transaction
 from db.jobs import Promise
 from db.models import DeadLetter, Job, Ticket
-from db.submissions import Submission
-from pipelines.runtime import running
+from db.new_tickets import Submission
+from pipelines.embedded import running
 from pipelines.triage import triage
-from settings import get_settings
 from tests.conftest import ROOT, wait_until
 from tests.embedded import all_jobs, count, letters, move, one_job, promise
 from tests.receiver import PEM
 from tests.services import RabbitMQ, free_port
-from web import health
 
 
 @pytest.fixture

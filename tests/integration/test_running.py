@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from actors.attempt import WORKER_ID
+from aura.jobs.attempt import WORKER_ID
 from db import reading, tickets, transaction
 from db.models import Job, Ticket, Worker
-from db.overview import living
-from db.submissions import Submission
-from pipelines.runtime import running
+from db.new_tickets import Submission
+from db.process_stats import living
+from pipelines.embedded import running
 from pipelines.triage import triage
 from tests.conftest import wait_until
 from tests.embedded import all_jobs, attempts, count, letters, move, one_job

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from db import reading, transaction
-from pipelines.timetable import take_samples
+from pipelines.schedule import take_samples
 
 
 def test_no_query_reads_a_large_table_from_end_to_end(postgres: str):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-import settings
-from settings import Settings, SettingsError, get_settings, redact, variable
+from aura import settings
+from aura.settings import Settings, SettingsError, get_settings, redact, variable
 from tests.conftest import ROOT, environment_variables
 
 Configure = Callable[..., Settings]
@@ -218,7 +218,9 @@ def test_every_variable_is_documented_in_the_example():
     assert len(documented) == len(set(documented))
     for field, info in Settings.model_fields.items():
         above = next(lines[n - 1] for n, line in enumerate(lines) if line.startswith(f"#{variable(field)}="))
-        assert above == f"# {info.description}", f"copy the description of {field} from settings.py to .env.example"
+        assert above == f"# {info.description}", (
+            f"copy the description of {field} from aura/settings.py to .env.example"
+        )
 
 
 def test_the_example_holds_the_defaults(tmp_path, configure: Configure):
@@ -242,5 +244,5 @@ def test_the_fixture_hides_the_developers_environment(monkeypatch: pytest.Monkey
 
 def test_the_page_about_configuration_is_written_from_the_settings():
     assert (ROOT / "docs/configuration.md").read_text() == settings.markdown(), (
-        "run: python -m settings > docs/configuration.md"
+        "run: python -m aura.settings > docs/configuration.md"
     )

@@ -1,0 +1,35 @@
+"""Housekeeping: what is old goes a batch at a time, each batch a job of its own, until nothing old is left."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from aura.jobs.actor import Done, durable
+from aura.settings import get_settings
+from db import jobs, retention
+from db.jobs import Claimed, Promise
+
+#: Seconds between two batches, in which others write and VACUUM works.
+REST = 1.0
+
+
+def rules() -> dict[str, retention.Rule]:
+    """Return what goes when, as the settings say."""
+    settings = get_settings()
+    return retention.rules(
+        settings.keep_days, settings.keep_notifications_days, settings.keep_verdict_text_days, settings.keep_mail_days
+    )
+
+
+def save_pruned(session: Session, done: list[Done]) -> None:
+    """Prune one batch of each, and come back for what may be left."""
+    for each in done:
+        if retention.prune(session, each.result) >= retention.BATCH:
+            jobs.promise(session, [Promise(each.job.actor, each.job.key, delay=REST)])
+
+
+@durable(queue_name="housekeeping", save=save_pruned, batch=1, background=True)
+def prune(batch: list[Claimed]) -> list[retention.Rule | LookupError]:
+    """Find the rule that each job names; the work itself is in the transaction that keeps the job."""
+    known = rules()
+    return [known.get(job.key) or LookupError(f"there is no rule {job.key!r}") for job in batch]

@@ -1,0 +1,78 @@
+"""Targets: until when a ticket of each priority should be resolved, and when its agent is warned; see docs/sla.md.
+
+The target counts business time from when the ticket came in. Time stands still while the ticket waits (status pending), and
+from when it is resolved or closed until it is reopened. This module declares no actor, so that every step may use it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from actors.business_time import Calendar, calendar
+from aura.settings import get_settings
+from db.ticket_actions import Held
+from db.tickets import RUNNING
+
+#: How far a target went: in time, warned, breached.
+IN_TIME, WARNED, BREACHED = "", "warned", "breached"
+
+
+class Target(NamedTuple):
+    """When a ticket should be resolved, and when its agent is warned; None where its priority has no target."""
+
+    due_at: datetime | None
+    warn_at: datetime | None
+
+    def next_at(self, state: str) -> datetime | None:
+        """Return when the clock looks at the ticket next."""
+        return {IN_TIME: self.warn_at, WARNED: self.due_at}.get(state)
+
+
+def target_of(priority: str | None, created_at: datetime, waited_seconds: float) -> Target:
+    """Return the target of a ticket that came in then and has waited for so many business seconds."""
+    settings = get_settings()
+    seconds = dict(settings.sla).get(priority or "")
+    if seconds is None:
+        return Target(None, None)
+    hours = business_hours()
+    due, warn = (hours.after(created_at, part * seconds + waited_seconds) for part in (1.0, settings.sla_warn_at))
+    return Target(due, warn)
+
+
+def business_hours() -> Calendar:
+    """Return the calendar of the settings."""
+    settings = get_settings()
+    return calendar(settings.business_hours, settings.holidays, settings.timezone)
+
+
+def on_the_wall(moment: datetime) -> str:
+    """Return a moment as the clock on the wall shows it, in the zone of AURA_TIMEZONE."""
+    return f"{moment.astimezone(business_hours().zone):%Y-%m-%d %H:%M %Z}"
+
+
+def moved(ticket: Held, status: str) -> dict[str, Any]:
+    """Return the columns that change when the ticket gets this status: its time stands still, or runs again."""
+    ran, runs = ticket.status in RUNNING, status in RUNNING
+    if ran and not runs:
+        # a resolved ticket keeps its target, to be compared with
+        return {"waiting_since": ticket.now, "sla_next_at": None} | ({"due_at": None} if status == "pending" else {})
+    if runs and not ran:
+        since = ticket.waiting_since or ticket.resolved_at or ticket.now
+        waited = ticket.waited_seconds + business_hours().between(since, ticket.now)
+        target = target_of(ticket.priority if ticket.classified_at else None, ticket.created_at, waited)
+        return {
+            "waiting_since": None,
+            "waited_seconds": waited,
+            "due_at": target.due_at,
+            "sla_next_at": target.next_at(ticket.sla_state),
+        }
+    return {}
+
+
+def retargeted(ticket: Held) -> dict[str, Any]:
+    """Return the columns of a new target, that of the priority which the ticket has now."""
+    if ticket.status not in RUNNING:
+        return {"sla_state": IN_TIME}
+    target = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds)
+    return {"sla_state": IN_TIME, "due_at": target.due_at, "sla_next_at": target.warn_at}

@@ -1,0 +1,69 @@
+"""Watching the targets: who has a ticket is warned before its time is up, and more people are told when it is.
+
+A batch of tickets at a time, each batch a job of its own and one transaction, until nothing is left to look at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from actors.notify import Happened, announce_events
+from actors.sla import BREACHED, IN_TIME, WARNED, target_of
+from aura.jobs.actor import Done, durable
+from db import jobs, ticket_actions
+from db.jobs import Claimed, Promise
+from db.ticket_actions import Held
+from db.tickets import RUNNING
+
+#: Tickets of one batch.
+BATCH = 500
+
+
+def save_watched(session: Session, done: list[Done]) -> None:
+    """Look at one batch, and come back for what may be left."""
+    for each in done:
+        if look(session) >= BATCH:
+            jobs.promise(session, [Promise(each.job.actor, each.job.key)])
+
+
+@durable(queue_name="tickets.targets", save=save_watched, batch=1, background=True)
+def watch(batch: list[Claimed]) -> list[None]:
+    """Do nothing outside a transaction: the look is in the one that keeps the job, so each ticket is told of once."""
+    return [None for _ in batch]
+
+
+def look(session: Session) -> int:
+    """Warn of, or escalate, one batch of tickets whose time has come. Returns how many were looked at."""
+    held = ticket_actions.to_look_at(session, BATCH)
+    rows = [_row(ticket) for ticket in held]
+    ticket_actions.looked_at(session, rows)
+    told = {WARNED: "ticket.warned", BREACHED: "ticket.escalated"}
+    announce_events(
+        session,
+        [
+            # the version grows with each change of the priority: each target is told of once
+            Happened(ticket.id, told[row["sla_state"]], ticket.version, more={"due_at": row["due_at"].isoformat()})
+            for ticket, row in zip(held, rows, strict=True)
+            if row["sla_state"] != ticket.sla_state
+        ],
+    )
+    return len(held)
+
+
+def _row(ticket: Held) -> dict[str, Any]:
+    """Return when the ticket is due by the settings of today, and how far that is."""
+    target, state = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds), ticket.sla_state
+    if target.due_at is not None and target.warn_at is not None and ticket.status in RUNNING:
+        if ticket.now >= target.due_at:
+            state = BREACHED  # after a stop of the clock this alone is told, no warning before it
+        elif ticket.now >= target.warn_at and state == IN_TIME:
+            state = WARNED
+    running = ticket.status in RUNNING
+    return {
+        "id": ticket.id,
+        "due_at": target.due_at if running else ticket.due_at,
+        "sla_next_at": target.next_at(state) if running else None,
+        "sla_state": state,
+    }

@@ -1,0 +1,314 @@
+"""The OpenAI engine: one structured answer per ticket, or an EngineError that says whether asking again makes sense.
+
+Talks to api.openai.com with the Responses API; with OPENAI_BASE_URL to any compatible server with Chat Completions,
+which is what those servers have. AI_TIMEOUT bounds the whole call, connection, waiting and reading together: the calls
+run on an event loop of the engine's own, for only there can a call be cut off in the middle of a read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import threading
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from aura.ai.engines.base import EngineError, Question, Verdict
+from aura.ai.engines.prompt import VERSION, conversation, system_prompt, ticket_message
+from aura.ai.text.clean import clean, clean_line
+from aura.settings import PRIORITIES, Settings
+
+if TYPE_CHECKING:
+    import httpx2
+
+#: Bytes of an answer that are read; an answer of AI_MAX_TOKENS is a fraction of it.
+LONGEST_ANSWER = 256_000
+#: Characters of each text of an answer that are read.
+LONGEST_TEXT = 1_000
+SENTIMENTS = ("negative", "neutral", "positive")
+#: Seconds to leave the provider alone when the account itself is the trouble (key, quota).
+ACCOUNT_PAUSE = 120.0
+
+
+class AnswerTooLong(Exception):
+    """The server sent more than any real answer has."""
+
+
+class Reply(NamedTuple):
+    """What came back: the answer by the schema, or why there is none."""
+
+    parsed: Any
+    refused: bool
+    cut_off: bool
+    input_tokens: int
+    output_tokens: int
+
+
+def answer_model(categories: Sequence[str]) -> type[BaseModel]:
+    """Return the pydantic model of an answer: categories and priorities are closed lists.
+
+    The schema asks for every field; an answer without the last three, of a server that knows no schema, will do.
+    """
+    choice: Any = Literal
+    fields: dict[str, Any] = {
+        "category": (choice[tuple(categories)], ...),
+        "category_confidence": (float, ...),
+        "priority": (choice[PRIORITIES], ...),
+        "priority_confidence": (float, ...),
+        "reason": (str, ...),
+        "summary": (str, ""),
+        "sentiment": (choice[SENTIMENTS], "neutral"),
+        "self_fix": (list[str], []),
+    }
+    return create_model("Classification", __config__=ConfigDict(json_schema_extra=_without_defaults), **fields)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for each in schema["properties"].values():
+        each.pop("default", None)
+
+
+def retry_after(headers: Any) -> float | None:
+    """Return the seconds a server asks to wait: ``retry-after-ms``, ``Retry-After`` in seconds or as an HTTP date."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if not value:
+            continue
+        try:
+            seconds = float(value) / unit
+        except ValueError:
+            try:
+                when = parsedate_to_datetime(value)
+            except ValueError:
+                continue
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _limit_answer() -> Any:
+    """Return the response hook that stops reading an endless answer (a custom transport would lose proxy settings)."""
+    import httpx2
+
+    class Limited(httpx2.AsyncByteStream):
+        def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = LONGEST_ANSWER
+            async for chunk in self._stream:
+                left -= len(chunk)
+                if left < 0:
+                    raise AnswerTooLong
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    async def hook(response: httpx2.Response) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = Limited(response.stream)
+
+    return hook
+
+
+class OpenAIEngine:
+    """Asks OpenAI, or a server that speaks like it, about each ticket; tickets of one batch are asked side by side."""
+
+    name = "openai"
+
+    def __init__(self, settings: Settings) -> None:
+        # not at the top of the module: the import costs most of a second
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        if settings.openai_api_key is None:
+            raise EngineError("OPENAI_API_KEY is not set", permanent=True)
+        self.model = settings.ai_model
+        self.prompt_version = VERSION
+        self._settings = settings
+        self.answer = answer_model(settings.categories)
+        # the schema goes along, and every message costs a few tokens
+        schema = json.dumps(self.answer.model_json_schema())
+        self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
+        self.compatible = settings.openai_base_url is not None
+        self._sends_temperature = True
+        self._client = AsyncOpenAI(
+            api_key=settings.openai_api_key.get_secret_value(),
+            base_url=settings.openai_base_url or "https://api.openai.com/v1",
+            timeout=settings.ai_timeout,
+            max_retries=0,  # the job system retries, and knows how long the provider asked to wait
+            http_client=DefaultAsyncHttpxClient(
+                timeout=settings.ai_timeout,
+                # what is not compressed cannot unpack to more than was counted
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"response": [_limit_answer()]},
+            ),
+        )
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
+
+    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+        """Return one verdict per question, in order. Raises the first EngineError when any of them fails."""
+        return asyncio.run_coroutine_threadsafe(self._all(questions), self._loop).result()
+
+    def sends(self, question: Question) -> str:
+        """Return the text about the ticket exactly as it is sent."""
+        return ticket_message(question)
+
+    async def _all(self, questions: Sequence[Question]) -> list[Verdict]:
+        outcomes = await asyncio.gather(*(self._one(question) for question in questions), return_exceptions=True)
+        verdicts: list[Verdict] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            verdicts.append(outcome)
+        return verdicts
+
+    async def _one(self, question: Question) -> Verdict:
+        start = perf_counter()
+        reply = await self._ask_in_time(question)
+        return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
+
+    def verdict(self, reply: Reply) -> Verdict:
+        """Return what a reply says as a verdict. Raises EngineError when it says nothing that can be used."""
+        if reply.refused:
+            raise _unusable("the model refused to answer")
+        if reply.cut_off:
+            raise _unusable("the answer was cut off; raise AI_MAX_TOKENS")
+        if reply.parsed is None:
+            raise _unusable("the answer was empty")
+        answer = reply.parsed
+        return Verdict(
+            category=answer.category,
+            confidence=_share(answer.category_confidence),
+            priority=answer.priority,
+            priority_confidence=_share(answer.priority_confidence),
+            reason=clean(answer.reason, LONGEST_TEXT),
+            summary=clean_line(answer.summary, LONGEST_TEXT),
+            sentiment=answer.sentiment,
+            self_fix=tuple(clean_line(step, LONGEST_TEXT) for step in answer.self_fix[:10]),
+            engine=self.name,
+            model=self.model,
+            prompt_version=VERSION,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+        )
+
+    async def _ask_in_time(self, question: Question) -> Reply:
+        import openai
+
+        try:
+            async with asyncio.timeout(self._settings.ai_timeout):
+                try:
+                    return await self._ask(question)
+                except openai.BadRequestError as error:
+                    # newer models reason and take no temperature; they say so, and are asked without it from then on
+                    if error.param != "temperature" or not self._sends_temperature:
+                        raise
+                    self._sends_temperature = False
+                    return await self._ask(question)
+        except Exception as error:
+            # `from None`: the cause holds the request, and with it the ticket and the key
+            raise explain(error, self._settings.ai_timeout) from None
+
+    async def _ask(self, question: Question) -> Reply:
+        from openai import omit
+
+        system, user = conversation(question, self._settings.categories)
+        temperature = self._settings.ai_temperature if self._sends_temperature else omit
+        if self.compatible:
+            completion = await self._client.chat.completions.parse(
+                model=self.model,
+                messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
+                response_format=self.answer,
+                temperature=temperature,
+                max_tokens=self._settings.ai_max_tokens,
+            )
+            usage = completion.usage
+            message = completion.choices[0].message
+            return Reply(
+                message.parsed,
+                bool(message.refusal),
+                False,
+                usage.prompt_tokens if usage else 0,
+                usage.completion_tokens if usage else 0,
+            )
+        response = await self._client.responses.parse(
+            model=self.model,
+            instructions=system,
+            input=user,
+            text_format=self.answer,
+            temperature=temperature,
+            max_output_tokens=self._settings.ai_max_tokens,
+            store=False,
+        )
+        refused = any(
+            part.type == "refusal" for item in response.output if item.type == "message" for part in item.content
+        )
+        return Reply(
+            response.output_parsed,
+            refused,
+            response.status == "incomplete",
+            response.usage.input_tokens if response.usage else 0,
+            response.usage.output_tokens if response.usage else 0,
+        )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
+
+
+def explain(error: Exception, timeout: float) -> EngineError:
+    """Return what happened as an EngineError; nothing of the request or the answer gets into its message."""
+    import openai
+
+    if isinstance(error, (TimeoutError, openai.APITimeoutError)):
+        return EngineError(f"no answer within {timeout:g} s", permanent=False, sent=True, billed=True)
+    if isinstance(error, openai.RateLimitError):
+        if error.code == "insufficient_quota":
+            return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
+        wait = retry_after(error.response.headers)
+        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True)
+    if isinstance(error, openai.APIStatusError):
+        status = error.status_code
+        if status in (401, 403):
+            hint = f"the key was not accepted ({status}); check OPENAI_API_KEY"
+            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
+        if status == 404:
+            hint = "model or address unknown (404); check AI_MODEL"
+            return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
+        heals = status >= 500 or status in (408, 409)
+        wait = retry_after(error.response.headers) if heals else None
+        return EngineError(f"the server answered {status}", permanent=not heals, retry_after=wait, sent=True)
+    if isinstance(error, openai.APIConnectionError):
+        return EngineError("the server cannot be reached", permanent=False, sent=True)
+    if isinstance(error, openai.LengthFinishReasonError):
+        return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
+    if isinstance(error, openai.ContentFilterFinishReasonError):
+        return _unusable("the provider's content filter stopped the answer")
+    if isinstance(error, AnswerTooLong):
+        return _unusable("the answer was far too long")
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_input=False, include_url=False)[0]
+        if "EOF" in str(problem.get("ctx", {}).get("error", "")):
+            return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
+        field = str(problem["loc"][0]) if problem["loc"] and problem["loc"][0] in _FIELDS else "answer"
+        return _unusable(f"the answer does not fit the schema ({field}: {problem['type']})")
+    return _unusable(f"the answer cannot be read ({type(error).__name__})")
+
+
+def _unusable(what: str) -> EngineError:
+    return EngineError(what, permanent=True, sent=True, billed=True)
+
+
+_FIELDS = (
+    *("category", "category_confidence", "priority", "priority_confidence", "reason"),
+    *("summary", "sentiment", "self_fix"),
+)

@@ -1,0 +1,219 @@
+"""Card numbers, IBANs and phone numbers, but no ticket number, IP address, date or version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from aura.ai.text.masking.span import Span
+
+#: Groups of digits with little between them, which may be one number or several.
+_RUN = re.compile(r"[0-9]+(?:(?:[ \t()/.-]{1,3}|[ \t-]{0,3}\r?\n[ \t>]{0,4})[0-9]+)*")
+_GROUP = re.compile(r"[0-9]+")
+#: Fewer digits than this are no number of any kind.
+_LEAST = 5
+
+Groups = Sequence[tuple[int, int]]
+
+
+def numbers(text: str) -> Iterator[Span]:
+    """Find card numbers, IBANs and phone numbers."""
+    for run in _RUN.finditer(text):
+        if run.end() - run.start() >= _LEAST:
+            groups = [group.span() for group in _GROUP.finditer(text, run.start(), run.end())]
+            yield from _cards(text, groups)
+            for line in _lines(text, groups):
+                yield from _phones(text, line)
+    yield from _ibans(text)
+
+
+def _lines(text: str, groups: Groups) -> Iterator[Groups]:
+    """Part the groups where a line ends."""
+    first = 0
+    for last in range(1, len(groups) + 1):
+        if last == len(groups) or "\n" in text[groups[last - 1][1] : groups[last][0]]:
+            yield groups[first:last]
+            first = last
+
+
+# -- cards: 13 to 19 digits that pass Luhn's check, in any grouping, written alike throughout ---------------------------
+
+#: So many digits may go on in the next line; of fewer or more it is rather a list of numbers.
+_BROKEN = (15, 16)
+
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+
+
+def _cards(text: str, groups: Groups) -> Iterator[Span]:
+    digits = [int(digit) for start, end in groups for digit in text[start:end]]
+    if len(digits) < 13:
+        return
+    at = [0, *accumulate(end - start for start, end in groups)]
+    # sums of the digits so far, those at even places doubled, and those at odd places doubled
+    sums = [
+        [0, *accumulate(_DOUBLED[digit] if place % 2 == odd else digit for place, digit in enumerate(digits))]
+        for odd in (0, 1)
+    ]
+    for first, (start, _) in enumerate(groups):
+        if not 2 <= digits[at[first]] <= 6:  # no card begins otherwise
+            continue
+        gaps: set[str] = set()
+        fours, breaks = True, 0
+        for last in range(first, min(first + 19, len(groups))):
+            length = at[last + 1] - at[first]
+            if last > first:
+                gap = text[groups[last - 1][1] : groups[last][0]]
+                if "\n" in gap:
+                    breaks += 1
+                else:
+                    gaps.add(gap)
+            fours = fours and groups[last][1] - groups[last][0] == 4
+            if length > 19 or breaks > 1 or (len(gaps) > 1 and not fours):
+                break
+            if breaks and length not in _BROKEN:
+                continue
+            total = sums[at[last + 1] % 2]
+            if length >= 13 and (total[at[last + 1]] - total[at[first]]) % 10 == 0:
+                yield Span(start, groups[last][1], "card")
+
+
+# -- IBANs: a country, its length, and a remainder of 1 -----------------------------------------------------------------
+
+#: The third and fourth character of one: digits are rarer than letters.
+_IBAN = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9]")
+_LENGTHS = {
+    country: int(length)
+    for country, length in re.findall(
+        r"([A-Z]{2})(\d{2})",
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 "
+        "FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 "
+        "LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 "
+        "RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30",
+    )
+}
+
+
+def _ibans(text: str) -> Iterator[Span]:
+    for found in _IBAN.finditer(text):
+        start = found.start() - 2
+        length = _LENGTHS.get(text[start : start + 2].upper(), 0)
+        at, gap, value = start, 0, ""
+        while length and len(value) < length and at < len(text) and gap <= 3:
+            char = text[at]
+            if char.isascii() and char.isalnum():
+                value, gap = value + char, 0
+            elif char in " -\t.\r\n":
+                gap += 1
+            else:
+                break
+            at += 1
+        if length and len(value) == length and int("".join(str(int(c, 36)) for c in value[4:] + value[:4])) % 97 == 1:
+            yield Span(start, at, "iban")
+
+
+# -- phones -------------------------------------------------------------------------------------------------------------
+
+_CALL = re.compile(
+    r"\b(?:\w*phone|tel|\w*telefon\w*|mobil\w*|\w*handy\w*|cell|call|fax|ruf\w*|durchwahl|dial|sms|whatsapp|erreich\w*|reach|"
+    r"(?:my|our|his|her|their|meine|unsere|seine|ihre)\W{1,3}(?:number|nummer))"
+    r"\W{0,3}(?:(?:me|us|mich|uns|at|on|is|ist|unter|auf|number|nummer|nr|no|lautet)\W{1,3}){0,3}\(?\+?$",
+    re.IGNORECASE,
+)
+_OTHER_NUMBER = re.compile(
+    r"\b(?:ticket|case|incident|inc|request|req|order|invoice|asset|serial|serien|build|version|error|code|article|artikel|part|"
+    r"model|bestell\w*|rechnung\w*|auftrag\w*|vorgang\w*|inventar\w*|kunden\w*|fehler\w*|id)"
+    r"\W{0,3}(?:(?:nr|no|number|nummer|id|code)\W{0,3})?$",
+    re.IGNORECASE,
+)
+#: Characters before a number that tell what it is.
+_CONTEXT = 40
+
+
+def _phones(text: str, groups: Groups) -> Iterator[Span]:
+    for first, (start, _) in enumerate(groups):
+        # every group may begin one, also inside of another: "call 030 12 0170 1234567"
+        last = _phone(text, groups, first)
+        if last is not None:
+            opening = (
+                2 if text[max(0, start - 2) : start] in ("(+", "+(") else text[max(0, start - 1) : start] in tuple("+(")
+            )
+            yield Span(start - opening, groups[last][1], "phone")
+
+
+def _phone(text: str, groups: Groups, first: int) -> int | None:
+    """Return the last group of the phone number that begins with this one, None when there is none."""
+    start, end = groups[first]
+    number, before = text[start:end], text[max(0, start - 1) : start]
+    # the middle of a date, a version or an address is no beginning
+    if first and before not in tuple(" \t("):
+        return None
+    if before == "+" and text[max(0, start - 2) : start - 1] not in tuple("+0123456789"):
+        return _reach(text, groups, first, 7, 15)
+    if before and (before.isalnum() or before in "_#"):
+        return None
+    if _is_date(text, groups, first):
+        return None
+    context = "" if first else text[max(0, start - _CONTEXT) : start]
+    if _OTHER_NUMBER.search(context):
+        return None
+    if _CALL.search(context):
+        return _reach(text, groups, first, 5, 15)
+    if number[:2] == "00" and number[2:3] != "0":
+        return _reach(text, groups, first, 10, 17)
+    if number[0] == "0" and number[1:2] not in ("", "0"):
+        if _is_dotted(text, groups, first):
+            return None
+        alone = _reach(text, groups, first, 1, 13) == first
+        return _reach(text, groups, first, 9 if alone else 7, 13)
+    return _american(text, groups, first)
+
+
+def _reach(text: str, groups: Groups, first: int, least: int, most: int) -> int | None:
+    """Return the last group that still belongs to a number of so many digits, None when there are fewer."""
+    digits, last = 0, None
+    for place in range(first, len(groups)):
+        start, end = groups[place]
+        gap = text[groups[place - 1][1] : start] if place > first else ""
+        digits += end - start
+        if digits > most or ("." in gap and " " in gap):  # a sentence ends here
+            break
+        last = place if digits >= least else None
+    return last
+
+
+def _american(text: str, groups: Groups, first: int) -> int | None:
+    """Return the last group of (415) 555-2671, 415.555.2671 or 1-415-555-2671."""
+    one = text[groups[first][0] : groups[first][1]] == "1"
+    three = groups[first + one : first + one + 3]
+    if [end - start for start, end in three] != [3, 3, 4] or text[three[0][0]] in "01":
+        return None
+    following = text[three[2][1] : three[2][1] + 2]
+    longer = (
+        following[:1].isalnum()
+        or following[:1] == "_"
+        or (following[:1] in (".", "-", "/") and following[1:].isdigit())
+    )
+    return None if longer else first + one + 2
+
+
+def _is_date(text: str, groups: Groups, first: int) -> bool:
+    three = groups[first : first + 3]
+    if [end - start for start, end in three] not in ([2, 2, 4], [2, 2, 2], [2, 1, 4], [2, 1, 2]):
+        return False
+    gaps = {text[three[0][1] : three[1][0]], text[three[1][1] : three[2][0]]}
+    return len(gaps) == 1 and gaps <= {".", "/", "-"} and not _pairs(groups, first)
+
+
+def _is_dotted(text: str, groups: Groups, first: int) -> bool:
+    """Return whether an IP address or a version begins here."""
+    three = groups[first : first + 3]
+    if len(three) < 3 or not text[three[0][1]] == "." == text[three[1][1]]:
+        return False
+    lengths = [end - start for start, end in three]
+    return (lengths[0] < 3 or max(lengths) < 4) and not _pairs(groups, first)
+
+
+def _pairs(groups: Groups, first: int) -> bool:
+    """Return whether five groups of two follow, as the French write a number: 06.12.34.56.78."""
+    return [end - start for start, end in groups[first : first + 5]] == [2] * 5

@@ -1,0 +1,91 @@
+"""Passwords and PINs that somebody names as such, in English and German: "password: hunter2", "die PIN ist 4711"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aura.ai.text.lexicons import words
+from aura.ai.text.masking.span import Span
+
+#: One of these is in every text that names a password, or one of the words is; both are quicker to look for.
+_STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential", "wachtwoord", "contrase")
+_WORDS = frozenset({"pwd", "pw", "psw", "psk", "pin", "puk", "tan", "otp"})
+
+_BLANK = r"[ \t]{0,20}"
+_GAP = r"[ \t]{1,20}"
+_NAME = (
+    r"(?:pass(?:word|wort|wd|phrase|code|key)|mots?[ \t]de[ \t]passe|wachtwoord|contraseña|"
+    r"kennwor[dt]|geheim(?:zahl|nummer|code)|zugangs(?:code|daten)|credentials?|"
+    r"api[ _-]?key|(?:access|secret|private|auth|client)[ _-]?(?:key|token|secret)|secret|token|"
+    r"(?<![^\W_])(?:pass|pwd|pw|psw|psk|pin|puk|tan|otp)(?![^\W\d_]))"
+)
+_QUOTE = r"[\"'*_`„“”‚‘’«»]"
+#: A dot that ends no sentence: Ms. Meier, vpn.example.com
+_NO_STOP = r"(?<=\b(?:mr|ms|dr|hr|fr|st|nr|no))\.|(?<=\b(?:mrs|abt|tel))\.|(?<=\bprof)\.|\.(?=[^\W_])"
+#: What may stand between the name and the value: (temporary), for the VPN, neu
+_ABOUT = (
+    rf"(?:e?s|\d)?{_QUOTE}{{0,3}}(?:{_BLANK}\([^()\n]{{0,40}}\)"
+    rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|zum|zur|im|am|bei|beim|des|der)[ \t](?:[^\n.:=!?;,]|{_NO_STOP}){{0,60}}?"
+    rf"|{_GAP}(?:neu|alt|new|old|temp\w{{0,10}}|again|jetzt|now|code|nr\.?))?{_QUOTE}{{0,3}}"
+)
+_SIGN = rf"{_BLANK}(?::=|=>|->|[:=|]{{1,2}}|\t){_BLANK}(?:\r?\n{_BLANK})?"
+_VERB = (
+    rf"{_GAP}(?:(?:(?:has been|was|is|got|wurde){_GAP})?(?:changed|set|reset){_GAP}(?:back{_GAP})?to|(?:wurde|ist){_GAP}auf"
+    rf"|(?:is|was|are|est|ist|war|lautet|lauten|hei(?:ß|ss)t)(?:{_GAP}(?:now|jetzt|nun|still|noch))?)(?:{_GAP}|{_BLANK}:{_BLANK})"
+)
+_QUOTED = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[„“‚‘«»][^“”‘’«»\n]{1,200}[“”‘’«»]"
+
+_NAMED = re.compile(
+    rf"{_NAME}{_ABOUT}(?:{_SIGN}(?P<value>{_QUOTED}|\S{{1,400}}(?:[ \t]?/[ \t]?\S{{1,100}})?)"
+    rf"|{_VERB}(?:(?P<quoted>{_QUOTED})|(?P<said>\S{{1,200}})))",
+    re.IGNORECASE,
+)
+#: Where nothing tells that the value follows, it must look like one.
+_OTHERS = (
+    re.compile(
+        rf"{_NAME}(?:e?s)?{_GAP}(?:(?:to|as){_GAP})?(?P<value>{_QUOTED}|(?=\S{{0,64}}\d)(?=\S{{0,64}}[^\W\d])\S{{6,200}})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?<![^\W_])(?:pin|puk|tan|otp)[ \t]{0,2}(?:nr\.?|code|number|nummer)?[ \t]{0,2}(?P<value>[0-9]{4,10})(?![0-9])",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"<(?:password|passwd|pwd|passwort|kennwort|secret|token|api-?key)>(?P<value>[^<\n]{1,200})", re.IGNORECASE
+    ),
+    re.compile(r"(?<!\S)--?(?:password|passwd|pass|pw|token|secret|api-key)[ =](?P<value>\S{1,200})", re.IGNORECASE),
+)
+
+#: What people say of a password rather than as one: "my password is expired".
+_SAID = words("said_of_passwords.txt")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def passwords(text: str) -> Iterator[Span]:
+    """Find what follows "password:", "Passwort ist", "PIN", "token =" and the like."""
+    if not named(text.lower()):
+        return
+    at = 0
+    while found := _NAMED.search(text, at):
+        kind = str(found.lastgroup)
+        # from the value on, not after it: what looked like a value may be the next name
+        at = found.start(kind)
+        if kind != "said" or not _only_says(found[kind]):
+            yield Span(*found.span(kind), "password")
+    for pattern in _OTHERS:
+        for found in pattern.finditer(text):
+            yield Span(*found.span("value"), "password")
+
+
+def named(lower: str) -> bool:
+    """Return whether a text in lower case may name a password; quick to tell."""
+    return any([stem in lower for stem in _STEMS]) or (
+        any([word in lower for word in _WORDS]) and not _WORDS.isdisjoint(_WORD.findall(lower))
+    )
+
+
+def _only_says(said: str) -> bool:
+    """Return whether this is a plain word that people say of a password."""
+    word = _WORD.match(said)
+    return word is not None and word[0].lower() in _SAID and not any(char.isdigit() for char in said)

@@ -1,0 +1,15 @@
+"""How many jobs go together: in one hint, in one claim, in one call of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dramatiq
+
+from aura.settings import Settings
+
+
+def batch_of(actor: dramatiq.Actor[Any, Any], settings: Settings) -> int:
+    """Return the most jobs of the actor that go together: its own option `batch`, or AURA_BATCH."""
+    size: int = actor.options.get("batch", settings.batch)
+    return size

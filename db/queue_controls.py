@@ -1,0 +1,221 @@
+"""Control: pause a queue, limit how many of its jobs run at once, cancel a job; and see what waits where.
+
+Held in the database and obeyed by every relay, which each change wakes. Every function takes the caller's session and
+commits nothing. A queue without a row is neither paused nor limited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from db.jobs import ERROR_LIMIT, announce
+from db.models import DeadLetter, Job, QueueControl
+from db.new_tickets import storable
+from db.statements import Fixed, table, upsert
+from db.time import from_now, now
+
+#: The longest time that a pause may be given, in days; without a time it lasts until it is resumed.
+LONGEST_PAUSE = 366
+
+#: What a job can be doing; the first that holds is its state.
+STATES: dict[str, ColumnElement[bool]] = {
+    "running": Job.lease.is_not(None),
+    "later": Job.due_at > now(),
+    "hinted": Job.hinted_at.is_not(None),
+    "due": true(),
+}
+_state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
+
+
+class WrongControl(ValueError):
+    """A pause or a limit that makes no sense; the text says what does."""
+
+
+class UnknownJob(LookupError):
+    """There is no such job: it is done, given up or cancelled, or it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What holds a queue back just now; a pause that ran out reads as not paused."""
+
+    queue: str
+    paused: bool = False
+    #: When the pause ends by itself; None when it lasts until it is resumed.
+    paused_until: datetime | None = None
+    #: Most jobs that run at once, across all workers; None is no limit.
+    limit: int | None = None
+    #: Why it is paused.
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A job that was cancelled, and the dead letter that remembers it."""
+
+    job_id: int
+    actor: str
+    key: str
+    was_running: bool
+    dead_letter: int
+
+
+def pause(
+    session: Session, queue: str, seconds: float | None = None, reason: str = "", *, shorten: bool = False
+) -> None:
+    """Hold back the queue's jobs for some seconds, or until it is resumed.
+
+    A longer pause stays as it is, unless it is to be shortened: a provider's Retry-After must not end what a person
+    began. Raises WrongControl for a time that is not between 0 and LONGEST_PAUSE days.
+    """
+    if seconds is not None and not 0 < seconds <= LONGEST_PAUSE * 86_400:
+        raise WrongControl(
+            f"a pause lasts more than 0 seconds and at most {LONGEST_PAUSE} days; without a time, until it is resumed"
+        )
+    values = {
+        "paused": seconds is None,
+        "paused_until": None if seconds is None else from_now(seconds),
+        "reason": storable(reason)[:ERROR_LIMIT],
+        "changed_at": now(),
+    }
+    statement = upsert(session, QueueControl).values(queue=queue, **values)
+    until = QueueControl.paused_until
+    longer = QueueControl.paused.is_(False) & or_(until.is_(None), until < statement.excluded.paused_until)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["queue"], set_=values, where=true() if shorten or seconds is None else longer
+        )
+    )
+    announce(session)
+
+
+def resume(session: Session, queue: str) -> None:
+    """End the queue's pause, if it has one; a limit stays."""
+    paused = update(QueueControl).where(QueueControl.queue == queue)
+    session.execute(paused.values(paused=False, paused_until=None, reason="", changed_at=now()))
+    announce(session)
+
+
+def limit(session: Session, queue: str, jobs: int | None) -> None:
+    """Let at most so many of the queue's jobs run at once across all workers; None takes the limit away.
+
+    Raises WrongControl for less than 1.
+    """
+    if jobs is not None and not 1 <= jobs < 2**31:
+        raise WrongControl("a limit is at least 1; to stop a queue, pause it")
+    values = {"job_limit": jobs, "changed_at": now()}
+    statement = upsert(session, QueueControl).values(queue=queue, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
+    announce(session)
+
+
+def current(session: Session) -> dict[str, Control]:
+    """Return what holds each queue back, by the database's clock; a queue that is missing here is free."""
+    found = {}
+    for row in _CURRENT(session):
+        until = row.paused_until if row.held and not row.paused else None
+        found[row.queue] = Control(row.queue, bool(row.held), until, row.job_limit, row.reason if row.held else "")
+    return found
+
+
+_held = or_(QueueControl.paused, QueueControl.paused_until > now()).label("held")
+_CURRENT = Fixed(lambda _session: select(*table(QueueControl).c, _held).order_by(QueueControl.queue))
+
+
+def lock(session: Session) -> None:
+    """Let one relay at a time count the free places of limited queues, until its transaction ends."""
+    limited = select(QueueControl.queue).where(QueueControl.job_limit.is_not(None)).order_by(QueueControl.queue)
+    session.execute(limited.with_for_update())
+
+
+def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return each queue with its actors, how many jobs are in which state, and what holds it back.
+
+    `queue_of` is the queue of each actor. Jobs of an actor that is not in it stand under the queue None.
+    """
+    controls, queues = current(session), dict[str | None, dict[str, Any]]()
+
+    def row(queue: str | None, actor: str | None = None) -> dict[str, Any]:
+        held = controls.get(queue or "", Control(""))
+        found = queues.setdefault(queue, {**asdict(held), "queue": queue, "actors": [], **dict.fromkeys(STATES, 0)})
+        if actor is not None and actor not in found["actors"]:
+            found["actors"].append(actor)
+        return found
+
+    for queue in sorted({*queue_of.values(), *controls}):
+        row(queue)
+    for actor, queue in sorted(queue_of.items()):
+        row(queue, actor)
+    counted = select(Job.actor, _state, func.count().label("jobs")).group_by(Job.actor, _state).order_by(Job.actor)
+    for each in session.execute(counted):
+        row(queue_of.get(each.actor), each.actor)[each.state] += each.jobs
+    return list(queues.values())
+
+
+def promised(
+    session: Session, *, actor: str | None = None, state: str | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
+    told = (Job.id, Job.actor, Job.key, Job.pipeline, Job.priority, Job.due_at, Job.attempts, Job.last_error)
+    oldest = select(_state, *told).order_by(Job.id).limit(limit)
+    if actor is not None:
+        oldest = oldest.where(Job.actor == actor)
+    if state is not None:
+        # spelt out, so that an index can be used: this state holds, and none of those before it
+        before = list(STATES)[: list(STATES).index(state)]
+        oldest = oldest.where(and_(*[not_(STATES[name]) for name in before], STATES[state]))
+    return [dict(row._mapping) for row in session.execute(oldest)]
+
+
+def cancel(session: Session, job_id: int, reason: str) -> Cancelled:
+    """Take the promise of a job back, running or not. Raises UnknownJob.
+
+    The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A dead letter remembers
+    the job as discarded; it can be replayed by force.
+    """
+    found = _cancel(session, Job.id == job_id, reason) if 0 < job_id < 2**63 else []
+    if not found:
+        raise UnknownJob(
+            f"there is no job {job_id}: it is done or was given up; `aura jobs list` shows those there are"
+        )
+    return found[0]
+
+
+def cancel_ticket(session: Session, ticket_id: int, reason: str) -> list[Cancelled]:
+    """Cancel every job whose key is the ticket; a notification that is written already goes out. Raises UnknownJob."""
+    found = _cancel(session, Job.key == str(ticket_id), reason)
+    if not found:
+        raise UnknownJob(f"no job is promised for ticket {ticket_id}; `aura tickets show {ticket_id}` tells its story")
+    return found
+
+
+def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[Cancelled]:
+    reason = storable(reason)[:ERROR_LIMIT]
+    copied = ("actor", "key", "args", "pipeline", "then", "priority", "attempts", "replays")
+    # locked in id order, so that it cannot deadlock with a claim
+    locked = select(Job.id).where(chosen).order_by(Job.id).with_for_update().scalar_subquery()
+    # deleting is the guard: of two who cancel at once, or a cancel and a keep, one gets the row
+    taken = delete(Job).where(Job.id.in_(locked)).returning(Job.id, Job.lease, *[getattr(Job, name) for name in copied])
+    cancelled = []
+    for row in sorted(session.execute(taken), key=lambda row: row.id):
+        letter = insert(DeadLetter).values(
+            **{name: getattr(row, name) for name in copied},
+            job_id=row.id,
+            error_type="Cancelled",
+            error=reason,
+            fingerprint="cancelled",
+            state="discarded",
+            reason=f"cancelled: {reason}",
+            resolved_at=now(),
+        )
+        letter_id = session.scalars(letter.returning(DeadLetter.id)).one()
+        cancelled.append(Cancelled(row.id, row.actor, row.key, row.lease is not None, letter_id))
+    if cancelled:
+        announce(session)  # a limited queue has room again
+    return cancelled

@@ -1,0 +1,140 @@
+"""Who leads the clock, and which slot of the timetable has run: two guarded rows make two clocks fire once.
+
+A slot that went by while no clock ran is a row too, with the note MISSED, until somebody runs it after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from db.models import Lease, ScheduleControl, ScheduleRun
+from db.statements import on_postgresql, upsert
+from db.time import from_now, now
+
+#: The note of a slot that went by.
+MISSED = "missed"
+
+
+def lead(session: Session, name: str, holder: str, seconds: float) -> int | None:
+    """Take or renew the lease for some seconds. Returns its term, or None while somebody else leads.
+
+    The term grows with every change of leader, so what an older leader still writes can be told apart.
+    """
+    statement = upsert(session, Lease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "term": Lease.term + 1,
+            "holder": holder,
+            "expires_at": from_now(seconds),
+        },
+        where=Lease.expires_at < now(),
+    ).returning(Lease.term)
+    renewed = (
+        update(Lease)
+        .where(Lease.name == name, Lease.holder == holder, Lease.expires_at >= now())
+        .values(expires_at=from_now(seconds))
+        .returning(Lease.term)
+    )
+    return session.scalar(renewed) or session.scalar(statement)
+
+
+def led(session: Session, name: str) -> bool:
+    """Return whether somebody holds the lease."""
+    held = select(Lease.name).where(Lease.name == name, Lease.expires_at >= now())
+    return session.scalar(held) is not None
+
+
+def renew(session: Session, name: str, holder: str, term: int, seconds: float) -> bool:
+    """Hold the lease for some seconds more. Returns False when it is not ours any more."""
+    ours = update(Lease).where(
+        Lease.name == name, Lease.holder == holder, Lease.term == term, Lease.expires_at >= now()
+    )
+    return session.scalar(ours.values(expires_at=from_now(seconds)).returning(Lease.term)) is not None
+
+
+def extend(session: Session, name: str, holder: str, seconds: float) -> None:
+    """Hold the lease for some seconds more, in the transaction that has locked it."""
+    session.execute(
+        update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(seconds))
+    )
+
+
+def resign(session: Session, name: str, holder: str) -> None:
+    """Give the lease up, so that another clock need not wait for it to expire."""
+    session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(-1)))
+
+
+def start_slot(session: Session, job: str, slot: datetime, name: str, holder: str, term: int, seconds: float) -> bool:
+    """Record that the slot runs, and renew the lease. Returns False when it ran before, or the lease is not ours any more.
+
+    The lease's row stays locked until the transaction ends, so nobody else leads meanwhile. PostgreSQL ends a
+    transaction whose process sleeps, or whose statement runs on, for longer than the lease lasts.
+    """
+    if on_postgresql(session):
+        for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            session.execute(text(f"SET LOCAL {limit} = {int(seconds * 1000)}"))
+    if not renew(session, name, holder, term, seconds):
+        return False
+    statement = upsert(session, ScheduleRun).values(job=job, slot=slot, term=term, started_at=now())
+    statement = statement.on_conflict_do_nothing(index_elements=["job", "slot"]).returning(ScheduleRun.id)
+    return session.scalar(statement) is not None
+
+
+def finish_slot(session: Session, job: str, slot: datetime, note: str) -> None:
+    """Record what the slot did."""
+    done = update(ScheduleRun).where(ScheduleRun.job == job, ScheduleRun.slot == slot)
+    session.execute(done.values(finished_at=now(), note=note))
+
+
+def run_by_hand(session: Session, job: str, slot: datetime, note: str) -> None:
+    """Record a run that a person asked for, at this moment."""
+    session.add(ScheduleRun(job=job, slot=slot, term=0, started_at=slot, finished_at=now(), note=note))
+
+
+def record_missed(session: Session, job: str, slots: Sequence[datetime], term: int) -> None:
+    """Record the slots that went by."""
+    if slots:
+        rows = [{"job": job, "slot": slot, "term": term, "note": MISSED} for slot in slots]
+        session.execute(upsert(session, ScheduleRun).on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
+
+
+def missed(session: Session, job: str, limit: int) -> list[datetime]:
+    """Return the slots that went by, the oldest first; locked, so that two people do not run one twice."""
+    slots = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note == MISSED)
+    return list(session.scalars(slots.order_by(ScheduleRun.slot).limit(limit).with_for_update(skip_locked=True)))
+
+
+def last_slot(session: Session, job: str) -> datetime | None:
+    """Return the newest slot of the job that ran by the timetable."""
+    newest = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note != MISSED, ScheduleRun.term > 0)
+    return session.scalar(newest.order_by(ScheduleRun.slot.desc()).limit(1))
+
+
+def history(session: Session) -> dict[str, dict[str, Any]]:
+    """Return of each job when it ran last, what that did, and how many slots were missed."""
+    ran = ScheduleRun.note != MISSED
+    latest = select(func.max(ScheduleRun.id)).where(ran).group_by(ScheduleRun.job)
+    gone = select(ScheduleRun.job, func.count().label("slots")).where(ScheduleRun.note == MISSED)
+    counts = {row.job: row.slots for row in session.execute(gone.group_by(ScheduleRun.job))}
+    rows = session.scalars(select(ScheduleRun).where(ScheduleRun.id.in_(latest)))
+    found = {row.job: {"last": row.started_at, "note": row.note, "missed": counts.pop(row.job, 0)} for row in rows}
+    return found | {job: {"last": None, "note": "", "missed": count} for job, count in counts.items()}
+
+
+def pause(session: Session, job: str, paused: bool, reason: str = "") -> None:
+    """Hold a job back until it is resumed, or resume it."""
+    values = {"paused": paused, "reason": reason if paused else "", "changed_at": now()}
+    statement = upsert(session, ScheduleControl).values(job=job, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
+
+
+def paused(session: Session) -> dict[str, str]:
+    """Return the jobs that are held back, each with the reason."""
+    held = select(ScheduleControl.job, ScheduleControl.reason).where(ScheduleControl.paused)
+    return {row.job: row.reason for row in session.execute(held)}

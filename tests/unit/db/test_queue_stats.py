@@ -1,0 +1,117 @@
+"""The flow: what waits for each actor, how long and how fast; and the figures of the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+
+from db import queue_stats, reading, ticket_stats, transaction
+from db.jobs import Promise
+from db.models import Attempt, Ticket
+from db.new_tickets import Submission
+from db.queue_stats import Waiting
+from db.tickets import accept
+from db.time import from_now
+from pipelines.triage import triage
+from tests.embedded import Hand, all_jobs, claim, mark_hinted, move, promise
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def waiting(*actors: str) -> dict[str, Waiting]:
+    with reading() as session:
+        return queue_stats.waiting(session, actors)
+
+
+def test_each_state_is_counted_once():
+    # Given one job running, two hinted, one due for a minute at another priority, and one due later
+    promise(*[Promise("classify", str(n)) for n in range(3)])
+    first, *others = [job.id for job in all_jobs()]
+    claim("classify", first)
+    mark_hinted(*others)
+    promise(Promise("classify", "due", priority=9), Promise("classify", "later", delay=3600))
+    with transaction() as session:
+        from db.models import Job
+
+        session.execute(update(Job).where(Job.key == "due").values(due_at=from_now(-60)))
+
+    found = waiting("classify", "notify")
+
+    assert found["notify"] == Waiting()
+    each = found["classify"]
+    assert (each.running, each.hinted, each.due, each.later) == (1, 2, 1, 1)
+    assert 59 < each.oldest < 90
+    assert each.open == 4
+
+
+def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
+    promise(*[Promise("email", str(n)) for n in range(5)])
+
+    with reading() as session:
+        few = session.scalar(queue_stats.select(queue_stats.counted(queue_stats.select(queue_stats.Job.id), 3)))
+
+    assert few == 4
+
+
+def test_nobody_waits_for_no_actor():
+    assert waiting() == {}
+
+
+def test_rates_are_of_the_last_minute(hand: Hand):
+    with reading() as session:
+        assert queue_stats.rates(session) == {}
+    with transaction() as session:
+        ids = accept(session, "test", [(Submission(title=f"VPN {n}"), {}) for n in range(6)])
+    triage.send_many(ids)
+    hand.run()
+    with transaction() as session:
+        old = session.scalars(queue_stats.select(Attempt.id).where(Attempt.actor == "classify").limit(2)).all()
+        session.execute(update(Attempt).where(Attempt.id.in_(old)).values(created_at=from_now(-90)))
+        failed = session.scalars(queue_stats.select(Attempt.id).where(Attempt.actor == "notify").limit(1)).all()
+        session.execute(update(Attempt).where(Attempt.id.in_(failed)).values(outcome="retry"))
+
+    with reading() as session:
+        found = queue_stats.rates(session)
+
+    assert (found["classify"].kept, found["classify"].failed) == (4, 0)
+    assert (found["notify"].kept, found["notify"].failed) == (5, 1)
+
+
+def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queue_stats, "MOST", 6)
+    with transaction() as session:
+        ids = accept(session, "test", [(Submission(title=f"VPN {n}"), {}) for n in range(6)])
+    triage.send_many(ids)
+    hand.run()
+    move(Attempt, created_at=-30)
+
+    with reading() as session:
+        found = queue_stats.rates(session)
+
+    # six in thirty seconds are twelve a minute, whoever kept them
+    assert round(sum(rate.kept for rate in found.values())) == 12
+
+
+def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
+    with reading() as session:
+        assert ticket_stats.figures(session).tickets == 0
+        assert ticket_stats.in_review(session) == (0, None)
+    with transaction() as session:
+        ids = accept(session, "test", [(Submission(title=f"VPN drops {n}"), {}) for n in range(3)])
+    triage.send_many(ids)
+    hand.run()
+    with transaction() as session:
+        session.execute(update(Ticket).values(needs_review=False, category="Network", priority="high"))
+        session.execute(update(Ticket).where(Ticket.id != ids[2]).values(needs_review=True))
+        session.execute(update(Ticket).where(Ticket.id == ids[1]).values(classified_at=from_now(-60)))
+        session.execute(update(Ticket).where(Ticket.id == ids[2]).values(category="Email", sla_state="breached"))
+
+    with reading() as session:
+        found = ticket_stats.figures(session)
+        order = [ticket_stats.in_review(session, skip) for skip in range(3)]
+
+    assert (found.tickets, found.review, found.late, found.warned, found.dead) == (1, 2, 1, 0, 0)
+    assert (found.categories, found.priorities) == ({"Network": 2, "Email": 1}, {"high": 3})
+    assert order == [(2, ids[1]), (2, ids[0]), (2, None)]

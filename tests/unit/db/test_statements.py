@@ -1,0 +1,247 @@
+"""Many rows in one statement: every type comes back as it went in, and what cannot be stored stops nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text, delete, select
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+from db import jobs, reading, tickets, transaction
+from db.database import engine
+from db.jobs import Promise
+from db.models import Attempt, Job, Json, VerdictRecord
+from db.new_tickets import Submission
+from db.statements import BulkInsert, BulkUpdate, each_of, listed, table
+from db.time import from_now
+from tests.embedded import all_jobs, promise, seconds_until_due
+
+pytestmark = pytest.mark.usefixtures("database")
+
+on_postgresql = pytest.mark.parametrize(
+    "database", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True
+)
+
+#: Text that a database, JSON, or a driver may take for something else.
+TEXTS = [
+    "",
+    " ",
+    "null",
+    "NULL",
+    "'; DROP TABLE jobs; --",
+    '"quoted" \\ back\\slash \\n \\u0041',
+    "line\nbreak\r\n\ttab",
+    "{1,2}",
+    "%s %(x)s :name ?",
+    "Größe 東京 🎉 \u202e \ufffe",
+    "é",
+    "1e400",
+    "x" * 100_000,
+]
+DOCUMENTS: list[Any] = [
+    [],
+    {},
+    None,
+    [None, True, False, 0, -1, 2**53 + 1, 10**30, 0.1, -1.5e-300, 1e16],
+    {"a": {"b": [{"c": ["d", None]}]}, "": "empty key", "Größe": "🎉", "quote\"'\\": "\n"},
+    ["text", ["nested", [[]]]],
+    "just text",
+    17,
+]
+
+_ATTEMPTS = BulkInsert(
+    Attempt, ("job_id", "actor", "key", "pipeline", "number", "worker", "outcome", "error", "seconds")
+)
+
+
+def attempt(**changes: Any) -> dict[str, Any]:
+    usual = {"job_id": 1, "actor": "classify", "key": "1", "pipeline": "", "number": 1, "worker": "w"}
+    return usual | {"outcome": "kept", "error": None, "seconds": 0.0} | changes
+
+
+def stored(column: Any) -> list[Any]:
+    with reading() as session:
+        return list(session.scalars(select(column).order_by(column.table.c.id)))
+
+
+def insert(statement: BulkInsert, rows: list[dict[str, Any]]) -> None:
+    with transaction() as session:
+        statement(session, rows)
+
+
+# -- insert -----------------------------------------------------------------------------------------------------------
+
+
+def test_text_comes_back_as_it_went_in():
+    insert(_ATTEMPTS, [attempt(error=text) for text in [*TEXTS, None]])
+
+    assert stored(table(Attempt).c.error) == [*TEXTS, None]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("job_id", [0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]),
+        ("number", [0, 2**31 - 1, -(2**31)]),
+        ("seconds", [0.0, 0.1, 1 / 3, -1.5, 1e-300, 1.7976931348623157e308, 5e-324, 123456789.123456789]),
+    ],
+)
+def test_numbers_come_back_as_they_went_in(column: str, values: list[Any]):
+    insert(_ATTEMPTS, [attempt(**{column: value}) for value in values])
+
+    found = stored(table(Attempt).c[column])
+    assert (found, {type(value) for value in found}) == (values, {type(values[0])})
+
+
+def test_documents_come_back_as_they_went_in():
+    promise(*[Promise("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
+
+    assert [job.args for job in all_jobs()] == [[document] for document in DOCUMENTS]
+
+
+def test_booleans_and_defaults_come_back_as_they_went_in():
+    with transaction() as session:
+        (ticket_id,) = tickets.accept(session, "test", [(Submission(title="VPN drops"), {})])
+    usual = dict.fromkeys(tickets.VERDICT, "") | {"ticket_id": ticket_id, "confidence": 0.5, "priority_confidence": 1.0}
+    usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25, "cost": 0.5, "cached": False}
+    usual |= {"self_fix": ["a"], "words": [], "similar": [{"id": 1}], "resolution_p50": None, "resolution_p90": 1.5}
+    insert(BulkInsert(VerdictRecord, tickets.VERDICT), [usual | {"needs_review": value} for value in (True, False)])
+
+    assert stored(table(VerdictRecord).c.needs_review) == [True, False]
+    assert [when.tzinfo is not None for when in stored(table(VerdictRecord).c.created_at)] == [True, True]
+
+
+values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | values,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(values, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(values, documents, st.integers(0, 9)), min_size=1, max_size=20))
+def test_whatever_is_promised_comes_back_as_it_was(promised: list[tuple[str, Any, int]]):
+    with transaction() as session:
+        session.execute(delete(Job))
+        rows = [
+            Promise("classify", str(n), [text, document], priority=p) for n, (text, document, p) in enumerate(promised)
+        ]
+        jobs.promise(session, rows)
+
+    found = {int(job.key): (*job.args, job.priority) for job in all_jobs()}
+    assert found == dict(enumerate(promised))
+
+
+def test_a_value_is_computed_from_an_input_for_each_row():
+    promise(*[Promise("classify", str(number), delay=number * 100.0) for number in range(4)])
+
+    assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (0, 100, 200, 300)]
+
+
+def test_a_thousand_rows_are_one_call_and_return_what_they_are_asked_for():
+    statement = BulkInsert(
+        Attempt,
+        ("job_id", "actor", "key", "pipeline", "worker", "outcome", "seconds"),
+        computed=lambda _new: {"number": 7},
+        finish=lambda insert: insert.returning(table(Attempt).c.job_id, table(Attempt).c.number),
+    )
+    with transaction() as session:
+        returned = statement(session, [attempt(job_id=number) for number in range(1000)]).all()
+
+    assert sorted(map(tuple, returned)) == [(number, 7) for number in range(1000)]
+
+
+# -- update -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_changes_each_row_to_its_own_values_and_no_other():
+    insert(_ATTEMPTS, [attempt(job_id=number, error=f"old {number}") for number in range(4)])
+    ids = stored(table(Attempt).c.id)
+    statement = BulkUpdate(
+        Attempt,
+        {"id": BigInteger(), "error": Text(), "seconds": Float(), "number": Integer(), "again": Boolean(), "x": Json},
+        lambda new: {
+            "error": new["error"],
+            "seconds": new["seconds"],
+            "number": table(Attempt).c.number + new["number"],
+        },
+    )
+    rows = [
+        {"id": ids[0], "error": TEXTS[5], "seconds": 0.1, "number": 4, "again": True, "x": {"a": [1]}},
+        {"id": ids[2], "error": None, "seconds": 1e-300, "number": -1, "again": False, "x": None},
+        {"id": 10**12, "error": "nobody", "seconds": 0.0, "number": 0, "again": False, "x": []},
+    ]
+    with transaction() as session:
+        statement(session, rows)
+
+    c = table(Attempt).c
+    assert stored(c.error) == [TEXTS[5], "old 1", None, "old 3"]
+    assert (stored(c.seconds), stored(c.number)) == ([0.1, 0.0, 1e-300, 0.0], [5, 1, 0, 1])
+
+
+def test_an_update_may_compute_with_the_databases_clock():
+    promise(Promise("classify", "1"), Promise("classify", "2"))
+    later = BulkUpdate(
+        Job, {"id": BigInteger(), "delay": Float(), "key": String(200)}, lambda new: {"due_at": from_now(new["delay"])}
+    )
+    with transaction() as session:
+        later(session, [{"id": job.id, "delay": 100.0 * int(job.key), "key": job.key} for job in all_jobs()])
+
+    assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (100, 200)]
+
+
+# -- lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_of_values_is_one_parameter_whatever_it_holds():
+    short = TEXTS[:-1]
+    with reading() as session:
+        each = each_of(session, "names")
+        found = session.scalars(select(each.c.value), {"names": listed(session, short)}).all()
+        none = session.scalars(select(each.c.value), {"names": listed(session, [])}).all()
+
+    assert (found, none) == (short, [])
+
+
+# -- what cannot be stored --------------------------------------------------------------------------------------------
+
+UNSTORABLE = ["NUL \0 byte", "lone \ud800 surrogate"]
+
+
+@on_postgresql
+@pytest.mark.parametrize("text", UNSTORABLE, ids=["NUL", "surrogate"])
+def test_text_that_postgresql_cannot_store_is_a_clear_error_and_stops_nothing_else(text: str):
+    for refused in (Promise("classify", text), Promise("classify", "1", [{"deep": [text]}])):
+        with pytest.raises((DataError, ValueError)):
+            promise(Promise("classify", "good"), refused)
+        assert all_jobs() == [], "all of a call or nothing"
+    with pytest.raises((DataError, ValueError)):
+        insert(_ATTEMPTS, [attempt(), attempt(error=text)])
+
+    promise(Promise("classify", "good"))
+    assert [job.key for job in all_jobs()] == ["good"]
+    assert engine().pool.checkedout() == 0
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    "changes",
+    [{"job_id": 2**63}, {"number": 2**31}, {"actor": "x" * 81}, {"seconds": float("nan")}, {"seconds": float("inf")}],
+    ids=["bigint", "int", "too long", "NaN", "infinity"],
+)
+def test_a_value_that_does_not_fit_is_a_clear_error_and_stops_nothing_else(changes: dict[str, Any]):
+    with pytest.raises((DataError, IntegrityError, ValueError)):
+        insert(_ATTEMPTS, [attempt(), attempt(**changes)])
+
+    insert(_ATTEMPTS, [attempt()])
+    assert stored(table(Attempt).c.job_id) == [1]
+
+
+@on_postgresql
+def test_a_value_of_a_type_that_is_no_json_is_a_clear_error():
+    with pytest.raises((TypeError, StatementError), match="not JSON serializable"):
+        insert(_ATTEMPTS, [attempt(error=b"bytes")])

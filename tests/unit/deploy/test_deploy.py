@@ -1,0 +1,165 @@
+"""deploy/ by schema and by linter, and its names against the code: settings, commands, queues."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+import actors
+from aura.jobs.rabbitmq.definitions import definitions
+from aura.settings import Settings
+from db.database import make_engine
+from tests.conftest import ROOT, environment_variables
+from tests.install import tool
+
+DEPLOY = ROOT / "deploy"
+ENVIRONMENTS = sorted((DEPLOY / "environments").glob("*/.env"))
+COMPOSE = [DEPLOY / "environments/local/docker-compose.yml", DEPLOY / "tests/docker-compose.yml"]
+SCHEMAS = ROOT / "tests/data/schemas"
+#: Names that belong to others: OpenTelemetry's and Prometheus' own, and those that only the Procfile reads.
+FOREIGN = {"PROMETHEUS_MULTIPROC_DIR", "WORKER_PROCESSES", "WORKER_THREADS"}
+
+
+def run(program: str, *arguments: Path | str) -> str:
+    """Return what a program of the test extra complains about."""
+    command = [str(Path(sys.executable).parent / program), *map(str, arguments)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return result.stdout + result.stderr if result.returncode else ""
+
+
+def variables(path: Path) -> dict[str, str]:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+
+
+# Environments
+
+
+@pytest.mark.parametrize(
+    "path", [*ENVIRONMENTS, DEPLOY / "kubernetes/settings.env"], ids=lambda path: str(path.parent.name)
+)
+def test_an_environment_names_settings_that_exist_and_takes_no_secret(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = variables(path)
+    assert found.keys() <= {*environment_variables(), *FOREIGN}
+    if path.parent.name != "local":
+        secrets = {"RABBITMQ_URL", "RABBITMQ_PASSWORD", "DATABASE_URL", "REDIS_URL", "SMTP_URL", "OPENAI_API_KEY"}
+        assert not found.keys() & secrets
+    # with what the secret store adds, they are settings that start
+    more = {"DATABASE_URL": "postgresql://a:b@h/aura", "RABBITMQ_URL": "amqps://a:b@h/", "RABBITMQ_PASSWORD": "w"}
+    for name, value in (more | found).items():
+        monkeypatch.setenv(name, value)
+    assert Settings().production == (found["AURA_ENV"] == "production")
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.parent.name)
+def test_a_compose_file_is_one(path: Path) -> None:
+    schema = json.loads((SCHEMAS / "compose.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
+
+
+def test_the_local_house_is_pinned_healthy_and_not_root() -> None:
+    services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
+    assert services.keys() >= {"rabbitmq", "postgres", "redis", "web", "worker", "clock"}
+    for name, service in services.items():
+        assert re.search(r":(local|\$\{\w+:-\d+\.\d+[^}]*\})$", service["image"]), f"{name} is not pinned"
+        if name != "rabbitmq":  # its image changes to the user rabbitmq by itself, after it has made its folders
+            assert service["user"] != "root"
+            assert service["read_only"]
+        for other, how in service.get("depends_on", {}).items():
+            assert how["condition"] == ("service_completed_successfully" if other == "migrate" else "service_healthy")
+            assert other == "migrate" or "test" in services[other]["healthcheck"]
+
+
+def test_containers_and_the_procfile_run_the_same_commands() -> None:
+    said = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    # Heroku installs requirements.txt only: what runs there must not need the project's own script
+    assert {said[name].split()[0] for name in said} == {"python", "uvicorn", "dramatiq"}
+    services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
+    manifests = {each["metadata"]["name"]: each for each in all_manifests() if each["kind"] == "Deployment"}
+    for name in ("web", "worker", "clock"):
+        words = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", said[name]).removeprefix("python -m ").split()
+        assert services[name]["command"] == words
+        (container,) = manifests[f"aura-{name}"]["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == words
+
+
+def test_the_dockerfile_is_clean() -> None:
+    assert run("hadolint", "Dockerfile") == ""
+    packages = re.search(r"\ninclude =\n((?:    \w+\*\n)+)", (ROOT / "setup.cfg").read_text())
+    assert packages
+    allowed = (ROOT / ".dockerignore").read_text().split("\n")
+    assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package stays outside"
+
+
+def test_scripts_are_clean() -> None:
+    assert run("shellcheck", "-s", "sh", *(DEPLOY / "scripts").glob("*.sh")) == ""
+
+
+@pytest.mark.integration
+def test_units_are_understood(tmp_path: Path) -> None:
+    for unit in (DEPLOY / "systemd").iterdir():
+        # the program of each must exist
+        text = re.sub(r"/opt/aura/bin/(\w+)", "/bin/true", unit.read_text()).replace("User=aura", "User=daemon")
+        (tmp_path / unit.name).write_text(text)
+    checked = subprocess.run(
+        [tool("systemd-analyze"), "verify", "--man=no", *map(str, tmp_path.iterdir())], capture_output=True, text=True
+    )
+    ours = [line for line in checked.stderr.splitlines() if "aura" in line]
+    assert ours == []
+
+
+# Kubernetes
+
+
+def all_manifests() -> list[dict[str, Any]]:
+    return [
+        each
+        for path in (DEPLOY / "kubernetes").glob("*.yaml")
+        if path.name != "kustomization.yaml"
+        for each in yaml.safe_load_all(path.read_text())
+    ]
+
+
+def test_manifests_are_understood() -> None:
+    schemas = {
+        **json.loads((SCHEMAS / "kubernetes.json").read_text()),
+        **json.loads((SCHEMAS / "keda.json").read_text()),
+    }
+    kinds = {each["kind"] for each in all_manifests()}
+    for each in all_manifests():
+        of_kind = schemas[each["kind"]] | {"definitions": schemas["definitions"]}
+        jsonschema.Draft202012Validator(of_kind).validate(each)
+    assert kinds == schemas.keys() - {"definitions"}
+    listed = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())["resources"]
+    assert {*listed, "kustomization.yaml"} == {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml")}
+
+
+def test_keda_asks_what_the_tables_can_answer(sqlite: str) -> None:
+    (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
+    query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
+    with make_engine(sqlite, 1).connect() as connection:
+        assert connection.exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
+
+
+# RabbitMQ
+
+
+@pytest.mark.parametrize(("name", "quorum"), [("definitions", False), ("definitions-quorum", True)])
+def test_rabbitmqs_definitions_are_what_the_code_declares(name: str, quorum: bool) -> None:
+    queues = sorted(actors.broker.get_declared_queues())
+    # the tests that declare queues of their own are of another process' business: only what the file lacks counts
+    written = json.loads((DEPLOY / f"rabbitmq/{name}.json").read_text())
+    ours = [queue for queue in queues if not queue.startswith("test")]
+    assert written == definitions(ours, quorum=quorum), (
+        "run: aura queues definitions > deploy/rabbitmq/definitions.json"
+    )

@@ -1,0 +1,95 @@
+"""The dashboard and the alerts against what /metrics says, and each alert against its runbook."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import prometheus_client
+import promql_parser
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from aura.jobs import metrics
+from aura.settings import CHANNELS, given
+from tests.conftest import ROOT
+from tests.embedded import web_app
+from tests.install import tool
+from tests.unit.docs.test_docs import anchors
+
+DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "prometheus/alerts.yml"
+RULES = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+
+
+@cache
+def expressions() -> dict[str, str]:
+    panels = json.loads((DEPLOY / "grafana/dashboard.json").read_text())["panels"]
+    shown = {
+        f"panel {panel['title']}, {target['refId']}": target["expr"] for panel in panels for target in panel["targets"]
+    }
+    return shown | {rule["alert"]: rule["expr"] for rule in RULES}
+
+
+def asked() -> set[str]:
+    """Return every metric that the dashboard or an alert asks for."""
+    return {name for said in expressions().values() for name in re.findall(r"\baura_\w+", said)}
+
+
+def offered(page: str) -> set[str]:
+    """Return every metric that a page of /metrics has samples of."""
+    return set(re.findall(r"^(aura_\w+)[ {]", page, re.MULTILINE))
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_every_figure_is_asked_for_somewhere() -> None:
+    answer = TestClient(web_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
+    declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
+    assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
+
+
+def test_every_series_is_there_before_anything_happened() -> None:
+    metrics.begin(["never_run"], given(OPENAI_API_KEY="k", AI_MODEL="never-asked"))
+    page = prometheus_client.generate_latest().decode()
+    for outcome in ("kept", "retry", "dead"):
+        assert f'aura_attempts_total{{actor="never_run",outcome="{outcome}"}} 0.0' in page
+    for name in ("hinted_jobs_total", "duplicate_hints_total", "lost_hints_total", "attempt_seconds_count"):
+        assert f'aura_{name}{{actor="never_run"}} 0.0' in page
+    for name in ("claim_wait_seconds_count", "hint_wait_seconds_count"):
+        assert f'aura_{name}{{actor="never_run"}} 0.0' in page
+    assert 'aura_ai_tokens_total{direction="output",model="never-asked"} 0.0' in page
+    assert 'aura_ai_cost_dollars_total{model="never-asked"} 0.0' in page
+    # these may have been counted meanwhile
+    series = [f'recovered_jobs_total{{outcome="{outcome}"}}' for outcome in ("freed", "quarantined")]
+    series += [f'verdicts_total{{engine="openai",how="{how}"}}' for how in ("answered", "cached", "fallback")]
+    series += [f'notifications_total{{channel="{channel}",outcome="unknown"}}' for channel in CHANNELS]
+    assert [each for each in series if f"aura_{each} " not in page] == []
+
+
+def test_every_expression_is_promql() -> None:
+    for where, said in expressions().items():
+        try:
+            promql_parser.parse(said)
+        except ValueError as error:
+            pytest.fail(f"{where}: {error}")
+
+
+def test_every_alert_says_how_bad_it_is_and_has_its_runbook() -> None:
+    for rule in RULES:
+        assert rule.keys() - {"for"} == {"alert", "expr", "labels", "annotations"}, rule["alert"]
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        path, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert anchor in anchors(ROOT / path), f"{rule['alert']} names {anchor}"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "command", [["check", "rules", ALERTS], ["test", "rules", DEPLOY / "prometheus/alerts_test.yml"]]
+)
+def test_prometheus_understands_the_alerts(command: list[str | Path]) -> None:
+    checked = subprocess.run([tool("promtool"), *map(str, command)], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

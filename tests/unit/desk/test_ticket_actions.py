@@ -1,0 +1,339 @@
+"""What people of the desk do to a ticket: one transaction each, one at a time, told and remembered."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from aura.desk.ticket_actions import WAYS, NotAllowed, assign, comment, correct, reopen, resolve, set_status
+from aura.mail import take
+from aura.notifications import EVENTS
+from aura.settings import STATUSES
+from db import audit, reading, reanalysis, ticket_actions, tickets, transaction
+from db.corrections import UnknownTicket
+from db.models import Agent, Comment, Notification, Ticket
+from db.new_tickets import Submission
+from db.time import from_now
+from pipelines.reanalysis import reanalyze_changed
+from pipelines.triage import triage
+from tests.commands import Run
+from tests.embedded import Hand, crash_before_commit
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def staff(database: str) -> None:
+    skills = ["Hardware", "Software", "Network", "Email", "Access", "Security", "Other"]
+    with transaction() as session:
+        session.add(Agent(name="Ann Lee", email="ann@example.com", skills=skills))
+        session.add(Agent(name="Ben", email="ben@example.com", skills=[]))
+
+
+@pytest.fixture
+def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, Any]]]:
+    """What other services were told, as (event, ticket, data)."""
+    told: list[tuple[str, int, dict[str, Any]]] = []
+    monkeypatch.setattr("db.outbox.record", lambda _session, rows: told.extend(rows))
+    return told
+
+
+@pytest.fixture
+def ticket(hand: Hand) -> int:
+    with transaction() as session:
+        [number] = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="ada@example.com"), {})])
+        triage.send(number)
+    hand.run()
+    return number
+
+
+def ticket_of(number: int) -> Ticket:
+    with reading() as session:
+        return session.get_one(Ticket, number)
+
+
+def told(event: str) -> list[tuple[str, str]]:
+    with reading() as session:
+        found = session.execute(select(Notification.role, Notification.recipient).where(Notification.event == event))
+        return sorted(map(tuple, found))
+
+
+def done() -> list[tuple[str, str, str]]:
+    with reading() as session:
+        return [(row.author, row.text, row.source) for row in session.scalars(select(Comment).order_by(Comment.id))]
+
+
+# -- status -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_goes_where_it_can_and_what_it_cannot_is_said(ticket: int) -> None:
+    for status in ("in_progress", "pending", "closed"):
+        assert set_status(ticket, status, "nora").status == status
+    with pytest.raises(NotAllowed, match=f"ticket {ticket} is closed; from there it can only become open, not pending"):
+        set_status(ticket, "pending")
+    with pytest.raises(NotAllowed, match=f"ticket {ticket} is closed already"):
+        set_status(ticket, "Closed")
+    with pytest.raises(NotAllowed, match="'done' is no status; there are open, in_progress, pending, resolved, closed"):
+        set_status(ticket, "done")
+    assert done() == [
+        ("nora", "open -> in_progress", "action"),
+        ("nora", "in_progress -> pending", "action"),
+        ("nora", "pending -> closed", "action"),
+    ]
+
+
+def test_every_status_has_ways_out() -> None:
+    assert set(WAYS) == set(STATUSES)
+    assert all(set(ways) <= set(STATUSES) - {status} for status, ways in WAYS.items())
+
+
+def test_who_reported_it_is_told_that_it_is_resolved_each_time(hand: Hand, ticket: int, happened: list[Any]) -> None:
+    resolve(ticket, "Restarted it", "nora")
+    hand.run()
+    assert told("ticket.resolved") == [("requester", "ada@example.com")]
+    with pytest.raises(NotAllowed, match="is resolved already"):
+        resolve(ticket, "Restarted it again", "ben")
+    assert ticket_of(ticket).resolution == "Restarted it"
+
+    reopen(ticket, "nora", "It drops again")
+    hand.run()
+    assert ("agent", "Ann Lee") in told("ticket.reopened")
+    found = ticket_of(ticket)
+    assert (found.status, found.resolved_at) == ("open", None)
+    set_status(ticket, "resolved")
+    hand.run()
+    assert told("ticket.resolved") == [("requester", "ada@example.com")] * 2
+    assert [
+        event for event, _, _ in happened if event in EVENTS and "class" not in event and "notified" not in event
+    ] == [
+        "ticket.resolved",
+        "ticket.commented",
+        "ticket.reopened",
+        "ticket.resolved",
+    ]
+    set_status(ticket, "open")
+    with pytest.raises(NotAllowed, match=f"ticket {ticket} is open: there is nothing"):
+        reopen(ticket)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 999_999, 2**70])
+def test_a_ticket_that_is_not_there_is_said_so(number: int) -> None:
+    acts: list[Callable[[], Any]] = [
+        lambda: set_status(number, "pending"),
+        lambda: assign(number, "Ben"),
+        lambda: comment(number, "nora", "x"),
+        lambda: reopen(number),
+        lambda: resolve(number, "x"),
+    ]
+    for act in acts:
+        with pytest.raises(UnknownTicket, match=f"there is no ticket {number}"):
+            act()
+    assert done() == []
+
+
+def test_of_two_who_resolve_it_at_once_one_is_told_that_it_is_done(
+    ticket: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _two_resolve(ticket, monkeypatch) == [f"ticket {ticket} is resolved already"]
+
+
+def test_without_the_lock_both_would_resolve_it(database: str, ticket: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticket_actions, "_HELD", _Unlocked(ticket_actions._HELD))
+    one_writer = database.startswith("sqlite")
+    assert len(_two_resolve(ticket, monkeypatch)) == (1 if one_writer else 0)
+
+
+class _Unlocked:
+    """A query that takes no locks."""
+
+    def __init__(self, query: Any) -> None:
+        self.query = query
+
+    def where(self, *by: Any) -> _Unlocked:
+        return _Unlocked(self.query.where(*by))
+
+    def with_for_update(self, **_options: Any) -> Any:
+        return self.query
+
+
+def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let two people resolve a ticket at the same time; return what those were told who could not."""
+    hold, both = ticket_actions.hold, threading.Barrier(2)
+
+    def held(session: Any, number: int) -> Any:
+        found = hold(session, number)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)  # whom the lock holds back does not come here
+        return found
+
+    monkeypatch.setattr(ticket_actions, "hold", held)
+    refused: list[str] = []
+
+    def act() -> None:
+        try:
+            resolve(ticket, "Restarted it")
+        except NotAllowed as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=act) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    return refused
+
+
+def test_a_crash_leaves_nothing_half_done(hand: Hand, ticket: int) -> None:
+    with crash_before_commit():
+        resolve(ticket, "Restarted it")
+    hand.run()
+    assert (ticket_of(ticket).status, done(), told("ticket.resolved")) == ("open", [], [])
+
+
+# -- who has it -------------------------------------------------------------------------------------------------------
+
+
+def test_whom_a_person_gives_a_ticket_to_is_told_and_no_routing_changes_it(hand: Hand, ticket: int) -> None:
+    assert ticket_of(ticket).assignee == "Ann Lee"
+    assert assign(ticket, "BEN@example.com", "nora") == "Ben"
+    hand.run()
+    assert set(told("ticket.assigned")) == {("agent", "Ben")}
+    assert assign(ticket, "ben") == "Ben"
+    correct(ticket, "nora", priority="low", category="Hardware")
+    hand.run()
+    assert ticket_of(ticket).assignee == "Ben"
+    assert len(told("ticket.assigned")) == 1, "it was so before"
+    assert done() == [("nora", "given to Ben, not to Ann Lee any more", "action")]
+    with pytest.raises(NotAllowed, match="there is no agent 'Zoe'; `aura agents list`"):
+        assign(ticket, "Zoe")
+
+
+def test_a_ticket_that_is_taken_from_everybody_stays_so(hand: Hand, ticket: int) -> None:
+    assert assign(ticket, None, "nora") == ""
+    hand.run()
+    assert told("ticket.assigned") == [("team", "service-desk@localhost")]
+    before = told("ticket.reclassified")
+    correct(ticket, "nora", priority="critical", category="Hardware")
+    hand.run()
+    assert ticket_of(ticket).assignee == ""
+    assert before == [] and "Ann Lee" not in dict(told("ticket.reclassified")).values()
+
+
+# -- comments ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_comment_is_read_at_a_second_look_and_what_was_done_is_not(
+    hand: Hand, ticket: int, happened: list[Any]
+) -> None:
+    set_status(ticket, "in_progress", "nora")
+    set_status(ticket, "open", "nora")
+    number = comment(ticket, "nora", "  The docking station is broken \0", "web")
+    assert reanalyze_changed() == 1
+    with reading() as session:
+        assert reanalysis.added(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
+    assert ("ticket.commented", ticket, {"comment": number, "by": "nora", "source": "web"}) in happened
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "x" * 20_001])
+def test_a_comment_that_is_none_is_refused(ticket: int, text: str) -> None:
+    with pytest.raises(NotAllowed, match="a comment is 1 to 20,000 characters"):
+        comment(ticket, "nora", text)
+    assert done() == []
+
+
+def test_the_answer_of_who_reported_it_ends_the_waiting(ticket: int) -> None:
+    set_status(ticket, "pending")
+    comment(ticket, "nora", "Did it help?")
+    assert ticket_of(ticket).status == "pending"
+    comment(ticket, "Ada@example.com", "No")
+    assert ticket_of(ticket).status == "open"
+
+
+def write(sender: str, text: str, number: int) -> bytes:
+    headers = {"From": sender, "Subject": f"Re: [Aura #{number}]", "Message-ID": f"<{text}@example.com>"}
+    return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode() + f"\n{text}".encode()
+
+
+def test_the_other_side_is_told_of_a_comment_once(hand: Hand, ticket: int) -> None:
+    take(write("ada@example.com", "Still-broken", ticket))
+    take(write("ada@example.com", "Still-broken", ticket))
+    hand.run()
+    assert told("ticket.commented") == [("agent", "Ann Lee")]
+
+    comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web")
+    take(write("ann@example.com", "Or-the-dock", ticket))
+    hand.run()
+    assert told("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
+    with reading() as session:
+        bodies = session.scalars(select(Notification.body).where(Notification.role == "requester"))
+        assert [body for body in bodies if "> Try the <b>other</b> cable" in body]
+
+    assign(ticket, None)
+    comment(ticket, "ada@example.com", "Hello?")
+    hand.run()
+    assert ("team", "service-desk@localhost") in told("ticket.commented")
+
+
+@pytest.mark.parametrize("status", ["pending", "resolved"])
+def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
+    hand: Hand, ticket: int, status: str, configure: Callable[..., Any]
+) -> None:
+    targets = dict(configure(AURA_BUSINESS_HOURS="always").sla)
+    set_status(ticket, status)
+    with transaction() as session:
+        session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
+    take(write("ann@example.com", "Did-it-help", ticket))
+    assert ticket_of(ticket).status == status
+
+    take(write("Ada Lovelace <ada@example.com>", "No", ticket))
+    hand.run()
+
+    found = ticket_of(ticket)
+    assert (found.status, found.waiting_since, found.resolved_at) == ("open", None, None)
+    assert found.waited_seconds == pytest.approx(3600, abs=60)
+    assert found.due_at is not None
+    runs = (found.due_at - found.created_at).total_seconds() - found.waited_seconds
+    assert runs == pytest.approx(targets[str(found.priority)], abs=1)
+    # one notice for each mail: that it is open again says what was written
+    heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]
+    assert told(heard).count(("agent", "Ann Lee")) == 1
+    assert ("ada@example.com", f"{status} -> open", "action") in done()
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_say_what_they_did_and_the_timeline_who(ticket: int, run: Run) -> None:
+    assert run("tickets", "status", ticket, "pending", "--by", "nora").out == (
+        f"ticket {ticket}: open -> pending, its time stands still\n"
+    )
+    assert f"ticket {ticket}: pending -> open, due 20" in run("tickets", "status", ticket, "open").out
+    assert f"ticket {ticket} is given to Ben" in run("tickets", "assign", ticket, "Ben").out
+    assert "aura agents list" in run("tickets", "assign", ticket).err
+    assert run("tickets", "assign", ticket, "--nobody", "--format", "json").json() == {"id": ticket, "assignee": ""}
+    assert run("tickets", "comment", ticket, "It helped").out.startswith(f"ticket {ticket} has comment ")
+    assert "no status; there are open" in run("tickets", "status", ticket, "done").err
+    assert run("tickets", "resolve", ticket, "Restarted", "--by", "nora", "--format", "json").json()["id"] == ticket
+    assert run("tickets", "reopen", ticket, "Again", "--format", "json").json()["status"] == "open"
+    assert run("tickets", "status", 999, "open").code == 1
+
+    shown = run("tickets", "show", ticket, "--format", "json").json()
+    said = [
+        (row["what"], row["author"], row["text"]) for row in shown["timeline"] if row["what"] in ("action", "comment")
+    ]
+    assert said[0] == ("action", "nora", "open -> pending")
+    assert ("action", "nora", "open -> resolved: Restarted") in said
+    assert [text for what, _, text in said if what == "comment"] == ["It helped", "Again"]
+    with reading() as session:
+        rows = audit.listing(session, subject=f"ticket/{ticket}")
+    assert [row["action"].partition(".")[2] for row in rows[::-1]] == [
+        *("status", "status", "assign", "assign", "comment", "resolve", "reopen"),
+    ]
+    assert {row["who"] for row in rows} == {f"cli {getpass.getuser()}@{socket.gethostname()}"}

@@ -1,0 +1,36 @@
+"""Dramatiq's own handler of SIGTERM, told twice: the first time it stops the worker, the second time it would kill it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import actors
+from aura.jobs.middleware.shutdown import Stopping
+
+
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("module", "heard"), [("dramatiq.cli", 1), ("somebody.elses", 2)])
+def test_dramatiq_hears_of_sigterm_once(module: str, heard: int):
+    told: list[int] = []
+
+    def terminate(number: int, _frame: Any) -> None:
+        told.append(number)
+
+    terminate.__module__ = module
+    signal.signal(signal.SIGTERM, terminate)
+
+    Stopping().after_process_boot(actors.broker)
+    for _ in range(2):
+        signal.raise_signal(signal.SIGTERM)
+
+    assert told == [signal.SIGTERM] * heard

@@ -1,0 +1,354 @@
+"""Eager steps: a worker takes the next step at once where it may, and what it does not take, or not start, is not lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from dramatiq import Worker
+
+from aura.jobs import attempt as attempts_here
+from aura.jobs import control_cache, local_dispatch
+from aura.jobs.attempt import WORKER_ID
+from aura.jobs.in_process import InProcessBroker
+from aura.jobs.local_dispatch import Eager
+from aura.jobs.middleware import heartbeat
+from aura.jobs.middleware.relay import Relaying
+from aura.jobs.pipeline import Pipeline
+from aura.jobs.relay import Relay
+from aura.jobs.transport import Outgoing
+from aura.settings import get_settings
+from db import jobs, queue_controls, transaction
+from db.jobs import Promise
+from db.models import Job
+from tests.conftest import wait_until
+from tests.embedded import all_jobs, attempts, fresh_broker, letters, move, one_job, promise
+
+Declare = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def broker(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessBroker]:
+    """The broker of embedded mode without its relay: the test relays by hand, so it knows who takes what."""
+    monkeypatch.setattr(control_cache, "FRESH", -1.0)
+    with fresh_broker(get_settings()) as broker:
+        assert isinstance(broker, InProcessBroker)
+        broker.middleware[:] = [each for each in broker.middleware if not isinstance(each, Relaying)]
+        yield broker
+
+
+@contextmanager
+def working(broker: InProcessBroker, *, threads: int = 2, queues: set[str] | None = None) -> Iterator[Worker]:
+    """Run one of Dramatiq's workers while the block runs."""
+    worker = Worker(broker, queues=queues, worker_timeout=20, worker_threads=threads)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(timeout=10_000)
+
+
+class Counting:
+    """An outlet that counts the hints of each actor on their way to the broker."""
+
+    def __init__(self, broker: InProcessBroker) -> None:
+        self._broker = broker
+        self.hints: Counter[str] = Counter()
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        self.hints.update(json.loads(message.body)["actor_name"] for message in batch)
+        self._broker.publish(batch)
+
+
+def relay(broker: InProcessBroker) -> Counter[str]:
+    """Relay once. Returns how many hints each actor got."""
+    outlet = Counting(broker)
+    Relay(broker, outlet, get_settings()).round()  # type: ignore[arg-type]
+    return outlet.hints
+
+
+def done(items: list[Any]) -> list[str]:
+    return ["done" for _ in items]
+
+
+def steps(declare: Declare, *names: str, **options: Any) -> list[Any]:
+    """Declare a durable actor for each name, on a queue of its own."""
+
+    def named(name: str) -> Any:
+        def step(items: list[Any]) -> list[str]:
+            return done(items)
+
+        return declare(step, actor_name=name, queue_name=f"tests.{name}", **options)
+
+    return [named(name) for name in names]
+
+
+def kept() -> list[str]:
+    return [attempt.actor for attempt in attempts("kept")]
+
+
+def nothing_is_held() -> bool:
+    return not attempts_here.running() and not Eager.waiting
+
+
+# -- taken ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_ticket_passes_every_step_with_one_hint(broker: InProcessBroker, declare: Declare):
+    Pipeline("four", *steps(declare, "a", "b", "c", "d")).send(1)
+
+    with working(broker):
+        assert relay(broker) == {"a": 1}
+        wait_until(lambda: not all_jobs(), message="every step is done, though nobody relays any more")
+        assert kept() == ["a", "b", "c", "d"]
+        assert [attempt.number for attempt in attempts()] == [1, 1, 1, 1]
+        wait_until(nothing_is_held, message="every lease is released")
+
+
+def test_a_batch_stays_a_batch(broker: InProcessBroker, declare: Declare):
+    sizes: list[int] = []
+
+    def second(items: list[Any]) -> list[str]:
+        sizes.append(len(items))
+        return done(items)
+
+    (first,) = steps(declare, "first")
+    pipeline = Pipeline("two", first, declare(second, queue_name="tests.second"))
+    with transaction():
+        for number in range(40):
+            pipeline.send(number)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: not all_jobs(), message="both steps are done")
+    assert sizes == [40]
+
+
+def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: InProcessBroker, declare: Declare):
+    tries: list[int] = []
+
+    def second(items: list[Any]) -> list[str]:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("once")
+        return done(items)
+
+    (first,) = steps(declare, "first")
+    Pipeline("two", first, declare(second, queue_name="tests.second")).send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: attempts("retry"), message="it failed")
+        job = one_job()
+        assert (job.actor, job.attempts, job.crashes, job.lease, job.hinted_at) == ("second", 1, 0, None, None)
+        move(Job, due_at=-1)
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="it is tried again")
+    assert [(attempt.actor, attempt.number) for attempt in attempts("kept")] == [("first", 1), ("second", 2)]
+
+
+# -- not taken, and not lost ------------------------------------------------------------------------------------------
+
+
+def change(function: Callable[..., None], *arguments: Any) -> None:
+    with transaction() as session:
+        function(session, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("hold", "free"),
+    [
+        ((queue_controls.pause, "tests.second"), (queue_controls.resume, "tests.second")),
+        ((queue_controls.pause, "tests.second", 600), (queue_controls.resume, "tests.second")),
+        ((queue_controls.limit, "tests.second", 1), None),
+    ],
+    ids=["paused", "paused for a time", "limited"],
+)
+def test_nothing_is_taken_of_a_queue_that_is_held_back(
+    broker: InProcessBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
+):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+    change(*hold)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.attempts) == ("second", None, 0)
+        if free:
+            assert relay(broker) == {}
+            change(*free)
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="the second step is done")
+
+
+def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker: InProcessBroker, declare: Declare):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+
+    with working(broker, queues={"tests.first"}):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+    job = one_job()
+    assert (job.actor, job.lease, job.attempts) == ("second", None, 0)
+    with working(broker, queues={"tests.second"}):
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="another worker does the second")
+
+
+def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
+    broker: InProcessBroker, declare: Declare, configure: Callable[..., Any]
+):
+    configure(AURA_BATCH="2")
+    first, *_ = both = steps(declare, "first", "second")
+    pipeline = Pipeline("two", *both)
+    first.options["batch"] = 10
+    with transaction():
+        for number in range(7):
+            pipeline.send(number)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept().count("second") == 4, message="two batches of two are taken")
+        wait_until(nothing_is_held, message="every lease is released")
+        left = all_jobs()
+        assert [(job.actor, job.lease, job.attempts) for job in left] == [("second", None, 0)] * 3
+        assert relay(broker) == {"second": 2}
+        wait_until(lambda: not all_jobs(), message="the rest is done")
+    assert sorted(attempt.key for attempt in attempts("kept") if attempt.actor == "second") == list("0123456")
+
+
+def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declare: Declare):
+    (later,) = steps(declare, "later")
+    first = declare(
+        done, actor_name="first", save=lambda session, done: later.send_with_options(args=(1,), delay=60_000)
+    )
+    first.send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.attempts) == ("later", None, 0)
+
+
+def test_what_was_promised_before_merges_and_is_not_taken(broker: InProcessBroker, declare: Declare):
+    first, second = steps(declare, "first", "second")
+    promise(Promise("second", "1", priority=7, delay=3600, pipeline="two"))
+    Pipeline("two", first, second).send(1)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: kept() == ["first"], message="the first step is done")
+        job = one_job()
+        assert (job.actor, job.lease, job.again, job.priority) == ("second", None, False, 7)
+        wait_until(nothing_is_held, message="the lease that was reserved in vain is released")
+        assert relay(broker) == {"second": 1}, "it is due now"
+        wait_until(lambda: not all_jobs(), message="the second step is done, once")
+    assert kept() == ["first", "second"]
+
+
+def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: InProcessBroker, declare: Declare):
+    seen: list[list[str]] = []
+
+    def incident(items: list[Any]) -> list[str]:
+        seen.append([item.key for item in items])
+        return done(items)
+
+    actor = declare(incident, queue_name="tests.incident")
+    # every ticket of the batch belongs to the same incident
+    first = declare(done, actor_name="first", save=lambda session, done: [actor.send("the same") for _ in done])
+    with transaction():
+        for number in range(3):
+            first.send(number)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: len(kept()) >= 4 and nothing_is_held(), message="both actors are done")
+        while relay(broker):
+            wait_until(lambda: not all_jobs(), message="what is left is done")
+    assert seen == [["the same"]]
+
+
+def test_a_promise_that_is_rolled_back_is_not_taken(
+    broker: InProcessBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    Pipeline("two", *steps(declare, "first", "second")).send(1)
+    promise, failures = jobs.promise, [RuntimeError("cannot promise the next step")]
+
+    def fail_once(*arguments: Any) -> None:
+        promise(*arguments)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(jobs, "promise", fail_once)
+
+    with working(broker):
+        relay(broker)
+        wait_until(lambda: attempts("retry") and nothing_is_held(), message="the first step failed")
+        assert [(job.actor, job.attempts) for job in all_jobs()] == [("first", 1)]
+        move(Job, due_at=-1)
+        relay(broker)
+        wait_until(lambda: not all_jobs(), message="both steps are done")
+    assert kept() == ["first", "second"]
+    assert letters() == []
+
+
+# -- a worker that stops ----------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: InProcessBroker, declare: Declare):
+    # Given a worker of one thread that has taken the second step, and is busy with something else
+    busy, stop = threading.Event(), threading.Event()
+
+    def blocks(items: list[Any]) -> list[str]:
+        busy.set()
+        assert stop.wait(30)
+        return done(items)
+
+    first, second = steps(declare, "first", "second")
+    blocking = declare(blocks, queue_name="tests.blocks", priority=-1)  # before anything else of the worker's own queue
+    first.options["max_attempts"] = 1
+    first.save = lambda session, done: blocking.send(1)
+    Pipeline("two", first, second).send(1)
+    worker = Worker(broker, worker_timeout=20, worker_threads=1)
+    worker.start()
+    relay(broker)
+    assert busy.wait(30)
+    job = next(job for job in all_jobs() if job.actor == "second")
+    assert (job.worker, job.attempts) == (WORKER_ID, 1)
+    # When it is told to stop, and the heartbeat still beats
+    stopping = threading.Thread(target=worker.stop, args=(10_000,))
+    stopping.start()
+    wait_until(lambda: Eager.worker is None, message="it is stopping")
+    heartbeat.beat()
+    assert {job.worker for job in all_jobs()} == {WORKER_ID}, "what it took is still its own"
+    stop.set()
+    stopping.join(30)
+    # Then what it had begun is done, and what it had only taken is due again, as if nothing had been
+    job = one_job()
+    assert (job.actor, job.lease, job.worker, job.attempts, job.crashes, job.hinted_at) == (
+        "second",
+        None,
+        None,
+        0,
+        0,
+        None,
+    )
+    assert kept() == ["first", "blocks"]
+    with working(broker):
+        assert relay(broker) == {"second": 1}
+        wait_until(lambda: not all_jobs(), message="the next worker does it")
+
+
+def test_without_a_worker_nothing_is_taken(broker: InProcessBroker, declare: Declare):
+    (step,) = steps(declare, "step")
+    with local_dispatch.Taker(broker) as taker, transaction() as session:
+        taker.watch(session)
+        step.send(1)
+
+    assert (one_job().lease, nothing_is_held()) == (None, True)

@@ -1,0 +1,417 @@
+"""The relay: due jobs become hints, most urgent first, inside a window, and nothing counts before it is confirmed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+import actors
+from aura import settings
+from aura.jobs import relay as relays
+from aura.jobs.maintenance import RECOVER_EVERY, Chore
+from aura.jobs.middleware import heartbeat
+from aura.jobs.relay import NAP, Relay
+from aura.jobs.transport import Outgoing, PublishFailed
+from db import hints, outbox, reading, transaction, workers
+from db.jobs import Promise
+from db.models import Event, Job
+from tests.conftest import wait_until
+from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, mark_hinted, move, one_job, promise
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+class Shelf:
+    """An outlet that keeps what it is given, or fails as often as told."""
+
+    def __init__(self, failures: int = 0, depths: dict[str, int] | None = None) -> None:
+        self.published: list[Outgoing] = []
+        self.failures = failures
+        self.queue_depths = depths or {}
+        self.waits = 0
+        self.closed = False
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed("RabbitMQ refused a message")
+        self.published += batch
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        self.waits += 1
+        threading.Event().wait(0.01)
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        return {queue: self.queue_depths.get(queue, 0) for queue in queues}
+
+    def close(self) -> None:
+        self.closed = True
+
+    def hints(self) -> list[tuple[str, int, list[int]]]:
+        """Return what was hinted as (actor, priority, job ids)."""
+        read = [(json.loads(message.body), message.priority) for message in self.published]
+        return [(body["actor_name"], priority, body["args"][0]) for body, priority in read]
+
+
+def relay(outlet: Shelf, **values: Any) -> Relay:
+    chosen = settings.get_settings()
+    return Relay(actors.broker, outlet, chosen.model_copy(update=values))
+
+
+def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
+    promise(*[Promise("intake", str(number), priority=9 if number < 3 else 0) for number in range(10)])
+    shelf = Shelf()
+
+    assert relay(shelf, batch=4).round() == 10
+
+    assert [(actor, priority, len(ids)) for actor, priority, ids in shelf.hints()] == [
+        ("intake", 9, 3),
+        ("intake", 0, 4),
+        ("intake", 0, 3),
+    ]
+    assert relay(shelf).round() == 0, "what is hinted is not hinted again"
+
+
+@pytest.mark.parametrize(
+    ("actor", "exchange", "routing_key"),
+    [
+        ("classify", "ai_processing", "ai.classify"),
+        ("email", "notifications", "notify.email"),
+        ("notify", "", "tickets.notify"),
+        ("intake", "", "tickets.intake"),
+    ],
+)
+def test_a_hint_goes_to_its_actors_queue_and_must_arrive(actor: str, exchange: str, routing_key: str):
+    promise(Promise(actor, "1"))
+    shelf = Shelf()
+
+    relay(shelf).round()
+
+    (message,) = shelf.published
+    assert (message.exchange, message.routing_key, message.mandatory) == (exchange, routing_key, True)
+
+
+def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
+    def one(items: list[Any]) -> list[str]:
+        return ["done" for _ in items]
+
+    declare(one, batch=1)
+    promise(*[Promise("one", str(number)) for number in range(3)])
+    shelf = Shelf()
+
+    relay(shelf).round()
+
+    assert [len(ids) for _, _, ids in shelf.hints()] == [1, 1, 1]
+
+
+def test_a_job_that_was_tried_before_goes_alone():
+    promise(*[Promise("classify", str(number)) for number in range(4)])
+    ids = [job.id for job in all_jobs()]
+    claim("classify", *ids[:2])
+    with transaction() as session:
+        workers.recover(session, dead_after=10)
+    shelf = Shelf()
+
+    relay(shelf).round()
+
+    assert sorted(hinted for _, _, hinted in shelf.hints()) == [[ids[0]], [ids[1]], ids[2:]]
+
+
+def test_only_a_window_of_jobs_is_inside_the_broker_and_the_most_urgent_at_that():
+    promise(*[Promise("classify", str(number), priority=number % 10) for number in range(20)])
+    shelf = Shelf()
+
+    assert relay(shelf, window=5).round() == 5
+    assert relay(shelf, window=5).round() == 0
+    assert [(priority, len(ids)) for _, priority, ids in shelf.hints()] == [(9, 2), (8, 2), (7, 1)]
+    # when some of it is claimed there is room again
+    claim("classify", *shelf.hints()[0][2])
+    assert relay(shelf, window=5).round() == 2
+
+
+def test_a_backlog_of_one_actor_leaves_room_for_the_others():
+    promise(*[Promise("classify", str(number)) for number in range(20)], Promise("intake", "1"))
+    shelf = Shelf()
+
+    relay(shelf, window=5).round()
+
+    assert {actor for actor, _, _ in shelf.hints()} == {"classify", "intake"}
+
+
+def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    assert one.round() == 4
+
+    promise(Promise("intake", "4"), Promise("intake", "5"))
+    assert one.round() == 0, "who could take them has enough to do"
+    promise(Promise("classify", "4"))
+    assert one.round() == 1, "another actor's go at once"
+    promise(Promise("intake", "6"), Promise("intake", "7"))
+    assert one.round() == 4
+    assert [len(ids) for actor, _, ids in shelf.hints() if actor == "intake"] == [4, 4]
+
+
+def test_a_job_waits_a_moment_for_others_at_most():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one.round()
+    promise(Promise("intake", "4"))
+    assert one.round() == 0
+
+    move(Job, due_at=-1.0)
+    assert one.round() == 1
+
+
+def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
+    shelf = Shelf()
+    one = relay(shelf, batch=4)
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one.round()
+    claim("intake", *shelf.hints()[0][2])
+
+    promise(Promise("intake", "4"))
+    assert one.round() == 1
+
+
+def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
+    shelf = Shelf()
+    promise(*[Promise("intake", str(number)) for number in range(4)])
+    running(relay(shelf, batch=4))
+    wait_until(lambda: len(shelf.hints()) == 1, message="a batch")
+    promise(Promise("intake", "4"))
+    wait_until(lambda: len(shelf.hints()) == 2, message="the job that waited for others")
+
+
+def test_an_actor_that_this_program_does_not_know_is_left_alone():
+    promise(Promise("from_a_newer_release", "1"))
+    shelf = Shelf()
+
+    assert relay(shelf).round() == 0
+    assert len(all_jobs()) == 1
+
+
+def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
+    promise(Promise("classify", "1"), Promise("intake", "2"))
+    shelf = Shelf(failures=1)
+
+    with pytest.raises(PublishFailed):
+        relay(shelf).round()
+
+    assert [job.hinted_at for job in all_jobs()] == [None, None]
+    assert relay(shelf).round() == 2
+
+
+def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Callable[..., Any]):
+    configure(RABBITMQ_URL="amqp://nobody@127.0.0.1:1/")  # in embedded mode nobody would listen
+    with transaction() as session:
+        outbox.record(session, [("ticket.classified.network.high", 17, {"confidence": 0.9})])
+    shelf = Shelf(failures=1)
+    with pytest.raises(PublishFailed):
+        relay(shelf).round()
+    assert count(Event) == 1
+
+    assert relay(shelf).round() == 1
+
+    assert count(Event) == 0
+    (message,) = shelf.published
+    assert (message.exchange, message.routing_key, message.mandatory) == (
+        "tickets",
+        "ticket.classified.network.high",
+        False,
+    )
+    assert message.content_type == "application/cloudevents+json"
+    body = json.loads(message.body)
+    assert body["id"] == message.message_id
+    assert (body["specversion"], body["type"], body["subject"], body["source"]) == (
+        "1.0",
+        "aura.ticket.classified",
+        "ticket/17",
+        "/aura",
+    )
+    assert body["data"] == {"ticket_id": 17, "confidence": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Network", "network"), ("A.B c", "a_b_c"), ("#*", "other"), ("Größe", "gr_e"), ("", "other")],
+)
+def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
+    assert outbox.word(text) == expected
+
+
+# -- lost hints and dead workers --------------------------------------------------------------------------------------
+
+
+def hint(*promises: Promise) -> None:
+    promise(*promises)
+    mark_hinted()
+
+
+def is_hinted() -> dict[str, bool]:
+    return {job.actor: job.hinted_at is not None for job in all_jobs()}
+
+
+def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
+    hint(Promise("classify", "1"), Promise("reanalyze", "1"))
+    move(Job, hinted_at=-16)
+
+    relay(Shelf(depths={"ai.reanalyze": 1})).upkeep.give_lost_hints_again()
+
+    assert is_hinted() == {"classify": False, "reanalyze": True}
+
+
+def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
+    hint(Promise("classify", "1"))
+    shelf = Shelf(depths={"ai.classify": 1000})
+    move(Job, hinted_at=-299)
+    relay(shelf).upkeep.give_lost_hints_again()
+    assert is_hinted() == {"classify": True}
+
+    move(Job, hinted_at=-301)
+    relay(shelf).upkeep.give_lost_hints_again()
+
+    assert is_hinted() == {"classify": False}
+
+
+def test_a_young_hint_is_not_lost():
+    hint(Promise("classify", "1"))
+    move(Job, hinted_at=-14)
+
+    relay(Shelf()).upkeep.give_lost_hints_again()
+
+    assert is_hinted() == {"classify": True}
+
+
+def test_a_job_that_is_claimed_has_no_lost_hint():
+    hint(Promise("classify", "1"))
+    move(Job, hinted_at=-16)
+    claim("classify", one_job().id)
+
+    relay(Shelf()).upkeep.give_lost_hints_again()
+
+    assert one_job().hinted_at is not None
+
+
+def test_the_relay_frees_the_jobs_of_dead_workers():
+    promise(Promise("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+
+    relay(Shelf()).upkeep.recover()
+
+    assert one_job().lease is None
+    assert [attempt.outcome for attempt in attempts()] == ["crashed"]
+
+
+def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
+    dead_after = settings.given().worker_dead_after
+    assert dead_after + RECOVER_EVERY + NAP <= 15
+    assert dead_after >= 5 * heartbeat.EVERY, "one that lives must not look dead"
+
+
+def test_a_chore_is_done_at_once_and_then_when_it_is_due():
+    done: list[int] = []
+    chore = Chore(lambda: done.append(1), every=3600)
+
+    chore.when_due()
+    chore.when_due()
+
+    assert done == [1]
+
+
+# -- the loop ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running() -> Any:
+    """A function that runs a relay in a thread until the test ends."""
+    stop, threads = threading.Event(), []
+
+    def run(relay: Relay) -> None:
+        thread = threading.Thread(target=relay.run, args=(stop,))
+        thread.start()
+        threads.append(thread)
+
+    yield run
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
+    running: Callable[[Relay], None], monkeypatch: pytest.MonkeyPatch
+):
+    away = [True]
+    lanes = hints.lanes
+
+    def flaky(session: Any, actors: Any) -> list[tuple[str, int]]:
+        if away:
+            away.pop()
+            raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+        return lanes(session, actors)
+
+    monkeypatch.setattr(hints, "lanes", flaky)
+    shelf = Shelf(failures=1)
+    promise(Promise("classify", "1"))
+
+    running(relay(shelf))
+
+    wait_until(lambda: shelf.published and one_job().hinted_at, message="the job is hinted")
+    assert (away, shelf.failures) == ([], 0)
+
+
+def test_a_stopped_loop_closes_its_outlet():
+    shelf, stop = Shelf(), threading.Event()
+    stop.set()
+
+    relay(shelf).run(stop)
+
+    assert shelf.closed
+
+
+def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
+    promise(Promise("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+    shelf = Shelf()
+
+    running(relay(shelf))
+
+    wait_until(lambda: shelf.published, message="the dead worker's job is hinted")
+
+
+def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, declare: Callable[..., Any]):
+    seen: list[str] = []
+
+    def work(items: list[Any]) -> list[str]:
+        seen.extend(item.key for item in items)
+        return ["done" for _ in items]
+
+    declare(work)
+    promise(Promise("work", "low"), Promise("work", "middle", priority=5))
+    hand.relay()
+    promise(Promise("work", "urgent", priority=9), Promise("work", "also middle", priority=5))
+    hand.relay()
+    hand.work()
+
+    assert seen == ["urgent", "middle", "also middle", "low"]
+    assert letters() == []
+
+
+def test_a_nap_ends_with_a_promise():
+    broker: Any = actors.broker
+    broker.promised.set()
+    broker.wait(3600, lambda: False)
+    broker.wait(3600, lambda: True)
+
+    assert not broker.promised.is_set()
+    assert relays.NAP < 1
+    with reading() as session:
+        assert hints.lanes(session, ["classify"]) == []

@@ -1,0 +1,187 @@
+"""Who gets the ticket, and who is told about it."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from aura.notifications import Agent, Recipient, is_email, recipients, route
+
+ANN = Agent("ann", "ann@example.com", skills=("Network", "Email"), capacity=10, load=5)
+BOB = Agent("bob", "bob@example.com", skills=("Network",), capacity=4, load=1)
+EVE = Agent("eve", "eve@example.com", skills=("Hardware",), capacity=10, load=0)
+DESK = "desk@example.com"
+
+
+def told(**changes: Any) -> list[tuple[str, str, str]]:
+    facts: dict[str, Any] = {
+        "event": "ticket.classified",
+        "requester": "joe@example.com",
+        "language": "en",
+        "assignee": BOB,
+        "team_address": DESK,
+        "priority": "medium",
+        "duplicate": False,
+    } | changes
+    return [(one.role, one.channel, one.address) for one in recipients(facts.pop("event"), **facts)]
+
+
+def test_the_least_busy_skilled_agent_gets_the_ticket_whatever_the_order() -> None:
+    for order in permutations((ANN, BOB, EVE)):
+        assert route("Network", "low", order) == BOB
+
+
+def test_equal_agents_are_told_apart_by_name() -> None:
+    twins = [Agent("b", skills=("Other",), capacity=4, load=2), Agent("a", skills=("Other",), capacity=4, load=2)]
+    for order in permutations(twins):
+        chosen = route("Other", "low", order)
+        assert chosen is not None
+        assert chosen.name == "a"
+
+
+def test_nobody_without_the_skill_gets_the_ticket_not_even_a_critical_one() -> None:
+    assert route("Security", "critical", [ANN, BOB, EVE]) is None
+    assert route("Network", "critical", []) is None
+
+
+@pytest.mark.parametrize("priority", ["low", "medium", "high"])
+def test_full_and_absent_agents_are_spared(priority: str) -> None:
+    full = Agent("full", skills=("Access",), capacity=3, load=3)
+    away = Agent("away", skills=("Access",), available=False)
+    assert route("Access", priority, [full, away]) is None
+
+
+def test_a_critical_ticket_goes_to_a_full_agent_before_an_absent_one_and_to_a_free_one_before_both() -> None:
+    full = Agent("full", skills=("Access",), capacity=3, load=3)
+    away = Agent("away", skills=("Access",), available=False)
+    free = Agent("free", skills=("Access",), capacity=3, load=2)
+    nobody_yet = Agent("zero", skills=("Access",), capacity=0)
+    assert route("Access", "critical", [away, full, free]) == free
+    assert route("Access", "critical", [away, nobody_yet, full]) == full
+    assert route("Access", "critical", [away]) == away
+
+
+def test_requester_and_agent_are_told() -> None:
+    assert told() == [("agent", "in_app", "bob"), ("requester", "email", "joe@example.com")]
+
+
+@pytest.mark.parametrize("priority", ["high", "critical"])
+def test_the_agent_gets_an_email_for_urgent_tickets(priority: str) -> None:
+    assert ("agent", "email", "bob@example.com") in told(priority=priority)
+
+
+def test_a_requester_with_a_user_name_is_told_in_app() -> None:
+    assert ("requester", "in_app", "j.smith") in told(requester="j.smith")
+
+
+def test_a_requester_as_mail_programs_write_it_is_told_by_email() -> None:
+    assert ("requester", "email", "joe@example.com") in told(requester="Joe Müller <joe@example.com>")
+
+
+def test_without_an_agent_the_team_is_told() -> None:
+    assert told(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
+
+
+def test_the_team_hears_of_every_escalation() -> None:
+    assert ("team", "email", DESK) in told(event="ticket.escalated")
+
+
+def test_the_team_steps_in_when_the_agent_of_an_urgent_ticket_has_no_address() -> None:
+    unreachable = Agent("bob", "", skills=("Network",))
+    assert ("team", "email", DESK) in told(assignee=unreachable, priority="critical")
+    assert ("team", "email", DESK) not in told(assignee=unreachable, priority="low")
+
+
+def test_a_duplicate_pages_nobody() -> None:
+    assert told(duplicate=True, priority="critical") == [("requester", "email", "joe@example.com")]
+    assert told(duplicate=True, event="ticket.escalated", assignee=None) == [("requester", "email", "joe@example.com")]
+
+
+def test_there_is_always_somebody() -> None:
+    assert told(duplicate=True, requester="") == [("team", "email", DESK)]
+    assert told(assignee=None, requester="", team_address="") == [("team", "in_app", "service-desk")]
+
+
+def test_the_same_person_is_told_once_per_channel_and_in_the_role_that_acts() -> None:
+    own = told(requester="BOB@example.com", priority="high")
+    assert own == [("agent", "in_app", "bob"), ("agent", "email", "bob@example.com")]
+    assert told(requester=DESK, assignee=None) == [("team", "email", DESK)]
+
+
+def test_everybody_hears_in_the_language_of_the_ticket() -> None:
+    people = recipients(
+        "ticket.classified", requester="joe@example.com", language="de", assignee=BOB, team_address=DESK,
+        priority="low", duplicate=False,
+    )  # fmt: skip
+    assert people[1] == Recipient("joe@example.com", "requester", "email", "de")
+    assert {one.language for one in people} == {"de"}
+
+
+HOSTILE = [
+    "a@example.com\r\nBcc: victim@example.org",
+    "a@example.com\n",
+    "a@example.com,victim@example.org",
+    "a@example.com;victim@example.org",
+    "a@example.com victim@example.org",
+    "a@b@example.com",
+    "victim%example.org@example.com",
+    "victim!example@example.com",
+    '"a b"@example.com',
+    "a@[127.0.0.1]",
+    "a@127.0.0.1",
+    "-oQ/tmp@example.com",
+    "=?utf-8?q?a=0d=0aBcc=3a?=@example.com",
+    "a@example..com",
+    ".a@example.com",
+    "a@-example.com",
+    "a@",
+    "@example.com",
+    "a\0@example.com",
+    "a\u202e@example.com",
+    "a\u200b@example.com",
+    "\ud800@example.com",
+    "<a@example.com>",
+    "a" * 65 + "@example.com",
+    "a@" + "b" * 64 + ".com",
+    "a@" + ".".join(["b" * 60] * 5) + ".com",
+]
+
+
+@pytest.mark.parametrize("address", HOSTILE)
+def test_hostile_addresses_are_not_email_addresses(address: str) -> None:
+    assert not is_email(address)
+
+
+@pytest.mark.parametrize("address", [a for a in HOSTILE if a != "<a@example.com>"] + ["x@y.com <a@b.com>, <c@d.com>"])
+def test_a_hostile_requester_is_never_mailed_and_the_desk_steps_in(address: str) -> None:
+    assert told(requester=address, duplicate=True) == [("team", "email", DESK)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "joe@example.com",
+        "desk@localhost",
+        "o'neil+it@sub.example.co.uk",
+        "jürgen@münchen.de",
+        "a@xn--mnchen-3ya.de",
+        "用户@例子.广告",
+    ],
+)
+def test_plain_addresses_are_email_addresses(address: str) -> None:
+    assert is_email(address)
+
+
+@limits(deadline=None)
+@given(st.text(max_size=80), st.booleans(), st.sampled_from(["low", "critical"]))
+def test_any_requester_leads_to_somebody_and_no_email_leaves_the_rules(
+    text: str, duplicate: bool, priority: str
+) -> None:
+    people = told(requester=text, duplicate=duplicate, priority=priority)
+    assert people
+    assert all(is_email(address) for _, channel, address in people if channel == "email")

@@ -1,0 +1,183 @@
+"""What a notice says, in which language, and what it never says."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
+
+from aura.notifications import EVENTS, TicketFacts, as_html, render
+from aura.notifications.render import LANGUAGES, ROLES, word
+from aura.notifications.sanitize import block, one_line
+
+FACTS = TicketFacts(
+    id=17,
+    title="VPN drops every hour",
+    category="Network",
+    priority="high",
+    description="Since Monday.\n\nSee screenshot.",
+    reason="mentions VPN",
+    requester="joe@example.com",
+    assignee="ann",
+)
+BASE = "https://aura.example.com"
+LINK = f"{BASE}/tickets/17"
+
+
+class Page(HTMLParser):
+    """Collects what a mail program would act on."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+TAGS = {"html", "head", "meta", "title", "body", "div", "h1", "p", "br", "a"}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("duplicate_of", [None, 12])
+def test_every_event_has_words_for_every_role_and_language(
+    event: str, role: str, language: str, duplicate_of: int | None
+) -> None:
+    facts = TicketFacts(17, FACTS.title, "Network", "high", assignee="ann", duplicate_of=duplicate_of)
+    said = word(event, role, language, facts, BASE)
+    assert said.subject.startswith("[Aura #17] ")
+    assert FACTS.title in said.subject
+    assert "\n" not in said.subject
+    assert FACTS.title in said.text
+    assert "ann" in said.text
+    assert said.text.count(LINK) == 1
+    assert ("#12" in said.text) == (duplicate_of is not None)
+    html = as_html(said, language, LINK)
+    assert Page(html).links == [LINK]
+    assert f'<html lang="{language}">' in html
+    assert "\n\n\n" not in said.text
+    assert "{" not in said.text
+    assert "None" not in said.text
+
+
+def test_each_event_is_told_in_its_own_words() -> None:
+    for role in ROLES:
+        for language in LANGUAGES:
+            assert len({word(event, role, language, FACTS, BASE).text for event in EVENTS}) == len(EVENTS)
+
+
+def test_german_names_categories_and_priorities_in_german() -> None:
+    said = word("ticket.classified", "agent", "de", FACTS, BASE)
+    assert said.subject == "[Aura #17] hoch, Netzwerk: VPN drops every hour"
+    assert "Kategorie: Netzwerk\nPriorität: hoch\n" in said.text
+    custom = TicketFacts(1, "x", "Kantine", "low")
+    assert "Kategorie: Kantine\nPriorität: niedrig\n" in word("ticket.classified", "requester", "de", custom, BASE).text
+
+
+@pytest.mark.parametrize(
+    ("language", "greeting"),
+    [("de-AT", "Guten Tag"), ("DE", "Guten Tag"), ("fr", "Hello"), ("", "Hello"), ("../de", "Hello")],
+)
+def test_a_region_is_ignored_and_an_unknown_language_is_english(language: str, greeting: str) -> None:
+    assert word("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)
+
+
+def test_the_team_learns_that_nobody_is_routed() -> None:
+    alone = TicketFacts(17, "t", "Network", "high")
+    assert "No agent fits" in word("ticket.classified", "team", "en", alone, BASE).text
+    assert "passt niemand" in word("ticket.classified", "team", "de", alone, BASE).text
+
+
+def test_the_description_reaches_those_who_work_on_it_and_never_the_requester() -> None:
+    for language in LANGUAGES:
+        assert (
+            "> Since Monday.\n> \n> See screenshot." in word("ticket.classified", "agent", language, FACTS, BASE).text
+        )
+        assert "Since Monday" not in word("ticket.classified", "requester", language, FACTS, BASE).text
+
+
+def test_a_hostile_title_stays_text() -> None:
+    title = "<script>alert(1)</script> <a href='http://evil.example'>\"&amp; {{ 7*7 }} {% raw %}"
+    said = word("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    page = Page(as_html(said, "en", LINK))
+    assert page.tags <= TAGS
+    assert page.links == [LINK]
+    assert "<script>alert(1)</script>" in page.text
+    assert "{{ 7*7 }}" in page.text
+    assert "{{ 7*7 }}" in said.subject
+    assert "&lt;" not in said.subject + said.text
+
+
+def test_foreign_links_are_disarmed_everywhere() -> None:
+    bait = "see HTTPS://evil.example or www.evil.example\nor ftp://evil.example"
+    facts = TicketFacts(17, bait, bait, bait, bait, bait, bait, bait)
+    for role in ROLES:
+        said = word("ticket.escalated", role, "en", facts, BASE)
+        for part in (said.subject, said.text, as_html(said, "en", LINK)):
+            found = {link.lower() for link in re.findall(r"(?i)(?:https?|ftp)://[^\s\"<]+|www\.\S+", part)}
+            assert found <= {LINK}
+
+
+def test_a_title_is_one_short_line() -> None:
+    title = "first\r\nBcc: victim@example.org\u2028\u202egnp.exe\0 " + "long " * 5000
+    said = word("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    assert said.subject.startswith("[Aura #17] first Bcc: victim@example.org gnp.exe long")
+    assert said.subject.endswith("…")
+    assert len(said.subject) <= 140
+    assert said.subject.isprintable()
+
+
+def test_an_empty_title_has_a_name() -> None:
+    nameless = TicketFacts(17, " \n", "Other", "low")
+    assert word("ticket.classified", "requester", "en", nameless, BASE).subject == "[Aura #17] (no title)"
+    assert word("ticket.classified", "requester", "de", nameless, BASE).subject == "[Aura #17] (ohne Betreff)"
+
+
+@pytest.mark.parametrize(
+    ("event", "role"), [("ticket.deleted", "agent"), ("ticket.classified", "boss"), ("", "../en/agent")]
+)
+def test_what_has_no_wording_is_an_error(event: str, role: str) -> None:
+    with pytest.raises(ValueError, match="no wording for"):
+        word(event, role, "en", FACTS, BASE)
+
+
+def test_a_template_that_names_an_unknown_fact_fails() -> None:
+    with pytest.raises(UndefinedError):
+        render._templates.from_string("{{ ticket.tittle }}").render(ticket={"title": "x"})
+
+
+@limits(deadline=None)
+@given(st.text(), st.text(), st.sampled_from(ROLES), st.sampled_from(LANGUAGES))
+def test_any_text_gives_a_safe_notice(title: str, description: str, role: str, language: str) -> None:
+    facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
+    said = word("ticket.classified", role, language, facts, BASE)
+    html = as_html(said, language, LINK)
+    (said.subject + said.text + html).encode()
+    page = Page(html)
+    assert page.tags <= TAGS
+    assert set(page.links) == {LINK}
+    assert "\n" not in said.subject
+    assert "\r" not in said.text
+
+
+@limits(deadline=None)
+@given(st.text(max_size=300), st.integers(1, 40))
+def test_cut_text_fits_and_stays_the_same_when_cut_again(text: str, limit: int) -> None:
+    for cut in (one_line, block):
+        once = cut(text, limit)
+        assert len(once) <= limit
+        assert cut(once, limit) == once

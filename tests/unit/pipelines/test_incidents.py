@@ -1,0 +1,411 @@
+"""A burst of similar tickets becomes one proposal, once; what a person decided about it holds."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+from typer.testing import CliRunner
+
+from actors import analysis
+from aura.cli import incidents as command
+from aura.cli.output import Refused
+from db import incidents, reading, tickets, transaction
+from db.models import Incident, Notification, Ticket
+from db.new_tickets import Submission
+from db.time import from_now
+from pipelines.incidents import Group, _grouped, accept, dismiss, propose_incidents
+from pipelines.triage import triage
+from tests.embedded import Hand, all_jobs, count
+from tests.services import wait_until
+
+BURST = [
+    "VPN down", "VPN is not working!!!", "Cannot connect to VPN since 9", "VPN geht nicht", "Kein VPN möglich",
+    "VPN connection drops all the time",
+]  # fmt: skip
+OTHERS = [
+    "Laptop does not boot", "New laptop for Tom", "Laptop keyboard is sticky", "Laptop screen flickers", "My laptop is slow",
+    "Outlook calendar is empty", "Printer jams", "Password reset", "Badge does not open the door", "SAP order 4711 is wrong",
+]  # fmt: skip
+
+
+def report(titles: Sequence[str], *, who: str = "p{}@example.com", seconds: float = 0, **values: Any) -> list[int]:
+    """Accept a ticket of each title by different people, so many seconds ago."""
+    source = values.pop("source", "test")
+    submissions = [
+        (Submission(title=title, requester=who.format(f"{title}-{n}"), **values), {}) for n, title in enumerate(titles)
+    ]
+    with transaction() as session:
+        new = tickets.accept(session, source, submissions)
+        session.execute(update(Ticket).where(Ticket.id.in_(new)).values(created_at=from_now(-seconds)))
+    return new
+
+
+def proposed() -> list[Incident]:
+    with reading() as session:
+        return list(session.scalars(select(Incident).order_by(Incident.id)))
+
+
+def members(number: int) -> list[int]:
+    with reading() as session:
+        return [each.id for each in incidents.children(session, number)]
+
+
+# -- the proposal ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_burst_is_one_proposal_however_often_it_is_looked_at(database: str):
+    others = report(OTHERS)
+    burst = report(BURST)
+
+    assert [propose_incidents() for _ in range(3)] == [1, 0, 0]
+
+    [incident] = proposed()
+    assert members(incident.id) == burst
+    assert not set(burst) & set(others)
+    assert (incident.state, incident.parent_id) == ("proposed", None)
+    assert incident.title in BURST
+
+
+@pytest.mark.integration
+def test_two_sweeps_at_once_make_one(postgres: str):
+    report(BURST)
+    found: list[int] = []
+    second = threading.Thread(target=lambda: found.append(propose_incidents()))
+
+    with transaction() as session:
+        # Given a sweep that is not committed yet, When another one begins, Then it waits
+        assert propose_incidents() == 1
+        second.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        wait_until(lambda: session.scalar(waiting), 10, "the second sweep does not wait")
+    second.join(30)
+
+    # And finds nothing left to propose
+    assert found == [0]
+    assert len(proposed()) == 1
+
+
+def test_a_ticket_that_belongs_to_an_incident_stays_there(database: str):
+    burst = report(BURST)
+    propose_incidents()
+
+    with transaction() as session:
+        other = incidents.propose(session, "Another matter", "Other", incidents.reports(session, 15))
+
+    assert members(1) == burst
+    assert members(other) == []
+
+
+def test_it_grows_while_tickets_come_also_after_it_was_accepted(database: str):
+    burst = report(BURST[:5])
+    propose_incidents()
+    [incident] = proposed()
+
+    burst += report(["VPN is dead"])
+    assert propose_incidents() == 1
+    assert members(incident.id) == burst
+
+    accept(incident.id)
+    burst += report(["Das VPN ist weg"])
+    assert propose_incidents() == 1
+    assert members(incident.id) == burst
+    assert len(proposed()) == 1
+    assert proposed()[0].grew_at > incident.grew_at
+
+
+@pytest.mark.parametrize(
+    "why",
+    ["too few", "one person", "different matters", "long ago", "resolved", "from a file", "as usual"],
+)
+def test_what_is_no_burst_is_not_proposed(database: str, why: str):
+    match why:
+        case "too few":
+            report(BURST[:4])
+        case "one person":
+            report(BURST, who="ada@example.com")
+        case "different matters":
+            report(OTHERS)
+        case "long ago":
+            report(BURST, seconds=16 * 60)
+        case "resolved":
+            report(BURST)
+            with transaction() as session:
+                session.execute(update(Ticket).values(status="resolved"))
+        case "from a file":
+            report(BURST, source="import")
+        case "as usual":
+            for quarters in range(1, 5):
+                report(["VPN drops again"] * 5, who=f"{quarters}{{}}", seconds=quarters * 900 + 60)
+            report(BURST)
+
+    assert propose_incidents() == 0
+    assert proposed() == []
+
+
+def test_what_is_far_more_than_usual_is_proposed(database: str):
+    report(["VPN drops again"], seconds=3600)
+    report(OTHERS, seconds=3000)
+    report(BURST)
+
+    assert propose_incidents() == 1
+
+
+def test_the_settings_say_how_many_and_how_long(database: str, configure: Callable[..., Any]):
+    configure(AURA_INCIDENT_TICKETS="3", AURA_INCIDENT_MINUTES="30")
+    report(BURST[:3], seconds=20 * 60)
+
+    assert propose_incidents() == 1
+
+
+def test_tickets_whose_titles_say_nothing_are_grouped_by_their_text(database: str):
+    for n in range(5):
+        report(["URGENT!!!"], who=f"{n}{{}}", description="The internet is gone.\nPlease hurry.")
+
+    assert propose_incidents() == 1
+    assert "internet" in proposed()[0].title
+
+
+def test_the_title_names_the_matter_and_nobody(database: str):
+    for n in range(5):
+        report(["VPN of ada.lovelace@example.com down"], who=f"{n}{{}}")
+
+    propose_incidents()
+    assert proposed()[0].title == "VPN of [email 1] down"
+
+
+# -- the decision -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_incident_gets_a_parent_that_is_as_urgent_as_any_child(database: str, hand: Hand):
+    burst = report(BURST)
+    with transaction() as session:
+        triage.send_many(burst)
+        session.execute(update(Ticket).where(Ticket.id == burst[2]).values(priority="critical", priority_by="human"))
+    hand.run()
+    propose_incidents()
+
+    parent = accept(1)
+    assert [job.key for job in all_jobs()] == [str(parent)]
+    hand.run()
+
+    with reading() as session:
+        ticket = session.get(Ticket, parent)
+        assert ticket is not None
+        told = session.scalars(select(Notification).where(Notification.ticket_id == parent)).all()
+    assert (ticket.source, ticket.priority, ticket.category, ticket.stage) == (
+        "aura",
+        "critical",
+        "Network",
+        "notified",
+    )
+    assert "VPN" in ticket.title
+    assert all(f"#{child}" in ticket.description for child in burst)
+    assert {each.role for each in told} == {"team"}
+    [incident] = proposed()
+    assert (incident.state, incident.parent_id) == ("accepted", parent)
+    # the parent is no ticket of a burst itself
+    propose_incidents()
+    assert members(1) == burst
+
+
+def test_a_parent_is_high_at_least_and_speaks_the_language_of_most(database: str):
+    burst = report(BURST)
+    with transaction() as session:
+        session.execute(update(Ticket).where(Ticket.id.in_(burst)).values(priority="low", language="de"))
+    propose_incidents()
+
+    parent = accept(1)
+    with reading() as session:
+        ticket = session.get(Ticket, parent)
+    assert ticket is not None
+    assert ticket.priority == "high"
+    assert ticket.title.startswith("Großstörung: ")
+
+
+def test_a_crash_while_accepting_leaves_the_proposal(database: str, monkeypatch: pytest.MonkeyPatch):
+    report(BURST)
+    propose_incidents()
+    before = count(Ticket)
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("the process dies")
+
+    monkeypatch.setattr(triage, "send", crash)
+    with pytest.raises(RuntimeError):
+        accept(1)
+
+    assert proposed()[0].state == "proposed"
+    assert count(Ticket) == before
+
+
+def test_a_dismissed_incident_frees_its_tickets_and_does_not_come_back(database: str):
+    report(BURST)
+    propose_incidents()
+    dismiss(1)
+
+    assert propose_incidents() == 0
+    assert members(1) == []
+    # as many new ones are another burst, of new tickets alone
+    new = report(BURST[:4], who="new{}")
+    assert propose_incidents() == 0
+    new += report(BURST[4:], who="new{}")
+    assert propose_incidents() == 1
+    assert members(2) == new
+
+
+def test_nothing_is_decided_twice(database: str):
+    report(BURST)
+    propose_incidents()
+    accept(1)
+
+    for decide in (accept, dismiss):
+        with pytest.raises(incidents.NotDecidable, match="incident 1 is accepted already"):
+            decide(1)
+        with pytest.raises(incidents.NotDecidable, match="there is no incident 7"):
+            decide(7)
+        with pytest.raises(incidents.NotDecidable, match="there is no incident"):
+            decide(2**70)
+    assert len(members(1)) == len(BURST)
+
+
+# -- the command ------------------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(command.app, [*arguments, "--format", "json"])
+    if result.exception is not None:
+        raise result.exception
+    return json.loads(result.stdout)
+
+
+def test_the_command_lists_accepts_and_dismisses(sqlite: str):
+    assert run("list") == []
+    report(BURST)
+    propose_incidents()
+
+    [listed] = run("list", "--state", "proposed")
+    assert (listed["id"], listed["tickets"], listed["state"]) == (1, len(BURST), "proposed")
+    parent = run("accept", "1")["ticket"]
+    assert run("list")[0]["parent_id"] == parent
+    with pytest.raises(Refused, match="accepted already"):
+        run("dismiss", "1")
+
+    report([f"Intranet is offline {n}" for n in "abcdef"])
+    propose_incidents()
+    assert run("dismiss", "2") == {"incident": 2}
+    assert [each["state"] for each in run("list")] == ["dismissed", "accepted"]
+
+
+# -- cost -------------------------------------------------------------------------------------------------------------------
+
+
+def made_up(number: int) -> list[incidents.Report]:
+    """Return tickets that share words in many ways: the worst that can be."""
+    words = [
+        "vpn",
+        "sap",
+        "mail",
+        "wlan",
+        "dns",
+        "erp",
+        "crm",
+        "file",
+        "print",
+        "scan",
+        "badge",
+        "door",
+        "phone",
+        "voip",
+    ]
+    now = datetime.now(UTC)
+    return [
+        incidents.Report(
+            n, " ".join(words[(n * step + step) % len(words)] for step in range(1, 8)) + f" x{n % 97}y", "", str(n), "en",
+            None, None, now, True, None,
+        )
+        for n in range(number)
+    ]  # fmt: skip
+
+
+def test_eight_times_the_tickets_take_about_eight_times_the_time():
+    def seconds(number: int) -> float:
+        pool = made_up(number)
+        start = time.process_time()
+        _grouped(pool)
+        return time.process_time() - start
+
+    small, large = (min(seconds(number) for _ in range(3)) for number in (375, 3000))
+    assert large < 24 * small
+
+
+def test_a_group_is_like_what_its_members_say():
+    group = Group()
+    assert group.likeness(["vpn"]) == 0
+    for said in (["vpn"], ["vpn", "connect"]):
+        group.add(made_up(1)[0], said)
+
+    assert group.likeness(["vpn"]) == 1
+    assert group.likeness(["connect"]) == 0.5
+    assert group.likeness([]) == group.likeness(["printer"]) == 0
+
+
+# -- one matter instead of many pages -----------------------------------------------------------------------------------
+
+
+def roles(ticket: int) -> set[str]:
+    with reading() as session:
+        return set(session.scalars(select(Notification.role).where(Notification.ticket_id == ticket)))
+
+
+PORTAL = "Payroll portal shows error 503"
+
+
+@pytest.fixture
+def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The tickets of an incident that was proposed a moment ago."""
+    monkeypatch.setattr(analysis, "incidents_now", lambda session: incidents.active(session, 15))
+    burst = report([PORTAL] * 6)
+    triage.send_many(burst)
+    hand.run()
+    assert all("team" in roles(each) for each in burst), "nobody knows yet that they are one matter"
+    assert propose_incidents() == 1
+    return burst
+
+
+def test_of_a_ticket_that_joins_an_incident_only_its_requester_is_told(a_proposal: list[int], hand: Hand):
+    [late, other] = report([f"The {PORTAL} again", "Payroll question about my bonus"], who="late@example.com")
+    triage.send_many([late, other])
+    hand.run()
+
+    assert roles(late) == {"requester"}
+    assert roles(other) == {"requester", "team"}
+    [incident] = proposed()
+    assert members(incident.id) == [*a_proposal, late]
+
+
+def test_when_it_was_no_incident_people_are_told_after_all(a_proposal: list[int], hand: Hand):
+    [late] = report([f"The {PORTAL} again"], who="late@example.com")
+    triage.send(late)
+    hand.run()
+    told = count(Notification)
+    [incident] = proposed()
+
+    dismiss(incident.id)
+    hand.run()
+
+    assert roles(late) == {"requester", "team"}
+    assert count(Notification) == told + 2, "and of no other ticket"
+
+
+def test_the_ticket_that_stands_for_all_is_announced(a_proposal: list[int], hand: Hand):
+    [incident] = proposed()
+    parent = accept(incident.id)
+    hand.run()
+    assert "team" in roles(parent)

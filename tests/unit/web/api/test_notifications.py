@@ -1,0 +1,143 @@
+"""What people were told, seen from the shell and over HTTP; on both databases."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from db import reading, transaction
+from db.models import Notification
+from db.statements import table
+from tests.commands import Run
+from tests.conftest import ROOT
+from tests.embedded import all_jobs, web_app
+from tests.unit.actors.test_notify import BOSS, ticket, told, wait_for
+
+pytestmark = pytest.mark.usefixtures("database")
+
+PATH = "/api/v1/notifications"
+_c = table(Notification).c
+
+
+@pytest.fixture
+def web() -> TestClient:
+    return TestClient(web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
+
+
+def inbox(recipient: str, rows: int) -> None:
+    wait_for(recipient, rows)
+    set_(recipient, channel="in_app", state="sent", hold_until=None)
+
+
+def set_(recipient: str, **values: object) -> list[str]:
+    with transaction() as session:
+        changed = update(table(Notification)).where(_c.recipient == recipient).values(values)
+        return list(session.scalars(changed.returning(_c.id)))
+
+
+def test_pages_hold_everything_once_also_when_something_comes_in_between(web: TestClient):
+    inbox("ada", 5)
+    inbox("bob", 1)
+    first = web.get(PATH, params={"recipient": "ada", "limit": 2}).json()
+    assert (len(first["notifications"]), first["unread"]) == (2, 5)
+    inbox("ada", 1)
+    seen = [each["id"] for each in first["notifications"]]
+    cursor = first["next"]
+    while cursor:
+        page = web.get(PATH, params={"recipient": "ada", "limit": 2, "cursor": cursor}).json()
+        seen += [each["id"] for each in page["notifications"]]
+        cursor = page["next"]
+    assert len(seen) == len(set(seen)) == 5
+
+
+def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
+    inbox("ada", 2)
+    one = web.get(PATH, params={"recipient": "ada"}).json()["notifications"][0]["id"]
+    assert web.post(f"{PATH}/{one}/read", params={"recipient": "eve"}).status_code == 404
+    first = web.post(f"{PATH}/{one}/read", params={"recipient": "ada"})
+    assert first.status_code == 200
+    assert first.json()["read_at"]
+    assert web.post(f"{PATH}/{one}/read", params={"recipient": "ada"}).json() == first.json()
+    rest = web.get(PATH, params={"recipient": "ada", "unread": True}).json()
+    assert ([each["id"] == one for each in rest["notifications"]], rest["unread"]) == ([False], 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (PATH, 422),
+        (f"{PATH}?recipient=", 422),
+        (f"{PATH}?recipient=ada&limit=0", 422),
+        (f"{PATH}?recipient=ada%00", 422),
+        (f"{PATH}?recipient=ada&cursor=nothing", 404),
+    ],
+)
+def test_a_wrong_question_is_a_problem(web: TestClient, path: str, status: int):
+    answer = web.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_what_is_no_inbox_is_not_read(web: TestClient):
+    wait_for(rows=1)
+    for key in ("nothing", told()[0].id, "%00"):
+        answer = web.post(f"{PATH}/{key}/read", params={"recipient": told()[0].recipient})
+        assert answer.status_code in (404, 422)
+    assert told()[0].read_at is None
+
+
+def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
+    wait_for(rows=2)
+    assert run("notices", "waiting", "--format", "json").json()[0]["waiting"] == 2
+    one, other = (row["id"] for row in run("notices", "list", "--state", "waiting", "--format", "json").json())
+    assert run("notices", "resend", one).out == f"{one} goes out by email\n"
+    assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
+    assert "only what is unknown can be settled" in run("notices", "settle", one).err
+    set_(BOSS, state="unknown")
+    assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", BOSS).err
+    wrong = run("notices", "settle", other, "nothing")
+    assert "there is no notification nothing" in wrong.err
+    with reading() as session:
+        assert session.get_one(Notification, other).state == "unknown"
+    assert run("notices", "settle", other).out == f"{other} is settled: it has arrived\n"
+    assert {each.state for each in told()} == {"unknown", "sent"}
+
+
+@pytest.mark.parametrize("how", ["text", "html", "json"])
+def test_the_wording_is_previewed(run: Run, how: str):
+    shown = run("notices", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how)
+    assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
+    assert run("notices", "preview").err.count("--- ticket.") >= 9
+    assert "there is no ticket 99" in run("notices", "preview", "--ticket", 99).err
+    assert "event: there is no 'x'" in run("notices", "preview", "--event", "x").err
+
+
+def test_the_commands_of_the_notifications_page_work_as_written(run: Run, tmp_path: Path):
+    # Given what the page speaks of: ticket 1, a notice that is unknown and one that waits
+    ticket()
+    for key, state in (("4d7e", "unknown"), ("9b21", "unknown"), ("c3f0", "waiting")):
+        wait_for(f"{key}@example.com", rows=1)
+        set_(f"{key}@example.com", id=key, state=state)
+    (tmp_path / "wishes.yaml").write_text((ROOT / "examples" / "subscriptions.yaml").read_text())
+
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]
+    assert len(lines) > 12
+    for line in lines:
+        command = shlex.split(line, comments=True)
+        assert command[0] == "aura"
+        result = run(*command[1:])
+        assert result.code == 0, f"{line}\n{result.err}"
+        assert result.out, line
+
+
+def test_the_page_says_who_is_told_of_what_as_it_is():
+    from aura.notifications.recipients import AUDIENCE
+
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    said = dict(re.findall(r"^\| `(ticket\.\w+)` \| ([a-z, ]+) \|", page, re.M))
+    assert said == {event: ", ".join(roles) or "nobody" for event, roles in AUDIENCE.items()}
