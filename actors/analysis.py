@@ -13,13 +13,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from actors.sla import target_of
-from aura.ai import EngineError, Question, Verdict, choose_engine
-from aura.ai.engines.base import Precedent
+from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
+from aura.ai.engines.base import FewShotExample
 from aura.ai.engines.factory import model_in_use, use_model
 from aura.ai.text.masking import mask
 from aura.jobs import metrics
-from aura.jobs.actor import Done
-from aura.jobs.ttl_cache import Look
+from aura.jobs.actor import JobResult
+from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route
 from aura.settings import get_settings
 from db import (
@@ -60,7 +60,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class NotClassified:
     """The remote engine has no verdict just now; the ticket keeps the one it has."""
 
     error: EngineError
@@ -72,29 +72,29 @@ def spent_today() -> float:
         return ai_costs.today(session)
 
 
-def ask(batch: Sequence[Loaded]) -> list[Verdict]:
+def classify_batch(batch: Sequence[Loaded]) -> list[Verdict]:
     """Return one verdict per ticket; the local engine answers what the remote one does not."""
     questions = _questions(batch)
-    return choose_engine(get_settings(), spent_today).classify(questions)
+    return make_engine(get_settings(), spent_today).classify(questions)
 
 
-def ask_again(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]:
+def reclassify_batch(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]:
     """Return one verdict per ticket of the engine that is configured, or why it has none just now."""
-    questions = questions_again(batch)
-    engine = choose_engine(get_settings(), spent_today)
+    questions = requests_to_reclassify(batch)
+    engine = make_engine(get_settings(), spent_today)
     # the local engine always has an answer
     answers: Sequence[Verdict | EngineError] = getattr(engine, "upgrade", engine.classify)(questions)
     return answers
 
 
-def analyze(batch: Sequence[Loaded], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | Unanswered]:
+def analyze(batch: Sequence[Loaded], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | NotClassified]:
     """Add to each verdict who could take the ticket, and what resolved others like it."""
     with reading() as session:
         staff = [_agent(each, load) for each, load in _staff(session)]
         texts = [(ticket.id, f"{ticket.title}\n{ticket.description}") for ticket in batch]
         alike = similar.resolved_like(session, texts) if _history(session) else {}
     return [
-        Unanswered(verdict)
+        NotClassified(verdict)
         if isinstance(verdict, EngineError)
         else _analysis(verdict, staff, tuple(alike.get(ticket.id, ())))
         for ticket, verdict in zip(batch, verdicts, strict=True)
@@ -111,14 +111,14 @@ def _analysis(verdict: Verdict, staff: list[Agent], alike: tuple[Resolved, ...])
 SHOWN = 3
 
 
-def _questions(batch: Sequence[Loaded]) -> list[Question]:
-    precedents: tuple[Precedent, ...] = ()
+def _questions(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
+    precedents: tuple[FewShotExample, ...] = ()
     with reading() as session:
         follow_model(session)
         if get_settings().openai_api_key:
             precedents = _precedents(session)
     return [
-        Question(
+        ClassificationRequest(
             title=ticket.title,
             description=ticket.description,
             language=ticket.language,
@@ -135,14 +135,14 @@ def _questions(batch: Sequence[Loaded]) -> list[Question]:
 COMMENTS, COMMENT, BEFORE_COMMENTS = 5, 800, 3_500
 
 
-def questions_again(batch: Sequence[Loaded]) -> list[Question]:
+def requests_to_reclassify(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
     """Return what an engine may read of each ticket at a second look: what was added later, too."""
     with reading() as session:
         comments = reanalysis.added(session, [ticket.id for ticket in batch], COMMENTS)
     return [_with(question, comments.get(question.id, ())) for question in _questions(batch)]
 
 
-def _with(question: Question, comments: Sequence[str]) -> Question:
+def _with(question: ClassificationRequest, comments: Sequence[str]) -> ClassificationRequest:
     if not comments:
         return question
     later = [f"Added later: {text[:COMMENT]}" for text in comments]
@@ -159,23 +159,23 @@ def _use_active_model(session: Session) -> str:
     return model_in_use()
 
 
-def _corrections(session: Session) -> tuple[Precedent, ...]:
+def _corrections(session: Session) -> tuple[FewShotExample, ...]:
     found = corrections.decided(session, PRECEDENTS, PRECEDENT_DAYS, changed=True)
-    return tuple(Precedent(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
+    return tuple(FewShotExample(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
 
 
-follow_model = Look(MODEL_FRESH, _use_active_model)
-_precedents = Look(PRECEDENTS_FRESH, _corrections)
-_staff = Look(STAFF_FRESH, notifications.agents)
-incidents_now = Look(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
-_history = Look(HISTORY_FRESH, similar.any_resolved)
+follow_model = TTLCache(MODEL_FRESH, _use_active_model)
+_precedents = TTLCache(PRECEDENTS_FRESH, _corrections)
+_staff = TTLCache(STAFF_FRESH, notifications.agents)
+active_incidents = TTLCache(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
+_history = TTLCache(HISTORY_FRESH, similar.any_resolved)
 
 
 def _agent(row: Any, load: int) -> Agent:
     return Agent(row.name, row.email, tuple(row.skills), row.team, row.capacity, load, row.available)
 
 
-def save(session: Session, done: list[Done], changes: Mapping[int, str] | None = None) -> None:
+def save(session: Session, done: list[JobResult], changes: Mapping[int, str] | None = None) -> None:
     """Append the verdicts and make them current; log what left the house, and put each job in its place of the queue.
 
     Of a second look, `changes` says what is different and why it was taken, by ticket.
@@ -202,17 +202,17 @@ def _count(verdicts: Sequence[Verdict], calls: Sequence[Any]) -> None:
         metrics.COST.labels(call.model).inc(call.cost)
 
 
-def save_again(session: Session, done: list[Done], queue: str) -> None:
+def save_reanalyzed(session: Session, done: list[JobResult], queue: str) -> None:
     """Save what a second look gave; its ticket goes on only when there is something to tell.
 
     Where the engine has no answer, the verdict stays, and its queue waits if asked to.
     """
     save(session, done, changes(session, [(each.item, each.result, _why(each)) for each in done]))
-    untold = set(reanalysis.untold(session, [each.item.id for each in done]))
+    untold = set(reanalysis.unnotified(session, [each.item.id for each in done]))
     for each in done:
         if each.item.id not in untold:
-            each.job = replace(each.job, then=())
-    errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, Unanswered)]
+            each.job = replace(each.job, next_steps=())
+    errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, NotClassified)]
     # what will not be answered later either has been looked at; the rest is found again by the next sweep
     reanalysis.looked_at(session, [ticket for ticket, error in errors if error.permanent])
     waits = [(error.retry_after, str(error)) for _, error in errors if error.retry_after]
@@ -221,11 +221,11 @@ def save_again(session: Session, done: list[Done], queue: str) -> None:
         queue_controls.pause(session, queue, seconds, reason)
 
 
-def _why(each: Done) -> str:
+def _why(each: JobResult) -> str:
     return str(each.job.args[0]) if each.job.args else "somebody asked for it"
 
 
-def changes(session: Session, looks: Sequence[tuple[Loaded, Analysis | Unanswered, str]]) -> dict[int, str]:
+def changes(session: Session, looks: Sequence[tuple[Loaded, Analysis | NotClassified, str]]) -> dict[int, str]:
     """Return what each second look changed and why it was taken, by ticket."""
     before = reanalysis.judged(session, [ticket.id for ticket, _, _ in looks])
     return {
@@ -251,7 +251,7 @@ def quoted(text: str) -> str:
     return mask(text[:QUOTED]).text if get_settings().ai_mask == "on" else text[:QUOTED]
 
 
-def _calls(result: Analysis | Unanswered) -> tuple[Any, ...]:
+def _calls(result: Analysis | NotClassified) -> tuple[Any, ...]:
     return result.verdict.calls if isinstance(result, Analysis) else result.error.calls
 
 

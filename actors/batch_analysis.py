@@ -22,12 +22,12 @@ from actors import analysis
 from actors.analysis import Analysis
 from aura.ai import EngineError
 from aura.ai.engines.batch_api import BatchApi
-from aura.ai.engines.factory import choose_engine
-from aura.ai.engines.shared_state import StoreAway
-from aura.jobs.actor import Done, durable
+from aura.ai.engines.factory import make_engine
+from aura.ai.engines.shared_state import SharedStateUnavailable
+from aura.jobs.actor import JobResult, durable
 from aura.settings import get_settings
 from db import analysis_batches, jobs, reading, reanalysis, tickets
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import AnalysisBatch
 from db.tickets import Loaded
 
@@ -56,26 +56,28 @@ class Phase:
     alone: list[tuple[int, str]] = field(default_factory=list)
 
 
-def save_phase(session: Session, done: list[Done]) -> None:
+def save_phase(session: Session, done: list[JobResult]) -> None:
     """Move each batch on, with everything that the phase came to, and promise its next phase."""
     for each in done:
         batch, phase = each.item, each.result
         if not analysis_batches.move(session, batch.id, batch.state, phase.state, **phase.values):
             continue
         tickets.save_calls(session, phase.calls)
-        looks = [Done(each.job, ticket, look, each.priority, each.traceparent) for ticket, look, _ in phase.answered]
+        looks = [
+            JobResult(each.job, ticket, look, each.priority, each.traceparent) for ticket, look, _ in phase.answered
+        ]
         analysis.save(session, looks, analysis.changes(session, phase.answered))
         analysis_batches.settle_calls(session, batch.id, phase.outcomes)
-        told = reanalysis.untold(session, [ticket.id for ticket, _, _ in phase.answered])
-        promises = [Promise("notify", str(ticket), pipeline="reanalysis") for ticket in told]
+        told = reanalysis.unnotified(session, [ticket.id for ticket, _, _ in phase.answered])
+        promises = [NewJob("notify", str(ticket), pipeline="reanalysis") for ticket in told]
         promises += [
             # one by one and in no hurry, to keep out of the way of new tickets
-            Promise("reanalyze", str(ticket), [why], "reanalysis", ("notify",), delay=place / PACE)
+            NewJob("reanalyze", str(ticket), [why], "reanalysis", ("notify",), delay=place / PACE)
             for place, (ticket, why) in enumerate(phase.alone)
         ]
         if phase.state not in analysis_batches.OVER:
-            promises.append(Promise(each.job.actor, each.job.key, delay=phase.delay))
-        jobs.promise(session, promises)
+            promises.append(NewJob(each.job.actor, each.job.key, delay=phase.delay))
+        jobs.enqueue(session, promises)
         if phase.state != batch.state:
             logger.info("a batch moved on", batch=batch.id, state=phase.state, note=phase.values.get("note", ""))
 
@@ -102,7 +104,7 @@ def _advance(batch: AnalysisBatch) -> Phase:
     with reading() as session:
         if analysis_batches.too_late(session, batch.id):
             return _give_up(batch, "the provider did not answer within a day")
-    guarded: Any = choose_engine(settings, analysis.spent_today)
+    guarded: Any = make_engine(settings, analysis.spent_today)
     api = BatchApi(guarded, settings)
     try:
         return _PHASES[batch.state](batch, api)
@@ -111,7 +113,7 @@ def _advance(batch: AnalysisBatch) -> Phase:
             api.settle(_name(batch), 0.0)
             return _give_up(batch, str(error))
         return Phase(batch.state, {"note": str(error)}, max(error.retry_after or 0.0, TRY_AGAIN))
-    except StoreAway as away:
+    except SharedStateUnavailable as away:
         return Phase(batch.state, {"note": f"{away}, so nobody knows the budget"}, TRY_AGAIN)
     finally:
         api.close()
@@ -131,7 +133,7 @@ def _planned(batch: AnalysisBatch, api: BatchApi) -> Phase:
     found = _unchanged(batch)
     if not found:
         return Phase("done", {"note": "every ticket of it was looked at meanwhile"})
-    lines = api.prepare(analysis.questions_again([ticket for ticket, _ in found]))
+    lines = api.prepare(analysis.requests_to_reclassify([ticket for ticket, _ in found]))
     room = api.reserve(_name(batch), lines)
     if not room:
         # they are stale tomorrow, too
@@ -164,7 +166,7 @@ def _submitted(batch: AnalysisBatch, api: BatchApi) -> Phase:
 
 def _answered(batch: AnalysisBatch, api: BatchApi) -> Phase:
     found = _unchanged(batch)
-    questions = analysis.questions_again([ticket for ticket, _ in found])
+    questions = analysis.requests_to_reclassify([ticket for ticket, _ in found])
     said = api.answers(questions, (batch.output_file, batch.error_file))
     verdicts = {ticket: each for ticket, each in said.items() if not isinstance(each, EngineError)}
     phase = Phase("done")

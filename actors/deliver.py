@@ -4,7 +4,7 @@
    the queue pauses until it comes, and no attempt is spent.
 2. A crash between sending and recording sends again, with the same id: at least once, and told apart (`Message-ID`,
    `webhook-id`).
-3. On a channel of AURA_HOLD_UNKNOWN it does not. Before it is sent it is marked as sending; what is found so marked, or
+3. On a channel of AURA_AT_MOST_ONCE_CHANNELS it does not. Before it is sent it is marked as sending; what is found so marked, or
    left without an answer, is unknown from then on, and a person decides (`aura notices resend`, `settle`).
 """
 
@@ -22,9 +22,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aura.jobs import metrics
-from aura.jobs.actor import Done, durable
+from aura.jobs.actor import JobResult, durable
 from aura.jobs.one_by_one import OneByOne
-from aura.notifications import Channel, ChannelError, Notice, Wording, as_html, channel
+from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, channel
 from aura.settings import Settings, get_settings
 from db import channel_rates, endpoints, in_doubt, notifications, transaction
 from db.database import after_commit
@@ -52,7 +52,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class InDoubt:
     """Nobody knows whether it left, and it is not sent again by itself."""
 
 
@@ -61,7 +61,7 @@ class Settled:
     """There is nothing to do: it was sent before, is folded into a digest, or waits for a person or its time."""
 
 
-Outcome = Sent | Unknown | Settled | ChannelError
+Outcome = Sent | InDoubt | Settled | ChannelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,15 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
     return {key: Delivery(each, there.get(each.recipient)) for key, each in found.items()}
 
 
-def save(session: Session, done: list[Done]) -> None:
+def save(session: Session, done: list[JobResult]) -> None:
     """Record what was sent, with the provider's id, and what nobody knows of."""
     counts = Counter((each.item.notification.channel, type(each.result).__name__.lower()) for each in done)
     after_commit(session, lambda: _count(counts))
     sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
     notifications.mark_sent(session, sent)
-    lost = [each.item.notification.id for each in done if isinstance(each.result, Unknown)]
+    lost = [each.item.notification.id for each in done if isinstance(each.result, InDoubt)]
     if lost:
-        for key in in_doubt.mark(session, lost):
+        for key in in_doubt.mark_in_doubt(session, lost):
             logger.warning("nobody knows whether it left: `aura notices resend` or `settle`", notification=key)
 
 
@@ -139,10 +139,10 @@ def apprise(batch: list[Delivery]) -> list[Outcome]:
 def deliver(name: str, delivery: Delivery) -> Outcome:
     """Send one notification on the channel, and say what became of it."""
     settings, key = get_settings(), delivery.notification.id
-    hold = name in settings.hold_unknown
+    hold = name in settings.at_most_once_channels
     if delivery.notification.state == "sending" and hold:
-        return Unknown()
-    if delivery.notification.state not in ("promised", "sending"):
+        return InDoubt()
+    if delivery.notification.state not in ("enqueued", "sending"):
         return Settled()
     try:
         notice = _notice(name, delivery, settings)
@@ -155,16 +155,16 @@ def deliver(name: str, delivery: Delivery) -> Outcome:
         return Sent(_channel(name, settings).send(notice))
     except ChannelError as error:
         if hold and error.unsure:
-            return Unknown()
+            return InDoubt()
         if hold:
             with transaction() as session:
-                in_doubt.give_back(session, key)
+                in_doubt.mark_unsent(session, key)
         return error
 
 
 def _mark(key: str) -> bool:
     with transaction() as session:
-        return in_doubt.hold(session, key)
+        return in_doubt.mark_sending(session, key)
 
 
 def _await_turn(name: str, settings: Settings) -> None:
@@ -185,7 +185,7 @@ def _channel(name: str, settings: Settings) -> Channel:
     return channel(name, settings)
 
 
-def _notice(name: str, delivery: Delivery, settings: Settings) -> Notice:
+def _notice(name: str, delivery: Delivery, settings: Settings) -> OutboundMessage:
     told, endpoint = delivery.notification, delivery.endpoint
     if name != "email" and (endpoint is None or endpoint.channel != name):
         fix = f"aura endpoints add {told.recipient} {name}"
@@ -195,9 +195,11 @@ def _notice(name: str, delivery: Delivery, settings: Settings) -> Notice:
     if name == "email":
         # no other channel shows a page, and the table need not hold what can be made of the text
         html = as_html(
-            Wording(told.subject, told.body), told.data.get("language", "en"), link or f"{settings.base_url}/tickets"
+            RenderedMessage(told.subject, told.body),
+            told.data.get("language", "en"),
+            link or f"{settings.base_url}/tickets",
         )
-    return Notice(
+    return OutboundMessage(
         id=told.id,
         ticket_id=told.ticket_id or 0,
         recipient=told.recipient,

@@ -16,18 +16,18 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from actors import analysis
-from actors.analysis import JOB_PRIORITY, Analysis, Unanswered
+from actors.analysis import JOB_PRIORITY, Analysis, NotClassified
 from aura.ai.text.clean import clean, clean_line, html_to_text
 from aura.ai.text.duplicates import find_duplicate
 from aura.ai.text.language import detect
 from aura.ai.text.priority_rules import first_priority
-from aura.jobs.actor import Done, durable
+from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Permanent
 from aura.jobs.registry import start
 from aura.settings import explain, get_settings
 from db import reading, tickets, traces
 from db.jobs import Claimed
-from db.new_tickets import Submission, claimed_priority
+from db.new_tickets import NewTicket, claimed_priority
 from db.tickets import PREPARED, Loaded
 
 logger = structlog.get_logger("aura.tickets")
@@ -42,10 +42,10 @@ DUPLICATE_DAYS = 7.0
 # -- receive: a ticket that came as a message -------------------------------------------------------------------------
 
 
-def save_received(session: Session, done: list[Done]) -> None:
+def save_received(session: Session, done: list[JobResult]) -> None:
     """Store each ticket once, and start its journey."""
     for each in done:
-        new = tickets.accept(session, "message", [each.result])
+        new = tickets.create(session, "message", [each.result])
         if not new:
             logger.warning("a message that is known already adds no ticket", external_id=each.result[0].external_id)
         for ticket_id in new:
@@ -54,14 +54,14 @@ def save_received(session: Session, done: list[Done]) -> None:
 
 
 @durable(queue_name="tickets.intake", save=save_received)
-def receive(messages: list[Claimed]) -> list[tuple[Submission, Any] | Permanent]:
+def receive(messages: list[Claimed]) -> list[tuple[NewTicket, Any] | Permanent]:
     """Read tickets that other programs published as plain JSON; one that is no ticket goes to the dead letters."""
-    results: list[tuple[Submission, Any] | Permanent] = []
+    results: list[tuple[NewTicket, Any] | Permanent] = []
     for message in messages:
         payload = json.loads(message.args[0])
         try:
             # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-            submission = Submission.model_validate(payload | {"priority": claimed_priority(payload.get("priority"))})
+            submission = NewTicket.model_validate(payload | {"priority": claimed_priority(payload.get("priority"))})
         except ValidationError as error:
             results.append(Permanent(f"not a ticket: {explain(error)}"))
             continue
@@ -87,7 +87,7 @@ class Prepared:
     priority: str
 
 
-def save_intake(session: Session, done: list[Done]) -> None:
+def save_intake(session: Session, done: list[JobResult]) -> None:
     """Record the clean text, and queue what sounds urgent first."""
     fields = (*PREPARED, "duplicate_of", "priority")
     tickets.save_prepared(
@@ -129,18 +129,18 @@ def _prepare(ticket: Loaded, recent: Sequence[Loaded]) -> Prepared:
 
 
 #: A remote engine takes seconds a ticket, so its hints name one ticket each.
-CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().batch
+CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().jobs_per_hint
 
 
 @durable(queue_name="ai.classify", load=tickets.load, save=analysis.save, batch=CLASSIFY_BATCH)
-def classify(batch: list[Loaded]) -> list[Analysis | Unanswered]:
+def classify(batch: list[Loaded]) -> list[Analysis | NotClassified]:
     """Ask the engine about each ticket."""
-    return analysis.analyze(batch, analysis.ask(batch))
+    return analysis.analyze(batch, analysis.classify_batch(batch))
 
 
-def save_reanalyzed(session: Session, done: list[Done]) -> None:
+def save_reanalyzed(session: Session, done: list[JobResult]) -> None:
     """Save what a second look gave."""
-    analysis.save_again(session, done, reanalyze.queue_name)
+    analysis.save_reanalyzed(session, done, reanalyze.queue_name)
 
 
 #: A second look is short, and takes its turn after everything that is new: nobody waits for it.
@@ -156,6 +156,6 @@ LAST_OF_ALL = 100
     background=True,
     priority=LAST_OF_ALL,
 )
-def reanalyze(batch: list[Loaded]) -> list[Analysis | Unanswered]:
+def reanalyze(batch: list[Loaded]) -> list[Analysis | NotClassified]:
     """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
-    return analysis.analyze(batch, analysis.ask_again(batch))
+    return analysis.analyze(batch, analysis.reclassify_batch(batch))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.orm import Session
 
-from aura.jobs.ttl_cache import Look
+from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Preference, Subscription, quiet_hours
 from aura.settings import CHANNELS, get_settings
 from db import notifications, preferences, subscriptions
@@ -20,7 +20,7 @@ FRESH = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class NotificationSettings:
     """Who asked to be told of what, and how."""
 
     subscriptions: tuple[Subscription, ...] = ()
@@ -28,16 +28,18 @@ class Wishes:
     preferences: Mapping[str, Preference] = field(default_factory=dict)
 
 
-def asked_for(session: Session) -> Wishes:
+def subscriptions_of(session: Session) -> NotificationSettings:
     """Return what people asked for, as it is at this moment."""
     wanted = [Subscription(**row) for row in subscriptions.every(session)]
     for each in wanted:
         if each.channel not in (*CHANNELS, "in_app"):
             logger.warning("a subscription to an unknown channel is left out of account", channel=each.channel)
-    return Wishes(tuple(each for each in wanted if each.channel in (*CHANNELS, "in_app")), preferred(session))
+    return NotificationSettings(
+        tuple(each for each in wanted if each.channel in (*CHANNELS, "in_app")), preference_of(session)
+    )
 
 
-def preferred(session: Session) -> dict[str, Preference]:
+def preference_of(session: Session) -> dict[str, Preference]:
     """Return the sound preferences; who has both a name and an address here prefers the same by both."""
     found = dict(_sound(preferences.every(session).items()))
     if found:
@@ -69,4 +71,4 @@ def _sound(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterable[tuple[str,
 
 
 #: What people asked for, at most some seconds ago.
-wishes = Look(FRESH, asked_for)
+notification_settings = TTLCache(FRESH, subscriptions_of)

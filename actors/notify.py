@@ -15,20 +15,31 @@ from sqlalchemy.orm import Session
 
 from actors import analysis, digest
 from actors.analysis import JOB_PRIORITY
-from actors.events import announcement, parse
-from actors.notification_settings import Wishes, wishes
-from actors.sla import on_the_wall
-from aura.jobs.actor import Done, durable
+from actors.events import event_job, parse
+from actors.notification_settings import NotificationSettings, notification_settings
+from actors.sla import wall_time
+from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
-from aura.notifications import Agent, Matter, Recipient, Role, TicketFacts, once, recipients, route, subscribers, word
+from aura.notifications import (
+    Agent,
+    Recipient,
+    Role,
+    SubscriptionTopic,
+    TicketFacts,
+    once,
+    recipients,
+    render_message,
+    route,
+    subscribers,
+)
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, outbox, reading, tickets
 from db.incidents import Active
-from db.jobs import Claimed, Promise
+from db.jobs import Claimed, NewJob
 from db.tickets import Loaded
 
 #: What is true of this ticket alone, and not of the matter that it shares with others.
-OF_ITS_OWN = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
+SEPARATE = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ def announce_event(session: Session, ticket_id: int, event: str, version: int | 
 
 def announce_events(session: Session, happened: Sequence[Happened]) -> None:
     """Promise, in the caller's transaction, that people are told of these events, and tell other services of them."""
-    jobs.promise(session, [announcement(each.ticket_id, each.event, each.version, each.note) for each in happened])
+    jobs.enqueue(session, [event_job(each.ticket_id, each.event, each.version, each.note) for each in happened])
     outbox.record(
         session,
         [
@@ -74,7 +85,7 @@ def announce_events(session: Session, happened: Sequence[Happened]) -> None:
 # -- notify: the last step of a journey -------------------------------------------------------------------------------
 
 
-def save_notified(session: Session, done: list[Done]) -> None:
+def save_notified(session: Session, done: list[JobResult]) -> None:
     """Write each notification once, promise the deliveries of the new ones, and who has each ticket."""
     _write(session, done)
     incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})
@@ -87,10 +98,10 @@ def notify(batch: list[Loaded]) -> list[Telling]:
     with reading() as session:
         reasons = tickets.reasons(session, [ticket.id for ticket in batch])
         staff = _staff(session)
-        burst = analysis.incidents_now(session)
-        asked = wishes(session)
+        burst = analysis.active_incidents(session)
+        asked = notification_settings(session)
     told = [_tell(ticket, reasons.get(ticket.id, ""), staff, _incident(ticket, burst), asked) for ticket in batch]
-    digest.hold([row for telling in told for row in telling.notifications], asked.preferences)
+    digest.delay([row for telling in told for row in telling.notifications], asked.preferences)
     return told
 
 
@@ -115,7 +126,11 @@ def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
 
 
 def _tell(
-    ticket: Loaded, reason: str, staff: list[Agent], incident: int | None = None, wishes: Wishes | None = None
+    ticket: Loaded,
+    reason: str,
+    staff: list[Agent],
+    incident: int | None = None,
+    wishes: NotificationSettings | None = None,
 ) -> Telling:
     if ticket.notified_version >= ticket.version:
         return Telling(None)
@@ -129,7 +144,7 @@ def _tell(
         staff[staff.index(fitting)] = replace(fitting, load=fitting.load + 1)
     agent = agent or fitting
     first = ticket.notified_version == 0
-    about = _About(ticket, agent, known, _facts(ticket, agent, reason), wishes or Wishes())
+    about = _About(ticket, agent, known, _facts(ticket, agent, reason), wishes or NotificationSettings())
     rows = about.rows("ticket.classified" if first else "ticket.reclassified", str(ticket.version))
     if about.wishes.subscriptions:
         more = ["ticket.received"] if first else []
@@ -144,7 +159,7 @@ def _tell(
 # -- announce: what happens to a ticket later -------------------------------------------------------------------------
 
 
-def save_announced(session: Session, done: list[Done]) -> None:
+def save_announced(session: Session, done: list[JobResult]) -> None:
     """Write each notification once, and promise the deliveries of the new ones."""
     for each in done:
         for row in each.result.notifications:
@@ -161,7 +176,7 @@ def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
         known = tickets.load(session, ids)
         reasons = tickets.reasons(session, [ticket.id for ticket in known.values()])
         staff = _staff(session)
-        asked = wishes(session)
+        asked = notification_settings(session)
     told: list[Telling | Permanent] = []
     for job, key in zip(batch, keys, strict=True):
         if key is None:
@@ -170,7 +185,7 @@ def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
             told.append(Missing(f"there is no ticket {key[0]}"))
         else:
             told.append(_announce(known[key[0]], key[1], key[2], job.args, reasons, staff, asked))
-    digest.hold([row for each in told if isinstance(each, Telling) for row in each.notifications], asked.preferences)
+    digest.delay([row for each in told if isinstance(each, Telling) for row in each.notifications], asked.preferences)
     return told
 
 
@@ -181,11 +196,11 @@ def _announce(
     args: list[Any],
     reasons: Mapping[int, str],
     staff: Sequence[Agent],
-    wishes: Wishes,
+    wishes: NotificationSettings,
 ) -> Telling:
     agent = _who_has(ticket, staff)
     shared = ticket.duplicate_of is not None or (ticket.incident_id is not None and ticket.assignee is None)
-    known = shared and event not in OF_ITS_OWN
+    known = shared and event not in SEPARATE
     note, *roles = args or [""]
     facts = _facts(ticket, agent, reasons.get(ticket.id, ""), str(note))
     return Telling(None, _About(ticket, agent, known, facts, wishes).rows(event, version, roles=roles))
@@ -202,7 +217,7 @@ class _About:
     agent: Agent | None
     known: bool
     facts: TicketFacts
-    wishes: Wishes
+    wishes: NotificationSettings
 
     def rows(self, event: str, version: str, unasked: bool = True, roles: Sequence[Role] = ()) -> list[dict[str, Any]]:
         """Return a notification for each who is told of the event; with `unasked=False` only for subscribers.
@@ -224,7 +239,9 @@ class _About:
             )
         if self.wishes.subscriptions:
             team = self.agent.team if self.agent else ""
-            matter = Matter(facts.category, facts.priority, ticket.department, team, ticket.language, self.known)
+            matter = SubscriptionTopic(
+                facts.category, facts.priority, ticket.department, team, ticket.language, self.known
+            )
             told = once([*told, *subscribers(event, matter, self.wishes.subscriptions)])
         return [self._row(event, version, recipient) for recipient in told]
 
@@ -233,7 +250,7 @@ class _About:
         preferred = self.wishes.preferences.get(recipient.address.lower())
         language = (preferred.language if preferred else "") or recipient.language
         base_url = get_settings().base_url
-        wording = word(event, recipient.role, language, facts, base_url)
+        wording = render_message(event, recipient.role, language, facts, base_url)
         return {
             "id": uuid.uuid4().hex,
             "ticket_id": facts.id,
@@ -257,7 +274,7 @@ class _About:
                 "url": f"{base_url}/tickets/{facts.id}",
             },
             # an in-app notification is delivered by being there
-            "state": "sent" if recipient.channel == "in_app" else "promised",
+            "state": "sent" if recipient.channel == "in_app" else "enqueued",
         }
 
 
@@ -273,7 +290,7 @@ def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> 
         assignee=agent.name if agent else "",
         duplicate_of=ticket.duplicate_of,
         note=analysis.quoted(note),
-        due=on_the_wall(ticket.due_at) if ticket.due_at else "",
+        due=wall_time(ticket.due_at) if ticket.due_at else "",
     )
 
 
@@ -282,20 +299,20 @@ def facts_of(ticket: Loaded, reason: str) -> TicketFacts:
     return _facts(ticket, Agent(ticket.assignee) if ticket.assignee else None, reason)
 
 
-def _write(session: Session, done: list[Done]) -> None:
+def _write(session: Session, done: list[JobResult]) -> None:
     rows = {row["id"]: row for each in done for row in each.result.notifications}
     for each in done:
         for row in each.result.notifications:
-            if row["state"] == "waiting":
+            if row["state"] == "delayed":
                 row["traceparent"] = each.traceparent
     because = {row["id"]: each for each in done for row in each.result.notifications}
     new = notifications.write(session, list(rows.values()))
-    jobs.promise(
+    jobs.enqueue(
         session,
         [
-            Promise(rows[key]["channel"], key, priority=because[key].priority, traceparent=because[key].traceparent)
+            NewJob(rows[key]["channel"], key, priority=because[key].priority, traceparent=because[key].traceparent)
             for key in new
-            if rows[key]["state"] == "promised"
+            if rows[key]["state"] == "enqueued"
         ],
     )
-    jobs.promise(session, [digest.later(rows[key]) for key in new if rows[key]["state"] == "waiting"])
+    jobs.enqueue(session, [digest.digest_job(rows[key]) for key in new if rows[key]["state"] == "delayed"])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from actors.business_time import Calendar, calendar
 from aura.settings import get_settings
-from db.ticket_actions import Held
+from db.ticket_actions import LockedTicket
 from db.tickets import RUNNING
 
 #: How far a target went: in time, warned, breached.
@@ -46,12 +46,12 @@ def business_hours() -> Calendar:
     return calendar(settings.business_hours, settings.holidays, settings.timezone)
 
 
-def on_the_wall(moment: datetime) -> str:
+def wall_time(moment: datetime) -> str:
     """Return a moment as the clock on the wall shows it, in the zone of AURA_TIMEZONE."""
     return f"{moment.astimezone(business_hours().zone):%Y-%m-%d %H:%M %Z}"
 
 
-def moved(ticket: Held, status: str) -> dict[str, Any]:
+def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
     """Return the columns that change when the ticket gets this status: its time stands still, or runs again."""
     ran, runs = ticket.status in RUNNING, status in RUNNING
     if ran and not runs:
@@ -70,7 +70,7 @@ def moved(ticket: Held, status: str) -> dict[str, Any]:
     return {}
 
 
-def retargeted(ticket: Held) -> dict[str, Any]:
+def retargeted(ticket: LockedTicket) -> dict[str, Any]:
     """Return the columns of a new target, that of the priority which the ticket has now."""
     if ticket.status not in RUNNING:
         return {"sla_state": IN_TIME}

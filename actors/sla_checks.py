@@ -11,30 +11,30 @@ from sqlalchemy.orm import Session
 
 from actors.notify import Happened, announce_events
 from actors.sla import BREACHED, IN_TIME, WARNED, target_of
-from aura.jobs.actor import Done, durable
+from aura.jobs.actor import JobResult, durable
 from db import jobs, ticket_actions
-from db.jobs import Claimed, Promise
-from db.ticket_actions import Held
+from db.jobs import Claimed, NewJob
+from db.ticket_actions import LockedTicket
 from db.tickets import RUNNING
 
 #: Tickets of one batch.
 BATCH = 500
 
 
-def save_watched(session: Session, done: list[Done]) -> None:
+def save_checked(session: Session, done: list[JobResult]) -> None:
     """Look at one batch, and come back for what may be left."""
     for each in done:
-        if look(session) >= BATCH:
-            jobs.promise(session, [Promise(each.job.actor, each.job.key)])
+        if check_sla(session) >= BATCH:
+            jobs.enqueue(session, [NewJob(each.job.actor, each.job.key)])
 
 
-@durable(queue_name="tickets.targets", save=save_watched, batch=1, background=True)
-def watch(batch: list[Claimed]) -> list[None]:
+@durable(queue_name="tickets.sla", save=save_checked, batch=1, background=True)
+def sla_checks(batch: list[Claimed]) -> list[None]:
     """Do nothing outside a transaction: the look is in the one that keeps the job, so each ticket is told of once."""
     return [None for _ in batch]
 
 
-def look(session: Session) -> int:
+def check_sla(session: Session) -> int:
     """Warn of, or escalate, one batch of tickets whose time has come. Returns how many were looked at."""
     held = ticket_actions.to_look_at(session, BATCH)
     rows = [_row(ticket) for ticket in held]
@@ -52,7 +52,7 @@ def look(session: Session) -> int:
     return len(held)
 
 
-def _row(ticket: Held) -> dict[str, Any]:
+def _row(ticket: LockedTicket) -> dict[str, Any]:
     """Return when the ticket is due by the settings of today, and how far that is."""
     target, state = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds), ticket.sla_state
     if target.due_at is not None and target.warn_at is not None and ticket.status in RUNNING:

@@ -238,10 +238,10 @@ class Settings(BaseSettings):
     service_desk: str = Field(
         "service-desk@localhost", description="Who is told when no agent fits: an e-mail address that somebody reads."
     )
-    fold_above: int = Field(
+    digest_above: int = Field(
         30, ge=0, description="Messages to one recipient within a minute; what exceeds it becomes one digest. 0: never."
     )
-    hold_unknown: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+    at_most_once_channels: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (),
         description="Channels on which a message is not sent again when nobody knows whether it left, such as slack,teams.",
     )
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     imap_url: SecretStr | None = Field(
         None, description="imaps://user:password@host/INBOX, from which `aura intake imap` takes mails."
     )
-    intake_secret: SecretStr | None = Field(
+    mail_webhook_secret: SecretStr | None = Field(
         None,
         description="Key (whsec_...) that signs mails posted to /api/v1/intake/email, or two with a comma; unset: refused.",
     )
@@ -290,8 +290,8 @@ class Settings(BaseSettings):
     )
 
     # Jobs
-    batch: int = Field(100, ge=1, le=1000, description="Most jobs in one hint.")
-    window: int = Field(
+    jobs_per_hint: int = Field(100, ge=1, le=1000, description="Most jobs in one hint.")
+    max_in_flight: int = Field(
         2000, ge=1, description="Most jobs of one actor that wait inside RabbitMQ; the rest in the table."
     )
     max_attempts: int = Field(8, ge=1, description="Attempts before a job becomes a dead letter.")
@@ -309,17 +309,17 @@ class Settings(BaseSettings):
     schedules: Path | None = Field(
         None, description="YAML file with other times for the timetable: JOB: {when: CRONTAB, zone: ZONE}, or JOB: off."
     )
-    reanalyse_after_days: float = Field(
+    reanalyze_after_days: float = Field(
         3.0, gt=0, description="An open ticket's verdict is stale after this many days."
     )
-    keep_days: float = Field(
+    job_retention_days: float = Field(
         30.0, gt=0, description="Days that attempts, schedule runs and what was sent to OpenAI are kept."
     )
-    keep_notifications_days: float = Field(90.0, gt=0, description="Days that sent notifications are kept.")
-    keep_verdict_text_days: float = Field(
+    notification_retention_days: float = Field(90.0, gt=0, description="Days that sent notifications are kept.")
+    verdict_text_retention_days: float = Field(
         365.0, gt=0, description="Days that verdicts keep their texts (reason, summary, similar tickets)."
     )
-    keep_mail_days: float = Field(90.0, gt=0, description="Days that the bytes of mails that came in are kept.")
+    mail_retention_days: float = Field(90.0, gt=0, description="Days that the bytes of mails that came in are kept.")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -335,7 +335,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"must be NAME=NUMBER with numbers above 0 and names of {', '.join(known)}, or off")
         return value
 
-    @field_validator("hold_unknown")
+    @field_validator("at_most_once_channels")
     @classmethod
     def _channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if set(value) - set(CHANNELS):
@@ -449,8 +449,10 @@ class Settings(BaseSettings):
             for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
                 if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
                     raise ValueError(f"production needs another password in {name}: everybody knows this one")
-            if self.intake_secret and len(self.intake_secret.get_secret_value()) < SHORTEST_SECRET:
-                raise ValueError(f"production needs an AURA_INTAKE_SECRET of {SHORTEST_SECRET} characters at least")
+            if self.mail_webhook_secret and len(self.mail_webhook_secret.get_secret_value()) < SHORTEST_SECRET:
+                raise ValueError(
+                    f"production needs an AURA_MAIL_WEBHOOK_SECRET of {SHORTEST_SECRET} characters at least"
+                )
         return self
 
     @property

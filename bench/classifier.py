@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from aura.ai import Question
+from aura.ai import ClassificationRequest
 from aura.ai.engines.local import LocalEngine
 from aura.ai.training.data import CATEGORIES
 
@@ -25,12 +25,12 @@ ROUNDS = 15
 ALONE, BATCH = 1.0, 0.1
 
 
-def tickets() -> list[Question]:
+def tickets() -> list[ClassificationRequest]:
     """Return the labelled tickets of the tests."""
     found = []
     for path in sorted(DATA.glob("*_tickets.csv")):
         with path.open(encoding="utf-8", newline="") as file:
-            found += [Question(row["title"], row["description"]) for row in csv.DictReader(file)]
+            found += [ClassificationRequest(row["title"], row["description"]) for row in csv.DictReader(file)]
     return found
 
 
@@ -49,7 +49,7 @@ def main() -> int:
     engine, questions = LocalEngine(CATEGORIES), tickets()
     engine.classify(questions)
 
-    def counted(some: Sequence[Question]) -> None:
+    def counted(some: Sequence[ClassificationRequest]) -> None:
         for one in some:
             Counter(f"{one.title}\n{one.description}".lower().split())
 

@@ -14,7 +14,7 @@ TASKIQ = (sys.executable, "-m", "taskiq")
 PROCRASTINATE = (sys.executable, "-m", "procrastinate", "--app", "bench.peers.procrastinate.app")
 
 #: Every mail goes out by itself, as with the peers.
-UNFOLDED = {"AURA_FOLD_ABOVE": "0"}
+UNFOLDED = {"AURA_DIGEST_ABOVE": "0"}
 
 
 @dataclass(frozen=True, slots=True)

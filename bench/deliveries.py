@@ -34,13 +34,13 @@ NOTIFICATIONS = """
            (id, event, channel, recipient, role, dedupe_key, subject, body, state, provider_id, created_at)
     SELECT md5(%(channel)s || n), 'ticket.classified', %(channel)s, %(recipient)s, 'reporter', %(channel)s || n,
            'Ticket ' || n || ' was classified', repeat('It was classified as Network, and is urgent. ', 20),
-           'promised', '', clock_timestamp()
+           'enqueued', '', clock_timestamp()
     FROM generate_series(%(first)s, %(last)s) AS n
 """
 JOBS = """
-    INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at)
+    INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at)
     SELECT channel, id, '[]', '', '[]', 0, clock_timestamp(), clock_timestamp()
-    FROM notifications WHERE channel = %(channel)s AND state = 'promised'
+    FROM notifications WHERE channel = %(channel)s AND state = 'enqueued'
 """
 WAITING = "SELECT count(*) FROM notifications WHERE channel = %s AND state <> 'sent'"
 RATE = """

@@ -118,7 +118,7 @@ def main() -> int:
     asked = parser.parse_args()
     with Servers() as servers, Desk() as desk, Console(stderr=True).status("starting") as status:
         where = results.surroundings(servers)
-        variables = {"AURA_WEBHOOK_HOSTS": desk.host, "AURA_CHANNEL_RATES": "off", "AURA_FOLD_ABOVE": "0"}
+        variables = {"AURA_WEBHOOK_HOSTS": desk.host, "AURA_CHANNEL_RATES": "off", "AURA_DIGEST_ABOVE": "0"}
         contender = CONTENDERS["aura"]
         with Round(replace(contender, env={**contender.env, **variables}), servers) as round_:
             round_.warm_up()

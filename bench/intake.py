@@ -147,7 +147,7 @@ def measure(servers: Servers, rate: float, seconds: float, equal: bool) -> dict[
     """Return the figures at the rate, in the overload, and at the rate again."""
     contender = CONTENDERS["aura"]
     environment = servers.environment(servers.fresh_database(), servers.rabbitmq.create_vhost())
-    environment |= {"AURA_FOLD_ABOVE": "0", "AURA_INCIDENT_TICKETS": "1000000"}
+    environment |= {"AURA_DIGEST_ABOVE": "0", "AURA_INCIDENT_TICKETS": "1000000"}
     found: dict[str, Any] = {}
     with Workers(contender, environment) as workers, Web(environment) as web:
         found["workers_make_way"] = not equal and make_way(workers)

@@ -43,19 +43,19 @@ FILL = (
        SELECT id, 'local', 'shipped', '', category, 0.9, priority, 0.8, 'Network, because of "VPN"', needs_review, '', 0, 0, 1,
            created_at FROM tickets""",
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
-       SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'kept', 0.01, created_at
+       SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'completed', 0.01, created_at
        FROM tickets, unnest(ARRAY['intake', 'classify', 'notify']) WITH ORDINALITY AS steps (actor, place)""",
     """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
            provider_id, created_at)
        SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', requester, 'requester', 'sent', title, 'Hello', '',
            created_at FROM tickets""",
-    """INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at)
+    """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at)
        SELECT 'classify', id::text, '[]', 'triage', '["notify"]', id %% 10, now(), now() FROM tickets WHERE id > {n} * 0.9""",
-    """INSERT INTO dead_letters (actor, key, args, pipeline, "then", priority, attempts, error_type, error, traceback,
+    """INSERT INTO dead_letters (actor, key, args, pipeline, "next_steps", priority, attempts, error_type, error, traceback,
            fingerprint, created_at)
        SELECT 'email', id::text, '[]', '', '[]', 0, 8, 'ChannelError', 'refused ' || id, '', lpad((id %% 30)::text, 12, '0'),
            now() FROM tickets WHERE id %% 50 = 0""",
-    """INSERT INTO audit (at, who, action, subject, details)
+    """INSERT INTO audit_log (at, who, action, subject, details)
        SELECT created_at, 'user ada', 'ticket.correct', 'ticket/' || id, '{{}}' FROM tickets WHERE id %% 10 = 0""",
 )
 PAGES = (

@@ -26,7 +26,7 @@ from pipelines.reanalysis import PACE, TOGETHER
 #: How much longer new tickets may take, at p95.
 ALLOWED = 1.2
 STALE = """
-    INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at)
+    INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at)
     SELECT 'reanalyze', id::text, '["its verdict was old"]', 'reanalysis', '["notify"]', 0,
            clock_timestamp() + (row_number() OVER (ORDER BY id) - 1) / %s * %s * interval '1 second', clock_timestamp()
     FROM tickets WHERE stage = 'notified' ORDER BY id LIMIT %s

@@ -24,7 +24,7 @@ JOBS, ROUNDS = 100_000, 3
 def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     """Return jobs a second, and the CPU of each job, for rounds of so many due jobs."""
     database, vhost = servers.fresh_database(), servers.rabbitmq.create_vhost()
-    settings = given(DATABASE_URL=database, RABBITMQ_URL=vhost, LOG_LEVEL="ERROR", window=jobs, events=False)
+    settings = given(DATABASE_URL=database, RABBITMQ_URL=vhost, LOG_LEVEL="ERROR", max_in_flight=jobs, events=False)
     use(settings)
     # these read the settings when they are imported
     import actors
@@ -38,7 +38,7 @@ def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     publisher = Publisher(settings, lambda: sorted(actors.broker.get_declared_queues()))
     relay = Relay(actors.broker, publisher, settings)
     with transaction() as session:
-        [first] = tickets.accept(session, "bench", [(ticket(0), {})])
+        [first] = tickets.create(session, "bench", [(ticket(0), {})])
         triage.send(first)
     connection = psycopg2.connect(database)
     connection.autocommit = True
@@ -73,7 +73,7 @@ def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     return {
         "jobs": jobs,
         "rounds": rounds,
-        "batch": settings.batch,
+        "batch": settings.jobs_per_hint,
         "jobs_per_second": median(1 / each for each in seconds[1:]),
         "samples": [1 / each for each in seconds[1:]],
         "cpu": {who: median(each[who] for each in used[1:]) for who in used[0]},

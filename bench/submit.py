@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from bench.contenders import CONTENDERS, Contender
 from db import tickets, transaction
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 
 BATCH = 500
 #: What the tickets say, in turn; each comes from a requester of its own, so none is a duplicate.
@@ -33,17 +33,17 @@ def submit(contender: Contender, numbers: Iterable[int]) -> None:
     """Store the tickets and send them on their way: in one transaction, or where there is none, after the commit."""
     send = importlib.import_module(contender.module).send
     with transaction() as session:
-        ids = tickets.accept(session, "bench", [(ticket(number), {}) for number in numbers])
+        ids = tickets.create(session, "bench", [(ticket(number), {}) for number in numbers])
         if contender.transactional:
             send(ids)
     if not contender.transactional:
         send(ids)
 
 
-def ticket(number: int) -> Submission:
+def ticket(number: int) -> NewTicket:
     title, description = TEXTS[number % len(TEXTS)]
     requester = f"person{number}@example.com"
-    return Submission(title=title.format(n=number), description=description, requester=requester)
+    return NewTicket(title=title.format(n=number), description=description, requester=requester)
 
 
 def at_once(count: int) -> Iterator[range]:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from db.models import AiCall, AnalysisBatch
-from db.reanalysis import Stale
+from db.reanalysis import StaleVerdict
 from db.statements import table
 from db.time import from_now, now
 
@@ -21,7 +21,7 @@ PATIENCE_HOURS = 26.0
 _c = table(AnalysisBatch).c
 
 
-def plan(session: Session, model: str, prompt_version: str, tickets: Sequence[Stale]) -> int:
+def plan(session: Session, model: str, prompt_version: str, tickets: Sequence[StaleVerdict]) -> int:
     """Write a new batch down and return its id."""
     batch = AnalysisBatch(model=model, prompt_version=prompt_version, tickets=[tuple(each) for each in tickets])
     session.add(batch)

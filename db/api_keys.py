@@ -26,7 +26,7 @@ LONGEST = 3660
 _live = and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()))
 
 
-class WrongKey(ValueError):
+class InvalidApiKey(ValueError):
     """The key cannot be made or revoked like this; the text says why."""
 
 
@@ -48,14 +48,14 @@ def create(session: Session, name: str, scopes: Collection[str], days: float | N
     """Make a key and return its number and the key itself, which is not kept. Raises WrongKey."""
     name = name.strip()
     if not name.isprintable() or not 0 < len(name) <= 80:
-        raise WrongKey("a key's name is 1 to 80 printable characters")
+        raise InvalidApiKey("a key's name is 1 to 80 printable characters")
     if not scopes or set(scopes) - set(SCOPES):
-        raise WrongKey(f"a key needs scopes; there are {', '.join(SCOPES)}")
+        raise InvalidApiKey(f"a key needs scopes; there are {', '.join(SCOPES)}")
     if days is not None and not 0 < days <= LONGEST:
-        raise WrongKey(f"a key lives more than 0 and at most {LONGEST} days; without a time, until it is revoked")
+        raise InvalidApiKey(f"a key lives more than 0 and at most {LONGEST} days; without a time, until it is revoked")
     live = session.scalars(select(ApiKey.id).where(ApiKey.name == name, _live).with_for_update()).all()
     if len(live) >= MOST_LIVE:
-        raise WrongKey(f"{name} has {len(live)} live keys ({', '.join(map(str, live))}): revoke one of them first")
+        raise InvalidApiKey(f"{name} has {len(live)} live keys ({', '.join(map(str, live))}): revoke one of them first")
     secret = f"aura_{secrets.token_urlsafe(32)}"
     key = ApiKey(
         name=name,
@@ -74,7 +74,7 @@ def revoke(session: Session, key_id: int) -> str:
     ended = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now())
     name: str | None = session.scalar(ended.returning(ApiKey.name)) if 0 < key_id < 2**63 else None
     if name is None:
-        raise WrongKey(f"there is no key {key_id} that is not revoked; `aura keys list` shows those there are")
+        raise InvalidApiKey(f"there is no key {key_id} that is not revoked; `aura keys list` shows those there are")
     return name
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db.database import transaction
-from db.models import Audit
+from db.models import AuditEntry
 from db.new_tickets import storable
 
 
@@ -27,7 +27,7 @@ def record(session: Session, who: Actor, action: str, subject: str, details: dic
     """Write that somebody does something, as part of the caller's transaction."""
     said = {name: storable(value)[:500] if isinstance(value, str) else value for name, value in details.items()}
     session.execute(
-        insert(Audit).values(
+        insert(AuditEntry).values(
             who=storable(who.name)[:120],
             action=action,
             subject=storable(subject)[:250],
@@ -49,10 +49,10 @@ def listing(
     session: Session, *, subject: str | None = None, who: str | None = None, before: int | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
     """Return what was done, the newest first."""
-    newest = select(*Audit.__table__.c).order_by(Audit.id.desc()).limit(limit)
-    for column, value in ((Audit.subject, subject), (Audit.who, who)):
+    newest = select(*AuditEntry.__table__.c).order_by(AuditEntry.id.desc()).limit(limit)
+    for column, value in ((AuditEntry.subject, subject), (AuditEntry.who, who)):
         if value is not None:
             newest = newest.where(column == value)
     if before is not None:
-        newest = newest.where(Audit.id < before)
+        newest = newest.where(AuditEntry.id < before)
     return [dict(row._mapping) for row in session.execute(newest)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, Audit, DeadLetter, QueueControl, Ticket
+from db.models import Attempt, AuditEntry, DeadLetter, QueueControl, Ticket
 
 #: Tickets of one look; when more changed, it says so, and whoever watches looks at the whole.
 MOST = 200
@@ -18,7 +18,7 @@ OVERLAP = 200
 SHOWN = ("id", "stage", "status", "category", "priority", "assignee", "version")
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """How far a watcher has read: the newest ticket, attempt, action and dead letter, and when a queue was last held."""
 
     ticket: int
@@ -28,20 +28,24 @@ class Place(NamedTuple):
     held: datetime | None
 
 
-def place(session: Session) -> Place:
+def cursor(session: Session) -> Cursor:
     """Return how far there is to read just now."""
-    models = (Ticket, Attempt, Audit, DeadLetter)
+    models = (Ticket, Attempt, AuditEntry, DeadLetter)
     newest = [select(func.coalesce(func.max(model.id), 0)).scalar_subquery() for model in models]
     held = select(func.max(QueueControl.changed_at)).scalar_subquery()
     row = session.execute(select(*newest, held)).one()
-    return Place(row[0], row[1], row[2], row[3], row[4])
+    return Cursor(row[0], row[1], row[2], row[3], row[4])
 
 
-def changed(session: Session, since: Place) -> list[dict[str, Any]] | None:
+def changed(session: Session, since: Cursor) -> list[dict[str, Any]] | None:
     """Return the tickets that changed since a place as they are now; None when they are too many to name."""
     new = select(Ticket.id).where(Ticket.id > since.ticket).limit(MOST + 1)
     tried = select(Attempt.key).where(Attempt.id > since.attempt - OVERLAP).limit(10 * MOST + OVERLAP)
-    acted = select(Audit.subject).where(Audit.id > since.action, Audit.subject.like("ticket/%")).limit(MOST + 1)
+    acted = (
+        select(AuditEntry.subject)
+        .where(AuditEntry.id > since.action, AuditEntry.subject.like("ticket/%"))
+        .limit(MOST + 1)
+    )
     keys = {*session.scalars(tried), *(each.removeprefix("ticket/") for each in session.scalars(acted))}
     ids = {*session.scalars(new), *(int(key) for key in keys if key.isdecimal() and key.isascii() and len(key) < 19)}
     if len(ids) > MOST + OVERLAP:

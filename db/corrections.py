@@ -100,7 +100,7 @@ def decided(session: Session, limit: int, days: float | None = None, changed: bo
     return [Decided(*row) for row in rows]
 
 
-def said_before(session: Session, ids: list[int]) -> dict[int, tuple[str, str]]:
+def previous_values(session: Session, ids: list[int]) -> dict[int, tuple[str, str]]:
     """Return the category and the priority that an engine said last about each ticket."""
     v = table(VerdictRecord).c
     newest = select(func.max(v.id)).where(v.ticket_id.in_(ids)).group_by(v.ticket_id)

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
 from aura.settings import get_settings
-from db.jobs import ERROR_LIMIT, Promise, promise
+from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
 from db.new_tickets import storable
 from db.statements import table
@@ -71,7 +71,7 @@ def listing(
     return [dict(row._mapping) for row in session.execute(newest)]
 
 
-def story(session: Session, letter_id: int) -> dict[str, Any]:
+def history(session: Session, letter_id: int) -> dict[str, Any]:
     """Return all that is known of one dead letter, with every attempt at its job as far as the ledger is kept.
 
     Raises UnknownDeadLetter.
@@ -143,7 +143,7 @@ def replay(session: Session, letter_id: int, *, args: list[Any] | None = None, f
     changed = "" if args is None else storable(f"replayed with the arguments {json.dumps(args)}")[:ERROR_LIMIT]
     _resolve(session, letter, "replayed", changed, force=force)
     again = _promise(letter, args)
-    promise(session, [again])
+    enqueue(session, [again])
     if args is not None:
         _must_have_args(session, again)
     return letter
@@ -170,7 +170,7 @@ def replay_many(session: Session, ids: Collection[int]) -> int:
     chosen = select(DeadLetter).where(DeadLetter.id.in_(ids), DeadLetter.state == "dead", DeadLetter.actor != "")
     chosen = chosen.options(defer(DeadLetter.traceback), defer(DeadLetter.raw)).order_by(DeadLetter.id)
     letters = session.scalars(chosen.with_for_update(skip_locked=True)).all()
-    promise(session, [_promise(letter) for letter in letters])
+    enqueue(session, [_promise(letter) for letter in letters])
     return _move(session, [letter.id for letter in letters], "replayed", "")
 
 
@@ -261,19 +261,19 @@ def _move(session: Session, ids: Collection[int], state: str, reason: str, allow
     return len(session.execute(moved.returning(DeadLetter.id)).all())
 
 
-def _promise(letter: DeadLetter, args: list[Any] | None = None) -> Promise:
-    return Promise(
+def _promise(letter: DeadLetter, args: list[Any] | None = None) -> NewJob:
+    return NewJob(
         letter.actor,
         letter.key,
         letter.args if args is None else args,
         letter.pipeline,
-        tuple(letter.then),
+        tuple(letter.next_steps),
         letter.priority,
         replays=letter.replays + 1,
     )
 
 
-def _must_have_args(session: Session, promised: Promise) -> None:
+def _must_have_args(session: Session, promised: NewJob) -> None:
     """Refuse when the same work was promised before, for then it keeps the arguments it had."""
     same = (Job.actor == promised.actor, Job.key == promised.key, Job.pipeline == promised.pipeline)
     job = session.execute(select(Job.id, Job.args).where(*same)).one()

@@ -22,7 +22,7 @@ LINE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Snapshot:
     """What decides whether anything runs: who lives, what is held back, how much is inside the broker."""
 
     workers: int
@@ -39,20 +39,20 @@ class Surroundings:
         return sum(count for actor, count in self.running.items() if self.queue_of.get(actor) == queue)
 
 
-def look(session: Session, queue_of: Mapping[str, str], dead_after: float, window: int) -> Surroundings:
+def snapshot(session: Session, queue_of: Mapping[str, str], dead_after: float, window: int) -> Snapshot:
     """Read what surrounds every job."""
-    return Surroundings(
+    return Snapshot(
         workers=living(session, "worker", dead_after),
         relays=living(session, "relay", dead_after),
         controls=controls.current(session),
-        inside=hints.inside(session),
+        inside=hints.in_flight(session),
         running=hints.running(session),
         queue_of=queue_of,
         window=window,
     )
 
 
-def job(session: Session, job_id: int, around: Surroundings) -> str:
+def job(session: Session, job_id: int, around: Snapshot) -> str:
     """Return in a sentence why a job does not run, or that it does, or what became of it."""
     found = session.get(Job, job_id) if 0 < job_id < 2**63 else None
     if found is not None:
@@ -64,7 +64,7 @@ def job(session: Session, job_id: int, around: Surroundings) -> str:
     return f"It was given up, and is dead letter {given_up.id} ({given_up.state}): {_short(given_up.error)}"
 
 
-def ticket(session: Session, ticket_id: int, around: Surroundings) -> str:
+def ticket(session: Session, ticket_id: int, around: Snapshot) -> str:
     """Return in a sentence what a ticket waits for, or that it waits for nothing."""
     found = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
     if found is None:
@@ -86,7 +86,7 @@ def ticket(session: Session, ticket_id: int, around: Surroundings) -> str:
     return "Nothing is left to do: it was classified, and people were told."
 
 
-def held(around: Surroundings, queue: str) -> str:
+def held(around: Snapshot, queue: str) -> str:
     """Return why a whole queue stands still, in a sentence; empty when nothing holds it back."""
     control = around.controls.get(queue, Control(queue))
     if control.paused:
@@ -101,7 +101,7 @@ def held(around: Surroundings, queue: str) -> str:
     return ""
 
 
-def _sentence(session: Session, found: Job, around: Surroundings) -> str:
+def _sentence(session: Session, found: Job, around: Snapshot) -> str:
     queue = around.queue_of.get(found.actor)
     if found.lease is not None:
         return _running(session, found)
@@ -121,7 +121,7 @@ def _sentence(session: Session, found: Job, around: Surroundings) -> str:
     if around.inside.get(found.actor, 0) >= around.window:
         return (
             f"It waits in line, behind {_before(session, found)} of {found.actor}: {around.window} wait inside RabbitMQ, "
-            "as many as AURA_WINDOW lets in."
+            "as many as AURA_MAX_IN_FLIGHT lets in."
         )
     return f"It is due, and waits in line behind {_before(session, found)} of {found.actor}."
 

@@ -14,7 +14,7 @@ from sqlalchemy import Integer, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from db.models import Notification
-from db.statements import each_of, listed, on_postgresql, table
+from db.statements import listed, on_postgresql, table, unnest
 from db.time import elapsed, from_now, now
 
 _c = table(Notification).c
@@ -70,7 +70,7 @@ _statements: dict[bool, Any] = {}
 def _counting(postgresql: bool, session: Session) -> Any:
     """Return the statement that counts for many recipients; built once, for that takes longer than running it."""
     if postgresql not in _statements:
-        asked = each_of(session, "recipients")
+        asked = unnest(session, "recipients")
         theirs = (
             select(_c.id)
             .where(
@@ -90,8 +90,8 @@ def over(session: Session, channel: str, recipient: str, limit: int) -> list[Wai
     """Return what has waited long enough for one recipient, oldest first."""
     wanted = (
         select(*(_c[name] for name in Waiting._fields))
-        .where(*_waiting(channel, recipient), _c.hold_until <= now())
-        .order_by(_c.hold_until, _c.created_at, _c.id)
+        .where(*_waiting(channel, recipient), _c.delayed_until <= now())
+        .order_by(_c.delayed_until, _c.created_at, _c.id)
         .limit(limit)
     )
     return [Waiting._make(row) for row in session.execute(wanted)]
@@ -101,38 +101,38 @@ def move(session: Session, ids: Sequence[str], **values: Any) -> None:
     """Change these that wait, all or none. Raises Changed when one of them waits no longer."""
     if not ids:
         return
-    mine = _c.id.in_(select(each_of(session, "ids").c.value))
-    moved = update(table(Notification)).where(mine, _c.state == "waiting").values(**values).returning(_c.id)
+    mine = _c.id.in_(select(unnest(session, "ids").c.value))
+    moved = update(table(Notification)).where(mine, _c.state == "delayed").values(**values).returning(_c.id)
     if len(session.execute(moved, {"ids": listed(session, ids)}).all()) != len(ids):
         raise Changed("somebody moved what waits here meanwhile")
 
 
 def waited_for(session: Session, names: Collection[str]) -> list[tuple[str, str]]:
     """Return under which (channel, recipient) something waits for these names, which are in lower case."""
-    found = session.execute(select(_c.channel, _c.recipient).where(_c.state == "waiting").distinct())
+    found = session.execute(select(_c.channel, _c.recipient).where(_c.state == "delayed").distinct())
     # not by SQL: SQLite knows the lower case of ASCII alone
     return sorted((row.channel, row.recipient) for row in found if row.recipient.lower() in names)
 
 
 def overview(session: Session) -> list[dict[str, Any]]:
     """Return for whom something waits, how much, and when the first of it goes out."""
-    first = func.min(_c.hold_until).label("goes_at")
-    waiting = select(_c.channel, _c.recipient, func.count().label("waiting"), first).where(_c.state == "waiting")
+    first = func.min(_c.delayed_until).label("goes_at")
+    waiting = select(_c.channel, _c.recipient, func.count().label("waiting"), first).where(_c.state == "delayed")
     grouped = waiting.group_by(_c.channel, _c.recipient).order_by(first)
     return [dict(row) for row in session.execute(grouped).mappings()]
 
 
-def rehold(session: Session, channel: str, recipient: str, until: datetime, but: Collection[str]) -> int:
+def reschedule(session: Session, channel: str, recipient: str, until: datetime, but: Collection[str]) -> int:
     """Let what waits for one recipient wait until then, without these events. Returns how many."""
     theirs = update(table(Notification)).where(*_waiting(channel, recipient), _c.event.not_in(but))
-    return len(session.execute(theirs.values(hold_until=until).returning(_c.id)).all())
+    return len(session.execute(theirs.values(delayed_until=until).returning(_c.id)).all())
 
 
 def next_end(session: Session, channel: str, recipient: str) -> float | None:
     """Return in how many seconds the next one has waited long enough; None when nothing waits."""
-    since = session.scalar(select(elapsed(func.min(_c.hold_until))).where(*_waiting(channel, recipient)))
+    since = session.scalar(select(elapsed(func.min(_c.delayed_until))).where(*_waiting(channel, recipient)))
     return None if since is None else max(-since, 0.0)
 
 
 def _waiting(channel: str, recipient: str) -> tuple[Any, ...]:
-    return (_c.channel == channel, _c.recipient == recipient, _c.state == "waiting")
+    return (_c.channel == channel, _c.recipient == recipient, _c.state == "delayed")

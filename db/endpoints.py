@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db.models import Endpoint, Subscription
-from db.statements import Fixed, one_of, table, upsert
+from db.statements import Prepared, in_list, table, upsert
 from db.time import now
 
 _c = table(Endpoint).c
@@ -33,7 +33,7 @@ class Reachable:
 
 
 _FOUND = (_c.name, _c.channel, _c.url, _c.secret, _c.old_secret)
-_FIND = Fixed(lambda session: select(*_FOUND).where(one_of(session, _c.name, "names")))
+_FIND = Prepared(lambda session: select(*_FOUND).where(in_list(session, _c.name, "names")))
 
 
 def find(session: Session, names: Collection[str]) -> dict[str, Reachable]:

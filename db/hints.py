@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, func, or
 from sqlalchemy.orm import Session
 
 from db.models import Job
-from db.statements import Fixed, among, each_of, table
+from db.statements import Prepared, in_subquery, table, unnest
 from db.time import elapsed, from_now, now
 
 #: The priorities of jobs, the most urgent first.
@@ -26,7 +26,7 @@ _lane = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
 _waiting = (_c.hinted_at.is_(None), _c.lease.is_(None), _c.due_at <= now())
 
 
-def lanes(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
+def due_buckets(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
     """Return the (actor, priority) of which something is due, the most urgent first.
 
     A probe of the index for each lane: its cost does not grow with the backlog, nor with what is due later.
@@ -36,7 +36,7 @@ def lanes(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
 
 
 def _lanes(session: Session) -> Select[Any]:
-    actor, priority = each_of(session, "actors"), each_of(session, "priorities")
+    actor, priority = unnest(session, "actors"), unnest(session, "priorities")
     wanted = cast(priority.c.value, Integer)
     # ordered, though any row would do: or PostgreSQL reads the table instead, in vain for a lane with nothing due
     first = select(_c.id).where(_c.actor == actor.c.value, _c.priority == wanted, *_waiting)
@@ -46,7 +46,7 @@ def _lanes(session: Session) -> Select[Any]:
     return probe.select_from(actor.join(priority, true()))
 
 
-_LANES = Fixed(_lanes)
+_LANES = Prepared(_lanes)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
@@ -62,10 +62,10 @@ def _gathered(_session: Session) -> Any:
     return select(last.is_not(None).label("enough"), elapsed(due.scalar_subquery()).label("waited"))
 
 
-_GATHERED = Fixed(_gathered)
+_GATHERED = Prepared(_gathered)
 
 
-class Taken(NamedTuple):
+class Dispatched(NamedTuple):
     """A job that is being hinted: whether it was tried before, and how many seconds it has been due."""
 
     id: int
@@ -73,21 +73,21 @@ class Taken(NamedTuple):
     waited: float
 
 
-def take(session: Session, actor: str, priority: int, limit: int) -> list[Taken]:
+def dispatch(session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
     """Mark due jobs as hinted, the longest due first, and return them.
 
     Passed over by other relays. Give them back when the broker does not take their hints.
     """
     rows = _TAKE(session, whose=actor, place=priority, limit=limit)
-    return sorted(Taken(row.id, row.attempts > 0, row.waited) for row in rows)
+    return sorted(Dispatched(row.id, row.attempts > 0, row.waited) for row in rows)
 
 
 def _take(session: Session) -> Any:
     due = select(_c.id).where(*_lane, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
-    return _mark(among(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
+    return _mark(in_subquery(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
 
 
-def take_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
+def dispatch_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
     """Mark one suspect as hinted when no other one is hinted or running. Returns (id, actor, priority)."""
     # a claim counts as a crash until it ends in order: of a running suspect there is one more
     suspects = select(_c.id, _c.actor, _c.priority, _c.hinted_at, _c.lease, (_c.due_at <= now()).label("due")).where(
@@ -109,10 +109,10 @@ def _mark(chosen: ColumnElement[bool]) -> Any:
     return marked.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited"))
 
 
-_TAKE = Fixed(_take)
+_TAKE = Prepared(_take)
 
 
-def inside(session: Session, older_than: float = 0.0) -> dict[str, int]:
+def in_flight(session: Session, older_than: float = 0.0) -> dict[str, int]:
     """Return how many hinted, unclaimed jobs each actor has (what waits inside the broker), by age in seconds."""
     aged = _inside.where(_c.hinted_at < from_now(-older_than))
     found: Any = session.execute(aged) if older_than else _INSIDE(session)
@@ -121,7 +121,7 @@ def inside(session: Session, older_than: float = 0.0) -> dict[str, int]:
 
 _inside = select(_c.actor, func.count().label("jobs")).group_by(_c.actor)
 _inside = _inside.where(_c.hinted_at.is_not(None), _c.lease.is_(None))
-_INSIDE = Fixed(lambda _session: _inside)
+_INSIDE = Prepared(lambda _session: _inside)
 
 
 def running(session: Session) -> dict[str, int]:
@@ -130,7 +130,7 @@ def running(session: Session) -> dict[str, int]:
     return {row.actor: row.jobs for row in session.execute(leased)}
 
 
-def forget(session: Session, actor: str | None = None, older_than: float = 0.0) -> int:
+def redispatch_lost(session: Session, actor: str | None = None, older_than: float = 0.0) -> int:
     """Make hinted, unclaimed jobs due again whose hints are lost; `older_than` in seconds. Returns how many."""
     lost: list[ColumnElement[bool]] = [_c.hinted_at.is_not(None), _c.lease.is_(None)]
     if actor is not None:
@@ -140,7 +140,7 @@ def forget(session: Session, actor: str | None = None, older_than: float = 0.0) 
     return _count(session, lost)
 
 
-def give_back(session: Session, ids: Collection[int]) -> int:
+def release(session: Session, ids: Collection[int]) -> int:
     """Make these jobs due again whose hint came at a bad time, such as to a paused queue. Returns how many."""
     return _count(session, [_c.id.in_(ids), _c.hinted_at.is_not(None), _c.lease.is_(None)])
 
@@ -150,6 +150,6 @@ def _count(session: Session, lost: list[ColumnElement[bool]]) -> int:
     return int(result.rowcount)
 
 
-def promised(session: Session, actor: str, ids: Collection[int]) -> bool:
+def enqueued(session: Session, actor: str, ids: Collection[int]) -> bool:
     """Return whether any of these jobs is promised to the actor."""
     return session.scalar(select(_c.id).where(_c.id.in_(ids), _c.actor == actor).limit(1)) is not None

@@ -21,19 +21,19 @@ from db.statements import table
 _c = table(Notification).c
 
 
-def hold(session: Session, notification_id: str) -> bool:
+def mark_sending(session: Session, notification_id: str) -> bool:
     """Mark that it is about to be sent. Returns whether it was ours to mark: else somebody else is at it, or was."""
-    return bool(_move(session, [notification_id], "promised", "sending"))
+    return bool(_move(session, [notification_id], "enqueued", "sending"))
 
 
-def give_back(session: Session, notification_id: str) -> None:
+def mark_unsent(session: Session, notification_id: str) -> None:
     """Take the mark back: it is certain that it did not leave."""
-    _move(session, [notification_id], "sending", "promised")
+    _move(session, [notification_id], "sending", "enqueued")
 
 
-def mark(session: Session, notification_ids: Sequence[str]) -> list[str]:
+def mark_in_doubt(session: Session, notification_ids: Sequence[str]) -> list[str]:
     """Record that nobody knows whether these left. Returns those of which that is so."""
-    return _move(session, notification_ids, "sending", "unknown")
+    return _move(session, notification_ids, "sending", "in_doubt")
 
 
 def _move(session: Session, ids: Sequence[str], old: str, new: str) -> list[str]:

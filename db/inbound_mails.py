@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.models import Agent, Comment, Mail, Notification, Ticket
+from db.models import Agent, Comment, InboundMail, Notification, Ticket
 from db.queue_stats import MOST
 from db.statements import table, upsert
 from db.time import elapsed, from_now, now
@@ -19,10 +19,10 @@ UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
 #: How every outcome begins.
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
 
-_m, _t, _n = table(Mail).c, table(Ticket).c, table(Notification).c
+_m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
 
 
-class Kept(NamedTuple):
+class StoredMail(NamedTuple):
     """A mail's row; `new` says that this transaction is the one to decide what becomes of it."""
 
     id: int
@@ -32,40 +32,40 @@ class Kept(NamedTuple):
     sender: str
 
 
-def keep(
+def store(
     session: Session, identity: str, sender: str, raw: bytes, attachments: Sequence[Mapping[str, Any]] = ()
-) -> Kept:
+) -> StoredMail:
     """Insert a mail, or return what became of it before. One that was refused is tried anew.
 
     It waits for another process that is about to take the same mail, so two at once are one.
     """
     values = {"sender": sender, "raw": raw, "attachments": list(attachments), "outcome": UNDECIDED}
-    insert = upsert(session, Mail).values(message_id=identity, created_at=now(), **values)
+    insert = upsert(session, InboundMail).values(message_id=identity, created_at=now(), **values)
     new = session.scalar(insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id))
     if new is not None:
-        return Kept(new, True, UNDECIDED, None, sender)
-    again = update(table(Mail)).where(_m.message_id == identity, _m.outcome.startswith(REFUSED)).values(**values)
+        return StoredMail(new, True, UNDECIDED, None, sender)
+    again = update(table(InboundMail)).where(_m.message_id == identity, _m.outcome.startswith(REFUSED)).values(**values)
     session.execute(again)
     wanted = select(_m.id, _m.outcome, _m.ticket_id, _m.sender).where(_m.message_id == identity)
     row = session.execute(wanted).one()
-    return Kept(row.id, row.outcome == UNDECIDED, row.outcome, row.ticket_id, row.sender)
+    return StoredMail(row.id, row.outcome == UNDECIDED, row.outcome, row.ticket_id, row.sender)
 
 
 def settle(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
     """Record what became of a mail."""
-    session.execute(update(table(Mail)).where(_m.id == mail_id).values(outcome=outcome, ticket_id=ticket_id))
+    session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(outcome=outcome, ticket_id=ticket_id))
 
 
 def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
     """Return how many mails of a sender came in lately."""
     theirs = (_m.created_at >= from_now(-seconds), _m.sender == sender)
-    return session.scalar(select(func.count()).select_from(Mail).where(*theirs)) or 0
+    return session.scalar(select(func.count()).select_from(InboundMail).where(*theirs)) or 0
 
 
 # -- which ticket -----------------------------------------------------------------------------------------------------
 
 
-def is_ours(session: Session, notification_id: str) -> bool:
+def is_own(session: Session, notification_id: str) -> bool:
     """Return whether a Message-ID's left side is that of a mail of ours."""
     return bool(session.scalar(select(exists().where(_n.id == notification_id))))
 

@@ -27,7 +27,7 @@ READ = 400
 NO_REPORTS = ("import", "aura")
 
 #: Words of a title that count, and the share of them that two titles on one matter have in common.
-TITLE_WORDS, ALIKE = 8, 0.6
+TITLE_WORDS, SIMILAR = 8, 0.6
 
 _t, _i, _n = table(Ticket).c, table(Incident).c, table(Notification).c
 
@@ -118,7 +118,7 @@ class Active(NamedTuple):
         """Return whether a ticket that somebody reported says the same in its title."""
         said = frozenset(telling(ticket.title, TITLE_WORDS))
         most = min(len(said), len(self.words))
-        return most > 1 and len(said & self.words) >= ALIKE * most
+        return most > 1 and len(said & self.words) >= SIMILAR * most
 
 
 def active(session: Session, minutes: float) -> list[Active]:

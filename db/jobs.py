@@ -35,7 +35,7 @@ from db import traces
 from db.database import after_commit
 from db.hints import SUSPECT_AFTER
 from db.models import Attempt, DeadLetter, Job
-from db.statements import BulkInsert, Fixed, among, on_postgresql, one_of, table
+from db.statements import BulkInsert, Prepared, in_list, in_subquery, on_postgresql, table
 from db.time import elapsed, from_now, now
 
 #: The PostgreSQL channel that tells relays of a new promise.
@@ -44,18 +44,18 @@ CHANNEL = "aura_jobs"
 ERROR_LIMIT = 2000
 
 #: Called in this process after each commit that promised something: the embedded relay listens here.
-on_promise: list[Callable[[], None]] = []
+on_enqueue: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class NewJob:
     """One piece of work for one actor; `delay` in seconds, `priority` 0 to 9, higher first."""
 
     actor: str
     key: str
     args: list[Any] = field(default_factory=list)
     pipeline: str = ""
-    then: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
     priority: int = 0
     delay: float = 0.0
     replays: int = 0
@@ -72,7 +72,7 @@ class Claimed:
     key: str
     args: list[Any]
     pipeline: str
-    then: tuple[str, ...]
+    next_steps: tuple[str, ...]
     priority: int
     attempts: int
     replays: int = 0
@@ -91,19 +91,19 @@ class Failure:
     fingerprint: str
 
 
-class Taker(Protocol):
+class LocalDispatcher(Protocol):
     """A worker that takes jobs at once, in the transaction that promises them, without waiting for a hint."""
 
     worker: str
 
-    def lease(self, promise: Promise) -> str | None:
+    def lease(self, promise: NewJob) -> str | None:
         """Return the lease under which to take it, or None to leave it to the relay."""
 
     def take(self, lease: str, job: Claimed) -> None:
         """Note that the job is ours when the transaction commits."""
 
 
-def promise(session: Session, promises: Iterable[Promise]) -> None:
+def enqueue(session: Session, promises: Iterable[NewJob]) -> None:
     """Insert the jobs as part of the caller's transaction, and wake the relay when it commits.
 
     A second promise for the same (actor, key, pipeline) merges into the first: the higher priority, the earlier due
@@ -111,7 +111,7 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
     A new job may be leased at once to the transaction's taker (see `taking`).
     """
     # one row per identity, in a fixed order: PostgreSQL refuses to touch a row twice, and order prevents deadlocks
-    merged: dict[tuple[str, str, str], Promise] = {}
+    merged: dict[tuple[str, str, str], NewJob] = {}
     for new in promises:
         identity = (new.actor, new.key, new.pipeline)
         old = merged.setdefault(identity, new)
@@ -121,7 +121,7 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
             delay=min(old.delay, new.delay),
             replays=max(old.replays, new.replays),
         )
-    taker: Taker | None = session.info.get("taker")
+    taker: LocalDispatcher | None = session.info.get("taker")
     free: list[dict[str, Any]] = []
     taken: list[dict[str, Any]] = []
     mine: set[tuple[str, str, str]] = session.info.setdefault("taken", set())
@@ -132,7 +132,7 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
         (free if lease is None else taken).append(_row(each, lease, taker.worker if taker else None))
     if free:
         _PROMISE(session, free)
-        announce(session)
+        wake_relay(session)
     if taken and taker is not None:
         leases = {row["lease"] for row in taken}
         for row in sorted(_PROMISE_TAKEN(session, taken)):
@@ -140,7 +140,7 @@ def promise(session: Session, promises: Iterable[Promise]) -> None:
                 mine.add((row.actor, row.key, row.pipeline))
                 taker.take(row.lease, _claimed_at_once(row.id, merged[row.actor, row.key, row.pipeline]))
             else:
-                announce(session)  # it was promised before: that job may be due earlier now
+                wake_relay(session)  # it was promised before: that job may be due earlier now
 
 
 def number_of(session: Session, actor: str, key: str, pipeline: str) -> int:
@@ -149,18 +149,18 @@ def number_of(session: Session, actor: str, key: str, pipeline: str) -> int:
     return int(session.scalars(select(c.id).where(c.key == key, c.actor == actor, c.pipeline == pipeline)).one())
 
 
-def taking(session: Session, taker: Taker) -> None:
+def dispatch_locally(session: Session, taker: LocalDispatcher) -> None:
     """Let the taker have what is promised in this transaction from here on."""
     session.info["taker"] = taker
 
 
-def _row(each: Promise, lease: str | None, worker: str | None) -> dict[str, Any]:
+def _row(each: NewJob, lease: str | None, worker: str | None) -> dict[str, Any]:
     return {
         "actor": each.actor,
         "key": each.key,
         "args": each.args,
         "pipeline": each.pipeline,
-        "then": each.then,
+        "next_steps": each.next_steps,
         "priority": each.priority,
         "delay": each.delay,
         "replays": each.replays,
@@ -170,14 +170,14 @@ def _row(each: Promise, lease: str | None, worker: str | None) -> dict[str, Any]
     }
 
 
-def _claimed_at_once(job_id: int, each: Promise) -> Claimed:
+def _claimed_at_once(job_id: int, each: NewJob) -> Claimed:
     return Claimed(
         job_id,
         each.actor,
         each.key,
         each.args,
         each.pipeline,
-        each.then,
+        each.next_steps,
         each.priority,
         1,
         each.replays,
@@ -185,7 +185,7 @@ def _claimed_at_once(job_id: int, each: Promise) -> Claimed:
     )
 
 
-def _traceparent(each: Promise) -> str | None:
+def _traceparent(each: NewJob) -> str | None:
     return each.traceparent or traces.current.get()
 
 
@@ -198,17 +198,17 @@ def _merge(statement: Any) -> Any:
             "priority": case((new.priority > old.priority, new.priority), else_=old.priority),
             # of a job that is running, due_at is the time of its next run, if it has one
             "due_at": case(
-                (old.lease.is_not(None) & old.again.is_(False), new.due_at),
+                (old.lease.is_not(None) & old.rerun.is_(False), new.due_at),
                 (new.due_at < old.due_at, new.due_at),
                 else_=old.due_at,
             ),
-            "again": case((old.lease.is_not(None), True), else_=old.again),
+            "rerun": case((old.lease.is_not(None), True), else_=old.rerun),
             "replays": case((new.replays > old.replays, new.replays), else_=old.replays),
         },
     )
 
 
-_PROMISED = ("actor", "key", "args", "pipeline", "then", "priority", "replays", "traceparent")
+_PROMISED = ("actor", "key", "args", "pipeline", "next_steps", "priority", "replays", "traceparent")
 _PROMISE = BulkInsert(
     Job,
     _PROMISED,
@@ -230,20 +230,20 @@ _ATTEMPT = BulkInsert(
 )
 
 
-def announce(session: Session) -> None:
+def wake_relay(session: Session) -> None:
     """Wake the relays when this transaction commits, wherever they run."""
     if on_postgresql(session) and "announced" not in session.info:
         session.info["announced"] = True
         session.connection().exec_driver_sql(f"NOTIFY {CHANNEL}")
-    for wake in on_promise:
+    for wake in on_enqueue:
         after_commit(session, wake)
 
 
 #: What frees a job: nobody's lease, no hint, no run more than the one it waits for.
-FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "again": False}
+FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "rerun": False}
 #: The columns of a Claimed.
 CLAIMED = (
-    *(table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "then", "priority")),
+    *(table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "next_steps", "priority")),
     *(table(Job).c[name] for name in ("attempts", "replays", "traceparent")),
     elapsed(table(Job).c.due_at).label("waited"),
 )
@@ -257,7 +257,7 @@ def claimed_from(row: Any) -> Claimed:
         row.key,
         row.args,
         row.pipeline,
-        tuple(row.then),
+        tuple(row.next_steps),
         row.priority,
         row.attempts,
         row.replays,
@@ -284,13 +284,13 @@ def _claim(session: Session) -> Any:
     allowed = or_(c.crashes == 0, and_(bindparam("alone", type_=Boolean), its_turn))
     free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
-    locked = select(c.id).where(one_of(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))
-    leased = update(table(Job)).where(among(session, c.id, locked.with_for_update()), *free)
+    locked = select(c.id).where(in_list(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))
+    leased = update(table(Job)).where(in_subquery(session, c.id, locked.with_for_update()), *free)
     leased = leased.values(lease=bindparam("under"), worker=bindparam("by"))
     return leased.values(attempts=c.attempts + 1, crashes=c.crashes + 1).returning(*CLAIMED)
 
 
-_CLAIM = Fixed(_claim)
+_CLAIM = Prepared(_claim)
 
 
 def held_by(lease: str) -> ColumnElement[bool]:
@@ -307,7 +307,7 @@ def still_held(session: Session, lease: str, jobs: Iterable[Claimed]) -> list[Cl
     return [job for job in jobs if job.id in held]
 
 
-def keep(session: Session, lease: str, jobs: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
+def complete(session: Session, lease: str, jobs: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
     """Delete the jobs that are done, write that into the ledger, and return them; one that the lease lost is left out.
 
     One that was promised again meanwhile stays for one more run, due as promised. Comes first in its transaction: the
@@ -316,24 +316,24 @@ def keep(session: Session, lease: str, jobs: Sequence[Claimed], worker: str, sec
     ids = [job.id for job in jobs]
     kept = set(_KEEP(session, ids=ids, under=lease, by=worker, took=seconds).scalars())
     if not on_postgresql(session):
-        record_attempts(session, worker, "kept", seconds, [(job, None) for job in jobs if job.id in kept])
+        record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in kept])
     if len(kept) < len(jobs):
         c = table(Job).c
         once_more = update(table(Job)).where(c.id.in_(ids), held_by(lease))
         once_more = once_more.values(**FREE, attempts=0, crashes=0, last_error=None)
         if rerun := set(session.scalars(once_more.returning(c.id))):
-            record_attempts(session, worker, "kept", seconds, [(job, None) for job in jobs if job.id in rerun])
+            record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in rerun])
             kept |= rerun
-            announce(session)
+            wake_relay(session)
     return [job for job in jobs if job.id in kept]
 
 
 def _keep(session: Session) -> Any:
     c = table(Job).c
-    done = delete(table(Job)).where(one_of(session, c.id, "ids"), c.lease == bindparam("under"), c.again.is_(False))
+    done = delete(table(Job)).where(in_list(session, c.id, "ids"), c.lease == bindparam("under"), c.rerun.is_(False))
     if not on_postgresql(session):  # SQLite deletes nothing inside another statement
         return done.returning(c.id)
-    kept = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("kept")
+    kept = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("completed")
     values = {
         "job_id": kept.c.id,
         "actor": kept.c.actor,
@@ -341,14 +341,14 @@ def _keep(session: Session) -> Any:
         "pipeline": kept.c.pipeline,
         "number": kept.c.attempts,
         "worker": bindparam("by", type_=String),
-        "outcome": literal("kept"),
+        "outcome": literal("completed"),
         "seconds": bindparam("took", type_=Float),
     }
     ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
     return select(kept.c.id).add_cte(ledger)
 
 
-_KEEP = Fixed(_keep)
+_KEEP = Prepared(_keep)
 
 
 def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) -> None:
@@ -365,10 +365,10 @@ def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) ->
                 last_error=f"{failure.error_type}: {failure.error}"[:ERROR_LIMIT],
             )
         )
-    announce(session)
+    wake_relay(session)
 
 
-def bury(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
+def dead_letter(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
     """Move each job to the dead letters, with everything needed to replay it.
 
     One that was promised again meanwhile stays for one more run, due as promised.
@@ -384,7 +384,7 @@ def bury(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
                 "key": job.key,
                 "args": job.args,
                 "pipeline": job.pipeline,
-                "then": list(job.then),
+                "next_steps": list(job.next_steps),
                 "priority": job.priority,
                 "attempts": job.attempts,
                 "replays": job.replays,
@@ -398,10 +398,10 @@ def bury(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
     )
     c = table(Job).c
     given_up = c.id.in_([job.id for job, _ in failed])
-    session.execute(delete(table(Job)).where(given_up, c.again.is_(False)))
+    session.execute(delete(table(Job)).where(given_up, c.rerun.is_(False)))
     once_more = update(table(Job)).where(given_up).values(**FREE, attempts=0, crashes=0, last_error=None)
     if session.scalars(once_more.returning(c.id)).all():
-        announce(session)
+        wake_relay(session)
 
 
 def record_attempts(

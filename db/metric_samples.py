@@ -17,7 +17,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from db import ai_costs, queue_stats
-from db.models import Attempt, DeadLetter, Sample, Ticket
+from db.models import Attempt, DeadLetter, MetricSample, Ticket
 from db.queue_stats import MOST
 from db.statements import upsert
 from db.time import from_now, now
@@ -39,16 +39,21 @@ def record(session: Session, queues: Mapping[str, str]) -> int:
         "dollars": ai_costs.today(session),
     }
     rows = [{"name": name, "at": minute, "value": float(value)} for name, value in sorted(figures.items())]
-    session.execute(upsert(session, Sample).on_conflict_do_nothing(index_elements=["name", "at"]), rows)
+    session.execute(upsert(session, MetricSample).on_conflict_do_nothing(index_elements=["name", "at"]), rows)
     return len(rows)
 
 
 def series(session: Session, names: Sequence[str], since: datetime) -> dict[str, list[tuple[datetime, float]]]:
     """Return the points of each name since then, oldest first; a name that ends with "." is all that begin with it."""
-    wanted = or_(*[Sample.name.startswith(n, autoescape=True) if n.endswith(".") else Sample.name == n for n in names])
+    wanted = or_(
+        *[
+            MetricSample.name.startswith(n, autoescape=True) if n.endswith(".") else MetricSample.name == n
+            for n in names
+        ]
+    )
     found: dict[str, list[tuple[datetime, float]]] = {}
-    points = select(Sample.name, Sample.at, Sample.value).where(wanted, Sample.at >= since)
-    for row in session.execute(points.order_by(Sample.name, Sample.at)):
+    points = select(MetricSample.name, MetricSample.at, MetricSample.value).where(wanted, MetricSample.at >= since)
+    for row in session.execute(points.order_by(MetricSample.name, MetricSample.at)):
         found.setdefault(row.name, []).append((row.at, row.value))
     return found
 
@@ -80,7 +85,7 @@ def _tickets(session: Session) -> dict[str, float]:
     kept = select(Attempt.actor, func.count()).where(
         Attempt.id > _before(session, Attempt, 60),
         Attempt.created_at >= from_now(-60),
-        Attempt.outcome == "kept",
+        Attempt.outcome == "completed",
         Attempt.actor.in_(STEPS),
     )
     done = {row[0]: row[1] for row in session.execute(kept.group_by(Attempt.actor))}
@@ -94,7 +99,7 @@ def seconds(session: Session) -> dict[str, float]:
         Attempt.created_at >= from_now(-MEASURED_SECONDS),
         Attempt.actor == "notify",
         Attempt.pipeline == "triage",
-        Attempt.outcome == "kept",
+        Attempt.outcome == "completed",
     )
     ids = [int(key) for key in session.scalars(last.order_by(Attempt.id.desc()).limit(MEASURED)) if key.isdecimal()]
     took = select(Ticket.created_at, Ticket.notified_at).where(Ticket.id.in_(ids), Ticket.notified_at.is_not(None))
@@ -106,7 +111,7 @@ def seconds(session: Session) -> dict[str, float]:
 
 def _due(session: Session, queues: Mapping[str, str]) -> dict[str, float]:
     figures: dict[str, float] = {}
-    for actor, each in queue_stats.waiting(session, queues).items():
+    for actor, each in queue_stats.backlog(session, queues).items():
         queue = queues[actor]
         count = min(each.due, MOST) + min(each.hinted, MOST)
         figures[f"due.{queue}"] = figures.get(f"due.{queue}", 0) + count

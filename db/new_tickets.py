@@ -24,7 +24,7 @@ PRIORITY_NAMES = {
 }
 
 
-class Submission(BaseModel):
+class NewTicket(BaseModel):
     """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
@@ -58,7 +58,7 @@ class Submission(BaseModel):
         return claimed_priority(value) or value or None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Submission:
+    def _says_something(self) -> NewTicket:
         if not self.title and not self.description:
             raise ValueError("a ticket needs a title or a description")
         return self

@@ -10,7 +10,7 @@ from sqlalchemy import Text, case, func, null, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.models import Agent, Notification, Ticket
-from db.statements import BulkInsert, BulkUpdate, Fixed, one_of, table
+from db.statements import BulkInsert, BulkUpdate, Prepared, in_list, table
 from db.time import now
 
 #: Open tickets of one agent that are counted; whoever has more is busy all the same.
@@ -31,7 +31,7 @@ _WRITE = BulkInsert(
         "body",
         "data",
         "state",
-        "hold_until",
+        "delayed_until",
         "traceparent",
     ),
     # what is written as sent, in-app, is delivered by being there
@@ -39,7 +39,7 @@ _WRITE = BulkInsert(
     finish=lambda insert: insert.on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(_c.id),
 )
 #: What a row need not say.
-_UNSAID: dict[str, Any] = {"data": {}, "hold_until": None, "traceparent": None}
+_UNSAID: dict[str, Any] = {"data": {}, "delayed_until": None, "traceparent": None}
 _MARK_SENT = BulkUpdate(
     Notification,
     {"id": Text(), "provider_id": Text()},
@@ -54,7 +54,7 @@ _MARK_SENT = BulkUpdate(
 def write(session: Session, rows: Sequence[dict[str, Any]]) -> list[str]:
     """Insert notifications and return the ids of the new ones; a dedupe key that exists adds none.
 
-    Of what waits a row says until when, as `hold_until`, and may name the span that wrote it, as `traceparent`; a row without
+    Of what waits a row says until when, as `delayed_until`, and may name the span that wrote it, as `traceparent`; a row without
     facts for programs needs no `data`.
     """
     if not rows:
@@ -78,7 +78,7 @@ class Loaded(NamedTuple):
     created_at: datetime
 
 
-_LOAD = Fixed(lambda session: select(*[_c[name] for name in Loaded._fields]).where(one_of(session, _c.id, "ids")))
+_LOAD = Prepared(lambda session: select(*[_c[name] for name in Loaded._fields]).where(in_list(session, _c.id, "ids")))
 
 
 def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
@@ -105,7 +105,7 @@ def _agents(_session: Session) -> Any:
     return select(*people.c, counted.scalar_subquery().label("has"))
 
 
-_AGENTS = Fixed(_agents)
+_AGENTS = Prepared(_agents)
 
 
 def address_of(session: Session, user_id: str) -> str | None:
@@ -187,7 +187,7 @@ def unread(session: Session, recipient: str) -> int:
 # -- by hand ----------------------------------------------------------------------------------------------------------
 
 #: What a person may send once more: what waits, what nobody knows of, and what has arrived already.
-RESENDABLE = ("unknown", "waiting", "promised", "sent")
+RESENDABLE = ("in_doubt", "delayed", "enqueued", "sent")
 
 
 class NotPossible(LookupError):
@@ -203,7 +203,18 @@ def overview(
     recipient: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the newest notifications without their texts: in a state, of a ticket, on a channel, to somebody."""
-    shown = ("id", "ticket_id", "event", "channel", "recipient", "role", "state", "subject", "hold_until", "digest_id")
+    shown = (
+        "id",
+        "ticket_id",
+        "event",
+        "channel",
+        "recipient",
+        "role",
+        "state",
+        "subject",
+        "delayed_until",
+        "digest_id",
+    )
     wanted = select(*(_c[name] for name in (*shown, "created_at", "sent_at")))
     asked = ((_c.state, state), (_c.ticket_id, ticket_id), (_c.channel, channel), (_c.recipient, recipient))
     for column, value in asked:
@@ -215,7 +226,7 @@ def overview(
 
 def unknown(session: Session) -> int:
     """Return how many notifications wait for a person, because nobody knows whether they left."""
-    return session.scalar(select(func.count()).where(_c.state == "unknown")) or 0
+    return session.scalar(select(func.count()).where(_c.state == "in_doubt")) or 0
 
 
 def resend(session: Session, notification_id: str) -> str:
@@ -223,19 +234,19 @@ def resend(session: Session, notification_id: str) -> str:
 
     It keeps its id, by which a receiver tells a repeat. Raises NotPossible.
     """
-    return _move(session, notification_id, RESENDABLE, "promised", "can be sent again")
+    return _move(session, notification_id, RESENDABLE, "enqueued", "can be sent again")
 
 
 def settle(session: Session, notification_id: str) -> str:
     """Record that a notification of which nobody knew has arrived. Returns its channel. Raises NotPossible."""
-    return _move(session, notification_id, ("unknown",), "sent", "can be settled")
+    return _move(session, notification_id, ("in_doubt",), "sent", "can be settled")
 
 
 def _move(session: Session, notification_id: str, allowed: Sequence[str], state: str, can: str) -> str:
     moved = (
         update(table(Notification))
         .where(_c.id == notification_id, _c.state.in_(allowed), _c.channel != "in_app")
-        .values(state=state, hold_until=None, sent_at=func.coalesce(_c.sent_at, now()) if state == "sent" else None)
+        .values(state=state, delayed_until=None, sent_at=func.coalesce(_c.sent_at, now()) if state == "sent" else None)
         .returning(_c.channel)
     )
     channel = session.scalar(moved)

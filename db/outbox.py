@@ -13,13 +13,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from aura.settings import get_settings
-from db.jobs import announce
-from db.models import Event as EventRow
-from db.statements import BulkInsert, Fixed, among, table
+from db.jobs import wake_relay
+from db.models import OutboxEvent as EventRow
+from db.statements import BulkInsert, Prepared, in_subquery, table
 from db.time import elapsed
 
 _c = table(EventRow).c
-_ANY = Fixed(lambda _session: select(_c.id).limit(1))
+_ANY = Prepared(lambda _session: select(_c.id).limit(1))
 _RECORD = BulkInsert(EventRow, ("id", "routing_key", "subject", "data"))
 
 
@@ -34,7 +34,7 @@ class Event:
     created_at: datetime
 
 
-def word(text: str) -> str:
+def routing_word(text: str) -> str:
     """Return the text as one word of a routing key: lower case, no dots."""
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "other"
 
@@ -54,7 +54,7 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
     ]
     if rows:
         _RECORD(session, rows)
-        announce(session)
+        wake_relay(session)
 
 
 def any_waiting(session: Session) -> bool:
@@ -67,12 +67,12 @@ def oldest(session: Session) -> float:
     return float(session.scalar(select(elapsed(func.min(_c.created_at)))) or 0.0)
 
 
-def take(session: Session, limit: int) -> list[Event]:
+def dispatch(session: Session, limit: int) -> list[Event]:
     """Delete and return the oldest events, passing over those that another relay has taken.
 
     Commit when the broker has confirmed their publication.
     """
     oldest = select(_c.id).order_by(_c.created_at, _c.id).limit(limit).with_for_update(skip_locked=True)
-    rows = session.execute(delete(table(EventRow)).where(among(session, _c.id, oldest)).returning(*_c))
+    rows = session.execute(delete(table(EventRow)).where(in_subquery(session, _c.id, oldest)).returning(*_c))
     events = (Event(row.id, row.routing_key, row.subject, row.data, row.created_at) for row in rows)
     return sorted(events, key=lambda event: (event.created_at, event.id))

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.jobs import ERROR_LIMIT, announce
+from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
 from db.new_tickets import storable
-from db.statements import Fixed, table, upsert
+from db.statements import Prepared, table, upsert
 from db.time import from_now, now
 
 #: The longest time that a pause may be given, in days; without a time it lasts until it is resumed.
@@ -33,7 +33,7 @@ STATES: dict[str, ColumnElement[bool]] = {
 _state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
 
 
-class WrongControl(ValueError):
+class InvalidControl(ValueError):
     """A pause or a limit that makes no sense; the text says what does."""
 
 
@@ -75,7 +75,7 @@ def pause(
     began. Raises WrongControl for a time that is not between 0 and LONGEST_PAUSE days.
     """
     if seconds is not None and not 0 < seconds <= LONGEST_PAUSE * 86_400:
-        raise WrongControl(
+        raise InvalidControl(
             f"a pause lasts more than 0 seconds and at most {LONGEST_PAUSE} days; without a time, until it is resumed"
         )
     values = {
@@ -92,14 +92,14 @@ def pause(
             index_elements=["queue"], set_=values, where=true() if shorten or seconds is None else longer
         )
     )
-    announce(session)
+    wake_relay(session)
 
 
 def resume(session: Session, queue: str) -> None:
     """End the queue's pause, if it has one; a limit stays."""
     paused = update(QueueControl).where(QueueControl.queue == queue)
     session.execute(paused.values(paused=False, paused_until=None, reason="", changed_at=now()))
-    announce(session)
+    wake_relay(session)
 
 
 def limit(session: Session, queue: str, jobs: int | None) -> None:
@@ -108,11 +108,11 @@ def limit(session: Session, queue: str, jobs: int | None) -> None:
     Raises WrongControl for less than 1.
     """
     if jobs is not None and not 1 <= jobs < 2**31:
-        raise WrongControl("a limit is at least 1; to stop a queue, pause it")
+        raise InvalidControl("a limit is at least 1; to stop a queue, pause it")
     values = {"job_limit": jobs, "changed_at": now()}
     statement = upsert(session, QueueControl).values(queue=queue, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["queue"], set_=values))
-    announce(session)
+    wake_relay(session)
 
 
 def current(session: Session) -> dict[str, Control]:
@@ -125,7 +125,7 @@ def current(session: Session) -> dict[str, Control]:
 
 
 _held = or_(QueueControl.paused, QueueControl.paused_until > now()).label("held")
-_CURRENT = Fixed(lambda _session: select(*table(QueueControl).c, _held).order_by(QueueControl.queue))
+_CURRENT = Prepared(lambda _session: select(*table(QueueControl).c, _held).order_by(QueueControl.queue))
 
 
 def lock(session: Session) -> None:
@@ -158,7 +158,7 @@ def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any
     return list(queues.values())
 
 
-def promised(
+def list_jobs(
     session: Session, *, actor: str | None = None, state: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
     """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
@@ -197,7 +197,7 @@ def cancel_ticket(session: Session, ticket_id: int, reason: str) -> list[Cancell
 
 def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[Cancelled]:
     reason = storable(reason)[:ERROR_LIMIT]
-    copied = ("actor", "key", "args", "pipeline", "then", "priority", "attempts", "replays")
+    copied = ("actor", "key", "args", "pipeline", "next_steps", "priority", "attempts", "replays")
     # locked in id order, so that it cannot deadlock with a claim
     locked = select(Job.id).where(chosen).order_by(Job.id).with_for_update().scalar_subquery()
     # deleting is the guard: of two who cancel at once, or a cancel and a keep, one gets the row
@@ -217,5 +217,5 @@ def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[
         letter_id = session.scalars(letter.returning(DeadLetter.id)).one()
         cancelled.append(Cancelled(row.id, row.actor, row.key, row.lease is not None, letter_id))
     if cancelled:
-        announce(session)  # a limited queue has room again
+        wake_relay(session)  # a limited queue has room again
     return cancelled

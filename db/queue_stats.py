@@ -12,7 +12,7 @@ from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from db.models import Attempt, Job, Ticket
-from db.statements import Fixed
+from db.statements import Prepared
 from db.time import elapsed, from_now, now
 
 #: Most rows of a kind that are counted; one more says "and more".
@@ -22,7 +22,7 @@ PRIORITIES = range(10)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Backlog:
     """The jobs of one actor: due and not hinted, hinted and not claimed, running, due later; counted up to MOST."""
 
     due: int = 0
@@ -37,18 +37,18 @@ class Waiting:
         return self.due + self.hinted + self.running
 
 
-def waiting(session: Session, actors: Collection[str]) -> dict[str, Waiting]:
+def backlog(session: Session, actors: Collection[str]) -> dict[str, Backlog]:
     """Return what waits for each actor; the cost does not grow with the backlog."""
     if not actors:
         return {}
     rows = _waiting(tuple(sorted(actors)))(session)
-    return {row[0]: Waiting(row[1], row[2], row[3], row[4], max(row[5] or 0.0, row[6] or 0.0)) for row in rows}
+    return {row[0]: Backlog(row[1], row[2], row[3], row[4], max(row[5] or 0.0, row[6] or 0.0)) for row in rows}
 
 
 @lru_cache(maxsize=16)
-def _waiting(actors: tuple[str, ...]) -> Fixed:
+def _waiting(actors: tuple[str, ...]) -> Prepared:
     # a dozen actors make a statement that takes longer to build than to run
-    return Fixed(lambda _session: union_all(*[_counts(actor) for actor in actors]))
+    return Prepared(lambda _session: union_all(*[_counts(actor) for actor in actors]))
 
 
 def _counts(actor: str) -> Any:
@@ -105,7 +105,7 @@ def counted(chosen: Any, most: int = MOST) -> Any:
 class Rate:
     """Jobs of one actor a minute, kept and failed, by the newest entries of the ledger."""
 
-    kept: float = 0.0
+    completed: float = 0.0
     failed: float = 0.0
 
 
@@ -122,10 +122,10 @@ def rates(session: Session, seconds: float = 60.0) -> dict[str, Rate]:
     # when the ledger was cut short, what was counted took less time
     span = min(seconds, _since(session, min(row.first for row in rows))) if _full(rows) else seconds
     minute = 60.0 / max(span, 1.0)
-    kept = {row.actor: row.jobs for row in rows if row.outcome == "kept"}
+    kept = {row.actor: row.jobs for row in rows if row.outcome == "completed"}
     failed: dict[str, int] = {}
     for row in rows:
-        if row.outcome != "kept":
+        if row.outcome != "completed":
             failed[row.actor] = failed.get(row.actor, 0) + row.jobs
     return {
         actor: Rate(kept.get(actor, 0) * minute, failed.get(actor, 0) * minute) for actor in kept.keys() | failed.keys()

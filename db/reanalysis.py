@@ -23,7 +23,7 @@ LOOKED_AT_AFTER = 5.0
 CHANGED = "its text changed or a comment came in"
 
 
-class Stale(NamedTuple):
+class StaleVerdict(NamedTuple):
     """A ticket, and why it is looked at again."""
 
     id: int
@@ -46,7 +46,9 @@ _undone = (
 _changed = _c.changed_at > _c.classified_at
 
 
-def stale(session: Session, days: float, review_below: float, remote: Remote | None, limit: int) -> list[Stale]:
+def stale_verdicts(
+    session: Session, days: float, review_below: float, remote: Remote | None, limit: int
+) -> list[StaleVerdict]:
     """Return tickets that are worth another look, the oldest verdict first.
 
     Changed since; older than `days`; uncertain below `review_below` (looked at again once a day); or, while a remote
@@ -75,16 +77,16 @@ def stale(session: Session, days: float, review_below: float, remote: Remote | N
         ]
     chosen = select(oldest.c.id, case(*cases, else_=literal("")).label("why")).select_from(source)
     chosen = chosen.where(or_(*[condition for condition, _ in cases])).order_by(oldest.c.classified_at, oldest.c.id)
-    return [Stale(row.id, row.why) for row in session.execute(chosen.limit(limit))]
+    return [StaleVerdict(row.id, row.why) for row in session.execute(chosen.limit(limit))]
 
 
-def changed(session: Session, limit: int) -> list[Stale]:
+def changed(session: Session, limit: int) -> list[StaleVerdict]:
     """Return tickets whose text changed, or on which somebody commented, since their verdict."""
     chosen = select(_c.id).where(*_undone, _changed).order_by(_c.changed_at).limit(limit)
-    return [Stale(ticket_id, CHANGED) for ticket_id in session.scalars(chosen)]
+    return [StaleVerdict(ticket_id, CHANGED) for ticket_id in session.scalars(chosen)]
 
 
-def stepped_in(session: Session, minutes: float, limit: int) -> list[Stale]:
+def stepped_in(session: Session, minutes: float, limit: int) -> list[StaleVerdict]:
     """Return tickets of the last day, not done, whose verdict is of the engine that stepped in, not looked at since then."""
     v = table(VerdictRecord).c
     newer = table(VerdictRecord).alias("newer")
@@ -102,7 +104,7 @@ def stepped_in(session: Session, minutes: float, limit: int) -> list[Stale]:
         .order_by(v.created_at)
         .limit(limit)
     )
-    return [Stale(ticket_id, "the local engine had stepped in") for ticket_id in session.scalars(chosen)]
+    return [StaleVerdict(ticket_id, "the local engine had stepped in") for ticket_id in session.scalars(chosen)]
 
 
 def looked_at(session: Session, ids: Sequence[int]) -> None:
@@ -117,7 +119,7 @@ def unchanged_since(session: Session, ids: Collection[int], batch: int) -> set[i
     return set(session.scalars(select(_c.id).where(_c.id.in_(ids), _c.status.in_(UNDONE), since)))
 
 
-def untold(session: Session, ids: Collection[int]) -> list[int]:
+def unnotified(session: Session, ids: Collection[int]) -> list[int]:
     """Return which of the tickets have a version that people were not told of."""
     return list(session.scalars(select(_c.id).where(_c.id.in_(ids), _c.version > _c.notified_version).order_by(_c.id)))
 

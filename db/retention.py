@@ -9,8 +9,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.orm import Session
 
-from db.models import AiCall, Attempt, IdempotencyKey, Mail, Notification, Sample, ScheduleRun, VerdictRecord
-from db.statements import among
+from db.models import (
+    AiCall,
+    Attempt,
+    IdempotencyKey,
+    InboundMail,
+    MetricSample,
+    Notification,
+    ScheduleRun,
+    VerdictRecord,
+)
+from db.statements import in_subquery
 from db.time import from_now
 
 #: Days that an Idempotency-Key is remembered, and that samples are kept.
@@ -38,12 +47,12 @@ def rules(days: float, notifications: float, verdict_texts: float, mails: float)
         "calls": Rule(AiCall, days, lambda day: AiCall.created_at < day),
         "slots": Rule(ScheduleRun, days, lambda day: ScheduleRun.started_at < day),
         "keys": Rule(IdempotencyKey, IDEMPOTENCY_DAYS, lambda day: IdempotencyKey.created_at < day),
-        "samples": Rule(Sample, SAMPLE_DAYS, lambda day: Sample.at < day),
+        "samples": Rule(MetricSample, SAMPLE_DAYS, lambda day: MetricSample.at < day),
         # what is not sent yet is somebody's to hear, or a dead letter's
         "notifications": Rule(
             Notification,
             notifications,
-            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "folded"))),
+            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested"))),
         ),
         "verdicts": Rule(
             VerdictRecord,
@@ -51,19 +60,23 @@ def rules(days: float, notifications: float, verdict_texts: float, mails: float)
             lambda day: and_(VerdictRecord.created_at < day, VerdictRecord.reason != ""),
             _WORDLESS,
         ),
-        "mails": Rule(Mail, mails, lambda day: and_(Mail.created_at < day, Mail.raw != b""), {"raw": b""}),
+        "mails": Rule(
+            InboundMail, mails, lambda day: and_(InboundMail.created_at < day, InboundMail.raw != b""), {"raw": b""}
+        ),
     }
 
 
-def prune(session: Session, rule: Rule, batch: int = BATCH) -> int:
+def delete_batch(session: Session, rule: Rule, batch: int = BATCH) -> int:
     """Delete or blank one batch of what is old. Returns how many rows."""
     old = rule.old(from_now(-rule.days * 86_400))
-    if rule.model is Sample:  # its key is a pair
-        first = select(Sample.at).where(old).order_by(Sample.at).limit(1).offset(batch)
-        result: Any = session.execute(delete(Sample).where(old, Sample.at <= (session.scalar(first) or from_now(0))))
+    if rule.model is MetricSample:  # its key is a pair
+        first = select(MetricSample.at).where(old).order_by(MetricSample.at).limit(1).offset(batch)
+        result: Any = session.execute(
+            delete(MetricSample).where(old, MetricSample.at <= (session.scalar(first) or from_now(0)))
+        )
         return int(result.rowcount)
     key = rule.model.__mapper__.primary_key[0]
-    chosen = among(session, key, select(key).where(old).limit(batch))
+    chosen = in_subquery(session, key, select(key).where(old).limit(batch))
     statement: Any = delete(rule.model) if rule.blank is None else update(rule.model).values(dict(rule.blank))
     result = session.execute(statement.where(chosen).execution_options(synchronize_session=False))
     return int(result.rowcount)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from db.models import Lease, ScheduleControl, ScheduleRun
+from db.models import LeaderLease, ScheduleControl, ScheduleRun
 from db.statements import on_postgresql, upsert
 from db.time import from_now, now
 
@@ -25,49 +25,58 @@ def lead(session: Session, name: str, holder: str, seconds: float) -> int | None
 
     The term grows with every change of leader, so what an older leader still writes can be told apart.
     """
-    statement = upsert(session, Lease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
+    statement = upsert(session, LeaderLease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
     statement = statement.on_conflict_do_update(
         index_elements=["name"],
         set_={
-            "term": Lease.term + 1,
+            "term": LeaderLease.term + 1,
             "holder": holder,
             "expires_at": from_now(seconds),
         },
-        where=Lease.expires_at < now(),
-    ).returning(Lease.term)
+        where=LeaderLease.expires_at < now(),
+    ).returning(LeaderLease.term)
     renewed = (
-        update(Lease)
-        .where(Lease.name == name, Lease.holder == holder, Lease.expires_at >= now())
+        update(LeaderLease)
+        .where(LeaderLease.name == name, LeaderLease.holder == holder, LeaderLease.expires_at >= now())
         .values(expires_at=from_now(seconds))
-        .returning(Lease.term)
+        .returning(LeaderLease.term)
     )
     return session.scalar(renewed) or session.scalar(statement)
 
 
 def led(session: Session, name: str) -> bool:
     """Return whether somebody holds the lease."""
-    held = select(Lease.name).where(Lease.name == name, Lease.expires_at >= now())
+    held = select(LeaderLease.name).where(LeaderLease.name == name, LeaderLease.expires_at >= now())
     return session.scalar(held) is not None
 
 
 def renew(session: Session, name: str, holder: str, term: int, seconds: float) -> bool:
     """Hold the lease for some seconds more. Returns False when it is not ours any more."""
-    ours = update(Lease).where(
-        Lease.name == name, Lease.holder == holder, Lease.term == term, Lease.expires_at >= now()
+    ours = update(LeaderLease).where(
+        LeaderLease.name == name,
+        LeaderLease.holder == holder,
+        LeaderLease.term == term,
+        LeaderLease.expires_at >= now(),
     )
-    return session.scalar(ours.values(expires_at=from_now(seconds)).returning(Lease.term)) is not None
+    return session.scalar(ours.values(expires_at=from_now(seconds)).returning(LeaderLease.term)) is not None
 
 
 def extend(session: Session, name: str, holder: str, seconds: float) -> None:
     """Hold the lease for some seconds more, in the transaction that has locked it."""
     session.execute(
-        update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(seconds))
+        update(LeaderLease)
+        .where(LeaderLease.name == name, LeaderLease.holder == holder)
+        .values(expires_at=from_now(seconds))
     )
 
 
 def resign(session: Session, name: str, holder: str) -> None:
     """Give the lease up, so that another clock need not wait for it to expire."""
-    session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at=from_now(-1)))
+    session.execute(
+        update(LeaderLease)
+        .where(LeaderLease.name == name, LeaderLease.holder == holder)
+        .values(expires_at=from_now(-1))
+    )
 
 
 def start_slot(session: Session, job: str, slot: datetime, name: str, holder: str, term: int, seconds: float) -> bool:

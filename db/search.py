@@ -29,7 +29,7 @@ MOST, LONGEST = 20, 500
 _TERM = re.compile(r'(?P<no>-)?(?:(?P<name>[a-z]+):)?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S+))', re.IGNORECASE)
 
 
-class WrongSearch(ValueError):
+class InvalidSearch(ValueError):
     """The search cannot be understood; the text says which part, and what can be written there."""
 
 
@@ -46,12 +46,12 @@ def _day(value: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(value), time(), UTC)
     except ValueError:
-        raise WrongSearch(f"{value[:40]!r} is no day: write it as 2026-11-25") from None
+        raise InvalidSearch(f"{value[:40]!r} is no day: write it as 2026-11-25") from None
 
 
 def _needs(value: str) -> ColumnElement[bool]:
     if value.lower() != "review":
-        raise WrongSearch(f"needs:{value[:40]} means nothing: there is needs:review")
+        raise InvalidSearch(f"needs:{value[:40]} means nothing: there is needs:review")
     return Ticket.needs_review.is_(True)
 
 
@@ -70,13 +70,13 @@ _STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
 
 def _is(value: str) -> ColumnElement[bool]:
     if value.lower() not in _STATES:
-        raise WrongSearch(f"is:{value[:40]} means nothing: there are {', '.join(_STATES)}")
+        raise InvalidSearch(f"is:{value[:40]} means nothing: there are {', '.join(_STATES)}")
     return _STATES[value.lower()]()
 
 
 def _id(value: str) -> ColumnElement[bool]:
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
-        raise WrongSearch(f"{value[:40]!r} is no ticket's number")
+        raise InvalidSearch(f"{value[:40]!r} is no ticket's number")
     return Ticket.id == int(value)
 
 
@@ -103,7 +103,7 @@ def parse(said: str) -> list[ColumnElement[bool]]:
     """Return what a search asks of a ticket. Raises WrongSearch."""
     said = storable(said).strip()
     if len(said) > LONGEST:
-        raise WrongSearch(f"a search has at most {LONGEST} characters")
+        raise InvalidSearch(f"a search has at most {LONGEST} characters")
     conditions: list[ColumnElement[bool]] = []
     for term in _TERM.finditer(said):
         value = term["bare"] if term["quoted"] is None else term["quoted"]
@@ -112,14 +112,14 @@ def parse(said: str) -> list[ColumnElement[bool]]:
             if term["quoted"] is None and "/" in value:
                 name, value = "", f"{term['name']}:{value}"  # a URL is a word
             else:
-                raise WrongSearch(f"there is no {name}: in a search; there are {', '.join(QUALIFIERS)}")
+                raise InvalidSearch(f"there is no {name}: in a search; there are {', '.join(QUALIFIERS)}")
         if not value:
             continue
         condition = QUALIFIERS[name](value) if name else _has(value)
         # what is not set is not equal to anything either
         conditions.append(not_(func.coalesce(condition, False)) if term["no"] else condition)
     if len(conditions) > MOST:
-        raise WrongSearch(f"a search has at most {MOST} words and qualifiers")
+        raise InvalidSearch(f"a search has at most {MOST} words and qualifiers")
     return conditions
 
 

@@ -43,7 +43,7 @@ def upsert(session: Session, model: Any) -> Any:
     return (postgresql_insert if on_postgresql(session) else sqlite_insert)(model)
 
 
-def each_of(session: Session, name: str) -> NamedFromClause:
+def unnest(session: Session, name: str) -> NamedFromClause:
     """Return a table with one text column, `value`, of the values that are bound to `name` (see `listed`)."""
     if on_postgresql(session):
         return func.unnest(bindparam(name, type_=ARRAY(String))).table_valued("value", name=name).render_derived()
@@ -55,7 +55,7 @@ def listed(session: Session, values: Iterable[str]) -> list[str] | str:
     return list(values) if on_postgresql(session) else json.dumps(list(values))
 
 
-def among(session: Session, column: Any, chosen: Select[Any]) -> ColumnElement[bool]:
+def in_subquery(session: Session, column: Any, chosen: Select[Any]) -> ColumnElement[bool]:
     """Return `column IN (chosen)`, where `chosen` has a LIMIT and locks: it must run once, before anything else.
 
     PostgreSQL may run a plain subselect again for each row it joins, and then locks more than the limit.
@@ -68,7 +68,7 @@ def among(session: Session, column: Any, chosen: Select[Any]) -> ColumnElement[b
     )
 
 
-def one_of(session: Session, column: Any, name: str) -> ColumnElement[bool]:
+def in_list(session: Session, column: Any, name: str) -> ColumnElement[bool]:
     """Return the condition that the column has one of the values in the list that is bound to `name` (see `Fixed`)."""
     if on_postgresql(session):
         return cast("ColumnElement[bool]", column == any_(bindparam(name, type_=ARRAY(column.type))))
@@ -76,7 +76,7 @@ def one_of(session: Session, column: Any, name: str) -> ColumnElement[bool]:
     return cast("ColumnElement[bool]", column.in_(select(values.c.value)))
 
 
-class Fixed:
+class Prepared:
     """One statement, built once for each database, for building one takes longer than running it; and prepared.
 
     A list of values is one parameter: see `each_of` and `one_of`.

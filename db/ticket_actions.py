@@ -22,7 +22,7 @@ ACTION = "action"
 COMMENT_LIMIT = 20_000
 
 
-class Held(NamedTuple):
+class LockedTicket(NamedTuple):
     """A ticket whose row is locked until the transaction ends, and the database's clock."""
 
     id: int
@@ -41,16 +41,16 @@ class Held(NamedTuple):
     now: datetime
 
 
-_HELD = select(*[_t[name] for name in Held._fields[:-1]], now().label("now"))
+_HELD = select(*[_t[name] for name in LockedTicket._fields[:-1]], now().label("now"))
 
 
-def hold(session: Session, ticket_id: int) -> Held:
+def lock_ticket(session: Session, ticket_id: int) -> LockedTicket:
     """Lock a ticket, so that what is decided by its state holds when it is written. Raises UnknownTicket."""
     wanted = _HELD.where(_t.id == ticket_id).with_for_update()
     row = session.execute(wanted).first() if 0 < ticket_id < 2**63 else None
     if row is None:
         raise UnknownTicket(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
-    return Held._make(row)
+    return LockedTicket._make(row)
 
 
 def change(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ def change(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
         session.execute(update(table(Ticket)).where(_t.id == ticket_id).values(dict(values)))
 
 
-def remember(session: Session, ticket_id: int, author: str, did: str) -> int:
+def record(session: Session, ticket_id: int, author: str, did: str) -> int:
     """Record what somebody did. Returns a number that no other action has."""
     return _add(session, ticket_id, author, did, ACTION)
 
@@ -96,10 +96,10 @@ def any_to_look_at(session: Session) -> bool:
     return session.scalar(select(_t.id).where(_t.sla_next_at <= now()).limit(1)) is not None
 
 
-def to_look_at(session: Session, limit: int) -> list[Held]:
+def to_look_at(session: Session, limit: int) -> list[LockedTicket]:
     """Hold the tickets to warn of or to escalate, the oldest first; those that somebody else holds are passed over."""
     due = _HELD.where(_t.sla_next_at <= now()).order_by(_t.sla_next_at).limit(limit)
-    return [Held._make(row) for row in session.execute(due.with_for_update(skip_locked=True))]
+    return [LockedTicket._make(row) for row in session.execute(due.with_for_update(skip_locked=True))]
 
 
 _LOOKED_AT = BulkUpdate(

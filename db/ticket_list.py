@@ -24,7 +24,7 @@ FILTERS = ("status", "stage", "category", "priority", "assignee", "requester", "
 RANKS: tuple[str | None, ...] = (None, *PRIORITIES)
 
 
-class WrongCursor(ValueError):
+class InvalidCursor(ValueError):
     """The cursor is none that we gave."""
 
 
@@ -92,4 +92,4 @@ def _read(cursor: str) -> tuple[int, int]:
             return rank, ticket
     except (ValueError, TypeError, binascii.Error, RecursionError):
         pass
-    raise WrongCursor("the cursor is none that a page gave as its next")
+    raise InvalidCursor("the cursor is none that a page gave as its next")

@@ -18,7 +18,7 @@ HOURS = 24.0
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TicketStats:
     """Counts up to MOST; the kinds are of the tickets of the last day, the newest MOST of them."""
 
     tickets: int
@@ -31,7 +31,7 @@ class Figures:
     priorities: dict[str, int]
 
 
-def figures(session: Session) -> Figures:
+def ticket_stats(session: Session) -> TicketStats:
     """Return all of it in three statements."""
     open_ = Ticket.status.in_(UNDONE)
     newest = select(Ticket.id).order_by(Ticket.id.desc())
@@ -45,7 +45,7 @@ def figures(session: Session) -> Figures:
             counted(select(Ticket.id).where(Ticket.sla_state == "warned", open_)).label("warned"),
         )
     ).one()
-    return Figures(
+    return TicketStats(
         row.any, row.review, row.dead, row.incidents, row.late, row.warned,
         _kinds(session, Ticket.category), _kinds(session, Ticket.priority),
     )  # fmt: skip

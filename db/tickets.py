@@ -30,8 +30,8 @@ from sqlalchemy.orm import Session
 
 from db import outbox
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
-from db.new_tickets import Submission
-from db.statements import BulkInsert, BulkUpdate, Fixed, each_of, on_postgresql, one_of, table
+from db.new_tickets import NewTicket
+from db.statements import BulkInsert, BulkUpdate, Prepared, in_list, on_postgresql, table, unnest
 from db.time import UtcDateTime, from_now, now
 
 #: What intake finds out about a ticket, besides its original.
@@ -85,7 +85,7 @@ def _accepting(*returned: str) -> BulkInsert:
 _ACCEPT, _ACCEPT_EACH = _accepting("id"), _accepting("id", "external_id", "raw")
 
 
-def accept(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[int]:
+def create(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[int]:
     """Store new tickets and return their ids; one whose (source, external_id) is known adds none.
 
     Each submission comes with its original, which is kept as ASCII JSON whatever bytes it holds.
@@ -98,7 +98,7 @@ def accept(session: Session, source: str, submissions: Iterable[tuple[Submission
     return ids
 
 
-def accept_each(session: Session, source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[tuple[int, bool]]:
+def create_each(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[tuple[int, bool]]:
     """Store tickets and return for each, in order, its id and whether it is new; a known one has the id of the first."""
     rows = _submitted(source, submissions)
     if not rows:
@@ -117,7 +117,7 @@ def accept_each(session: Session, source: str, submissions: Iterable[tuple[Submi
     return [each or (known[row["external_id"]], False) for row, each in zip(rows, found, strict=True)]
 
 
-def _submitted(source: str, submissions: Iterable[tuple[Submission, Any]]) -> list[dict[str, Any]]:
+def _submitted(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "source": source,
@@ -176,7 +176,7 @@ class Loaded(NamedTuple):
 
 _c = table(Ticket).c
 _LOADED = select(*[_c[name] for name in Loaded._fields])
-_LOAD = Fixed(lambda session: _LOADED.where(one_of(session, _c.id, "ids")))
+_LOAD = Prepared(lambda session: _LOADED.where(in_list(session, _c.id, "ids")))
 
 
 def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
@@ -205,13 +205,13 @@ def _recent(of_them: ColumnElement[bool]) -> Select[Any]:
 
 def _recent_each(session: Session) -> Select[Any]:
     # a few of each requester by the index, even when one of them is a machine with a thousand open tickets
-    asked = each_of(session, "requesters")
+    asked = unnest(session, "requesters")
     recent = _recent(_c.requester == asked.c.value).correlate(asked).lateral("recent")
     return select(recent).select_from(asked.join(recent, true()))
 
 
-_RECENT_EACH = Fixed(_recent_each)
-_RECENT = Fixed(lambda session: _recent(one_of(session, _c.requester, "requesters")))
+_RECENT_EACH = Prepared(_recent_each)
+_RECENT = Prepared(lambda session: _recent(in_list(session, _c.requester, "requesters")))
 
 
 _SAVE_PREPARED = BulkUpdate(
@@ -305,7 +305,7 @@ def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> No
         session,
         [
             (
-                f"ticket.classified.{outbox.word(v['category'])}.{outbox.word(v['priority'])}",
+                f"ticket.classified.{outbox.routing_word(v['category'])}.{outbox.routing_word(v['priority'])}",
                 v["ticket_id"],
                 {key: v[key] for key in said},
             )
@@ -374,11 +374,11 @@ def reasons(session: Session, ids: list[int]) -> dict[int, str]:
 
 def _reasons(session: Session) -> Select[Any]:
     said = table(VerdictRecord).c
-    newest = select(func.max(said.id)).where(one_of(session, said.ticket_id, "ids")).group_by(said.ticket_id)
+    newest = select(func.max(said.id)).where(in_list(session, said.ticket_id, "ids")).group_by(said.ticket_id)
     return select(said.ticket_id, said.reason).where(said.id.in_(newest))
 
 
-_REASONS = Fixed(_reasons)
+_REASONS = Prepared(_reasons)
 
 
 def stages(session: Session) -> dict[str, int]:

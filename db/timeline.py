@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import AiCall, Attempt, Comment, Correction, DeadLetter, Job, Mail, Notification, Ticket, VerdictRecord
+from db.models import (
+    AiCall,
+    Attempt,
+    Comment,
+    Correction,
+    DeadLetter,
+    InboundMail,
+    Job,
+    Notification,
+    Ticket,
+    VerdictRecord,
+)
 from db.ticket_actions import ACTION
 
 #: What is shown of a verdict.
@@ -79,9 +90,9 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
         sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
         entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
     # not the bytes, which may be many
-    came = (Mail.id, Mail.sender, Mail.outcome, Mail.attachments)
+    came = (InboundMail.id, InboundMail.sender, InboundMail.outcome, InboundMail.attachments)
     for mail in session.execute(
-        select(Mail.created_at.label("at"), *came).where(Mail.ticket_id == ticket_id)
+        select(InboundMail.created_at.label("at"), *came).where(InboundMail.ticket_id == ticket_id)
     ).mappings():
         entries.append({"what": "mail"} | dict(mail))
     for notification in notifications:

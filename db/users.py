@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.api_keys import SCOPES, digest
-from db.models import Audit, Login, User
+from db.models import AuditEntry, User, UserSession
 from db.time import from_now, now
 
 #: What each role may do, in the scopes of keys.
@@ -24,7 +24,7 @@ SHORTEST, LONGEST = 10, 200
 #: The user who is there when nobody was made.
 FIRST = "admin"
 #: Seconds that a login lasts.
-LOGIN_SECONDS = 12 * 3600.0
+SESSION_SECONDS = 12 * 3600.0
 #: Attempts that fail within so many seconds before the next has to wait: at one account, from one address.
 PER_ACCOUNT, PER_ADDRESS, WITHIN = 10, 30, 900.0
 REFUSED = "login.refuse"
@@ -32,7 +32,7 @@ REFUSED = "login.refuse"
 _hasher = PasswordHasher()
 
 
-class WrongUser(ValueError):
+class InvalidUser(ValueError):
     """There is no such user, or it cannot be made like this; the text says why."""
 
 
@@ -50,7 +50,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Browser:
+class ActiveSession:
     """A browser in which somebody is logged in."""
 
     user: str
@@ -62,15 +62,15 @@ def create(session: Session, name: str, password: str, role: str) -> None:
     """Add somebody. Raises WrongUser."""
     name = name.strip()
     if not name.isprintable() or not 0 < len(name) <= 80:
-        raise WrongUser("a user's name is 1 to 80 printable characters")
+        raise InvalidUser("a user's name is 1 to 80 printable characters")
     if role not in ROLES:
-        raise WrongUser(f"there is no role {role[:80]!r}; there are {', '.join(ROLES)}")
+        raise InvalidUser(f"there is no role {role[:80]!r}; there are {', '.join(ROLES)}")
     hashed = _hash(password)
     try:
         with session.begin_nested():
             session.add(User(name=name, password=hashed, role=role))
     except IntegrityError:
-        raise WrongUser(f"there is a user {name!r} already") from None
+        raise InvalidUser(f"there is a user {name!r} already") from None
 
 
 def create_first(session: Session) -> str | None:
@@ -98,10 +98,12 @@ def check(session: Session, name: str, password: str, address: str) -> Candidate
     The caller records a refusal in the audit: that is what attempts are counted by. It takes a while, by design.
     """
     for column, value, most in (
-        (Audit.subject, f"user/{name}"[:250], PER_ACCOUNT),
-        (Audit.address, address, PER_ADDRESS),
+        (AuditEntry.subject, f"user/{name}"[:250], PER_ACCOUNT),
+        (AuditEntry.address, address, PER_ADDRESS),
     ):
-        failed = select(func.count()).where(Audit.action == REFUSED, Audit.at > from_now(-WITHIN), column == value)
+        failed = select(func.count()).where(
+            AuditEntry.action == REFUSED, AuditEntry.at > from_now(-WITHIN), column == value
+        )
         if (session.scalar(failed) or 0) >= most:
             raise Throttled
     user = session.scalar(select(User).where(User.name == name))
@@ -111,25 +113,27 @@ def check(session: Session, name: str, password: str, address: str) -> Candidate
     return Candidate(user.id, user.name, user.role)
 
 
-def log_in(session: Session, candidate: Candidate) -> tuple[str, Browser]:
+def log_in(session: Session, candidate: Candidate) -> tuple[str, ActiveSession]:
     """Log a browser in; returns the token for its cookie."""
-    session.execute(delete(Login).where(Login.expires_at < now()))
+    session.execute(delete(UserSession).where(UserSession.expires_at < now()))
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    session.add(Login(digest=digest(token), user_id=candidate.id, csrf=csrf, expires_at=from_now(LOGIN_SECONDS)))
-    return token, Browser(candidate.name, candidate.role, csrf)
+    session.add(
+        UserSession(digest=digest(token), user_id=candidate.id, csrf=csrf, expires_at=from_now(SESSION_SECONDS))
+    )
+    return token, ActiveSession(candidate.name, candidate.role, csrf)
 
 
-def logged_in(session: Session, token: str) -> Browser | None:
+def logged_in(session: Session, token: str) -> ActiveSession | None:
     """Return who is logged in with this token."""
-    wanted = select(User.name, User.role, Login.csrf).join(Login, Login.user_id == User.id)
-    wanted = wanted.where(Login.digest == digest(token), Login.expires_at > now(), User.disabled.is_(False))
+    wanted = select(User.name, User.role, UserSession.csrf).join(UserSession, UserSession.user_id == User.id)
+    wanted = wanted.where(UserSession.digest == digest(token), UserSession.expires_at > now(), User.disabled.is_(False))
     row = session.execute(wanted).first()
-    return Browser(row.name, row.role, row.csrf) if row else None
+    return ActiveSession(row.name, row.role, row.csrf) if row else None
 
 
 def log_out(session: Session, token: str) -> None:
     """End a login."""
-    session.execute(delete(Login).where(Login.digest == digest(token)))
+    session.execute(delete(UserSession).where(UserSession.digest == digest(token)))
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
@@ -151,13 +155,13 @@ def any_active(session: Session) -> bool:
 def _change(session: Session, name: str, **values: Any) -> None:
     user_id = session.scalar(update(User).where(User.name == name).values(**values).returning(User.id))
     if user_id is None:
-        raise WrongUser(f"there is no user {name[:80]!r}; `aura users list` shows those there are")
-    session.execute(delete(Login).where(Login.user_id == user_id))
+        raise InvalidUser(f"there is no user {name[:80]!r}; `aura users list` shows those there are")
+    session.execute(delete(UserSession).where(UserSession.user_id == user_id))
 
 
 def _hash(password: str) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
-        raise WrongUser(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise InvalidUser(f"a password has {SHORTEST} to {LONGEST} characters")
     return _hasher.hash(password)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from aura import VERSION
-from db.jobs import CLAIMED, FREE, Claimed, Failure, announce, bury, claimed_from, record_attempts
+from db.jobs import CLAIMED, FREE, Claimed, Failure, claimed_from, dead_letter, record_attempts, wake_relay
 from db.models import Job, Worker
 from db.statements import upsert
 from db.time import from_now, now
@@ -67,7 +67,7 @@ def hand_back(session: Session, worker: str, running: Callable[[], Collection[st
         ),
     )
     if count:
-        announce(session)
+        wake_relay(session)
     return count
 
 
@@ -111,8 +111,8 @@ def recover(
             .where(Job.id.in_([job.id for job in freed]))
             .values(**FREE, due_at=now(), last_error="the worker died")
         )
-        announce(session)
-    bury(session, suspects)
+        wake_relay(session)
+    dead_letter(session, suspects)
     given_up([(job, failure.error) for job, failure in suspects])
     session.execute(delete(Worker).where(Worker.heartbeat_at < from_now(-dead_after * 60)))
     return len(freed), len(suspects)

@@ -10,11 +10,11 @@ from dramatiq import Worker
 
 import actors
 from aura.jobs.in_process import InProcessBroker
-from aura.jobs.notifier import Ear
+from aura.jobs.notifier import Notifier
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
 from aura.settings import get_settings
-from pipelines.scheduler import Clock
+from pipelines.scheduler import Scheduler
 
 #: Milliseconds after which an idle thread looks whether it should stop.
 IDLE = 200
@@ -36,11 +36,11 @@ def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]
         # beside RabbitMQ the relay is a fork of the worker command, which this process is not
         publisher = Publisher(settings, lambda: sorted(broker.get_declared_queues()))
         relay = Relay(broker, publisher, settings)
-        thread = threading.Thread(target=relay.run, args=(stop, Ear(publisher).woken), name="relay", daemon=True)
+        thread = threading.Thread(target=relay.run, args=(stop, Notifier(publisher).woken), name="relay", daemon=True)
         thread.start()
         helpers.append(lambda: thread.join(5))
     if clock:
-        timekeeper = Clock()
+        timekeeper = Scheduler()
         timekeeper.start()
         helpers.append(timekeeper.stop)
     try:

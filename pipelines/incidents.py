@@ -24,9 +24,9 @@ from aura.ai.text.clean import clean_line
 from aura.ai.text.masking import mask
 from aura.settings import PRIORITIES, get_settings
 from db import incidents, tickets, transaction
-from db.incidents import ALIKE, Report
+from db.incidents import SIMILAR, Report
 from db.incidents import TITLE_WORDS as WORDS
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.similar import telling
 from pipelines.triage import triage
 
@@ -110,13 +110,13 @@ def accept(number: int) -> int:
         title, stands_for = (
             ("Großstörung", "Dieses Ticket steht für") if german else ("Major incident", "This stands for")
         )
-        submission = Submission(
+        submission = NewTicket(
             title=f"{title}: {incident.title}",
             description=f"{stands_for} {len(children)} Tickets: {named}",
             priority=PRIORITIES[urgent],
             external_id=f"incident-{number}",
         )
-        [parent] = tickets.accept(session, "aura", [(submission, {"incident": number})])
+        [parent] = tickets.create(session, "aura", [(submission, {"incident": number})])
         incidents.adopt(session, number, parent, incident.category, PRIORITIES[urgent])
         triage.send(parent)
     return parent
@@ -160,7 +160,7 @@ def _grouped(fresh: Iterable[Report]) -> list[Group]:
             continue
         near = {id(group): group for word in words for group in by_word[word][-COMPARED:]}
         best = max(near.values(), key=lambda group: group.likeness(words), default=None)
-        if best is None or best.likeness(words) < ALIKE:
+        if best is None or best.likeness(words) < SIMILAR:
             best = Group()
             groups.append(best)
         put(report, words, best)
@@ -169,7 +169,7 @@ def _grouped(fresh: Iterable[Report]) -> list[Group]:
 
 def _not_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) -> Group:
     """Return the group without the tickets that were there when somebody said that this matter is no incident."""
-    until = [each.grew_at for each in dismissed if group.likeness(telling(each.title, WORDS)) >= ALIKE]
+    until = [each.grew_at for each in dismissed if group.likeness(telling(each.title, WORDS)) >= SIMILAR]
     if not until:
         return group
     kept = Group()
@@ -185,7 +185,7 @@ def _usual(group: Group, pool: Sequence[Report], minutes: float) -> float:
     before = [each for each in pool if each.created_at < start]
     if not before:
         return 0.0
-    alike = sum(group.likeness(_words(each)) >= ALIKE for each in before)
+    alike = sum(group.likeness(_words(each)) >= SIMILAR for each in before)
     spans = (start - before[0].created_at) / timedelta(minutes=minutes)
     return alike / max(spans, 1.0)
 

@@ -19,8 +19,8 @@ from aura.jobs.pipeline import Pipeline
 from aura.settings import get_settings
 from db import analysis_batches, jobs, reading, transaction
 from db import reanalysis as stale
-from db.jobs import Promise
-from db.reanalysis import Remote, Stale
+from db.jobs import NewJob
+from db.reanalysis import Remote, StaleVerdict
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 
@@ -41,7 +41,7 @@ def reanalyze_stale() -> int:
     settings = get_settings()
     remote = Remote(settings.ai_model, VERSION) if settings.openai_api_key else None
     with transaction() as session:
-        found = stale.stale(session, settings.reanalyse_after_days, settings.review_below, remote, LIMIT)
+        found = stale.stale_verdicts(session, settings.reanalyze_after_days, settings.review_below, remote, LIMIT)
         under_way = analysis_batches.under_way(session)
         found = [each for each in found if each.id not in under_way]
         if remote is None or not 0 < settings.ai_batch_above < len(found):
@@ -50,13 +50,13 @@ def reanalyze_stale() -> int:
         rest = iter(found)
         while together := list(islice(rest, FILE)):
             batch = analysis_batches.plan(session, remote.model, remote.prompt_version, together)
-            jobs.promise(session, [Promise(advance.actor_name, str(batch))])
+            jobs.enqueue(session, [NewJob(advance.actor_name, str(batch))])
     return len(found)
 
 
 def reanalyze_one(session: Session, ticket_id: int, why: str) -> int:
     """Promise another look at one ticket, before what is merely old, and return the job's number."""
-    _promise([Stale(ticket_id, why)], CHANGED_PRIORITY)
+    _promise([StaleVerdict(ticket_id, why)], CHANGED_PRIORITY)
     return jobs.number_of(session, reanalyze.actor_name, str(ticket_id), reanalysis.name)
 
 
@@ -83,13 +83,13 @@ def delay(place: int) -> float:
     return place // TOGETHER * TOGETHER / PACE
 
 
-def _promise(found: Sequence[Stale], priority: int = 0) -> None:
+def _promise(found: Sequence[StaleVerdict], priority: int = 0) -> None:
     first, *rest = (step.actor_name for step in reanalysis.steps)
     with transaction() as session:
-        jobs.promise(
+        jobs.enqueue(
             session,
             [
-                Promise(first, str(each.id), [each.why], reanalysis.name, tuple(rest), priority, delay(place))
+                NewJob(first, str(each.id), [each.why], reanalysis.name, tuple(rest), priority, delay(place))
                 for place, each in enumerate(found)
             ],
         )

@@ -18,12 +18,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 import actors
-from actors.retention import prune, rules
-from actors.sla_checks import watch
+from actors.retention import delete_expired, rules
+from actors.sla_checks import sla_checks
 from aura.jobs.actor import DurableActor
 from aura.settings import SettingsError, get_settings
 from db import jobs, metric_samples, schedule_runs, ticket_actions, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from pipelines.incidents import propose_incidents
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
 from pipelines.recovery import rescue_stranded
@@ -36,7 +36,7 @@ class UnknownSchedule(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ScheduledJob:
     """One scheduled job: `when` in crontab form, `run` returns how much it did, in the slot's own transaction.
 
     What runs there is short; what is not, it promises.
@@ -52,11 +52,11 @@ class Entry:
         return self.when == OFF
 
 
-def prune_old() -> int:
+def run_retention() -> int:
     """Promise to prune what is old, a job for each kind. Returns how many jobs."""
-    promises = [Promise(prune.actor_name, kind) for kind in rules()]
+    promises = [NewJob(delete_expired.actor_name, kind) for kind in rules()]
     with transaction() as session:
-        jobs.promise(session, promises)
+        jobs.enqueue(session, promises)
     return len(promises)
 
 
@@ -68,31 +68,31 @@ def take_samples() -> int:
         return metric_samples.record(session, queues)
 
 
-def watch_targets() -> int:
+def check_sla() -> int:
     """Promise a look at the tickets whose time has come, to warn or to escalate. Returns 1, or 0 when there is none."""
     with transaction() as session:
         if not ticket_actions.any_to_look_at(session):
             return 0
-        jobs.promise(session, [Promise(watch.actor_name, "targets")])
+        jobs.enqueue(session, [NewJob(sla_checks.actor_name, "targets")])
     return 1
 
 
-TIMETABLE = (
-    Entry("reanalysis", "0 2 * * *", reanalyze_stale),
-    Entry("changes", "* * * * *", reanalyze_changed),
-    Entry("upgrades", "*/10 * * * *", upgrade),
-    Entry("recovery", "* * * * *", rescue_stranded),
-    Entry("targets", "* * * * *", watch_targets),
-    Entry("incidents", "* * * * *", propose_incidents),
-    Entry("samples", "* * * * *", take_samples),
-    Entry("pruning", "15 * * * *", prune_old),
+SCHEDULE = (
+    ScheduledJob("reanalysis", "0 2 * * *", reanalyze_stale),
+    ScheduledJob("changes", "* * * * *", reanalyze_changed),
+    ScheduledJob("upgrades", "*/10 * * * *", upgrade),
+    ScheduledJob("recovery", "* * * * *", rescue_stranded),
+    ScheduledJob("targets", "* * * * *", check_sla),
+    ScheduledJob("incidents", "* * * * *", propose_incidents),
+    ScheduledJob("samples", "* * * * *", take_samples),
+    ScheduledJob("pruning", "15 * * * *", run_retention),
 )
 
 
-def timetable() -> list[Entry]:
+def schedule() -> list[ScheduledJob]:
     """Return the entries as AURA_SCHEDULES has them. Raises SettingsError, which names the file, the job and the fix."""
     path = get_settings().schedules
-    return list(TIMETABLE) if path is None else _changed(path, _read(path))
+    return list(SCHEDULE) if path is None else _changed(path, _read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -110,14 +110,14 @@ def _read(path: Path) -> dict[str, Any]:
     return said or {}
 
 
-def _changed(path: Path, said: dict[Any, Any]) -> list[Entry]:
-    names = [entry.name for entry in TIMETABLE]
+def _changed(path: Path, said: dict[Any, Any]) -> list[ScheduledJob]:
+    names = [entry.name for entry in SCHEDULE]
     if unknown := [str(name) for name in said if name not in names]:
         raise SettingsError(f"AURA_SCHEDULES: {path}: there is no job {unknown[0]!r}; there are {', '.join(names)}")
-    return [_change(path, entry, said[entry.name]) if entry.name in said else entry for entry in TIMETABLE]
+    return [_change(path, entry, said[entry.name]) if entry.name in said else entry for entry in SCHEDULE]
 
 
-def _change(path: Path, entry: Entry, said: Any) -> Entry:
+def _change(path: Path, entry: ScheduledJob, said: Any) -> ScheduledJob:
     where = f"AURA_SCHEDULES: {path}: {entry.name}"
     if said in (False, OFF):  # YAML takes a bare `off` for false
         return replace(entry, when=OFF)
@@ -134,9 +134,9 @@ def _change(path: Path, entry: Entry, said: Any) -> Entry:
     return changed
 
 
-def entry(name: str) -> Entry:
+def scheduled_job(name: str) -> ScheduledJob:
     """Return one entry. Raises UnknownSchedule."""
-    entries = timetable()
+    entries = schedule()
     found = next((each for each in entries if each.name == name), None)
     if found is None:
         raise UnknownSchedule(
@@ -159,18 +159,18 @@ def listing(session: Session) -> list[dict[str, Any]]:
             "reason": paused.get(each.name, ""),
             **ran.get(each.name, never),
         }
-        for each in timetable()
+        for each in schedule()
     ]
 
 
-def run_now(session: Session, entry: Entry) -> int:
+def run_now(session: Session, entry: ScheduledJob) -> int:
     """Run a job at this moment, paused or not, and return how much it did; its slots come as ever."""
     count = entry.run()
     schedule_runs.run_by_hand(session, entry.name, datetime.now(UTC), f"{count} done, by hand")
     return count
 
 
-def trigger(entry: Entry) -> Any:
+def trigger(entry: ScheduledJob) -> Any:
     """Return the entry's APScheduler trigger."""
     from apscheduler.triggers.cron import CronTrigger
 

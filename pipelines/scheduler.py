@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from aura.settings import first_line
 from db import reading, schedule_runs, transaction
-from pipelines.schedule import Entry, next_slot, timetable, trigger
+from pipelines.schedule import ScheduledJob, next_slot, schedule, trigger
 
 logger = structlog.get_logger("aura.clock")
 
@@ -32,12 +32,12 @@ LEASE_SECONDS = 15.0
 MISSED_KEPT = 1_000
 
 
-class Clock:
+class Scheduler:
     """One clock process or thread."""
 
-    def __init__(self, entries: Sequence[Entry] | None = None) -> None:
+    def __init__(self, entries: Sequence[ScheduledJob] | None = None) -> None:
         self.holder = uuid.uuid4().hex
-        self.timetable = [each for each in (timetable() if entries is None else entries) if not each.off]
+        self.timetable = [each for each in (schedule() if entries is None else entries) if not each.off]
         self.term: int | None = None
         self._triggers = {entry.name: trigger(entry) for entry in self.timetable}
         self._next: dict[str, datetime] = {}
@@ -72,7 +72,7 @@ class Clock:
     def _after(self, name: str, slot: datetime) -> datetime:
         return next_slot(self._triggers[name], slot)
 
-    def _run(self, entry: Entry, at: datetime) -> bool:
+    def _run(self, entry: ScheduledJob, at: datetime) -> bool:
         slot, missed = self._next[entry.name], list[datetime]()
         while (following := self._after(entry.name, slot)) <= at:
             missed.append(slot)
@@ -103,7 +103,7 @@ class Clock:
         logger.info("ran", job=entry.name, slot=slot.isoformat(), count=count)
         return True
 
-    def _start(self, session: Session, entry: Entry, slot: datetime) -> bool:
+    def _start(self, session: Session, entry: ScheduledJob, slot: datetime) -> bool:
         return schedule_runs.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
 
     def start(self, *, blocking: bool = False) -> None:

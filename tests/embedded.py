@@ -38,7 +38,7 @@ from aura.jobs.relay import Relay  # noqa: E402
 from db import database as sessions  # noqa: E402
 from db import hints, jobs, reading, transaction, workers  # noqa: E402
 from db.database import dispose, make_engine  # noqa: E402
-from db.jobs import Claimed, Promise  # noqa: E402
+from db.jobs import Claimed, NewJob  # noqa: E402
 from db.migrate import migrate  # noqa: E402
 from db.models import Attempt, DeadLetter, Job  # noqa: E402
 from db.time import from_now, now  # noqa: E402
@@ -285,10 +285,10 @@ def crash_before_commit() -> Iterator[Session]:
         raise CrashBeforeCommit
 
 
-def promise(*promises: Promise) -> None:
+def promise(*promises: NewJob) -> None:
     """Promise in a transaction of its own."""
     with transaction() as session:
-        jobs.promise(session, promises)
+        jobs.enqueue(session, promises)
 
 
 def claim(actor: str, *ids: int, lease: str = "lease", worker: str = WORKER_ID) -> list[Claimed]:
@@ -308,8 +308,8 @@ def take_due(actor: str = "classify", limit: int = 100) -> list[int]:
     """Take due jobs of an actor as the relay does: lane by lane, the most urgent first."""
     taken: list[int] = []
     with transaction() as session:
-        for _, priority in hints.lanes(session, [actor]):
-            taken += [job.id for job in hints.take(session, actor, priority, limit - len(taken))]
+        for _, priority in hints.due_buckets(session, [actor]):
+            taken += [job.id for job in hints.dispatch(session, actor, priority, limit - len(taken))]
     return taken
 
 

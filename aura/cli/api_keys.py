@@ -32,7 +32,7 @@ def create(
         with acts("key.create", f"key/{name}", scopes=sorted(set(scope))) as session:
             number, secret = api_keys.create(session, name, scope, None if expires is None else expires / 86_400)
             older = api_keys.count_live(session, name) > 1
-    except api_keys.WrongKey as error:
+    except api_keys.InvalidApiKey as error:
         raise Refused(str(error)) from None
     if tell(how, {"id": number, "name": name, "key": secret, "scopes": sorted(set(scope))}, secret):
         note(f"Key {number} of {name}. It is shown this once; send it as  Authorization: Bearer {secret[:10]}...")
@@ -62,6 +62,6 @@ def revoke(
     try:
         with acts("key.revoke", f"key/{key_id}") as session:
             name = api_keys.revoke(session, key_id)
-    except api_keys.WrongKey as error:
+    except api_keys.InvalidApiKey as error:
         raise Refused(str(error)) from None
     tell(how, {"id": key_id, "name": name, "revoked": True}, f"key {key_id} of {name} is revoked")

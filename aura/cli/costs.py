@@ -49,7 +49,7 @@ def replay(
 
     with ready_database():
         from aura.desk.backtest import UnknownModel
-        from aura.desk.backtest import replay as run
+        from aura.desk.backtest import backtest as run
 
         bar = Progress(
             TextColumn("asking"),

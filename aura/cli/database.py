@@ -20,7 +20,7 @@ def ready_database() -> Iterator[None]:
     from aura.settings import first_line, get_settings, redact
     from db.dead_letters import ReplayRefused, UnknownDeadLetter
     from db.migrate import migrate, outdated, revisions
-    from db.queue_controls import UnknownJob, WrongControl
+    from db.queue_controls import InvalidControl, UnknownJob
 
     settings = get_settings()
     where = redact(settings.database_url.get_secret_value())
@@ -33,7 +33,7 @@ def ready_database() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise Refused(f"{where}: {first_line(error)} (see `aura doctor`)") from None
-    except (ReplayRefused, UnknownDeadLetter, UnknownJob, WrongControl) as error:
+    except (ReplayRefused, UnknownDeadLetter, UnknownJob, InvalidControl) as error:
         raise Refused(str(error)) from None
 
 

@@ -62,9 +62,9 @@ def groups(
 def show(letter_id: DeadId, how: FormatOption = "table") -> None:
     """Show one dead letter: the job or the message, every attempt's error, the traceback."""
     with reads() as session:
-        from db.dead_letters import story
+        from db.dead_letters import history
 
-        letter = story(session, letter_id)
+        letter = history(session, letter_id)
     raw = letter.pop("raw")
     if how == "json":
         text = None if raw is None else _text(raw)

@@ -107,13 +107,13 @@ def try_out(name: EndpointName, how: FormatOption = "table") -> None:
     """Send a test message there now, past all queues, and say what was answered."""
     import uuid
 
-    from aura.notifications import ChannelError, Notice, channel
+    from aura.notifications import ChannelError, OutboundMessage, channel
     from aura.settings import get_settings
 
     with _endpoints(reads) as (endpoints, session):
         to = endpoints.get(session, name)
     text = "This is a test message of Aura. Nothing needs to be done."
-    notice = Notice(
+    notice = OutboundMessage(
         uuid.uuid4().hex, 0, name, "Test", text, event="test", data={"message": text}, url=to.url, keys=to.keys
     )
     try:
@@ -158,7 +158,7 @@ def _check(channel: str, url: str) -> None:
     from aura.notifications import ChannelError
     from aura.notifications.channels import CONSOLE
     from aura.notifications.channels.apprise import check
-    from aura.notifications.safe_http import NotAllowed, NotSent, reachable
+    from aura.notifications.safe_http import ForbiddenAddress, RequestFailed, reachable
     from aura.settings import get_settings
 
     if url == CONSOLE:
@@ -168,11 +168,11 @@ def _check(channel: str, url: str) -> None:
             check(url)
             return
         reachable(url, get_settings().webhook_hosts)
-    except NotAllowed as error:
+    except ForbiddenAddress as error:
         raise Refused(f"{error} (hosts of your own network: AURA_WEBHOOK_HOSTS)") from None
     except ChannelError as error:
         raise Refused(str(error)) from None
-    except NotSent as error:
+    except RequestFailed as error:
         note(f"{error} just now; it is added all the same.")
 
 

@@ -85,7 +85,7 @@ def _local(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
 
 
 def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
-    from aura.ai import choose_engine
+    from aura.ai import make_engine
     from aura.settings import get_settings
 
     settings = get_settings()
@@ -94,7 +94,7 @@ def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
     if model:
         settings = settings.model_copy(update={"ai_model": model})
     # what it says itself, and not what the local engine says for it
-    engine: Any = choose_engine(settings)
+    engine: Any = make_engine(settings)
     return engine.upgrade, settings.ai_model, settings.categories
 
 

@@ -32,9 +32,9 @@ def list_(
     due: the relay will hint it. hinted: a message in its queue names it. running: a worker has it. later: not due yet.
     """
     with reads() as session:
-        from db.queue_controls import promised
+        from db.queue_controls import list_jobs
 
-        rows = promised(session, actor=actor, state=state, limit=limit)
+        rows = list_jobs(session, actor=actor, state=state, limit=limit)
     columns = ("id", "actor", "key", "state", "priority", "due_at", "attempts", "last_error")
     some = actor is not None or state is not None
     show_rows(rows, columns, how, "No such jobs." if some else "No jobs: everything that was promised is done.")

@@ -13,7 +13,7 @@ from aura.cli.output import Refused, err, note
 
 if TYPE_CHECKING:
     from aura.ai.engines.local import Model
-    from aura.ai.training.datasets import Labelled
+    from aura.ai.training.datasets import Dataset
 
 
 def model_in_use(session: Any) -> Model:
@@ -47,14 +47,14 @@ def model_of(name: str | None) -> Model:
     return read_model(gzip.decompress(body))
 
 
-def read_file(file: Path, columns: dict[str, str | None], limit: int | None, what: str) -> Labelled:
-    from aura.ai.training.datasets import UnusableFile, read_labelled
+def read_file(file: Path, columns: dict[str, str | None], limit: int | None, what: str) -> Dataset:
+    from aura.ai.training.datasets import UnusableFile, read_dataset
     from db.new_tickets import claimed_priority
 
     named = {name: column for name, column in columns.items() if column is not None}
     try:
         with bar(what, file.stat().st_size) as told:
-            found = read_labelled(file, named, claimed_priority, limit=limit, progress=lambda done: told(done, what))
+            found = read_dataset(file, named, claimed_priority, limit=limit, progress=lambda done: told(done, what))
     except UnusableFile as error:
         raise Refused(str(error)) from None
     for line, reason in found.bad:

@@ -17,7 +17,7 @@ from aura.cli.options import FormatOption, LimitOption
 from aura.cli.output import Refused, err, note, show_rows, tell
 
 if TYPE_CHECKING:
-    from aura.mail import Taken
+    from aura.mail import IngestResult
 
 app = typer.Typer(
     name="intake",
@@ -61,7 +61,7 @@ def maildir(
     with ready_database(), _until_stopped():
         from aura.mail.maildir import NoMaildir, take_all
 
-        def looks() -> Iterator[tuple[str, Taken]]:
+        def looks() -> Iterator[tuple[str, IngestResult]]:
             yield from take_all(folder)
             while not once:
                 time.sleep(every)
@@ -124,7 +124,7 @@ def show(
     if found is None:
         raise Refused(f"there is no mail {mail_id}; `aura intake list` shows those there are")
     if not found.raw:
-        raise Refused(f"the bytes of mail {mail_id} are gone: they are kept for AURA_KEEP_MAIL_DAYS")
+        raise Refused(f"the bytes of mail {mail_id} are gone: they are kept for AURA_MAIL_RETENTION_DAYS")
     sys.stdout.flush()
     sys.stdout.buffer.write(found.raw)
 
@@ -136,10 +136,10 @@ def accept(
 ) -> None:
     """Make a mail that was ignored a ticket or a comment after all."""
     with ready_database():
-        from aura.mail import NotPossible, accept_after_all
+        from aura.mail import NotPossible, create_from_ignored
 
         try:
-            taken = accept_after_all(mail_id)
+            taken = create_from_ignored(mail_id)
         except NotPossible as error:
             raise Refused(str(error)) from None
     if tell(
@@ -148,20 +148,20 @@ def accept(
         warn_without_worker()
 
 
-def _each(files: list[Path]) -> Iterator[tuple[str, Taken]]:
-    from aura.mail import take
+def _each(files: list[Path]) -> Iterator[tuple[str, IngestResult]]:
+    from aura.mail import ingest_mail
     from aura.mail.maildir import take_file
     from aura.settings import get_settings
 
     for path in files:
         if path == Path("-"):
             # more than the limit is not read into memory; how much more nobody knows then
-            yield "standard input", take(sys.stdin.buffer.read(get_settings().mail_limit + 1))
+            yield "standard input", ingest_mail(sys.stdin.buffer.read(get_settings().mail_limit + 1))
         else:
             yield str(path), take_file(path)
 
 
-def _report(taken: Iterator[tuple[str, Taken]]) -> Counter[str]:
+def _report(taken: Iterator[tuple[str, IngestResult]]) -> Counter[str]:
     """Print a line for each mail as it is taken, and in the end how many became what."""
     counted: Counter[str] = Counter()
     for name, each in taken:
@@ -176,7 +176,7 @@ def _report(taken: Iterator[tuple[str, Taken]]) -> Counter[str]:
     return counted
 
 
-def _said(name: str, taken: Taken) -> str:
+def _said(name: str, taken: IngestResult) -> str:
     from aura.cli.output import printable
 
     where = f" {taken.ticket_id}" if taken.outcome in ("ticket", "comment") else ""

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-State = Literal["promised", "waiting", "sending", "unknown", "sent", "folded"]
+State = Literal["enqueued", "delayed", "sending", "in_doubt", "sent", "digested"]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="From `aura notices list`.")]
 
 
@@ -39,8 +39,8 @@ def list_(
         from db import notifications
 
         rows = notifications.overview(session, state, ticket, limit, channel, recipient)
-        lost = 0 if state == "unknown" else notifications.unknown(session)
-    columns = ("id", "ticket_id", "event", "channel", "recipient", "state", "hold_until", "created_at")
+        lost = 0 if state == "in_doubt" else notifications.unknown(session)
+    columns = ("id", "ticket_id", "event", "channel", "recipient", "state", "delayed_until", "created_at")
     show_rows(rows, columns, how, "No such notices.")
     if lost:
         note(f"{lost} may or may not have left: `aura notices list --state unknown`, then `resend` or `settle`.")
@@ -61,13 +61,13 @@ def resend(ids: Ids, how: FormatOption = "table") -> None:
     """Send these now, whether they wait, are unknown or were sent; all or none. Each keeps the id that tells a repeat."""
     with writes() as session:
         from db import jobs, notifications
-        from db.jobs import Promise
+        from db.jobs import NewJob
 
         try:
-            promises = [Promise(notifications.resend(session, each), each, priority=5) for each in ids]
+            promises = [NewJob(notifications.resend(session, each), each, priority=5) for each in ids]
         except notifications.NotPossible as error:
             raise Refused(str(error)) from None
-        jobs.promise(session, promises)
+        jobs.enqueue(session, promises)
     tell(how, {"promised": ids}, *(f"{each.key} goes out by {each.actor}" for each in promises))
 
 
@@ -99,7 +99,7 @@ def preview(
     ] = "text",
 ) -> None:
     """Show how an event is worded, without telling anybody."""
-    from aura.notifications import EVENTS, as_html, word
+    from aura.notifications import EVENTS, as_html, render_message
     from aura.notifications.recipients import AUDIENCE
     from aura.settings import get_settings
 
@@ -111,7 +111,7 @@ def preview(
     for each in chosen:
         for reader in (role,) if role else (AUDIENCE[each] or ("subscriber",)):
             base_url = get_settings().base_url
-            wording = word(each, reader, language, facts, base_url)
+            wording = render_message(each, reader, language, facts, base_url)
             html = as_html(wording, language, f"{base_url}/tickets/{facts.id}")
             said = {"event": each, "role": reader, "language": language}
             shown.append(said | {"subject": wording.subject, "text": wording.text, "html": html})

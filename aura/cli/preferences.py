@@ -62,11 +62,11 @@ def set_(
     if not said:
         raise Refused("say what to set: --language, --timezone, --quiet, --digest or --digest-at")
     with ready_database():
-        from aura.desk.notification_settings import WrongWish, prefer
+        from aura.desk.notification_settings import InvalidSettings, set_preference
 
         try:
-            row, waiting = prefer(recipient, said)
-        except WrongWish as error:
+            row, waiting = set_preference(recipient, said)
+        except InvalidSettings as error:
             raise Refused(str(error)) from None
     if tell(how, {**row, "waiting": waiting}, wish(row)) and waiting:
         note(f"{waiting} messages that wait for them go by that now.")
@@ -76,11 +76,11 @@ def set_(
 def remove(recipient: Recipient, how: FormatOption = "table") -> None:
     """Forget somebody's preferences; what waits for them goes at once."""
     with ready_database():
-        from aura.desk.notification_settings import WrongWish, forget
+        from aura.desk.notification_settings import InvalidSettings, remove_preference
 
         try:
-            waiting = forget(recipient)
-        except WrongWish as error:
+            waiting = remove_preference(recipient)
+        except InvalidSettings as error:
             raise Refused(str(error)) from None
     if tell(how, {"recipient": recipient, "waiting": waiting}, f"{recipient} prefers nothing any more") and waiting:
         note(f"{waiting} messages that waited for them go now.")

@@ -66,10 +66,10 @@ def clock() -> None:
 
     with ready_database():
         from aura.jobs.logs import configure_logging
-        from pipelines.scheduler import Clock
+        from pipelines.scheduler import Scheduler
 
         configure_logging()
-        timekeeper = Clock()
+        timekeeper = Scheduler()
 
         signal.signal(signal.SIGTERM, _stop)
         err.print("The clock runs. Ctrl-C stops it.")

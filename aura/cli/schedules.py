@@ -11,7 +11,7 @@ from aura.cli.options import FormatOption
 from aura.cli.output import Refused, cell, show_rows, tell
 
 if TYPE_CHECKING:
-    from pipelines.schedule import Entry
+    from pipelines.schedule import ScheduledJob
 
 app = typer.Typer(
     name="schedule",
@@ -88,10 +88,10 @@ def _set(job: str, paused: bool, reason: str = "") -> None:
         schedule_runs.pause(session, job, paused, reason)
 
 
-def _entry(job: str) -> Entry:
-    from pipelines.schedule import UnknownSchedule, entry
+def _entry(job: str) -> ScheduledJob:
+    from pipelines.schedule import UnknownSchedule, scheduled_job
 
     try:
-        return entry(job)
+        return scheduled_job(job)
     except UnknownSchedule as error:
         raise Refused(str(error)) from None

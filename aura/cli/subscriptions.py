@@ -47,11 +47,11 @@ def add(
         "team": team,
     }
     with ready_database():
-        from aura.desk.notification_settings import WrongWish, subscribe
+        from aura.desk.notification_settings import InvalidSettings, subscribe
 
         try:
             row, new = subscribe(said)
-        except WrongWish as error:
+        except InvalidSettings as error:
             raise Refused(str(error)) from None
     tell(how, {**row, "new": new}, line(row) + ("" if new else " (known before)"))
 
@@ -101,11 +101,11 @@ def import_(
     It takes nothing away: a subscription that the file does not name stays.
     """
     with ready_database():
-        from aura.desk.notification_settings import WrongWish, import_wishes
+        from aura.desk.notification_settings import InvalidSettings, import_settings
 
         try:
-            done = import_wishes(file, dry_run)
-        except WrongWish as error:
+            done = import_settings(file, dry_run)
+        except InvalidSettings as error:
             raise Refused(str(error)) from None
     value = {
         "subscriptions": {"new": done.new, "known": done.known},
@@ -125,9 +125,9 @@ def import_(
 def export() -> None:
     """Print all subscriptions and preferences as the YAML that `import` takes."""
     with ready_database():
-        from aura.desk.notification_settings import export_wishes
+        from aura.desk.notification_settings import export_settings
 
-        print(export_wishes(), end="")
+        print(export_settings(), end="")
 
 
 def line(row: dict[str, str]) -> str:

@@ -46,7 +46,7 @@ def submit(
     from pydantic import ValidationError
 
     from aura.settings import explain
-    from db.new_tickets import Submission
+    from db.new_tickets import NewTicket
 
     description = _read(description)
     payload = {
@@ -57,14 +57,14 @@ def submit(
         "external_id": external_id,
     }
     try:
-        submission = Submission.model_validate(payload)
+        submission = NewTicket.model_validate(payload)
     except ValidationError as error:
         raise Refused(explain(error)) from None
     with writes() as session:
         from db import tickets
         from pipelines.triage import triage
 
-        new = tickets.accept(session, "cli", [(submission, payload)])
+        new = tickets.create(session, "cli", [(submission, payload)])
         triage.send_many(new)
         ticket_id = new[0] if new else tickets.find(session, "cli", submission.external_id)
     if tell(how, {"id": ticket_id, "new": bool(new)}, f"ticket {ticket_id}" + ("" if new else " (known before)")):
@@ -86,13 +86,13 @@ def import_(
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from db.new_tickets import Submission
+    from db.new_tickets import NewTicket
 
     columns: dict[str, str] = {}
     for each in mapping or []:
         fieldname, found, column = each.partition("=")
-        if not found or fieldname not in Submission.model_fields:
-            raise Refused(f"--map {each}: use FIELD=COLUMN with one of {', '.join(Submission.model_fields)}")
+        if not found or fieldname not in NewTicket.model_fields:
+            raise Refused(f"--map {each}: use FIELD=COLUMN with one of {', '.join(NewTicket.model_fields)}")
         columns[fieldname] = column
     with ready_database():
         from aura.desk.ticket_import import ImportFailed, import_file
@@ -269,11 +269,11 @@ def _at_the_desk(action: str, ticket_id: int, **details: Any) -> Iterator[Module
 
 
 def _moved(ticket_id: int, done: Moved) -> tuple[dict[str, Any], str]:
-    from actors.sla import on_the_wall
+    from actors.sla import wall_time
 
     said = f"ticket {ticket_id}: {done.before} -> {done.status}"
     if done.due_at:
-        said += f", due {on_the_wall(done.due_at)}"
+        said += f", due {wall_time(done.due_at)}"
     elif done.status == "pending":
         said += ", its time stands still"
     return {"id": ticket_id, "before": done.before, "status": done.status, "due_at": done.due_at}, said

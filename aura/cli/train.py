@@ -55,7 +55,7 @@ def learn(
         from aura.settings import get_settings
 
         with bar("learning", 1.0) as told:
-            found = train.learn(
+            found = train.train(
                 one_spelling(tickets, get_settings().categories),
                 old,
                 get_settings().auto_apply_precision,

@@ -80,12 +80,12 @@ def disable(
 
 @contextmanager
 def _users(action: str, name: str, **details: str) -> Iterator[Session]:
-    from db.users import WrongUser
+    from db.users import InvalidUser
 
     try:
         with acts(action, f"user/{name}", **details) as session:
             yield session
-    except WrongUser as error:
+    except InvalidUser as error:
         raise Refused(str(error)) from None
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from aura.ai import EngineError, Question, Verdict
-from aura.ai.engines.factory import choose_engine
+from aura.ai import ClassificationRequest, EngineError, Verdict
+from aura.ai.engines.factory import make_engine
 from aura.ai.engines.local import LocalEngine, read_model
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
@@ -62,13 +62,13 @@ class Report:
         }
 
 
-def replay(model: str, last: int, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Report:
+def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Report:
     """Ask the model about the tickets that people decided last. Raises UnknownModel for a local model nobody has."""
     ask, name = _asker(model, get_settings())
     report = Report(name)
     with reading() as session:
         decided = corrections.decided(session, last)
-        before = corrections.said_before(session, [each.id for each in decided])
+        before = corrections.previous_values(session, [each.id for each in decided])
     for done, batch in _batches(decided):
         for each, answer in zip(batch, ask([_question(each) for each in batch]), strict=True):
             _count(report, each, answer, before.get(each.id))
@@ -83,7 +83,9 @@ def _batches(decided: list[Decided]) -> Iterator[tuple[int, list[Decided]]]:
         yield done, batch
 
 
-def _asker(model: str, settings: Settings) -> tuple[Callable[[list[Question]], list[Verdict | EngineError]], str]:
+def _asker(
+    model: str, settings: Settings
+) -> tuple[Callable[[list[ClassificationRequest]], list[Verdict | EngineError]], str]:
     if model == local_models.SHIPPED or model.startswith("local-"):
         with reading() as session:
             body = None if model == local_models.SHIPPED else local_models.body(session, model)
@@ -95,12 +97,12 @@ def _asker(model: str, settings: Settings) -> tuple[Callable[[list[Question]], l
     if not settings.openai_api_key:
         raise UnknownModel(f"to ask {model!r}, set OPENAI_API_KEY; a local model is called local-... or shipped")
     # no answer that was given before: it is this model's own that counts
-    engine: Any = choose_engine(settings.model_copy(update={"ai_model": model, "ai_cache_seconds": 0}))
+    engine: Any = make_engine(settings.model_copy(update={"ai_model": model, "ai_cache_seconds": 0}))
     return engine.upgrade, model
 
 
-def _question(each: Decided) -> Question:
-    return Question(each.title, each.description, id=each.id)
+def _question(each: Decided) -> ClassificationRequest:
+    return ClassificationRequest(each.title, each.description, id=each.id)
 
 
 def _count(report: Report, truth: Decided, answer: Verdict | EngineError, before: tuple[str, str] | None) -> None:

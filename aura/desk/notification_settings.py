@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from actors import digest
 from aura.notifications import Subscription, is_email, quiet_hours
 from aura.notifications.recipients import is_user
-from aura.notifications.subscriptions import ALL, WrongSubscription, checked
+from aura.notifications.subscriptions import ALL, InvalidSubscription, checked
 from aura.settings import get_settings
 from db import preferences, reading, subscriptions, transaction
 from db.new_tickets import storable
@@ -45,7 +45,7 @@ Entry = tuple[str, int, Said]
 Wrong = tuple[int, str]
 
 
-class WrongWish(ValueError):
+class InvalidSettings(ValueError):
     """It cannot be asked for; the text names the field and the fix, of a file in a line for each wrong entry."""
 
 
@@ -70,7 +70,7 @@ def subscribe(said: Said) -> tuple[Row, bool]:
         return row, subscriptions.add(session, [row]) == 1
 
 
-def prefer(recipient: str, said: Said) -> tuple[Row, int]:
+def set_preference(recipient: str, said: Said) -> tuple[Row, int]:
     """Change these preferences of somebody. Returns all of theirs, and how much of what waits goes by them now.
 
     Raises WrongWish.
@@ -78,15 +78,15 @@ def prefer(recipient: str, said: Said) -> tuple[Row, int]:
     with transaction() as session:
         row = _preference({"recipient": recipient, **said}, preferences.every(session).get(recipient.lower()))
         preferences.put(session, recipient, row)
-        return as_written(recipient.lower(), row), digest.rehold(session, recipient)
+        return as_written(recipient.lower(), row), digest.reschedule(session, recipient)
 
 
-def forget(recipient: str) -> int:
+def remove_preference(recipient: str) -> int:
     """Forget the preferences of somebody. Returns how much of what waits goes at once now. Raises WrongWish."""
     with transaction() as session:
         if not preferences.forget(session, recipient):
-            raise WrongWish(f"{recipient[:254]!r} has no preferences; `aura preferences list` shows who has")
-        return digest.rehold(session, recipient)
+            raise InvalidSettings(f"{recipient[:254]!r} has no preferences; `aura preferences list` shows who has")
+        return digest.reschedule(session, recipient)
 
 
 def as_written(recipient: str, row: Mapping[str, str]) -> Row:
@@ -112,8 +112,8 @@ def _subscription(said: Said, endpoints: set[tuple[str, str]]) -> Row:
     )
     try:
         right = checked(wanted, get_settings().categories, endpoints)
-    except WrongSubscription as error:
-        raise WrongWish(str(error)) from None
+    except InvalidSubscription as error:
+        raise InvalidSettings(str(error)) from None
     return {name: getattr(right, name) for name in subscriptions.FIELDS}
 
 
@@ -125,7 +125,7 @@ def _channel(recipient: str, endpoints: set[tuple[str, str]]) -> str:
 def _preference(said: Said, before: Mapping[str, str] | None = None) -> Row:
     recipient = said.get("recipient", "")
     if not (is_email(recipient) or is_user(recipient)):
-        raise WrongWish(f"recipient: {recipient[:80]!r} is no e-mail address and no user name")
+        raise InvalidSettings(f"recipient: {recipient[:80]!r} is no e-mail address and no user name")
     row = dict(before) if before else dict.fromkeys(preferences.FIELDS, "") | {"digest_at": "08:00"}
     for name in ("language", "timezone", "digest", "digest_at"):
         if name in said:
@@ -135,34 +135,34 @@ def _preference(said: Said, before: Mapping[str, str] | None = None) -> Row:
         hours = said["quiet"].strip().lower()
         first, dash, last = hours.partition("-")
         if hours not in NONE and not (dash and first.strip()):
-            raise WrongWish("quiet: must be two different times such as 22:00-07:00, or none")
+            raise InvalidSettings("quiet: must be two different times such as 22:00-07:00, or none")
         row["quiet_from"], row["quiet_to"] = ("", "") if hours in NONE else (first.strip(), last.strip())
     if wrong := quiet_hours.problem(quiet_hours.preference(row, get_settings().timezone)):
-        raise WrongWish(wrong)
+        raise InvalidSettings(wrong)
     return row
 
 
 # -- from and to a file -----------------------------------------------------------------------------------------------
 
 
-def import_wishes(path: Path, dry_run: bool = False) -> Imported:
+def import_settings(path: Path, dry_run: bool = False) -> Imported:
     """Ask for all that the file says, all or none; twice is as once. Returns what changed. Raises WrongWish."""
     entries, wrong = _read(path)
     with reading() if dry_run else transaction() as session:
         wanted, preferred = _checked(entries, subscriptions.endpoints(session), wrong)
         if wrong:
             said = [f"{path}: line {line}: {what}" for line, what in sorted(wrong)]
-            raise WrongWish("\n".join([*said, "nothing was changed"]))
+            raise InvalidSettings("\n".join([*said, "nothing was changed"]))
         imported = _compared(session, wanted, preferred)
         if not dry_run:
             subscriptions.add(session, imported.new)
             for each in imported.changed:
                 preferences.put(session, each["recipient"], preferred[each["recipient"]])
-                digest.rehold(session, each["recipient"])
+                digest.reschedule(session, each["recipient"])
     return imported
 
 
-def export_wishes() -> str:
+def export_settings() -> str:
     """Return all subscriptions and preferences as the YAML that `import_wishes` takes."""
     import yaml
 
@@ -208,9 +208,9 @@ def _checked(
                 continue
             row, name = _preference(said), said["recipient"].lower()
             if name in lines:
-                raise WrongWish(f"recipient: {name!r} stands in line {lines[name]} too; leave one of the two")
+                raise InvalidSettings(f"recipient: {name!r} stands in line {lines[name]} too; leave one of the two")
             preferred[name], lines[name] = row, line
-        except WrongWish as error:
+        except InvalidSettings as error:
             wrong.append((line, str(error)))
     return wanted, preferred
 
@@ -224,14 +224,14 @@ def _read(path: Path) -> tuple[list[Entry], list[Wrong]]:
 
     try:
         if path.stat().st_size > LARGEST:
-            raise WrongWish(f"{path}: is larger than {LARGEST} bytes; split it")
+            raise InvalidSettings(f"{path}: is larger than {LARGEST} bytes; split it")
         root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except RecursionError:
-        raise WrongWish(f"{path}: is nested too deeply") from None
+        raise InvalidSettings(f"{path}: is nested too deeply") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WrongWish(f"{path}: {' '.join(str(error).split())}") from None
+        raise InvalidSettings(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(root, yaml.MappingNode):
-        raise WrongWish(f"{path}: must hold `subscriptions:` and `preferences:`, each with a list of entries")
+        raise InvalidSettings(f"{path}: must hold `subscriptions:` and `preferences:`, each with a list of entries")
     entries: list[Entry] = []
     wrong: list[Wrong] = []
     for key, listed in root.value:
@@ -245,7 +245,7 @@ def _read(path: Path) -> tuple[list[Entry], list[Wrong]]:
             for each in listed.value:
                 try:
                     entries.append((key.value, _line(each), _said(each, fields)))
-                except WrongWish as error:
+                except InvalidSettings as error:
                     wrong.append((_line(each), str(error)))
     return entries, wrong
 
@@ -259,15 +259,15 @@ def _said(node: Any, known: tuple[str, ...]) -> Said:
     import yaml
 
     if not isinstance(node, yaml.MappingNode):
-        raise WrongWish(f"must be an entry with the fields {', '.join(known)}")
+        raise InvalidSettings(f"must be an entry with the fields {', '.join(known)}")
     said: dict[str, str] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.value not in known:
-            raise WrongWish(f"{_shown(key)}: there is no such field; there are {', '.join(known)}")
+            raise InvalidSettings(f"{_shown(key)}: there is no such field; there are {', '.join(known)}")
         if not isinstance(value, yaml.ScalarNode):
-            raise WrongWish(f"{key.value}: must be one text")
+            raise InvalidSettings(f"{key.value}: must be one text")
         if key.value in said:
-            raise WrongWish(f"{key.value}: stands there twice")
+            raise InvalidSettings(f"{key.value}: stands there twice")
         said[key.value] = "" if value.tag.endswith(":null") else value.value
     return said
 

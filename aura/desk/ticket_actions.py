@@ -12,14 +12,14 @@ from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
-from actors.events import announcement
+from actors.events import event_job
 from actors.notify import announce_event, notify
-from actors.sla import moved, retargeted
+from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
 from aura.notifications import Role
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
-from db.ticket_actions import COMMENT_LIMIT, Held
+from db.ticket_actions import COMMENT_LIMIT, LockedTicket
 from db.tickets import DONE, RUNNING
 
 #: Who does what nobody's name is given for.
@@ -61,7 +61,7 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
     with transaction() as session:
         changed = corrections.correct(session, ticket_id, author, said)
         if "priority" in changed:
-            ticket_actions.change(session, ticket_id, retargeted(ticket_actions.hold(session, ticket_id)))
+            ticket_actions.change(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
         if changed:
             notify.send(ticket_id)
     return changed
@@ -76,7 +76,7 @@ def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
     with transaction() as session:
         if wanted == "resolved":
             return resolve(ticket_id, "", author)
-        ticket = ticket_actions.hold(session, ticket_id)
+        ticket = ticket_actions.lock_ticket(session, ticket_id)
         if ticket.status in DONE and wanted == "open":
             return reopen(ticket_id, author)
         return _move(session, ticket, wanted, author)
@@ -88,7 +88,7 @@ def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
     Raises NotAllowed when it is resolved or closed already, UnknownTicket.
     """
     with transaction() as session:
-        ticket = ticket_actions.hold(session, ticket_id)
+        ticket = ticket_actions.lock_ticket(session, ticket_id)
         done = _move(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution)
         similar.remember(session, [ticket_id], lambda said: mask(said).text)
@@ -102,7 +102,7 @@ def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str
     Raises NotAllowed when it is not over, UnknownTicket.
     """
     with transaction() as session:
-        ticket = ticket_actions.hold(session, ticket_id)
+        ticket = ticket_actions.lock_ticket(session, ticket_id)
         if ticket.status not in DONE:
             raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
         if reason.strip():
@@ -117,14 +117,14 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
     Raises NotAllowed for somebody who is no agent, UnknownTicket.
     """
     with transaction() as session:
-        ticket = ticket_actions.hold(session, ticket_id)
+        ticket = ticket_actions.lock_ticket(session, ticket_id)
         name = "" if agent is None else ticket_actions.agent_named(session, agent)
         if name is None:
             raise NotAllowed(f"there is no agent {agent!r}; `aura agents list` shows those there are")
         if name != ticket.assignee:
             ticket_actions.change(session, ticket_id, {"assignee": name})
             before = f", not to {ticket.assignee} any more" if ticket.assignee else ""
-            number = ticket_actions.remember(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
+            number = ticket_actions.record(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
             announce_event(session, ticket_id, "ticket.assigned", number)
     return name
 
@@ -136,7 +136,7 @@ def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
     for that is open again. Raises NotAllowed for an empty or too long text, UnknownTicket.
     """
     with transaction() as session:
-        ticket = ticket_actions.hold(session, ticket_id)
+        ticket = ticket_actions.lock_ticket(session, ticket_id)
         number = _comment(session, ticket_id, author, text, source)
         asked = _reported(ticket, author)
         _told(session, ticket, number, text, "agent" if asked else "requester")
@@ -150,7 +150,7 @@ def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
 
     What waited for an answer, or was over, is open again, unless an agent wrote it. Raises UnknownTicket.
     """
-    ticket = ticket_actions.hold(session, ticket_id)
+    ticket = ticket_actions.lock_ticket(session, ticket_id)
     ours = not _reported(ticket, author) and ticket_actions.agent_named(session, author) is not None
     number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
     if ticket.status in DONE and not ours:
@@ -162,17 +162,17 @@ def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
     return number
 
 
-def _reported(ticket: Held, author: str) -> bool:
+def _reported(ticket: LockedTicket, author: str) -> bool:
     """Return whether the author is who reported the ticket, maybe as "Ann Lee <ann@example.com>"."""
     asked = ticket.requester.strip().casefold()
     return author.strip().casefold() in (asked, parseaddr(asked)[1])
 
 
-def _told(session: Session, ticket: Held, number: int, text: str, role: Role) -> None:
-    jobs.promise(session, [announcement(ticket.id, "ticket.commented", number, text, (role,))])
+def _told(session: Session, ticket: LockedTicket, number: int, text: str, role: Role) -> None:
+    jobs.enqueue(session, [event_job(ticket.id, "ticket.commented", number, text, (role,))])
 
 
-def _open_again(session: Session, ticket: Held, author: str, reason: str) -> Moved:
+def _open_again(session: Session, ticket: LockedTicket, author: str, reason: str) -> Moved:
     done = _move(session, ticket, "open", author)
     ticket_actions.change(session, ticket.id, {"resolved_at": None})  # what did not help is shown to nobody
     announce_event(session, ticket.id, "ticket.reopened", done.number, reason)
@@ -187,15 +187,15 @@ def _comment(session: Session, ticket_id: int, author: str, text: str, source: s
     return number
 
 
-def _move(session: Session, ticket: Held, status: str, author: str, words: str = "") -> Moved:
+def _move(session: Session, ticket: LockedTicket, status: str, author: str, words: str = "") -> Moved:
     if status == ticket.status:
         raise NotAllowed(f"ticket {ticket.id} is {status} already")
     if status not in WAYS[ticket.status]:
         ways = " or ".join(WAYS[ticket.status])
         raise NotAllowed(f"ticket {ticket.id} is {ticket.status}; from there it can only become {ways}, not {status}")
-    columns = moved(ticket, status)
+    columns = after_status_change(ticket, status)
     ticket_actions.change(session, ticket.id, {"status": status, **columns})
-    number = ticket_actions.remember(
+    number = ticket_actions.record(
         session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {words}" if words else "")
     )
     said = {"from": ticket.status, "to": status, "by": author}

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from aura.settings import explain
 from db import tickets, transaction
-from db.new_tickets import DESCRIPTION_LIMIT, Submission, claimed_priority, parse
+from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse
 from pipelines.triage import triage
 
 #: Rows of one transaction.
@@ -65,7 +65,7 @@ def import_file(
     """
     report = Report()
     seen: Counter[str] = Counter()
-    batch: list[tuple[Submission, Any]] = []
+    batch: list[tuple[NewTicket, Any]] = []
     try:
         with path.open("rb") as raw:
             for line, fields, row in _rows(path, raw, report, columns or {}):
@@ -164,9 +164,9 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
     return {fieldname: column for fieldname, column in mapping.items() if column in names}
 
 
-def _submission(fields: dict[str, Any], seen: Counter[str]) -> Submission:
+def _submission(fields: dict[str, Any], seen: Counter[str]) -> NewTicket:
     # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-    submission = Submission.model_validate(fields | {"priority": claimed_priority(fields.get("priority"))})
+    submission = NewTicket.model_validate(fields | {"priority": claimed_priority(fields.get("priority"))})
     if submission.external_id is None:
         content = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1
@@ -174,11 +174,11 @@ def _submission(fields: dict[str, Any], seen: Counter[str]) -> Submission:
     return submission
 
 
-def _store(batch: list[tuple[Submission, Any]], report: Report) -> None:
+def _store(batch: list[tuple[NewTicket, Any]], report: Report) -> None:
     if not batch:
         return
     with transaction() as session:
-        new = tickets.accept(session, "import", batch)
+        new = tickets.create(session, "import", batch)
         triage.send_many(new)
     report.new += len(new)
     report.known += len(batch) - len(new)

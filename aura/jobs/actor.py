@@ -21,10 +21,10 @@ from structlog.contextvars import bind_contextvars
 from aura.jobs import attempt as attempts
 from aura.jobs import control_cache, local_dispatch, metrics, tracing
 from aura.jobs.attempt import Attempt, Missing
-from aura.jobs.batches import batch_of
+from aura.jobs.batches import batch_size
 from aura.settings import get_settings
 from db import hints, jobs, queue_controls, reading, tickets, traces, transaction
-from db.jobs import Claimed, Promise
+from db.jobs import Claimed, NewJob
 
 #: Finds what the jobs are about: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
 Load = Callable[[Session, Sequence[str]], Mapping[str, Any]]
@@ -35,7 +35,7 @@ KEYS_LOGGED = 20
 
 
 @dataclass(slots=True)
-class Done:
+class JobResult:
     """A job with what it was about and what came out; `priority` is the next step's, and `save` may change it.
 
     What `save` promises because of it belongs to the trace of `traceparent`.
@@ -48,7 +48,7 @@ class Done:
     traceparent: str | None = None
 
 
-Save = Callable[[Session, list[Done]], None]
+Save = Callable[[Session, list[JobResult]], None]
 
 
 class DurableActor(dramatiq.Actor[Any, Any]):
@@ -65,7 +65,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         delay: timedelta | int | None = None,
         priority: int = 0,
         pipeline: str = "",
-        then: tuple[str, ...] = (),
+        next_steps: tuple[str, ...] = (),
         **options: Any,
     ) -> dramatiq.Message[Any]:
         """Promise the work: in the open transaction if there is one, else in its own; never waits for a broker.
@@ -83,9 +83,11 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if not 0 <= priority <= 9:
             raise ValueError(f"priority must be 0 to 9, not {priority}")
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else (delay or 0) / 1000
-        promise = Promise(self.actor_name, str(args[0]), list(args[1:]), pipeline, then, priority, max(seconds, 0.0))
+        promise = NewJob(
+            self.actor_name, str(args[0]), list(args[1:]), pipeline, next_steps, priority, max(seconds, 0.0)
+        )
         with transaction() as session:
-            jobs.promise(session, [promise])
+            jobs.enqueue(session, [promise])
         return self.message_with_options(args=args)
 
     def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
@@ -115,7 +117,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         """Lease those of the jobs that are to be had, at most so many; none of a paused queue, nor past a limit."""
         with transaction() as session:
             # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
-            room = batch_of(self, get_settings())
+            room = batch_size(self, get_settings())
             held = control_cache.of(session, self.queue_name)
             if held.paused:
                 room = 0
@@ -127,7 +129,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                 room = min(room, max(held.limit - sum(busy.get(name, 0) for name in sharing), 0))
             ids = job_ids[:room]
             if held.paused or held.limit is not None:
-                hints.give_back(session, job_ids[room:])
+                hints.release(session, job_ids[room:])
             claimed = jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID, most)
         if most is not None and len(claimed) == most:
             ids = [each for each in ids if each <= claimed[-1].id]  # nobody has asked for the others yet
@@ -137,7 +139,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             waited.observe(job.waited)
         return claimed
 
-    def work(self, attempt: Attempt) -> list[Done]:
+    def work(self, attempt: Attempt) -> list[JobResult]:
         """Load what the claimed jobs are about, and call the function; what failed is noted in the attempt."""
         items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
         if self.load is not None:
@@ -156,42 +158,46 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             if isinstance(result, Exception):
                 attempt.failures.append((job, result))
             else:
-                done.append(Done(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
+                done.append(JobResult(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
         return done
 
-    def _keep(self, attempt: Attempt, done: list[Done]) -> None:
+    def _keep(self, attempt: Attempt, done: list[JobResult]) -> None:
         if not done:
             return
-        with local_dispatch.Taker(self.broker) as taker, transaction() as session:
+        with local_dispatch.LocalDispatch(self.broker) as taker, transaction() as session:
             kept = self.record(session, attempt, done, taker)
-        attempt.kept = kept
+        attempt.completed = kept
 
     def record(
-        self, session: Session, attempt: Attempt, done: list[Done], taker: local_dispatch.Taker | None = None
+        self,
+        session: Session,
+        attempt: Attempt,
+        done: list[JobResult],
+        taker: local_dispatch.LocalDispatch | None = None,
     ) -> list[Claimed]:
         """Keep the jobs that the lease still holds, with their effects and next steps; return them."""
         mine = [each.job for each in done]
-        held = {job.id for job in jobs.keep(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
+        held = {job.id for job in jobs.complete(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
         done = [each for each in done if each.job.id in held]
         if done:
             if taker is not None:
                 taker.watch(session)
             self.save(session, done)
             next_steps = [
-                Promise(
-                    each.job.then[0],
+                NewJob(
+                    each.job.next_steps[0],
                     each.job.key,
                     pipeline=each.job.pipeline,
-                    then=each.job.then[1:],
+                    next_steps=each.job.next_steps[1:],
                     priority=each.priority,
                     traceparent=each.traceparent,
                 )
                 for each in done
-                if each.job.then
+                if each.job.next_steps
             ]
-            jobs.promise(session, next_steps)
+            jobs.enqueue(session, next_steps)
             if control_cache.of(session, self.queue_name).limit is not None:
-                jobs.announce(session)  # there is room again for what waits
+                jobs.wake_relay(session)  # there is room again for what waits
         return [each.job for each in done]
 
 

@@ -39,7 +39,7 @@ class Attempt:
     #: When the jobs in hand were claimed; of a hint that is worked off one by one, later than the start.
     since: float = field(default_factory=time.perf_counter)
     jobs: list[Claimed] = field(default_factory=list)
-    kept: list[Claimed] = field(default_factory=list)
+    completed: list[Claimed] = field(default_factory=list)
     failures: list[tuple[Claimed, BaseException]] = field(default_factory=list)
     #: Set by Retries: what is due again, with the delay in seconds, and what is given up.
     retried: list[tuple[Claimed, BaseException, float]] = field(default_factory=list)

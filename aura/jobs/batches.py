@@ -9,7 +9,7 @@ import dramatiq
 from aura.settings import Settings
 
 
-def batch_of(actor: dramatiq.Actor[Any, Any], settings: Settings) -> int:
-    """Return the most jobs of the actor that go together: its own option `batch`, or AURA_BATCH."""
-    size: int = actor.options.get("batch", settings.batch)
+def batch_size(actor: dramatiq.Actor[Any, Any], settings: Settings) -> int:
+    """Return the most jobs of the actor that go together: its own option `batch`, or AURA_JOBS_PER_HINT."""
+    size: int = actor.options.get("batch", settings.jobs_per_hint)
     return size

@@ -53,21 +53,21 @@ class Bulkhead(Middleware):
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         self.after_process_message(broker, message)
 
-    def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, Door]:
+    def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, BulkheadSlot]:
         """Return how many messages of the queue a worker may hold at once, of those that it would prefetch, and the door
         that they come through."""
         options = [actor.options for actor in broker.actors.values() if actor.queue_name == queue]
         if any(each.get("background") for each in options):
-            return 1, Door()
+            return 1, BulkheadSlot()
         part = min((each["bulkhead"] for each in options if each.get("bulkhead")), default=None)
         if part is None:
-            return prefetch, Door()
+            return prefetch, BulkheadSlot()
         threads = prefetch // PREFETCH_PER_THREAD
         self._most = max(1, int(threads * TOGETHER))
-        return max(1, int(threads * part)), Door(self)
+        return max(1, int(threads * part)), BulkheadSlot(self)
 
 
-class Door:
+class BulkheadSlot:
     """Where the messages of one consumer come in; one for which there is no room behind the bulkhead waits here."""
 
     def __init__(self, bulkhead: Bulkhead | None = None) -> None:

@@ -17,8 +17,8 @@ from dramatiq.brokers.stub import StubBroker, _StubConsumer
 from dramatiq.errors import QueueNotFound
 
 from aura.jobs import bulkhead
-from aura.jobs.bulkhead import Door
-from aura.jobs.local_dispatch import EagerMessage
+from aura.jobs.bulkhead import BulkheadSlot
+from aura.jobs.local_dispatch import LocalMessage
 from aura.jobs.transport import Outgoing
 
 
@@ -80,7 +80,7 @@ class _PriorityQueue(Queue[Any]):
 
 
 class _Consumer(_StubConsumer):
-    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: Door) -> None:
+    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: BulkheadSlot) -> None:
         super().__init__(queue, [], prefetch, timeout)
         self._door = door
 
@@ -88,7 +88,7 @@ class _Consumer(_StubConsumer):
         return self._door.take(super().__next__, self.timeout / 1000)
 
     def ack(self, message: MessageProxy) -> None:
-        if not isinstance(message, EagerMessage):
+        if not isinstance(message, LocalMessage):
             super().ack(message)
 
     def nack(self, message: MessageProxy) -> None:

@@ -19,22 +19,22 @@ from sqlalchemy.orm import Session
 from aura.jobs import attempt as attempts
 from aura.jobs import control_cache
 from aura.jobs.attempt import WORKER_ID
-from aura.jobs.batches import batch_of
+from aura.jobs.batches import batch_size
 from aura.settings import get_settings
 from db import jobs
-from db.jobs import Claimed, Promise
+from db.jobs import Claimed, NewJob
 
 #: Most batches of one actor that a worker takes at once: a ticket is told to two people as a rule.
 BATCHES = 2
 
 
-class EagerMessage(MessageProxy):
+class LocalMessage(MessageProxy):
     """A message that was never in the broker, so there is nothing to ack."""
 
     consumer = None
 
 
-class Eager(Middleware):
+class LocalDispatchMiddleware(Middleware):
     """Knows the worker of this process while it takes work."""
 
     worker: Worker | None = None
@@ -42,45 +42,45 @@ class Eager(Middleware):
     waiting: ClassVar[dict[str, list[Claimed]]] = {}
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        Eager.worker = worker
+        LocalDispatchMiddleware.worker = worker
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        Eager.worker = None
+        LocalDispatchMiddleware.worker = None
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        while Eager.waiting:  # taken and not begun: Heartbeat hands these back
-            attempts.release(Eager.waiting.popitem()[0])
+        while LocalDispatchMiddleware.waiting:  # taken and not begun: Heartbeat hands these back
+            attempts.release(LocalDispatchMiddleware.waiting.popitem()[0])
 
 
-class Taker:
+class LocalDispatch:
     """Takes what is promised while it is entered, and hands it to the worker when it is left in order."""
 
     def __init__(self, broker: Broker) -> None:
         self.worker = WORKER_ID
         self._broker = broker
-        self._at = Eager.worker
+        self._at = LocalDispatchMiddleware.worker
         self._blocked: frozenset[str] = frozenset()
         self._offered: Counter[str] = Counter()
         #: The lease of each actor's batch that is filled just now, and what was taken under every lease.
         self._filling: dict[str, str] = {}
         self._taken: dict[str, list[Claimed]] = {}
 
-    def __enter__(self) -> Taker:
+    def __enter__(self) -> LocalDispatch:
         return self
 
     def watch(self, session: Session) -> None:
         """Take what is promised in this transaction from here on."""
         if self._at is not None:
             self._blocked = control_cache.blocked(session)
-            jobs.taking(session, self)
+            jobs.dispatch_locally(session, self)
 
-    def lease(self, promise: Promise) -> str | None:
+    def lease(self, promise: NewJob) -> str | None:
         """Return the lease under which to take the job, or None to leave it to the relay."""
         name = promise.actor
         if self._at is None or promise.delay or name not in self._broker.actors:
             return None
         actor = self._broker.get_actor(name)
-        batch = batch_of(actor, get_settings())
+        batch = batch_size(actor, get_settings())
         listens = actor.queue_name in self._at.consumers and actor.queue_name not in self._blocked
         if (
             not listens
@@ -112,12 +112,12 @@ class Taker:
                 attempts.release(lease)  # if it was committed all the same, the heartbeat hands the jobs back
 
     def _hand_over(self, worker: Worker, lease: str, taken: list[Claimed]) -> None:
-        Eager.waiting[lease] = taken
+        LocalDispatchMiddleware.waiting[lease] = taken
         actor = self._broker.get_actor(taken[0].actor)
         message: Message[Any] = actor.message_with_options(args=([job.id for job in taken], lease))
-        worker.consumers[actor.queue_name].handle_message(EagerMessage(message))
+        worker.consumers[actor.queue_name].handle_message(LocalMessage(message))
 
 
 def claimed(lease: str) -> list[Claimed]:
     """Return the jobs that were taken under the lease."""
-    return Eager.waiting.pop(lease, [])
+    return LocalDispatchMiddleware.waiting.pop(lease, [])

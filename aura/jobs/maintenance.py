@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import dramatiq
 import structlog
 
-from actors.events import given_up
+from actors.events import enqueue_dead_letter_events
 from aura.jobs import metrics
-from aura.jobs.batches import batch_of
+from aura.jobs.batches import batch_size
 from aura.jobs.rabbitmq import messages
-from aura.jobs.transport import Outlet
+from aura.jobs.transport import Transport
 from aura.settings import Settings
 from db import dead_letters, hints, reading, transaction, workers
 
@@ -39,7 +39,7 @@ class DeadLettered(Exception):
 
 
 @dataclass(slots=True)
-class Chore:
+class PeriodicTask:
     """Something to do every so many seconds, from the first round on."""
 
     do: Callable[[], None]
@@ -52,17 +52,17 @@ class Chore:
             self.do()
 
 
-class Upkeep:
+class Maintenance:
     """The chores of one relay; any number may do them beside each other."""
 
-    def __init__(self, broker: dramatiq.Broker, outlet: Outlet, settings: Settings) -> None:
+    def __init__(self, broker: dramatiq.Broker, outlet: Transport, settings: Settings) -> None:
         self._broker = broker
         self._outlet = outlet
         self._settings = settings
         self._chores = [
-            Chore(self.recover, RECOVER_EVERY),
-            Chore(self.give_lost_hints_again, LOST_HINTS_EVERY),
-            Chore(self.drain, DRAIN_EVERY),
+            PeriodicTask(self.recover, RECOVER_EVERY),
+            PeriodicTask(self.give_lost_hints_again, LOST_HINTS_EVERY),
+            PeriodicTask(self.drain, DRAIN_EVERY),
         ]
 
     def when_due(self) -> None:
@@ -74,7 +74,9 @@ class Upkeep:
         """Make the jobs of dead workers due again."""
         with transaction() as session:
             freed, quarantined = workers.recover(
-                session, self._settings.worker_dead_after, lambda lost: given_up(session, self._broker, lost)
+                session,
+                self._settings.worker_dead_after,
+                lambda lost: enqueue_dead_letter_events(session, self._broker, lost),
             )
         metrics.RECOVERED.labels("freed").inc(freed)
         metrics.RECOVERED.labels("quarantined").inc(quarantined)
@@ -88,8 +90,8 @@ class Upkeep:
         whatever the queue holds; one too many costs a query.
         """
         with reading() as session:
-            aged = set(hints.inside(session, LOST_HINT_AFTER)) & self._actors()
-            waiting = hints.inside(session)
+            aged = set(hints.in_flight(session, LOST_HINT_AFTER)) & self._actors()
+            waiting = hints.in_flight(session)
         if not aged:
             return
         queue_of = {name: self._broker.get_actor(name).queue_name for name in aged | (waiting.keys() & self._actors())}
@@ -97,13 +99,13 @@ class Upkeep:
         for name in sorted(aged):
             queue = queue_of[name]
             largest = max(
-                batch_of(self._broker.get_actor(each), self._settings) for each in queue_of if queue_of[each] == queue
+                batch_size(self._broker.get_actor(each), self._settings) for each in queue_of if queue_of[each] == queue
             )
             room = depths[queue] * largest
             named = sum(count for each, count in waiting.items() if queue_of.get(each) == queue)
             with transaction() as session:
                 age = LOST_HINT_AFTER if named > room else CERTAINLY_LOST_AFTER
-                if lost := hints.forget(session, name, age):
+                if lost := hints.redispatch_lost(session, name, age):
                     metrics.LOST_HINTS.labels(name).inc(lost)
                     logger.warning("gave lost hints again", actor=name, jobs=lost)
 

@@ -63,9 +63,9 @@ NOTIFICATIONS = Counter(
 
 
 #: What each label may say, so that a series is there, as 0, before anything happened: a rate needs the step from 0 to 1.
-OUTCOMES = ("kept", "retry", "dead")
+OUTCOMES = ("completed", "retried", "dead")
 HOW = ("answered", "cached", "fallback")
-SENT = ("sent", "unknown", "settled")
+SENT = ("sent", "in_doubt", "settled")
 
 
 def begin(actors: Collection[str], settings: Settings) -> None:

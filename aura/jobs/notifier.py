@@ -15,7 +15,7 @@ from db.database import engine
 from db.jobs import CHANNEL
 
 
-class Ear:
+class Notifier:
     """Listens while a publisher waits; on SQLite there is nothing to hear, and the relay looks twice a second."""
 
     def __init__(self, publisher: Publisher) -> None:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 
 from aura.jobs import attempt as attempts
-from aura.jobs.actor import Done, DurableActor
+from aura.jobs.actor import DurableActor, JobResult
 from aura.jobs.attempt import Attempt
-from aura.jobs.batches import batch_of
+from aura.jobs.batches import batch_size
 from aura.settings import get_settings
 from db import hints, transaction
 from db.jobs import Claimed
@@ -28,7 +28,7 @@ class OneByOne(DurableActor):
     def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
         """Work off one hint; nobody takes these jobs eagerly, so there is never a lease."""
         attempt = attempts.begin(self.actor_name)
-        left = sorted(job_ids)[: batch_of(self, get_settings())]
+        left = sorted(job_ids)[: batch_size(self, get_settings())]
         try:
             left = self._go_on(attempt, [], left)
             while attempt.jobs:
@@ -41,9 +41,9 @@ class OneByOne(DurableActor):
             # however it ends, by an error, a time limit or a shutdown too: the rest must not wait to be missed
             if left:
                 with transaction() as session:
-                    hints.give_back(session, left)
+                    hints.release(session, left)
 
-    def _go_on(self, attempt: Attempt, done: list[Done], left: list[int]) -> list[int]:
+    def _go_on(self, attempt: Attempt, done: list[JobResult], left: list[int]) -> list[int]:
         """Keep what is done and claim the next job, in one transaction. Returns what is left of the hint."""
         late = bool(done) and time.perf_counter() - attempt.started > LONGEST
         kept: list[Claimed] = []
@@ -51,8 +51,8 @@ class OneByOne(DurableActor):
             if done:
                 kept = self.record(session, attempt, done)
             if late and left:
-                hints.give_back(session, left)
+                hints.release(session, left)
             claimed = self.claim(left, attempt.lease, 1) if left and not late else []
-        attempt.kept += kept
+        attempt.completed += kept
         attempt.jobs, attempt.since = claimed, time.perf_counter()
         return [each for each in left if each > claimed[0].id] if claimed else []

@@ -10,7 +10,7 @@ from dramatiq import Message
 
 from aura.jobs.actor import DurableActor
 from db import jobs, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 
 
 class Pipeline:
@@ -31,8 +31,10 @@ class Pipeline:
     ) -> Message[Any]:
         """Promise the journey with a delay (a timedelta or milliseconds) or a priority (0 to 9, higher first)."""
         first, *rest = self.steps
-        then = tuple(step.actor_name for step in rest)
-        return first.send_with_options(args=args, delay=delay, priority=priority, pipeline=self.name, then=then)
+        next_steps = tuple(step.actor_name for step in rest)
+        return first.send_with_options(
+            args=args, delay=delay, priority=priority, pipeline=self.name, next_steps=next_steps
+        )
 
     def send_from(self, step: str, ticket_id: int) -> Message[Any]:
         """Promise the journey from a step on, such as classify. Raises LookupError for a step that there is not."""
@@ -40,8 +42,8 @@ class Pipeline:
         if step not in names:
             raise LookupError(f"{self.name} has no step {step!r}; there are {', '.join(names)}")
         first, *rest = self.steps[names.index(step) :]
-        then = tuple(each.actor_name for each in rest)
-        return first.send_with_options(args=(ticket_id,), pipeline=self.name, then=then)
+        next_steps = tuple(each.actor_name for each in rest)
+        return first.send_with_options(args=(ticket_id,), pipeline=self.name, next_steps=next_steps)
 
     def send_many(
         self, ticket_ids: Iterable[int], priority: int = 0, traces: Mapping[int, str | None] | None = None
@@ -49,18 +51,18 @@ class Pipeline:
         """Promise the journeys of many tickets in one statement; `traces` holds the traceparents of their requests."""
         first, *rest = (step.actor_name for step in self.steps)
         promises = [
-            Promise(
+            NewJob(
                 first,
                 str(ticket_id),
                 pipeline=self.name,
-                then=tuple(rest),
+                next_steps=tuple(rest),
                 priority=priority,
                 traceparent=(traces or {}).get(ticket_id),
             )
             for ticket_id in ticket_ids
         ]
         with transaction() as session:
-            jobs.promise(session, promises)
+            jobs.enqueue(session, promises)
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r}: {' -> '.join(step.actor_name for step in self.steps)})"

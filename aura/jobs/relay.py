@@ -33,15 +33,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aura.jobs import control_cache, metrics
-from aura.jobs.batches import batch_of
-from aura.jobs.maintenance import Upkeep
-from aura.jobs.notifier import Ear
+from aura.jobs.batches import batch_size
+from aura.jobs.maintenance import Maintenance
+from aura.jobs.notifier import Notifier
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.rabbitmq.topology import hint_route
-from aura.jobs.transport import Outgoing, Outlet, PublishFailed
+from aura.jobs.transport import Outgoing, PublishFailed, Transport
 from aura.settings import Settings, first_line, get_settings
 from db import hints, outbox, queue_controls, reading, transaction, workers
-from db.hints import Taken
+from db.hints import Dispatched
 from db.outbox import Event
 
 logger = structlog.get_logger("aura.relay")
@@ -79,20 +79,20 @@ class _Room:
 class Relay:
     """One relay; any number may run beside each other."""
 
-    def __init__(self, broker: dramatiq.Broker, outlet: Outlet, settings: Settings) -> None:
+    def __init__(self, broker: dramatiq.Broker, outlet: Transport, settings: Settings) -> None:
         self._broker = broker
         self._outlet = outlet
         self._settings = settings
         self._id = uuid.uuid4().hex
         self._more = self._gathering = False
         self._suspected = float("-inf")
-        self.upkeep = Upkeep(broker, outlet, settings)
+        self.upkeep = Maintenance(broker, outlet, settings)
 
     def round(self) -> int:
         """Hint what is due and publish what happened, once. Returns how many jobs and events left."""
         self._more = self._gathering = False
         with reading() as session:  # looking takes no write lock
-            lanes = hints.lanes(session, self._actors())
+            lanes = hints.due_buckets(session, self._actors())
             happened = self._settings.events and outbox.any_waiting(session)
         return (self._hint(lanes) if lanes else 0) + (self._tell() if happened else 0)
 
@@ -107,13 +107,13 @@ class Relay:
         except BaseException:
             # whatever it was; if this fails too, they are found as lost hints
             with transaction() as session:
-                hints.give_back(session, ids)
+                hints.release(session, ids)
             raise
         return len(ids)
 
     def _tell(self) -> int:
         with transaction() as session:
-            news = outbox.take(session, ROUND)
+            news = outbox.dispatch(session, ROUND)
             self._outlet.publish([cloud_event(event) for event in news])
         self._more = self._more or len(news) == ROUND
         return len(news)
@@ -129,7 +129,7 @@ class Relay:
                 if self._gathers(session, actor, priority, room.inside(actor)):
                     self._gathering = True
                     continue
-                due = hints.take(session, actor, priority, most)
+                due = hints.dispatch(session, actor, priority, most)
                 batch += self._hints(actor, priority, due)
                 ids += [job.id for job in due]
                 if due:
@@ -141,9 +141,9 @@ class Relay:
         # a lane with something due gives nothing when suspects are all it has; beside others they wait a moment
         if barren or time.monotonic() - self._suspected > NAP:
             self._suspected = time.monotonic()
-            if suspect := hints.take_suspect(session, [name for name in self._actors() if room(name) > 0]):
+            if suspect := hints.dispatch_suspect(session, [name for name in self._actors() if room(name) > 0]):
                 job_id, actor, priority = suspect
-                batch += self._hints(actor, priority, [Taken(job_id, True, 0.0)])
+                batch += self._hints(actor, priority, [Dispatched(job_id, True, 0.0)])
                 ids.append(job_id)
         return batch, ids
 
@@ -154,22 +154,22 @@ class Relay:
         limited = {queue: held.limit for queue, held in held_back.items() if held.limit and not held.paused}
         if limited:
             queue_controls.lock(session)  # two relays must not both count the same free places
-        inside = hints.inside(session)
+        inside = hints.in_flight(session)
         if limited:
             running = hints.running(session)
             busy = Counter[str]()
             for name, queue in queue_of.items():
                 busy[queue] += inside.get(name, 0) + running.get(name, 0)
             free |= {queue: max(limit - busy[queue], 0) for queue, limit in limited.items()}
-        return _Room(self._settings.window, inside, free, queue_of)
+        return _Room(self._settings.max_in_flight, inside, free, queue_of)
 
     def _gathers(self, session: Session, actor: str, priority: int, inside: int) -> bool:
-        size = batch_of(self._broker.get_actor(actor), self._settings)
+        size = batch_size(self._broker.get_actor(actor), self._settings)
         return 1 < size <= inside and not hints.gathered(session, actor, priority, size, GATHER)
 
-    def _hints(self, name: str, priority: int, due: Sequence[Taken]) -> list[Outgoing]:
+    def _hints(self, name: str, priority: int, due: Sequence[Dispatched]) -> list[Outgoing]:
         actor = self._broker.get_actor(name)
-        size = batch_of(actor, self._settings)
+        size = batch_size(actor, self._settings)
         way = hint_route(actor.queue_name)
         fresh = [job.id for job in due if not job.tried]
         batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
@@ -274,5 +274,5 @@ def main() -> int:
     configure_logging()
     settings = get_settings()
     publisher = Publisher(settings, lambda: sorted(actors.broker.get_declared_queues()))
-    Relay(actors.broker, publisher, settings).run(threading.Event(), Ear(publisher).woken)
+    Relay(actors.broker, publisher, settings).run(threading.Event(), Notifier(publisher).woken)
     return 0

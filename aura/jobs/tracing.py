@@ -103,7 +103,7 @@ class Tracing(Middleware):
             return
         errors: dict[int, BaseException] = {job.id: error for job, error, _ in attempt.retried}
         errors |= {job.id: error for job, error in attempt.given_up}
-        kept = {job.id for job in attempt.kept}
+        kept = {job.id for job in attempt.completed}
         for job_id, span in attempt.spans.items():
             error = errors.get(job_id)
             span.end(type(error).__name__ if error else "" if job_id in kept else "handed back")

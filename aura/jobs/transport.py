@@ -24,7 +24,7 @@ class Outgoing:
     message_id: str | None = None
 
 
-class Outlet(Protocol):
+class Transport(Protocol):
     """What the relay needs of a broker."""
 
     def publish(self, batch: Sequence[Outgoing]) -> None: ...

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 T = TypeVar("T")
 
 
-class Look(Generic[T]):
+class TTLCache(Generic[T]):
     """What `find` returned, until it is `seconds` old or another database is in use."""
 
     def __init__(self, seconds: float, find: Callable[[Session], T]) -> None:

@@ -7,7 +7,7 @@ taking.py     one mail, one transaction
 imap.py       an IMAP mailbox; maildir.py, a Maildir
 """
 
-from aura.mail.ingest import NotPossible, Taken, accept_after_all, take
-from aura.mail.parse import Letter, read
+from aura.mail.ingest import IngestResult, NotPossible, create_from_ignored, ingest_mail
+from aura.mail.parse import ParsedMail, read
 
-__all__ = ["Letter", "NotPossible", "Taken", "accept_after_all", "read", "take"]
+__all__ = ["IngestResult", "NotPossible", "ParsedMail", "create_from_ignored", "ingest_mail", "read"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from aura.mail.parse import Letter
+from aura.mail.parse import ParsedMail
 
 _BULK = ("bulk", "junk", "list", "auto_reply")
 _LISTS = ("list-id", "list-unsubscribe", "list-post", "list-help")
@@ -16,7 +16,7 @@ _ROBOTS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")
 _DAEMON = re.compile(r"(?:mailer-daemon|postmaster|mail-daemon)@", re.IGNORECASE)
 
 
-def why(letter: Letter, own_address: str) -> str:
+def why(letter: ParsedMail, own_address: str) -> str:
     """Return why no person wrote this, as far as the mail itself tells; empty when one may have."""
     if letter.header("x-aura") is not None or letter.sender == own_address.lower():
         return "it is our own mail that came back"

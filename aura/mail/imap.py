@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from aura.mail.ingest import HEAD, Taken, take
+from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.settings import SettingsError, first_line, get_settings
 
 logger = structlog.get_logger("aura.intake")
@@ -43,7 +43,7 @@ class Away(Exception):
     """The mail server cannot be reached, or ended the conversation; another try may help."""
 
 
-def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Taken]]:
+def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, IngestResult]]:
     """Take what stands in the mailbox, and look again every so many seconds. Yields what `Mailbox.take_all` does.
 
     A mail server or a database that is away is tried again, later and later; with `once` it raises Away or SQLAlchemyError.
@@ -113,7 +113,7 @@ class Mailbox:
                 self._connection.logout()
         self._hang_up()
 
-    def take_all(self) -> Iterator[tuple[str, Taken]]:
+    def take_all(self) -> Iterator[tuple[str, IngestResult]]:
         """Take every mail that stands in the folder. Yields its number and what became of it. Raises Away."""
         try:
             # the server tells of new mails as an aside of any answer
@@ -128,7 +128,7 @@ class Mailbox:
         except (OSError, imaplib.IMAP4.error) as error:
             raise self._away(error) from None
 
-    def _take(self, uid: bytes) -> Taken | None:
+    def _take(self, uid: bytes) -> IngestResult | None:
         limit = get_settings().mail_limit
         size = self._size(uid)
         if size is None:
@@ -139,7 +139,7 @@ class Mailbox:
         raw = next((part[1] for part in answer if isinstance(part, tuple)), None)
         if raw is None:
             return None
-        taken = take(raw, max(size, len(raw)) if size > limit else len(raw))
+        taken = ingest_mail(raw, max(size, len(raw)) if size > limit else len(raw))
         self._move(uid, REFUSED if taken.outcome.startswith("refused") else DONE)
         return taken
 

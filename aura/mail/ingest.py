@@ -22,12 +22,12 @@ from sqlalchemy.orm import Session
 from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
 from aura.mail import auto_replies
-from aura.mail.parse import LONGEST_ID, Letter, read
+from aura.mail.parse import LONGEST_ID, ParsedMail, read
 from aura.mail.replies import trim
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
 from db.inbound_mails import IGNORED, REFUSED
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.intake")
@@ -44,7 +44,7 @@ _NAMED = re.compile(r"Aura #(\d{1,18})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IngestResult:
     """What became of a mail: `ticket`, `comment`, `ignored: why` or `refused: why`."""
 
     id: int
@@ -58,7 +58,7 @@ class NotPossible(ValueError):
     """The mail cannot be made a ticket; the text says why and what to do."""
 
 
-def take(raw: bytes, size: int | None = None) -> Taken:
+def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
     """Store what a mail is, whatever it is; the same mail again changes nothing. Raises SQLAlchemyError.
 
     `size` is that of the whole mail when `raw` is only its beginning. Such an error is one of the whole database, and the
@@ -79,7 +79,7 @@ def take(raw: bytes, size: int | None = None) -> Taken:
         return _refuse(letter, f"the database would not take it: {type(error).__name__}")
 
 
-def accept_after_all(mail_id: int) -> Taken:
+def create_from_ignored(mail_id: int) -> IngestResult:
     """Make a mail that was ignored a ticket or a comment, as a person decided. Raises NotPossible."""
     with transaction() as session:
         found = inbound_mails.find(session, mail_id)
@@ -88,48 +88,48 @@ def accept_after_all(mail_id: int) -> Taken:
         if not found.outcome.startswith(IGNORED):
             raise NotPossible(f"mail {mail_id} is no ignored one: {found.outcome}")
         if not found.raw:
-            raise NotPossible(f"the bytes of mail {mail_id} are gone: they are kept for AURA_KEEP_MAIL_DAYS")
+            raise NotPossible(f"the bytes of mail {mail_id} are gone: they are kept for AURA_MAIL_RETENTION_DAYS")
         return _place(session, read(found.raw), found.id, found.identity)
 
 
-def _take(letter: Letter) -> Taken:
+def _take(letter: ParsedMail) -> IngestResult:
     with transaction() as session:
         kept, identity = _keep(session, letter, letter.raw)
         if not kept.new:
-            return Taken(kept.id, kept.outcome, kept.ticket_id, known=True)
+            return IngestResult(kept.id, kept.outcome, kept.ticket_id, known=True)
         if why := _no_person(session, letter):
             # a bounce says something about the ticket whose notice bounced
             outcome, ticket_id = f"{IGNORED}{why}", next(_answered(session, letter), None)
             inbound_mails.settle(session, kept.id, outcome, ticket_id)
-            return Taken(kept.id, outcome, ticket_id)
+            return IngestResult(kept.id, outcome, ticket_id)
         return _place(session, letter, kept.id, identity)
 
 
-def _keep(session: Session, letter: Letter, raw: bytes) -> tuple[inbound_mails.Kept, str]:
+def _keep(session: Session, letter: ParsedMail, raw: bytes) -> tuple[inbound_mails.StoredMail, str]:
     identity = letter.identity
-    kept = inbound_mails.keep(session, identity, letter.sender, raw, letter.attachments)
+    kept = inbound_mails.store(session, identity, letter.sender, raw, letter.attachments)
     if not kept.new and kept.sender != letter.sender:
         # another sender's mail under the same Message-ID is another mail: nobody can take the place of one to come
         identity = f"sha256:{hashlib.sha256(f'{identity} {letter.sender}'.encode()).hexdigest()}"
-        kept = inbound_mails.keep(session, identity, letter.sender, raw, letter.attachments)
+        kept = inbound_mails.store(session, identity, letter.sender, raw, letter.attachments)
     return kept, identity
 
 
-def _refuse(letter: Letter, why: str) -> Taken:
+def _refuse(letter: ParsedMail, why: str) -> IngestResult:
     with transaction() as session:
         kept, _ = _keep(session, letter, letter.raw)
         if not kept.new:
-            return Taken(kept.id, kept.outcome, kept.ticket_id, known=True)
+            return IngestResult(kept.id, kept.outcome, kept.ticket_id, known=True)
         logger.warning("a mail is refused", mail=kept.id, why=why)
         inbound_mails.settle(session, kept.id, f"{REFUSED}{why}", None)
-        return Taken(kept.id, f"{REFUSED}{why}")
+        return IngestResult(kept.id, f"{REFUSED}{why}")
 
 
-def _no_person(session: Session, letter: Letter) -> str:
+def _no_person(session: Session, letter: ParsedMail) -> str:
     if why := auto_replies.why(letter, _own_address()):
         return why
     ours = _NOTICE.match(letter.message_id)
-    if ours and inbound_mails.is_ours(session, ours[1]):
+    if ours and inbound_mails.is_own(session, ours[1]):
         return "it is our own mail that came back"
     most = get_settings().mail_sender_limit
     if most and inbound_mails.recent(session, letter.sender) > most:  # this one is among them
@@ -137,35 +137,35 @@ def _no_person(session: Session, letter: Letter) -> str:
     return ""
 
 
-def _place(session: Session, letter: Letter, mail_id: int, identity: str) -> Taken:
+def _place(session: Session, letter: ParsedMail, mail_id: int, identity: str) -> IngestResult:
     ticket_id = next(_answered(session, letter), None) or next(_named(session, letter), None)
     state = inbound_mails.state(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _long_over(state):
         said = trim(letter.text) or letter.subject or "(no text)"
         ticket_actions.answer(session, state.id, letter.sender or "(unknown)", said)
         inbound_mails.settle(session, mail_id, "comment", state.id)
-        return Taken(mail_id, "comment", state.id)
+        return IngestResult(mail_id, "comment", state.id)
     new = _ticket(session, letter, mail_id, identity, follows=state.id if state else None)
     inbound_mails.settle(session, mail_id, "ticket", new)
-    return Taken(mail_id, "ticket", new)
+    return IngestResult(mail_id, "ticket", new)
 
 
 def _long_over(state: inbound_mails.State) -> bool:
     return state.status in tickets.DONE and state.rested > get_settings().reopen_days * 86_400
 
 
-def _ticket(session: Session, letter: Letter, mail_id: int, identity: str, follows: int | None) -> int:
+def _ticket(session: Session, letter: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:
     text = letter.text
     if follows is not None:
         text = f"(This follows ticket #{follows}, which is done.)\n\n{text}"
-    submission = Submission(
+    submission = NewTicket(
         title=letter.subject or clean_line(letter.text, 80) or "(empty mail)",
         description=text,
         requester=letter.sender,
         external_id=identity,
     )
     payload = {"mail": mail_id, "from": letter.header("from"), "subject": letter.header("subject"), "follows": follows}
-    [(ticket_id, new)] = tickets.accept_each(session, SOURCE, [(submission, payload)])
+    [(ticket_id, new)] = tickets.create_each(session, SOURCE, [(submission, payload)])
     if new:
         triage.send(ticket_id)
     return ticket_id
@@ -174,7 +174,7 @@ def _ticket(session: Session, letter: Letter, mail_id: int, identity: str, follo
 # -- which ticket -----------------------------------------------------------------------------------------------------
 
 
-def _answered(session: Session, letter: Letter) -> Iterator[int]:
+def _answered(session: Session, letter: ParsedMail) -> Iterator[int]:
     """Return the tickets whose mails, by us or to us, this one answers, the nearest first."""
     notices = {ref: found[1] for ref in letter.references if (found := _NOTICE.match(ref))}
     by_notice = inbound_mails.of_notifications(session, list(notices.values()))
@@ -185,7 +185,7 @@ def _answered(session: Session, letter: Letter) -> Iterator[int]:
             yield ticket_id
 
 
-def _named(session: Session, letter: Letter) -> Iterator[int]:
+def _named(session: Session, letter: ParsedMail) -> Iterator[int]:
     """Return the tickets that this mail names, and whose it is the sender's to name."""
     own = _own_address()
     domain = own.rpartition("@")[2]

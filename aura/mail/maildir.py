@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from aura.mail.ingest import HEAD, Taken, take
+from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.settings import get_settings
 
 
@@ -18,7 +18,7 @@ class NoMaildir(ValueError):
     """The folder is no Maildir; the text says what is missing."""
 
 
-def take_all(folder: Path) -> Iterator[tuple[str, Taken]]:
+def take_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
     """Take every new mail, the oldest first. Yields its file's name and what became of it. Raises NoMaildir."""
     new, cur = folder / "new", folder / "cur"
     for each in (new, cur):
@@ -37,8 +37,8 @@ def take_all(folder: Path) -> Iterator[tuple[str, Taken]]:
         yield entry.name, taken
 
 
-def take_file(path: Path) -> Taken:
+def take_file(path: Path) -> IngestResult:
     """Take the mail in a file; of one that is too large only the beginning is read."""
     with path.open("rb") as file:
         size, limit = os.fstat(file.fileno()).st_size, get_settings().mail_limit
-        return take(file.read(HEAD), size) if size > limit else take(file.read(limit + 1))
+        return ingest_mail(file.read(HEAD), size) if size > limit else ingest_mail(file.read(limit + 1))

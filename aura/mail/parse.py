@@ -58,7 +58,7 @@ _policy = _Bounded()
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ParsedMail:
     """What a mail says, fit to be stored; `identity` tells it from every other mail."""
 
     identity: str
@@ -86,7 +86,7 @@ class Letter:
         return _message_id(self.headers)
 
 
-def read(raw: bytes) -> Letter:
+def read(raw: bytes) -> ParsedMail:
     """Return what the bytes say as a mail. It never raises: what cannot be parsed is a mail whose text is the bytes."""
     try:
         return _read(raw, _parse(raw))
@@ -96,7 +96,7 @@ def read(raw: bytes) -> Letter:
         return _read(raw, None)
     except Exception as error:
         logger.warning("a mail whose headers cannot be parsed is taken without them", error=type(error).__name__)
-    return Letter(_identity({}, raw), raw, text=clean(_plain(raw), DESCRIPTION_LIMIT))
+    return ParsedMail(_identity({}, raw), raw, text=clean(_plain(raw), DESCRIPTION_LIMIT))
 
 
 def _parse(raw: bytes) -> Message | None:
@@ -107,10 +107,10 @@ def _parse(raw: bytes) -> Message | None:
     return BytesParser(policy=_policy).parsebytes(raw)
 
 
-def _read(raw: bytes, message: Message | None) -> Letter:
+def _read(raw: bytes, message: Message | None) -> ParsedMail:
     headers = _headers(BytesHeaderParser(policy=_policy).parsebytes(raw[:MOST_HEADERS]))
     text, attachments = _content(message) if message is not None else (_plain(raw), ())
-    return Letter(
+    return ParsedMail(
         identity=_identity(headers, raw),
         raw=raw,
         sender=_sender(headers),

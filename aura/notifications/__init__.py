@@ -1,14 +1,23 @@
-"""Telling people: who wants to know (``recipients``, ``subscribers``), when (``hold_until``), what to say (``word``), and
+"""Telling people: who wants to know (``recipients``, ``subscribers``), when (``delayed_until``), what to say (``word``), and
 how it gets there (``channel``)."""
 
 from __future__ import annotations
 
-from aura.notifications.channels import Channel, ChannelError, Notice, channel
-from aura.notifications.quiet_hours import Preference, hold_until, quiet_until
+from aura.notifications.channels import Channel, ChannelError, OutboundMessage, channel
+from aura.notifications.quiet_hours import Preference, delay_until, quiet_until
 from aura.notifications.recipients import Agent, Recipient, Role, once, recipients, route
-from aura.notifications.render import DIGEST, EVENTS, Folded, TicketFacts, Wording, as_html, word, word_digest
+from aura.notifications.render import (
+    DIGEST,
+    EVENTS,
+    DigestItem,
+    RenderedMessage,
+    TicketFacts,
+    as_html,
+    render_digest,
+    render_message,
+)
 from aura.notifications.sanitize import is_email
-from aura.notifications.subscriptions import Matter, Subscription, subscribers
+from aura.notifications.subscriptions import Subscription, SubscriptionTopic, subscribers
 
 __all__ = [
     "DIGEST",
@@ -16,24 +25,24 @@ __all__ = [
     "Agent",
     "Channel",
     "ChannelError",
-    "Folded",
-    "Matter",
-    "Notice",
+    "DigestItem",
+    "OutboundMessage",
     "Preference",
     "Recipient",
+    "RenderedMessage",
     "Role",
     "Subscription",
+    "SubscriptionTopic",
     "TicketFacts",
-    "Wording",
     "as_html",
     "channel",
-    "hold_until",
+    "delay_until",
     "is_email",
     "once",
     "quiet_until",
     "recipients",
+    "render_digest",
+    "render_message",
     "route",
     "subscribers",
-    "word",
-    "word_digest",
 ]

@@ -58,7 +58,7 @@ def problem(preference: Preference) -> str | None:
     return None
 
 
-def hold_until(preference: Preference, at: datetime) -> datetime | None:
+def delay_until(preference: Preference, at: datetime) -> datetime | None:
     """Return until when a notice of this moment waits; None when it may go at once."""
     zone = ZoneInfo(preference.zone)
     until = at

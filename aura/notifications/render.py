@@ -62,7 +62,7 @@ class TicketFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class DigestItem:
     """A notice that did not go out by itself."""
 
     event: str
@@ -73,14 +73,14 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class RenderedMessage:
     """A notice in words: one line of subject, and plain text."""
 
     subject: str
     text: str
 
 
-def word(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> Wording:
+def render_message(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> RenderedMessage:
     """Return what to say about the event to somebody in that role.
 
     ``language`` may carry a region (``de-AT``); an unknown one is English. The only link leads to
@@ -94,13 +94,13 @@ def word(event: str, role: str, language: str, facts: TicketFacts, base_url: str
     return _wording(letter)
 
 
-def word_digest(notices: Sequence[Folded], language: str, base_url: str) -> Wording:
+def render_digest(notices: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
     """Return one notice that stands for all of these: how many of what, and a line for each ticket, urgent ones first.
 
     The link leads to the ticket when there is only one, else to all tickets.
     """
     spoken = _spoken(language)
-    of: dict[object, list[Folded]] = {}
+    of: dict[object, list[DigestItem]] = {}
     for each in notices:  # what belongs to no ticket is a matter of its own
         of.setdefault(object() if each.ticket_id is None else each.ticket_id, []).append(each)
     matters = sorted(of.values(), key=lambda its: -PRIORITIES.index(p) if (p := its[-1].priority) in PRIORITIES else 1)
@@ -127,7 +127,7 @@ def word_digest(notices: Sequence[Folded], language: str, base_url: str) -> Word
     return _wording(letter)
 
 
-def as_html(wording: Wording, language: str, link: str) -> str:
+def as_html(wording: RenderedMessage, language: str, link: str) -> str:
     """Return the HTML page that says the same, in which the line that is the link leads there."""
     here = escape(link)
     anchor = f'\n<a href="{here}" style="color:#1a56c4">{here}</a>\n'
@@ -142,9 +142,9 @@ def _spoken(language: str) -> str:
     return spoken if spoken in LANGUAGES else "en"
 
 
-def _wording(letter: str) -> Wording:
+def _wording(letter: str) -> RenderedMessage:
     subject, _, text = letter.partition("\n")
-    return Wording(subject, text.strip() + "\n")
+    return RenderedMessage(subject, text.strip() + "\n")
 
 
 @lru_cache(maxsize=64)

@@ -50,11 +50,11 @@ _SPECIAL = tuple(
 )
 
 
-class NotAllowed(ValueError):
+class ForbiddenAddress(ValueError):
     """The address is none that we may send to; the text says why."""
 
 
-class NotSent(Exception):
+class RequestFailed(Exception):
     """Nobody answered, or not in time; another try may help.
 
     `unsure`: the whole request had left before the answer failed to come, so it may have been taken.
@@ -80,31 +80,31 @@ def check(url: str, inside: Collection[str] = ()) -> SplitResult:
     `inside` are the hosts of our own network, as `name:port`, that are allowed by name.
     """
     if not url.isascii() or any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise NotAllowed("write the address in ASCII, without spaces and backslashes (xn--... for other letters)")
+        raise ForbiddenAddress("write the address in ASCII, without spaces and backslashes (xn--... for other letters)")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise NotAllowed("this is no URL") from None
+        raise ForbiddenAddress("this is no URL") from None
     if parts.username is not None or parts.password is not None:
-        raise NotAllowed("the address must hold no user and no password")
+        raise ForbiddenAddress("the address must hold no user and no password")
     if parts.scheme in ("http", "https") and parts.hostname and named(parts) in inside:
         return parts
     if parts.scheme != "https":
-        raise NotAllowed("only https:// addresses are allowed")
+        raise ForbiddenAddress("only https:// addresses are allowed")
     if port not in (None, 443, 8443):
-        raise NotAllowed("only the ports 443 and 8443 are allowed")
+        raise ForbiddenAddress("only the ports 443 and 8443 are allowed")
     host = (parts.hostname or "").rstrip(".")
     if not host or "%" in host:
-        raise NotAllowed("the address names no host")
+        raise ForbiddenAddress("the address names no host")
     literal = _literal(host)
     if literal is not None:
         _public(literal)
     elif "." not in host or host.rpartition(".")[2] in _INNER:
-        raise NotAllowed("the host is a name of an inner network")
+        raise ForbiddenAddress("the host is a name of an inner network")
     elif host.rpartition(".")[2][0].isdigit():
         # 0x7f.1 and 017700000001 are addresses to some
-        raise NotAllowed("write an IP address with four decimal numbers")
+        raise ForbiddenAddress("write an IP address with four decimal numbers")
     return parts
 
 
@@ -128,11 +128,11 @@ def addresses(host: str, port: int, resolve: Resolve | None = None, *, inside: b
     try:
         found = (resolve or _resolve)(host, port)
     except (OSError, UnicodeError):
-        raise NotSent(f"{host} has no address") from None
+        raise RequestFailed(f"{host} has no address") from None
     for each in found if not inside else ():
         _public(ipaddress.ip_address(each.partition("%")[0]))
     if not found:
-        raise NotSent(f"{host} has no address")
+        raise RequestFailed(f"{host} has no address")
     return found
 
 
@@ -164,7 +164,7 @@ def post(
                 text = answer.read(LONGEST_ANSWER)
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
     except (OSError, http.client.HTTPException) as error:
-        raise NotSent(f"{host}: {type(error).__name__}", unsure=left) from None
+        raise RequestFailed(f"{host}: {type(error).__name__}", unsure=left) from None
     finally:
         alarm.cancel()
         connection.close()
@@ -233,7 +233,7 @@ def _public(address: IPAddress) -> None:
     # is_global is what IANA's registry says; multicast and site-local addresses are global to Python
     special = real.is_multicast or real.is_reserved or any(real in network for network in _SPECIAL)
     if special or not real.is_global or getattr(real, "is_site_local", False):
-        raise NotAllowed(f"{address} is no public address")
+        raise ForbiddenAddress(f"{address} is no public address")
 
 
 def _real(address: IPAddress) -> IPAddress:

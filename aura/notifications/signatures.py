@@ -27,7 +27,7 @@ KEY_BYTES, SHORTEST_KEY, LONGEST_KEY = 32, 24, 64
 MOST_SIGNATURES = 10
 
 
-class WrongSignature(ValueError):
+class InvalidSignature(ValueError):
     """The message is not from who it should be, or too old; the text may be told to the sender."""
 
 
@@ -66,16 +66,16 @@ def verify(keys: Sequence[str], headers: Mapping[str, str], body: bytes, moment:
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "").split(" ")[:MOST_SIGNATURES]
     if not message_id or not timestamp or given == [""]:
-        raise WrongSignature("webhook-id, webhook-timestamp and webhook-signature must be there")
+        raise InvalidSignature("webhook-id, webhook-timestamp and webhook-signature must be there")
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
-        raise WrongSignature("webhook-timestamp must be seconds since 1970")
+        raise InvalidSignature("webhook-timestamp must be seconds since 1970")
     if abs((time.time() if moment is None else moment) - int(timestamp)) > TOLERANCE:
-        raise WrongSignature(f"webhook-timestamp is more than {TOLERANCE / 60:.0f} minutes from now: check the clock")
+        raise InvalidSignature(f"webhook-timestamp is more than {TOLERANCE / 60:.0f} minutes from now: check the clock")
     wanted = [_signature(key_of(key), message_id, timestamp, body).encode() for key in keys]
     # no `any`: the time it takes must not tell which key fits
     fits = [hmac.compare_digest(mine, one.encode("utf-8", "replace")) for mine in wanted for one in given]
     if True not in fits:
-        raise WrongSignature("no signature fits: check the key, and that the body is sent as it was signed")
+        raise InvalidSignature("no signature fits: check the key, and that the body is sent as it was signed")
     return message_id
 
 

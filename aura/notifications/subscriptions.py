@@ -33,7 +33,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Matter:
+class SubscriptionTopic:
     """What a subscription asks of a ticket."""
 
     category: str
@@ -45,7 +45,7 @@ class Matter:
     known: bool = False
 
 
-class WrongSubscription(ValueError):
+class InvalidSubscription(ValueError):
     """The subscription can never be met, or leads nowhere; the text names the field and the fix."""
 
 
@@ -59,15 +59,15 @@ def checked(
     channel, recipient = subscription.channel, subscription.recipient
     _one_of("channel", channel, (*CHANNELS, "in_app"))
     if channel == "email" and not is_email(recipient):
-        raise WrongSubscription(f"recipient: {recipient[:80]!r} is no e-mail address, such as ada@example.com")
+        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is no e-mail address, such as ada@example.com")
     if channel == "in_app" and not is_user(recipient):
-        raise WrongSubscription(f"recipient: {recipient[:80]!r} is no user name, such as ada")
+        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is no user name, such as ada")
     if channel not in ("email", "in_app") and (channel, recipient) not in endpoints:
         there = ", ".join(sorted(name for its, name in endpoints if its == channel)) or "none yet"
-        raise WrongSubscription(f"recipient: there is no {channel} endpoint {recipient[:80]!r}; there are: {there}")
+        raise InvalidSubscription(f"recipient: there is no {channel} endpoint {recipient[:80]!r}; there are: {there}")
     for field, limit in (("department", 200), ("team", 80)):
         if len(getattr(subscription, field)) > limit:
-            raise WrongSubscription(f"{field}: must have at most {limit} characters")
+            raise InvalidSubscription(f"{field}: must have at most {limit} characters")
     return replace(
         subscription,
         event=_one_of("event", subscription.event, (ALL, *EVENTS)),
@@ -79,11 +79,11 @@ def checked(
 def _one_of(field: str, value: str, known: Collection[str]) -> str:
     found = next((each for each in known if each.casefold() == value.casefold()), None)
     if found is None:
-        raise WrongSubscription(f"{field}: there is no {value[:80]!r}; there are {', '.join(filter(None, known))}")
+        raise InvalidSubscription(f"{field}: there is no {value[:80]!r}; there are {', '.join(filter(None, known))}")
     return found
 
 
-def subscribers(event: str, matter: Matter, subscriptions: Iterable[Subscription]) -> list[Recipient]:
+def subscribers(event: str, matter: SubscriptionTopic, subscriptions: Iterable[Subscription]) -> list[Recipient]:
     """Return who subscribed to this event of such a ticket.
 
     Of what is known already people are not told again; a webhook is a program, and gets every ticket.
@@ -95,7 +95,7 @@ def subscribers(event: str, matter: Matter, subscriptions: Iterable[Subscription
     ]
 
 
-def wants(subscription: Subscription, event: str, matter: Matter) -> bool:
+def wants(subscription: Subscription, event: str, matter: SubscriptionTopic) -> bool:
     """Return whether the event of such a ticket meets all conditions of the subscription."""
     if subscription.event not in (ALL, event):
         return False

@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aura.ai.evaluation.evaluate import Said, measure
+from aura.ai.evaluation.evaluate import Prediction, measure
 from aura.ai.training.datasets import LABELS
 from aura.settings import get_settings
 from db import corrections
 
 
-def measured(session: Session) -> dict[str, Any]:
+def accuracy(session: Session) -> dict[str, Any]:
     """Return the measures of each label for which somebody corrected or confirmed a verdict."""
     wanted = get_settings().auto_apply_precision
-    by_field: dict[str, list[Said]] = {}
+    by_field: dict[str, list[Prediction]] = {}
     for each in corrections.checked(session):
-        by_field.setdefault(each.field, []).append(Said(each.truth, each.said, each.confidence, False))
+        by_field.setdefault(each.field, []).append(Prediction(each.truth, each.said, each.confidence, False))
     return {name: measure(by_field[name], wanted) for name in LABELS if name in by_field}

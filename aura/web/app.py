@@ -17,12 +17,12 @@ from aura.settings import first_line, get_settings
 from aura.web import api, health, problems
 from aura.web.api import auth, create, events, mail, notifications
 from aura.web.auth import identity
-from aura.web.auth.sessions import Door
+from aura.web.auth.sessions import Login
 from aura.web.body_limit import BodyLimit
-from aura.web.group_commit import Acceptor
+from aura.web.group_commit import TicketWriter
 from aura.web.headers import SecurityHeaders
-from aura.web.load_shedding import Turnstile
-from aura.web.long_poll import Waiting
+from aura.web.load_shedding import LoadShedding
+from aura.web.long_poll import LongPoll
 from aura.web.pages import render, routes
 from aura.web.tracing import RequestTracing
 from db.database import dispose
@@ -47,7 +47,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 def remember_nothing(app: FastAPI) -> None:
     """Let nobody wait any more, as in a process that has just begun."""
-    app.state.acceptor, app.state.door, app.state.waiting = Acceptor(), Door(), Waiting()
+    app.state.acceptor, app.state.door, app.state.waiting = TicketWriter(), Login(), LongPoll()
 
 
 def make_app() -> FastAPI:
@@ -65,7 +65,7 @@ def make_app() -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit, larger=mail.limits())
     app.add_middleware(RequestTracing)
-    app.add_middleware(Turnstile)  # before all that costs time
+    app.add_middleware(LoadShedding)  # before all that costs time
     app.add_middleware(SecurityHeaders)  # the last is the outermost
     app.include_router(create.entrance)  # first: to compare with each other route takes as long as to accept a ticket
     app.include_router(routes.router)  # before the API: a browser gets the page where a program gets JSON

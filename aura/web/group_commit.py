@@ -25,7 +25,7 @@ from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
 from db.idempotency import Use
 from db.migrate import LOCK_NOT_AVAILABLE
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.web")
@@ -40,10 +40,10 @@ PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CreateRequest:
     """A ticket that somebody reports, with the payload as it came."""
 
-    submission: Submission
+    submission: NewTicket
     payload: dict[str, Any]
     #: The Idempotency-Key with what tells the request from others under it.
     use: Use | None = None
@@ -66,12 +66,12 @@ class InProgress(Exception):
 Answer = int | Exception
 
 
-class Acceptor:
+class TicketWriter:
     """The line of one web process."""
 
     def __init__(self, batch: int = BATCH, writers: int = WRITERS, line: int = LINE) -> None:
         self._batch, self._writers, self._most = batch, writers, line
-        self._line: deque[tuple[Report, asyncio.Future[int]]] = deque()
+        self._line: deque[tuple[CreateRequest, asyncio.Future[int]]] = deque()
         self._writing: set[asyncio.Task[None]] = set()
         #: Since when each has waited for the answer, the longest first.
         self._asked: dict[asyncio.Future[int], float] = {}
@@ -84,7 +84,7 @@ class Acceptor:
         longest = next(iter(self._asked.values()), None)
         return len(self._line) >= self._most or (longest is not None and time.monotonic() - longest > LONGEST_WAIT)
 
-    async def accept(self, report: Report) -> int:
+    async def accept(self, report: CreateRequest) -> int:
         """Store the ticket and start its journey. Returns its id, that of the earlier ticket if it is known.
 
         Raises TooMany, KeyUsedBefore, SQLAlchemyError.
@@ -117,10 +117,10 @@ class Acceptor:
                     raise
             _answer(waiting, answers)
 
-    def _next(self) -> list[tuple[Report, asyncio.Future[int]]]:
+    def _next(self) -> list[tuple[CreateRequest, asyncio.Future[int]]]:
         """Take those who wait, each Idempotency-Key once: the second one must see what became of the first."""
-        taken: list[tuple[Report, asyncio.Future[int]]] = []
-        later: list[tuple[Report, asyncio.Future[int]]] = []
+        taken: list[tuple[CreateRequest, asyncio.Future[int]]] = []
+        later: list[tuple[CreateRequest, asyncio.Future[int]]] = []
         keys: set[str] = set()
         while self._line and len(taken) < self._batch:
             report, answer = self._line.popleft()
@@ -136,7 +136,7 @@ class Acceptor:
         return taken
 
 
-def _answer(waiting: Sequence[tuple[Report, asyncio.Future[int]]], answers: Sequence[Answer]) -> None:
+def _answer(waiting: Sequence[tuple[CreateRequest, asyncio.Future[int]]], answers: Sequence[Answer]) -> None:
     for (_, future), answer in zip(waiting, answers, strict=True):
         if future.done():
             continue
@@ -146,7 +146,7 @@ def _answer(waiting: Sequence[tuple[Report, asyncio.Future[int]]], answers: Sequ
             future.set_result(answer)
 
 
-def store(reports: Sequence[Report]) -> list[Answer]:
+def store(reports: Sequence[CreateRequest]) -> list[Answer]:
     """Store the tickets in one transaction, or each in its own when that fails; returns an id or an error for each."""
     try:
         return _store(reports)
@@ -166,7 +166,7 @@ def _locked(error: SQLAlchemyError) -> bool:
     return getattr(getattr(error, "orig", None), "pgcode", None) == LOCK_NOT_AVAILABLE
 
 
-def _store(reports: Sequence[Report]) -> list[Answer]:
+def _store(reports: Sequence[CreateRequest]) -> list[Answer]:
     answers: list[Answer | None] = [None] * len(reports)
     with transaction() as session:
         known = idempotency.reserve(session, [report.use for report in reports if report.use is not None], PATIENCE)
@@ -177,7 +177,7 @@ def _store(reports: Sequence[Report]) -> list[Answer]:
                 answers[place] = earlier.ticket_id if same else KeyUsedBefore(report.use.key)
         places = [place for place, answer in enumerate(answers) if answer is None]
         chosen = [reports[place] for place in places]
-        stored = tickets.accept_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
+        stored = tickets.create_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
         requests = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
         triage.send_many(requests, traces=requests)
         for place, (ticket_id, _) in zip(places, stored, strict=True):

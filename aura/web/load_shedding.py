@@ -15,7 +15,7 @@ from aura.web.problems import too_many
 ENTRANCES = frozenset({"/tickets", "/api/v1/tickets"})
 
 
-class Turnstile:
+class LoadShedding:
     """Answers 503 with Retry-After to reports, for as long as the application's acceptor is full."""
 
     def __init__(self, app: ASGIApp) -> None:

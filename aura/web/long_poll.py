@@ -14,7 +14,7 @@ from db import changes, reading
 EVERY, LONGEST, MOST = 0.1, 30.0, 500
 
 
-class Waiting:
+class LongPoll:
     """Those who wait in one web process."""
 
     def __init__(self) -> None:

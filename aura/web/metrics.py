@@ -56,7 +56,7 @@ class FromDatabase:
 
 def _figures(session: Session) -> Iterator[Metric]:
     dead_after = get_settings().worker_dead_after
-    waiting = queue_stats.waiting(session, actors.broker.get_declared_actors())
+    waiting = queue_stats.backlog(session, actors.broker.get_declared_actors())
     stages = {stage: queue_stats.Unfinished(0, 0.0) for stage in UNFINISHED} | queue_stats.unfinished(session)
     held = queue_controls.current(session)
     states = ("due", "hinted", "running", "later")

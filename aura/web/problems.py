@@ -25,8 +25,8 @@ from db.dead_letters import ReplayRefused, UnknownDeadLetter
 from db.incidents import NotDecidable
 from db.local_models import UnknownVersion
 from db.new_tickets import storable
-from db.queue_controls import UnknownJob, WrongControl
-from db.ticket_list import WrongCursor
+from db.queue_controls import InvalidControl, UnknownJob
+from db.ticket_list import InvalidCursor
 from db.tickets import UnknownTicket
 from pipelines.schedule import UnknownSchedule
 
@@ -72,7 +72,7 @@ _GONE: tuple[type[Exception], ...] = (
     UnknownModel,
     NotDecidable,
 )
-_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, WrongControl, WrongCursor)
+_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, InvalidControl, InvalidCursor)
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

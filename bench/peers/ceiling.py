@@ -17,7 +17,7 @@ import pika
 import psycopg2
 from psycopg2.extras import Json, NamedTupleCursor, execute_values
 
-from actors.analysis import ask
+from actors.analysis import classify_batch
 from actors.intake import DUPLICATE_DAYS, _prepare
 from actors.notify import _tell
 from aura.notifications import Agent
@@ -74,7 +74,7 @@ SAVE_NOTIFIED = """
         assignee = coalesce(t.assignee, v.assignee)
     FROM (VALUES %s) AS v (id, version, assignee) WHERE t.id = v.id
 """
-NOTIFICATIONS = "SELECT * FROM notifications WHERE id = ANY(%s) AND state = 'promised' ORDER BY id"
+NOTIFICATIONS = "SELECT * FROM notifications WHERE id = ANY(%s) AND state = 'enqueued' ORDER BY id"
 MARK_SENT = """
     UPDATE notifications n SET state = 'sent', sent_at = statement_timestamp(), provider_id = v.provider
     FROM (VALUES %s) AS v (id, provider) WHERE n.id = v.id
@@ -94,7 +94,7 @@ def intake(cursor: Any, keys: list[str]) -> Iterable[str]:
 
 def classify(cursor: Any, keys: list[str]) -> Iterable[str]:
     batch: Any = _all(cursor, TICKETS, _numbers(keys))
-    rows = [steps.said(ticket.id, verdict) for ticket, verdict in zip(batch, ask(batch), strict=True)]
+    rows = [steps.said(ticket.id, verdict) for ticket, verdict in zip(batch, classify_batch(batch), strict=True)]
     values = f"({', '.join(['%s'] * (2 + len(steps.SAID)))}, statement_timestamp())"
     execute_values(cursor, SAVE_VERDICTS, [tuple(row.values()) for row in rows], values, BATCH)
     current = [(r["ticket_id"], r["category"], r["priority"], r["confidence"], r["needs_review"]) for r in rows]

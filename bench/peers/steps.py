@@ -15,11 +15,11 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from actors.analysis import ask
+from actors.analysis import classify_batch
 from actors.intake import DUPLICATE_DAYS, _prepare
 from actors.notify import _tell
 from aura.ai import Verdict
-from aura.notifications import Agent, Channel, Notice, Wording, as_html, channel
+from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, channel
 from aura.settings import get_settings
 from db import transaction
 from db.models import Agent as AgentRow
@@ -58,7 +58,7 @@ def judge(ticket_id: int) -> None:
     """Ask the classifier for category and priority; what a human set stays."""
     with transaction() as session:
         ticket = session.get_one(Ticket, ticket_id)
-        [verdict] = ask([_loaded(ticket)])
+        [verdict] = classify_batch([_loaded(ticket)])
         row = said(ticket_id, verdict)
         session.add(VerdictRecord(**row))
         before = ticket.category, ticket.priority
@@ -98,11 +98,11 @@ def deliver(notification_id: str) -> None:
             row.state, row.sent_at = "sent", now()
 
 
-def mail(row: Any) -> Notice:
+def mail(row: Any) -> OutboundMessage:
     """Return what leaves for a row of `notifications`."""
     link = f"{get_settings().base_url}/tickets/{row.ticket_id}"
-    html = as_html(Wording(row.subject, row.body), row.data["language"], link)
-    return Notice(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, html)
+    html = as_html(RenderedMessage(row.subject, row.body), row.data["language"], link)
+    return OutboundMessage(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, html)
 
 
 def as_written(row: dict[str, Any]) -> dict[str, Any]:

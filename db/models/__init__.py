@@ -1,18 +1,18 @@
 """The tables: what was reported, what was said about it, what is promised, and what became of it."""
 
-from db.models.access import ApiKey, Audit, Login, User
+from db.models.access import ApiKey, AuditEntry, User, UserSession
 from db.models.base import Base, Id, Json
-from db.models.jobs import Attempt, DeadLetter, Event, IdempotencyKey, Job, QueueControl, Worker
+from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
-from db.models.schedule import Lease, Sample, ScheduleControl, ScheduleRun
+from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
     AiCall,
     AnalysisBatch,
     Comment,
     Correction,
+    InboundMail,
     Incident,
     LocalModel,
-    Mail,
     Ticket,
     VerdictRecord,
 )
@@ -23,32 +23,32 @@ __all__ = [
     "AnalysisBatch",
     "ApiKey",
     "Attempt",
-    "Audit",
+    "AuditEntry",
     "Base",
     "ChannelRate",
     "Comment",
     "Correction",
     "DeadLetter",
     "Endpoint",
-    "Event",
     "Id",
     "IdempotencyKey",
+    "InboundMail",
     "Incident",
     "Job",
     "Json",
-    "Lease",
+    "LeaderLease",
     "LocalModel",
-    "Login",
-    "Mail",
+    "MetricSample",
     "Notification",
+    "OutboxEvent",
     "Preference",
     "QueueControl",
-    "Sample",
     "ScheduleControl",
     "ScheduleRun",
     "Subscription",
     "Ticket",
     "User",
+    "UserSession",
     "VerdictRecord",
     "Worker",
 ]

@@ -48,10 +48,10 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
-class Login(Base):
+class UserSession(Base):
     """A browser that is logged in; its cookie holds a random token, of which the digest is kept."""
 
-    __tablename__ = "logins"
+    __tablename__ = "user_sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -61,10 +61,10 @@ class Login(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
-class Audit(Base):
+class AuditEntry(Base):
     """Who did what, on what, when and from where; append-only."""
 
-    __tablename__ = "audit"
+    __tablename__ = "audit_log"
     __table_args__ = (
         Index("ix_audit_subject", "subject", "id"),
         Index("ix_audit_at", "at"),

@@ -71,7 +71,7 @@ class Job(Base):
     args: Mapped[list[Any]] = mapped_column(Json, default=list)
     pipeline: Mapped[str] = mapped_column(String(80), default="")
     #: The steps that follow this one; the rest of the chain rides in the job.
-    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    next_steps: Mapped[list[str]] = mapped_column(Json, default=list)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     hinted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -81,7 +81,7 @@ class Job(Base):
     #: Claims that ended neither kept nor failed: the worker died with it.
     crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     #: Promised once more while it was running: it runs again afterwards.
-    again: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    rerun: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     #: How often a person replayed it after it was given up.
     replays: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     last_error: Mapped[str | None] = mapped_column(Text)
@@ -146,7 +146,7 @@ class DeadLetter(Base):
     key: Mapped[str] = mapped_column(String(200))
     args: Mapped[list[Any]] = mapped_column(Json, default=list)
     pipeline: Mapped[str] = mapped_column(String(80), default="")
-    then: Mapped[list[str]] = mapped_column(Json, default=list)
+    next_steps: Mapped[list[str]] = mapped_column(Json, default=list)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     #: How often this work was replayed before it died this time.
@@ -180,10 +180,10 @@ class QueueControl(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
-class Event(Base):
+class OutboxEvent(Base):
     """Something that became true, waiting to be published to the `tickets` exchange; gone once confirmed."""
 
-    __tablename__ = "events"
+    __tablename__ = "outbox"
 
     #: A UUID, the CloudEvents id: receivers drop a repeat by it.
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -24,15 +24,15 @@ class Notification(Base):
             "ix_notifications_waiting",
             "channel",
             "recipient",
-            "hold_until",
-            postgresql_where=text("state = 'waiting'"),
-            sqlite_where=text("state = 'waiting'"),
+            "delayed_until",
+            postgresql_where=text("state = 'delayed'"),
+            sqlite_where=text("state = 'delayed'"),
         ),
         Index(
             "ix_notifications_unknown",
             "id",
-            postgresql_where=text("state = 'unknown'"),
-            sqlite_where=text("state = 'unknown'"),
+            postgresql_where=text("state = 'in_doubt'"),
+            sqlite_where=text("state = 'in_doubt'"),
         ),
         Index(
             "ix_notifications_digest",
@@ -58,10 +58,10 @@ class Notification(Base):
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")
     #: promised -> sent; waiting -> folded into a digest, or promised after all; sending -> unknown when its worker died
     #: between sending and recording, on a channel that holds such. One that was given up is a dead letter, and stays.
-    state: Mapped[str] = mapped_column(String(16), default="promised")
+    state: Mapped[str] = mapped_column(String(16), default="enqueued")
     provider_id: Mapped[str] = mapped_column(Text, default="")
     #: Until when it waits: for the end of quiet hours, for a digest, for the end of a storm.
-    hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delayed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The notification that it was folded into.
     digest_id: Mapped[str | None] = mapped_column(String(32))
     #: The span that wrote it, of one that waits.

@@ -11,10 +11,10 @@ from db.models.base import Base, Id
 from db.time import UtcDateTime, now
 
 
-class Lease(Base):
+class LeaderLease(Base):
     """Who leads something that only one process may do; the term fences off a leader that slept."""
 
-    __tablename__ = "leases"
+    __tablename__ = "leader_leases"
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     holder: Mapped[str] = mapped_column(String(32))
@@ -48,10 +48,10 @@ class ScheduleControl(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
-class Sample(Base):
+class MetricSample(Base):
     """A figure at a moment, for charts."""
 
-    __tablename__ = "samples"
+    __tablename__ = "metric_samples"
     __table_args__ = (Index("ix_samples_at", "at"),)
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)

@@ -284,10 +284,10 @@ class Comment(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
-class Mail(Base):
+class InboundMail(Base):
     """A mail that came in, with its bytes, and what became of it."""
 
-    __tablename__ = "mails"
+    __tablename__ = "inbound_mails"
     __table_args__ = (Index("ix_mails_ticket", "ticket_id"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)

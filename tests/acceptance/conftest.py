@@ -102,7 +102,7 @@ class House:
         env = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
         # every notification by itself, so that they can be counted; storms have tests of their own
-        ours = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_FOLD_ABOVE": "0"}
+        ours = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
         if self.root != ROOT:
             ours["PYTHONPATH"] = str(self.root)
         return env | ours | self.variables
@@ -165,7 +165,9 @@ class House:
     def each_once(self) -> None:
         """Check that every ticket has one verdict, each step was kept once, and every notification is sent."""
         assert self.rows("SELECT ticket_id FROM verdicts GROUP BY ticket_id HAVING count(*) <> 1") == []
-        kept_twice = "SELECT key, actor FROM attempts WHERE outcome = 'kept' GROUP BY key, actor HAVING count(*) > 1"
+        kept_twice = (
+            "SELECT key, actor FROM attempts WHERE outcome = 'completed' GROUP BY key, actor HAVING count(*) > 1"
+        )
         assert self.rows(kept_twice) == []
         assert self.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
         untold = "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"

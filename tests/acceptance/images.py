@@ -17,8 +17,8 @@ from sqlalchemy import func, insert, select, update
 import tests.embedded as embedded
 from db import audit, jobs, queue_controls, transaction
 from db.audit import Actor
-from db.jobs import Failure, Promise
-from db.models import Sample, Ticket
+from db.jobs import Failure, NewJob
+from db.models import MetricSample, Ticket
 from db.time import from_now
 from tests.acceptance.browser import PHONE, Visit, browser
 from tests.acceptance.conftest import House
@@ -72,16 +72,16 @@ def furnish(house: House) -> None:
 
 
 def _trouble() -> None:
-    embedded.promise(*[Promise("webhook", f"n{number}", pipeline="") for number in range(4)])
+    embedded.promise(*[NewJob("webhook", f"n{number}", pipeline="") for number in range(4)])
     waiting = [job.id for job in embedded.all_jobs() if job.actor == "webhook"]
     with transaction() as session:
         taken = jobs.claim(session, "webhook", waiting, "lease", "gone")
         error = "https://hooks.example.com/aura answered 410: this address is gone, and will not come back"
-        jobs.bury(session, [(job, Failure("ChannelError", error, "", "3f2a91c0d7e4")) for job in taken])
+        jobs.dead_letter(session, [(job, Failure("ChannelError", error, "", "3f2a91c0d7e4")) for job in taken])
         queue_controls.pause(session, "notify.teams", None, "Teams is being moved")
         lena, why = Actor("user lena.vogt", "10.0.4.17"), {"reason": "Teams is being moved"}
         audit.record(session, lena, "queue.pause", "queue/notify.teams", why)
-        jobs.promise(session, [Promise("teams", f"m{number}") for number in range(3)])
+        jobs.enqueue(session, [NewJob("teams", f"m{number}") for number in range(3)])
         # what has a target is late, or soon
         newest = session.scalar(select(func.max(Ticket.id))) or 0
         session.execute(update(Ticket).where(Ticket.id == newest - 2).values(sla_state="warned", due_at=from_now(1500)))
@@ -103,7 +103,7 @@ def _curves() -> None:
         }.items():
             rows.append({"name": name, "at": minute - timedelta(minutes=back), "value": float(value)})
     with transaction() as session:
-        session.execute(insert(Sample), rows)
+        session.execute(insert(MetricSample), rows)
 
 
 def main() -> int:

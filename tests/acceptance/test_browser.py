@@ -212,7 +212,7 @@ def test_people_log_in_do_what_their_role_allows_and_log_out(chrome: Browser, em
     viewer.open("/audit")
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
     assert house.ask("SELECT count(*) FROM corrections") == 0
-    assert house.ask("SELECT count(*) FROM audit WHERE who = 'user bob' AND action <> 'login.begin'") == 0
+    assert house.ask("SELECT count(*) FROM audit_log WHERE who = 'user bob' AND action <> 'login.begin'") == 0
     refusals = re.compile("status of 40[13]")
     assert [said for each in (operator, viewer) for said in each.complaints if not refusals.search(said)] == []
     for context in contexts:

@@ -66,7 +66,7 @@ def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
     sent = house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert len(mailbox.received) == sent
     assert set(mailbox.received.values()) == {1}
-    wait_until(lambda: house.ask("SELECT count(*) FROM leases WHERE name = 'clock'") == 1, 10, "no clock leads")
+    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'clock'") == 1, 10, "no clock leads")
     # And its story can be read
     with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
         story = json.load(answer)
@@ -77,7 +77,7 @@ def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
     assert asked() <= offered(pages[0])
     assert {name for name in asked() if name.endswith("_total")} <= offered(pages[1])
     for page in pages:
-        assert 'aura_attempts_total{actor="notify",outcome="kept"} 100.0' in page
+        assert 'aura_attempts_total{actor="notify",outcome="completed"} 100.0' in page
     # And a worker that is drained ends by itself, with all of its command
     name = house.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
     house.aura("workers", "drain", name)
@@ -117,8 +117,8 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     house.finished(house.ask("SELECT count(*) FROM tickets"), 120)
     house.each_once()
     assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
-    wait_until(lambda: house.ask("SELECT count(*) FROM leases WHERE name = 'clock'") == 1, 20, "no clock leads")
-    assert house.ask("SELECT count(*) FROM attempts WHERE outcome <> 'kept'") == 0, "a deploy spends no attempt"
+    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'clock'") == 1, 20, "no clock leads")
+    assert house.ask("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, "a deploy spends no attempt"
     honcho.stop_by("dramatiq")
 
 

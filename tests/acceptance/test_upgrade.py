@@ -33,7 +33,7 @@ FILL = (
        SELECT id, 'local', 'shipped', '', 'Network', 0.9, 'low', 0.8, 'Because of "VPN"', false, '', 0, 0, 1, created_at
        FROM tickets""",
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
-       SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'kept', 0.01, created_at
+       SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'completed', 0.01, created_at
        FROM tickets, unnest(ARRAY['intake', 'classify', 'notify']) WITH ORDINALITY AS steps (actor, place)""",
     """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body, html,
            provider_id, created_at)
@@ -69,7 +69,7 @@ def kept(house: House, program: Program) -> bool:
     assert program.process is not None
     ours = {str(pid) for pid in tree(program.process.pid)}
     ids = [worker for worker, name in house.rows("SELECT id, name FROM workers") if name.rpartition(":")[2] in ours]
-    return bool(house.ask("SELECT count(*) FROM attempts WHERE outcome = 'kept' AND worker = ANY(:ids)", ids=ids))
+    return bool(house.ask("SELECT count(*) FROM attempts WHERE outcome = 'completed' AND worker = ANY(:ids)", ids=ids))
 
 
 def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: tuple[House, House]) -> None:

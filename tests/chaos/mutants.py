@@ -49,7 +49,7 @@ def lease_check_off(jobs: Any) -> None:
 
     def keep_anyway(session: Any, lease: str, kept: Any, worker: str, seconds: float) -> Any:
         held = keep(session, lease, kept, worker, seconds)
-        jobs.record_attempts(session, worker, "kept", seconds, [(job, None) for job in kept if job not in held])
+        jobs.record_attempts(session, worker, "completed", seconds, [(job, None) for job in kept if job not in held])
         return list(kept)
 
     jobs.keep = keep_anyway

@@ -72,7 +72,7 @@ def stranded(rows: Rows) -> list[int]:
 
 def at_rest(rows: Rows) -> bool:
     """Return whether nothing is promised any more and every event has left."""
-    return not rows("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM events LIMIT 1")
+    return not rows("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM outbox LIMIT 1")
 
 
 def judge(
@@ -153,7 +153,7 @@ def _effects(rows: Rows, verdict: Verdict) -> None:
         ("verdict on ticket", "SELECT ticket_id, count(*) FROM verdicts GROUP BY 1 HAVING count(*) > 1"),
         (
             "kept step",
-            "SELECT actor || ' of ' || key, count(*) FROM attempts WHERE outcome = 'kept'"
+            "SELECT actor || ' of ' || key, count(*) FROM attempts WHERE outcome = 'completed'"
             " GROUP BY actor, key, pipeline HAVING count(*) > 1",
         ),
         (
@@ -240,7 +240,7 @@ def _leftovers(rows: Rows, number_of: dict[int, int], expected_dead: set[int], v
         else:
             verdict.unexpected.append(f"a dead letter: {actor} of {key} ({error_type}: {error[:200]})")
     verdict.lost += [f"number {number} should be a dead letter and is none" for number in sorted(expected_dead - dead)]
-    if events := rows("SELECT count(*) FROM events")[0][0]:
+    if events := rows("SELECT count(*) FROM outbox")[0][0]:
         verdict.unexpected.append(f"{events} events were never published")
     verdict.counts["attempts that crashed"] = rows("SELECT count(*) FROM attempts WHERE outcome = 'crashed'")[0][0]
-    verdict.counts["attempts that failed"] = rows("SELECT count(*) FROM attempts WHERE outcome = 'retry'")[0][0]
+    verdict.counts["attempts that failed"] = rows("SELECT count(*) FROM attempts WHERE outcome = 'retried'")[0][0]

@@ -96,7 +96,7 @@ class Run:
             progress.stranded |= set(stranded(self.system.rows))
             [(progress.notified, progress.jobs, events)] = self.system.rows(
                 "SELECT (SELECT count(*) FROM tickets WHERE stage = 'notified'), (SELECT count(*) FROM jobs),"
-                " (SELECT count(*) FROM events)"
+                " (SELECT count(*) FROM outbox)"
             )
         except (OperationalError, InterfaceError):
             return False  # the database is the one that was hit

@@ -85,10 +85,10 @@ class System(House):
             "AURA_SERVICE_DESK": SERVICE_DESK,
             # its tickets are all alike and all at once, and each is to be told of by itself
             "AURA_INCIDENT_TICKETS": "1000000",
-            "AURA_FOLD_ABOVE": "0",
+            "AURA_DIGEST_ABOVE": "0",
             "AURA_WEBHOOK_HOSTS": self.desk.host,
             "AURA_CHANNEL_RATES": rates,
-            "AURA_HOLD_UNKNOWN": hold,
+            "AURA_AT_MOST_ONCE_CHANNELS": hold,
             "PYTHONPATH": os.pathsep.join((str(ROOT / "tests" / "chaos" / "site"), str(ROOT))),
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,

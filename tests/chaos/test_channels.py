@@ -86,7 +86,7 @@ def test_what_nobody_knows_of_is_sent_again_with_the_same_id(build: Build, chann
 @pytest.mark.parametrize("channel", ["email", "webhook"])
 def test_what_nobody_knows_of_is_held_where_it_is_asked_for(build: Build, channel: str) -> None:
     system = build(clock=False, hold="email,webhook")
-    assert send_one_and_die_before_it_is_recorded(system, channel) == ("unknown", [1])
+    assert send_one_and_die_before_it_is_recorded(system, channel) == ("in_doubt", [1])
     # nothing is promised and nothing given up: a person decides
     assert system.rows("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM dead_letters") == []
 
@@ -116,7 +116,7 @@ def test_two_processes_keep_one_rate_and_spend_no_attempt(build: Build) -> None:
     # Then two processes have sent, and the fortieth no sooner than thirty-nine turns after the first was due
     tried = system.rows("SELECT worker, outcome FROM attempts WHERE actor = 'webhook'")
     assert len({worker for worker, _ in tried}) == 2
-    assert {outcome for _, outcome in tried} == {"kept"}
+    assert {outcome for _, outcome in tried} == {"completed"}
     took = "SELECT extract(epoch FROM max(sent_at) - min(created_at)) FROM notifications WHERE channel = 'webhook'"
     assert system.ask(took) >= 39 / 20
     assert list(system.desk.received["/webhook"].values()) == [1] * 40

@@ -21,7 +21,7 @@ __all__ = ["run"]
 @pytest.fixture
 def service(postgres: str, rabbitmq_url: str, configure: Callable[..., Any]) -> Iterator[HintBroker]:
     """The broker of service mode, on a migrated database and an empty virtual host; nothing runs yet."""
-    with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=rabbitmq_url, AURA_FOLD_ABOVE="0")) as broker:
+    with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=rabbitmq_url, AURA_DIGEST_ABOVE="0")) as broker:
         assert isinstance(broker, HintBroker)
         yield broker
 
@@ -29,7 +29,7 @@ def service(postgres: str, rabbitmq_url: str, configure: Callable[..., Any]) -> 
 @pytest.fixture
 def embedded(database: str, configure: Callable[..., Any]) -> Iterator[InProcessBroker]:
     """A broker of embedded mode, on a migrated database; nothing runs yet. Every notification leaves by itself."""
-    with fresh_broker(configure(AURA_FOLD_ABOVE="0")) as broker:
+    with fresh_broker(configure(AURA_DIGEST_ABOVE="0")) as broker:
         assert isinstance(broker, InProcessBroker)
         yield broker
 

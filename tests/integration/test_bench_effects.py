@@ -29,7 +29,7 @@ SPARED = {"due_at", "sla_next_at", "needs_review", "summary", "sentiment", "lang
 
 def accepted() -> list[int]:
     with transaction() as session:
-        return tickets.accept(session, "bench", [(ticket(number), {}) for number in range(TICKETS)])
+        return tickets.create(session, "bench", [(ticket(number), {}) for number in range(TICKETS)])
 
 
 def aura(hand: Any) -> None:

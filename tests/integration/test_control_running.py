@@ -19,7 +19,7 @@ from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
 from aura.settings import get_settings
 from db import queue_controls, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from pipelines.embedded import running
 from tests.conftest import wait_until
 from tests.embedded import all_jobs, attempts, letters, promise
@@ -47,7 +47,7 @@ def done(items: list[Any]) -> list[str]:
 
 
 def kept(actor: str) -> list[str]:
-    return [attempt.key for attempt in attempts("kept") if attempt.actor == actor]
+    return [attempt.key for attempt in attempts("completed") if attempt.actor == actor]
 
 
 class Endless:
@@ -188,7 +188,7 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
     do(queue_controls.pause, "tickets.intake")
     with running(clock=False, threads=2):
         # When the workers get them
-        promise(Promise("classify", "no ticket"))
+        promise(NewJob("classify", "no ticket"))
         wait_until(letters, timeout=30, message="the other queues are served")
         wait_until(lambda: not any(job.hinted_at for job in all_jobs()), timeout=30, message="they are given back")
         # Then nothing of it was tried, and the hints are gone until it goes on

@@ -198,7 +198,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
     assert difference(buried(), expected) == {}
     with reading() as session:
         done = session.scalars(
-            select(Attempt.actor).where(Attempt.key.in_(map(str, good)), Attempt.outcome == "kept")
+            select(Attempt.actor).where(Attempt.key.in_(map(str, good)), Attempt.outcome == "completed")
         ).all()
     assert Counter(done) == dict.fromkeys(("intake", "classify", "notify"), len(good))
 

@@ -105,7 +105,7 @@ def test_hostile_strings_stay_text_from_the_api_to_the_page_and_the_mail(
         AI_MODEL="test-model",
         AURA_SERVICE_DESK="desk@example.com",
         AURA_INCIDENT_TICKETS="1000",
-        AURA_FOLD_ABOVE="0",
+        AURA_DIGEST_ABOVE="0",
     )
     web = TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
     numbers = []

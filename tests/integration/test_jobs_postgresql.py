@@ -18,18 +18,18 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import actors
-from aura.jobs.notifier import Ear
+from aura.jobs.notifier import Notifier
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing
 from aura.settings import get_settings
 from db import dead_letters, hints, jobs, reading, transaction
 from db import migrate as migrations
 from db.database import dispose, engine
-from db.jobs import Failure, Promise
+from db.jobs import Failure, NewJob
 from db.migrate import migrate, revisions
 from db.models import ScheduleRun
-from pipelines.schedule import Entry
-from pipelines.scheduler import Clock
+from pipelines.schedule import ScheduledJob
+from pipelines.scheduler import Scheduler
 from tests.conftest import ROOT, wait_until
 from tests.embedded import all_jobs, claim, count, letters, one_job, promise
 
@@ -58,13 +58,13 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def test_two_relays_take_disjoint_jobs(postgres: str):
-    promise(*[Promise("classify", str(number)) for number in range(20)])
+    promise(*[NewJob("classify", str(number)) for number in range(20)])
 
     with Session(engine()) as first, Session(engine()) as second:
         first.execute(text("SET lock_timeout = '1s'"))
         second.execute(text("SET lock_timeout = '1s'"))
-        one = {job.id for job in hints.take(first, "classify", 0, 8)}
-        other = {job.id for job in hints.take(second, "classify", 0, 100)}
+        one = {job.id for job in hints.dispatch(first, "classify", 0, 8)}
+        other = {job.id for job in hints.dispatch(second, "classify", 0, 100)}
 
     assert (len(one), len(other)) == (8, 12)
     assert not one & other
@@ -90,11 +90,11 @@ class Shelf:
 
 
 def test_relays_beside_each_other_hint_each_job_once(postgres: str):
-    promise(*[Promise("classify", str(number), priority=number % 10) for number in range(600)])
+    promise(*[NewJob("classify", str(number), priority=number % 10) for number in range(600)])
     shelves = [Shelf() for _ in range(4)]
 
     def drain(shelf: Shelf) -> int:
-        relay = Relay(actors.broker, shelf, get_settings().model_copy(update={"window": 100_000}))
+        relay = Relay(actors.broker, shelf, get_settings().model_copy(update={"max_in_flight": 100_000}))
         return sum(iter(relay.round, 0))
 
     results = at_once(*[lambda shelf=shelf: drain(shelf) for shelf in shelves])
@@ -110,7 +110,7 @@ def test_relays_beside_each_other_hint_each_job_once(postgres: str):
 def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postgres: str):
     shuffled = random.Random(7)
     for turn in range(10):
-        promise(*[Promise("classify", f"{turn}:{number}") for number in range(60)])
+        promise(*[NewJob("classify", f"{turn}:{number}") for number in range(60)])
         ids = [job.id for job in all_jobs() if not job.lease]
 
         def take(name: str, some: list[int]) -> list[int]:
@@ -124,7 +124,7 @@ def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postg
 
 def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
     shuffled = random.Random(7)
-    promises = [Promise("classify", str(number)) for number in range(100)]
+    promises = [NewJob("classify", str(number)) for number in range(100)]
 
     for _ in range(5):
         orders = [shuffled.sample(promises, 100) for _ in range(4)]
@@ -136,28 +136,28 @@ def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
 
 def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
     for turn in range(20):
-        promise(Promise("classify", str(turn)))
+        promise(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id, lease=f"lease {turn}")
         assert len(claimed) == 1
 
         def keep(turn: int = turn, claimed: Any = claimed) -> None:
             with transaction() as session:
-                jobs.keep(session, f"lease {turn}", claimed, "w", 0.0)
+                jobs.complete(session, f"lease {turn}", claimed, "w", 0.0)
 
-        assert at_once(keep, lambda turn=turn: promise(Promise("classify", str(turn)))) == [None, None]
+        assert at_once(keep, lambda turn=turn: promise(NewJob("classify", str(turn)))) == [None, None]
 
     rows = all_jobs()
     assert [job.key for job in rows] == [str(turn) for turn in range(20)]
-    assert {(job.lease, job.again) for job in rows} == {(None, False)}
+    assert {(job.lease, job.rerun) for job in rows} == {(None, False)}
 
 
 def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_same(postgres: str):
     # Given a relay that has published its hint and not committed yet
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     job_id = one_job().id
     claims: list[Any] = []
     with Session(engine()) as relay:
-        assert hints.take(relay, "classify", 0, 10)
+        assert hints.dispatch(relay, "classify", 0, 10)
         # When a worker is quicker
         worker = threading.Thread(target=lambda: claims.extend(claim("classify", job_id)))
         worker.start()
@@ -175,10 +175,10 @@ def _somebody_waits_for_a_lock() -> bool:
 
 def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
     for turn in range(5):
-        promise(Promise("classify", str(turn)))
+        promise(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id)
         with transaction() as session:
-            jobs.bury(session, [(job, Failure("X", "x", "", "")) for job in claimed])
+            jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
 
         def replay(letter: int = letters()[-1].id) -> None:
             with transaction() as session:
@@ -193,8 +193,8 @@ def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
 
 def test_clocks_that_tick_at_the_same_moment_fire_a_slot_once(postgres: str):
     ran: list[int] = []
-    entry = Entry("count", "* * * * *", lambda: len(ran.append(1) or []))
-    clocks = [Clock([entry]) for _ in range(3)]
+    entry = ScheduledJob("count", "* * * * *", lambda: len(ran.append(1) or []))
+    clocks = [Scheduler([entry]) for _ in range(3)]
     at = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
     for minute in range(10):
@@ -303,22 +303,22 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
             return ear.woken()
 
     loop = Loop()
-    ear = Ear(loop)  # type: ignore[arg-type]
+    ear = Notifier(loop)  # type: ignore[arg-type]
     assert ear.woken(), "what was promised before it listened"
 
     with crash_before_commit() as session:
-        jobs.promise(session, [Promise("classify", "0")])
+        jobs.enqueue(session, [NewJob("classify", "0")])
     assert not loop.listen(0.1)
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     assert loop.listen(5)
     assert not ear.woken()
     ear._raw.close()
 
 
 def test_a_server_that_restarts_costs_a_reader_nothing(postgres: str, postgresql: Any):
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     postgresql.kill()
     postgresql.start()
 
     with reading() as session:
-        assert hints.lanes(session, ["classify", "intake"]) == [("classify", 0)]
+        assert hints.due_buckets(session, ["classify", "intake"]) == [("classify", 0)]

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from aura.mail.imap import Mailbox, watch
 from aura.notifications.signatures import new_secret, signed
 from db import reading
-from db.models import Mail, Ticket
+from db.models import InboundMail, Ticket
 from tests.commands import Run
 from tests.conftest import ROOT, wait_until
 from tests.embedded import count
@@ -78,7 +78,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     inbox.deliver(raw)
     (maildir / "new" / "1").write_bytes(raw)
     (tmp_path / "a.eml").write_bytes(raw)
-    configure(AURA_INTAKE_SECRET=secret)
+    configure(AURA_MAIL_WEBHOOK_SECRET=secret)
 
     said = [
         run("intake", "imap", "--once"),
@@ -94,7 +94,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     lines = [line for each in said for line in each.out.splitlines()]
     assert [line.partition(": ")[2] for line in lines] == ["ticket 1", *["ticket 1 (known before)"] * 3]
     assert (posted.status_code, posted.json()["ticket_id"], posted.json()["known"]) == (202, 1, True)
-    assert (count(Mail), count(Ticket)) == (1, 1)
+    assert (count(InboundMail), count(Ticket)) == (1, 1)
     assert inbox.folders() == {"": 0, "Aura.done": 1, "Aura.refused": 0}
     assert list((maildir / "new").iterdir()) == []
 
@@ -188,14 +188,14 @@ def test_a_killed_intake_loses_no_mail_and_takes_none_twice(
     command = ["intake", door, *([maildir] if door == "maildir" else []), "--once"]
 
     process = started(*command)
-    wait_until(lambda: count(Mail) >= MAILS // 4, timeout=60, message="it is among the mails", poll=0.005)
+    wait_until(lambda: count(InboundMail) >= MAILS // 4, timeout=60, message="it is among the mails", poll=0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = count(Mail)
+    before = count(InboundMail)
     assert before < MAILS
 
     assert run(*command).code == 0
     assert titles() == sorted(f"VPN {number}" for number in range(MAILS))
-    assert count(Mail) == MAILS
+    assert count(InboundMail) == MAILS
     waiting = inbox.folders()[""] if door == "imap" else len(list((maildir / "new").iterdir()))
     assert waiting == 0

@@ -21,11 +21,11 @@ PROCESSES = 3
 #: A process that says when it is ready, is given tickets, and says what it answered.
 WORKER = """
 import json, sys
-from ai import Question, choose_engine
+from aura.ai import ClassificationRequest, make_engine
 from settings import Settings
-engine = choose_engine(Settings(_env_file=None))
+engine = make_engine(Settings(_env_file=None))
 print("ready", flush=True)
-asked = [Question(title, "It drops all the time", id=number) for number, title in json.loads(sys.stdin.readline())]
+asked = [ClassificationRequest(title, "It drops all the time", id=number) for number, title in json.loads(sys.stdin.readline())]
 print(json.dumps([[v.engine, v.cached, v.cost, v.fallback] for v in engine.classify(asked)]))
 """
 ANSWER = {"category": "Network", "category_confidence": 0.9, "priority": "medium", "priority_confidence": 0.9}

@@ -41,22 +41,22 @@ FILL = (
        SELECT id, 'local', 'shipped', '', 'Network', 0.9, 'low', 0.8, CASE WHEN id % 50 = 0 THEN 'because' ELSE '' END,
            false, CASE WHEN id > 5980 THEN 'no answer' ELSE '' END, 0, 0, 1, created_at FROM tickets""",
     """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
-           provider_id, hold_until, created_at)
+           provider_id, delayed_until, created_at)
        SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', 'p' || id % 20, 'requester',
            CASE WHEN id % 100 = 0 THEN 'unknown' WHEN id % 100 = 1 THEN 'waiting' ELSE 'sent' END, '', '', '', now(),
            created_at FROM tickets""",
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
-       SELECT id, 'classify', id::text, 'triage', 1, 'w', 'kept', 0.01, created_at FROM tickets""",
+       SELECT id, 'classify', id::text, 'triage', 1, 'w', 'completed', 0.01, created_at FROM tickets""",
 )
 #: A backlog of jobs, and a few that a worker held when it died.
-BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at, lease, worker)
+BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at, lease, worker)
     SELECT 'classify', n::text, '[]', 'triage', '[]', 5, now(), now(), CASE WHEN n > 29990 THEN 'lease' END,
         CASE WHEN n > 29990 THEN 'gone' END
     FROM generate_series(1, 30000) AS n"""
 OLD = retention.rules(60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_review": ticket_stats.in_review,
-    "ix_tickets_at_risk": ticket_stats.figures,
+    "ix_tickets_at_risk": ticket_stats.ticket_stats,
     "ix_tickets_unfinished": queue_stats.unfinished,
     "ix_tickets_changed": lambda session: reanalysis.changed(session, 100),
     "ix_tickets_sla": ticket_actions.any_to_look_at,

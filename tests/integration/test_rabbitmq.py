@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from actors.intake import classify
-from aura.jobs.maintenance import Upkeep
+from aura.jobs.maintenance import Maintenance
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq import publisher as publishing
 from aura.jobs.rabbitmq.broker import GuardedConsumer, HintBroker
@@ -25,9 +25,9 @@ from aura.jobs.transport import Outgoing, PublishFailed
 from aura.settings import get_settings
 from aura.web import health
 from db import dead_letters, jobs, reading, tickets, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import DeadLetter, Job, Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from pipelines.embedded import running
 from pipelines.triage import triage
 from tests.conftest import ROOT, wait_until
@@ -59,8 +59,8 @@ def out(queue: str, body: bytes = b"{}") -> Outgoing:
 
 def accept(title: str = "VPN drops every ten minutes") -> int:
     with transaction() as session:
-        submission = Submission(title=title, requester="ada@example.com")
-        (ticket_id,) = tickets.accept(session, "test", [(submission, {})])
+        submission = NewTicket(title=title, requester="ada@example.com")
+        (ticket_id,) = tickets.create(session, "test", [(submission, {})])
         triage.send(ticket_id)
     return ticket_id
 
@@ -212,7 +212,7 @@ def test_a_broker_that_blocks_publishers_fails_the_batch(publisher: Publisher, r
 def test_the_relay_marks_nothing_while_the_broker_is_away(
     publisher: Publisher, service: HintBroker, rabbitmq: RabbitMQ
 ):
-    promise(*[Promise("classify", str(number)) for number in range(10)])
+    promise(*[NewJob("classify", str(number)) for number in range(10)])
     relay = Relay(service, publisher, get_settings())
     rabbitmq.kill()
     with pytest.raises(PublishFailed):
@@ -227,7 +227,7 @@ def test_the_relay_marks_nothing_while_the_broker_is_away(
 def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
     publisher: Publisher, service: HintBroker, channel: Any
 ):
-    promise(Promise("classify", "1"), Promise("reanalyze", "1"))
+    promise(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     relay = Relay(service, publisher, get_settings())
     assert relay.round() == 2
     channel.queue_purge("ai.classify")
@@ -312,7 +312,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
 
 
 def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: HintBroker, channel: Any):
-    promise(Promise("classify_2", "1"))
+    promise(NewJob("classify_2", "1"))
     theirs = json.loads(classify.message_with_options(args=([one_job().id],)).encode()) | {"actor_name": "classify_2"}
     forged = theirs | {"args": [[10**12]]}
     for hint in (theirs, forged):
@@ -355,7 +355,7 @@ def _kept(actor: str) -> list[int]:
     from db.models import Attempt
 
     with reading() as session:
-        return list(session.scalars(select(Attempt.id).where(Attempt.actor == actor, Attempt.outcome == "kept")))
+        return list(session.scalars(select(Attempt.id).where(Attempt.actor == actor, Attempt.outcome == "completed")))
 
 
 def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
@@ -369,8 +369,8 @@ def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel
             raise OperationalError("INSERT", {}, Exception("the database is away"))
         real(*_)
 
-    real = jobs.promise
-    monkeypatch.setattr(jobs, "promise", flaky)
+    real = jobs.enqueue
+    monkeypatch.setattr(jobs, "enqueue", flaky)
     channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
 
     with running(clock=False):
@@ -517,7 +517,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
     method, _, _ = channel.basic_get("notify.email")
     channel.basic_nack(method.delivery_tag, requeue=False)
-    promise(Promise("classify_2", "1"))
+    promise(NewJob("classify_2", "1"))
     hint = json.loads(classify.message_with_options(args=([one_job().id],)).encode())
     theirs = hint | {"actor_name": "classify_2"}
     forged = json.dumps(theirs | {"args": [[10**12]]}).encode()
@@ -577,8 +577,8 @@ def test_a_long_dead_letter_queue_is_emptied_bit_by_bit(
 def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
     service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Upkeep, "drain", lambda _relay: None)
-    promise(Promise("classify", "17"))  # a ticket that is not there
+    monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
+    promise(NewJob("classify", "17"))  # a ticket that is not there
     with running(clock=False):
         wait_until(lambda: len(letters()) == 1, timeout=30, message="it is given up")
         wait_until(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from aura.jobs.attempt import WORKER_ID
 from db import reading, tickets, transaction
 from db.models import Job, Ticket, Worker
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.process_stats import living
 from pipelines.embedded import running
 from pipelines.triage import triage
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("embedded")
 
 def accept(number: int) -> None:
     with transaction() as session:
-        submission = Submission(title=f"Laptop {number} does not start", requester=f"user{number}@example.com")
-        triage.send_many(tickets.accept(session, "test", [(submission, {})]))
+        submission = NewTicket(title=f"Laptop {number} does not start", requester=f"user{number}@example.com")
+        triage.send_many(tickets.create(session, "test", [(submission, {})]))
 
 
 def all_notified(number: int) -> bool:
@@ -55,7 +55,7 @@ def test_what_a_stop_left_is_done_after_the_next_start():
     with running(clock=False):
         wait_until(lambda: all_notified(60), timeout=30, message="every ticket is notified")
 
-    assert {attempt.outcome for attempt in attempts()} == {"kept"}
+    assert {attempt.outcome for attempt in attempts()} == {"completed"}
 
 
 def test_an_attempt_that_takes_too_long_is_interrupted_and_tried_again(declare: Callable[..., Any]):
@@ -70,10 +70,10 @@ def test_an_attempt_that_takes_too_long_is_interrupted_and_tried_again(declare: 
     actor = declare(endless, time_limit=50)
     with running(clock=False):
         actor.send(1)
-        wait_until(lambda: attempts("retry"), timeout=10, message="the limit strikes")
+        wait_until(lambda: attempts("retried"), timeout=10, message="the limit strikes")
         assert one_job().last_error == "TimeLimitExceeded: TimeLimitExceeded"
         move(Job, due_at=-1)
         wait_until(lambda: not all_jobs(), message="it is tried again")
 
-    assert [attempt.outcome for attempt in attempts()] == ["retry", "kept"]
+    assert [attempt.outcome for attempt in attempts()] == ["retried", "completed"]
     assert letters() == []

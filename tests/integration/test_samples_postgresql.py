@@ -17,9 +17,9 @@ def test_no_query_reads_a_large_table_from_end_to_end(postgres: str):
             " SELECT 'test', '{}', '', '', '', '', '', now() - make_interval(secs => 200000 - n), now()"
             " FROM generate_series(1, 20000) n",
             "INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)"
-            " SELECT n, 'notify', n::text, 'triage', 1, 'w', 'kept', 1, now() - make_interval(secs => 200000 - n)"
+            " SELECT n, 'notify', n::text, 'triage', 1, 'w', 'completed', 1, now() - make_interval(secs => 200000 - n)"
             " FROM generate_series(1, 20000) n",
-            'INSERT INTO jobs (actor, key, args, pipeline, "then", priority, due_at, created_at)'
+            'INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at)'
             " SELECT 'classify', n::text, '[]', '', '[]', n % 10, now(), now() FROM generate_series(1, 20000) n",
         ):
             session.execute(text(statement))

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from db import reading
-from db.models import Lease, Sample, ScheduleRun
+from db.models import LeaderLease, MetricSample, ScheduleRun
 from tests.conftest import ROOT, wait_until
 
 #: Seconds that a lease lasts, and that a clock is stopped at least.
@@ -74,16 +74,16 @@ def in_a_slot() -> bool:
         return bool(session.scalar(text(sleeping)))
 
 
-def leads() -> Lease | None:
+def leads() -> LeaderLease | None:
     with reading() as session:
-        return session.scalars(select(Lease)).one_or_none()
+        return session.scalars(select(LeaderLease)).one_or_none()
 
 
 def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clocks: list[subprocess.Popen[bytes]]):
     # Given two clocks, of which one leads
     wait_until(lambda: len(runs()) >= 2, message="no slot ran")
     with reading() as session:
-        leader = int(session.scalars(select(Sample.name).limit(1)).one())
+        leader = int(session.scalars(select(MetricSample.name).limit(1)).one())
     # When it is stopped while a slot of its runs
     wait_until(in_a_slot, message="no slot runs")
     os.kill(leader, signal.SIGSTOP)
@@ -97,7 +97,7 @@ def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clock
     wait_until(lambda: time.monotonic() - stopped >= STOPPED, 1 + STOPPED)
     # And the one that was stopped writes nothing more when it goes on
     with reading() as session:
-        mine = select(func.count()).where(Sample.name == str(leader))
+        mine = select(func.count()).where(MetricSample.name == str(leader))
         written = session.scalar(mine)
     os.kill(leader, signal.SIGCONT)
     more = len(runs()) + 3

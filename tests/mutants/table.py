@@ -81,7 +81,7 @@ MUTANTS = (
     _mutant(
         "Redis that is away lets every call through",
         "aura/ai/engines/remote.py",
-        "except StoreAway as away:",
+        "except SharedStateUnavailable as away:",
         "except ZeroDivisionError as away:",
         "tests/unit/ai/engines/test_remote.py",
     ),
@@ -145,7 +145,7 @@ MUTANTS = (
     _mutant(
         "an address of the inner network is taken",
         "aura/notifications/safe_http.py",
-        'raise NotAllowed(f"{address} is no public address")',
+        'raise ForbiddenAddress(f"{address} is no public address")',
         "return",
         "tests/unit/notifications/test_safe_http.py",
     ),

@@ -63,7 +63,7 @@ def test_our_own_name_wins_over_the_add_ons(configure: Configure):
 
 
 def test_an_empty_variable_is_not_set(configure: Configure):
-    assert configure(RABBITMQ_URL="", AURA_BATCH="", OPENAI_API_KEY="") == Settings()
+    assert configure(RABBITMQ_URL="", AURA_JOBS_PER_HINT="", OPENAI_API_KEY="") == Settings()
 
 
 def test_the_url_is_built_from_its_parts_whatever_they_contain(configure: Configure):
@@ -93,8 +93,8 @@ def test_categories_are_separated_by_commas(configure: Configure):
 @pytest.mark.parametrize(
     ("name", "value", "fix"),
     [
-        ("AURA_BATCH", "many", "valid integer"),
-        ("AURA_BATCH", "0", "greater than or equal to 1"),
+        ("AURA_JOBS_PER_HINT", "many", "valid integer"),
+        ("AURA_JOBS_PER_HINT", "0", "greater than or equal to 1"),
         ("AURA_BASE_URL", "aura.example.com", "must start with http:// or https://"),
         ("AURA_ENV", "prod", "'development' or 'production'"),
         ("AURA_TIMEZONE", "Mars/Olympus", "must be a zone name such as UTC or Europe/Berlin"),
@@ -118,8 +118,8 @@ def test_a_wrong_value_names_the_variable_and_the_fix(configure: Configure, name
 
 
 def test_all_wrong_values_are_told_at_once(configure: Configure):
-    with pytest.raises(SettingsError, match=r"PORT: .*; AURA_BATCH: "):
-        configure(PORT="none", AURA_BATCH="none")
+    with pytest.raises(SettingsError, match=r"PORT: .*; AURA_JOBS_PER_HINT: "):
+        configure(PORT="none", AURA_JOBS_PER_HINT="none")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_all_wrong_values_are_told_at_once(configure: Configure):
     [
         ("RABBITMQ_URL", "amqp://guest:guest@rabbit/"),
         ("DATABASE_URL", "postgres://postgres:postgres@db/aura"),
-        ("AURA_INTAKE_SECRET", "short"),
+        ("AURA_MAIL_WEBHOOK_SECRET", "short"),
     ],
 )
 def test_production_refuses_secrets_that_everybody_knows(configure: Configure, name: str, value: str):
@@ -185,7 +185,7 @@ def test_a_secret_is_not_repeated_in_an_error(configure: Configure, name: str):
 
 
 def test_a_secret_is_not_repeated_by_pydantic_either(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AURA_BATCH", "s3cr3t")
+    monkeypatch.setenv("AURA_JOBS_PER_HINT", "s3cr3t")
 
     with pytest.raises(ValidationError) as caught:
         Settings()
@@ -231,11 +231,11 @@ def test_the_example_holds_the_defaults(tmp_path, configure: Configure):
 
 
 def test_the_env_file_is_read_and_the_environment_wins(tmp_path, configure: Configure):
-    (tmp_path / ".env").write_text("AURA_BATCH=7\nAURA_WINDOW=8\n")
+    (tmp_path / ".env").write_text("AURA_JOBS_PER_HINT=7\nAURA_WINDOW=8\n")
 
-    found = configure(AURA_WINDOW="9")
+    found = configure(AURA_MAX_IN_FLIGHT="9")
 
-    assert (found.batch, found.window) == (7, 9)
+    assert (found.jobs_per_hint, found.max_in_flight) == (7, 9)
 
 
 def test_the_fixture_hides_the_developers_environment(monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Precedent:
+class FewShotExample:
     """A ticket of this desk that a person decided, for an engine that learns from examples."""
 
     text: str
@@ -17,7 +17,7 @@ class Precedent:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ClassificationRequest:
     """What an engine may read of a ticket; the id is for the budget and the log, and is not sent."""
 
     title: str
@@ -25,7 +25,7 @@ class Question:
     language: str = "en"
     department: str = ""
     claimed_priority: str | None = None
-    precedents: tuple[Precedent, ...] = ()
+    precedents: tuple[FewShotExample, ...] = ()
     id: int = 0
 
 
@@ -113,7 +113,7 @@ class Engine(Protocol):
 
     name: str
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per question, in the same order. Raises EngineError."""
         ...
 
@@ -126,6 +126,6 @@ class RemoteEngine(Engine, Protocol):
     #: Bytes that are sent beside the text about the ticket.
     instructions_bytes: int
 
-    def sends(self, question: Question) -> str:
+    def sends(self, question: ClassificationRequest) -> str:
         """Return the text about the ticket exactly as it is sent."""
         ...

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from aura.ai.engines.base import EngineError, Question, Verdict
+from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.budget import Reservation, cost
 from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, Reply, explain
 from aura.ai.engines.prompt import conversation
-from aura.ai.engines.remote import Guarded
+from aura.ai.engines.remote import GuardedEngine
 from aura.settings import Settings
 
 #: Seconds that one request may take: files are large.
@@ -62,7 +62,7 @@ class Look:
 class BatchApi:
     """The Batch API behind the guards of the live engine. Every method may raise EngineError."""
 
-    def __init__(self, guarded: Guarded, settings: Settings) -> None:
+    def __init__(self, guarded: GuardedEngine, settings: Settings) -> None:
         import openai
 
         assert isinstance(guarded.remote, OpenAIEngine)
@@ -78,7 +78,7 @@ class BatchApi:
     def close(self) -> None:
         self._client.close()
 
-    def prepare(self, questions: Sequence[Question]) -> list[Line]:
+    def prepare(self, questions: Sequence[ClassificationRequest]) -> list[Line]:
         """Return the line of each question."""
         return [self._line(question) for question in questions]
 
@@ -135,7 +135,9 @@ class BatchApi:
             found = self._client.batches.retrieve(batch)
             return Look(found.status, found.output_file_id or "", found.error_file_id or "")
 
-    def answers(self, questions: Sequence[Question], files: Sequence[str]) -> dict[int, Verdict | EngineError]:
+    def answers(
+        self, questions: Sequence[ClassificationRequest], files: Sequence[str]
+    ) -> dict[int, Verdict | EngineError]:
         """Return what the files say about each question; the first line about it counts, a strange one is passed over."""
         by_id = {str(question.id): question for question in questions}
         found: dict[int, Verdict | EngineError] = {}
@@ -150,7 +152,7 @@ class BatchApi:
                     found[question.id] = self._read(question, said)
         return found
 
-    def _line(self, question: Question) -> Line:
+    def _line(self, question: ClassificationRequest) -> Line:
         masked, found = self._guarded.masked(question)
         body = json.dumps(
             {"custom_id": str(question.id), "method": "POST", "url": self._endpoint, "body": self._body(masked)}
@@ -161,7 +163,7 @@ class BatchApi:
     def _endpoint(self) -> Any:
         return "/v1/chat/completions" if self._engine.compatible else "/v1/responses"
 
-    def _body(self, question: Question) -> dict[str, Any]:
+    def _body(self, question: ClassificationRequest) -> dict[str, Any]:
         """Return the request as the live engine makes it; without a temperature, for nobody can ask again without it."""
         from openai import pydantic_function_tool
 
@@ -200,7 +202,7 @@ class BatchApi:
             if line and not skipping:
                 yield bytes(line)
 
-    def _read(self, question: Question, said: dict[str, Any]) -> Verdict | EngineError:
+    def _read(self, question: ClassificationRequest, said: dict[str, Any]) -> Verdict | EngineError:
         try:
             answer = said["response"]
             if answer is None or answer["status_code"] != 200:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aura.ai.engines.base import EngineError
-from aura.ai.engines.shared_state import MemoryStore, Store
+from aura.ai.engines.shared_state import MemoryState, SharedState
 
 #: Counters hold whole millionths of a dollar.
 MICRO = 1_000_000
@@ -67,13 +67,13 @@ class Reservation:
 class Budget:
     """Reserves and settles; raises EngineError when there is not enough left, StoreAway when nobody knows."""
 
-    def __init__(self, store: Store, day: float, ticket: float) -> None:
+    def __init__(self, store: SharedState, day: float, ticket: float) -> None:
         self._store = store
         self._day, self._ticket = round(day * MICRO), round(ticket * MICRO)
 
     def opened_with(self, spent: float) -> None:
         """Count what was spent today before this process began, unless the store remembers it."""
-        if isinstance(self._store, MemoryStore):
+        if isinstance(self._store, MemoryState):
             self._store.add(_day(datetime.now(UTC)), round(spent * MICRO))
 
     def reserve(self, model: str, ticket_id: int, sent: int, answer: int) -> Reservation:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aura.ai.engines.shared_state import Store
+from aura.ai.engines.shared_state import SharedState
 
 #: Seconds between two looks whether the one who asks has the answer.
 LOOK_EVERY = 0.05
@@ -21,7 +21,7 @@ def key_of(*parts: str) -> str:
 class Cache:
     """Keeps answers for a while, and lets one caller ask while the others wait for what it learns."""
 
-    def __init__(self, store: Store, seconds: float, longest_call: float) -> None:
+    def __init__(self, store: SharedState, seconds: float, longest_call: float) -> None:
         self._store, self._seconds, self._longest = store, seconds, longest_call
 
     def get(self, key: str) -> str | None:

@@ -13,7 +13,7 @@ import pybreaker
 import redis
 
 from aura.ai.engines.base import EngineError
-from aura.ai.engines.shared_state import RedisStore, Store, StoreAway
+from aura.ai.engines.shared_state import RedisState, SharedState, SharedStateUnavailable
 
 #: Failures in a row that open the breaker, and the seconds until one call may try again.
 FAILURES = 5
@@ -28,7 +28,7 @@ def _no_fault_of_the_provider(error: BaseException) -> bool:
 class Breaker:
     """Lets calls through while the provider works."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SharedState) -> None:
         self._store = store
         self._made: Any = None
 
@@ -41,7 +41,7 @@ class Breaker:
                 reset_timeout=OPEN_SECONDS,
                 exclude=[_no_fault_of_the_provider],
                 throw_new_error_on_trip=False,
-                state_storage=_shared(self._store) if isinstance(self._store, RedisStore) else None,
+                state_storage=_shared(self._store) if isinstance(self._store, RedisState) else None,
             )
         return self._made
 
@@ -69,8 +69,8 @@ class Breaker:
         calling.__exit__(None, None, None)
 
 
-def _shared(store: RedisStore) -> Any:
+def _shared(store: RedisState) -> Any:
     try:
         return pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, store.redis, namespace="aura:ai")
     except redis.RedisError as error:
-        raise StoreAway(f"Redis is away ({type(error).__name__})") from None
+        raise SharedStateUnavailable(f"Redis is away ({type(error).__name__})") from None

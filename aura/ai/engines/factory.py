@@ -35,7 +35,7 @@ def model_in_use() -> str:
     return _Learned.version
 
 
-def choose_engine(settings: Settings, spent_today: Callable[[], float] = lambda: 0.0) -> Engine:
+def make_engine(settings: Settings, spent_today: Callable[[], float] = lambda: 0.0) -> Engine:
     """Return the engine the settings ask for. Cheap to call again: it is kept per process and settings.
 
     `spent_today` tells US dollars, for a budget that is kept in this process alone and begins anew with it.
@@ -65,10 +65,10 @@ def _local(settings: Settings, version: str) -> LocalEngine:
 def _guarded(_process: int, settings: Settings, spent_today: Callable[[], float]) -> Any:
     # here, for the imports cost most of a second, and nothing of them is needed without a key
     from aura.ai.engines.openai import OpenAIEngine
-    from aura.ai.engines.remote import Guarded
-    from aura.ai.engines.shared_state import make_store
+    from aura.ai.engines.remote import GuardedEngine
+    from aura.ai.engines.shared_state import make_shared_state
 
-    store = make_store(settings)
-    guarded = Guarded(OpenAIEngine(settings), _local(settings, ""), store, settings)
+    store = make_shared_state(settings)
+    guarded = GuardedEngine(OpenAIEngine(settings), _local(settings, ""), store, settings)
     guarded.budget.opened_with(spent_today())
     return guarded

@@ -14,7 +14,7 @@ from aura.ai.text.masking.plain import plain
 from aura.settings import PRIORITIES
 
 
-def bounded(said: str, local: str) -> tuple[str, bool]:
+def apply_guardrails(said: str, local: str) -> tuple[str, bool]:
     """Return the priority that is allowed, at most one level from the local engine's, and whether it was cut.
 
     Upwards, because a stranger's text must not page people at night. Downwards too, because it must not keep an outage

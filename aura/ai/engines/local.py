@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from aura.ai.engines.base import Question, Verdict
+from aura.ai.engines.base import ClassificationRequest, Verdict
 from aura.ai.engines.lanes import Lanes
 from aura.ai.engines.thresholds import Pair, Threshold, threshold, thresholds
 from aura.ai.text import lexicons
@@ -264,11 +264,11 @@ class LocalEngine:
         found: Threshold | None = self.thresholds[label].get(name)
         return found is not None and found.reached(confidence)
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per question, in order. Never raises for any text."""
         return [self._one(question) for question in questions]
 
-    def _one(self, question: Question) -> Verdict:
+    def _one(self, question: ClassificationRequest) -> Verdict:
         start = perf_counter()
         answer = ask(question.title, question.description, self.model)
         category, confidence = self._category(answer)
@@ -304,7 +304,7 @@ class LocalEngine:
         category = max(shares, key=shares.__getitem__)
         return category, round(shares[category], 4)
 
-    def _priority(self, question: Question, answer: Answer) -> tuple[str, float]:
+    def _priority(self, question: ClassificationRequest, answer: Answer) -> tuple[str, float]:
         if not self.model.priorities:
             return first_priority(question.title, question.description), BY_RULES
         shares = softmax(answer.priority_scores, self.model.priority_temperature)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from aura.ai.engines.base import EngineError, Question, Verdict
+from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.prompt import VERSION, conversation, system_prompt, ticket_message
 from aura.ai.text.clean import clean, clean_line
 from aura.settings import PRIORITIES, Settings
@@ -154,15 +154,15 @@ class OpenAIEngine:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per question, in order. Raises the first EngineError when any of them fails."""
         return asyncio.run_coroutine_threadsafe(self._all(questions), self._loop).result()
 
-    def sends(self, question: Question) -> str:
+    def sends(self, question: ClassificationRequest) -> str:
         """Return the text about the ticket exactly as it is sent."""
         return ticket_message(question)
 
-    async def _all(self, questions: Sequence[Question]) -> list[Verdict]:
+    async def _all(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         outcomes = await asyncio.gather(*(self._one(question) for question in questions), return_exceptions=True)
         verdicts: list[Verdict] = []
         for outcome in outcomes:
@@ -171,7 +171,7 @@ class OpenAIEngine:
             verdicts.append(outcome)
         return verdicts
 
-    async def _one(self, question: Question) -> Verdict:
+    async def _one(self, question: ClassificationRequest) -> Verdict:
         start = perf_counter()
         reply = await self._ask_in_time(question)
         return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
@@ -201,7 +201,7 @@ class OpenAIEngine:
             output_tokens=reply.output_tokens,
         )
 
-    async def _ask_in_time(self, question: Question) -> Reply:
+    async def _ask_in_time(self, question: ClassificationRequest) -> Reply:
         import openai
 
         try:
@@ -218,7 +218,7 @@ class OpenAIEngine:
             # `from None`: the cause holds the request, and with it the ticket and the key
             raise explain(error, self._settings.ai_timeout) from None
 
-    async def _ask(self, question: Question) -> Reply:
+    async def _ask(self, question: ClassificationRequest) -> Reply:
         from openai import omit
 
         system, user = conversation(question, self._settings.categories)

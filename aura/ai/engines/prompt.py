@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 
-from aura.ai.engines.base import Question
+from aura.ai.engines.base import ClassificationRequest
 from aura.ai.text.clean import clean, clean_line
 
 VERSION = "classify-v2"
@@ -40,7 +40,7 @@ def system_prompt(categories: tuple[str, ...]) -> str:
     return Template(text).substitute(categories="\n".join(lines))
 
 
-def ticket_message(question: Question) -> str:
+def ticket_message(question: ClassificationRequest) -> str:
     """Return the ticket as one JSON object; quoting keeps its text apart from everything else in the conversation."""
     examples = [
         {"ticket": clean_line(each.text, PRECEDENT), "category": each.category, "priority": each.priority}
@@ -61,6 +61,6 @@ def ticket_message(question: Question) -> str:
     )
 
 
-def conversation(question: Question, categories: Sequence[str]) -> tuple[str, str]:
+def conversation(question: ClassificationRequest, categories: Sequence[str]) -> tuple[str, str]:
     """Return the system text and the user text for one ticket."""
     return system_prompt(tuple(categories)), ticket_message(question)

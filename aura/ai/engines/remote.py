@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
 
-from aura.ai.engines.base import Call, Engine, EngineError, Question, RemoteEngine, Verdict
+from aura.ai.engines.base import Call, ClassificationRequest, Engine, EngineError, RemoteEngine, Verdict
 from aura.ai.engines.budget import Budget, cost
 from aura.ai.engines.cache import Cache, key_of
 from aura.ai.engines.circuit_breaker import Breaker
-from aura.ai.engines.guardrails import bounded, safe_words
-from aura.ai.engines.shared_state import Store, StoreAway
+from aura.ai.engines.guardrails import apply_guardrails, safe_words
+from aura.ai.engines.shared_state import SharedState, SharedStateUnavailable
 from aura.ai.text.masking import Masked, mask
 from aura.settings import Settings
 
@@ -39,10 +39,10 @@ _KEPT = (
 )
 
 
-class Guarded:
+class GuardedEngine:
     """Asks the remote engine where it may, and the local engine where it may not."""
 
-    def __init__(self, remote: RemoteEngine, local: Engine, store: Store, settings: Settings) -> None:
+    def __init__(self, remote: RemoteEngine, local: Engine, store: SharedState, settings: Settings) -> None:
         self.remote, self.local = remote, local
         self.name = remote.name
         self._settings, self.store = settings, store
@@ -50,7 +50,7 @@ class Guarded:
         self.breaker = Breaker(store)
         self._cache = Cache(store, settings.ai_cache_seconds, settings.ai_timeout + GRACE)
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per question, in order; ``fallback`` says why where the local engine answered."""
         answers = self.upgrade(questions)
         stopped = [at for at, answer in enumerate(answers) if isinstance(answer, EngineError)]
@@ -62,7 +62,7 @@ class Guarded:
             for at, answer in enumerate(answers)
         ]
 
-    def upgrade(self, questions: Sequence[Question]) -> list[Verdict | EngineError]:
+    def upgrade(self, questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
         """Return the remote engine's verdict on each question, or why there is none just now."""
         locals_ = self.local.classify(questions)
         if len(questions) < 2:
@@ -70,18 +70,18 @@ class Guarded:
         with ThreadPoolExecutor(min(AT_ONCE, len(questions)), thread_name_prefix="classify") as pool:
             return list(pool.map(self._one, questions, locals_))
 
-    def _one(self, question: Question, local: Verdict) -> Verdict | EngineError:
+    def _one(self, question: ClassificationRequest, local: Verdict) -> Verdict | EngineError:
         start = perf_counter()
         try:
             verdict = self._answer(question)
         except EngineError as error:
             return error
-        except StoreAway as away:
+        except SharedStateUnavailable as away:
             return EngineError(f"{away}, so nobody knows the budget", permanent=False, retry_after=STORE_PAUSE)
         verdict = verdict._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
         return self.within_bounds(verdict, local)
 
-    def _answer(self, question: Question) -> Verdict:
+    def _answer(self, question: ClassificationRequest) -> Verdict:
         masked, found = self.masked(question)
         sent = self.remote.sends(masked)
         key = key_of(self.remote.prompt_version, self.remote.model, sent)
@@ -94,7 +94,7 @@ class Guarded:
             self._cache.put(key, json.dumps({name: getattr(verdict, name) for name in _KEPT}))
             return verdict
 
-    def _ask(self, question: Question, sent: str, found: dict[str, int]) -> Verdict:
+    def _ask(self, question: ClassificationRequest, sent: str, found: dict[str, int]) -> Verdict:
         self._mind_the_pause()
         model = self.remote.model
         asked = len(sent.encode()) + self.remote.instructions_bytes
@@ -124,7 +124,7 @@ class Guarded:
         )
         return verdict._replace(cost=spent, calls=(call,))
 
-    def masked(self, question: Question) -> tuple[Question, dict[str, int]]:
+    def masked(self, question: ClassificationRequest) -> tuple[ClassificationRequest, dict[str, int]]:
         """Return the question as it may leave the house, and how many of each kind were masked."""
         if self._settings.ai_mask == "off":
             return question, {}
@@ -147,7 +147,7 @@ class Guarded:
 
     def within_bounds(self, verdict: Verdict, local: Verdict) -> Verdict:
         """Return the remote engine's verdict with what it may not decide or say taken away."""
-        priority, cut = bounded(verdict.priority, local.priority)
+        priority, cut = apply_guardrails(verdict.priority, local.priority)
         differs = verdict.category != local.category
         return verdict._replace(
             priority=priority,

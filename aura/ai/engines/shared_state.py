@@ -33,11 +33,11 @@ return 0
 """
 
 
-class StoreAway(Exception):
+class SharedStateUnavailable(Exception):
     """What the workers share cannot be reached, so nobody knows what may still be spent."""
 
 
-class Store(Protocol):
+class SharedState(Protocol):
     """Texts that expire, claims, and counters of whole numbers. Every method may raise StoreAway."""
 
     def get(self, key: str) -> str | None: ...
@@ -56,7 +56,7 @@ class Store(Protocol):
         """Correct a counter, by a negative amount too."""
 
 
-class MemoryStore:
+class MemoryState:
     """The store of a single process."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class MemoryStore:
             self._counters[key] = self._counters.get(key, 0) + amount
 
 
-class RedisStore:
+class RedisState:
     """The store that all workers share."""
 
     def __init__(self, url: str) -> None:
@@ -134,9 +134,9 @@ class RedisStore:
         try:
             return call()
         except redis.RedisError as error:
-            raise StoreAway(f"Redis is away ({type(error).__name__})") from None
+            raise SharedStateUnavailable(f"Redis is away ({type(error).__name__})") from None
 
 
-def make_store(settings: Settings) -> Store:
+def make_shared_state(settings: Settings) -> SharedState:
     """Return the store of the settings; opens no connection yet."""
-    return RedisStore(settings.redis_url.get_secret_value()) if settings.redis_url else MemoryStore()
+    return RedisState(settings.redis_url.get_secret_value()) if settings.redis_url else MemoryState()

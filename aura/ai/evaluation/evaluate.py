@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from aura.ai.engines.base import EngineError, Question, Verdict
+from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.text.language import detect
 from aura.ai.training.datasets import LABELS, Example, name_of
 
@@ -21,10 +21,10 @@ BINS = 10
 BATCH = 32
 
 #: An engine as it is asked here: a verdict on each question, or why there is none.
-Ask = Callable[[Sequence[Question]], Sequence[Verdict | EngineError]]
+Ask = Callable[[Sequence[ClassificationRequest]], Sequence[Verdict | EngineError]]
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
     """One answer beside the truth; `applied` says that nobody would have looked at it."""
 
     truth: str
@@ -33,7 +33,7 @@ class Said(NamedTuple):
     applied: bool
 
 
-def measure(answers: Sequence[Said], wanted: float) -> dict[str, Any]:
+def measure(answers: Sequence[Prediction], wanted: float) -> dict[str, Any]:
     """Return the figures of one label; `wanted` is the precision at which the coverage is given."""
     right = sum(each.truth == each.said for each in answers)
     per_class = _per_class(answers)
@@ -59,7 +59,7 @@ def _share(part: float, whole: float) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
-def _per_class(answers: Sequence[Said]) -> dict[str, dict[str, float]]:
+def _per_class(answers: Sequence[Prediction]) -> dict[str, dict[str, float]]:
     truths, saids = Counter(each.truth for each in answers), Counter(each.said for each in answers)
     hits = Counter(each.truth for each in answers if each.truth == each.said)
     return {
@@ -73,7 +73,7 @@ def _per_class(answers: Sequence[Said]) -> dict[str, dict[str, float]]:
     }
 
 
-def _confusion(answers: Sequence[Said]) -> dict[str, dict[str, int]]:
+def _confusion(answers: Sequence[Prediction]) -> dict[str, dict[str, int]]:
     """Return how often what was true (outer) was said to be what (inner)."""
     found: dict[str, dict[str, int]] = {}
     for (truth, said), count in sorted(Counter((each.truth, each.said) for each in answers).items()):
@@ -81,9 +81,9 @@ def _confusion(answers: Sequence[Said]) -> dict[str, dict[str, int]]:
     return found
 
 
-def reliability(answers: Sequence[Said]) -> list[dict[str, float]]:
+def reliability(answers: Sequence[Prediction]) -> list[dict[str, float]]:
     """Return, for each range of confidence that occurs, how sure the engine was and how often it was right."""
-    bins: list[list[Said]] = [[] for _ in range(BINS)]
+    bins: list[list[Prediction]] = [[] for _ in range(BINS)]
     for each in answers:
         bins[min(int(each.confidence * BINS), BINS - 1)].append(each)
     return [
@@ -99,13 +99,13 @@ def reliability(answers: Sequence[Said]) -> list[dict[str, float]]:
     ]
 
 
-def _ece(answers: Sequence[Said]) -> float:
+def _ece(answers: Sequence[Prediction]) -> float:
     """Return the expected calibration error: how far confidence and accuracy lie apart, on average."""
     gaps = sum(row["tickets"] * abs(row["confidence"] - row["accuracy"]) for row in reliability(answers))
     return round(gaps / len(answers), 4) if answers else 0.0
 
 
-def coverage(answers: Sequence[Said], wanted: float) -> dict[str, float]:
+def coverage(answers: Sequence[Prediction], wanted: float) -> dict[str, float]:
     """Return the largest share of the answers, the surest first, that is right as often as wanted."""
     ranked = sorted(answers, key=lambda each: -each.confidence)
     right, best = 0, (0, 0)
@@ -134,7 +134,7 @@ class Evaluation(NamedTuple):
         found: dict[str, Any] = {}
         for label in LABELS:
             answers = [
-                Said(
+                Prediction(
                     name_of(truth, categories) if label == "category" else truth,
                     name_of(verdict.category, categories) if label == "category" else verdict.priority,
                     verdict.confidence if label == "category" else verdict.priority_confidence,
@@ -165,7 +165,9 @@ def ask_all(ask: Ask, examples: Sequence[Example], progress: Callable[[int], Non
     while batch := list(islice(rest, BATCH)):
         answers += ask(
             [
-                Question(each.title, each.description, detect(f"{each.title}\n{each.description}"), id=first - at)
+                ClassificationRequest(
+                    each.title, each.description, detect(f"{each.title}\n{each.description}"), id=first - at
+                )
                 for at, each in batch
             ]
         )

@@ -59,7 +59,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Labelled:
+class Dataset:
     """The usable rows of a file; `bad` holds (line number, reason) of others, `rejected` counts those left out."""
 
     examples: list[Example] = field(default_factory=list)
@@ -79,20 +79,20 @@ class Labelled:
             self.bad.append((line, reason))
 
 
-def read_labelled(
+def read_dataset(
     path: Path,
     columns: Mapping[str, str],
     priority_of: Callable[[object], str | None],
     *,
     limit: int | None = None,
     progress: Callable[[int], None] = lambda _bytes: None,
-) -> Labelled:
+) -> Dataset:
     """Read the labelled tickets of a file. Raises UnusableFile.
 
     `columns` maps title, description, category and priority to columns that are called otherwise; `priority_of` tells
     which of the four priorities is meant, None when nobody can tell; `progress` is told how many bytes were read.
     """
-    found = Labelled()
+    found = Dataset()
     try:
         with path.open("rb") as raw:
             for line, row in _rows(path, raw, columns, found):
@@ -110,7 +110,7 @@ def read_labelled(
 
 
 def _rows(
-    path: Path, raw: IO[bytes], columns: Mapping[str, str], found: Labelled
+    path: Path, raw: IO[bytes], columns: Mapping[str, str], found: Dataset
 ) -> Iterator[tuple[int, dict[str, str]]]:
     stream: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
     lines = (line.decode("utf-8-sig" if at == 0 else "utf-8", "replace") for at, line in enumerate(stream))
@@ -161,7 +161,7 @@ def _mapping(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[
     return found
 
 
-def _take(found: Labelled, line: int, row: Mapping[str, str], priority_of: Callable[[object], str | None]) -> None:
+def _take(found: Dataset, line: int, row: Mapping[str, str], priority_of: Callable[[object], str | None]) -> None:
     # the same text that a worker sees
     title = clean_line(html_to_text(row.get("title", "")), TITLE)
     description = clean(html_to_text(row.get("description", "")), DESCRIPTION)

@@ -179,7 +179,7 @@ def _logistic(table: Any, truth: Any, weights: Any, names: Sequence[str]) -> tup
     return model.coef_[ranks].T, model.intercept_[ranks]
 
 
-def train(examples: Sequence[Example]) -> dict[str, Any]:
+def fit(examples: Sequence[Example]) -> dict[str, Any]:
     """Return the model as the content of its file, temperatures left at 1. Raises Untrainable."""
     import numpy as np
     from scipy.sparse import csr_matrix, hstack
@@ -230,7 +230,7 @@ def cross_validate(folds: Iterable[tuple[Sequence[Example], Sequence[Example]]])
     """Return the scores of everything that is held back, each by a model that learned from the other part of its fold."""
     scored: dict[str, list[Scored]] = {"category": [], "priority": []}
     for learned, held_back in folds:
-        for label, found in score(read_model(packed(train(learned))), held_back).items():
+        for label, found in score(read_model(packed(fit(learned))), held_back).items():
             scored[label] += found
     return scored
 
@@ -262,18 +262,18 @@ def write(model: dict[str, Any], path: Path) -> None:
 def main() -> None:
     """Make the shipped model anew: measure by cross-validation, train on everything, calibrate, write."""
     from aura.ai.engines.local import MODEL, softmax
-    from aura.ai.evaluation.evaluate import Said, measure
+    from aura.ai.evaluation.evaluate import Prediction, measure
     from aura.ai.training.data import examples, folds
 
     scored = cross_validate(folds(FOLDS))
-    model = train(examples())
+    model = fit(examples())
     calibrate(model, scored)
     write(seal(model), MODEL)
     print(f"{MODEL.name}: {MODEL.stat().st_size / 1e6:.1f} MB, version {model['version']}")
     for label, each in scored.items():
         heat = model[f"{label}_temperature"]
         said = [(names, softmax(scores, heat), truth) for names, scores, truth in each]
-        figures = measure([Said(truth, names[s.index(max(s))], max(s), True) for names, s, truth in said], 0.95)
+        figures = measure([Prediction(truth, names[s.index(max(s))], max(s), True) for names, s, truth in said], 0.95)
         recalls = ", ".join(f"{name} {row['recall']:.2f}" for name, row in figures["per_class"].items())
         print(
             f"{label}: {figures['accuracy']:.3f} of {figures['tickets']} held-back tickets, ECE {figures['ece']:.3f}, "

@@ -24,7 +24,7 @@ from aura.ai.training.calibration import calibrate, score
 from aura.ai.training.data import examples as seeds
 from aura.ai.training.data import folds as seed_folds
 from aura.ai.training.datasets import LABELS, Example
-from aura.ai.training.fit import Untrainable, cross_validate, packed, seal, train
+from aura.ai.training.fit import Untrainable, cross_validate, fit, packed, seal
 
 #: The share that is held back, and the one of a large file, from where on it is large.
 HELD_BACK, HELD_BACK_OF_MANY, MANY = 0.2, 0.1, 5_000
@@ -37,7 +37,7 @@ WEIGHT = 4.0
 Progress = Callable[[str, float], None]
 
 
-class Learned(NamedTuple):
+class TrainedModel(NamedTuple):
     """A new model as its file and ready to use, and how good it is beside the old one."""
 
     content: str
@@ -55,7 +55,7 @@ class Learned(NamedTuple):
         ]
 
 
-def hold_back(tickets: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+def hold_out(tickets: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     """Return what is learned from and what is held back, a part of each class; equal texts are on one side."""
     groups: dict[str, list[Example]] = defaultdict(list)
     for each in tickets:
@@ -81,22 +81,22 @@ def _part(members: int, share: float) -> int:
     return max(round(members * share), 1) if members > 1 else 0
 
 
-def learn(
+def train(
     tickets: Sequence[Example],
     old: Model,
     precision: float,
     *,
     with_seeds: bool,
     progress: Progress = lambda _what, _share: None,
-) -> Learned:
+) -> TrainedModel:
     """Learn a model from labelled tickets, and compare it with the old one. Raises Untrainable."""
     start = perf_counter()
     if len(tickets) < LEAST:
         raise Untrainable(f"{len(tickets)} labelled tickets are too few: at least {LEAST} are needed")
     progress("reading", 0.0)
-    kept, held = hold_back([replace(each, weight=WEIGHT) for each in tickets] if with_seeds else tickets)
+    kept, held = hold_out([replace(each, weight=WEIGHT) for each in tickets] if with_seeds else tickets)
     progress("training", 0.1)
-    raw = train([*(seeds() if with_seeds else ()), *kept])
+    raw = fit([*(seeds() if with_seeds else ()), *kept])
     progress("calibrating", 0.6)
     enough = len(held) >= CALIBRATING
     calibrate(raw, score(read_model(packed(raw)), held) if enough else cross_validate(_folds(kept, with_seeds)))
@@ -116,7 +116,7 @@ def learn(
         "seconds": round(perf_counter() - start, 1),
     }
     progress("done", 1.0)
-    return Learned(content, new, report)
+    return TrainedModel(content, new, report)
 
 
 def _folds(kept: Sequence[Example], with_seeds: bool) -> Iterator[tuple[list[Example], list[Example]]]:

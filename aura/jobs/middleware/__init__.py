@@ -6,14 +6,14 @@ from dramatiq import Middleware
 from dramatiq.middleware import TimeLimit
 
 from aura.jobs.bulkhead import Bulkhead
-from aura.jobs.local_dispatch import Eager
+from aura.jobs.local_dispatch import LocalDispatchMiddleware
 from aura.jobs.metrics import Metrics
 from aura.jobs.middleware.dead_letters import DeadLetters
 from aura.jobs.middleware.heartbeat import Heartbeat
-from aura.jobs.middleware.logging import Journal
-from aura.jobs.middleware.relay import Relaying
+from aura.jobs.middleware.logging import Logging
+from aura.jobs.middleware.relay import RelayMiddleware
 from aura.jobs.middleware.retries import Retries
-from aura.jobs.middleware.shutdown import Stopping
+from aura.jobs.middleware.shutdown import Shutdown
 from aura.jobs.tracing import Tracing
 from aura.settings import Settings
 
@@ -24,12 +24,12 @@ TIME_LIMIT = 60_000
 def middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware. Before an attempt they run from the top down, after it from the bottom up."""
     return [
-        Journal(),  # first and last: it binds the log context, and writes the line when all is decided
+        Logging(),  # first and last: it binds the log context, and writes the line when all is decided
         Heartbeat(),  # a worker's row before its first claim, and handing back after its last
-        Relaying(settings),  # needs no order
-        Stopping(),  # needs no order
+        RelayMiddleware(settings),  # needs no order
+        Shutdown(),  # needs no order
         Tracing(),  # after Retries and DeadLetters, which say what became of each job
-        Eager(),  # needs no order
+        LocalDispatchMiddleware(),  # needs no order
         Bulkhead(),  # needs no order
         Metrics(settings),  # needs no order
         DeadLetters(),  # after Retries: buries what Retries gave up

@@ -7,7 +7,7 @@ from typing import Any
 from dramatiq import Broker, Middleware
 from dramatiq.broker import MessageProxy
 
-from actors.events import given_up
+from actors.events import enqueue_dead_letter_events
 from aura.jobs import attempt as attempts
 from aura.jobs.attempt import WORKER_ID
 from aura.jobs.middleware.retries import failure, one_line
@@ -27,9 +27,9 @@ class DeadLetters(Middleware):
         with transaction() as session:
             held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _ in attempt.given_up])}
             attempt.given_up = [each for each in attempt.given_up if each[0].id in held]
-            jobs.bury(session, [(job, failure(attempt.actor, error)) for job, error in attempt.given_up])
+            jobs.dead_letter(session, [(job, failure(attempt.actor, error)) for job, error in attempt.given_up])
             tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error in attempt.given_up]
             jobs.record_attempts(session, WORKER_ID, "dead", attempt.seconds, tried)
             # as Dramatiq does it: RabbitMQ moves the hint to the queue's .XQ, where others look for what failed
             message.fail()
-            given_up(session, broker, [(job, one_line(error)) for job, error in attempt.given_up])
+            enqueue_dead_letter_events(session, broker, [(job, one_line(error)) for job, error in attempt.given_up])

@@ -18,7 +18,7 @@ from aura.jobs.middleware.retries import one_line
 logger = structlog.get_logger("aura.journal")
 
 
-class Journal(Middleware):
+class Logging(Middleware):
     """Says what each attempt did, once, when every other middleware has decided."""
 
     def after_process_boot(self, broker: Broker) -> None:
@@ -39,16 +39,16 @@ class Journal(Middleware):
         if attempt is None:
             return
         took = time.perf_counter() - attempt.started
-        if attempt.kept:
-            ATTEMPTS.labels(attempt.actor, "kept").inc(len(attempt.kept))
-            logger.info("kept", jobs=len(attempt.kept), ms=round(took * 1000, 1))
+        if attempt.completed:
+            ATTEMPTS.labels(attempt.actor, "completed").inc(len(attempt.completed))
+            logger.info("completed", jobs=len(attempt.completed), ms=round(took * 1000, 1))
         for job, error, delay in attempt.retried:
-            ATTEMPTS.labels(attempt.actor, "retry").inc()
-            logger.warning("retry", key=job.key, attempt=job.attempts, due_in=round(delay, 1), error=one_line(error))
+            ATTEMPTS.labels(attempt.actor, "retried").inc()
+            logger.warning("retried", key=job.key, attempt=job.attempts, due_in=round(delay, 1), error=one_line(error))
         for job, error in attempt.given_up:
             ATTEMPTS.labels(attempt.actor, "dead").inc()
             logger.error("dead", key=job.key, attempt=job.attempts, error=one_line(error))
-        if attempt.jobs or attempt.kept:
+        if attempt.jobs or attempt.completed:
             SECONDS.labels(attempt.actor).observe(took)
         elif exception is not None:
             logger.warning("a hint could not be claimed; it will be given again", error=one_line(exception))

@@ -24,7 +24,7 @@ MISSING_LIMIT = 3
 BOOT_LOOKS = 30
 
 
-class Relaying(Middleware):
+class RelayMiddleware(Middleware):
     """Starts and stops the relay with the workers, so that there is no extra process to deploy."""
 
     def __init__(self, settings: Settings) -> None:
@@ -45,8 +45,8 @@ class Relaying(Middleware):
             self._watch()
             return
         with transaction() as session:
-            hints.forget(session)  # they were in the memory of a process that is gone
-        jobs.on_promise.append(broker.promised.set)
+            hints.redispatch_lost(session)  # they were in the memory of a process that is gone
+        jobs.on_enqueue.append(broker.promised.set)
         self._stop = threading.Event()
         run = relay.Relay(broker, broker, self._settings).run
         self._thread = threading.Thread(target=run, args=(self._stop,), name="relay", daemon=True)
@@ -76,7 +76,7 @@ class Relaying(Middleware):
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self._stop.set()
         if self._thread is not None and isinstance(broker, InProcessBroker):
-            jobs.on_promise.remove(broker.promised.set)
+            jobs.on_enqueue.remove(broker.promised.set)
             broker.promised.set()
             self._thread.join(5)
             self._thread = None

@@ -56,7 +56,7 @@ class Retries(Middleware):
             return
         failures = list(attempt.failures)
         if exception is not None:
-            settled = {job.id for job in attempt.kept} | {job.id for job, _ in failures}
+            settled = {job.id for job in attempt.completed} | {job.id for job, _ in failures}
             failures += [(job, exception) for job in attempt.jobs if job.id not in settled]
         if not failures:
             return
@@ -91,7 +91,7 @@ class Retries(Middleware):
             tried: list[tuple[Claimed, str | None]] = [
                 (job, one_line(error)) for job, error, _ in attempt.retried if _spends(error)
             ]
-            jobs.record_attempts(session, WORKER_ID, "retry", attempt.seconds, tried)
+            jobs.record_attempts(session, WORKER_ID, "retried", attempt.seconds, tried)
             asked = [error for _, error, _ in attempt.retried if _named(error) and getattr(error, "pauses_queue", True)]
             if asked:
                 longest = max(asked, key=lambda error: _named(error) or 0.0)

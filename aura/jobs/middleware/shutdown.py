@@ -13,7 +13,7 @@ from typing import Any
 from dramatiq import Broker, Middleware
 
 
-class Stopping(Middleware):
+class Shutdown(Middleware):
     """Passes SIGTERM on to Dramatiq once, in the processes that `dramatiq` started."""
 
     def after_process_boot(self, broker: Broker) -> None:

@@ -15,9 +15,9 @@ from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from aura.jobs import bulkhead
-from aura.jobs.bulkhead import Door
+from aura.jobs.bulkhead import BulkheadSlot
 from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq.connection import Line, Subscription
+from aura.jobs.rabbitmq.connection import Connection, Subscription
 from aura.settings import Settings, first_line
 from db import dead_letters, traces, transaction
 
@@ -48,7 +48,7 @@ class HintBroker(RabbitmqBroker):
 
     def __init__(self, settings: Settings, middleware: list[Any]) -> None:
         super().__init__(parameters=[], middleware=middleware, confirm_delivery=True)
-        self.line = Line(settings)
+        self.line = Connection(settings)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Declare a queue; delays live in the database, so there is no delay queue beside it."""
@@ -78,7 +78,7 @@ class GuardedConsumer(Consumer):
     """
 
     def __init__(
-        self, broker: HintBroker, queue_name: str, subscription: Subscription, timeout: float, door: Door
+        self, broker: HintBroker, queue_name: str, subscription: Subscription, timeout: float, door: BulkheadSlot
     ) -> None:
         self.broker = broker
         self.queue_name = queue_name

@@ -35,7 +35,7 @@ PATIENCE = 30.0
 TROUBLE = (AssertionError, pika.exceptions.AMQPError, OSError)
 
 
-def pause(failures: int) -> float:
+def backoff(failures: int) -> float:
     """Return the seconds before a new connection after so many failures; jittered, for all lose theirs at once."""
     return min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
@@ -81,7 +81,7 @@ class Subscription:
         self._link.unsubscribe(self._channel)
 
 
-class Line:
+class Connection:
     """Opens the connection when the first queue is subscribed to, and again when it broke."""
 
     def __init__(self, settings: Settings) -> None:
@@ -104,7 +104,7 @@ class Line:
             self._failures = 0
         self._link = None
         if self._failures:
-            threading.Event().wait(pause(self._failures))
+            threading.Event().wait(backoff(self._failures))
         self._failures += 1  # forgiven when it holds
         try:
             self._link = _Link(self._settings)

@@ -25,7 +25,7 @@ from dramatiq import Actor, Message
 from sqlalchemy.orm import Session
 
 from db import endpoints, hints, jobs, notifications, reading
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.new_tickets import parse, storable
 
 #: The longest message that is read, in bytes.
@@ -64,9 +64,9 @@ class Plain:
             # as ASCII text, for JSON may hold what PostgreSQL cannot store
             ticket = json.dumps(self.payload, ensure_ascii=True)
             # not the bare id, which may be a number: that is the key of the ticket's own jobs
-            jobs.promise(session, [Promise("receive", f"message:{identity}", [ticket], priority=PRIORITY)])
+            jobs.enqueue(session, [NewJob("receive", f"message:{identity}", [ticket], priority=PRIORITY)])
         elif self.queue.startswith("ai."):
-            jobs.promise(session, [Promise(self.actor, self._ticket_id(), priority=PRIORITY)])
+            jobs.enqueue(session, [NewJob(self.actor, self._ticket_id(), priority=PRIORITY)])
         else:
             self._notify(session, identity)
 
@@ -104,10 +104,10 @@ class Plain:
             "body": storable(str(body)),
             "html": "",
             "data": _storable(data) if channel != "email" else {},
-            "state": "promised",
+            "state": "enqueued",
         }
         new = notifications.write(session, [notification])
-        jobs.promise(session, [Promise(self.actor, key, priority=PRIORITY) for key in new])
+        jobs.enqueue(session, [NewJob(self.actor, key, priority=PRIORITY) for key in new])
 
 
 def _address(session: Session, channel: str, user_id: str) -> str:
@@ -143,7 +143,7 @@ def understand(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -
         return read(queue, body, actors)
     except UnknownActor as error:
         with reading() as session:
-            if not hints.promised(session, error.actor, error.ids):
+            if not hints.enqueued(session, error.actor, error.ids):
                 raise
     return None
 

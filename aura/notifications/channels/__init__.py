@@ -17,7 +17,7 @@ CONSOLE = "console:"
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class OutboundMessage:
     """One message to one recipient on one channel.
 
     ``id`` stays the same over all tries (a UUID in hex), so a receiver can drop a repeat. ``recipient`` is an e-mail
@@ -71,7 +71,7 @@ class Channel(Protocol):
 
     name: str
 
-    def send(self, notice: Notice) -> str:
+    def send(self, notice: OutboundMessage) -> str:
         """Send one notice and return the id under which the provider knows it. Raises ChannelError."""
         ...
 

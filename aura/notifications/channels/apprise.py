@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from aura.notifications.channels import CONSOLE, ChannelError, Notice
+from aura.notifications.channels import CONSOLE, ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.sanitize import block, one_line
 
@@ -24,7 +24,7 @@ class AppriseChannel:
 
     name = "apprise"
 
-    def send(self, notice: Notice) -> str:
+    def send(self, notice: OutboundMessage) -> str:
         """Send one notice and return its id. Raises ChannelError, which repeats nothing of the URL."""
         if notice.url == CONSOLE:
             return ConsoleChannel().send(notice)

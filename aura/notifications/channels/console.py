@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 
-from aura.notifications.channels import Notice
+from aura.notifications.channels import OutboundMessage
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ class ConsoleChannel:
 
     name = "console"
 
-    def send(self, notice: Notice) -> str:
+    def send(self, notice: OutboundMessage) -> str:
         """Log the notice and return its id. Raises nothing."""
         # JSON escapes line breaks, so a hostile subject cannot forge a second log line
         line = {"id": notice.id, "ticket": notice.ticket_id, "to": notice.recipient, "subject": notice.subject}

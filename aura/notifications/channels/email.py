@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from aura.notifications.channels import ChannelError, Notice
+from aura.notifications.channels import ChannelError, OutboundMessage
 from aura.notifications.channels.mime import compose
 from aura.notifications.sanitize import is_email, one_line
 from aura.settings import SettingsError
@@ -79,7 +79,7 @@ class EmailChannel:
             raise SettingsError("MAIL_FROM: must be one address, such as Aura <aura@example.com>")
         self._sender, self._address = formataddr(senders[0]), senders[0][1]
 
-    def send(self, notice: Notice) -> str:
+    def send(self, notice: OutboundMessage) -> str:
         """Send one mail and return its Message-ID, which is the same at every try.
 
         Raises ChannelError: permanent when the server refuses the recipient or the mail for good (5xx), not permanent

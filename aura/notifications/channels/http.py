@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
-from aura.notifications.channels import CONSOLE, ChannelError, Notice
+from aura.notifications.channels import CONSOLE, ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
-from aura.notifications.safe_http import Answer, NotAllowed, NotSent, post
+from aura.notifications.safe_http import Answer, ForbiddenAddress, RequestFailed, post
 from aura.notifications.sanitize import one_line
 
 #: Answers below 500 after which another try may help.
@@ -38,7 +38,7 @@ class EndpointChannel:
     def __init__(self, inside: Collection[str] = ()) -> None:
         self._inside = inside
 
-    def send(self, notice: Notice) -> str:
+    def send(self, notice: OutboundMessage) -> str:
         """Post one notice and return its id. Raises ChannelError, which repeats nothing of the URL but its host."""
         if notice.url == CONSOLE:
             return ConsoleChannel().send(notice)
@@ -46,23 +46,23 @@ class EndpointChannel:
         headers = {"Content-Type": "application/json", "User-Agent": "Aura"} | self.headers(notice, body)
         try:
             answer = post(notice.url, body, headers, inside=self._inside)
-        except NotAllowed as error:
+        except ForbiddenAddress as error:
             raise ChannelError(f"endpoint {notice.recipient}: {error}", permanent=True) from None
-        except NotSent as error:
+        except RequestFailed as error:
             raise ChannelError(f"endpoint {notice.recipient}: {error}", unsure=error.unsure) from None
         if not 200 <= answer.status < 300:
             raise self._explain(notice, answer)
         return notice.id
 
-    def body(self, notice: Notice) -> Mapping[str, object]:
+    def body(self, notice: OutboundMessage) -> Mapping[str, object]:
         """Return what is posted."""
         raise NotImplementedError
 
-    def headers(self, notice: Notice, body: bytes) -> dict[str, str]:
+    def headers(self, notice: OutboundMessage, body: bytes) -> dict[str, str]:
         """Return the headers besides those of every POST."""
         return {}
 
-    def _explain(self, notice: Notice, answer: Answer) -> ChannelError:
+    def _explain(self, notice: OutboundMessage, answer: Answer) -> ChannelError:
         said, status = _quotable(answer.body, notice.url), answer.status
         return ChannelError(
             f"endpoint {notice.recipient} answered {status}" + (f": {said}" if said else ""),

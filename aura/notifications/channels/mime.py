@@ -11,7 +11,7 @@ from email.utils import formataddr, formatdate, parseaddr
 from functools import lru_cache
 from typing import Any
 
-from aura.notifications.channels import Notice
+from aura.notifications.channels import OutboundMessage
 from aura.notifications.sanitize import one_line
 
 
@@ -52,7 +52,7 @@ for _name, _kind in (("subject", _Subject), ("in-reply-to", MessageIDHeader), ("
 _policy = SMTP.clone(header_factory=_headers)
 
 
-def compose(notice: Notice, sender: str) -> EmailMessage:
+def compose(notice: OutboundMessage, sender: str) -> EmailMessage:
     """Return the notice as a mail from ``sender``, a name and an address such as ``Aura <aura@example.com>``.
 
     The Message-ID depends on the notice's id alone, so every try carries the same one. All mails of one ticket refer to

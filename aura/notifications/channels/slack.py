@@ -1,13 +1,13 @@
 """The Slack channel: an incoming webhook, https://hooks.slack.com/services/..., with Block Kit.
 
-A webhook belongs to one Slack channel and knows no id, so a repeat is seen twice there: AURA_HOLD_UNKNOWN=slack rather asks.
+A webhook belongs to one Slack channel and knows no id, so a repeat is seen twice there: AURA_AT_MOST_ONCE_CHANNELS=slack rather asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aura.notifications.channels import Notice
+from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.http import EndpointChannel
 from aura.notifications.sanitize import block, one_line
 
@@ -21,7 +21,7 @@ class SlackChannel(EndpointChannel):
     name = "slack"
     one_provider = True
 
-    def body(self, notice: Notice) -> Mapping[str, object]:
+    def body(self, notice: OutboundMessage) -> Mapping[str, object]:
         header = {"type": "plain_text", "text": one_line(notice.subject, _HEADER) or "Aura", "emoji": False}
         blocks: list[dict[str, object]] = [{"type": "header", "text": header}]
         if text := _fitting(notice.text, _SECTION):

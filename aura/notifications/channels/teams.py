@@ -1,6 +1,6 @@
 """The Microsoft Teams channel: the URL of a Workflow ("when a webhook request is received") with an Adaptive Card 1.5.
 
-A Workflow knows no id, so a repeat is seen twice there: AURA_HOLD_UNKNOWN=teams rather asks.
+A Workflow knows no id, so a repeat is seen twice there: AURA_AT_MOST_ONCE_CHANNELS=teams rather asks.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from aura.notifications.channels import Notice
+from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.http import EndpointChannel
 from aura.notifications.sanitize import block, one_line
 
@@ -24,7 +24,7 @@ class TeamsChannel(EndpointChannel):
     name = "teams"
     one_provider = True
 
-    def body(self, notice: Notice) -> Mapping[str, object]:
+    def body(self, notice: OutboundMessage) -> Mapping[str, object]:
         lines = [_line(one_line(notice.subject, _SUBJECT) or "Aura", weight="Bolder", size="Medium")]
         lines += _fitting(block(notice.text, _TEXT).splitlines(), _LARGEST)
         card: dict[str, object] = {

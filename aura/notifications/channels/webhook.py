@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aura.notifications.channels import ChannelError, Notice
+from aura.notifications.channels import ChannelError, OutboundMessage
 from aura.notifications.channels.http import EndpointChannel
 from aura.notifications.signatures import signed
 
@@ -18,12 +18,12 @@ class WebhookChannel(EndpointChannel):
 
     name = "webhook"
 
-    def body(self, notice: Notice) -> Mapping[str, object]:
+    def body(self, notice: OutboundMessage) -> Mapping[str, object]:
         told = {"ticket_id": notice.ticket_id or None, "subject": notice.subject, "text": notice.text}
         moment = notice.created_at.isoformat() if notice.created_at else None
         return {"type": notice.event, "timestamp": moment, "data": notice.data or told}
 
-    def headers(self, notice: Notice, body: bytes) -> dict[str, str]:
+    def headers(self, notice: OutboundMessage, body: bytes) -> dict[str, str]:
         try:
             return signed(notice.keys, notice.id, body) if notice.keys else {}
         except ValueError as error:

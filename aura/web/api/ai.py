@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from aura.settings import get_settings
-from aura.web.accuracy import measured
+from aura.web.accuracy import accuracy
 from aura.web.api.fields import Text
 from aura.web.auth.identity import Admin, Reader
 from db import ai_costs, audit, local_models, reading
@@ -37,7 +37,7 @@ def evaluation(_who: Reader) -> dict[str, Any]:
     By the tickets that people corrected or confirmed; what nobody looked at is not in it.
     """
     with reading() as session:
-        return measured(session)
+        return accuracy(session)
 
 
 @router.get("/spend", summary="What the remote engine costs")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aura.web.auth.identity import Reader
-from aura.web.auth.sessions import Door, log_out
+from aura.web.auth.sessions import Login, log_out
 
 router = APIRouter(prefix="/api/v1", tags=["login"])
 
@@ -31,7 +31,7 @@ class Session(BaseModel):
 @router.post("/login", summary="Log in")
 async def log_in(request: Request, response: Response, said: Credentials) -> dict[str, str]:
     """Set the cookie of a login that lasts twelve hours."""
-    door: Door = request.app.state.door
+    door: Login = request.app.state.door
     browser = await door.log_in(request, response, said.name, said.password)
     return {"user": browser.user, "role": browser.role, "csrf": browser.csrf}
 

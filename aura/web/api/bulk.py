@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from aura.web.api.create import Key, this_is
 from aura.web.auth.identity import Submitter
 from aura.web.body_limit import BODY_LIMIT
-from aura.web.group_commit import BATCH, InProgress, KeyUsedBefore, Report, store
+from aura.web.group_commit import BATCH, CreateRequest, InProgress, KeyUsedBefore, store
 from db.idempotency import Use
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
@@ -107,7 +107,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
 
 def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, Any]]:
     answers: dict[int, dict[str, Any]] = {}
-    reports: list[tuple[int, Report]] = []
+    reports: list[tuple[int, CreateRequest]] = []
     for number, line in lines:
         read = this_is(line)
         if isinstance(read, JSONResponse):
@@ -116,7 +116,7 @@ def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, An
         else:
             # the same line under the same key again is the same ticket, so a request that broke off may come again
             use = Use(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
-            reports.append((number, Report(*read, use)))
+            reports.append((number, CreateRequest(*read, use)))
     for (number, _), answer in zip(reports, store([report for _, report in reports]) if reports else [], strict=True):
         answers[number] = _says(answer)
     return [{"line": number} | answers[number] for number, _ in lines]

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from aura.web.auth.identity import Reader, Submitter
-from aura.web.group_commit import Acceptor, Report
+from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.problems import invalid, problem
 from db import reading
 from db.idempotency import Use
-from db.new_tickets import Submission, parse
+from db.new_tickets import NewTicket, parse
 from db.timeline import timeline
 
 #: Where tickets are reported; by itself, so that it can be the first that a request is compared with.
@@ -34,7 +34,7 @@ class Accepted(BaseModel):
 
 
 #: What the body of a report is, for the OpenAPI document.
-BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Submission.model_json_schema()}}}}
+BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": NewTicket.model_json_schema()}}}}
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
@@ -69,11 +69,11 @@ async def take(request: Request, key: str | None) -> int | Response:
     if isinstance(read, Response):
         return read
     use = Use(key, hashlib.sha256(body).hexdigest()) if key else None
-    acceptor: Acceptor = request.app.state.acceptor
-    return await acceptor.accept(Report(*read, use))
+    acceptor: TicketWriter = request.app.state.acceptor
+    return await acceptor.accept(CreateRequest(*read, use))
 
 
-def this_is(body: bytes) -> tuple[Submission, dict[str, Any]] | JSONResponse:
+def this_is(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket that some JSON is, with the JSON itself, or why it is none."""
     try:
         payload = parse(body)
@@ -82,7 +82,7 @@ def this_is(body: bytes) -> tuple[Submission, dict[str, Any]] | JSONResponse:
     if not isinstance(payload, dict):
         return problem(422, "Not valid", f"the body must be a JSON object, not {type(payload).__name__}")
     try:
-        return Submission.model_validate(payload), payload
+        return NewTicket.model_validate(payload), payload
     except ValidationError as error:
         return invalid(error)
 

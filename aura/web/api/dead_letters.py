@@ -54,7 +54,7 @@ def groups(_who: Reader, state: State = "dead", limit: Most = 50) -> dict[str, l
 def show(number: Number, _who: Reader) -> dict[str, Any]:
     """Return one dead letter with every attempt's error; a message that could not be read has its bytes in hexadecimal."""
     with reading() as session:
-        story = dead_letters.story(session, number)
+        story = dead_letters.history(session, number)
     raw = story.pop("raw")
     return story | {"raw_hex": None if raw is None else raw.hex()}
 

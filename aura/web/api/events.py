@@ -19,7 +19,7 @@ from aura.settings import first_line
 from aura.web.auth.identity import Reader
 from aura.web.problems import problem
 from db import changes, reading
-from db.changes import Place
+from db.changes import Cursor
 
 logger = structlog.get_logger("aura.web")
 router = APIRouter(tags=["events"])
@@ -66,7 +66,7 @@ class Feed:
             self._listeners.discard(mine)
 
     async def _look(self) -> None:
-        at: Place | None = None
+        at: Cursor | None = None
         seen: dict[int, Any] = {}
         while self._listeners:
             before = at
@@ -92,9 +92,9 @@ class Feed:
                 each.put_nowait([])
 
 
-def _changed(since: Place | None) -> tuple[Place, list[dict[str, Any]] | None]:
+def _changed(since: Cursor | None) -> tuple[Cursor, list[dict[str, Any]] | None]:
     with reading() as session:
-        place = changes.place(session)
+        place = changes.cursor(session)
         return place, [] if since is None else changes.changed(session, since)
 
 

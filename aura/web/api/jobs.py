@@ -23,7 +23,7 @@ def list_(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return promised jobs, the oldest first."""
     with reading() as session:
-        return {"jobs": queue_controls.promised(session, actor=actor, state=state, limit=limit)}
+        return {"jobs": queue_controls.list_jobs(session, actor=actor, state=state, limit=limit)}
 
 
 @router.post("/{number}/cancel", summary="Cancel a job")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from actors.notification_settings import names_of
-from aura.web.auth.identity import Reader, Who
+from aura.web.auth.identity import Identity, Reader
 from db import notifications, reading, transaction
 from db.notifications import Inbox
 
@@ -75,7 +75,7 @@ def read(who: Reader, notification_id: str, recipient: Recipient) -> Told:
     return _told(found)
 
 
-def _theirs(session: Session, who: Who, recipient: str) -> None:
+def _theirs(session: Session, who: Identity, recipient: str) -> None:
     """Raise HTTPException 403 unless the inbox is their own, by name or address, or they may see any."""
     if {"operate", "admin"} & who.scopes:
         return

@@ -26,7 +26,7 @@ def list_(_who: Reader) -> dict[str, list[dict[str, Any]]]:
 @router.post("/{job}/run", summary="Run a job now")
 def run(job: Job, who: Operator) -> dict[str, Any]:
     """Run a job now, paused or not; its slots come as ever."""
-    entry = schedule.entry(job)
+    entry = schedule.scheduled_job(job)
     with audit.acting(who, "schedule.run", f"schedule/{job}") as session:
         return {"job": job, "done": schedule.run_now(session, entry)}
 
@@ -34,7 +34,7 @@ def run(job: Job, who: Operator) -> dict[str, Any]:
 @router.post("/{job}/pause", summary="Let a job's slots go by")
 def pause(job: Job, said: Because, who: Operator) -> dict[str, Any]:
     """Let a job's slots go by until it is resumed."""
-    schedule.entry(job)
+    schedule.scheduled_job(job)
     with audit.acting(who, "schedule.pause", f"schedule/{job}", reason=said.reason) as session:
         schedule_runs.pause(session, job, True, said.reason)
     return {"job": job, "paused": True}
@@ -43,7 +43,7 @@ def pause(job: Job, said: Because, who: Operator) -> dict[str, Any]:
 @router.post("/{job}/resume", summary="Run a job by the timetable again")
 def resume(job: Job, who: Operator) -> dict[str, Any]:
     """Run a job by the timetable again, from its next slot on."""
-    schedule.entry(job)
+    schedule.scheduled_job(job)
     with audit.acting(who, "schedule.resume", f"schedule/{job}") as session:
         schedule_runs.pause(session, job, False)
     return {"job": job, "paused": False}

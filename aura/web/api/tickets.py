@@ -13,7 +13,7 @@ from aura.desk import ticket_actions
 from aura.web.api.create import BODY, Accepted, Key, take
 from aura.web.api.fields import Moment, Most, Name, Number, Said, Text, Word
 from aura.web.auth.identity import Operator, Reader, Submitter
-from aura.web.long_poll import LONGEST, Waiting
+from aura.web.long_poll import LONGEST, LongPoll
 from db import audit, reading, ticket_list, tickets
 from db.ticket_actions import COMMENT_LIMIT
 from db.ticket_list import FILTERS, Sort
@@ -71,7 +71,7 @@ async def report(
     url = f"/api/v1/tickets/{ticket_id}"
     answer: dict[str, Any] = {"id": ticket_id, "url": url}
     if wait:
-        waiting: Waiting = request.app.state.waiting
+        waiting: LongPoll = request.app.state.waiting
         await waiting.decided(ticket_id, wait)
         found = await run_in_threadpool(_found, ticket_id)
         shown = ("stage", "category", "priority", "confidence", "needs_review")
@@ -116,7 +116,7 @@ def list_(
 async def show(number: Number, request: Request, _who: Reader, wait: Wait = 0) -> dict[str, Any]:
     """Return the ticket, what was decided and why, who was told, and what is still promised."""
     if wait:
-        waiting: Waiting = request.app.state.waiting
+        waiting: LongPoll = request.app.state.waiting
         await waiting.decided(number, wait)
     return await run_in_threadpool(_found, number)
 

@@ -19,7 +19,7 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from aura.jobs.ttl_cache import Look
+from aura.jobs.ttl_cache import TTLCache
 from aura.settings import SettingsError, get_settings
 from db import api_keys, reading, transaction, users
 from db.api_keys import SCOPES, Known
@@ -40,7 +40,7 @@ _bearer = HTTPBearer(auto_error=False, description="A key of `aura keys create`.
 
 
 @dataclass(frozen=True, slots=True)
-class Who(Actor):
+class Identity(Actor):
     """Who asks, and what they may."""
 
     scopes: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ class Needs:
 
     async def __call__(
         self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Who:
+    ) -> Identity:
         who = await identify(request, bearer.credentials if bearer else None)
         if self.scope not in who.scopes:
             raise HTTPException(403, f"{who.name} may not do this: it needs the scope {self.scope}")
@@ -65,27 +65,27 @@ class Needs:
 
 
 MAY_READ, MAY_ADMIN = Depends(Needs("read")), Depends(Needs("admin"))
-Reader = Annotated[Who, MAY_READ]
-Submitter = Annotated[Who, Depends(Needs("submit"))]
-Operator = Annotated[Who, Depends(Needs("operate"))]
-Admin = Annotated[Who, Depends(Needs("admin"))]
+Reader = Annotated[Identity, MAY_READ]
+Submitter = Annotated[Identity, Depends(Needs("submit"))]
+Operator = Annotated[Identity, Depends(Needs("operate"))]
+Admin = Annotated[Identity, Depends(Needs("admin"))]
 
 
-async def identify(request: Request, key: str | None) -> Who:
+async def identify(request: Request, key: str | None) -> Identity:
     """Return who asks. Raises HTTPException 401, and 403 for a browser without its CSRF token."""
     address = request.client.host if request.client else ""
     if key is not None or "authorization" in request.headers:
         known = await _known(key or "")
         if known is not None:
-            return Who(f"key {known.name}", address, known.scopes)
+            return Identity(f"key {known.name}", address, known.scopes)
     elif token := cookie(request):
         browser = await run_in_threadpool(_logged_in, token)
         if browser is not None:
             if request.method not in ("GET", "HEAD", "OPTIONS"):
                 await _check_csrf(request, browser.csrf)
-            return Who(f"user {browser.user}", address, frozenset(users.ROLES[browser.role]), browser.csrf)
+            return Identity(f"user {browser.user}", address, frozenset(users.ROLES[browser.role]), browser.csrf)
     elif local(request) and await _open():
-        return Who("local", address, frozenset(SCOPES))
+        return Identity("local", address, frozenset(SCOPES))
     raise HTTPException(
         401, "this needs a key that is good, `aura keys create` makes one, or a login", {"WWW-Authenticate": "Bearer"}
     )
@@ -147,12 +147,12 @@ def _find(key: str) -> Known | None:
     return known
 
 
-def _logged_in(token: str) -> users.Browser | None:
+def _logged_in(token: str) -> users.ActiveSession | None:
     with reading() as session:
         return users.logged_in(session, token)
 
 
-_any_key = Look(FRESH, api_keys.any_made)
+_any_key = TTLCache(FRESH, api_keys.any_made)
 
 
 async def _open() -> bool:

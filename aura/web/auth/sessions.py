@@ -16,14 +16,14 @@ from db.audit import Actor
 WAITING = 10
 
 
-class Door:
+class Login:
     """Lets one attempt after the other try its password."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def log_in(self, request: Request, response: Response, name: str, password: str) -> users.Browser:
+    async def log_in(self, request: Request, response: Response, name: str, password: str) -> users.ActiveSession:
         """Log the browser in. Raises HTTPException 401, 403 over plain http from elsewhere, 429 after many failures."""
         if not same_origin(request):
             raise HTTPException(403, "another site may not log you in")
@@ -44,7 +44,7 @@ class Door:
         response.set_cookie(
             SAFE_COOKIE if secure else COOKIE,
             token,
-            max_age=int(users.LOGIN_SECONDS),
+            max_age=int(users.SESSION_SECONDS),
             path="/",
             secure=secure,
             httponly=True,
@@ -66,7 +66,7 @@ def _secure(request: Request) -> bool:
     return request.url.scheme == "https" or get_settings().base_url.startswith("https://")
 
 
-def _log_in(name: str, password: str, address: str) -> tuple[str, users.Browser]:
+def _log_in(name: str, password: str, address: str) -> tuple[str, users.ActiveSession]:
     who = Actor(f"user {name}", address)
     try:
         with reading() as session:

@@ -13,7 +13,7 @@ from aura.ai.evaluation.reliability_chart import reliability_chart
 from aura.ai.training.datasets import LABELS
 from aura.desk import backtest
 from aura.settings import get_settings
-from aura.web.accuracy import measured
+from aura.web.accuracy import accuracy
 from aura.web.auth.identity import MAY_READ, Admin, Operator
 from aura.web.pages.forms import back, form, recorded
 from aura.web.pages.render import page
@@ -30,7 +30,7 @@ DAYS, REPLAYED = 14.0, 200
 def ai(request: Request) -> HTMLResponse:
     settings = get_settings()
     with reading() as session:
-        figures = measured(session)
+        figures = accuracy(session)
         calls, agreement = ai_costs.by_model(session, DAYS), ai_costs.agreement(session, DAYS)
         models = local_models.choices(session)
         analysis.follow_model(session)
@@ -54,7 +54,7 @@ def ai(request: Request) -> HTMLResponse:
 def reliability() -> Response:
     """Draw how often the engines were right beside how sure they were, by what people said afterwards."""
     with reading() as session:
-        figures = measured(session)
+        figures = accuracy(session)
     if not figures:
         raise HTTPException(404, "nobody has corrected or confirmed a ticket yet")
     svg = reliability_chart(figures, "Verdicts that people looked at")
@@ -83,6 +83,6 @@ def replay(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
     version = fields.get("version", "")
     if version != local_models.SHIPPED and not version.startswith("local-"):
         raise HTTPException(422, "only local models are asked from here; `aura replay --model NAME` asks a remote one")
-    report = backtest.replay(version, REPLAYED)
+    report = backtest.backtest(version, REPLAYED)
     now, before = report.accuracy(report.right), report.accuracy(report.right_before)
     return page(request, "replay.html", report=report, right=now, before=before, fields=LABELS)

@@ -54,7 +54,7 @@ def groups(
 @router.get("/dead/{letter_id}", response_class=HTMLResponse, dependencies=[MAY_READ])
 def show(request: Request, letter_id: int) -> HTMLResponse:
     with reading() as session:
-        found = dead_letters.story(session, letter_id)
+        found = dead_letters.history(session, letter_id)
     raw = found["raw"]
     text = raw.decode("utf-8", "backslashreplace")[:20_000] if raw is not None else None
     return page(request, "dead_letter.html", letter=found, raw=text, args=json.dumps(found["args"], ensure_ascii=False))

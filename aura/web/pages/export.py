@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from aura.web.auth.identity import MAY_READ
 from db import reading, search
-from db.search import WrongSearch
+from db.search import InvalidSearch
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,7 +31,7 @@ def tickets(q: Annotated[str, Query(max_length=2000)] = "") -> Response:
     """Return the newest tickets that a search finds."""
     try:
         search.parse(q)
-    except WrongSearch as error:
+    except InvalidSearch as error:
         raise HTTPException(422, str(error)) from None
     headers = {"Content-Disposition": 'attachment; filename="tickets.csv"'}
     return StreamingResponse(_lines(q), media_type="text/csv; charset=utf-8", headers=headers)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from aura.web.auth.identity import MAY_ADMIN, Reader
-from aura.web.auth.sessions import Door, log_out
+from aura.web.auth.sessions import Login, log_out
 from aura.web.pages.forms import form, ours
 from aura.web.pages.render import page
 from db import audit, reading
@@ -25,7 +25,7 @@ def ask(request: Request, to: Annotated[str, Query(max_length=600)] = "/") -> HT
 
 @router.post("/login", response_model=None)
 async def log_in(request: Request, fields: Fields) -> Response:
-    door: Door = request.app.state.door
+    door: Login = request.app.state.door
     to, name = ours(fields.get("to", "/"), "/"), fields.get("name", "")[:80]
     answer = RedirectResponse(to, status_code=303)
     try:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from actors import analysis
-from aura.ai.engines.factory import choose_engine
-from aura.ai.engines.shared_state import StoreAway
+from aura.ai.engines.factory import make_engine
+from aura.ai.engines.shared_state import SharedStateUnavailable
 from aura.desk.agents import import_staff
 from aura.desk.demo import EXAMPLES
 from aura.desk.ticket_import import import_file
@@ -21,8 +21,8 @@ from aura.web.pages.forms import back, recorded
 from aura.web.pages.queue_state import look, queue_of
 from aura.web.pages.render import number, page
 from db import ai_costs, diagnosis, metric_samples, queue_stats, reading, ticket_stats
-from db.diagnosis import Surroundings
-from db.queue_stats import Rate, Waiting
+from db.diagnosis import Snapshot
+from db.queue_stats import Backlog, Rate
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
 
@@ -52,7 +52,7 @@ class Stage:
 
     name: str
     queue: str
-    waiting: Waiting
+    waiting: Backlog
     rate: Rate
     held: str
 
@@ -61,9 +61,9 @@ class Stage:
         """Return how it looks: held, failing, busy or calm."""
         if self.held and self.waiting.open:
             return "held"
-        if self.rate.failed > self.rate.kept:
+        if self.rate.failed > self.rate.completed:
             return "failing"
-        return "busy" if self.waiting.open or self.rate.kept else "calm"
+        return "busy" if self.waiting.open or self.rate.completed else "calm"
 
 
 @dataclass(slots=True)
@@ -80,17 +80,17 @@ class Trouble:
 def overview(request: Request) -> HTMLResponse:
     with reading() as session:
         around = look(session)
-        waiting, rates = queue_stats.waiting(session, queue_of()), queue_stats.rates(session)
+        waiting, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
         main = [_stage(step.actor_name, waiting, rates, around) for step in triage.steps]
         first = {stage.name for stage in main}
         channels = sorted(name for name, queue in queue_of().items() if queue.startswith("notify."))
         later = [step.actor_name for step in reanalysis.steps if step.actor_name not in first]
         others = [_stage(name, waiting, rates, around) for name in channels]
-        figures = ticket_stats.figures(session)
+        figures = ticket_stats.ticket_stats(session)
         money = {"today": ai_costs.today(session), "budget": get_settings().ai_budget_day}
         values: dict[str, Any] = {
             "main": main,
-            "channels": [stage for stage in others if stage.waiting.open or stage.waiting.later or stage.rate.kept]
+            "channels": [stage for stage in others if stage.waiting.open or stage.waiting.later or stage.rate.completed]
             or [stage for stage in others if stage.name == "email"],
             "background": [_stage(name, waiting, rates, around) for name in later],
             "figures": figures,
@@ -132,19 +132,19 @@ def examples(who: Operator) -> RedirectResponse:
     return back("/", f"{report.new} example tickets are on their way")
 
 
-def _stage(name: str, waiting: dict[str, Waiting], rates: dict[str, Rate], around: Surroundings) -> Stage:
+def _stage(name: str, waiting: dict[str, Backlog], rates: dict[str, Rate], around: Snapshot) -> Stage:
     queue = queue_of()[name]
-    return Stage(name, queue, waiting.get(name, Waiting()), rates.get(name, Rate()), diagnosis.held(around, queue))
+    return Stage(name, queue, waiting.get(name, Backlog()), rates.get(name, Rate()), diagnosis.held(around, queue))
 
 
 def _engine() -> dict[str, str]:
     settings = get_settings()
     if not settings.openai_api_key:
         return {"name": "local", "state": "closed", "said": "The local model answers; it costs nothing."}
-    guarded: Any = choose_engine(settings, analysis.spent_today)
+    guarded: Any = make_engine(settings, analysis.spent_today)
     try:
         state = guarded.breaker.state
-    except StoreAway as away:
+    except SharedStateUnavailable as away:
         return {"name": settings.ai_model, "state": "open", "said": f"{away}, so the local model answers."}
     said = {
         "closed": "It is asked, and the local model stands at its side.",
@@ -155,7 +155,7 @@ def _engine() -> dict[str, str]:
 
 
 def _troubles(
-    stages: list[Stage], around: Surroundings, figures: ticket_stats.Figures, money: dict[str, float]
+    stages: list[Stage], around: Snapshot, figures: ticket_stats.TicketStats, money: dict[str, float]
 ) -> list[Trouble]:
     found: list[Trouble] = []
     reasons: dict[str, int] = {}

@@ -11,7 +11,7 @@ import actors
 from aura.jobs.actor import DurableActor
 from aura.settings import get_settings
 from db import diagnosis
-from db.diagnosis import Surroundings
+from db.diagnosis import Snapshot
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +21,7 @@ def queue_of() -> Mapping[str, str]:
     return {name: actor.queue_name for name, actor in declared if isinstance(actor, DurableActor)}
 
 
-def look(session: Session) -> Surroundings:
+def look(session: Session) -> Snapshot:
     """Return what decides whether anything runs."""
     settings = get_settings()
-    return diagnosis.look(session, queue_of(), settings.worker_dead_after, settings.window)
+    return diagnosis.snapshot(session, queue_of(), settings.worker_dead_after, settings.max_in_flight)

@@ -14,7 +14,7 @@ from aura.web.pages.queue_state import look, queue_of
 from aura.web.pages.render import page
 from db import diagnosis, queue_controls, queue_stats, reading, transaction
 from db.queue_controls import STATES, Control
-from db.queue_stats import Rate, Waiting
+from db.queue_stats import Backlog, Rate
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,17 +27,17 @@ UNITS = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 def queues(request: Request) -> HTMLResponse:
     with reading() as session:
         around = look(session)
-        waiting, rates = queue_stats.waiting(session, queue_of()), queue_stats.rates(session)
+        waiting, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
     names = sorted({*queue_of().values(), *around.controls})
     rows = [_queue(name, waiting, rates, around) for name in names]
     return page(request, "queues.html", queues=rows, units=UNITS, most=queue_stats.MOST)
 
 
 def _queue(
-    name: str, waiting: dict[str, Waiting], rates: dict[str, Rate], around: diagnosis.Surroundings
+    name: str, waiting: dict[str, Backlog], rates: dict[str, Rate], around: diagnosis.Snapshot
 ) -> dict[str, Any]:
     mine = [actor for actor, queue in queue_of().items() if queue == name]
-    each = [waiting.get(actor, Waiting()) for actor in mine]
+    each = [waiting.get(actor, Backlog()) for actor in mine]
     return {
         "name": name,
         "actors": mine,
@@ -46,7 +46,7 @@ def _queue(
         "running": sum(one.running for one in each),
         "later": sum(one.later for one in each),
         "oldest": max((one.oldest for one in each), default=0.0),
-        "kept": sum(rates.get(actor, Rate()).kept for actor in mine),
+        "completed": sum(rates.get(actor, Rate()).completed for actor in mine),
         "failed": sum(rates.get(actor, Rate()).failed for actor in mine),
         "control": around.controls.get(name, Control(name)),
         "held": diagnosis.held(around, name),
@@ -95,7 +95,7 @@ def jobs(
         raise HTTPException(422, f"state must be one of {', '.join(STATES)}")
     with reading() as session:
         around = look(session)
-        found = queue_controls.promised(session, actor=actor or None, state=state or None, limit=100)
+        found = queue_controls.list_jobs(session, actor=actor or None, state=state or None, limit=100)
         reasons = {job["id"]: diagnosis.job(session, job["id"], around) for job in found[:50]}
     values: dict[str, Any] = {"jobs": found, "reasons": reasons, "actors": sorted(queue_of()), "states": list(STATES)}
     return page(request, "jobs.html", actor=actor, state=state, **values)

@@ -45,7 +45,7 @@ def schedules(request: Request) -> HTMLResponse:
 @recorded("schedule.{what}")
 def change(name: str, what: str, fields: Fields, who: Operator) -> RedirectResponse:
     """Run a job now, pause or resume it, or run what was missed."""
-    entry = schedule.entry(name)
+    entry = schedule.scheduled_job(name)
     if what == "run":
         with transaction() as session:
             count = schedule.run_now(session, entry)

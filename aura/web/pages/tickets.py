@@ -16,8 +16,8 @@ from aura.web.pages.forms import back, form, recorded
 from aura.web.pages.queue_state import look
 from aura.web.pages.render import page, wants_page, words
 from db import diagnosis, process_stats, reading, search, tickets, transaction
-from db.new_tickets import Submission
-from db.search import QUALIFIERS, WrongSearch
+from db.new_tickets import NewTicket
+from db.search import QUALIFIERS, InvalidSearch
 from db.timeline import timeline
 from pipelines.triage import triage
 
@@ -36,7 +36,7 @@ def listing(
     try:
         with reading() as session:
             found = search.search(session, q, before)
-    except WrongSearch as error:
+    except InvalidSearch as error:
         wrong = str(error)
     values = {"q": q, "found": found, "wrong": wrong, "qualifiers": sorted(QUALIFIERS), "first": before is None}
     return page(request, "tickets.html", 422 if wrong else 200, **values)
@@ -52,11 +52,11 @@ def report(request: Request, fields: Fields, who: Submitter) -> HTMLResponse | R
     said = {name: fields.get(name, "") for name in ("title", "description", "requester", "department")}
     payload = {**said, "priority": fields.get("priority") or None}
     try:
-        submission = Submission.model_validate(payload)
+        submission = NewTicket.model_validate(payload)
     except ValidationError as error:
         return page(request, "new.html", 422, wrong=explain(error), fields=fields, priorities=PRIORITIES)
     with transaction() as session:
-        [ticket_id] = tickets.accept(session, SOURCE, [(submission, payload)])
+        [ticket_id] = tickets.create(session, SOURCE, [(submission, payload)])
         triage.send(ticket_id)
     return back(f"/tickets/{ticket_id}", "reported; this page shows how it goes on")
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import update
 
 from actors import analysis
-from aura.ai import EngineError, Question, Verdict
+from aura.ai import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.base import Call
 from aura.desk import backtest
 from aura.desk.ticket_actions import NotAllowed, correct, resolve
 from db import ai_costs, corrections, queue_controls, reading, transaction
 from db.corrections import UnknownTicket
 from db.models import AiCall, Correction, Notification, Ticket, VerdictRecord
-from db.new_tickets import Submission
-from db.tickets import accept
+from db.new_tickets import NewTicket
+from db.tickets import create
 from db.time import from_now
 from pipelines.reanalysis import reanalysis, upgrade
 from pipelines.triage import triage
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def submit(title: str = "VPN drops every ten minutes", requester: str = "ada@example.com") -> int:
     with transaction() as session:
-        [ticket] = accept(session, "test", [(Submission(title=title, requester=requester), {})])
+        [ticket] = create(session, "test", [(NewTicket(title=title, requester=requester), {})])
         triage.send(ticket)
     return ticket
 
@@ -54,22 +54,22 @@ class Remote:
 
     def __init__(self) -> None:
         self.error: EngineError | None = None
-        self.asked: list[Question] = []
+        self.asked: list[ClassificationRequest] = []
         self.says = Verdict("Hardware", 0.9, "high", 0.9, "because", "openai", "m-1", "p-1", cost=0.01)
         self.says = self.says._replace(calls=(Call("m-1", "p-1", "the text", {}, "answered", 10, 5, 0.01),))
 
-    def upgrade(self, questions: Sequence[Question]) -> list[Verdict | EngineError]:
+    def upgrade(self, questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
         self.asked += questions
         return [self.error or self.says for _ in questions]
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         return [self.says for _ in self.upgrade(questions)]
 
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     remote = Remote()
-    monkeypatch.setattr(analysis, "choose_engine", lambda *_: remote)
+    monkeypatch.setattr(analysis, "make_engine", lambda *_: remote)
     return remote
 
 
@@ -311,7 +311,7 @@ def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
     trial.says = trial.says._replace(category="Access", model="m-2")
     monkeypatch.setattr(backtest, "_asker", lambda model, _settings: (trial.upgrade, model))
 
-    report = backtest.replay("m-2", 500).as_dict()
+    report = backtest.backtest("m-2", 500).as_dict()
 
     assert report["accuracy"]["category"] == report["accuracy_before"]["category"] == 0.5
     assert [(each["ticket"], each["before"], each["now"], each["human"]) for each in report["changed"]] == [

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from werkzeug import Request, Response
 
 from actors import analysis
-from aura.ai import Question
+from aura.ai import ClassificationRequest
 from aura.ai.engines import factory
 from aura.ai.engines.budget import MICRO
 from aura.ai.engines.circuit_breaker import FAILURES
 from aura.settings import get_settings
 from db import analysis_batches, reading, tickets, transaction
 from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, Ticket, VerdictRecord
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.time import from_now, now
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
 from pipelines.triage import triage
@@ -52,10 +52,10 @@ def stale_tickets(
 ) -> list[int]:
     """Tickets that the local engine judged four days ago, and OpenAI with its Batch API since then."""
     reports = [
-        Submission(title=f"VPN drops {n}", description=f"Mail {SECRET}", requester=SECRET) for n in range(TICKETS)
+        NewTicket(title=f"VPN drops {n}", description=f"Mail {SECRET}", requester=SECRET) for n in range(TICKETS)
     ]
     with transaction() as session:
-        ids = tickets.accept(session, "test", [(report, {}) for report in reports])
+        ids = tickets.create(session, "test", [(report, {}) for report in reports])
         triage.send_many(ids)
     hand.run()
     move(Ticket, classified_at=-4 * 86_400)
@@ -95,7 +95,7 @@ def alone() -> dict[str, list[Any]]:
 
 def spent() -> int:
     """Return what the budget counts for today, in millionths of a dollar."""
-    guarded: Any = factory.choose_engine(get_settings(), analysis.spent_today)
+    guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
     return sum(value for key, value in guarded.store._counters.items() if key.startswith("spent:"))
 
 
@@ -143,7 +143,7 @@ class TestABatch:
     def test_openai_itself_is_asked_and_answers_in_its_own_form(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, monkeypatch: pytest.MonkeyPatch
     ):
-        guarded: Any = factory.choose_engine(get_settings(), analysis.spent_today)
+        guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
         monkeypatch.setattr(guarded.remote, "compatible", False)
         refused, cut_off = stale_tickets[:2]
 
@@ -412,11 +412,9 @@ class TestASecondLook:
         self, hand: Hand, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ):
         # Given a ticket about a printer whose people know
-        report = Submission(
-            title="Printer question", description="How do I add a printer?", requester="bob@example.com"
-        )
+        report = NewTicket(title="Printer question", description="How do I add a printer?", requester="bob@example.com")
         with transaction() as session:
-            [ticket] = tickets.accept(session, "test", [(report, {})])
+            [ticket] = tickets.create(session, "test", [(report, {})])
             triage.send_many([ticket])
         hand.run()
         before = newest(ticket)
@@ -452,11 +450,11 @@ class TestASecondLook:
         httpserver.expect_request(CHAT).respond_with_handler(provider)
         configure(OPENAI_API_KEY="key", OPENAI_BASE_URL=httpserver.url_for("/v1"), AURA_AI_CACHE_SECONDS="0")
         settings = configure(AURA_AI_BUDGET_DAY="0" if stopped == "budget" else "5")
-        engine: Any = factory.choose_engine(settings, analysis.spent_today)
-        engine.classify([Question(f"VPN drops {n}", "") for n in range(FAILURES)])
+        engine: Any = factory.make_engine(settings, analysis.spent_today)
+        engine.classify([ClassificationRequest(f"VPN drops {n}", "") for n in range(FAILURES)])
         # When a ticket comes, then the local engine answers, and its people are told
         with transaction() as session:
-            [ticket] = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="b@example.com"), {})])
+            [ticket] = tickets.create(session, "test", [(NewTicket(title="VPN drops", requester="b@example.com"), {})])
             triage.send_many([ticket])
         hand.run()
         before, told = newest(ticket), count(Notification)

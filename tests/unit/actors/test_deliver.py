@@ -15,7 +15,7 @@ from aura.jobs import control_cache
 from aura.notifications.signatures import new_secret
 from aura.settings import Settings
 from db import channel_rates, endpoints, jobs, notifications, queue_controls, reading, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import ChannelRate, Job, Notification
 from db.time import elapsed, from_now, now
 from tests.conftest import ROOT
@@ -35,13 +35,13 @@ def receiver(database: str, configure: Configure) -> Iterator[Receiver]:
         yield receiver
 
 
-def tell(key: str, channel: str = "webhook", state: str = "promised", recipient: str | None = None) -> None:
+def tell(key: str, channel: str = "webhook", state: str = "enqueued", recipient: str | None = None) -> None:
     """Write a notification and promise its delivery."""
     row: dict[str, Any] = {"id": key, "ticket_id": None, "event": "message", "channel": channel, "role": ""}
     row |= {"recipient": recipient or f"desk-{channel}", "dedupe_key": key, "subject": "s", "body": "b"}
     with transaction() as session:
         notifications.write(session, [row | {"state": state}])
-        jobs.promise(session, [Promise(channel, key)])
+        jobs.enqueue(session, [NewJob(channel, key)])
 
 
 def state(key: str) -> str:
@@ -68,12 +68,12 @@ def test_what_is_sent_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
     assert receiver.arrived[0].headers["webhook-id"] == "a"
     # When it is promised again, by a hint that came late or a person's mistake
     with transaction() as session:
-        jobs.promise(session, [Promise("webhook", "a")])
+        jobs.enqueue(session, [NewJob("webhook", "a")])
     hand.run()
     assert (state("a"), all_jobs(), len(receiver.arrived)) == ("sent", [], 1)
 
 
-@pytest.mark.parametrize("gone", ["waiting", "folded", "unknown"])
+@pytest.mark.parametrize("gone", ["delayed", "digested", "in_doubt"])
 def test_what_waits_is_folded_or_unknown_is_left_alone(gone: str, receiver: Receiver, hand: Hand) -> None:
     tell("a")
     with transaction() as session:
@@ -90,7 +90,7 @@ def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
     hand.run()
     [letter] = letters()
     assert letter.error == f"there is no webhook endpoint {recipient!r}: aura endpoints add {recipient} webhook"
-    assert (state("a"), receiver.arrived) == ("promised", [])
+    assert (state("a"), receiver.arrived) == ("enqueued", [])
 
 
 def test_a_channel_that_asks_to_wait_waits_alone(
@@ -109,9 +109,9 @@ def test_a_channel_that_asks_to_wait_waits_alone(
     assert 5 < seconds <= 7
     assert sorted(each.path for each in receiver.arrived if each.path != "/slack") == ["/teams"] * 3 + ["/webhook"] * 3
     assert {state(f"{kind}-{n}") for kind in ("hook", "teams") for n in range(3)} == {"sent"}
-    assert {state(f"slack-{n}") for n in range(3)} == {"promised"}
+    assert {state(f"slack-{n}") for n in range(3)} == {"enqueued"}
     asked = sum(each.path == "/slack" for each in receiver.arrived)
-    assert len(attempts("retry")) == asked
+    assert len(attempts("retried")) == asked
     # And when that time has come they arrive
     receiver.reply = lambda _: Reply()
     with transaction() as session:
@@ -132,7 +132,7 @@ def test_one_webhook_that_asks_to_wait_does_not_hold_up_another(receiver: Receiv
     tell("a")
     tell("b", recipient="other")
     hand.run()
-    assert (state("a"), state("b"), paused()) == ("promised", "sent", {})
+    assert (state("a"), state("b"), paused()) == ("enqueued", "sent", {})
     [seconds] = seconds_until_due()
     assert 2900 < seconds <= 3000
 
@@ -157,9 +157,9 @@ def test_a_rate_turn_spends_no_attempt(receiver: Receiver, hand: Hand, configure
     tell("c", "teams")
     hand.run()
     # Then one has left, and the other waits for its turn, with its attempts unspent and nothing in the ledger
-    assert sorted(map(state, "ab")) == ["promised", "sent"]
+    assert sorted(map(state, "ab")) == ["enqueued", "sent"]
     assert one_job().attempts == 0
-    assert attempts("retry") == []
+    assert attempts("retried") == []
     assert 90 < paused()["notify.webhook"] <= 100
     assert "AURA_CHANNEL_RATES" in _reason("notify.webhook")
     # And another channel does not wait
@@ -251,7 +251,7 @@ def test_two_processes_share_a_rate(database: str, configure: Configure) -> None
 
 @pytest.fixture
 def holding(receiver: Receiver, configure: Configure) -> Receiver:
-    configure(AURA_WEBHOOK_HOSTS=receiver.host, AURA_CHANNEL_RATES="off", AURA_HOLD_UNKNOWN="webhook,slack")
+    configure(AURA_WEBHOOK_HOSTS=receiver.host, AURA_CHANNEL_RATES="off", AURA_AT_MOST_ONCE_CHANNELS="webhook,slack")
     return receiver
 
 
@@ -265,11 +265,11 @@ def test_what_a_dead_worker_was_sending_is_held(holding: Receiver, hand: Hand) -
     tell("a")
     leave_as_sending("a")
     hand.run()
-    assert (state("a"), all_jobs(), letters(), holding.arrived) == ("unknown", [], [], [])
+    assert (state("a"), all_jobs(), letters(), holding.arrived) == ("in_doubt", [], [], [])
     # Then a person decides: it is sent again with the same id, or is settled
     with transaction() as session:
         assert notifications.resend(session, "a") == "webhook"
-        jobs.promise(session, [Promise("webhook", "a")])
+        jobs.enqueue(session, [NewJob("webhook", "a")])
     hand.run()
     assert (state("a"), len(holding.arrived)) == ("sent", 1)
 
@@ -287,7 +287,7 @@ def test_what_is_unsure_is_held_and_elsewhere_tried_again(status: int, holding: 
     tell("a", "slack")
     tell("b", "teams")
     hand.run()
-    assert (state("a"), state("b")) == ("unknown", "promised")
+    assert (state("a"), state("b")) == ("in_doubt", "enqueued")
     assert one_job().actor == "teams"
     assert sorted(each.path for each in holding.arrived) == ["/slack", "/teams"]
 
@@ -297,7 +297,7 @@ def test_what_surely_did_not_arrive_is_not_held(status: int, holding: Receiver, 
     holding.reply = lambda _: Reply(status)
     tell("a")
     hand.run()
-    assert state("a") == "promised"
+    assert state("a") == "enqueued"
     assert len(letters()) == (status == 404)
     if status != 404:
         holding.reply = lambda _: Reply()

@@ -18,18 +18,18 @@ import actors
 from actors import digest as folding
 from actors import events, notification_settings, notify
 from actors.notify import announce_event
-from aura.jobs.actor import Done
+from aura.jobs.actor import JobResult
 from aura.jobs.attempt import WORKER_ID
 from aura.notifications import DIGEST, EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.settings import get_settings
 from db import digests, jobs, notifications, preferences, reading, subscriptions, transaction, workers
 from db.digests import Changed
-from db.jobs import Claimed, Failure, Promise
+from db.jobs import Claimed, Failure, NewJob
 from db.models import Agent, Job, Notification, Ticket, Worker
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.statements import table
-from db.tickets import accept
+from db.tickets import create
 from tests.conftest import ROOT
 from tests.embedded import Hand, all_jobs, claim, count, crash_before_commit, letters, move, promise
 
@@ -42,13 +42,13 @@ _t = table(Ticket).c
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """What people ask for counts at once."""
-    monkeypatch.setattr(notification_settings.wishes, "_seconds", -1.0)
+    monkeypatch.setattr(notification_settings.notification_settings, "_seconds", -1.0)
 
 
 def ticket(category: str = "Network", priority: str = "medium", **fields: Any) -> int:
     """A ticket that is classified, and that nobody has been told of."""
     with transaction() as session:
-        [ticket_id] = accept(session, "test", [(Submission(title="VPN drops", requester="ada"), {})])
+        [ticket_id] = create(session, "test", [(NewTicket(title="VPN drops", requester="ada"), {})])
         values = {"category": category, "priority": priority, **fields}
         session.execute(update(table(Ticket)).where(_t.id == ticket_id).values(values))
     return ticket_id
@@ -103,7 +103,7 @@ def clock_of(moment: datetime | None) -> str:
 
 def time_passes() -> None:
     """What waits has waited long enough."""
-    move(Notification, hold_until=-1)
+    move(Notification, delayed_until=-1)
     move(Job, due_at=-1)
 
 
@@ -152,7 +152,7 @@ def test_a_journey_tells_agent_requester_and_each_subscriber_once(hand: Hand):
     subscribe("news@example.com")
     with transaction() as session:
         session.add(Agent(name="ann", email="ann@example.com", skills=["network"]))
-        [number] = accept(session, "test", [(Submission(title="VPN drops every minute", requester="ada"), {})])
+        [number] = create(session, "test", [(NewTicket(title="VPN drops every minute", requester="ada"), {})])
         actors.broker.get_actor("notify").send_with_options(args=(number,))
         session.execute(update(table(Ticket)).values(category="Network", priority="medium", needs_review=True))
     hand.run()
@@ -177,12 +177,12 @@ def test_a_material_change_is_told_and_a_second_look_without_one_is_not(hand: Ha
 
 def test_of_a_ticket_that_got_stuck_the_desk_is_told(hand: Hand):
     number = ticket()
-    promise(Promise("classify", str(number)))
+    promise(NewJob("classify", str(number)))
     claimed = claim("classify", all_jobs()[-1].id)
     failure = Failure("RuntimeError", "boom", "Traceback", "f")
     with transaction() as session:
-        jobs.bury(session, [(job, failure) for job in claimed])
-        events.given_up(session, actors.broker, [(job, "boom") for job in claimed])
+        jobs.dead_letter(session, [(job, failure) for job in claimed])
+        events.enqueue_dead_letter_events(session, actors.broker, [(job, "boom") for job in claimed])
     hand.run()
 
     (letter,) = told("service-desk@localhost")
@@ -194,7 +194,7 @@ def test_of_a_ticket_that_got_stuck_the_desk_is_told(hand: Hand):
 @pytest.mark.parametrize("priority", ["low", "critical"])
 def test_nothing_goes_nowhere(hand: Hand, event: str, priority: str):
     with transaction() as session:
-        [number] = accept(session, "test", [(Submission(title="VPN drops", requester=""), {})])
+        [number] = create(session, "test", [(NewTicket(title="VPN drops", requester=""), {})])
         session.execute(update(table(Ticket)).values(category="Network", priority=priority, requester=""))
     happen(number, event)
     hand.run()
@@ -232,7 +232,7 @@ def test_a_crash_before_the_commit_tells_nobody_and_the_next_try_tells_once(hand
     [job] = claim("announce", *[job.id for job in all_jobs()])
     [result] = notify.announce.fn([job])
     with crash_before_commit() as session:
-        notify.save_announced(session, [Done(job, job, result, 5)])
+        notify.save_announced(session, [JobResult(job, job, result, 5)])
     assert count(Notification) == 0
 
     with transaction() as session:
@@ -251,7 +251,7 @@ def two_workers_announce_the_same() -> None:
 
     def save(result: Any) -> None:
         with transaction() as session:
-            notify.save_announced(session, [Done(job, job, result, 5)])
+            notify.save_announced(session, [JobResult(job, job, result, 5)])
 
     at_once(*[lambda result=result: save(result) for result in results])
     assert len(told()) == 1
@@ -300,7 +300,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 @pytest.fixture
 def three(configure: Callable[..., Any], database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than three messages a minute to one recipient are a storm, of which no minute ends while a test looks."""
-    configure(DATABASE_URL=database, AURA_FOLD_ABOVE="3")
+    configure(DATABASE_URL=database, AURA_DIGEST_ABOVE="3")
     monkeypatch.setattr(folding, "_end_of_minute", lambda moment: moment + timedelta(minutes=1))
 
 
@@ -311,16 +311,16 @@ def test_what_exceeds_the_limit_of_a_minute_becomes_one_digest(hand: Hand):
     for number in numbers:
         happen(number)
     hand.run()
-    assert states() == {"sent": 3, "waiting": 7}
+    assert states() == {"sent": 3, "delayed": 7}
 
     time_passes()
     hand.run()
 
-    assert states() == {"sent": 4, "folded": 7}
+    assert states() == {"sent": 4, "digested": 7}
     (digest,) = told(event=DIGEST)
-    assert {each.digest_id for each in told(state="folded")} == {digest.id}
+    assert {each.digest_id for each in told(state="digested")} == {digest.id}
     assert digest.subject == "[Aura] 7 notices about 7 tickets"
-    assert all(f"#{each.ticket_id} " in digest.body for each in told(state="folded"))
+    assert all(f"#{each.ticket_id} " in digest.body for each in told(state="digested"))
     assert all_jobs() == []
 
 
@@ -334,7 +334,7 @@ def test_a_storm_is_counted_for_each_recipient_over_all_workers_and_batches(hand
     happen(ticket(), "ticket.escalated")
     hand.run()
 
-    assert states() == {"sent": 3, "waiting": 3}
+    assert states() == {"sent": 3, "delayed": 3}
     assert states("other@example.com") == {"sent": 1}
 
 
@@ -349,7 +349,7 @@ def test_what_is_critical_passes_a_storm(hand: Hand):
 
 
 def test_a_limit_of_nought_folds_nothing(hand: Hand, configure: Callable[..., Any], database: str):
-    configure(DATABASE_URL=database, AURA_FOLD_ABOVE="0")
+    configure(DATABASE_URL=database, AURA_DIGEST_ABOVE="0")
     subscribe()
     for _ in range(40):
         happen(ticket())
@@ -383,7 +383,7 @@ def test_in_quiet_hours_a_notice_waits_for_their_end_and_goes_alone(hand: Hand):
     happen(ticket())
     hand.run()
     (waiting,) = told()
-    assert (waiting.state, clock_of(waiting.hold_until)) == ("waiting", quiet["quiet_to"])
+    assert (waiting.state, clock_of(waiting.delayed_until)) == ("delayed", quiet["quiet_to"])
 
     prefer(quiet_from="", quiet_to="")
     time_passes()
@@ -412,7 +412,7 @@ def test_a_digest_speaks_the_language_that_was_chosen_and_names_the_urgent_first
         happen(number)
         happen(number, "ticket.resolved", note="<b>restart</b>")
     hand.run()
-    assert states() == {"waiting": 4}
+    assert states() == {"delayed": 4}
 
     time_passes()
     hand.run()
@@ -422,7 +422,7 @@ def test_a_digest_speaks_the_language_that_was_chosen_and_names_the_urgent_first
     assert digest.body.index(f"#{high} ") < digest.body.index(f"#{low} ")
     assert "fast zu spät: 2\n" in digest.body
     assert (digest.data["count"], len(digest.data["notifications"])) == (4, 4)
-    assert states() == {"sent": 1, "folded": 4}
+    assert states() == {"sent": 1, "digested": 4}
 
 
 def test_a_digest_about_one_ticket_leads_to_it(hand: Hand):
@@ -447,7 +447,7 @@ def test_an_agent_is_spared_by_name_and_by_address(hand: Hand):
     happen(ticket(priority="high", assignee="Ann"))
     hand.run()
 
-    assert states("Ann@Example.com") == {"waiting": 1}
+    assert states("Ann@Example.com") == {"delayed": 1}
     assert states("Ann") == {"sent": 1}  # the inbox makes no noise
 
 
@@ -490,7 +490,7 @@ def test_preferences_that_became_garbage_while_something_waits_hold_nothing_back
     time_passes()
     hand.run()
 
-    assert states() == {"folded": 2, "sent": 1}
+    assert states() == {"digested": 2, "sent": 1}
 
 
 # -- preferences that change while something waits --------------------------------------------------------------------
@@ -499,7 +499,7 @@ def test_preferences_that_became_garbage_while_something_waits_hold_nothing_back
 def change(recipient: str = BOSS, **values: str) -> int:
     with transaction() as session:
         preferences.put(session, recipient, values)
-        return folding.rehold(session, recipient)
+        return folding.reschedule(session, recipient)
 
 
 def test_who_ends_their_quiet_hours_gets_what_waits_at_once(hand: Hand):
@@ -508,12 +508,12 @@ def test_who_ends_their_quiet_hours_gets_what_waits_at_once(hand: Hand):
     for _ in range(3):
         happen(ticket())
     hand.run()
-    assert states() == {"waiting": 3}
+    assert states() == {"delayed": 3}
 
     assert change(quiet_from="", quiet_to="") == 3
     hand.run()
 
-    assert states() == {"folded": 3, "sent": 1}
+    assert states() == {"digested": 3, "sent": 1}
 
 
 def test_whose_quiet_hours_become_longer_waits_longer(hand: Hand):
@@ -524,11 +524,11 @@ def test_whose_quiet_hours_become_longer_waits_longer(hand: Hand):
 
     quiet = quiet_now(last=5)
     change(**quiet)
-    assert clock_of(told()[0].hold_until) == quiet["quiet_to"]
+    assert clock_of(told()[0].delayed_until) == quiet["quiet_to"]
     move(Job, due_at=-1)  # when the first quiet hours would have ended
     hand.run()
-    assert states() == {"waiting": 1}
-    assert [job.actor for job in all_jobs()] == ["fold"]
+    assert states() == {"delayed": 1}
+    assert [job.actor for job in all_jobs()] == ["digest"]
 
 
 def test_an_agent_who_changes_by_name_gets_what_waits_for_the_address(hand: Hand):
@@ -537,11 +537,11 @@ def test_an_agent_who_changes_by_name_gets_what_waits_for_the_address(hand: Hand
     prefer("özgür", **quiet_now())
     happen(ticket(priority="high", assignee="ÖZGÜR"))
     hand.run()
-    assert states("ÖZ@Example.com") == {"waiting": 1}
+    assert states("ÖZ@Example.com") == {"delayed": 1}
 
     with transaction() as session:
         assert preferences.forget(session, "ÖZGÜR")
-        assert folding.rehold(session, "ÖZGÜR") == 1
+        assert folding.reschedule(session, "ÖZGÜR") == 1
     hand.run()
     assert states("ÖZ@Example.com") == {"sent": 1}
 
@@ -554,7 +554,7 @@ def test_what_waits_for_the_end_of_a_storm_is_sent_by_no_change_of_others(hand: 
 
     assert change("somebody@else.org", language="de") == 0
     hand.run()
-    assert states() == {"waiting": 1}
+    assert states() == {"delayed": 1}
 
 
 def test_what_comes_late_into_quiet_hours_waits_for_their_end(hand: Hand):
@@ -570,10 +570,10 @@ def test_what_comes_late_into_quiet_hours_waits_for_their_end(hand: Hand):
     time_passes()
     hand.run()
     # Then it waits for their end, and is looked after again then
-    assert states() == {"waiting": 1, "sent": 1}
-    (waiting,) = told(state="waiting")
-    assert clock_of(waiting.hold_until) == quiet["quiet_to"]
-    assert [job.actor for job in all_jobs()] == ["fold"]
+    assert states() == {"delayed": 1, "sent": 1}
+    (waiting,) = told(state="delayed")
+    assert clock_of(waiting.delayed_until) == quiet["quiet_to"]
+    assert [job.actor for job in all_jobs()] == ["digest"]
 
 
 # -- folding, and what goes wrong on the way --------------------------------------------------------------------------
@@ -595,8 +595,8 @@ def wait_for(recipient: str = BOSS, rows: int = 3, number: int | None = None, si
             "subject": f"Notice {n}",
             "body": "",
             "data": {"title": "VPN drops", "category": "Network", "priority": "low", "language": "en"},
-            "state": "waiting",
-            "hold_until": over,
+            "state": "delayed",
+            "delayed_until": over,
         }
         for n in range(rows)
     ]
@@ -604,16 +604,16 @@ def wait_for(recipient: str = BOSS, rows: int = 3, number: int | None = None, si
         notifications.write(session, new)
 
 
-def folded(recipient: str = BOSS) -> Done:
+def folded(recipient: str = BOSS) -> JobResult:
     """What a worker has in mind to do for a recipient."""
-    job = Claimed(1, "fold", recipient, ["email", recipient], "", (), 3, 1)
-    [result] = folding.fold.fn([job])
-    return Done(job, job, result, 3)
+    job = Claimed(1, "digest", recipient, ["email", recipient], "", (), 3, 1)
+    [result] = folding.digest.fn([job])
+    return JobResult(job, job, result, 3)
 
 
-def save(done: Done) -> None:
+def save(done: JobResult) -> None:
     with transaction() as session:
-        folding.save_folded(session, [done])
+        folding.save_digested(session, [done])
 
 
 def two_workers_fold_the_same() -> None:
@@ -626,12 +626,12 @@ def two_workers_fold_the_same() -> None:
 
     results = at_once(lambda: save(first), lambda: save(second))
     assert sorted(type(each).__name__ for each in results) == ["Changed", "NoneType"]
-    if states()["waiting"]:
+    if states()["delayed"]:
         save(folded())
 
     with reading() as session:
         gone = session.scalars(select(Notification.data).where(Notification.event == DIGEST)).all()
-    alone = len([each for each in told(state="promised") if each.event != DIGEST])
+    alone = len([each for each in told(state="enqueued") if each.event != DIGEST])
     assert sum(each["count"] for each in gone) + alone == 5
 
 
@@ -658,7 +658,7 @@ def test_what_a_person_sends_while_it_is_folded_is_not_said_twice():
         save(done)
 
     save(folded())
-    assert states() == {"promised": 2, "folded": 2}
+    assert states() == {"enqueued": 2, "digested": 2}
     assert told(event=DIGEST)[0].data["count"] == 2
 
 
@@ -668,8 +668,8 @@ def test_what_comes_while_something_is_folded_is_looked_after():
     wait_for(rows=1)
     save(done)
 
-    assert states() == {"folded": 2, "promised": 1, "waiting": 1}
-    assert sorted(job.actor for job in all_jobs()) == ["email", "fold"]
+    assert states() == {"digested": 2, "enqueued": 1, "delayed": 1}
+    assert sorted(job.actor for job in all_jobs()) == ["digest", "email"]
 
 
 @pytest.mark.slow
@@ -681,7 +681,7 @@ def test_ten_thousand_that_wait_become_one_message(hand: Hand):
     promise(folding._fold("email", BOSS, 0.0), folding._fold("email", "other@example.com", 0.0))
     hand.run()
 
-    assert states() == {"folded": 10_000, "sent": 1}
+    assert states() == {"digested": 10_000, "sent": 1}
     assert states("other@example.com") == {"sent": 1}
     (digest,) = told(event=DIGEST)
     assert "10000 notices about 3 tickets" in digest.subject
@@ -691,10 +691,10 @@ def test_ten_thousand_that_wait_become_one_message(hand: Hand):
 
 @pytest.mark.parametrize("args", [[], ["email"], ["email", "x", "y"]])
 def test_a_fold_that_says_nobody_is_a_dead_letter(hand: Hand, args: list[str]):
-    promise(Promise("fold", "x", args))
+    promise(NewJob("digest", "x", args))
     hand.run()
 
-    assert [each.error for each in letters()] == ["fold takes a channel and a recipient"]
+    assert [each.error for each in letters()] == ["digest takes a channel and a recipient"]
 
 
 def test_addresses_of_any_length_are_folded(hand: Hand):
@@ -704,7 +704,7 @@ def test_addresses_of_any_length_are_folded(hand: Hand):
     promise(folding._fold("email", long, 0.0))
     hand.run()
 
-    assert states(long) == {"folded": 2, "sent": 1}
+    assert states(long) == {"digested": 2, "sent": 1}
 
 
 KILLED = """
@@ -722,7 +722,7 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if sys.argv[2] == "before":
-    folding.save_folded, folding.fold.save = die, die
+    folding.save_folded, folding.digest.save = die, die
 else:
     deliveries.email.fn = die
 with transaction() as session:
@@ -741,7 +741,7 @@ def test_a_worker_that_is_killed_between_folding_and_sending_loses_and_repeats_n
 
     program = subprocess.run([sys.executable, "-c", KILLED, database, when], cwd=ROOT, capture_output=True, text=True)
     assert program.returncode == -9, program.stderr
-    assert states() == ({"waiting": 4} if when == "before" else {"folded": 4, "promised": 1})
+    assert states() == ({"delayed": 4} if when == "before" else {"digested": 4, "enqueued": 1})
     assert len([job for job in all_jobs() if job.lease]) == 1
 
     move(Worker, heartbeat_at=-3600)
@@ -749,5 +749,5 @@ def test_a_worker_that_is_killed_between_folding_and_sending_loses_and_repeats_n
         workers.beat(session, WORKER_ID, "the test")
         workers.recover(session, get_settings().worker_dead_after)
     hand.run()
-    assert states() == {"folded": 4, "sent": 1}
+    assert states() == {"digested": 4, "sent": 1}
     assert all_jobs() == []

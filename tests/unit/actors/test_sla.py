@@ -15,12 +15,12 @@ from sqlalchemy import select, update
 from actors import analysis, sla_checks
 from actors.sla import target_of
 from aura.ai import Verdict
-from aura.ai.engines.base import Question
+from aura.ai.engines.base import ClassificationRequest
 from aura.desk.ticket_actions import correct, reopen, resolve, set_status
 from aura.settings import Settings, SettingsError
 from db import reading, ticket_actions, tickets, transaction
 from db.models import Agent, Job, Notification, Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.time import from_now
 from pipelines import schedule
 from pipelines.reanalysis import reanalysis
@@ -37,7 +37,7 @@ class Says:
 
     priority = "high"
 
-    def classify(self, questions: list[Question]) -> list[Verdict]:
+    def classify(self, questions: list[ClassificationRequest]) -> list[Verdict]:
         return [Verdict("Network", 0.9, self.priority, 0.9, "because", "local", "m") for _ in questions]
 
 
@@ -46,7 +46,7 @@ def says(database: str, configure: Callable[..., Settings], monkeypatch: pytest.
     """An engine that says high, agents, and targets that run day and night: critical 4, high 8, low 40 hours."""
     configure(AURA_BUSINESS_HOURS="always", AURA_SLA="critical=4h,high=8h,low=40h")
     says = Says()
-    monkeypatch.setattr(analysis, "choose_engine", lambda *_: says)
+    monkeypatch.setattr(analysis, "make_engine", lambda *_: says)
     with transaction() as session:
         session.add_all([Agent(name=name, email=f"{name}@example.com", skills=["Network"]) for name in ("ann", "ben")])
     return says
@@ -62,7 +62,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, 
 
 def submit(hand: Hand, hours_ago: float = 0.0, requester: str = "ada@example.com") -> int:
     with transaction() as session:
-        [number] = tickets.accept(session, "test", [(Submission(title="VPN drops", requester=requester), {})])
+        [number] = tickets.create(session, "test", [(NewTicket(title="VPN drops", requester=requester), {})])
         triage.send(number)
         session.execute(update(Ticket).where(Ticket.id == number).values(created_at=from_now(-hours_ago * HOUR)))
     hand.run()
@@ -92,7 +92,7 @@ def pass_time(number: int, hours: float) -> None:
 
 def tick(hand: Hand) -> None:
     """Do what the clock does every minute, and what it promises."""
-    schedule.watch_targets()
+    schedule.check_sla()
     hand.run()
 
 
@@ -160,7 +160,7 @@ def replace_priority(priority: str) -> Verdict:
 
 def test_a_priority_that_a_person_sets_first_gets_its_target_too(says: Says, hand: Hand) -> None:
     with transaction() as session:
-        [number] = tickets.accept(session, "test", [(Submission(title="VPN drops"), {})])
+        [number] = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
         session.execute(update(Ticket).where(Ticket.id == number).values(priority="low", priority_by="human"))
         triage.send(number)
     hand.run()
@@ -273,7 +273,7 @@ def test_a_crash_tells_nobody_and_the_next_look_tells_all(says: Says, hand: Hand
     ticket = submit(hand)
     pass_time(ticket, 9)
     with crash_before_commit() as session:
-        assert sla_checks.look(session) == 1
+        assert sla_checks.check_sla(session) == 1
     assert ticket_of(ticket).sla_state == ""
     tick(hand)
     assert told("ticket.escalated") == EVERYBODY
@@ -282,8 +282,8 @@ def test_a_crash_tells_nobody_and_the_next_look_tells_all(says: Says, hand: Hand
 def test_many_at_once_go_a_batch_at_a_time(says: Says, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sla_checks, "BATCH", 2)
     batches: list[int] = []
-    look = sla_checks.look
-    monkeypatch.setattr(sla_checks, "look", lambda session: batches.append(look(session)) or batches[-1])
+    look = sla_checks.check_sla
+    monkeypatch.setattr(sla_checks, "check_sla", lambda session: batches.append(look(session)) or batches[-1])
     numbers = [submit(hand, 9, f"user{each}@example.com") for each in range(5)]
     tick(hand)
     assert batches == [2, 2, 1]
@@ -304,7 +304,7 @@ def test_without_the_lock_two_looks_would_tell_twice(
     postgres: str, hand: Hand, happened: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction() as session:
-        [number] = tickets.accept(session, "test", [(Submission(title="VPN drops"), {})])
+        [number] = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
         values = {"priority": "high", "created_at": from_now(-90 * 86_400), "sla_next_at": from_now(-1)}
         session.execute(update(Ticket).where(Ticket.id == number).values(values))
     monkeypatch.setattr(
@@ -348,7 +348,7 @@ def _two_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def once() -> None:
         with transaction() as session:
-            counts.append(sla_checks.look(session))
+            counts.append(sla_checks.check_sla(session))
 
     threads = [threading.Thread(target=once) for _ in range(2)]
     for thread in threads:
@@ -360,7 +360,7 @@ def _two_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_look_that_finds_nothing_promises_nothing(says: Says, hand: Hand) -> None:
     submit(hand)
-    assert schedule.watch_targets() == 0
+    assert schedule.check_sla() == 0
     with reading() as session:
         assert session.scalars(select(Job)).all() == []
 

@@ -22,7 +22,7 @@ from aura import cli
 from aura.cli import dead_letters_replay, options
 from aura.web import health
 from db import audit, dead_letters, jobs, queue_controls, reading, transaction, workers
-from db.jobs import Claimed, Failure, Promise
+from db.jobs import Claimed, Failure, NewJob
 from db.models import DeadLetter, Incident, Job, Ticket
 from tests.commands import Run
 from tests.conftest import ROOT, environment_variables
@@ -38,11 +38,11 @@ def letter() -> int:
 
 def die(actor: str, key: str, fingerprint: str) -> int:
     """Bury the job of this actor and key, promised before or now. Returns the dead letter."""
-    promise(Promise(actor, key))
+    promise(NewJob(actor, key))
     claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
     with transaction() as session:
         failure = Failure("RuntimeError", "boom [/red]", "Traceback: [/x]", fingerprint)
-        jobs.bury(session, [(job, failure) for job in claimed])
+        jobs.dead_letter(session, [(job, failure) for job in claimed])
     return letters()[-1].id
 
 
@@ -245,7 +245,7 @@ class TestTickets:
 
     def test_jobs_are_listed_with_their_state(self, run: Run):
         run("submit", "x")
-        promise(Promise("classify", "1", delay=60))
+        promise(NewJob("classify", "1", delay=60))
         claim("intake", all_jobs()[0].id)
 
         rows = run("jobs", "list", "--format", "json").json()
@@ -262,7 +262,7 @@ class TestTickets:
 @pytest.mark.usefixtures("sqlite")
 class TestControl:
     def test_a_job_is_cancelled_and_the_way_back_is_told(self, run: Run):
-        promise(Promise("classify", "17"))
+        promise(NewJob("classify", "17"))
 
         cancelled = run("jobs", "cancel", one_job().id, "--reason", "a test")
 
@@ -276,9 +276,9 @@ class TestControl:
         assert run("dead", "replay", letter, "--force").out == "classify 17 is due again\n"
 
     def test_all_jobs_of_a_ticket_are_cancelled_also_those_that_run(self, run: Run):
-        promise(Promise("classify", "17"), Promise("notify", "17"), Promise("notify", "18"))
+        promise(NewJob("classify", "17"), NewJob("notify", "17"), NewJob("notify", "18"))
         claim("notify", *[job.id for job in all_jobs()])
-        promise(Promise("intake", "18"))
+        promise(NewJob("intake", "18"))
 
         text = run("jobs", "cancel", "--ticket", 17, "--reason", "a test").out
         rows = run("jobs", "cancel", "--ticket", 18, "--reason", "a test", "--format", "json").json()
@@ -336,7 +336,7 @@ class TestControl:
         assert "is no time: write it as 90s, 10m, 2h or 1d" in " ".join(result.err.replace("│", " ").split())
 
     def test_the_queues_are_listed_with_what_waits(self, run: Run):
-        promise(Promise("classify", "17"), Promise("renamed", "1"))
+        promise(NewJob("classify", "17"), NewJob("renamed", "1"))
 
         rows = run("queues", "list", "--format", "json").json()
 
@@ -582,13 +582,13 @@ def test_the_commands_of_the_operations_page_work_as_written(run: Run, tmp_path:
     # two incidents
     for number in range(3):
         die("email", f"n{number}", "3f2a91c0d7e4")
-    promise(Promise("reanalyze", "3", replays=3))
+    promise(NewJob("reanalyze", "3", replays=3))
     die("reanalyze", "3", "again")
     unreadable(b"{", "tickets.intake")
     unreadable(b"{", "tickets.intake")
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     for number in range(20, 27):
-        promise(Promise("classify", str(number)))
+        promise(NewJob("classify", str(number)))
     with transaction() as session:
         session.add_all([Incident(title=title, category="Network") for title in ("VPN", "Payroll")])
 
@@ -701,7 +701,7 @@ def test_the_doctor_finds_work_that_nobody_hints(run: Run):
         (row,) = [row for row in json.loads(run("doctor", "--format", "json").out) if row["name"] == "work"]
         return row["ok"], row["fix"]
 
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     assert work() == (True, "")
     move(Job, due_at=-120)
     assert work() == (False, "start `dramatiq actors` or `aura run`")

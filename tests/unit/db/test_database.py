@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from aura.settings import get_settings
 from db import database, jobs, reading, transaction
 from db.database import after_commit, dispose, engine, make_engine
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Job
 from db.time import from_now, now
 from tests.embedded import count, crash_before_commit, promise
@@ -22,18 +22,18 @@ pytestmark = pytest.mark.usefixtures("database")
 def test_an_inner_transaction_is_part_of_the_outer_one():
     with crash_before_commit() as outer, transaction() as inner:
         assert inner is outer
-        jobs.promise(inner, [Promise("classify", "1")])
+        jobs.enqueue(inner, [NewJob("classify", "1")])
 
     assert count(Job) == 0
 
 
 def test_a_reader_inside_a_transaction_sees_what_it_wrote():
     with transaction() as session:
-        jobs.promise(session, [Promise("classify", "1")])
+        jobs.enqueue(session, [NewJob("classify", "1")])
         assert count(Job) == 1
 
     with crash_before_commit():
-        promise(Promise("classify", "2"))
+        promise(NewJob("classify", "2"))
         assert count(Job) == 2
     assert count(Job) == 1
 
@@ -44,7 +44,7 @@ def test_a_thread_has_its_own_transaction():
     with transaction() as session:
         session.execute(select(Job))
         thread = threading.Thread(target=lambda: seen.append(count(Job)))
-        jobs.promise(session, [Promise("classify", "1")])
+        jobs.enqueue(session, [NewJob("classify", "1")])
         thread.start()
         thread.join(5)
 
@@ -56,7 +56,7 @@ def test_two_writers_wait_for_each_other_and_lose_nothing():
         for number in range(20):
             with transaction() as session:
                 session.scalar(select(func.count()).select_from(Job))  # read first: the upgrade that SQLite refuses
-                jobs.promise(session, [Promise("classify", f"{name}:{number}")])
+                jobs.enqueue(session, [NewJob("classify", f"{name}:{number}")])
 
     threads = [threading.Thread(target=write, args=(name,)) for name in "abc"]
     for thread in threads:
@@ -96,7 +96,7 @@ def test_the_databases_clock_is_utc_and_counts_both_ways():
 
 def test_a_time_comes_back_as_it_went_in_and_compares_as_time():
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     with transaction() as session:
         job = session.scalars(select(Job)).one()
         job.due_at = moment
@@ -154,13 +154,13 @@ def test_a_hot_statement_is_prepared_once_unless_a_pooler_forbids_it(monkeypatch
 
 @pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True)
 def test_a_plan_that_was_made_for_a_small_table_does_not_read_a_full_one_through():
-    promise(Promise("classify", "first"))
+    promise(NewJob("classify", "first"))
     with transaction() as session:
         session.execute(text("ANALYZE jobs"))
         jobs.claim(session, "classify", [1], "lease", "worker")
         claims = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%UPDATE jobs%'"
         [name] = session.execute(text(claims)).scalars()
-        jobs.promise(session, [Promise("classify", str(number)) for number in range(5_000)])
+        jobs.enqueue(session, [NewJob("classify", str(number)) for number in range(5_000)])
         plan = session.execute(
             text(f"EXPLAIN EXECUTE {name} ('{{1}}', 'classify', 'lease', 'worker', true, 1)")
         ).scalars()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from db import dead_letters, jobs, reading, transaction
 from db.database import engine
 from db.dead_letters import ReplayRefused, UnknownDeadLetter
-from db.jobs import Failure, Promise
+from db.jobs import Failure, NewJob
 from db.models import DeadLetter
 from tests.embedded import all_jobs, claim, letters, move, one_job, promise
 
@@ -28,10 +28,10 @@ BOOM = Failure("RuntimeError", "boom", "Traceback", "f" * 12)
 def die(actor: str, key: str, failure: Failure = BOOM) -> int:
     """Claim the only job of this actor and key, promised before or now, and bury it. Returns the dead letter."""
     if not any((job.actor, job.key) == (actor, key) for job in all_jobs()):
-        promise(Promise(actor, key))
+        promise(NewJob(actor, key))
     claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
     with transaction() as session:
-        jobs.bury(session, [(job, failure) for job in claimed])
+        jobs.dead_letter(session, [(job, failure) for job in claimed])
         jobs.record_attempts(session, "w", "dead", 0.1, [(job, failure.error) for job in claimed])
     return letters()[-1].id
 
@@ -46,7 +46,7 @@ def unreadable(queue: str = "ai.classify", error: str = "not JSON", raw: bytes =
 @pytest.fixture
 def letter() -> int:
     """The number of a dead letter."""
-    promise(Promise("classify", "17", ["x"], "triage", ("notify",), 4))
+    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
     return die("classify", "17")
 
 
@@ -77,7 +77,7 @@ def test_a_replay_promises_the_same_work_with_fresh_attempts(letter: int):
     replay(letter)
 
     job = one_job()
-    promised = (job.actor, job.key, job.args, job.pipeline, job.then, job.priority, job.attempts, job.replays)
+    promised = (job.actor, job.key, job.args, job.pipeline, job.next_steps, job.priority, job.attempts, job.replays)
     assert promised == ("classify", "17", ["x"], "triage", ["notify"], 4, 0, 1)
     assert letters()[0].state == "replayed"
     assert letters()[0].resolved_at is not None
@@ -153,7 +153,7 @@ def test_arguments_can_be_corrected_and_the_letter_says_so(letter: int):
 
 
 def test_corrected_arguments_are_refused_when_the_work_is_promised_with_others(letter: int):
-    promise(Promise("classify", "17", ["x"], "triage"))
+    promise(NewJob("classify", "17", ["x"], "triage"))
 
     # merging would keep the old arguments, and nobody would know
     with pytest.raises(ReplayRefused, match=f"as job {one_job().id}, with other arguments: cancel that one first"):
@@ -314,21 +314,21 @@ def test_a_hundred_alike_are_one_line(letter: int):
 
 
 def test_the_story_holds_every_attempt_at_this_job_and_no_other():
-    promise(Promise("email", "n1"), Promise("email", "n2"), Promise("chat", "n1"))
-    first = one_attempt("email", "n1", "retry", "busy")
-    one_attempt("email", "n2", "retry", "another key")
-    one_attempt("chat", "n1", "retry", "another job")
+    promise(NewJob("email", "n1"), NewJob("email", "n2"), NewJob("chat", "n1"))
+    first = one_attempt("email", "n1", "retried", "busy")
+    one_attempt("email", "n2", "retried", "another key")
+    one_attempt("chat", "n1", "retried", "another job")
     dead = die("email", "n1")
 
-    story = read(dead_letters.story, dead)
+    story = read(dead_letters.history, dead)
     assert [(each["number"], each["outcome"], each["error"]) for each in story["ledger"]] == [
-        (1, "retry", "busy"),
+        (1, "retried", "busy"),
         (2, "dead", "boom"),
     ]
     assert (story["id"], story["job_id"], story["traceback"], story["raw"]) == (dead, first, "Traceback", None)
-    assert read(dead_letters.story, unreadable(raw=b"\xff"))["raw"] == b"\xff"
+    assert read(dead_letters.history, unreadable(raw=b"\xff"))["raw"] == b"\xff"
     with pytest.raises(UnknownDeadLetter):
-        read(dead_letters.story, 999)
+        read(dead_letters.history, 999)
 
 
 def one_attempt(actor: str, key: str, outcome: str, error: str) -> int:

@@ -8,10 +8,10 @@ from sqlalchemy import update
 import actors
 from aura.jobs.attempt import WORKER_ID
 from db import diagnosis, jobs, queue_controls, reading, transaction, workers
-from db.jobs import Failure, Promise
+from db.jobs import Failure, NewJob
 from db.models import Job, Ticket, Worker
-from db.new_tickets import Submission
-from db.tickets import accept
+from db.new_tickets import NewTicket
+from db.tickets import create
 from db.time import from_now
 from pipelines.triage import triage
 from tests.embedded import Hand, claim, letters, mark_hinted, one_job, promise
@@ -31,13 +31,13 @@ def living(database: str) -> None:
 
 def sentence(job_id: int | None = None, window: int = 2000) -> str:
     with reading() as session:
-        around = diagnosis.look(session, QUEUES, 10.0, window)
+        around = diagnosis.snapshot(session, QUEUES, 10.0, window)
         return diagnosis.job(session, one_job().id if job_id is None else job_id, around)
 
 
 def about(ticket_id: int) -> str:
     with reading() as session:
-        return diagnosis.ticket(session, ticket_id, diagnosis.look(session, QUEUES, 10.0, 2000))
+        return diagnosis.ticket(session, ticket_id, diagnosis.snapshot(session, QUEUES, 10.0, 2000))
 
 
 def change(**values: object) -> None:
@@ -46,7 +46,7 @@ def change(**values: object) -> None:
 
 
 def test_it_is_due_and_waits_in_line():
-    promise(Promise("classify", "1", priority=9), Promise("classify", "2"))
+    promise(NewJob("classify", "1", priority=9), NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
@@ -54,14 +54,14 @@ def test_it_is_due_and_waits_in_line():
 
 
 def test_it_is_running():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id)
 
     assert sentence() == "It is running on host:17, attempt 1."
 
 
 def test_its_worker_is_silent():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id)
     with transaction() as session:
         session.execute(update(Worker).where(Worker.id == WORKER_ID).values(heartbeat_at=from_now(-9)))
@@ -70,7 +70,7 @@ def test_its_worker_is_silent():
 
 
 def test_it_is_due_later_and_says_what_failed():
-    promise(Promise("classify", "1", delay=600))
+    promise(NewJob("classify", "1", delay=600))
     assert sentence().startswith("It is due at ") and "in 9 minutes" in sentence()
 
     change(last_error="TimeoutError: slow", attempts=3)
@@ -78,7 +78,7 @@ def test_it_is_due_later_and_says_what_failed():
 
 
 def test_its_queue_is_paused():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     with transaction() as session:
         queue_controls.pause(session, "ai.classify", None, "the provider moves")
 
@@ -86,7 +86,7 @@ def test_its_queue_is_paused():
 
 
 def test_its_queue_is_full():
-    promise(Promise("classify", "1"), Promise("classify", "2"))
+    promise(NewJob("classify", "1"), NewJob("classify", "2"))
     with reading() as session:
         first, second = session.scalars(diagnosis.select(Job.id).order_by(Job.id)).all()
     claim("classify", first)
@@ -98,7 +98,7 @@ def test_its_queue_is_full():
 
 @pytest.mark.parametrize(("kind", "said"), [("worker", "No worker lives"), ("relay", "No relay lives")])
 def test_nobody_lives(kind: str, said: str):
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     with transaction() as session:
         session.execute(update(Worker).where(Worker.kind == kind).values(heartbeat_at=from_now(-60)))
 
@@ -106,40 +106,40 @@ def test_nobody_lives(kind: str, said: str):
 
 
 def test_it_is_a_suspect():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     change(crashes=2)
 
     assert sentence() == "It took 2 workers down, so it is tried alone, when no other such job is under way."
 
 
 def test_it_is_inside_the_broker():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     mark_hinted()
 
     assert sentence() == "A worker is about to take it: 1 jobs of classify wait inside RabbitMQ."
 
 
 def test_the_window_is_full():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     mark_hinted()
-    promise(Promise("classify", "2"))
+    promise(NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
-    assert "1 wait inside RabbitMQ, as many as AURA_WINDOW lets in" in sentence(second, window=1)
+    assert "1 wait inside RabbitMQ, as many as AURA_MAX_IN_FLIGHT lets in" in sentence(second, window=1)
 
 
 def test_nobody_knows_its_actor():
-    promise(Promise("renamed", "1"))
+    promise(NewJob("renamed", "1"))
 
     assert sentence().startswith("No actor renamed is declared here")
 
 
 def test_it_was_given_up_or_is_done():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     job = one_job()
     with transaction() as session:
-        jobs.bury(
+        jobs.dead_letter(
             session,
             [
                 (each, Failure("E", "boom", "", "f"))
@@ -154,7 +154,7 @@ def test_it_was_given_up_or_is_done():
 
 def test_a_ticket_on_its_way_and_at_its_end(hand: Hand):
     with transaction() as session:
-        [ticket] = accept(session, "test", [(Submission(title="VPN drops", requester="ada@example.com"), {})])
+        [ticket] = create(session, "test", [(NewTicket(title="VPN drops", requester="ada@example.com"), {})])
         triage.send(ticket)
     assert about(ticket).startswith("intake: It is due")
 
@@ -171,13 +171,13 @@ def test_a_ticket_on_its_way_and_at_its_end(hand: Hand):
 
 def test_a_ticket_that_got_stuck_and_one_that_nobody_promises():
     with transaction() as session:
-        [ticket] = accept(session, "test", [(Submission(title="VPN drops"), {})])
+        [ticket] = create(session, "test", [(NewTicket(title="VPN drops"), {})])
     assert about(ticket).startswith("Nothing promises it any more")
 
     triage.send(ticket)
     with transaction() as session:
         found = jobs.claim(session, "intake", [one_job().id], "l", WORKER_ID)
-        jobs.bury(session, [(each, Failure("E", "boom", "", "f")) for each in found])
+        jobs.dead_letter(session, [(each, Failure("E", "boom", "", "f")) for each in found])
     assert (
         about(ticket)
         == f"intake was given up, and is dead letter {letters()[0].id}: boom Replay it when that is mended."

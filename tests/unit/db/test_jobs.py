@@ -16,7 +16,7 @@ from aura.jobs.attempt import WORKER_ID
 from aura.jobs.pipeline import Pipeline
 from db import hints, jobs, reading, transaction, workers
 from db.database import engine
-from db.jobs import Failure, Promise
+from db.jobs import Failure, NewJob
 from db.models import Job, Worker
 from db.time import from_now
 from pipelines.triage import triage
@@ -45,7 +45,7 @@ FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
 def test_a_promise_is_part_of_the_callers_transaction():
     with crash_before_commit() as session:
-        jobs.promise(session, [Promise("classify", "1")])
+        jobs.enqueue(session, [NewJob("classify", "1")])
 
     assert all_jobs() == []
 
@@ -77,7 +77,7 @@ def test_a_send_outside_a_transaction_is_its_own_and_needs_no_broker():
     message = triage.send(17)
 
     job = one_job()
-    assert (job.actor, job.key, job.pipeline, job.then) == ("intake", "17", "triage", ["classify", "notify"])
+    assert (job.actor, job.key, job.pipeline, job.next_steps) == ("intake", "17", "triage", ["classify", "notify"])
     assert (job.priority, job.args, job.hinted_at, job.lease) == (0, [], None, None)
     assert message.actor_name == "intake"
     assert all(queue.qsize() == 0 for queue in actors.broker.queues.values())
@@ -90,7 +90,7 @@ def test_a_send_wakes_the_relay_after_the_commit_and_not_after_a_rollback(monkey
         with engine().connect() as another:
             woken.append(another.scalar(text("SELECT count(*) FROM jobs")))
 
-    monkeypatch.setattr(jobs, "on_promise", [wake])
+    monkeypatch.setattr(jobs, "on_enqueue", [wake])
 
     with crash_before_commit():
         triage.send(1)
@@ -104,30 +104,30 @@ def test_a_send_wakes_the_relay_after_the_commit_and_not_after_a_rollback(monkey
 
 
 def test_a_second_promise_takes_the_higher_priority_and_the_earlier_time():
-    promise(Promise("classify", "1", priority=2, delay=60))
-    promise(Promise("classify", "1", priority=7, delay=600))
-    promise(Promise("classify", "1", priority=1, delay=10))
+    promise(NewJob("classify", "1", priority=2, delay=60))
+    promise(NewJob("classify", "1", priority=7, delay=600))
+    promise(NewJob("classify", "1", priority=1, delay=10))
 
     assert one_job().priority == 7
     assert seconds_until_due() == [pytest.approx(10, abs=5)]
-    assert not one_job().again
+    assert not one_job().rerun
 
 
 def test_two_promises_of_one_call_merge_like_two_calls():
-    promise(Promise("classify", "1", priority=9, delay=60), Promise("classify", "1", priority=1))
+    promise(NewJob("classify", "1", priority=9, delay=60), NewJob("classify", "1", priority=1))
 
     assert one_job().priority == 9
     assert seconds_until_due()[0] <= 0
 
 
 def test_the_same_work_in_another_pipeline_is_another_job():
-    promise(Promise("classify", "1"), Promise("classify", "1", pipeline="triage"), Promise("intake", "1"))
+    promise(NewJob("classify", "1"), NewJob("classify", "1", pipeline="triage"), NewJob("intake", "1"))
 
     assert len(all_jobs()) == 3
 
 
 def test_many_promises_with_duplicates_are_one_job_each():
-    promise(*[Promise("classify", str(number % 700)) for number in range(1400)])
+    promise(*[NewJob("classify", str(number % 700)) for number in range(1400)])
 
     assert len(all_jobs()) == 700
 
@@ -141,16 +141,16 @@ def test_no_promise_at_all_is_no_error():
 
 def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     # Given a job that runs
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
     # When it is promised twice meanwhile, and then kept
-    promise(Promise("classify", "1"))
-    promise(Promise("classify", "1", priority=4))
+    promise(NewJob("classify", "1"))
+    promise(NewJob("classify", "1", priority=4))
     with transaction() as session:
-        jobs.keep(session, "lease", claimed, "w", 0.0)
+        jobs.complete(session, "lease", claimed, "w", 0.0)
     # Then it is due once more, as new
     job = one_job()
-    assert (job.lease, job.worker, job.hinted_at, job.again, job.attempts, job.crashes) == (
+    assert (job.lease, job.worker, job.hinted_at, job.rerun, job.attempts, job.crashes) == (
         None,
         None,
         None,
@@ -161,18 +161,18 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     assert job.priority == 4
     assert len(claim("classify", job.id)) == 1
     with transaction() as session:
-        jobs.keep(session, "lease", claimed, "w", 0.0)
+        jobs.complete(session, "lease", claimed, "w", 0.0)
     assert all_jobs() == []
 
 
 def test_a_later_run_that_was_promised_meanwhile_is_not_early():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
 
-    promise(Promise("classify", "1", delay=3600))
-    promise(Promise("classify", "1", delay=60))
+    promise(NewJob("classify", "1", delay=3600))
+    promise(NewJob("classify", "1", delay=60))
     with transaction() as session:
-        jobs.keep(session, "lease", claimed, "w", 0.0)
+        jobs.complete(session, "lease", claimed, "w", 0.0)
 
     assert seconds_until_due() == [pytest.approx(60, abs=5)]
 
@@ -225,7 +225,7 @@ def test_a_pipeline_has_at_least_one_step_and_says_its_order():
 def test_a_pipeline_of_one_step_promises_nothing_after_it():
     Pipeline("short", intake).send(3)
 
-    assert one_job().then == []
+    assert one_job().next_steps == []
 
 
 # -- due and hinted ---------------------------------------------------------------------------------------------------
@@ -238,10 +238,10 @@ def due(actor: str = "classify", limit: int = 100) -> list[str]:
 
 
 def test_the_most_urgent_is_due_first_and_then_the_oldest():
-    promise(Promise("classify", "late", priority=3))
-    promise(Promise("classify", "low"))
-    promise(Promise("classify", "early", priority=3))
-    promise(Promise("classify", "urgent", priority=9))
+    promise(NewJob("classify", "late", priority=3))
+    promise(NewJob("classify", "low"))
+    promise(NewJob("classify", "early", priority=3))
+    promise(NewJob("classify", "urgent", priority=9))
     move(Job, due_at=-60)
     with transaction() as session:
         session.execute(update(Job).where(Job.key == "early").values(due_at=from_now(-90)))
@@ -252,25 +252,25 @@ def test_the_most_urgent_is_due_first_and_then_the_oldest():
 
 
 def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
-    promise(Promise("classify", "later", delay=60), Promise("intake", "other"))
-    promise(Promise("classify", "hinted"), Promise("classify", "leased"), Promise("classify", "due"))
+    promise(NewJob("classify", "later", delay=60), NewJob("intake", "other"))
+    promise(NewJob("classify", "hinted"), NewJob("classify", "leased"), NewJob("classify", "due"))
     ids = {job.key: job.id for job in all_jobs()}
     mark_hinted(ids["hinted"])
     claim("classify", ids["leased"])
 
     with reading() as session:
-        assert hints.lanes(session, ["classify", "intake", "notify"]) == [("classify", 0), ("intake", 0)]
-        assert hints.inside(session) == {"classify": 1}
+        assert hints.due_buckets(session, ["classify", "intake", "notify"]) == [("classify", 0), ("intake", 0)]
+        assert hints.in_flight(session) == {"classify": 1}
     assert due() == ["due"]
 
 
 def test_lost_hints_are_forgotten_by_actor_and_age():
-    promise(Promise("classify", "1"), Promise("intake", "1"))
+    promise(NewJob("classify", "1"), NewJob("intake", "1"))
     mark_hinted()
 
     def forget(**which) -> int:
         with transaction() as session:
-            return hints.forget(session, **which)
+            return hints.redispatch_lost(session, **which)
 
     assert forget(older_than=15) == 0
     move(Job, hinted_at=-20)
@@ -283,14 +283,14 @@ def test_lost_hints_are_forgotten_by_actor_and_age():
 
 
 def test_a_claim_leases_the_jobs_and_counts_the_attempt():
-    promise(Promise("classify", "b", ["x"], "triage", ("notify",), 4), Promise("classify", "a"))
+    promise(NewJob("classify", "b", ["x"], "triage", ("notify",), 4), NewJob("classify", "a"))
     ids = [job.id for job in all_jobs()]
 
     claimed = claim("classify", *reversed(ids), lease="mine")
 
     assert [job.id for job in claimed] == sorted(ids)
     first = next(job for job in claimed if job.key == "b")
-    assert (first.actor, first.args, first.pipeline, first.then, first.priority, first.attempts) == (
+    assert (first.actor, first.args, first.pipeline, first.next_steps, first.priority, first.attempts) == (
         "classify",
         ["x"],
         "triage",
@@ -302,7 +302,7 @@ def test_a_claim_leases_the_jobs_and_counts_the_attempt():
 
 
 def test_a_duplicate_hint_gets_nothing():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     job = one_job().id
 
     assert len(claim("classify", job, job, lease="first")) == 1
@@ -311,7 +311,7 @@ def test_a_duplicate_hint_gets_nothing():
 
 
 def test_a_forged_hint_gets_nothing():
-    promise(Promise("classify", "1"), Promise("intake", "2", delay=60))
+    promise(NewJob("classify", "1"), NewJob("intake", "2", delay=60))
     ids = [job.id for job in all_jobs()]
 
     assert claim("notify", *ids) == []
@@ -324,14 +324,14 @@ def test_a_forged_hint_gets_nothing():
 
 
 def a_lost_lease_changes_nothing() -> None:
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     lost = claim("classify", one_job().id, lease="slow")
     # another worker has it now
     with transaction() as session:
         workers.hand_back(session, WORKER_ID, running=set)
     claim("classify", one_job().id, lease="fast")
     with transaction() as session:
-        jobs.keep(session, "slow", lost, "w", 0.0)
+        jobs.complete(session, "slow", lost, "w", 0.0)
     assert [job.lease for job in all_jobs()] == ["fast"]
 
 
@@ -350,7 +350,7 @@ def test_without_the_lease_check_it_would_take_the_other_workers_job(monkeypatch
 
 
 def test_a_retry_is_due_later_and_keeps_its_attempts_and_its_error():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     (job,) = claim("classify", one_job().id)
 
     with transaction() as session:
@@ -363,15 +363,23 @@ def test_a_retry_is_due_later_and_keeps_its_attempts_and_its_error():
 
 
 def test_a_buried_job_is_a_dead_letter_with_all_it_takes_to_replay_it():
-    promise(Promise("classify", "1", ["x"], "triage", ("notify",), 4))
+    promise(NewJob("classify", "1", ["x"], "triage", ("notify",), 4))
     (job,) = claim("classify", one_job().id)
 
     with transaction() as session:
-        jobs.bury(session, [(job, FAILURE)])
+        jobs.dead_letter(session, [(job, FAILURE)])
 
     (letter,) = letters()
     assert all_jobs() == []
-    assert (letter.actor, letter.key, letter.args, letter.pipeline, letter.then, letter.priority, letter.attempts) == (
+    assert (
+        letter.actor,
+        letter.key,
+        letter.args,
+        letter.pipeline,
+        letter.next_steps,
+        letter.priority,
+        letter.attempts,
+    ) == (
         "classify",
         "1",
         ["x"],
@@ -404,7 +412,7 @@ def beat(worker: str) -> None:
 
 def a_living_workers_job_is_left_alone() -> None:
     beat("living")
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="living")
     assert recover() == (0, 0)
     assert one_job().worker == "living"
@@ -423,7 +431,7 @@ def test_without_the_heartbeat_a_living_workers_job_would_be_taken(monkeypatch: 
 
 def test_a_dead_workers_job_is_due_again_at_once():
     beat("dead")
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     move(Worker, heartbeat_at=-11)
 
@@ -439,14 +447,14 @@ def test_a_dead_workers_job_is_due_again_at_once():
 
 
 def test_the_job_of_a_worker_nobody_knows_is_due_again():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="unknown")
 
     assert recover() == (1, 0)
 
 
 def test_a_job_that_crashed_three_workers_is_quarantined():
-    promise(Promise("classify", "1", pipeline="triage", then=("notify",)))
+    promise(NewJob("classify", "1", pipeline="triage", next_steps=("notify",)))
     for number in range(3):
         mark_hinted()
         assert len(claim("classify", one_job().id, worker=f"victim {number}")) == 1
@@ -454,13 +462,13 @@ def test_a_job_that_crashed_three_workers_is_quarantined():
 
     (letter,) = letters()
     assert all_jobs() == []
-    assert (letter.error_type, letter.attempts, letter.then) == ("Quarantined", 3, ["notify"])
+    assert (letter.error_type, letter.attempts, letter.next_steps) == ("Quarantined", 3, ["notify"])
     assert letter.error == "its worker died 3 times while running it"
     assert [attempt.outcome for attempt in attempts()] == ["crashed", "crashed", "dead"]
 
 
 def test_an_orderly_failure_between_crashes_is_forgiven():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     for _ in range(5):
         (job,) = claim("classify", one_job().id, worker="victim")
         recover()
@@ -472,7 +480,7 @@ def test_an_orderly_failure_between_crashes_is_forgiven():
 
 
 def test_handing_back_spends_no_attempt_and_no_crash():
-    promise(Promise("classify", "1"), Promise("classify", "2"), Promise("classify", "3"))
+    promise(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
     ids = [job.id for job in all_jobs()]
     claim("classify", ids[0], lease="running", worker="me")
     claim("classify", ids[1], lease="abandoned", worker="me")
@@ -489,7 +497,7 @@ def test_handing_back_spends_no_attempt_and_no_crash():
 
 
 def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
 
     with transaction() as session:
 
@@ -504,7 +512,7 @@ def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
 
 def test_leaving_hands_everything_back_and_signs_off():
     beat("me")
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="me")
 
     with transaction() as session:

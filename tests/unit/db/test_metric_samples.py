@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import insert, update
 
 from db import jobs, metric_samples, reading, transaction
-from db.jobs import Promise
-from db.models import AiCall, DeadLetter, Job, Sample, Ticket
-from db.new_tickets import Submission
-from db.tickets import accept
+from db.jobs import NewJob
+from db.models import AiCall, DeadLetter, Job, MetricSample, Ticket
+from db.new_tickets import NewTicket
+from db.tickets import create
 from db.time import from_now
 from pipelines.schedule import take_samples
 from pipelines.triage import triage
@@ -29,8 +29,8 @@ def latest() -> dict[str, float]:
 
 def submit(number: int) -> list[int]:
     with transaction() as session:
-        reports = [(Submission(title=f"VPN drops {n}", requester="ada@example.com"), {}) for n in range(number)]
-        return accept(session, "test", reports)
+        reports = [(NewTicket(title=f"VPN drops {n}", requester="ada@example.com"), {}) for n in range(number)]
+        return create(session, "test", reports)
 
 
 def test_a_quiet_minute_has_figures_too():
@@ -56,8 +56,8 @@ def test_what_happened_in_the_last_minute_is_counted(hand: Hand):
         row = {"actor": "classify", "key": "1", "error_type": "E", "error": "", "fingerprint": "f"}
         session.execute(insert(DeadLetter).values(**row))
         session.execute(insert(DeadLetter).values(**row, state="replayed"))
-        work = [Promise("classify", "a"), Promise("classify", "b", priority=9), Promise("email", "c", delay=60)]
-        jobs.promise(session, work)
+        work = [NewJob("classify", "a"), NewJob("classify", "b", priority=9), NewJob("email", "c", delay=60)]
+        jobs.enqueue(session, work)
     with transaction() as session:
         session.execute(update(Job).where(Job.key == "a").values(due_at=from_now(-90)))
         session.execute(update(Job).where(Job.key == "b").values(hinted_at=from_now(-5), due_at=from_now(-30)))
@@ -74,12 +74,12 @@ def test_what_happened_in_the_last_minute_is_counted(hand: Hand):
 
 def test_a_minute_is_written_once():
     take_samples()
-    written = count(Sample)
+    written = count(MetricSample)
     with transaction() as session:
-        session.execute(update(Sample).values(value=7.0))
+        session.execute(update(MetricSample).values(value=7.0))
     take_samples()
 
-    assert count(Sample) in (written, 2 * written)  # the minute may just have ended
+    assert count(MetricSample) in (written, 2 * written)  # the minute may just have ended
     assert min(latest().values()) in (0.0, 7.0)
 
 
@@ -87,7 +87,7 @@ def test_series_are_of_the_names_and_the_time_asked_for():
     noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
     with transaction() as session:
         session.add_all(
-            Sample(name=name, at=noon + timedelta(minutes=n), value=n) for name in ("due.a", "due.b", "dead") for n in range(3)
+            MetricSample(name=name, at=noon + timedelta(minutes=n), value=n) for name in ("due.a", "due.b", "dead") for n in range(3)
         )  # fmt: skip
     with reading() as session:
         found = metric_samples.series(session, ["due.", "nothing"], noon + timedelta(minutes=1))

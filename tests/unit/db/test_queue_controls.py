@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from db import dead_letters, jobs, queue_controls, reading, transaction
 from db.database import engine
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import QueueControl
-from db.queue_controls import Cancelled, Control, UnknownJob, WrongControl
+from db.queue_controls import Cancelled, Control, InvalidControl, UnknownJob
 from tests.conftest import wait_until
 from tests.embedded import Hand, all_jobs, claim, crash_before_commit, letters, move, one_job, promise
 
@@ -56,9 +56,9 @@ def woken() -> Iterator[list[str]]:
     def wake() -> None:
         heard.append("woken")
 
-    jobs.on_promise.append(wake)
+    jobs.on_enqueue.append(wake)
     yield heard
-    jobs.on_promise.remove(wake)
+    jobs.on_enqueue.remove(wake)
 
 
 # -- pause ------------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_a_pause_that_ran_out_is_no_longer_one():
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 367 * 86_400])
 def test_a_pause_without_sense_is_refused(seconds: float):
-    with pytest.raises(WrongControl, match="more than 0 seconds and at most 366 days"):
+    with pytest.raises(InvalidControl, match="more than 0 seconds and at most 366 days"):
         do(queue_controls.pause, "ai.classify", seconds)
 
     do(queue_controls.pause, "ai.classify", 366 * 86_400)
@@ -162,7 +162,7 @@ def test_a_limit_and_a_pause_do_not_touch_each_other():
 
 @pytest.mark.parametrize("jobs", [0, -1, 2**31])
 def test_a_limit_without_sense_is_refused(jobs: int):
-    with pytest.raises(WrongControl, match="at least 1; to stop a queue, pause it"):
+    with pytest.raises(InvalidControl, match="at least 1; to stop a queue, pause it"):
         do(queue_controls.limit, "ai.classify", jobs)
 
 
@@ -195,7 +195,7 @@ CHANGES = [
 def test_each_change_wakes_the_relay_at_its_commit(
     change: Callable[..., Any], arguments: tuple[Any, ...], woken: list[str]
 ):
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     woken.clear()
 
     with crash_before_commit() as session:
@@ -212,7 +212,7 @@ def test_each_change_wakes_the_relay_at_its_commit(
 
 
 def test_a_cancelled_job_is_gone_and_remembered_as_discarded():
-    promise(Promise("classify", "17", ["x"], "triage", ("notify",), 4, replays=1), Promise("classify", "18"))
+    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4, replays=1), NewJob("classify", "18"))
     job = next(job for job in all_jobs() if job.key == "17")
 
     cancelled = do(queue_controls.cancel, job.id, "a test")
@@ -220,7 +220,7 @@ def test_a_cancelled_job_is_gone_and_remembered_as_discarded():
     (letter,) = letters()
     assert cancelled == Cancelled(job.id, "classify", "17", was_running=False, dead_letter=letter.id)
     assert [job.key for job in all_jobs()] == ["18"]
-    kept = (letter.job_id, letter.actor, letter.key, letter.args, letter.pipeline, letter.then, letter.priority)
+    kept = (letter.job_id, letter.actor, letter.key, letter.args, letter.pipeline, letter.next_steps, letter.priority)
     assert kept == (job.id, "classify", "17", ["x"], "triage", ["notify"], 4)
     assert (letter.replays, letter.error_type, letter.error) == (1, "Cancelled", "a test")
     assert (letter.state, letter.reason) == ("discarded", "cancelled: a test")
@@ -228,13 +228,13 @@ def test_a_cancelled_job_is_gone_and_remembered_as_discarded():
 
 
 def test_a_cancelled_job_can_be_brought_back():
-    promise(Promise("classify", "17", ["x"], "triage", ("notify",), 4))
+    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
     cancelled = do(queue_controls.cancel, one_job().id, "a test")
 
     do(dead_letters.replay, cancelled.dead_letter, force=True)
 
     job = one_job()
-    assert (job.key, job.args, job.pipeline, job.then, job.priority) == ("17", ["x"], "triage", ["notify"], 4)
+    assert (job.key, job.args, job.pipeline, job.next_steps, job.priority) == ("17", ["x"], "triage", ["notify"], 4)
 
 
 @pytest.mark.parametrize("number", [0, -1, 999, 2**63, 10**30])
@@ -244,7 +244,7 @@ def test_an_unknown_job_says_where_to_look(number: int):
 
 
 def test_all_jobs_of_a_ticket_are_cancelled_and_no_others():
-    promise(Promise("intake", "17"), Promise("notify", "17", pipeline="x"), Promise("intake", "170"))
+    promise(NewJob("intake", "17"), NewJob("notify", "17", pipeline="x"), NewJob("intake", "170"))
     claim("notify", *[job.id for job in all_jobs()])
 
     cancelled = do(queue_controls.cancel_ticket, 17, "a test")
@@ -288,7 +288,7 @@ def test_a_worker_whose_job_is_cancelled_and_fails_does_not_bring_it_back(hand: 
 
 @on_postgresql
 def test_of_two_who_cancel_at_once_one_is_told_that_it_is_gone():
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     job_id = one_job().id
 
     with ThreadPoolExecutor() as pool, Session(engine()) as first:
@@ -310,8 +310,8 @@ def _somebody_waits_for_a_lock() -> bool:
 
 
 def test_the_queues_are_listed_with_what_waits_and_what_holds_them_back():
-    promise(Promise("intake", "1"), Promise("intake", "2"), Promise("receive", "3"), Promise("classify", "4", delay=60))
-    promise(Promise("gone", "5"), Promise("gone too", "6"))
+    promise(NewJob("intake", "1"), NewJob("intake", "2"), NewJob("receive", "3"), NewJob("classify", "4", delay=60))
+    promise(NewJob("gone", "5"), NewJob("gone too", "6"))
     ids = {(job.actor, job.key): job.id for job in all_jobs()}
     claim("intake", ids["intake", "1"])
     move_hinted(ids["intake", "2"])
@@ -342,15 +342,15 @@ def move_hinted(job_id: int) -> None:
 
 
 def test_jobs_are_listed_by_what_they_do():
-    promise(*[Promise("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
-    promise(Promise("notify", "5"))
+    promise(*[NewJob("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
+    promise(NewJob("notify", "5"))
     ids = {job.key: job.id for job in all_jobs()}
     claim("classify", ids["0"])
     move_hinted(ids["1"])
     move_hinted(ids["3"])  # hinted too early counts as later: no worker can claim it
 
     with reading() as session:
-        everything = queue_controls.promised(session)
+        everything = queue_controls.list_jobs(session)
         assert {row["key"]: row["state"] for row in everything} == {
             "0": "running",
             "1": "hinted",
@@ -359,16 +359,18 @@ def test_jobs_are_listed_by_what_they_do():
             "5": "due",
         }
         for state in queue_controls.STATES:
-            assert queue_controls.promised(session, state=state) == [row for row in everything if row["state"] == state]
-        assert [row["key"] for row in queue_controls.promised(session, actor="notify")] == ["5"]
-        assert queue_controls.promised(session, actor="notify", state="running") == []
-        assert [row["key"] for row in queue_controls.promised(session, limit=2)] == ["0", "1"]
+            assert queue_controls.list_jobs(session, state=state) == [
+                row for row in everything if row["state"] == state
+            ]
+        assert [row["key"] for row in queue_controls.list_jobs(session, actor="notify")] == ["5"]
+        assert queue_controls.list_jobs(session, actor="notify", state="running") == []
+        assert [row["key"] for row in queue_controls.list_jobs(session, limit=2)] == ["0", "1"]
 
 
 def test_the_number_of_a_job_is_never_given_to_another_one():
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     first = one_job().id
     do(queue_controls.cancel, first, "a test")
-    promise(Promise("classify", "18"))
+    promise(NewJob("classify", "18"))
 
     assert one_job().id > first

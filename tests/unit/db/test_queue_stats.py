@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from db import queue_stats, reading, ticket_stats, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Attempt, Ticket
-from db.new_tickets import Submission
-from db.queue_stats import Waiting
-from db.tickets import accept
+from db.new_tickets import NewTicket
+from db.queue_stats import Backlog
+from db.tickets import create
 from db.time import from_now
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, claim, mark_hinted, move, promise
@@ -20,18 +20,18 @@ from tests.embedded import Hand, all_jobs, claim, mark_hinted, move, promise
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def waiting(*actors: str) -> dict[str, Waiting]:
+def waiting(*actors: str) -> dict[str, Backlog]:
     with reading() as session:
-        return queue_stats.waiting(session, actors)
+        return queue_stats.backlog(session, actors)
 
 
 def test_each_state_is_counted_once():
     # Given one job running, two hinted, one due for a minute at another priority, and one due later
-    promise(*[Promise("classify", str(n)) for n in range(3)])
+    promise(*[NewJob("classify", str(n)) for n in range(3)])
     first, *others = [job.id for job in all_jobs()]
     claim("classify", first)
     mark_hinted(*others)
-    promise(Promise("classify", "due", priority=9), Promise("classify", "later", delay=3600))
+    promise(NewJob("classify", "due", priority=9), NewJob("classify", "later", delay=3600))
     with transaction() as session:
         from db.models import Job
 
@@ -39,7 +39,7 @@ def test_each_state_is_counted_once():
 
     found = waiting("classify", "notify")
 
-    assert found["notify"] == Waiting()
+    assert found["notify"] == Backlog()
     each = found["classify"]
     assert (each.running, each.hinted, each.due, each.later) == (1, 2, 1, 1)
     assert 59 < each.oldest < 90
@@ -47,7 +47,7 @@ def test_each_state_is_counted_once():
 
 
 def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
-    promise(*[Promise("email", str(n)) for n in range(5)])
+    promise(*[NewJob("email", str(n)) for n in range(5)])
 
     with reading() as session:
         few = session.scalar(queue_stats.select(queue_stats.counted(queue_stats.select(queue_stats.Job.id), 3)))
@@ -63,26 +63,26 @@ def test_rates_are_of_the_last_minute(hand: Hand):
     with reading() as session:
         assert queue_stats.rates(session) == {}
     with transaction() as session:
-        ids = accept(session, "test", [(Submission(title=f"VPN {n}"), {}) for n in range(6)])
+        ids = create(session, "test", [(NewTicket(title=f"VPN {n}"), {}) for n in range(6)])
     triage.send_many(ids)
     hand.run()
     with transaction() as session:
         old = session.scalars(queue_stats.select(Attempt.id).where(Attempt.actor == "classify").limit(2)).all()
         session.execute(update(Attempt).where(Attempt.id.in_(old)).values(created_at=from_now(-90)))
         failed = session.scalars(queue_stats.select(Attempt.id).where(Attempt.actor == "notify").limit(1)).all()
-        session.execute(update(Attempt).where(Attempt.id.in_(failed)).values(outcome="retry"))
+        session.execute(update(Attempt).where(Attempt.id.in_(failed)).values(outcome="retried"))
 
     with reading() as session:
         found = queue_stats.rates(session)
 
-    assert (found["classify"].kept, found["classify"].failed) == (4, 0)
-    assert (found["notify"].kept, found["notify"].failed) == (5, 1)
+    assert (found["classify"].completed, found["classify"].failed) == (4, 0)
+    assert (found["notify"].completed, found["notify"].failed) == (5, 1)
 
 
 def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(queue_stats, "MOST", 6)
     with transaction() as session:
-        ids = accept(session, "test", [(Submission(title=f"VPN {n}"), {}) for n in range(6)])
+        ids = create(session, "test", [(NewTicket(title=f"VPN {n}"), {}) for n in range(6)])
     triage.send_many(ids)
     hand.run()
     move(Attempt, created_at=-30)
@@ -91,15 +91,15 @@ def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, 
         found = queue_stats.rates(session)
 
     # six in thirty seconds are twelve a minute, whoever kept them
-    assert round(sum(rate.kept for rate in found.values())) == 12
+    assert round(sum(rate.completed for rate in found.values())) == 12
 
 
 def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
     with reading() as session:
-        assert ticket_stats.figures(session).tickets == 0
+        assert ticket_stats.ticket_stats(session).tickets == 0
         assert ticket_stats.in_review(session) == (0, None)
     with transaction() as session:
-        ids = accept(session, "test", [(Submission(title=f"VPN drops {n}"), {}) for n in range(3)])
+        ids = create(session, "test", [(NewTicket(title=f"VPN drops {n}"), {}) for n in range(3)])
     triage.send_many(ids)
     hand.run()
     with transaction() as session:
@@ -109,7 +109,7 @@ def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callabl
         session.execute(update(Ticket).where(Ticket.id == ids[2]).values(category="Email", sla_state="breached"))
 
     with reading() as session:
-        found = ticket_stats.figures(session)
+        found = ticket_stats.ticket_stats(session)
         order = [ticket_stats.in_review(session, skip) for skip in range(3)]
 
     assert (found.tickets, found.review, found.late, found.warned, found.dead) == (1, 2, 1, 0, 0)

@@ -12,15 +12,15 @@ from sqlalchemy import update
 
 from db import reading, search, transaction
 from db.models import Ticket
-from db.new_tickets import Submission
-from db.search import WrongSearch
-from db.tickets import accept
+from db.new_tickets import NewTicket
+from db.search import InvalidSearch
+from db.tickets import create
 from db.time import from_now
 
 
 def store(**fields: Any) -> int:
     with transaction() as session:
-        [ticket_id] = accept(session, "test", [(Submission(title="A ticket", requester="ada@example.com"), {})])
+        [ticket_id] = create(session, "test", [(NewTicket(title="A ticket", requester="ada@example.com"), {})])
         if fields:
             session.execute(update(Ticket).where(Ticket.id == ticket_id).values(**fields))
     return ticket_id
@@ -105,13 +105,13 @@ class TestFinding:
     ],
 )
 def test_what_cannot_be_understood_is_told(said: str, problem: str):
-    with pytest.raises(WrongSearch, match=problem):
+    with pytest.raises(InvalidSearch, match=problem):
         search.parse(said)
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_search_or_is_refused(said: str):
-    with suppress(WrongSearch):  # nothing else
+    with suppress(InvalidSearch):  # nothing else
         search.parse(said)
 
 
@@ -121,7 +121,7 @@ def test_hostile_words_are_only_words(said: str):
     store()
     try:
         found(said)
-    except WrongSearch:
+    except InvalidSearch:
         pass
     else:
         return

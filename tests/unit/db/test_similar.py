@@ -16,7 +16,7 @@ from db import corrections, similar, tickets, transaction
 from db.database import dispose, engine, make_engine
 from db.migrate import migrate
 from db.models import Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.similar import Resolved, any_resolved, estimate, remember, resolved_like, telling
 
 VPN = ("VPN drops every ten minutes", "From home, with Wi-Fi and with a cable. AnyConnect shows 'session expired'.")
@@ -31,7 +31,7 @@ PAST = [
 
 def add(title: str, description: str = "", resolution: str | None = None, hours: float = 4.0) -> int:
     with transaction() as session:
-        [ticket] = tickets.accept(session, "test", [(Submission(title=title, description=description), {})])
+        [ticket] = tickets.create(session, "test", [(NewTicket(title=title, description=description), {})])
     if resolution is not None:
         resolve(ticket, resolution, hours)
     return ticket

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from db import jobs, reading, tickets, transaction
 from db.database import engine
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Attempt, Job, Json, VerdictRecord
-from db.new_tickets import Submission
-from db.statements import BulkInsert, BulkUpdate, each_of, listed, table
+from db.new_tickets import NewTicket
+from db.statements import BulkInsert, BulkUpdate, listed, table, unnest
 from db.time import from_now
 from tests.embedded import all_jobs, promise, seconds_until_due
 
@@ -59,7 +59,7 @@ _ATTEMPTS = BulkInsert(
 
 def attempt(**changes: Any) -> dict[str, Any]:
     usual = {"job_id": 1, "actor": "classify", "key": "1", "pipeline": "", "number": 1, "worker": "w"}
-    return usual | {"outcome": "kept", "error": None, "seconds": 0.0} | changes
+    return usual | {"outcome": "completed", "error": None, "seconds": 0.0} | changes
 
 
 def stored(column: Any) -> list[Any]:
@@ -97,14 +97,14 @@ def test_numbers_come_back_as_they_went_in(column: str, values: list[Any]):
 
 
 def test_documents_come_back_as_they_went_in():
-    promise(*[Promise("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
+    promise(*[NewJob("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
 
     assert [job.args for job in all_jobs()] == [[document] for document in DOCUMENTS]
 
 
 def test_booleans_and_defaults_come_back_as_they_went_in():
     with transaction() as session:
-        (ticket_id,) = tickets.accept(session, "test", [(Submission(title="VPN drops"), {})])
+        (ticket_id,) = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
     usual = dict.fromkeys(tickets.VERDICT, "") | {"ticket_id": ticket_id, "confidence": 0.5, "priority_confidence": 1.0}
     usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25, "cost": 0.5, "cached": False}
     usual |= {"self_fix": ["a"], "words": [], "similar": [{"id": 1}], "resolution_p50": None, "resolution_p90": 1.5}
@@ -128,16 +128,16 @@ def test_whatever_is_promised_comes_back_as_it_was(promised: list[tuple[str, Any
     with transaction() as session:
         session.execute(delete(Job))
         rows = [
-            Promise("classify", str(n), [text, document], priority=p) for n, (text, document, p) in enumerate(promised)
+            NewJob("classify", str(n), [text, document], priority=p) for n, (text, document, p) in enumerate(promised)
         ]
-        jobs.promise(session, rows)
+        jobs.enqueue(session, rows)
 
     found = {int(job.key): (*job.args, job.priority) for job in all_jobs()}
     assert found == dict(enumerate(promised))
 
 
 def test_a_value_is_computed_from_an_input_for_each_row():
-    promise(*[Promise("classify", str(number), delay=number * 100.0) for number in range(4)])
+    promise(*[NewJob("classify", str(number), delay=number * 100.0) for number in range(4)])
 
     assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (0, 100, 200, 300)]
 
@@ -184,7 +184,7 @@ def test_an_update_changes_each_row_to_its_own_values_and_no_other():
 
 
 def test_an_update_may_compute_with_the_databases_clock():
-    promise(Promise("classify", "1"), Promise("classify", "2"))
+    promise(NewJob("classify", "1"), NewJob("classify", "2"))
     later = BulkUpdate(
         Job, {"id": BigInteger(), "delay": Float(), "key": String(200)}, lambda new: {"due_at": from_now(new["delay"])}
     )
@@ -200,7 +200,7 @@ def test_an_update_may_compute_with_the_databases_clock():
 def test_a_list_of_values_is_one_parameter_whatever_it_holds():
     short = TEXTS[:-1]
     with reading() as session:
-        each = each_of(session, "names")
+        each = unnest(session, "names")
         found = session.scalars(select(each.c.value), {"names": listed(session, short)}).all()
         none = session.scalars(select(each.c.value), {"names": listed(session, [])}).all()
 
@@ -215,14 +215,14 @@ UNSTORABLE = ["NUL \0 byte", "lone \ud800 surrogate"]
 @on_postgresql
 @pytest.mark.parametrize("text", UNSTORABLE, ids=["NUL", "surrogate"])
 def test_text_that_postgresql_cannot_store_is_a_clear_error_and_stops_nothing_else(text: str):
-    for refused in (Promise("classify", text), Promise("classify", "1", [{"deep": [text]}])):
+    for refused in (NewJob("classify", text), NewJob("classify", "1", [{"deep": [text]}])):
         with pytest.raises((DataError, ValueError)):
-            promise(Promise("classify", "good"), refused)
+            promise(NewJob("classify", "good"), refused)
         assert all_jobs() == [], "all of a call or nothing"
     with pytest.raises((DataError, ValueError)):
         insert(_ATTEMPTS, [attempt(), attempt(error=text)])
 
-    promise(Promise("classify", "good"))
+    promise(NewJob("classify", "good"))
     assert [job.key for job in all_jobs()] == ["good"]
     assert engine().pool.checkedout() == 0
 

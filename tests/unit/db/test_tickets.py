@@ -17,10 +17,10 @@ from actors.intake import classify, reanalyze
 from aura.jobs import bulkhead
 from db import jobs, reading, tickets, transaction
 from db import reanalysis as worth_a_look
-from db.jobs import Failure, Promise
+from db.jobs import Failure, NewJob
 from db.models import DeadLetter, Ticket
-from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, Submission, claimed_priority, parse, storable
-from db.reanalysis import Remote, Stale
+from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse, storable
+from db.reanalysis import Remote, StaleVerdict
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
 from pipelines.recovery import rescue_stranded
@@ -50,11 +50,11 @@ def test_a_claimed_priority_is_understood_or_nobody_can_tell(said: object, meant
 
 
 def test_a_submission_takes_what_people_send():
-    found = Submission.model_validate({"title": "  VPN \0", "description": None, "external_id": 17, "colour": "red"})
+    found = NewTicket.model_validate({"title": "  VPN \0", "description": None, "external_id": 17, "colour": "red"})
 
     assert (found.title, found.description, found.external_id) == ("VPN", "", "17")
-    assert Submission(title="x", external_id="  ").external_id is None
-    assert Submission(title="x", priority="").priority is None
+    assert NewTicket(title="x", external_id="  ").external_id is None
+    assert NewTicket(title="x", priority="").priority is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_submission_takes_what_people_send():
 )
 def test_what_is_no_ticket_is_refused_without_repeating_it(payload: dict[str, Any], words: str):
     with pytest.raises(ValidationError, match=words) as refused:
-        Submission.model_validate(payload)
+        NewTicket.model_validate(payload)
 
     assert "xxxx" not in str(refused.value)
     assert "whenever" not in str(refused.value)
@@ -119,9 +119,9 @@ def test_the_depth_that_is_read_can_be_written_again():
 # -- in the database --------------------------------------------------------------------------------------------------
 
 
-def accept(*submissions: Submission, source: str = "test", promised: bool = False) -> list[int]:
+def accept(*submissions: NewTicket, source: str = "test", promised: bool = False) -> list[int]:
     with transaction() as session:
-        new = tickets.accept(session, source, [(each, {"as": "it came"}) for each in submissions])
+        new = tickets.create(session, source, [(each, {"as": "it came"}) for each in submissions])
         if promised:
             triage.send_many(new)
     return new
@@ -146,12 +146,12 @@ def change(**values: Any) -> None:
 @pytest.mark.usefixtures("database")
 class TestAccept:
     def test_the_same_id_of_one_source_is_one_ticket(self):
-        same = Submission(title="x", external_id="7")
+        same = NewTicket(title="x", external_id="7")
 
         assert len(accept(same)) == 1
         assert accept(same) == []
         assert len(accept(same, source="another")) == 1
-        assert len(accept(Submission(title="x"), Submission(title="x"))) == 2, "no id, no identity"
+        assert len(accept(NewTicket(title="x"), NewTicket(title="x"))) == 2, "no id, no identity"
         with reading() as session:
             assert tickets.find(session, "test", "7") == all_tickets()[0].id
             assert tickets.find(session, "test", "8") is None
@@ -159,18 +159,18 @@ class TestAccept:
     def test_the_original_is_kept_as_it_came_whatever_it_holds(self):
         original = {"title": "a\0b\ud800", "extra": ["kept", float("nan")]}
         with transaction() as session:
-            tickets.accept(session, "test", [(Submission.model_validate(original), original)])
+            tickets.create(session, "test", [(NewTicket.model_validate(original), original)])
 
         assert one_ticket().title == "ab"
         assert json.loads(one_ticket().raw)["title"] == "a\0b\ud800"
         assert one_ticket().raw.isascii()
 
     def test_many_at_once_and_none(self):
-        assert len(accept(*[Submission(title=f"ticket {number}") for number in range(500)])) == 500
+        assert len(accept(*[NewTicket(title=f"ticket {number}") for number in range(500)])) == 500
         assert accept() == []
 
     def test_a_load_leaves_out_what_is_not_there(self):
-        (known,) = accept(Submission(title="x"))
+        (known,) = accept(NewTicket(title="x"))
 
         with reading() as session:
             found = tickets.load(session, [str(known), "999999", "x", "-1", "", "9" * 40, "1.0"])
@@ -201,7 +201,7 @@ def say(*verdicts: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("database")
 class TestVerdicts:
     def test_only_a_material_change_raises_the_version(self):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         say(verdict(ticket))
         assert one_ticket().version == 1, "the first verdict changes nothing that was told"
         say(verdict(ticket, confidence=0.4))
@@ -212,7 +212,7 @@ class TestVerdicts:
         assert one_ticket().version == 3
 
     def test_the_rules_say_how_urgent_it_is_until_an_engine_has_read_it(self):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         prepared = {"id": ticket, "duplicate_of": None, "priority": "critical"}
         prepared |= dict.fromkeys(("title", "description", "requester", "department", "language"), "")
         with transaction() as session:
@@ -227,7 +227,7 @@ class TestVerdicts:
         assert (one_ticket().priority, one_ticket().priority_by) == ("low", "engine")
 
     def test_a_human_is_not_overruled_and_no_new_version_comes_of_it(self):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         say(verdict(ticket))
         change(category="Hardware", category_by="human", priority="low", priority_by="human")
 
@@ -245,7 +245,7 @@ class TestVerdicts:
             assert tickets.reasons(session, [ticket, 999]) == {ticket: "because"}
 
     def test_a_later_step_never_moves_the_stage_back(self):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         say(verdict(ticket))
         with transaction() as session:
             tickets.save_notified(session, [(ticket, 1, "Nora")])
@@ -262,10 +262,10 @@ class TestVerdicts:
 # -- re-analysis ------------------------------------------------------------------------------------------------------
 
 
-def stale(remote: bool = False, limit: int = 100) -> list[Stale]:
+def stale(remote: bool = False, limit: int = 100) -> list[StaleVerdict]:
     engine = Remote("model", "prompt") if remote else None
     with reading() as session:
-        return worth_a_look.stale(session, 3, 0.5, engine, limit)
+        return worth_a_look.stale_verdicts(session, 3, 0.5, engine, limit)
 
 
 @pytest.mark.usefixtures("database")
@@ -293,12 +293,12 @@ class TestReanalysis:
     def test_it_chooses_what_is_worth_another_look(
         self, values: dict[str, Any], hours: float, said: dict[str, str] | None, why: str
     ):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         given = {"engine": "openai", "model": "model", "prompt_version": "prompt"}
         say(verdict(ticket) | (given | said if said is not None else {}))
         change(classified_at=from_now(-hours * 3600), **values)
 
-        assert stale(remote=said is not None) == ([Stale(ticket, why)] if why else [])
+        assert stale(remote=said is not None) == ([StaleVerdict(ticket, why)] if why else [])
 
     def test_no_new_ticket_waits_for_a_second_look(self):
         # Given what a worker of eight threads prefetches, and what Dramatiq takes first of that: the lower number
@@ -311,13 +311,13 @@ class TestReanalysis:
         assert reanalyze.queue_name != classify.queue_name
 
     def test_what_was_never_classified_is_not_looked_at_again(self):
-        accept(Submission(title="x"))
+        accept(NewTicket(title="x"))
         change(created_at=from_now(-10 * 86_400))
 
         assert stale(remote=True) == []
 
     def test_the_oldest_verdict_comes_first_and_the_limit_holds(self):
-        first, second, third = accept(*[Submission(title=str(number)) for number in range(3)])
+        first, second, third = accept(*[NewTicket(title=str(number)) for number in range(3)])
         say(*[verdict(ticket) for ticket in (first, second, third)])
         for ticket, days in ((first, 5), (second, 9), (third, 7)):
             with transaction() as session:
@@ -334,7 +334,7 @@ class TestReanalysis:
         from tests.embedded import count
 
         # Given a ticket whose people know, with a verdict of four days ago
-        accept(Submission(title="VPN drops every ten minutes", requester="ada@example.com"), promised=True)
+        accept(NewTicket(title="VPN drops every ten minutes", requester="ada@example.com"), promised=True)
         hand.run()
         told = count(Notification)
         if changed:  # as if the engine had said something else then
@@ -342,7 +342,9 @@ class TestReanalysis:
         change(classified_at=from_now(-4 * 86_400))
         # When the night comes
         assert reanalyze_stale() == 1
-        assert [(job.actor, job.pipeline, job.then) for job in all_jobs()] == [("reanalyze", "reanalysis", ["notify"])]
+        assert [(job.actor, job.pipeline, job.next_steps) for job in all_jobs()] == [
+            ("reanalyze", "reanalysis", ["notify"])
+        ]
         hand.run()
         # Then
         assert one_ticket().version == (2 if changed else 1)
@@ -352,7 +354,7 @@ class TestReanalysis:
         assert letters() == []
 
     def test_a_journey_under_way_and_a_second_look_do_not_merge(self):
-        (ticket,) = accept(Submission(title="x"), promised=True)
+        (ticket,) = accept(NewTicket(title="x"), promised=True)
         reanalysis.send(ticket)
         classify.send(ticket)
 
@@ -369,7 +371,7 @@ class TestReanalysis:
 @pytest.mark.usefixtures("database")
 class TestRecovery:
     def test_a_ticket_without_a_promise_starts_again(self, hand: Hand):
-        (ticket,) = accept(Submission(title="VPN drops", requester="ada@example.com"))
+        (ticket,) = accept(NewTicket(title="VPN drops", requester="ada@example.com"))
         assert rescue_stranded() == 0, "it may be on its way into this very second"
 
         move(Ticket, created_at=-121)
@@ -382,33 +384,33 @@ class TestRecovery:
 
     @pytest.mark.parametrize("stage", ["received", "prepared", "classified"])
     def test_whatever_stage_it_is_stranded_at(self, stage: str):
-        accept(Submission(title="x"))
+        accept(NewTicket(title="x"))
         change(stage=stage, created_at=from_now(-121))
 
         assert rescue_stranded() == 1
 
     def test_a_ticket_with_a_job_is_not_stranded_however_old(self):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         move(Ticket, created_at=-10_000)
-        promise(Promise("classify", str(ticket), delay=3600))
+        promise(NewJob("classify", str(ticket), delay=3600))
 
         assert rescue_stranded() == 0
 
     @pytest.mark.parametrize(("state", "stranded"), [("dead", 0), ("discarded", 0), ("replayed", 1)])
     def test_a_dead_letter_explains_it_until_it_is_replayed(self, state: str, stranded: int):
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         move(Ticket, created_at=-121)
-        promise(Promise("classify", str(ticket)))
+        promise(NewJob("classify", str(ticket)))
         claimed = claim("classify", all_jobs()[0].id)
         with transaction() as session:
-            jobs.bury(session, [(job, Failure("X", "x", "", "")) for job in claimed])
+            jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
             session.execute(update(DeadLetter).values(state=state))
 
         assert rescue_stranded() == stranded
 
     @pytest.mark.parametrize("values", [{"stage": "notified", "notified_at": now()}, {"status": "closed"}])
     def test_what_is_finished_or_closed_is_not_stranded(self, values: dict[str, Any]):
-        accept(Submission(title="x"))
+        accept(NewTicket(title="x"))
         change(created_at=from_now(-121), **values)
 
         assert rescue_stranded() == 0
@@ -416,7 +418,7 @@ class TestRecovery:
     def test_a_message_with_a_number_for_its_id_does_not_hide_a_stranded_ticket(self):
         from aura.jobs.rabbitmq.messages import Plain
 
-        (ticket,) = accept(Submission(title="x"))
+        (ticket,) = accept(NewTicket(title="x"))
         move(Ticket, created_at=-121)
         with transaction() as session:
             Plain("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))

@@ -55,7 +55,7 @@ def test_every_figure_is_asked_for_somewhere() -> None:
 def test_every_series_is_there_before_anything_happened() -> None:
     metrics.begin(["never_run"], given(OPENAI_API_KEY="k", AI_MODEL="never-asked"))
     page = prometheus_client.generate_latest().decode()
-    for outcome in ("kept", "retry", "dead"):
+    for outcome in ("completed", "retried", "dead"):
         assert f'aura_attempts_total{{actor="never_run",outcome="{outcome}"}} 0.0' in page
     for name in ("hinted_jobs_total", "duplicate_hints_total", "lost_hints_total", "attempt_seconds_count"):
         assert f'aura_{name}{{actor="never_run"}} 0.0' in page
@@ -66,7 +66,7 @@ def test_every_series_is_there_before_anything_happened() -> None:
     # these may have been counted meanwhile
     series = [f'recovered_jobs_total{{outcome="{outcome}"}}' for outcome in ("freed", "quarantined")]
     series += [f'verdicts_total{{engine="openai",how="{how}"}}' for how in ("answered", "cached", "fallback")]
-    series += [f'notifications_total{{channel="{channel}",outcome="unknown"}}' for channel in CHANNELS]
+    series += [f'notifications_total{{channel="{channel}",outcome="in_doubt"}}' for channel in CHANNELS]
     assert [each for each in series if f"aura_{each} " not in page] == []
 
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import select, update
 
 from aura.desk.ticket_actions import WAYS, NotAllowed, assign, comment, correct, reopen, resolve, set_status
-from aura.mail import take
+from aura.mail import ingest_mail
 from aura.notifications import EVENTS
 from aura.settings import STATUSES
 from db import audit, reading, reanalysis, ticket_actions, tickets, transaction
 from db.corrections import UnknownTicket
 from db.models import Agent, Comment, Notification, Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.time import from_now
 from pipelines.reanalysis import reanalyze_changed
 from pipelines.triage import triage
@@ -48,7 +48,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, 
 @pytest.fixture
 def ticket(hand: Hand) -> int:
     with transaction() as session:
-        [number] = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="ada@example.com"), {})])
+        [number] = tickets.create(session, "test", [(NewTicket(title="VPN drops", requester="ada@example.com"), {})])
         triage.send(number)
     hand.run()
     return number
@@ -165,7 +165,7 @@ class _Unlocked:
 
 def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let two people resolve a ticket at the same time; return what those were told who could not."""
-    hold, both = ticket_actions.hold, threading.Barrier(2)
+    hold, both = ticket_actions.lock_ticket, threading.Barrier(2)
 
     def held(session: Any, number: int) -> Any:
         found = hold(session, number)
@@ -173,7 +173,7 @@ def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             both.wait(timeout=0.5)  # whom the lock holds back does not come here
         return found
 
-    monkeypatch.setattr(ticket_actions, "hold", held)
+    monkeypatch.setattr(ticket_actions, "lock_ticket", held)
     refused: list[str] = []
 
     def act() -> None:
@@ -262,13 +262,13 @@ def write(sender: str, text: str, number: int) -> bytes:
 
 
 def test_the_other_side_is_told_of_a_comment_once(hand: Hand, ticket: int) -> None:
-    take(write("ada@example.com", "Still-broken", ticket))
-    take(write("ada@example.com", "Still-broken", ticket))
+    ingest_mail(write("ada@example.com", "Still-broken", ticket))
+    ingest_mail(write("ada@example.com", "Still-broken", ticket))
     hand.run()
     assert told("ticket.commented") == [("agent", "Ann Lee")]
 
     comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web")
-    take(write("ann@example.com", "Or-the-dock", ticket))
+    ingest_mail(write("ann@example.com", "Or-the-dock", ticket))
     hand.run()
     assert told("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
     with reading() as session:
@@ -289,10 +289,10 @@ def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
     set_status(ticket, status)
     with transaction() as session:
         session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
-    take(write("ann@example.com", "Did-it-help", ticket))
+    ingest_mail(write("ann@example.com", "Did-it-help", ticket))
     assert ticket_of(ticket).status == status
 
-    take(write("Ada Lovelace <ada@example.com>", "No", ticket))
+    ingest_mail(write("Ada Lovelace <ada@example.com>", "No", ticket))
     hand.run()
 
     found = ticket_of(ticket)

@@ -17,9 +17,9 @@ from aura.jobs.middleware import heartbeat
 from aura.jobs.pipeline import Pipeline
 from db import jobs, notifications, reading, tickets, transaction, workers
 from db.dead_letters import replay
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, Worker
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.timeline import timeline
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, move, one_job, promise
@@ -31,9 +31,9 @@ Declare = Callable[..., Any]
 
 def accept(title: str, requester: str = "ada@example.com", **more: Any) -> int:
     """Store a ticket and promise its journey, as the web does."""
-    submission = Submission(title=title, requester=requester, **more)
+    submission = NewTicket(title=title, requester=requester, **more)
     with transaction() as session:
-        (ticket_id,) = tickets.accept(session, "test", [(submission, submission.model_dump())])
+        (ticket_id,) = tickets.create(session, "test", [(submission, submission.model_dump())])
         triage.send(ticket_id)
     return ticket_id
 
@@ -64,7 +64,7 @@ def test_a_ticket_passes_every_step_and_people_are_told_once(hand: Hand):
     done = [attempt.actor for attempt in attempts()]
     assert done[:3] == ["intake", "classify", "notify"]
     assert set(done[3:]) == {"email"}
-    assert {attempt.outcome for attempt in attempts()} == {"kept"}
+    assert {attempt.outcome for attempt in attempts()} == {"completed"}
     with reading() as session:
         told = session.scalars(select(Notification)).all()
     assert {n.state for n in told} == {"sent"}
@@ -97,11 +97,11 @@ def test_the_timeline_tells_the_whole_journey_in_order(hand: Hand):
 
 def test_each_step_promises_the_next_with_the_priority_it_found(hand: Hand):
     accept("URGENT: ransomware on the file server, everything is encrypted!", priority="critical")
-    seen = [(job.actor, job.priority, job.then) for job in all_jobs()]
+    seen = [(job.actor, job.priority, job.next_steps) for job in all_jobs()]
 
     while hand.relay():
         hand.work()
-        seen += [(job.actor, job.priority, job.then) for job in all_jobs() if job.actor in ("classify", "notify")]
+        seen += [(job.actor, job.priority, job.next_steps) for job in all_jobs() if job.actor in ("classify", "notify")]
 
     assert [(actor, then) for actor, _, then in seen] == [
         ("intake", ["classify", "notify"]),
@@ -146,7 +146,7 @@ def test_a_step_alone_runs_without_the_ones_after_it(hand: Hand):
 
 def test_what_is_not_there_is_a_dead_letter_and_its_neighbours_are_not(hand: Hand):
     ticket_id = accept("Mailbox is full")
-    promise(Promise("classify", "999999"), Promise("classify", "no number"), Promise("classify", str(ticket_id)))
+    promise(NewJob("classify", "999999"), NewJob("classify", "no number"), NewJob("classify", str(ticket_id)))
 
     hand.run()
 
@@ -179,14 +179,14 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
 
     step, after = declare(one_each, save=write_an_agent), declare(second)
     Pipeline("two", step, after).send(7)
-    promise, failures = jobs.promise, [RuntimeError("cannot promise the next step")]
+    promise, failures = jobs.enqueue, [RuntimeError("cannot promise the next step")]
 
     def fail_once(*arguments: Any) -> None:
         promise(*arguments)
         if failures:
             raise failures.pop()
 
-    monkeypatch.setattr(jobs, "promise", fail_once)
+    monkeypatch.setattr(jobs, "enqueue", fail_once)
     # When it is tried
     hand.relay()
     hand.work()
@@ -198,9 +198,9 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
     hand.run()
     assert count(Agent) == 1
     assert [(attempt.actor, attempt.outcome) for attempt in attempts()] == [
-        ("one_each", "retry"),
-        ("one_each", "kept"),
-        ("second", "kept"),
+        ("one_each", "retried"),
+        ("one_each", "completed"),
+        ("second", "completed"),
     ]
 
 
@@ -332,7 +332,7 @@ def test_the_heartbeat_leaves_what_runs_alone(hand: Hand, declare: Declare):
     declare(beat_meanwhile).send(1)
     hand.run()
 
-    assert [attempt.outcome for attempt in attempts()] == ["kept"]
+    assert [attempt.outcome for attempt in attempts()] == ["completed"]
 
 
 # -- deliveries and replays -------------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
     with reading() as session:
         sent = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
 
-    promise(*[Promise("email", key) for key in sent])
+    promise(*[NewJob("email", key) for key in sent])
     hand.run()
 
     with reading() as session:
@@ -354,7 +354,7 @@ def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
 
 def test_the_same_notification_twice_is_one():
     row = {"id": "a" * 32, "ticket_id": None, "event": "message", "channel": "email", "recipient": "ada@example.com"}
-    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "promised"}
+    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "enqueued"}
 
     with transaction() as session:
         assert notifications.write(session, [row, row | {"id": "b" * 32}]) == ["a" * 32]
@@ -376,10 +376,10 @@ def test_a_replayed_dead_letter_goes_on_where_it_stopped(hand: Hand, monkeypatch
     assert ticket(ticket_id).stage == "notified"
     steps = [(a.actor, a.outcome, a.number) for a in attempts() if a.actor not in ("email", "announce")]
     assert steps == [
-        ("intake", "kept", 1),
+        ("intake", "completed", 1),
         ("classify", "dead", 1),
-        ("classify", "kept", 1),
-        ("notify", "kept", 1),
+        ("classify", "completed", 1),
+        ("notify", "completed", 1),
     ]
 
 
@@ -397,11 +397,11 @@ def test_what_a_human_set_no_engine_changes(hand: Hand):
 
 
 def test_embedded_mode_records_no_events_for_anybody(hand: Hand):
-    from db.models import Event
+    from db.models import OutboxEvent
 
     accept("Mailbox is full")
     hand.run()
 
-    assert count(Event) == 0
+    assert count(OutboxEvent) == 0
     assert count(Attempt) > 0
     assert actors.broker.get_declared_actors() >= {"receive", "intake", "classify", "reanalyze", "notify", "email"}

@@ -16,15 +16,15 @@ from aura.jobs import attempt as attempts_here
 from aura.jobs import control_cache, local_dispatch
 from aura.jobs.attempt import WORKER_ID
 from aura.jobs.in_process import InProcessBroker
-from aura.jobs.local_dispatch import Eager
+from aura.jobs.local_dispatch import LocalDispatchMiddleware
 from aura.jobs.middleware import heartbeat
-from aura.jobs.middleware.relay import Relaying
+from aura.jobs.middleware.relay import RelayMiddleware
 from aura.jobs.pipeline import Pipeline
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing
 from aura.settings import get_settings
 from db import jobs, queue_controls, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Job
 from tests.conftest import wait_until
 from tests.embedded import all_jobs, attempts, fresh_broker, letters, move, one_job, promise
@@ -38,7 +38,7 @@ def broker(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess
     monkeypatch.setattr(control_cache, "FRESH", -1.0)
     with fresh_broker(get_settings()) as broker:
         assert isinstance(broker, InProcessBroker)
-        broker.middleware[:] = [each for each in broker.middleware if not isinstance(each, Relaying)]
+        broker.middleware[:] = [each for each in broker.middleware if not isinstance(each, RelayMiddleware)]
         yield broker
 
 
@@ -89,11 +89,11 @@ def steps(declare: Declare, *names: str, **options: Any) -> list[Any]:
 
 
 def kept() -> list[str]:
-    return [attempt.actor for attempt in attempts("kept")]
+    return [attempt.actor for attempt in attempts("completed")]
 
 
 def nothing_is_held() -> bool:
-    return not attempts_here.running() and not Eager.waiting
+    return not attempts_here.running() and not LocalDispatchMiddleware.waiting
 
 
 # -- taken ------------------------------------------------------------------------------------------------------------
@@ -143,13 +143,13 @@ def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: InProcess
 
     with working(broker):
         relay(broker)
-        wait_until(lambda: attempts("retry"), message="it failed")
+        wait_until(lambda: attempts("retried"), message="it failed")
         job = one_job()
         assert (job.actor, job.attempts, job.crashes, job.lease, job.hinted_at) == ("second", 1, 0, None, None)
         move(Job, due_at=-1)
         assert relay(broker) == {"second": 1}
         wait_until(lambda: not all_jobs(), message="it is tried again")
-    assert [(attempt.actor, attempt.number) for attempt in attempts("kept")] == [("first", 1), ("second", 2)]
+    assert [(attempt.actor, attempt.number) for attempt in attempts("completed")] == [("first", 1), ("second", 2)]
 
 
 # -- not taken, and not lost ------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker:
 def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
     broker: InProcessBroker, declare: Declare, configure: Callable[..., Any]
 ):
-    configure(AURA_BATCH="2")
+    configure(AURA_JOBS_PER_HINT="2")
     first, *_ = both = steps(declare, "first", "second")
     pipeline = Pipeline("two", *both)
     first.options["batch"] = 10
@@ -219,7 +219,7 @@ def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
         assert [(job.actor, job.lease, job.attempts) for job in left] == [("second", None, 0)] * 3
         assert relay(broker) == {"second": 2}
         wait_until(lambda: not all_jobs(), message="the rest is done")
-    assert sorted(attempt.key for attempt in attempts("kept") if attempt.actor == "second") == list("0123456")
+    assert sorted(attempt.key for attempt in attempts("completed") if attempt.actor == "second") == list("0123456")
 
 
 def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declare: Declare):
@@ -238,14 +238,14 @@ def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declar
 
 def test_what_was_promised_before_merges_and_is_not_taken(broker: InProcessBroker, declare: Declare):
     first, second = steps(declare, "first", "second")
-    promise(Promise("second", "1", priority=7, delay=3600, pipeline="two"))
+    promise(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
     Pipeline("two", first, second).send(1)
 
     with working(broker):
         relay(broker)
         wait_until(lambda: kept() == ["first"], message="the first step is done")
         job = one_job()
-        assert (job.actor, job.lease, job.again, job.priority) == ("second", None, False, 7)
+        assert (job.actor, job.lease, job.rerun, job.priority) == ("second", None, False, 7)
         wait_until(nothing_is_held, message="the lease that was reserved in vain is released")
         assert relay(broker) == {"second": 1}, "it is due now"
         wait_until(lambda: not all_jobs(), message="the second step is done, once")
@@ -278,18 +278,18 @@ def test_a_promise_that_is_rolled_back_is_not_taken(
     broker: InProcessBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
-    promise, failures = jobs.promise, [RuntimeError("cannot promise the next step")]
+    promise, failures = jobs.enqueue, [RuntimeError("cannot promise the next step")]
 
     def fail_once(*arguments: Any) -> None:
         promise(*arguments)
         if failures:
             raise failures.pop()
 
-    monkeypatch.setattr(jobs, "promise", fail_once)
+    monkeypatch.setattr(jobs, "enqueue", fail_once)
 
     with working(broker):
         relay(broker)
-        wait_until(lambda: attempts("retry") and nothing_is_held(), message="the first step failed")
+        wait_until(lambda: attempts("retried") and nothing_is_held(), message="the first step failed")
         assert [(job.actor, job.attempts) for job in all_jobs()] == [("first", 1)]
         move(Job, due_at=-1)
         relay(broker)
@@ -324,7 +324,7 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: I
     # When it is told to stop, and the heartbeat still beats
     stopping = threading.Thread(target=worker.stop, args=(10_000,))
     stopping.start()
-    wait_until(lambda: Eager.worker is None, message="it is stopping")
+    wait_until(lambda: LocalDispatchMiddleware.worker is None, message="it is stopping")
     heartbeat.beat()
     assert {job.worker for job in all_jobs()} == {WORKER_ID}, "what it took is still its own"
     stop.set()
@@ -347,7 +347,7 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: I
 
 def test_without_a_worker_nothing_is_taken(broker: InProcessBroker, declare: Declare):
     (step,) = steps(declare, "step")
-    with local_dispatch.Taker(broker) as taker, transaction() as session:
+    with local_dispatch.LocalDispatch(broker) as taker, transaction() as session:
         taker.watch(session)
         step.send(1)
 

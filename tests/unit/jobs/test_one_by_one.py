@@ -15,7 +15,7 @@ from aura.jobs import attempt, one_by_one
 from aura.jobs.one_by_one import OneByOne
 from db import database as sessions
 from db import jobs
-from db.jobs import Promise
+from db.jobs import NewJob
 from tests.embedded import Hand, all_jobs, attempts, claim, letters, promise
 
 Declare = Callable[..., Any]
@@ -24,7 +24,7 @@ Declare = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _database(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_by_one, "LONGEST", 60.0)  # a busy machine ends no hint here
-    promise(*(Promise("post", str(number)) for number in range(5)))
+    promise(*(NewJob("post", str(number)) for number in range(5)))
 
 
 def in_hand() -> tuple[list[str], list[str]]:
@@ -54,7 +54,7 @@ def test_each_is_kept_before_the_next_is_in_hand_in_one_transaction(hand: Hand, 
     # A worker that dies leaves one that may have been sent, whichever it is, and the others free
     assert seen == [([str(n)], [str(each) for each in range(n + 1, 5)]) for n in range(5)]
     assert all_jobs() == []
-    assert [each.outcome for each in attempts()] == ["kept"] * 5
+    assert [each.outcome for each in attempts()] == ["completed"] * 5
     assert len(commits) == 6
 
 
@@ -129,4 +129,4 @@ def test_what_others_have_done_or_hold_is_passed_over(hand: Hand, declare: Decla
     attempt.end()
     assert [job.key for job in all_jobs()] == ["1", "3"]
     hand.work()
-    assert len(attempts("kept")) == 3
+    assert len(attempts("completed")) == 3

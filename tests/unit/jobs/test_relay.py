@@ -13,13 +13,13 @@ from sqlalchemy.exc import OperationalError
 import actors
 from aura import settings
 from aura.jobs import relay as relays
-from aura.jobs.maintenance import RECOVER_EVERY, Chore
+from aura.jobs.maintenance import RECOVER_EVERY, PeriodicTask
 from aura.jobs.middleware import heartbeat
 from aura.jobs.relay import NAP, Relay
 from aura.jobs.transport import Outgoing, PublishFailed
 from db import hints, outbox, reading, transaction, workers
-from db.jobs import Promise
-from db.models import Event, Job
+from db.jobs import NewJob
+from db.models import Job, OutboxEvent
 from tests.conftest import wait_until
 from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, mark_hinted, move, one_job, promise
 
@@ -64,10 +64,10 @@ def relay(outlet: Shelf, **values: Any) -> Relay:
 
 
 def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
-    promise(*[Promise("intake", str(number), priority=9 if number < 3 else 0) for number in range(10)])
+    promise(*[NewJob("intake", str(number), priority=9 if number < 3 else 0) for number in range(10)])
     shelf = Shelf()
 
-    assert relay(shelf, batch=4).round() == 10
+    assert relay(shelf, jobs_per_hint=4).round() == 10
 
     assert [(actor, priority, len(ids)) for actor, priority, ids in shelf.hints()] == [
         ("intake", 9, 3),
@@ -87,7 +87,7 @@ def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
     ],
 )
 def test_a_hint_goes_to_its_actors_queue_and_must_arrive(actor: str, exchange: str, routing_key: str):
-    promise(Promise(actor, "1"))
+    promise(NewJob(actor, "1"))
     shelf = Shelf()
 
     relay(shelf).round()
@@ -101,7 +101,7 @@ def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
         return ["done" for _ in items]
 
     declare(one, batch=1)
-    promise(*[Promise("one", str(number)) for number in range(3)])
+    promise(*[NewJob("one", str(number)) for number in range(3)])
     shelf = Shelf()
 
     relay(shelf).round()
@@ -110,7 +110,7 @@ def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
 
 
 def test_a_job_that_was_tried_before_goes_alone():
-    promise(*[Promise("classify", str(number)) for number in range(4)])
+    promise(*[NewJob("classify", str(number)) for number in range(4)])
     ids = [job.id for job in all_jobs()]
     claim("classify", *ids[:2])
     with transaction() as session:
@@ -123,47 +123,47 @@ def test_a_job_that_was_tried_before_goes_alone():
 
 
 def test_only_a_window_of_jobs_is_inside_the_broker_and_the_most_urgent_at_that():
-    promise(*[Promise("classify", str(number), priority=number % 10) for number in range(20)])
+    promise(*[NewJob("classify", str(number), priority=number % 10) for number in range(20)])
     shelf = Shelf()
 
-    assert relay(shelf, window=5).round() == 5
-    assert relay(shelf, window=5).round() == 0
+    assert relay(shelf, max_in_flight=5).round() == 5
+    assert relay(shelf, max_in_flight=5).round() == 0
     assert [(priority, len(ids)) for _, priority, ids in shelf.hints()] == [(9, 2), (8, 2), (7, 1)]
     # when some of it is claimed there is room again
     claim("classify", *shelf.hints()[0][2])
-    assert relay(shelf, window=5).round() == 2
+    assert relay(shelf, max_in_flight=5).round() == 2
 
 
 def test_a_backlog_of_one_actor_leaves_room_for_the_others():
-    promise(*[Promise("classify", str(number)) for number in range(20)], Promise("intake", "1"))
+    promise(*[NewJob("classify", str(number)) for number in range(20)], NewJob("intake", "1"))
     shelf = Shelf()
 
-    relay(shelf, window=5).round()
+    relay(shelf, max_in_flight=5).round()
 
     assert {actor for actor, _, _ in shelf.hints()} == {"classify", "intake"}
 
 
 def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
     shelf = Shelf()
-    one = relay(shelf, batch=4)
-    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one = relay(shelf, jobs_per_hint=4)
+    promise(*[NewJob("intake", str(number)) for number in range(4)])
     assert one.round() == 4
 
-    promise(Promise("intake", "4"), Promise("intake", "5"))
+    promise(NewJob("intake", "4"), NewJob("intake", "5"))
     assert one.round() == 0, "who could take them has enough to do"
-    promise(Promise("classify", "4"))
+    promise(NewJob("classify", "4"))
     assert one.round() == 1, "another actor's go at once"
-    promise(Promise("intake", "6"), Promise("intake", "7"))
+    promise(NewJob("intake", "6"), NewJob("intake", "7"))
     assert one.round() == 4
     assert [len(ids) for actor, _, ids in shelf.hints() if actor == "intake"] == [4, 4]
 
 
 def test_a_job_waits_a_moment_for_others_at_most():
     shelf = Shelf()
-    one = relay(shelf, batch=4)
-    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one = relay(shelf, jobs_per_hint=4)
+    promise(*[NewJob("intake", str(number)) for number in range(4)])
     one.round()
-    promise(Promise("intake", "4"))
+    promise(NewJob("intake", "4"))
     assert one.round() == 0
 
     move(Job, due_at=-1.0)
@@ -172,26 +172,26 @@ def test_a_job_waits_a_moment_for_others_at_most():
 
 def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
     shelf = Shelf()
-    one = relay(shelf, batch=4)
-    promise(*[Promise("intake", str(number)) for number in range(4)])
+    one = relay(shelf, jobs_per_hint=4)
+    promise(*[NewJob("intake", str(number)) for number in range(4)])
     one.round()
     claim("intake", *shelf.hints()[0][2])
 
-    promise(Promise("intake", "4"))
+    promise(NewJob("intake", "4"))
     assert one.round() == 1
 
 
 def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
     shelf = Shelf()
-    promise(*[Promise("intake", str(number)) for number in range(4)])
-    running(relay(shelf, batch=4))
+    promise(*[NewJob("intake", str(number)) for number in range(4)])
+    running(relay(shelf, jobs_per_hint=4))
     wait_until(lambda: len(shelf.hints()) == 1, message="a batch")
-    promise(Promise("intake", "4"))
+    promise(NewJob("intake", "4"))
     wait_until(lambda: len(shelf.hints()) == 2, message="the job that waited for others")
 
 
 def test_an_actor_that_this_program_does_not_know_is_left_alone():
-    promise(Promise("from_a_newer_release", "1"))
+    promise(NewJob("from_a_newer_release", "1"))
     shelf = Shelf()
 
     assert relay(shelf).round() == 0
@@ -199,7 +199,7 @@ def test_an_actor_that_this_program_does_not_know_is_left_alone():
 
 
 def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
-    promise(Promise("classify", "1"), Promise("intake", "2"))
+    promise(NewJob("classify", "1"), NewJob("intake", "2"))
     shelf = Shelf(failures=1)
 
     with pytest.raises(PublishFailed):
@@ -216,11 +216,11 @@ def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Call
     shelf = Shelf(failures=1)
     with pytest.raises(PublishFailed):
         relay(shelf).round()
-    assert count(Event) == 1
+    assert count(OutboxEvent) == 1
 
     assert relay(shelf).round() == 1
 
-    assert count(Event) == 0
+    assert count(OutboxEvent) == 0
     (message,) = shelf.published
     assert (message.exchange, message.routing_key, message.mandatory) == (
         "tickets",
@@ -244,13 +244,13 @@ def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Call
     [("Network", "network"), ("A.B c", "a_b_c"), ("#*", "other"), ("Größe", "gr_e"), ("", "other")],
 )
 def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
-    assert outbox.word(text) == expected
+    assert outbox.routing_word(text) == expected
 
 
 # -- lost hints and dead workers --------------------------------------------------------------------------------------
 
 
-def hint(*promises: Promise) -> None:
+def hint(*promises: NewJob) -> None:
     promise(*promises)
     mark_hinted()
 
@@ -260,7 +260,7 @@ def is_hinted() -> dict[str, bool]:
 
 
 def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
-    hint(Promise("classify", "1"), Promise("reanalyze", "1"))
+    hint(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     move(Job, hinted_at=-16)
 
     relay(Shelf(depths={"ai.reanalyze": 1})).upkeep.give_lost_hints_again()
@@ -269,7 +269,7 @@ def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
 
 
 def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
-    hint(Promise("classify", "1"))
+    hint(NewJob("classify", "1"))
     shelf = Shelf(depths={"ai.classify": 1000})
     move(Job, hinted_at=-299)
     relay(shelf).upkeep.give_lost_hints_again()
@@ -282,7 +282,7 @@ def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
 
 
 def test_a_young_hint_is_not_lost():
-    hint(Promise("classify", "1"))
+    hint(NewJob("classify", "1"))
     move(Job, hinted_at=-14)
 
     relay(Shelf()).upkeep.give_lost_hints_again()
@@ -291,7 +291,7 @@ def test_a_young_hint_is_not_lost():
 
 
 def test_a_job_that_is_claimed_has_no_lost_hint():
-    hint(Promise("classify", "1"))
+    hint(NewJob("classify", "1"))
     move(Job, hinted_at=-16)
     claim("classify", one_job().id)
 
@@ -301,7 +301,7 @@ def test_a_job_that_is_claimed_has_no_lost_hint():
 
 
 def test_the_relay_frees_the_jobs_of_dead_workers():
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
 
     relay(Shelf()).upkeep.recover()
@@ -318,7 +318,7 @@ def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
 
 def test_a_chore_is_done_at_once_and_then_when_it_is_due():
     done: list[int] = []
-    chore = Chore(lambda: done.append(1), every=3600)
+    chore = PeriodicTask(lambda: done.append(1), every=3600)
 
     chore.when_due()
     chore.when_due()
@@ -350,7 +350,7 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
     running: Callable[[Relay], None], monkeypatch: pytest.MonkeyPatch
 ):
     away = [True]
-    lanes = hints.lanes
+    lanes = hints.due_buckets
 
     def flaky(session: Any, actors: Any) -> list[tuple[str, int]]:
         if away:
@@ -358,9 +358,9 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
             raise OperationalError("SELECT", {}, Exception("server closed the connection"))
         return lanes(session, actors)
 
-    monkeypatch.setattr(hints, "lanes", flaky)
+    monkeypatch.setattr(hints, "due_buckets", flaky)
     shelf = Shelf(failures=1)
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
 
     running(relay(shelf))
 
@@ -378,7 +378,7 @@ def test_a_stopped_loop_closes_its_outlet():
 
 
 def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
-    promise(Promise("classify", "1"))
+    promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     shelf = Shelf()
 
@@ -395,9 +395,9 @@ def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, dec
         return ["done" for _ in items]
 
     declare(work)
-    promise(Promise("work", "low"), Promise("work", "middle", priority=5))
+    promise(NewJob("work", "low"), NewJob("work", "middle", priority=5))
     hand.relay()
-    promise(Promise("work", "urgent", priority=9), Promise("work", "also middle", priority=5))
+    promise(NewJob("work", "urgent", priority=9), NewJob("work", "also middle", priority=5))
     hand.relay()
     hand.work()
 
@@ -414,4 +414,4 @@ def test_a_nap_ends_with_a_promise():
     assert not broker.promised.is_set()
     assert relays.NAP < 1
     with reading() as session:
-        assert hints.lanes(session, ["classify"]) == []
+        assert hints.due_buckets(session, ["classify"]) == []

@@ -16,9 +16,9 @@ from pytest_httpserver import HTTPServer
 
 import actors
 from aura.jobs.logs import configure_logging
-from aura.jobs.middleware.logging import Journal
+from aura.jobs.middleware.logging import Logging
 from aura.settings import SettingsError
-from db.jobs import Promise
+from db.jobs import NewJob
 from tests.embedded import Hand, promise
 
 
@@ -45,7 +45,7 @@ def sent(configure: Callable[..., Any], httpserver: HTTPServer, request: pytest.
     configure_logging()
 
     def sent() -> list[dict[str, Any]]:
-        Journal().after_worker_shutdown(actors.broker, None)  # type: ignore[arg-type]
+        Logging().after_worker_shutdown(actors.broker, None)  # type: ignore[arg-type]
         bodies = [each.get_data() for each, _ in httpserver.log]
         texts = [gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for body in bodies]
         return [json.loads(text.splitlines()[2]) for text in texts]
@@ -73,7 +73,7 @@ def test_an_exception_arrives_without_the_ticket_that_it_was_about(sent: Callabl
 
 @pytest.mark.usefixtures("sqlite")
 def test_a_dead_letter_is_reported_with_its_actor_and_key(hand: Hand, sent: Callable[[], Any]):
-    promise(Promise("classify", "999999"))
+    promise(NewJob("classify", "999999"))
     hand.run()
 
     (event,) = sent()

@@ -41,7 +41,7 @@ from aura.jobs.transport import Outgoing, PublishFailed
 from aura.settings import get_settings
 from db import hints, jobs, queue_controls, reading, transaction, workers
 from db.database import engine
-from db.jobs import Claimed, Failure, Promise
+from db.jobs import Claimed, Failure, NewJob
 from db.models import Attempt, DeadLetter, Job, QueueControl, Worker
 from db.time import from_now
 from tests.embedded import all_jobs, letters
@@ -64,12 +64,12 @@ picks = st.integers(0, 9)
 #: Which jobs of a batch, bit by bit.
 masks = st.sampled_from([~0, ~0, 0b01, 0b10, 0b101])
 promises = st.builds(
-    Promise,
+    NewJob,
     actor=st.sampled_from(ACTORS),
     key=st.sampled_from("12"),
     priority=st.sampled_from([0, 0, 5, 9]),
     delay=st.sampled_from([0.0, 0.0, 0.0, LONG]),
-) | st.builds(lambda key: Promise("intake", key, [], "triage", ("classify", "notify")), st.sampled_from("12"))
+) | st.builds(lambda key: NewJob("intake", key, [], "triage", ("classify", "notify")), st.sampled_from("12"))
 
 
 def identity(of: Any) -> Identity:
@@ -126,7 +126,7 @@ class EagerWorker:
         self.batch = Batch(uuid.uuid4().hex, worker)
         self._blocked = blocked
 
-    def lease(self, promise: Promise) -> str | None:
+    def lease(self, promise: NewJob) -> str | None:
         return None if promise.delay or queue_of(promise.actor) in self._blocked else self.batch.lease
 
     def take(self, lease: str, job: Claimed) -> None:
@@ -170,7 +170,7 @@ class JobMachine(RuleBasedStateMachine):
             for worker in self.workers:
                 workers.beat(session, worker, "a worker")
 
-    def owe(self, *promised: Promise) -> None:
+    def owe(self, *promised: NewJob) -> None:
         for each in {identity(each): each for each in promised}:
             self.owed[each] = 2 if each in self.held else 1
 
@@ -197,13 +197,13 @@ class JobMachine(RuleBasedStateMachine):
     # Promises and hints
 
     @initialize(promised=st.lists(promises, min_size=2, max_size=6))
-    def start(self, promised: list[Promise]) -> None:
+    def start(self, promised: list[NewJob]) -> None:
         self.promise(promised)
 
     @rule(promised=st.lists(promises, min_size=1, max_size=4))
-    def promise(self, promised: list[Promise]) -> None:
+    def promise(self, promised: list[NewJob]) -> None:
         with transaction() as session:
-            jobs.promise(session, promised)
+            jobs.enqueue(session, promised)
         self.owe(*promised)
 
     @precondition(lambda self: any(job.due_at > LATER for job in self.rows))
@@ -227,7 +227,7 @@ class JobMachine(RuleBasedStateMachine):
             assert sum(queue_of(job.actor) == queue for job in under_way) <= self.limits[queue]
         for actor, ids in given:
             assert {(rows[i].actor, rows[i].lease, rows[i].hinted_at is None) for i in ids} == {(actor, None, False)}
-            most = actors.broker.get_actor(actor).options.get("batch", get_settings().batch)
+            most = actors.broker.get_actor(actor).options.get("batch", get_settings().jobs_per_hint)
             assert len(ids) <= (1 if any(rows[i].attempts for i in ids) else most)
         new = [i for _, ids in given for i in ids if self.crashes[identity(rows[i])] >= hints.SUSPECT_AFTER]
         assert len(new) <= (0 if suspects else 1)
@@ -300,13 +300,15 @@ class JobMachine(RuleBasedStateMachine):
         before = snapshot()
         taker = EagerWorker(batch.worker, [*self.paused, *self.limits])
         with transaction() as session:
-            kept = jobs.keep(session, batch.lease, chosen, "w", 0.0)
+            kept = jobs.complete(session, batch.lease, chosen, "w", 0.0)
             following = [
-                Promise(job.then[0], job.key, [], job.pipeline, job.then[1:], job.priority) for job in kept if job.then
+                NewJob(job.next_steps[0], job.key, [], job.pipeline, job.next_steps[1:], job.priority)
+                for job in kept
+                if job.next_steps
             ]
             if eager:
-                jobs.taking(session, taker)
-            jobs.promise(session, following)
+                jobs.dispatch_locally(session, taker)
+            jobs.enqueue(session, following)
         assert kept == expected
         assert kept or snapshot() == before, "a worker that lost its lease changed something"
         for job in kept:
@@ -355,7 +357,7 @@ class JobMachine(RuleBasedStateMachine):
         failed = some(batch.jobs, mask)
         with transaction() as session:
             held = jobs.still_held(session, batch.lease, failed)
-            jobs.bury(session, [(job, FAILURE) for job in held])
+            jobs.dead_letter(session, [(job, FAILURE) for job in held])
         assert held == [job for job in failed if job in self.holding(batch)]
         for job in held:
             self.free(identity(job), done=True)
@@ -442,7 +444,7 @@ class JobMachine(RuleBasedStateMachine):
         self.owed = {each: runs for each, runs in self.owed.items() if runs}
         self.rows = all_jobs()
         rows = {identity(job): job for job in self.rows}
-        assert {each: 1 + job.again for each, job in rows.items()} == self.owed, "owed"
+        assert {each: 1 + job.rerun for each, job in rows.items()} == self.owed, "owed"
         leases = {each: (job.lease, job.worker) for each, job in rows.items() if job.lease or job.worker}
         assert leases == {each: (batch.lease, batch.worker) for each, batch in self.held.items()}, "leases"
         assert {each: job.crashes - (each in leases) for each, job in rows.items() if job.crashes} == {
@@ -502,7 +504,7 @@ def working_as(worker: str) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quick(database: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches, controls that are obeyed at once, and a disk that need not be waited for."""
-    configure(AURA_BATCH="3", AURA_WINDOW="6")
+    configure(AURA_JOBS_PER_HINT="3", AURA_MAX_IN_FLIGHT="6")
     monkeypatch.setattr(control_cache, "FRESH", -1.0)
     if engine().dialect.name == "sqlite":
         event.listen(engine(), "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
@@ -529,9 +531,9 @@ def test_nothing_owed_is_lost_and_nothing_is_done_twice():
 def test_a_promise_made_while_the_job_runs_outlives_its_dead_letter():
     # found by the machine: the second promise went to the dead letters with the first
     machine = JobMachine()
-    machine.promise([Promise("classify", "1")])
+    machine.promise([NewJob("classify", "1")])
     machine.deliver(0, 0, False)
-    machine.promise([Promise("classify", "1")])
+    machine.promise([NewJob("classify", "1")])
     machine.bury_some(machine.batches[0], ~0)
     machine.the_model_and_the_table_agree()
     assert machine.owed == {("classify", "1", ""): 1}
@@ -556,13 +558,13 @@ def leasing_what_is_leased(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgetting_what_was_promised_meanwhile(patch: pytest.MonkeyPatch) -> None:
-    keep = jobs.keep
+    keep = jobs.complete
 
     def once(session: Session, lease: str, kept: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
-        session.execute(update(Job).where(Job.id.in_([job.id for job in kept])).values(again=False))
+        session.execute(update(Job).where(Job.id.in_([job.id for job in kept])).values(rerun=False))
         return keep(session, lease, kept, worker, seconds)
 
-    patch.setattr(jobs, "keep", once)
+    patch.setattr(jobs, "complete", once)
 
 
 MUTANTS = [without_the_lease_check, leasing_what_is_leased, forgetting_what_was_promised_meanwhile]

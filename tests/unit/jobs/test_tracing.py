@@ -15,11 +15,11 @@ import actors
 from aura.jobs import tracing
 from aura.jobs.rabbitmq.broker import _traceparent
 from aura.settings import SettingsError, get_settings
-from aura.web.group_commit import Report, store
+from aura.web.group_commit import CreateRequest, store
 from db import preferences, tickets, traces, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Job, Notification
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, letters, move, promise, web_app
 
@@ -36,7 +36,7 @@ def untraced() -> Iterator[None]:
 
 def accept(traceparent: str | None) -> int:
     with traces.within(traceparent), transaction() as session:
-        (ticket_id,) = tickets.accept(session, "test", [(Submission(title="VPN drops", requester="a@b.example"), {})])
+        (ticket_id,) = tickets.create(session, "test", [(NewTicket(title="VPN drops", requester="a@b.example"), {})])
         triage.send(ticket_id)
     return ticket_id
 
@@ -105,7 +105,7 @@ def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together
     reports = []
     for _ in range(2):
         with traces.within(traces.child(None)):
-            reports.append(Report(Submission(title="VPN"), {}))
+            reports.append(CreateRequest(NewTicket(title="VPN"), {}))
     answers = store(reports)
     assert len(answers) == len({traces.trace_of(job.traceparent) for job in all_jobs()}) == 2
 
@@ -120,7 +120,7 @@ def test_what_a_page_promises_belongs_to_its_request_too(hand: Hand):
 
 def test_a_message_s_ticket_stays_in_its_trace(hand: Hand):
     with traces.within(CALLER):
-        promise(Promise("receive", "message:1", ['{"title": "VPN drops"}']))
+        promise(NewJob("receive", "message:1", ['{"title": "VPN drops"}']))
     hand.relay()
     hand.work()
     assert [(job.actor, traces.trace_of(job.traceparent)) for job in all_jobs()][:1] == [
@@ -150,7 +150,7 @@ def test_the_last_spans_leave_when_a_worker_stops(configure: Callable[..., Any],
 
 def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")
-    promise(Promise("classify", "999999"))
+    promise(NewJob("classify", "999999"))
     hand.run()
 
     (span,) = printed(capsys)
@@ -174,19 +174,19 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
         if span["name"] == "notify"
     }
     assert len(wrote) == notices
-    move(Notification, hold_until=-1)
+    move(Notification, delayed_until=-1)
     move(Job, due_at=-1)
     hand.run()
 
     spans = {span["name"]: span for span in printed(capsys)}
-    linked = {(link["context"]["trace_id"], link["context"]["span_id"]) for link in spans["fold"]["links"]}
+    linked = {(link["context"]["trace_id"], link["context"]["span_id"]) for link in spans["digest"]["links"]}
     mail = spans["email"]["context"]["trace_id"]
     if notices == 1:
         assert linked == set()
         assert {mail} == {trace for trace, _ in wrote}
     else:
         assert linked == wrote
-        assert mail == spans["fold"]["context"]["trace_id"]
+        assert mail == spans["digest"]["context"]["trace_id"]
 
 
 def test_what_is_not_installed_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):

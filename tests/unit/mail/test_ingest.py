@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
-from aura.mail import Letter, NotPossible, Taken, accept_after_all, auto_replies, ingest, read, take
+from aura.mail import IngestResult, NotPossible, ParsedMail, auto_replies, create_from_ignored, ingest_mail, read
+from aura.mail import ingest
 from aura.mail.maildir import NoMaildir, take_all
-from aura.notifications.channels import Notice
+from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.mime import compose
 from db import inbound_mails, reading, transaction
-from db.models import Comment, Mail, Notification, Ticket
+from db.models import Comment, InboundMail, Notification, Ticket
 from db.time import from_now
 from db.timeline import timeline
 from tests.embedded import all_jobs, count, move, one_job
@@ -50,9 +51,9 @@ def comments() -> list[Comment]:
         return list(session.scalars(select(Comment).order_by(Comment.id)))
 
 
-def all_mails() -> list[Mail]:
+def all_mails() -> list[InboundMail]:
     with reading() as session:
-        return list(session.scalars(select(Mail).order_by(Mail.id)))
+        return list(session.scalars(select(InboundMail).order_by(InboundMail.id)))
 
 
 def notify(ticket_id: int, recipient: str) -> Any:
@@ -62,7 +63,7 @@ def notify(ticket_id: int, recipient: str) -> Any:
         row = {"id": key, "ticket_id": ticket_id, "event": "ticket.classified", "channel": "email", "dedupe_key": key}
         session.add(Notification(**row, recipient=recipient, subject="[Aura #1] VPN drops", body="Hello"))
     return compose(
-        Notice(id=key, ticket_id=ticket_id, recipient=recipient, subject="[Aura #1] VPN drops", text="Hello"),
+        OutboundMessage(id=key, ticket_id=ticket_id, recipient=recipient, subject="[Aura #1] VPN drops", text="Hello"),
         "Aura <aura@localhost>",
     )
 
@@ -78,12 +79,12 @@ def set_ticket(**values: Any) -> None:
 def test_a_mail_is_a_ticket_with_its_journey_promised():
     raw = mail("plain")
 
-    assert take(raw) == Taken(1, "ticket", 1)
+    assert ingest_mail(raw) == IngestResult(1, "ticket", 1)
 
     found = ticket()
     assert (found.source, found.requester, found.title) == ("email", "ada@example.com", "VPN drops every ten minutes")
     assert found.description.startswith("Since this morning")
-    assert (one_job().actor, one_job().key, one_job().then) == ("intake", "1", ["classify", "notify"])
+    assert (one_job().actor, one_job().key, one_job().next_steps) == ("intake", "1", ["classify", "notify"])
     [row] = all_mails()
     assert (row.raw, row.outcome, row.ticket_id, row.sender) == (raw, "ticket", 1, "ada@example.com")
 
@@ -98,15 +99,15 @@ def test_what_fails_before_the_commit_leaves_nothing_and_is_taken_the_next_time(
     with monkeypatch.context() as patch:
         patch.setattr(inbound_mails, "settle", crash)
         with pytest.raises(Crash):
-            take(mail("plain"))
-    assert (count(Mail), count(Ticket), len(all_jobs())) == (0, 0, 0)
+            ingest_mail(mail("plain"))
+    assert (count(InboundMail), count(Ticket), len(all_jobs())) == (0, 0, 0)
 
-    assert take(mail("plain")).outcome == "ticket"
+    assert ingest_mail(mail("plain")).outcome == "ticket"
 
 
 @pytest.mark.parametrize("path", sorted(MAILS.glob("*.eml")), ids=lambda path: path.stem)
 def test_every_mail_of_the_corpus_is_a_ticket_or_says_why_not(path: Path):
-    taken = take(path.read_bytes())
+    taken = ingest_mail(path.read_bytes())
 
     [row] = all_mails()
     assert row.raw == path.read_bytes()
@@ -118,10 +119,10 @@ def test_every_mail_of_the_corpus_is_a_ticket_or_says_why_not(path: Path):
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.binary(max_size=200))
 def test_no_bytes_are_lost(raw: bytes):
-    taken = take(raw)
+    taken = ingest_mail(raw)
 
     with reading() as session:
-        row = session.get(Mail, taken.id)
+        row = session.get(InboundMail, taken.id)
     assert row is not None
     assert row.outcome == taken.outcome
     assert taken.known or row.raw == raw
@@ -132,17 +133,17 @@ def test_no_bytes_are_lost(raw: bytes):
 
 @pytest.mark.parametrize("name", ["plain", "no_from", "empty", "no_headers"])
 def test_the_same_mail_twice_is_one_ticket(name: str):
-    first, second = take(mail(name)), take(mail(name))
+    first, second = ingest_mail(mail(name)), ingest_mail(mail(name))
 
-    assert second == Taken(first.id, "ticket", first.ticket_id, known=True)
-    assert (count(Mail), count(Ticket), len(all_jobs())) == (1, 1, 1)
+    assert second == IngestResult(first.id, "ticket", first.ticket_id, known=True)
+    assert (count(InboundMail), count(Ticket), len(all_jobs())) == (1, 1, 1)
 
 
 def test_without_the_check_for_the_same_mail_there_are_two(monkeypatch: pytest.MonkeyPatch):
     """The mutant: shows that the tests above see what the check is for."""
     monkeypatch.setattr("aura.mail.parse._identity", lambda *_: uuid.uuid4().hex)
 
-    take(mail("plain")), take(mail("plain"))
+    ingest_mail(mail("plain")), ingest_mail(mail("plain"))
 
     assert count(Ticket) == 2
 
@@ -153,7 +154,7 @@ def test_the_same_mail_at_two_entrances_at_once_is_one_ticket():
 
         def run(raw: bytes = raw, barrier: Any = barrier, taken: Any = taken) -> None:
             barrier.wait(10)
-            taken.append(take(raw))
+            taken.append(ingest_mail(raw))
 
         threads = [threading.Thread(target=run) for _ in range(4)]
         for thread in threads:
@@ -167,10 +168,10 @@ def test_the_same_mail_at_two_entrances_at_once_is_one_ticket():
 
 
 def test_nobody_takes_the_place_of_somebody_elses_mail_by_its_message_id():
-    take(write("mallory@example.com", Message_ID="<guessed@example.com>"))
+    ingest_mail(write("mallory@example.com", Message_ID="<guessed@example.com>"))
 
-    assert take(write("ada@example.com", Message_ID="<guessed@example.com>")).outcome == "ticket"
-    assert take(write("ada@example.com", Message_ID="<guessed@example.com>")).known
+    assert ingest_mail(write("ada@example.com", Message_ID="<guessed@example.com>")).outcome == "ticket"
+    assert ingest_mail(write("ada@example.com", Message_ID="<guessed@example.com>")).known
     assert count(Ticket) == 2
 
 
@@ -178,11 +179,13 @@ def test_nobody_takes_the_place_of_somebody_elses_mail_by_its_message_id():
 
 
 def test_the_reply_to_a_notice_is_a_comment_whoever_writes_it():
-    take(write())
+    ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
     # As when the requester's deputy answers the mail that was forwarded
-    taken = take(write("deputy@example.com", "AW: something", "Yes.\n\n> Hello", In_Reply_To=notice["Message-ID"]))
+    taken = ingest_mail(
+        write("deputy@example.com", "AW: something", "Yes.\n\n> Hello", In_Reply_To=notice["Message-ID"])
+    )
 
     assert (taken.outcome, taken.ticket_id) == ("comment", 1)
     [comment] = comments()
@@ -192,18 +195,18 @@ def test_the_reply_to_a_notice_is_a_comment_whoever_writes_it():
 
 
 def test_a_mail_program_that_keeps_only_references_threads_as_well():
-    take(write())
+    ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
     references = f"{notice['References']} {notice['Message-ID']}"
-    assert take(write("other@example.com", References=references)).outcome == "comment"
+    assert ingest_mail(write("other@example.com", References=references)).outcome == "comment"
 
 
 def test_a_reply_to_the_mail_that_became_the_ticket_is_a_comment():
-    take(write(Message_ID="<first@example.com>"))
+    ingest_mail(write(Message_ID="<first@example.com>"))
 
-    assert take(write("colleague@example.com", In_Reply_To="<first@example.com>")).ticket_id == 1
-    assert take(write("ada@example.com", References="<zero@example.com> <first@example.com>")).ticket_id == 1
+    assert ingest_mail(write("colleague@example.com", In_Reply_To="<first@example.com>")).ticket_id == 1
+    assert ingest_mail(write("ada@example.com", References="<zero@example.com> <first@example.com>")).ticket_id == 1
     assert [each.author for each in comments()] == ["colleague@example.com", "ada@example.com"]
 
 
@@ -217,55 +220,55 @@ NAMES = [
 
 @pytest.mark.parametrize("named", NAMES, ids=str)
 def test_a_number_counts_from_those_who_take_part_and_from_nobody_else(named: dict[str, str]):
-    take(write())
+    ingest_mail(write())
     notify(1, "Team@Example.com")
 
-    assert take(write("ada@example.com", **named)).outcome == "comment"
-    assert take(write("team@example.com", **named)).outcome == "comment"
-    assert take(write("stranger@example.com", **named)).ticket_id == 2
+    assert ingest_mail(write("ada@example.com", **named)).outcome == "comment"
+    assert ingest_mail(write("team@example.com", **named)).outcome == "comment"
+    assert ingest_mail(write("stranger@example.com", **named)).ticket_id == 2
     assert {each.author for each in comments()} == {"ada@example.com", "team@example.com"}
 
 
 def test_a_number_that_is_no_tickets_or_of_another_system_is_nobodys():
-    take(write())
+    ingest_mail(write())
 
     for subject in ("[JIRA #1] x", "[Aura #999]", "#1", "[Aura #0]", f"[Aura #{9**18}]"):
-        assert take(write("ada@example.com", subject)).outcome == "ticket"
-    assert take(write("ada@example.com", References="<ticket-1@elsewhere.example>")).outcome == "ticket"
+        assert ingest_mail(write("ada@example.com", subject)).outcome == "ticket"
+    assert ingest_mail(write("ada@example.com", References="<ticket-1@elsewhere.example>")).outcome == "ticket"
 
 
 @pytest.mark.parametrize(("status", "after"), [("pending", "open"), ("open", "open"), ("in_progress", "in_progress")])
 def test_a_reply_opens_what_waited_for_it(status: str, after: str):
-    take(write())
+    ingest_mail(write())
     set_ticket(status=status)
 
-    take(write(subject="Re: [Aura #1]"))
+    ingest_mail(write(subject="Re: [Aura #1]"))
 
     assert ticket().status == after
 
 
 @pytest.mark.parametrize("status", ["resolved", "closed"])
 def test_a_reply_opens_what_was_done_again_for_some_days(status: str):
-    take(write())
+    ingest_mail(write())
     set_ticket(status=status, resolved_at=from_now(-13 * 86_400))
 
-    assert take(write(subject="Re: [Aura #1]")).outcome == "comment"
+    assert ingest_mail(write(subject="Re: [Aura #1]")).outcome == "comment"
     assert (ticket().status, ticket().resolved_at) == ("open", None)
 
 
 def test_after_those_days_it_is_a_new_ticket_that_names_the_old_one():
-    take(write())
+    ingest_mail(write())
     set_ticket(status="resolved", resolved_at=from_now(-15 * 86_400))
 
-    assert take(write(subject="Re: [Aura #1]", text="Again.")) == Taken(2, "ticket", 2)
+    assert ingest_mail(write(subject="Re: [Aura #1]", text="Again.")) == IngestResult(2, "ticket", 2)
 
     assert ticket(2).description == "(This follows ticket #1, which is done.)\n\nAgain."
     assert (ticket(1).status, comments()) == ("resolved", [])
 
 
 def test_the_timeline_shows_mails_and_comments():
-    take(mail("attachments"))
-    take(write("carol@example.com", "Re: [Aura #1]", "One more thing."))
+    ingest_mail(mail("attachments"))
+    ingest_mail(write("carol@example.com", "Re: [Aura #1]", "One more thing."))
 
     with reading() as session:
         found = timeline(session, 1)
@@ -280,10 +283,10 @@ def test_the_timeline_shows_mails_and_comments():
 
 
 def test_robots_are_kept_with_the_reason_and_are_no_tickets():
-    take(write())
+    ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
-    bounce = take(write("MAILER-DAEMON@mx.example.com", In_Reply_To=notice["Message-ID"]))
+    bounce = ingest_mail(write("MAILER-DAEMON@mx.example.com", In_Reply_To=notice["Message-ID"]))
 
     assert bounce.outcome == "ignored: it is a report of a mail server"
     assert bounce.ticket_id == 1  # whose timeline shows it
@@ -291,13 +294,13 @@ def test_robots_are_kept_with_the_reason_and_are_no_tickets():
 
 
 def test_our_own_mail_that_comes_back_is_no_ticket():
-    take(write())
+    ingest_mail(write())
     notice = notify(1, "aura@localhost")
-    assert take(bytes(notice)).outcome.startswith("ignored: it is our own mail")
+    assert ingest_mail(bytes(notice)).outcome.startswith("ignored: it is our own mail")
 
     # also when the servers on the way took every sign away but the Message-ID
     other = notify(1, "aura@localhost")
-    assert "our own mail" in take(write("x@example.com", Message_ID=other["Message-ID"])).outcome
+    assert "our own mail" in ingest_mail(write("x@example.com", Message_ID=other["Message-ID"])).outcome
     assert count(Ticket) == 1
 
 
@@ -305,40 +308,40 @@ def test_without_the_loop_check_our_own_mail_is_a_ticket(monkeypatch: pytest.Mon
     """The mutant: shows that the tests above see what the check is for."""
     monkeypatch.setattr(auto_replies, "why", lambda *_: "")
 
-    assert take(mail("own_mail_back")).outcome == "ticket"
+    assert ingest_mail(mail("own_mail_back")).outcome == "ticket"
 
 
 def test_too_many_mails_of_a_sender_are_kept_and_no_tickets(configure: Callable[..., Any]):
     configure(AURA_MAIL_SENDER_LIMIT="3")
 
-    outcomes = [take(write()).outcome for _ in range(5)]
+    outcomes = [ingest_mail(write()).outcome for _ in range(5)]
 
     assert outcomes[:3] == ["ticket"] * 3
     assert all("more than 3 mails within an hour (AURA_MAIL_SENDER_LIMIT)" in each for each in outcomes[3:])
-    assert take(write("bob@example.com")).outcome == "ticket"
-    move(Mail, created_at=-3700)
-    assert take(write()).outcome == "ticket"
+    assert ingest_mail(write("bob@example.com")).outcome == "ticket"
+    move(InboundMail, created_at=-3700)
+    assert ingest_mail(write()).outcome == "ticket"
 
 
 def test_a_person_may_accept_what_was_ignored():
-    ignored = take(mail("precedence_bulk"))
+    ignored = ingest_mail(mail("precedence_bulk"))
 
-    assert accept_after_all(ignored.id) == Taken(ignored.id, "ticket", 1)
+    assert create_from_ignored(ignored.id) == IngestResult(ignored.id, "ticket", 1)
 
     assert (ticket().title, len(all_jobs())) == ("Report", 1)
     with pytest.raises(NotPossible, match="no ignored one: ticket"):
-        accept_after_all(ignored.id)
+        create_from_ignored(ignored.id)
     with pytest.raises(NotPossible, match="no mail 99"):
-        accept_after_all(99)
+        create_from_ignored(99)
 
 
 def test_what_was_pruned_cannot_be_accepted():
-    ignored = take(mail("precedence_bulk"))
+    ignored = ingest_mail(mail("precedence_bulk"))
     with transaction() as session:
-        session.execute(update(Mail).values(raw=b""))
+        session.execute(update(InboundMail).values(raw=b""))
 
-    with pytest.raises(NotPossible, match="AURA_KEEP_MAIL_DAYS"):
-        accept_after_all(ignored.id)
+    with pytest.raises(NotPossible, match="AURA_MAIL_RETENTION_DAYS"):
+        create_from_ignored(ignored.id)
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -348,12 +351,12 @@ def test_too_large_a_mail_is_a_row_that_names_the_setting_and_is_taken_when_it_f
     configure(AURA_MAIL_LIMIT="10000")
     raw = write(text="x" * 20_000)
 
-    taken = take(raw)
+    taken = ingest_mail(raw)
 
     assert taken.outcome == f"refused: it has {len(raw):,} bytes, AURA_MAIL_LIMIT is 10,000"
-    assert (count(Ticket), count(Mail)) == (0, 1)
+    assert (count(Ticket), count(InboundMail)) == (0, 1)
     configure(AURA_MAIL_LIMIT="30000")
-    assert take(raw) == Taken(taken.id, "ticket", 1)
+    assert ingest_mail(raw) == IngestResult(taken.id, "ticket", 1)
     assert all_mails()[0].raw == raw
 
 
@@ -362,11 +365,11 @@ def test_what_the_database_would_not_take_is_a_row_and_blocks_nothing(monkeypatc
         raise DataError("INSERT", {}, ValueError())
 
     with monkeypatch.context() as patch:
-        patch.setattr("db.tickets.accept_each", refuse)
-        assert take(mail("plain")).outcome == "refused: the database would not take it: DataError"
+        patch.setattr("db.tickets.create_each", refuse)
+        assert ingest_mail(mail("plain")).outcome == "refused: the database would not take it: DataError"
 
     assert all_mails()[0].raw == mail("plain")
-    assert take(mail("plain")).outcome == "ticket"
+    assert ingest_mail(mail("plain")).outcome == "ticket"
 
 
 # -- a Maildir --------------------------------------------------------------------------------------------------------
@@ -395,7 +398,7 @@ def test_mails_of_a_maildir_move_to_cur_when_they_are_taken(maildir: Path):
 def test_a_mail_whose_transaction_failed_stays_in_new(maildir: Path, monkeypatch: pytest.MonkeyPatch):
     (maildir / "new" / "1").write_bytes(mail("plain"))
 
-    def crash(_letter: Letter) -> Taken:
+    def crash(_letter: ParsedMail) -> IngestResult:
         raise RuntimeError
 
     with monkeypatch.context() as patch:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, Notice, channel
+from aura.notifications import ChannelError, OutboundMessage, channel
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.channels.email import EmailChannel
 from aura.notifications.channels.mime import compose
@@ -104,7 +104,7 @@ def serve() -> Iterator[Serve]:
         controller.stop()
 
 
-def notice(**changes: Any) -> Notice:
+def notice(**changes: Any) -> OutboundMessage:
     facts: dict[str, Any] = {
         "id": "0123456789abcdef0123456789abcdef",
         "ticket_id": 17,
@@ -112,7 +112,7 @@ def notice(**changes: Any) -> Notice:
         "subject": "[Aura #17] VPN",
         "text": "Hello,\n\nyour ticket.\n",
     }
-    return Notice(**(facts | changes))
+    return OutboundMessage(**(facts | changes))
 
 
 def mailer(port: int, timeout: float = 10.0, credentials: str = "", scheme: str = "smtp") -> EmailChannel:

@@ -15,13 +15,13 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, Notice, channel, safe_http
+from aura.notifications import ChannelError, OutboundMessage, channel, safe_http
 from aura.notifications.channels import CONSOLE, apprise
 from aura.notifications.channels.http import EndpointChannel, retry_after
 from aura.notifications.channels.slack import SlackChannel
 from aura.notifications.channels.teams import TeamsChannel
 from aura.notifications.channels.webhook import WebhookChannel
-from aura.notifications.signatures import WrongSignature, new_secret, verify
+from aura.notifications.signatures import InvalidSignature, new_secret, verify
 from aura.settings import Settings
 from tests.conftest import wait_until
 from tests.receiver import PEM, Receiver, Reply
@@ -33,7 +33,7 @@ KINDS = [SlackChannel, TeamsChannel, WebhookChannel]
 LINK = "https://aura.example.com/tickets/17"
 
 
-def notice(**changes: Any) -> Notice:
+def notice(**changes: Any) -> OutboundMessage:
     facts: dict[str, Any] = {
         "id": "0123456789abcdef0123456789abcdef",
         "ticket_id": 17,
@@ -44,7 +44,7 @@ def notice(**changes: Any) -> Notice:
         "link": LINK,
         "created_at": datetime(2026, 11, 25, 12, 0, tzinfo=UTC),
     }
-    return Notice(**(facts | changes))
+    return OutboundMessage(**(facts | changes))
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_a_webhook_is_signed_with_every_key_and_its_id_is_the_notice_s(receiver:
         # a receiver that knows either key is content, and one that knows another is not
         for key in (new, old):
             assert verify([key], arrived.headers, arrived.body) == notice().id == arrived.headers["webhook-id"]
-        with pytest.raises(WrongSignature):
+        with pytest.raises(InvalidSignature):
             verify([new_secret()], arrived.headers, arrived.body)
         told = json.loads(arrived.body)
         assert (told["type"], told["timestamp"]) == ("ticket.classified", "2026-11-25T12:00:00+00:00")

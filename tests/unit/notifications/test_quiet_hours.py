@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aura.notifications.quiet_hours import Preference, hold_until, is_quiet, preference, problem, quiet_until
+from aura.notifications.quiet_hours import Preference, delay_until, is_quiet, preference, problem, quiet_until
 
 BERLIN = "Europe/Berlin"
 
@@ -20,7 +20,7 @@ def at(moment: str, zone: str = "UTC") -> datetime:
 
 def held(moment: str, **chosen: str) -> str | None:
     """Until when, in UTC, a notice of this moment in UTC waits."""
-    until = hold_until(Preference(**chosen), at(moment))
+    until = delay_until(Preference(**chosen), at(moment))
     return None if until is None else f"{until:%m-%dT%H:%M}"
 
 
@@ -137,7 +137,7 @@ def test_whatever_was_chosen_a_notice_goes_out_and_never_in_quiet_hours(
     assume(first != last)
     chosen = Preference("", zone, first, last, digest, digest_at)
     assert problem(chosen) is None
-    until = hold_until(chosen, moment)
+    until = delay_until(chosen, moment)
     assert until is None or moment < until <= moment + timedelta(hours=50)
     assert not is_quiet(chosen, until or moment)
 
@@ -171,4 +171,4 @@ def test_a_row_is_read_whatever_is_in_it() -> None:
 
 
 def test_an_empty_preference_holds_nothing_back() -> None:
-    assert hold_until(Preference(), datetime.combine(datetime(2026, 6, 1), time(3), UTC)) is None
+    assert delay_until(Preference(), datetime.combine(datetime(2026, 6, 1), time(3), UTC)) is None

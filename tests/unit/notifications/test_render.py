@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from aura.notifications import EVENTS, TicketFacts, as_html, render
-from aura.notifications.render import LANGUAGES, ROLES, word
+from aura.notifications.render import LANGUAGES, ROLES, render_message
 from aura.notifications.sanitize import block, one_line
 
 FACTS = TicketFacts(
@@ -58,7 +58,7 @@ def test_every_event_has_words_for_every_role_and_language(
     event: str, role: str, language: str, duplicate_of: int | None
 ) -> None:
     facts = TicketFacts(17, FACTS.title, "Network", "high", assignee="ann", duplicate_of=duplicate_of)
-    said = word(event, role, language, facts, BASE)
+    said = render_message(event, role, language, facts, BASE)
     assert said.subject.startswith("[Aura #17] ")
     assert FACTS.title in said.subject
     assert "\n" not in said.subject
@@ -77,15 +77,18 @@ def test_every_event_has_words_for_every_role_and_language(
 def test_each_event_is_told_in_its_own_words() -> None:
     for role in ROLES:
         for language in LANGUAGES:
-            assert len({word(event, role, language, FACTS, BASE).text for event in EVENTS}) == len(EVENTS)
+            assert len({render_message(event, role, language, FACTS, BASE).text for event in EVENTS}) == len(EVENTS)
 
 
 def test_german_names_categories_and_priorities_in_german() -> None:
-    said = word("ticket.classified", "agent", "de", FACTS, BASE)
+    said = render_message("ticket.classified", "agent", "de", FACTS, BASE)
     assert said.subject == "[Aura #17] hoch, Netzwerk: VPN drops every hour"
     assert "Kategorie: Netzwerk\nPriorität: hoch\n" in said.text
     custom = TicketFacts(1, "x", "Kantine", "low")
-    assert "Kategorie: Kantine\nPriorität: niedrig\n" in word("ticket.classified", "requester", "de", custom, BASE).text
+    assert (
+        "Kategorie: Kantine\nPriorität: niedrig\n"
+        in render_message("ticket.classified", "requester", "de", custom, BASE).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,26 +96,27 @@ def test_german_names_categories_and_priorities_in_german() -> None:
     [("de-AT", "Guten Tag"), ("DE", "Guten Tag"), ("fr", "Hello"), ("", "Hello"), ("../de", "Hello")],
 )
 def test_a_region_is_ignored_and_an_unknown_language_is_english(language: str, greeting: str) -> None:
-    assert word("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)
+    assert render_message("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)
 
 
 def test_the_team_learns_that_nobody_is_routed() -> None:
     alone = TicketFacts(17, "t", "Network", "high")
-    assert "No agent fits" in word("ticket.classified", "team", "en", alone, BASE).text
-    assert "passt niemand" in word("ticket.classified", "team", "de", alone, BASE).text
+    assert "No agent fits" in render_message("ticket.classified", "team", "en", alone, BASE).text
+    assert "passt niemand" in render_message("ticket.classified", "team", "de", alone, BASE).text
 
 
 def test_the_description_reaches_those_who_work_on_it_and_never_the_requester() -> None:
     for language in LANGUAGES:
         assert (
-            "> Since Monday.\n> \n> See screenshot." in word("ticket.classified", "agent", language, FACTS, BASE).text
+            "> Since Monday.\n> \n> See screenshot."
+            in render_message("ticket.classified", "agent", language, FACTS, BASE).text
         )
-        assert "Since Monday" not in word("ticket.classified", "requester", language, FACTS, BASE).text
+        assert "Since Monday" not in render_message("ticket.classified", "requester", language, FACTS, BASE).text
 
 
 def test_a_hostile_title_stays_text() -> None:
     title = "<script>alert(1)</script> <a href='http://evil.example'>\"&amp; {{ 7*7 }} {% raw %}"
-    said = word("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    said = render_message("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
     page = Page(as_html(said, "en", LINK))
     assert page.tags <= TAGS
     assert page.links == [LINK]
@@ -126,7 +130,7 @@ def test_foreign_links_are_disarmed_everywhere() -> None:
     bait = "see HTTPS://evil.example or www.evil.example\nor ftp://evil.example"
     facts = TicketFacts(17, bait, bait, bait, bait, bait, bait, bait)
     for role in ROLES:
-        said = word("ticket.escalated", role, "en", facts, BASE)
+        said = render_message("ticket.escalated", role, "en", facts, BASE)
         for part in (said.subject, said.text, as_html(said, "en", LINK)):
             found = {link.lower() for link in re.findall(r"(?i)(?:https?|ftp)://[^\s\"<]+|www\.\S+", part)}
             assert found <= {LINK}
@@ -134,7 +138,7 @@ def test_foreign_links_are_disarmed_everywhere() -> None:
 
 def test_a_title_is_one_short_line() -> None:
     title = "first\r\nBcc: victim@example.org\u2028\u202egnp.exe\0 " + "long " * 5000
-    said = word("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    said = render_message("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)
     assert said.subject.startswith("[Aura #17] first Bcc: victim@example.org gnp.exe long")
     assert said.subject.endswith("…")
     assert len(said.subject) <= 140
@@ -143,8 +147,8 @@ def test_a_title_is_one_short_line() -> None:
 
 def test_an_empty_title_has_a_name() -> None:
     nameless = TicketFacts(17, " \n", "Other", "low")
-    assert word("ticket.classified", "requester", "en", nameless, BASE).subject == "[Aura #17] (no title)"
-    assert word("ticket.classified", "requester", "de", nameless, BASE).subject == "[Aura #17] (ohne Betreff)"
+    assert render_message("ticket.classified", "requester", "en", nameless, BASE).subject == "[Aura #17] (no title)"
+    assert render_message("ticket.classified", "requester", "de", nameless, BASE).subject == "[Aura #17] (ohne Betreff)"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_an_empty_title_has_a_name() -> None:
 )
 def test_what_has_no_wording_is_an_error(event: str, role: str) -> None:
     with pytest.raises(ValueError, match="no wording for"):
-        word(event, role, "en", FACTS, BASE)
+        render_message(event, role, "en", FACTS, BASE)
 
 
 def test_a_template_that_names_an_unknown_fact_fails() -> None:
@@ -164,7 +168,7 @@ def test_a_template_that_names_an_unknown_fact_fails() -> None:
 @given(st.text(), st.text(), st.sampled_from(ROLES), st.sampled_from(LANGUAGES))
 def test_any_text_gives_a_safe_notice(title: str, description: str, role: str, language: str) -> None:
     facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
-    said = word("ticket.classified", role, language, facts, BASE)
+    said = render_message("ticket.classified", role, language, facts, BASE)
     html = as_html(said, language, LINK)
     (said.subject + said.text + html).encode()
     page = Page(html)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from aura.notifications import safe_http
-from aura.notifications.safe_http import NotAllowed, NotSent, addresses, check, post
+from aura.notifications.safe_http import ForbiddenAddress, RequestFailed, addresses, check, post
 from tests.receiver import PEM, Receiver, Reply
 
 #: Ways to say "a machine of yours" that the text alone gives away.
@@ -101,7 +101,7 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
 
 @pytest.mark.parametrize("url", [*FORMS, *NAMES])
 def test_no_connection_is_made(url: str, inside: Inside) -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(ForbiddenAddress):
         post(url, b"{}", {})
     assert inside.tries == []
     assert not inside.visited()
@@ -110,7 +110,7 @@ def test_no_connection_is_made(url: str, inside: Inside) -> None:
 def test_there_are_more_than_sixty_forms_and_the_text_alone_gives_them_away() -> None:
     assert len(set(FORMS)) == len(FORMS) >= 60
     for url in FORMS:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(ForbiddenAddress):
             check(url)
     for url in NAMES:
         assert check(url)
@@ -124,7 +124,7 @@ def test_with_the_check_off_they_connect(inside: Inside, monkeypatch: pytest.Mon
     for url in [*FORMS, *NAMES]:
         try:
             post(url, b"{}", {})
-        except NotSent:
+        except RequestFailed:
             reached += inside.visited()
         except (ValueError, http.client.HTTPException):
             continue  # no URL, whoever reads it
@@ -136,14 +136,14 @@ def test_with_the_check_of_addresses_off_a_name_leads_inside(
     url: str, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(safe_http, "_public", lambda _address: None)
-    with pytest.raises(NotSent):
+    with pytest.raises(RequestFailed):
         post(url, b"{}", {})
     assert inside.visited()
 
 
 @pytest.mark.parametrize("address", INNER)
 def test_a_name_that_leads_inside_is_refused_also_beside_a_public_address(address: str, inside: Inside) -> None:
-    with pytest.raises(NotAllowed, match="no public address"):
+    with pytest.raises(ForbiddenAddress, match="no public address"):
         post("https://hooks.example.com/", b"{}", {}, resolve=lambda _host, _port: ["93.184.215.14", address])
     assert inside.tries == []
 
@@ -163,7 +163,7 @@ def test_what_is_public_is_allowed() -> None:
 def test_a_host_of_our_own_is_reached_by_its_name_and_port_alone(inside: Inside) -> None:
     allowed = ["hooks.intranet:8080", "[fd00::1]:443"]
     for url in ("http://hooks.intranet:8080/a", "https://[fd00::1]/"):
-        with pytest.raises(NotSent):
+        with pytest.raises(RequestFailed):
             post(url, b"{}", {}, inside=allowed)
         assert inside.visited()
     for url in (
@@ -174,7 +174,7 @@ def test_a_host_of_our_own_is_reached_by_its_name_and_port_alone(inside: Inside)
         "http://user@hooks.intranet:8080/",
         "http://hooks.intranet:8080@10.0.0.1/",
     ):
-        with pytest.raises(NotAllowed):
+        with pytest.raises(ForbiddenAddress):
             post(url, b"{}", {}, inside=allowed)
     assert not inside.visited()
 
@@ -184,7 +184,7 @@ def test_a_name_without_an_address_may_have_one_later() -> None:
         raise OSError("Name or service not known")
 
     for resolve in (unknown, lambda _host, _port: []):
-        with pytest.raises(NotSent, match="has no address"):
+        with pytest.raises(RequestFailed, match="has no address"):
             addresses("hooks.example.com", 443, resolve)
 
 
@@ -249,7 +249,7 @@ def test_the_next_address_is_tried_when_one_is_away(receiver: Receiver, monkeypa
 
 
 def test_a_certificate_of_somebody_else_is_refused(receiver: Receiver) -> None:
-    with pytest.raises(NotSent, match="SSLCertVerificationError") as caught:
+    with pytest.raises(RequestFailed, match="SSLCertVerificationError") as caught:
         post("https://hooks.example.com/ok", b"{}", {}, resolve=lambda _h, _p: ["127.0.0.1"])
     assert not caught.value.unsure
     assert receiver.arrived == []
@@ -271,7 +271,7 @@ def test_a_server_that_drips_ends_at_the_limit_of_it_all(receiver: Receiver, mon
     monkeypatch.setattr("http.client._MAXHEADERS", 10**9)
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.send_header", _send_at_once)
     receiver.reply = lambda _: Reply(200, Drip())
-    with pytest.raises(NotSent) as caught:
+    with pytest.raises(RequestFailed) as caught:
         send()
     gone.set()
     assert caught.value.unsure

@@ -18,7 +18,7 @@ from aura.cli import incidents as command
 from aura.cli.output import Refused
 from db import incidents, reading, tickets, transaction
 from db.models import Incident, Notification, Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from db.time import from_now
 from pipelines.incidents import Group, _grouped, accept, dismiss, propose_incidents
 from pipelines.triage import triage
@@ -39,10 +39,10 @@ def report(titles: Sequence[str], *, who: str = "p{}@example.com", seconds: floa
     """Accept a ticket of each title by different people, so many seconds ago."""
     source = values.pop("source", "test")
     submissions = [
-        (Submission(title=title, requester=who.format(f"{title}-{n}"), **values), {}) for n, title in enumerate(titles)
+        (NewTicket(title=title, requester=who.format(f"{title}-{n}"), **values), {}) for n, title in enumerate(titles)
     ]
     with transaction() as session:
-        new = tickets.accept(session, source, submissions)
+        new = tickets.create(session, source, submissions)
         session.execute(update(Ticket).where(Ticket.id.in_(new)).values(created_at=from_now(-seconds)))
     return new
 
@@ -370,7 +370,7 @@ PORTAL = "Payroll portal shows error 503"
 @pytest.fixture
 def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The tickets of an incident that was proposed a moment ago."""
-    monkeypatch.setattr(analysis, "incidents_now", lambda session: incidents.active(session, 15))
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active(session, 15))
     burst = report([PORTAL] * 6)
     triage.send_many(burst)
     hand.run()

@@ -14,23 +14,23 @@ from sqlalchemy.exc import OperationalError
 from actors import retention as retention_actor
 from aura.settings import SettingsError
 from db import reading, retention, schedule_runs, transaction
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import (
     AiCall,
     Attempt,
     IdempotencyKey,
+    InboundMail,
     Job,
-    Lease,
-    Mail,
+    LeaderLease,
+    MetricSample,
     Notification,
-    Sample,
     ScheduleRun,
     Ticket,
     VerdictRecord,
 )
 from pipelines import schedule
-from pipelines.schedule import TIMETABLE, Entry, next_slot, prune_old, trigger
-from pipelines.scheduler import Clock
+from pipelines.schedule import SCHEDULE, ScheduledJob, next_slot, run_retention, trigger
+from pipelines.scheduler import Scheduler
 from tests.commands import Run
 from tests.embedded import Hand, count, letters, move, promise
 
@@ -42,7 +42,7 @@ NOON = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
 def slots(when: str, start: datetime, hours: float) -> list[datetime]:
     """Return the slots within so many hours of the start; a slot that does not move on fails."""
-    each = trigger(Entry("test", when, lambda: 0))
+    each = trigger(ScheduledJob("test", when, lambda: 0))
     found, at = [], start
     while (slot := next_slot(each, at)) <= start + timedelta(hours=hours):
         assert slot > at, f"{when} is stuck at {slot}"
@@ -79,9 +79,9 @@ class TestTheClocksAreChanged:
         assert len(slots("* * * * *", day, 24)) == 24 * 60
         assert len(slots("15 * * * *", day, 24)) == 24
 
-    @pytest.mark.parametrize("entry", TIMETABLE, ids=lambda entry: entry.name)
+    @pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.name)
     @pytest.mark.parametrize("day", [SPRING, AUTUMN])
-    def test_our_own_timetable_moves_on(self, day: datetime, entry: Entry):
+    def test_our_own_timetable_moves_on(self, day: datetime, entry: ScheduledJob):
         assert slots(entry.when, day, 36)
 
     def test_a_fixed_hour_elsewhere_is_not_touched(self):
@@ -93,7 +93,7 @@ class TestTheClocksAreChanged:
     @pytest.mark.usefixtures("sqlite")
     def test_a_clock_that_ticks_through_the_double_hour_runs_each_slot_once(self):
         ran: list[int] = []
-        clock = Clock([Entry("nightly", "30 2 * * *", lambda: len(ran.append(1) or []))])
+        clock = Scheduler([ScheduledJob("nightly", "30 2 * * *", lambda: len(ran.append(1) or []))])
         clock.tick(AUTUMN)
 
         for minutes in range(0, 24 * 60, 10):
@@ -117,15 +117,15 @@ def test_a_clock_that_stood_for_three_hours_while_the_clocks_were_changed(
     stopped: str, started: str, nightly: list[str], hourly: int
 ):
     before, after = datetime.fromisoformat(stopped), datetime.fromisoformat(started)
-    entries = [Entry("nightly", "30 2 * * *", lambda: 1), Entry("hourly", "20 * * * *", lambda: 1)]
+    entries = [ScheduledJob("nightly", "30 2 * * *", lambda: 1), ScheduledJob("hourly", "20 * * * *", lambda: 1)]
     # Given a clock that ran every slot of the day before
-    clock = Clock(entries)
+    clock = Scheduler(entries)
     clock.tick(before - timedelta(days=1))
     clock.tick(before)
     clock.stop()
     known = {run.id for run in runs()}
     # When it stood for three hours and another one starts
-    later = Clock(entries)
+    later = Scheduler(entries)
     later.tick(after)
     later.tick(after + timedelta(seconds=1))
     # Then of each job the latest slot ran, and the earlier ones are kept as missed
@@ -142,10 +142,10 @@ def test_a_clock_that_stood_for_three_hours_while_the_clocks_were_changed(
 # -- another timetable ------------------------------------------------------------------------------------------------
 
 
-def written(configure: Callable[..., Any], tmp_path: Path, text: str) -> list[Entry]:
+def written(configure: Callable[..., Any], tmp_path: Path, text: str) -> list[ScheduledJob]:
     (tmp_path / "times.yaml").write_text(text)
     configure(AURA_SCHEDULES=str(tmp_path / "times.yaml"))
-    return schedule.timetable()
+    return schedule.schedule()
 
 
 def test_a_file_changes_times_and_zones_and_turns_jobs_off(
@@ -156,8 +156,8 @@ def test_a_file_changes_times_and_zones_and_turns_jobs_off(
 
     assert next_slot(trigger(entries["reanalysis"]), SPRING) == datetime(2026, 3, 30, 5, 30, tzinfo=UTC)
     assert entries["recovery"].when == "* * * * *"
-    assert entries["pruning"] in TIMETABLE
-    assert [entry.name for entry in Clock().timetable] == [e.name for e in TIMETABLE if e.name != "incidents"]
+    assert entries["pruning"] in SCHEDULE
+    assert [entry.name for entry in Scheduler().timetable] == [e.name for e in SCHEDULE if e.name != "incidents"]
     rows = {row["job"]: row for row in run("schedule", "list", "--format", "json").json()}
     assert (rows["reanalysis"]["zone"], rows["pruning"]["zone"]) == ("America/New_York", "UTC")
     assert (rows["incidents"]["when"], rows["incidents"]["next"]) == ("off", None)
@@ -203,28 +203,28 @@ def runs() -> list[ScheduleRun]:
         return list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.id)))
 
 
-def counting(name: str = "count", when: str = "* * * * *") -> tuple[Entry, list[int]]:
+def counting(name: str = "count", when: str = "* * * * *") -> tuple[ScheduledJob, list[int]]:
     """Return an entry that counts its runs in the database, as a promise, and in a list."""
     ran: list[int] = []
 
     def run() -> int:
-        promise(Promise("classify", str(count(Job) + 1)))
+        promise(NewJob("classify", str(count(Job) + 1)))
         ran.append(1)
         return 1
 
-    return Entry(name, when, run), ran
+    return ScheduledJob(name, when, run), ran
 
 
 def sleep_too_long() -> None:
     """Let the leader's lease expire, as if it had slept."""
-    move(Lease, expires_at=-1)
+    move(LeaderLease, expires_at=-1)
 
 
 @pytest.mark.usefixtures("database")
 class TestOneClockLeads:
     def test_two_clocks_fire_a_slot_once(self):
         entry, ran = counting()
-        first, second = Clock([entry]), Clock([entry])
+        first, second = Scheduler([entry]), Scheduler([entry])
 
         for seconds in range(0, 150, 15):
             second.tick(NOON + timedelta(seconds=seconds))
@@ -237,7 +237,7 @@ class TestOneClockLeads:
 
     def test_a_clock_that_resigns_is_followed_at_once(self):
         entry, _ = counting()
-        first, second = Clock([entry]), Clock([entry])
+        first, second = Scheduler([entry]), Scheduler([entry])
         first.tick(NOON)
         assert second.tick(NOON) == []
 
@@ -248,13 +248,13 @@ class TestOneClockLeads:
 
     def test_the_next_leader_does_not_repeat_a_slot_and_runs_what_was_missed(self):
         entry, ran = counting()
-        first, second = Clock([entry]), Clock([entry])
+        first, second = Scheduler([entry]), Scheduler([entry])
         first.tick(NOON)
         assert first.tick(NOON + timedelta(minutes=1)) == ["count"]
 
         first.stop()
         assert second.tick(NOON + timedelta(minutes=1)) == []
-        first = Clock([entry])
+        first = Scheduler([entry])
         second.stop()
         assert first.tick(NOON + timedelta(minutes=2)) == ["count"]
         assert len(ran) == 2
@@ -262,7 +262,7 @@ class TestOneClockLeads:
     def a_leader_that_slept_writes_nothing(self) -> None:
         # Given a leader that is about to run a slot
         entry, _ = counting()
-        sleeper, other = Clock([entry]), Clock([entry])
+        sleeper, other = Scheduler([entry]), Scheduler([entry])
         sleeper.tick(NOON)
         # When it sleeps past its lease and another one leads
         sleep_too_long()
@@ -285,7 +285,7 @@ class TestOneClockLeads:
 
     def test_a_leader_whose_lease_expired_with_nobody_else_there_leads_again_in_a_new_term(self):
         entry, _ = counting()
-        clock = Clock([entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
         sleep_too_long()
 
@@ -299,7 +299,7 @@ class TestOneClockLeads:
             return 1
 
         entry, _ = counting()
-        clock = Clock([Entry("slow", "* * * * *", takes_long), entry])
+        clock = Scheduler([ScheduledJob("slow", "* * * * *", takes_long), entry])
         clock.tick(NOON)
 
         assert clock.tick(NOON + timedelta(minutes=1)) == ["slow", "count"]
@@ -308,7 +308,7 @@ class TestOneClockLeads:
 
     def test_a_slot_that_ran_is_never_run_again_even_by_its_leader(self):
         entry, ran = counting()
-        clock = Clock([entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
         clock.tick(NOON + timedelta(minutes=1))
         clock._next["count"] = runs()[0].slot
@@ -322,17 +322,17 @@ class TestSlots:
     def test_a_clock_that_never_ran_waits_for_the_first_slot(self):
         entry, ran = counting()
 
-        assert Clock([entry]).tick(NOON) == []
+        assert Scheduler([entry]).tick(NOON) == []
         assert ran == []
 
     def test_of_the_missed_slots_the_latest_runs_once(self):
         entry, ran = counting()
-        clock = Clock([entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
         clock.tick(NOON + timedelta(minutes=1))
         clock.stop()
 
-        later = Clock([entry])
+        later = Scheduler([entry])
         assert later.tick(NOON + timedelta(minutes=30)) == ["count"]
         assert later.tick(NOON + timedelta(minutes=30, seconds=20)) == []
 
@@ -345,11 +345,11 @@ class TestSlots:
 
     def test_a_failing_entry_leaves_a_note_alone_and_stops_no_other(self):
         def fail() -> int:
-            promise(Promise("classify", "half done"))
+            promise(NewJob("classify", "half done"))
             raise RuntimeError("the entry is broken")
 
         entry, ran = counting()
-        clock = Clock([Entry("broken", "* * * * *", fail), entry])
+        clock = Scheduler([ScheduledJob("broken", "* * * * *", fail), entry])
         clock.tick(NOON)
 
         assert clock.tick(NOON + timedelta(minutes=1)) == ["count"]
@@ -362,7 +362,7 @@ class TestSlots:
 
     def test_what_an_entry_promises_and_its_slot_are_one_transaction(self, monkeypatch: pytest.MonkeyPatch):
         entry, _ = counting()
-        clock = Clock([entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
 
         def away(*_: Any) -> None:
@@ -375,10 +375,10 @@ class TestSlots:
 
     def test_a_database_that_is_away_stops_no_clock(self, monkeypatch: pytest.MonkeyPatch):
         entry, _ = counting()
-        clock = Clock([entry])
+        clock = Scheduler([entry])
 
         def away(*_: Any) -> None:
-            raise OperationalError("UPDATE leases", {}, Exception("gone"))
+            raise OperationalError("UPDATE leader_leases", {}, Exception("gone"))
 
         with monkeypatch.context() as broken:
             broken.setattr(schedule_runs, "lead", away)
@@ -389,15 +389,15 @@ class TestSlots:
         assert clock.tick(NOON + timedelta(minutes=1)) == ["count"]
 
     def test_the_real_timetable_runs_on_an_empty_database(self):
-        clock = Clock()
+        clock = Scheduler()
         clock.tick(NOON)
 
-        assert clock.tick(NOON + timedelta(days=1)) == [entry.name for entry in TIMETABLE]
+        assert clock.tick(NOON + timedelta(days=1)) == [entry.name for entry in SCHEDULE]
 
     def test_a_started_clock_ticks_by_itself_and_stops(self):
         from tests.conftest import wait_until
 
-        clock = Clock([counting()[0]])
+        clock = Scheduler([counting()[0]])
         clock.start()
         wait_until(lambda: clock.term, message="the clock leads")
         clock.stop()
@@ -416,7 +416,7 @@ OLD = -400 * 86_400
 def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch: pytest.MonkeyPatch):
     # Given two batches of attempts, and one of everything else
     row = {"ticket_id": None, "event": "", "channel": "email", "recipient": "", "subject": "", "body": ""}
-    ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "kept", "seconds": 0.1}
+    ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "completed", "seconds": 0.1}
     said = {"category": "Network", "confidence": 0.9, "priority": "high", "priority_confidence": 0.8, "engine": "local"}
     with transaction() as session:
         ticket = Ticket(source="test", raw="{}")
@@ -429,42 +429,46 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
             )
         )
         session.add(AiCall(ticket_id=ticket.id, model="m", prompt_version="p", sent="text", outcome="answered"))
-        session.add(Mail(message_id="<1@x>", sender="ada@example.com", raw=b"bytes", outcome="ticket"))
+        session.add(InboundMail(message_id="<1@x>", sender="ada@example.com", raw=b"bytes", outcome="ticket"))
         session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
         session.add(Notification(id="promised", dedupe_key="promised", **row))
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
         session.add(ScheduleRun(job="j", slot=NOON, term=1))
-        session.add_all([Sample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
+        session.add_all([MetricSample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
     monkeypatch.setattr(retention, "BATCH", 3)
     batches: list[int] = []
-    prune = retention.prune
-    monkeypatch.setattr(retention, "prune", lambda *what: batches.append(prune(*what, batch=3)) or batches[-1])
+    delete_batch = retention.delete_batch
+    monkeypatch.setattr(
+        retention, "delete_batch", lambda *what: batches.append(delete_batch(*what, batch=3)) or batches[-1]
+    )
     monkeypatch.setattr(retention_actor, "REST", 0.0)
 
     # When nothing is old, nothing goes
-    prune_old()
+    run_retention()
     hand.run()
-    assert (count(AiCall), count(Mail), count(Notification), max(batches)) == (1, 1, 2, 4)
+    assert (count(AiCall), count(InboundMail), count(Notification), max(batches)) == (1, 1, 2, 4)
     # When all of it is
     for model, column in ((Attempt, "created_at"), (VerdictRecord, "created_at"), (AiCall, "created_at"),
-                          (Mail, "created_at"), (Notification, "created_at"), (IdempotencyKey, "created_at"),
+                          (InboundMail, "created_at"), (Notification, "created_at"), (IdempotencyKey, "created_at"),
                           (ScheduleRun, "started_at")):  # fmt: skip
         move(model, **{column: OLD})
-    prune_old()
+    run_retention()
     hand.run()
 
     # Then no transaction is long: a batch at a time, of samples with the rest of its minute
     assert max(batches) <= 4
     # And what is done is gone, what is to be told stays, and a verdict keeps its figures
-    gone = (AiCall, IdempotencyKey, ScheduleRun, Sample)
+    gone = (AiCall, IdempotencyKey, ScheduleRun, MetricSample)
     assert [count(model) for model in gone] == [0] * len(gone)
     with reading() as session:
         assert session.scalars(select(Notification.id)).all() == ["promised"]
-        verdict, mail = session.scalars(select(VerdictRecord)).one(), session.scalars(select(Mail)).one()
+        verdict, mail = session.scalars(select(VerdictRecord)).one(), session.scalars(select(InboundMail)).one()
         assert not session.scalars(select(Attempt.id).where(Attempt.actor == "")).all()
     assert (verdict.reason, verdict.summary, verdict.words, verdict.confidence) == ("", "", [], 0.9)
     with transaction() as session:
-        assert not any(retention.prune(session, rule) for rule in retention_actor.rules().values()), "nothing is found twice"
+        assert not any(retention.delete_batch(session, rule) for rule in retention_actor.rules().values()), (
+            "nothing is found twice"
+        )
     assert (mail.raw, mail.message_id, mail.sender) == (b"", "<1@x>", "ada@example.com")
     assert letters() == []
 
@@ -476,12 +480,12 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
 class TestOperators:
     def test_slots_that_were_missed_are_kept_and_run_afterwards_once(self, run: Run, monkeypatch: pytest.MonkeyPatch):
         entry, ran = counting("recovery")
-        monkeypatch.setattr(schedule, "TIMETABLE", [entry])
-        first = Clock([entry])
+        monkeypatch.setattr(schedule, "SCHEDULE", [entry])
+        first = Scheduler([entry])
         first.tick(NOON)
         first.tick(NOON + timedelta(minutes=1))
         first.stop()
-        later = Clock([entry])
+        later = Scheduler([entry])
         later.tick(NOON + timedelta(minutes=5))
         later.stop()
         assert run("schedule", "list", "--format", "json").json()[0]["missed"] == 3
@@ -491,11 +495,11 @@ class TestOperators:
         assert run("schedule", "backfill", "recovery", "--format", "json").json()["slots"] == 0
 
         assert len(ran) == 5
-        assert Clock([entry]).tick(NOON + timedelta(minutes=5)) == [], "no slot runs twice"
+        assert Scheduler([entry]).tick(NOON + timedelta(minutes=5)) == [], "no slot runs twice"
 
     def test_a_paused_job_lets_its_slots_go_by(self, run: Run):
         entry, ran = counting("recovery")
-        clock = Clock([entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
         assert "recovery is paused" in run("schedule", "pause", "recovery", "--reason", "maintenance").out
         assert "maintenance" in run("schedule", "list").out
@@ -511,8 +515,8 @@ class TestOperators:
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ):
         entry, ran = counting("recovery")
-        monkeypatch.setattr(schedule, "TIMETABLE", [entry])
-        clock = Clock([entry])
+        monkeypatch.setattr(schedule, "SCHEDULE", [entry])
+        clock = Scheduler([entry])
         clock.tick(NOON)
         assert "recovery: 1 done" in run("schedule", "run", "recovery").out
         assert clock.tick(NOON + timedelta(minutes=1)) == ["recovery"]

@@ -22,7 +22,7 @@ from starlette.types import Message, Scope
 from aura.web import body_limit, group_commit
 from aura.web.app import make_app
 from aura.web.body_limit import BODY_LIMIT, BodyLimit
-from aura.web.group_commit import Acceptor
+from aura.web.group_commit import TicketWriter
 from db import jobs, reading, tickets, transaction
 from db.database import dispose
 from db.models import IdempotencyKey, Job, Ticket
@@ -60,14 +60,14 @@ def test_a_ticket_is_stored_and_promised_before_it_is_answered(web: TestClient):
     assert answer.headers["Location"] == f"/tickets/{ticket.id}"
     assert (ticket.source, ticket.title, ticket.stage) == ("http", "VPN drops", "received")
     assert json.loads(ticket.raw)["colour"] == "red"
-    assert (one_job().actor, one_job().key, one_job().then) == ("intake", str(ticket.id), ["classify", "notify"])
+    assert (one_job().actor, one_job().key, one_job().next_steps) == ("intake", str(ticket.id), ["classify", "notify"])
 
 
 def a_ticket_without_a_job_is_never_stored(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: Any) -> None:
         raise RuntimeError("the process dies here")
 
-    monkeypatch.setattr(jobs, "promise", crash)
+    monkeypatch.setattr(jobs, "enqueue", crash)
     assert web.post("/tickets", json=GOOD, headers={"Idempotency-Key": "k"}).status_code == 500
     assert (count(Ticket), count(IdempotencyKey)) == (0, 0)
 
@@ -78,14 +78,14 @@ def test_the_ticket_its_job_and_its_key_are_one_transaction(web: TestClient, mon
 
 def test_in_two_transactions_a_crash_between_would_strand_the_ticket(web: TestClient, monkeypatch: pytest.MonkeyPatch):
     # Mutant: what plain `commit(); actor.send()` does
-    accept = tickets.accept_each
+    accept = tickets.create_each
 
     def accept_and_commit(session: Any, *args: Any) -> Any:
         new = accept(session, *args)
         session.connection().get_transaction().commit()
         return new
 
-    monkeypatch.setattr(tickets, "accept_each", accept_and_commit)
+    monkeypatch.setattr(tickets, "create_each", accept_and_commit)
     with pytest.raises(AssertionError, match=r"\(1, "):
         a_ticket_without_a_job_is_never_stored(web, monkeypatch)
 
@@ -145,7 +145,7 @@ def test_a_key_that_another_process_holds_for_long_is_in_progress(postgres: str,
 
 @pytest.mark.parametrize("entrance", ["/tickets", "/api/v1/tickets"])
 def test_who_finds_the_line_full_is_told_when_to_come_again_and_nothing_is_read(web: TestClient, entrance: str):
-    web.app.state.acceptor = Acceptor(line=0)  # type: ignore[attr-defined]
+    web.app.state.acceptor = TicketWriter(line=0)  # type: ignore[attr-defined]
     answer = web.post(entrance, json=GOOD, headers={"Idempotency-Key": "k-1"})
     unread = web.post(entrance, content=b"no JSON")
 
@@ -395,7 +395,7 @@ def test_metrics_are_what_prometheus_reads(web: TestClient, hand: Hand):
     assert due == {("intake", "due")}
     assert families["aura_database_up"].samples[0].value == 1
     assert families["aura_dead_letters"].samples[0].value == 0
-    assert any(s.labels.get("outcome") == "kept" for s in families["aura_attempts"].samples)
+    assert any(s.labels.get("outcome") == "completed" for s in families["aura_attempts"].samples)
     assert count(Job) == 1
 
 

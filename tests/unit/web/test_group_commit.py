@@ -11,19 +11,19 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from aura.web import group_commit
-from aura.web.group_commit import Acceptor, KeyUsedBefore, Report, TooMany, store
+from aura.web.group_commit import CreateRequest, KeyUsedBefore, TicketWriter, TooMany, store
 from db import reading, tickets, transaction
 from db.idempotency import Use
 from db.models import IdempotencyKey, Job, Ticket
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from tests.embedded import all_jobs, count
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def report(title: str, key: str | None = None, body: str = "", **fields: Any) -> Report:
+def report(title: str, key: str | None = None, body: str = "", **fields: Any) -> CreateRequest:
     payload = {"title": title, **fields}
-    return Report(Submission.model_validate(payload), payload, Use(key, body or title) if key else None)
+    return CreateRequest(NewTicket.model_validate(payload), payload, Use(key, body or title) if key else None)
 
 
 def titles() -> dict[int, str]:
@@ -31,7 +31,7 @@ def titles() -> dict[int, str]:
         return {row.id: row.title for row in session.execute(select(Ticket.id, Ticket.title))}
 
 
-def accept_all(acceptor: Acceptor, reports: list[Report]) -> list[Any]:
+def accept_all(acceptor: TicketWriter, reports: list[CreateRequest]) -> list[Any]:
     async def run() -> list[Any]:
         return await asyncio.gather(*(acceptor.accept(each) for each in reports), return_exceptions=True)
 
@@ -43,7 +43,7 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set it, and what waits to be stored is stored."""
     go_on = threading.Event()
 
-    def slow(reports: list[Report]) -> list[Any]:
+    def slow(reports: list[CreateRequest]) -> list[Any]:
         go_on.wait(20)
         return store(reports)
 
@@ -54,12 +54,12 @@ def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_requests_that_wait_together_share_a_transaction(monkeypatch: pytest.MonkeyPatch):
     together: list[int] = []
 
-    def counted(reports: list[Report]) -> list[Any]:
+    def counted(reports: list[CreateRequest]) -> list[Any]:
         together.append(len(reports))
         return store(reports)
 
     monkeypatch.setattr(group_commit, "store", counted)
-    answers = accept_all(Acceptor(), [report(f"Printer {n}") for n in range(100)])
+    answers = accept_all(TicketWriter(), [report(f"Printer {n}") for n in range(100)])
 
     assert [titles()[answer] for answer in answers] == [f"Printer {n}" for n in range(100)]
     assert len(all_jobs()) == 100
@@ -68,14 +68,16 @@ def test_requests_that_wait_together_share_a_transaction(monkeypatch: pytest.Mon
 
 
 def test_equal_tickets_are_tickets_of_their_own():
-    answers = accept_all(Acceptor(), [report("The same") for _ in range(10)])
+    answers = accept_all(TicketWriter(), [report("The same") for _ in range(10)])
 
     assert len(set(answers)) == 10
 
 
 def test_the_same_external_id_is_one_ticket_in_one_transaction_and_over_two():
-    first = accept_all(Acceptor(), [report("One", external_id="A1"), report("Two", external_id="A1"), report("Three")])
-    second = accept_all(Acceptor(), [report("Again", external_id="A1")])
+    first = accept_all(
+        TicketWriter(), [report("One", external_id="A1"), report("Two", external_id="A1"), report("Three")]
+    )
+    second = accept_all(TicketWriter(), [report("Again", external_id="A1")])
 
     assert first[0] == first[1] == second[0]
     assert first[2] != first[0]
@@ -83,7 +85,7 @@ def test_the_same_external_id_is_one_ticket_in_one_transaction_and_over_two():
 
 
 def test_a_key_is_one_ticket_however_often_and_whenever_it_comes():
-    acceptor = Acceptor()
+    acceptor = TicketWriter()
     answers = accept_all(acceptor, [report("One", "key"), report("One", "key"), report("Other", "key", body="else")])
     again = accept_all(acceptor, [report("One", "key"), report("Other", "key", body="else")])
 
@@ -114,7 +116,7 @@ def test_two_processes_with_one_key_make_one_ticket():
 
 
 def test_one_that_cannot_be_stored_takes_nobody_along(monkeypatch: pytest.MonkeyPatch):
-    usual = tickets.accept_each
+    usual = tickets.create_each
 
     def picky(session: Any, source: str, submissions: Any) -> Any:
         submissions = list(submissions)
@@ -122,8 +124,8 @@ def test_one_that_cannot_be_stored_takes_nobody_along(monkeypatch: pytest.Monkey
             raise IntegrityError("INSERT", {}, ValueError("it is poison"))
         return usual(session, source, submissions)
 
-    monkeypatch.setattr(tickets, "accept_each", picky)
-    answers = accept_all(Acceptor(), [report("One"), report("Poison", "key"), report("Two")])
+    monkeypatch.setattr(tickets, "create_each", picky)
+    answers = accept_all(TicketWriter(), [report("One"), report("Poison", "key"), report("Two")])
 
     assert sorted(titles().values()) == ["One", "Two"]
     assert isinstance(answers[1], IntegrityError)
@@ -135,14 +137,14 @@ def test_a_database_that_is_away_is_an_error_for_everybody_and_nothing_is_half_d
         raise OperationalError("INSERT", {}, ValueError("connection refused"))
 
     monkeypatch.setattr(group_commit.triage, "send_many", gone)
-    answers = accept_all(Acceptor(), [report("One"), report("Two")])
+    answers = accept_all(TicketWriter(), [report("One"), report("Two")])
 
     assert all(isinstance(answer, SQLAlchemyError) for answer in answers)
     assert count(Ticket) == 0
 
 
 def test_who_comes_when_the_line_is_long_is_turned_away_and_the_others_are_served(go_on: threading.Event):
-    acceptor = Acceptor(batch=1, writers=1, line=5)
+    acceptor = TicketWriter(batch=1, writers=1, line=5)
 
     async def run() -> list[Any]:
         waiting = [asyncio.create_task(acceptor.accept(report(f"Number {n}"))) for n in range(5)]
@@ -164,7 +166,7 @@ def test_while_somebody_has_waited_for_long_the_next_are_turned_away(
     monkeypatch: pytest.MonkeyPatch, go_on: threading.Event
 ):
     monkeypatch.setattr(group_commit, "LONGEST_WAIT", 0.0)
-    acceptor = Acceptor()
+    acceptor = TicketWriter()
 
     async def run() -> tuple[int, int]:
         # the line is empty again at once, for the first one is being written
@@ -180,7 +182,7 @@ def test_while_somebody_has_waited_for_long_the_next_are_turned_away(
 
 
 def test_a_client_that_hangs_up_stops_nobody():
-    acceptor = Acceptor(batch=1, writers=1)
+    acceptor = TicketWriter(batch=1, writers=1)
 
     async def run() -> int:
         first = asyncio.create_task(acceptor.accept(report("First")))
@@ -199,7 +201,7 @@ def test_a_client_that_hangs_up_stops_nobody():
 
 def test_the_ids_do_not_depend_on_the_order_in_which_the_database_answers():
     with transaction() as session:
-        stored = tickets.accept_each(session, "test", [(Submission(title=f"T{n}"), {"n": n}) for n in range(300)])
+        stored = tickets.create_each(session, "test", [(NewTicket(title=f"T{n}"), {"n": n}) for n in range(300)])
 
     with reading() as session:
         by_id = {row.id: row.raw for row in session.execute(text("SELECT id, raw FROM tickets"))}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.ai.engines.guardrails import bounded, safe_words
+from aura.ai.engines.guardrails import apply_guardrails, safe_words
 from aura.settings import PRIORITIES
 
 anything = st.text(st.characters(exclude_categories=()), max_size=120)
@@ -17,7 +17,7 @@ anything = st.text(st.characters(exclude_categories=()), max_size=120)
 @pytest.mark.parametrize("local", PRIORITIES)
 @pytest.mark.parametrize("said", PRIORITIES)
 def test_a_priority_goes_one_level_and_no_farther(said: str, local: str):
-    allowed, cut = bounded(said, local)
+    allowed, cut = apply_guardrails(said, local)
     far = PRIORITIES.index(said) - PRIORITIES.index(local)
 
     assert abs(PRIORITIES.index(allowed) - PRIORITIES.index(local)) <= 1
@@ -28,7 +28,7 @@ def test_a_priority_goes_one_level_and_no_farther(said: str, local: str):
 
 
 def test_an_unknown_priority_counts_as_nothing_said():
-    assert bounded("apocalyptic", "medium") == ("medium", True)
+    assert apply_guardrails("apocalyptic", "medium") == ("medium", True)
 
 
 @pytest.mark.parametrize(

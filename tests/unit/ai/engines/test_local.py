@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura.ai import Question
+from aura.ai import ClassificationRequest
 from aura.ai.engines.local import BY_RULES, MODEL, LocalEngine, NoModel, ask, load, read_model
 from aura.ai.evaluation.evaluate import ask_all
 from aura.ai.text.features import LEAST_SQUARED
@@ -53,12 +53,14 @@ def test_no_labelled_ticket_is_in_the_seeds() -> None:
 
 
 def test_a_ticket_that_only_gives_orders_is_summed_up_by_its_title() -> None:
-    (verdict,) = LocalEngine(CATEGORIES).classify([Question("P1", "please set priority to critical, printer jams")])
+    (verdict,) = LocalEngine(CATEGORIES).classify(
+        [ClassificationRequest("P1", "please set priority to critical, printer jams")]
+    )
     assert verdict.summary == "P1"
 
 
 def test_alone_or_in_a_batch_the_answer_is_the_same() -> None:
-    questions = [Question(row["title"], row["description"]) for row in labelled()[:20]]
+    questions = [ClassificationRequest(row["title"], row["description"]) for row in labelled()[:20]]
     batch = ENGINE.classify(questions)
     alone = [ENGINE.classify([question])[0] for question in questions]
     assert [(v.category, v.confidence, v.priority, v.reason) for v in batch] == [
@@ -70,7 +72,7 @@ def test_alone_or_in_a_batch_the_answer_is_the_same() -> None:
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=()), max_size=300), st.text(max_size=300))
 def test_any_text_gets_a_sane_verdict(title: str, description: str) -> None:
-    verdict = ENGINE.classify([Question(title, description)])[0]
+    verdict = ENGINE.classify([ClassificationRequest(title, description)])[0]
     assert verdict.category in CATEGORIES
     assert verdict.priority in PRIORITIES
     assert 1 / len(CATEGORIES) - 0.01 <= verdict.confidence <= 1
@@ -82,7 +84,7 @@ def test_any_text_gets_a_sane_verdict(title: str, description: str) -> None:
     "hostile", ["<", "a", "\0", "ä", "vpn ", "\ud800", "{{7*7}}", "'; drop table tickets; --", "\n"]
 )
 def test_a_hundred_kilobytes_of_anything_are_read_without_harm(hostile: str) -> None:
-    verdict = ENGINE.classify([Question(hostile, hostile * (100_000 // len(hostile)))])[0]
+    verdict = ENGINE.classify([ClassificationRequest(hostile, hostile * (100_000 // len(hostile)))])[0]
     assert verdict.category in CATEGORIES
     assert len(verdict.reason) < 600
 
@@ -105,20 +107,20 @@ def test_an_order_beside_a_report_neither_counts_nor_hides_it(report: tuple[str,
         (title, f"{description.rstrip('.')}, {order[0].lower()}{order[1:]}"),
         (f"{title}. {order}" if title else "", description),
     ]
-    plain, *ordered = ENGINE.classify([Question(*text) for text in texts])
+    plain, *ordered = ENGINE.classify([ClassificationRequest(*text) for text in texts])
     assert {(each.category, each.priority) for each in ordered} == {(plain.category, plain.priority)}
     assert plain.category == ("Network" if "VPN" in f"{title}{description}" else "Hardware")
 
 
 def test_a_title_with_a_claim_still_tells_what_the_matter_is() -> None:
     titles = ("Outlook does not start", "P1 - Outlook does not start", "Urgent! Prio 1 - Outlook does not start")
-    bare, *claimed = ENGINE.classify([Question(title, "please help") for title in titles])
+    bare, *claimed = ENGINE.classify([ClassificationRequest(title, "please help") for title in titles])
     assert {(each.category, each.priority) for each in claimed} == {(bare.category, bare.priority)}
     assert bare.category in ("Email", "Software")
 
 
 def test_the_reason_names_the_words_that_decided() -> None:
-    verdict = ENGINE.classify([Question("VPN drops", "The tunnel disconnects when I work from home")])[0]
+    verdict = ENGINE.classify([ClassificationRequest("VPN drops", "The tunnel disconnects when I work from home")])[0]
     assert verdict.category == "Network"
     assert verdict.reason.startswith("Network, because of") and '"vpn' in verdict.reason
 
@@ -126,16 +128,21 @@ def test_the_reason_names_the_words_that_decided() -> None:
 def test_words_that_any_ticket_has_are_no_reason() -> None:
     dull = {"think", "someone", "about", "gets", "works", "mehr", "koennen", "bin", "danke", "problem", "today", "0"}
     said = [
-        word for row in labelled() for word in ENGINE.classify([Question(row["title"], row["description"])])[0].words
+        word
+        for row in labelled()
+        for word in ENGINE.classify([ClassificationRequest(row["title"], row["description"])])[0].words
     ]
     assert len(said) > len(labelled()) and not dull & {part for word in said for part in word.split()}
     # nor is a title twice a pair of words
-    assert "vpn vpn" not in ENGINE.classify([Question("VPN", "")])[0].words
+    assert "vpn vpn" not in ENGINE.classify([ClassificationRequest("VPN", "")])[0].words
 
 
 def test_a_claim_lifts_a_verdict_by_one_level_only() -> None:
     plain, claimed = ENGINE.classify(
-        [Question("New mouse please", "no rush"), Question("New mouse please", "no rush", claimed_priority="critical")]
+        [
+            ClassificationRequest("New mouse please", "no rush"),
+            ClassificationRequest("New mouse please", "no rush", claimed_priority="critical"),
+        ]
     )
     assert (plain.priority, claimed.priority) == ("low", "medium")
     assert "as the requester asked" in claimed.reason
@@ -144,7 +151,10 @@ def test_a_claim_lifts_a_verdict_by_one_level_only() -> None:
 def test_other_categories_than_the_models_end_in_the_spare_one() -> None:
     few = LocalEngine(("Network", "Facilities", "Other"))
     last = LocalEngine(("Network", "Rest"))
-    vpn, printer = Question("VPN disconnects", "tunnel drops"), Question("Printer jam", "paper stuck in the printer")
+    vpn, printer = (
+        ClassificationRequest("VPN disconnects", "tunnel drops"),
+        ClassificationRequest("Printer jam", "paper stuck in the printer"),
+    )
     assert [v.category for v in few.classify([vpn, printer])] == ["Network", "Other"]
     assert [v.category for v in last.classify([vpn, printer])] == ["Network", "Rest"]
 
@@ -156,10 +166,10 @@ def test_the_model_file_stays_small() -> None:
 def test_an_unsure_verdict_is_reviewed_and_a_sure_one_is_not() -> None:
     sure, unsure = ENGINE.classify(
         [
-            Question(
+            ClassificationRequest(
                 "Mailbox full", "My mailbox is full and I cannot send emails. No hurry, it can wait until next week."
             ),
-            Question("Hm", "It is not as it was."),
+            ClassificationRequest("Hm", "It is not as it was."),
         ]
     )
     assert (sure.category, sure.priority, sure.review) == ("Email", "low", False)
@@ -169,7 +179,7 @@ def test_an_unsure_verdict_is_reviewed_and_a_sure_one_is_not() -> None:
 
 
 def test_the_more_precision_is_wanted_the_more_is_reviewed() -> None:
-    questions = [Question(row["title"], row["description"]) for row in labelled()]
+    questions = [ClassificationRequest(row["title"], row["description"]) for row in labelled()]
     reviewed = [
         sum(verdict.review for verdict in LocalEngine(CATEGORIES, precision=wanted).classify(questions))
         for wanted in (0.7, 0.95, 0.9999)
@@ -186,14 +196,16 @@ def test_what_wakes_people_must_be_surer_than_what_does_not() -> None:
 
 def test_a_lifted_priority_is_reviewed() -> None:
     text = "My mailbox is full and I cannot send emails. No hurry, it can wait until next week."
-    plain, claimed = ENGINE.classify([Question("Mailbox full", text), Question("Mailbox full", text, "en", "", "high")])
+    plain, claimed = ENGINE.classify(
+        [ClassificationRequest("Mailbox full", text), ClassificationRequest("Mailbox full", text, "en", "", "high")]
+    )
     assert (plain.priority, plain.review) == ("low", False)
     assert (claimed.priority, claimed.review) == ("medium", True)
 
 
 def test_a_verdict_explains_itself_and_helps() -> None:
     text = "Hallo zusammen,\nder VPN-Tunnel bricht im Homeoffice ständig ab!!! Das nervt. Danke, Tom"
-    verdict = ENGINE.classify([Question("VPN", text, language="de")])[0]
+    verdict = ENGINE.classify([ClassificationRequest("VPN", text, language="de")])[0]
     assert verdict.category == "Network"
     assert verdict.summary == "Der VPN-Tunnel bricht im Homeoffice ständig ab!!!"
     assert verdict.sentiment == "negative"
@@ -226,7 +238,10 @@ def small(**changes: object) -> str:
 def test_a_model_may_have_any_categories_and_no_priorities() -> None:
     engine = LocalEngine(("Cats", "Dogs"), read_model(small()))
     cat, dog = engine.classify(
-        [Question("purr", "the whole company is affected, production has stopped"), Question("bark", "")]
+        [
+            ClassificationRequest("purr", "the whole company is affected, production has stopped"),
+            ClassificationRequest("bark", ""),
+        ]
     )
     assert (cat.category, cat.priority, cat.priority_confidence) == ("Cats", "critical", BY_RULES)
     assert (dog.category, dog.priority) == ("Dogs", "medium")
@@ -324,9 +339,9 @@ def test_what_is_held_back_was_in_no_part_that_is_learned_from() -> None:
 @pytest.mark.slow
 def test_classifying_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from ai import Question, choose_engine; from settings import Settings; "
+        "import sys; from aura.ai import ClassificationRequest, make_engine; from aura.settings import Settings; "
         "import aura.ai.text.clean, aura.ai.text.language, aura.ai.text.duplicates, aura.ai.text.priority_rules, aura.ai.engines.prompt\n"
-        "choose_engine(Settings(_env_file=None)).classify([Question('VPN', 'down')])\n"
+        "make_engine(Settings(_env_file=None)).classify([ClassificationRequest('VPN', 'down')])\n"
         "print([m for m in ('openai', 'sklearn', 'numpy', 'scipy', 'fastapi', 'httpx2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, text=True, check=True)

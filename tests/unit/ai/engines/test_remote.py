@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from aura.ai import EngineError, Question, Verdict
+from aura.ai import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines import circuit_breaker as breakers
 from aura.ai.engines.budget import MICRO, Budget, cost, price
 from aura.ai.engines.cache import Cache
 from aura.ai.engines.local import LocalEngine
-from aura.ai.engines.remote import Guarded
-from aura.ai.engines.shared_state import MemoryStore, RedisStore, Store, StoreAway
+from aura.ai.engines.remote import GuardedEngine
+from aura.ai.engines.shared_state import MemoryState, RedisState, SharedState, SharedStateUnavailable
 from aura.settings import given
 from tests.conftest import wait_until
 from tests.services import free_port
 
 SECRET = "ada.lovelace@example.com"
-VPN = Question("VPN drops", f"The VPN tunnel drops all the time. Mail me at {SECRET}", id=1)
+VPN = ClassificationRequest("VPN drops", f"The VPN tunnel drops all the time. Mail me at {SECRET}", id=1)
 
 
 class Scripted:
@@ -31,7 +31,7 @@ class Scripted:
     name, model, prompt_version, instructions_bytes = "openai", "test-model", "test-v1", 1_000
 
     def __init__(self) -> None:
-        self.asked: list[Question] = []
+        self.asked: list[ClassificationRequest] = []
         self.error: EngineError | None = None
         self.says = Verdict(
             "Network", 0.9, "medium", 0.9, "The tunnel drops.", self.name, self.model, self.prompt_version,
@@ -40,10 +40,10 @@ class Scripted:
         self.hold = threading.Event()
         self.hold.set()
 
-    def sends(self, question: Question) -> str:
+    def sends(self, question: ClassificationRequest) -> str:
         return f"{question.title}\n{question.description}"
 
-    def classify(self, questions: Sequence[Question]) -> list[Verdict]:
+    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
         self.asked += questions
         assert self.hold.wait(10)
         if self.error is not None:
@@ -52,8 +52,8 @@ class Scripted:
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Store:
-    return MemoryStore() if request.param == "memory" else RedisStore(request.getfixturevalue("redis_url"))
+def store(request: pytest.FixtureRequest) -> SharedState:
+    return MemoryState() if request.param == "memory" else RedisState(request.getfixturevalue("redis_url"))
 
 
 @pytest.fixture
@@ -63,23 +63,23 @@ def remote() -> Iterator[Scripted]:
     remote.hold.set()
 
 
-def guarded(remote: Scripted, store: Store, **values: Any) -> Guarded:
+def guarded(remote: Scripted, store: SharedState, **values: Any) -> GuardedEngine:
     settings = given(**values)
-    return Guarded(remote, LocalEngine(settings.categories), store, settings)
+    return GuardedEngine(remote, LocalEngine(settings.categories), store, settings)
 
 
-def ask(engine: Guarded, question: Question = VPN) -> Verdict:
+def ask(engine: GuardedEngine, question: ClassificationRequest = VPN) -> Verdict:
     return engine.classify([question])[0]
 
 
-def different(number: int) -> Question:
+def different(number: int) -> ClassificationRequest:
     return replace(VPN, title=f"VPN drops {number}", id=number)
 
 
 # -- what leaves the house ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_sent_is_masked_and_written_down(remote: Scripted, store: Store) -> None:
+def test_what_is_sent_is_masked_and_written_down(remote: Scripted, store: SharedState) -> None:
     verdict = ask(guarded(remote, store))
 
     assert verdict.engine == "openai"
@@ -91,12 +91,12 @@ def test_what_is_sent_is_masked_and_written_down(remote: Scripted, store: Store)
     assert call.cost == verdict.cost == pytest.approx(cost("test-model", 400, 50))
 
 
-def test_the_mask_can_be_taken_off(remote: Scripted, store: Store) -> None:
+def test_the_mask_can_be_taken_off(remote: Scripted, store: SharedState) -> None:
     ask(guarded(remote, store, ai_mask="off"))
     assert SECRET in remote.asked[0].description
 
 
-def test_what_left_is_written_down_when_no_answer_came(remote: Scripted, store: Store) -> None:
+def test_what_left_is_written_down_when_no_answer_came(remote: Scripted, store: SharedState) -> None:
     remote.error = EngineError("no answer within 5 s", permanent=False, sent=True, billed=True)
     verdict = ask(guarded(remote, store))
 
@@ -109,7 +109,7 @@ def test_what_left_is_written_down_when_no_answer_came(remote: Scripted, store: 
 # -- answers used again ------------------------------------------------------------------------------------------------
 
 
-def test_an_equal_ticket_costs_nothing(remote: Scripted, store: Store) -> None:
+def test_an_equal_ticket_costs_nothing(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     first, second = ask(engine), ask(engine, replace(VPN, id=2))
 
@@ -119,7 +119,7 @@ def test_an_equal_ticket_costs_nothing(remote: Scripted, store: Store) -> None:
     assert (second.category, second.reason, second.self_fix) == (first.category, first.reason, first.self_fix)
 
 
-def test_another_model_prompt_or_text_is_another_question(remote: Scripted, store: Store) -> None:
+def test_another_model_prompt_or_text_is_another_question(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     ask(engine)
     ask(engine, different(2))
@@ -130,13 +130,13 @@ def test_another_model_prompt_or_text_is_another_question(remote: Scripted, stor
     assert len(remote.asked) == 4
 
 
-def test_without_a_cache_each_ticket_is_asked_about(remote: Scripted, store: Store) -> None:
+def test_without_a_cache_each_ticket_is_asked_about(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store, ai_cache_seconds=0)
     assert [ask(engine).cached, ask(engine).cached] == [False, False]
     assert len(remote.asked) == 2
 
 
-def test_ten_that_ask_the_same_at_once_cost_one_call(remote: Scripted, store: Store) -> None:
+def test_ten_that_ask_the_same_at_once_cost_one_call(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.hold.clear()
     with ThreadPoolExecutor(10) as pool:
@@ -149,7 +149,7 @@ def test_ten_that_ask_the_same_at_once_cost_one_call(remote: Scripted, store: St
     assert sum(verdict.cached for verdict in verdicts) == 9
 
 
-def test_when_the_one_who_asks_fails_the_next_one_asks(remote: Scripted, store: Store) -> None:
+def test_when_the_one_who_asks_fails_the_next_one_asks(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.error = EngineError("broken", permanent=True, sent=True)
     assert ask(engine).engine == "local"
@@ -157,7 +157,7 @@ def test_when_the_one_who_asks_fails_the_next_one_asks(remote: Scripted, store: 
     assert ask(engine).engine == "openai"
 
 
-def test_who_waits_for_a_flight_that_died_asks_in_the_end(store: Store) -> None:
+def test_who_waits_for_a_flight_that_died_asks_in_the_end(store: SharedState) -> None:
     cache = Cache(store, seconds=60, longest_call=0.3)
     assert store.claim("flight:question", 60), "somebody asks, and dies"
     with cache.flight("question") as answer:
@@ -167,7 +167,7 @@ def test_who_waits_for_a_flight_that_died_asks_in_the_end(store: Store) -> None:
 # -- the budget --------------------------------------------------------------------------------------------------------
 
 
-def test_no_call_goes_beyond_the_days_budget(remote: Scripted, store: Store) -> None:
+def test_no_call_goes_beyond_the_days_budget(remote: Scripted, store: SharedState) -> None:
     most = cost("test-model", len(remote.sends(VPN)) + 1_000, 500)
     engine = guarded(remote, store, ai_budget_day=most * 2.5, ai_budget_ticket=1.0)
     remote.says = remote.says._replace(
@@ -180,7 +180,7 @@ def test_no_call_goes_beyond_the_days_budget(remote: Scripted, store: Store) -> 
     assert sum(verdict.cost for verdict in verdicts) <= most * 2.5
 
 
-def test_many_at_once_cannot_pass_the_budget_together(remote: Scripted, store: Store) -> None:
+def test_many_at_once_cannot_pass_the_budget_together(remote: Scripted, store: SharedState) -> None:
     most = cost("test-model", len(remote.sends(different(10))) + 1_000, 500)
     engine = guarded(remote, store, ai_budget_day=most * 3.2, ai_budget_ticket=1.0)
     remote.hold.clear()
@@ -192,7 +192,7 @@ def test_many_at_once_cannot_pass_the_budget_together(remote: Scripted, store: S
         assert sum(answer.result(10).engine == "openai" for answer in answers) == 3
 
 
-def test_a_ticket_has_a_budget_of_its_own_across_its_retries(remote: Scripted, store: Store) -> None:
+def test_a_ticket_has_a_budget_of_its_own_across_its_retries(remote: Scripted, store: SharedState) -> None:
     most = cost("test-model", len(remote.sends(VPN)) + 1_000, 500)
     engine = guarded(remote, store, ai_budget_ticket=most * 2.5)
     remote.error = EngineError("no answer", permanent=False, sent=True, billed=True)
@@ -202,7 +202,7 @@ def test_a_ticket_has_a_budget_of_its_own_across_its_retries(remote: Scripted, s
     assert "AURA_AI_BUDGET_TICKET" in reasons[2]
 
 
-def test_a_call_that_cost_nothing_gives_its_reservation_back(remote: Scripted, store: Store) -> None:
+def test_a_call_that_cost_nothing_gives_its_reservation_back(remote: Scripted, store: SharedState) -> None:
     most = cost("test-model", len(remote.sends(VPN)) + 1_000, 500)
     engine = guarded(remote, store, ai_budget_day=most * 1.5, ai_budget_ticket=1.0)
     remote.error = EngineError("the server answered 500", permanent=True, sent=True)
@@ -212,27 +212,27 @@ def test_a_call_that_cost_nothing_gives_its_reservation_back(remote: Scripted, s
 
 
 def test_what_was_spent_before_this_process_began_counts() -> None:
-    budget = Budget(MemoryStore(), day=1.0, ticket=1.0)
+    budget = Budget(MemoryState(), day=1.0, ticket=1.0)
     budget.opened_with(0.999999)
     with pytest.raises(EngineError, match="AURA_AI_BUDGET_DAY") as raised:
         budget.reserve("test-model", 1, 1_000, 500)
     assert raised.value.retry_after is not None and 0 < raised.value.retry_after <= 86_400
 
 
-def test_a_budget_of_nothing_asks_nobody(remote: Scripted, store: Store) -> None:
+def test_a_budget_of_nothing_asks_nobody(remote: Scripted, store: SharedState) -> None:
     assert ask(guarded(remote, store, ai_budget_day=0)).engine == "local"
     assert remote.asked == []
 
 
 def test_when_redis_is_away_the_local_engine_answers(remote: Scripted) -> None:
-    away = RedisStore(f"redis://127.0.0.1:{free_port()}/0")
+    away = RedisState(f"redis://127.0.0.1:{free_port()}/0")
     verdict = ask(guarded(remote, away))
     assert verdict.engine == "local"
     assert "Redis is away" in verdict.fallback
     assert remote.asked == [], "nobody knows what may still be spent"
 
 
-def test_a_reservation_is_settled_by_what_was_spent(store: Store) -> None:
+def test_a_reservation_is_settled_by_what_was_spent(store: SharedState) -> None:
     budget = Budget(store, day=1.0, ticket=1.0)
     budget.settle(budget.reserve("test-model", 7, 10_000, 500), 0.25)
     assert store.reserve({"ticket:7": round(0.75 * MICRO)}, round(0.5 * MICRO)) is None
@@ -250,7 +250,7 @@ def test_prices_have_dates_and_an_unknown_model_has_one_too() -> None:
 # -- pause and breaker -------------------------------------------------------------------------------------------------
 
 
-def test_a_provider_that_asks_for_a_pause_gets_it(remote: Scripted, store: Store) -> None:
+def test_a_provider_that_asks_for_a_pause_gets_it(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.error = EngineError("too many requests (429)", permanent=False, retry_after=60, sent=True)
     verdicts = [ask(engine, different(number)) for number in range(3)]
@@ -265,12 +265,12 @@ def test_a_provider_that_asks_for_a_pause_gets_it(remote: Scripted, store: Store
 @pytest.mark.integration
 def test_the_pause_holds_for_every_worker(remote: Scripted, redis_url: str) -> None:
     remote.error = EngineError("too many requests (429)", permanent=False, retry_after=60, sent=True)
-    ask(guarded(remote, RedisStore(redis_url)))
-    ask(guarded(remote, RedisStore(redis_url)), different(2))
+    ask(guarded(remote, RedisState(redis_url)))
+    ask(guarded(remote, RedisState(redis_url)), different(2))
     assert len(remote.asked) == 1
 
 
-def test_the_breaker_opens_and_closes_again(remote: Scripted, store: Store) -> None:
+def test_the_breaker_opens_and_closes_again(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.error = EngineError("the server answered 500", permanent=False, sent=True)
     for number in range(breakers.FAILURES + 3):
@@ -284,7 +284,7 @@ def test_the_breaker_opens_and_closes_again(remote: Scripted, store: Store) -> N
     assert engine.breaker.state == "closed"
 
 
-def test_a_refusal_is_no_fault_of_the_provider(remote: Scripted, store: Store) -> None:
+def test_a_refusal_is_no_fault_of_the_provider(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.error = EngineError("the model refused to answer", permanent=True, sent=True, billed=True)
     for number in range(breakers.FAILURES + 3):
@@ -295,7 +295,7 @@ def test_a_refusal_is_no_fault_of_the_provider(remote: Scripted, store: Store) -
 
 @pytest.mark.integration
 def test_workers_share_the_breaker(remote: Scripted, redis_url: str) -> None:
-    first, second = (guarded(remote, RedisStore(redis_url)) for _ in range(2))
+    first, second = (guarded(remote, RedisState(redis_url)) for _ in range(2))
     remote.error = EngineError("the server answered 500", permanent=False, sent=True)
     for number in range(breakers.FAILURES):
         ask(first, different(number))
@@ -303,7 +303,7 @@ def test_workers_share_the_breaker(remote: Scripted, redis_url: str) -> None:
     assert len(remote.asked) == breakers.FAILURES
 
 
-def test_calls_run_side_by_side(remote: Scripted, store: Store) -> None:
+def test_calls_run_side_by_side(remote: Scripted, store: SharedState) -> None:
     engine = guarded(remote, store)
     remote.hold.clear()
     with ThreadPoolExecutor(4) as pool:
@@ -316,7 +316,7 @@ def test_calls_run_side_by_side(remote: Scripted, store: Store) -> None:
 # -- bounds ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_priority_goes_one_level_above_the_local_engines_and_no_further(remote: Scripted, store: Store) -> None:
+def test_a_priority_goes_one_level_above_the_local_engines_and_no_further(remote: Scripted, store: SharedState) -> None:
     local = LocalEngine(given().categories).classify([VPN])[0]
     remote.says = remote.says._replace(priority="critical")
     verdict = ask(guarded(remote, store))
@@ -326,7 +326,7 @@ def test_a_priority_goes_one_level_above_the_local_engines_and_no_further(remote
     assert verdict.review, "a person decides about more"
 
 
-def test_a_disagreement_about_the_category_needs_review(remote: Scripted, store: Store) -> None:
+def test_a_disagreement_about_the_category_needs_review(remote: Scripted, store: SharedState) -> None:
     assert not ask(guarded(remote, store)).disagreement
     remote.says = remote.says._replace(category="Hardware")
     verdict = ask(guarded(remote, store), different(2))
@@ -335,7 +335,7 @@ def test_a_disagreement_about_the_category_needs_review(remote: Scripted, store:
     assert verdict.review
 
 
-def test_what_the_model_wrote_is_cleaned_before_anybody_reads_it(remote: Scripted, store: Store) -> None:
+def test_what_the_model_wrote_is_cleaned_before_anybody_reads_it(remote: Scripted, store: SharedState) -> None:
     remote.says = remote.says._replace(
         reason="Go to https://evil.example/login now",
         summary="<b>x</b> mail evil@example.com",
@@ -350,13 +350,13 @@ def test_what_the_model_wrote_is_cleaned_before_anybody_reads_it(remote: Scripte
 # -- the store ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_text_is_gone_after_its_time(store: Store) -> None:
+def test_a_text_is_gone_after_its_time(store: SharedState) -> None:
     store.put("greeting", "hällo", 0.1)
     assert store.get("greeting") == "hällo"
     wait_until(lambda: store.get("greeting") is None, 5)
 
 
-def test_a_claim_is_held_by_one_until_it_is_dropped_or_over(store: Store) -> None:
+def test_a_claim_is_held_by_one_until_it_is_dropped_or_over(store: SharedState) -> None:
     assert store.claim("flight", 60)
     assert not store.claim("flight", 60)
     store.drop("flight")
@@ -364,7 +364,7 @@ def test_a_claim_is_held_by_one_until_it_is_dropped_or_over(store: Store) -> Non
     wait_until(lambda: store.claim("flight", 60), 5)
 
 
-def test_a_reservation_adds_to_all_counters_or_to_none(store: Store) -> None:
+def test_a_reservation_adds_to_all_counters_or_to_none(store: SharedState) -> None:
     assert store.reserve({"day": 10, "one": 5}, 5) is None
     assert store.reserve({"day": 10, "one": 5}, 1) == "one"
     assert store.reserve({"day": 10, "two": 5}, 5) is None
@@ -374,7 +374,7 @@ def test_a_reservation_adds_to_all_counters_or_to_none(store: Store) -> None:
 
 
 def test_a_process_keeps_no_more_answers_than_it_has_room_for() -> None:
-    store = MemoryStore()
+    store = MemoryState()
     for number in range(10_500):
         store.put(f"answer:{number}", "x", 3600)
     assert len(store._texts) <= 10_000
@@ -382,5 +382,5 @@ def test_a_process_keeps_no_more_answers_than_it_has_room_for() -> None:
 
 
 def test_redis_that_is_away_is_said_so() -> None:
-    with pytest.raises(StoreAway, match="Redis is away"):
-        RedisStore(f"redis://127.0.0.1:{free_port()}/0").get("x")
+    with pytest.raises(SharedStateUnavailable, match="Redis is away"):
+        RedisState(f"redis://127.0.0.1:{free_port()}/0").get("x")

@@ -12,27 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.ai.engines.base import EngineError, Question, Verdict
+from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.local import LocalEngine
 from aura.ai.engines.thresholds import LEAST, lower_bound, threshold, thresholds
-from aura.ai.evaluation.evaluate import Said, ask_all, coverage, measure, reliability
+from aura.ai.evaluation.evaluate import Prediction, ask_all, coverage, measure, reliability
 from aura.ai.evaluation.reliability_chart import reliability_chart
 from aura.ai.training.data import CATEGORIES
-from aura.ai.training.datasets import CATEGORY, Example, UnusableFile, name_of, one_spelling, read_labelled
+from aura.ai.training.datasets import CATEGORY, Example, UnusableFile, name_of, one_spelling, read_dataset
 from db.new_tickets import claimed_priority
 
 # -- figures ----------------------------------------------------------------------------------------------------------
 
 
-def answers() -> list[Said]:
+def answers() -> list[Prediction]:
     """Four of Network, one of which was taken for Email; two of Email, one of which was taken for Network."""
     return [
-        Said("Network", "Network", 0.9, True),
-        Said("Network", "Network", 0.8, True),
-        Said("Network", "Network", 0.6, False),
-        Said("Network", "Email", 0.55, False),
-        Said("Email", "Email", 0.95, True),
-        Said("Email", "Network", 0.85, True),
+        Prediction("Network", "Network", 0.9, True),
+        Prediction("Network", "Network", 0.8, True),
+        Prediction("Network", "Network", 0.6, False),
+        Prediction("Network", "Email", 0.55, False),
+        Prediction("Email", "Email", 0.95, True),
+        Prediction("Email", "Network", 0.85, True),
     ]
 
 
@@ -52,7 +52,7 @@ def test_the_same_figures_as_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="compared with the extra [learn]")
     truths = [name for name in "aaabbbccca" for _ in range(3)]
     saids = [name for name in "abcabcabca" for _ in range(3)]
-    found = measure([Said(t, s, 0.5, False) for t, s in zip(truths, saids, strict=True)], 0.9)
+    found = measure([Prediction(t, s, 0.5, False) for t, s in zip(truths, saids, strict=True)], 0.9)
 
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truths, saids), abs=1e-4)
     assert found["macro_f1"] == pytest.approx(metrics.f1_score(truths, saids, average="macro"), abs=1e-4)
@@ -61,15 +61,15 @@ def test_the_same_figures_as_scikit_learn() -> None:
 
 
 def test_what_was_said_but_never_true_has_no_f1_of_its_own() -> None:
-    found = measure([Said("a", "a", 0.9, True), Said("a", "ghost", 0.9, True)], 0.95)
+    found = measure([Prediction("a", "a", 0.9, True), Prediction("a", "ghost", 0.9, True)], 0.95)
     assert found["per_class"]["ghost"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
     assert found["macro_f1"] == found["per_class"]["a"]["f1"] == 0.6667
 
 
 def test_calibration_compares_how_sure_with_how_often_right() -> None:
     # Given ten answers of 90 % of which nine are right, and ten of 60 % of which three are
-    sure = [Said("a", "a" if at else "b", 0.9, False) for at in range(10)]
-    unsure = [Said("a", "a" if at < 3 else "b", 0.6, False) for at in range(10)]
+    sure = [Prediction("a", "a" if at else "b", 0.9, False) for at in range(10)]
+    unsure = [Prediction("a", "a" if at < 3 else "b", 0.6, False) for at in range(10)]
     # Then the first bin is perfect, the second 0.3 off, the mean 0.15
     assert measure(sure, 0.9)["ece"] == 0.0
     assert measure(unsure, 0.9)["ece"] == 0.3
@@ -78,23 +78,24 @@ def test_calibration_compares_how_sure_with_how_often_right() -> None:
         (0.6, 10, 0.3),
         (0.9, 10, 0.9),
     ]
-    assert reliability([Said("a", "a", 1.0, False)])[0]["to"] == 1.0
+    assert reliability([Prediction("a", "a", 1.0, False)])[0]["to"] == 1.0
 
 
 def test_coverage_is_the_largest_share_that_is_right_often_enough() -> None:
     ranked = [
-        Said("a", said, sure, False) for said, sure in (("a", 0.9), ("a", 0.8), ("b", 0.7), ("a", 0.6), ("b", 0.5))
+        Prediction("a", said, sure, False)
+        for said, sure in (("a", 0.9), ("a", 0.8), ("b", 0.7), ("a", 0.6), ("b", 0.5))
     ]
     assert coverage(ranked, 0.9) == {"wanted_precision": 0.9, "share": 0.4, "precision": 1.0}
     assert coverage(ranked, 0.75) == {"wanted_precision": 0.75, "share": 0.8, "precision": 0.75}
     assert coverage(ranked, 0.6)["share"] == 1.0
     # of equally sure ones none can be chosen
-    assert coverage([Said("a", said, 0.9, False) for said in "ab"], 0.9)["share"] == 0.0
+    assert coverage([Prediction("a", said, 0.9, False) for said in "ab"], 0.9)["share"] == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.floats(0, 1)), min_size=1))
 def test_any_answers_give_sane_figures(rows: list[tuple[str, str, float]]) -> None:
-    found = measure([Said(truth, said, sure, sure > 0.5) for truth, said, sure in rows], 0.8)
+    found = measure([Prediction(truth, said, sure, sure > 0.5) for truth, said, sure in rows], 0.8)
     for figure in (found["accuracy"], found["macro_f1"], found["ece"], found["coverage"]["share"]):
         assert 0 <= figure <= 1
     assert sum(row["tickets"] for row in found["reliability"]) == len(rows)
@@ -153,7 +154,7 @@ def test_the_lower_bound_is_wilsons() -> None:
 # -- asking an engine -------------------------------------------------------------------------------------------------
 
 
-def moody(questions: Sequence[Question]) -> list[Verdict | EngineError]:
+def moody(questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
     """Answer all but one."""
     return [
         EngineError("it refused", permanent=True)
@@ -178,7 +179,7 @@ def test_one_ticket_without_an_answer_costs_the_others_nothing() -> None:
 def test_each_ticket_has_a_budget_of_its_own() -> None:
     ids: list[int] = []
 
-    def note(questions: Sequence[Question]) -> list[Verdict | EngineError]:
+    def note(questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
         ids.extend(question.id for question in questions)
         return moody(questions)
 
@@ -226,7 +227,7 @@ def file(folder: Path, content: str | bytes, name: str = "tickets.csv") -> Path:
     ],
 )
 def test_files_are_read_as_spreadsheets_write_them(tmp_path: Path, content: str, name: str) -> None:
-    found = read_labelled(file(tmp_path, content, name), {}, claimed_priority)
+    found = read_dataset(file(tmp_path, content, name), {}, claimed_priority)
     assert [(e.title, e.description, e.category, e.priority) for e in found.examples] == [
         ("VPN", "drops", "Network", "high")
     ]
@@ -235,7 +236,7 @@ def test_files_are_read_as_spreadsheets_write_them(tmp_path: Path, content: str,
 
 def test_columns_may_be_called_otherwise(tmp_path: Path) -> None:
     path = file(tmp_path, "Text,Kind\nVPN drops,Network\n")
-    found = read_labelled(path, {"description": "text", "category": "Kind"}, claimed_priority)
+    found = read_dataset(path, {"description": "text", "category": "Kind"}, claimed_priority)
     assert found.examples[0].description == "VPN drops" and found.examples[0].priority is None
     assert found.labels == ("category",)
 
@@ -250,7 +251,7 @@ def test_bad_rows_are_reported_and_the_others_used(tmp_path: Path) -> None:
         "y,Email,soon",
         "z,,soon",
     ]
-    found = read_labelled(file(tmp_path, "\n".join(rows)), {}, claimed_priority)
+    found = read_dataset(file(tmp_path, "\n".join(rows)), {}, claimed_priority)
 
     assert [(each.title, each.priority) for each in found.examples] == [("good", "low"), ("y", None)]
     assert [line for line, _ in found.bad] == [3, 4, 5, 6, 7] and found.rejected == 4
@@ -278,7 +279,7 @@ def test_bad_rows_are_reported_and_the_others_used(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_says_why(tmp_path: Path, content: str, columns: dict[str, str], words: str) -> None:
     with pytest.raises(UnusableFile, match=words):
-        read_labelled(file(tmp_path, content), columns, claimed_priority)
+        read_dataset(file(tmp_path, content), columns, claimed_priority)
 
 
 def test_a_broken_archive_is_an_unusable_file(tmp_path: Path) -> None:
@@ -286,21 +287,21 @@ def test_a_broken_archive_is_an_unusable_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnusableFile):
-        read_labelled(path, {}, claimed_priority)
+        read_dataset(path, {}, claimed_priority)
     path.write_bytes(b"no gzip")
     with pytest.raises(UnusableFile):
-        read_labelled(path, {}, claimed_priority)
+        read_dataset(path, {}, claimed_priority)
 
 
 def test_the_name_of_a_category_fits_where_it_is_stored(tmp_path: Path) -> None:
     path = file(tmp_path, f'title,category\nVPN,{"x" * 500}\nVPN," two\n lines "\n')
-    found = read_labelled(path, {}, claimed_priority)
+    found = read_dataset(path, {}, claimed_priority)
     assert [each.category for each in found.examples] == ["x" * CATEGORY, "two lines"]
 
 
 def test_a_limit_is_kept(tmp_path: Path) -> None:
     path = file(tmp_path, "title,category\n" + "VPN,Network\n" * 9)
-    assert len(read_labelled(path, {}, claimed_priority, limit=4).examples) == 4
+    assert len(read_dataset(path, {}, claimed_priority, limit=4).examples) == 4
 
 
 # -- the chart --------------------------------------------------------------------------------------------------------

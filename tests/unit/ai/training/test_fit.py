@@ -13,7 +13,7 @@ from aura.ai.training import fit as training
 from aura.ai.training.calibration import Scored, calibrate, score, temperature
 from aura.ai.training.data import CATEGORIES, compose, phrasings, priority_phrasings, whole
 from aura.ai.training.datasets import Example
-from aura.ai.training.fit import Untrainable, cross_validate, packed, seal, train, write
+from aura.ai.training.fit import Untrainable, cross_validate, fit, packed, seal, write
 from aura.settings import PRIORITIES
 
 EXAMPLES = [*compose(list(enumerate(phrasings()))[::12], priority_phrasings(), 3, seed=5), *whole()[::5]]
@@ -21,13 +21,13 @@ EXAMPLES = [*compose(list(enumerate(phrasings()))[::12], priority_phrasings(), 3
 
 def test_the_same_seeds_give_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write(seal(train(EXAMPLES)), tmp_path / name)
+        write(seal(fit(EXAMPLES)), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_the_written_model_runs_without_the_library_that_made_it() -> None:
     # Given a model trained on a few examples, and its file read by plain Python
-    model = read_model(packed(train(EXAMPLES)))
+    model = read_model(packed(fit(EXAMPLES)))
     # When it judges the same examples
     scored = score(model, EXAMPLES)["category"]
     # Then it has learnt them, and its numbers are those of the file
@@ -50,7 +50,7 @@ def test_plain_python_computes_what_scikit_learn_does(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(training, "_fit", remember)
     monkeypatch.setattr(training, "MANY", many)
-    model = read_model(packed(train(EXAMPLES)))
+    model = read_model(packed(fit(EXAMPLES)))
     # When plain Python scores each ticket
     for at in range(0, len(EXAMPLES), 7):
         answer = ask(EXAMPLES[at].title, EXAMPLES[at].description, model)
@@ -63,20 +63,20 @@ def test_plain_python_computes_what_scikit_learn_does(monkeypatch: pytest.Monkey
 def test_two_categories_are_enough_and_one_is_not() -> None:
     cats = [Example(f"my cat purrs {at}", "", "Cats", None) for at in range(6)]
     dogs = [Example(f"my dog barks {at}", "", "Dogs", None) for at in range(6)]
-    model = read_model(packed(train(cats + dogs)))
+    model = read_model(packed(fit(cats + dogs)))
     assert (model.categories, model.priorities) == (("Cats", "Dogs"), ())
     scores = ask("a dog that barks", "", model).category_scores
     assert scores[1] > scores[0]
     with pytest.raises(Untrainable, match="two categories"):
-        train(cats)
+        fit(cats)
     with pytest.raises(Untrainable, match="no words in common"):
-        train([Example("!", "", name, None) for name in ("Cats", "Dogs")])
+        fit([Example("!", "", name, None) for name in ("Cats", "Dogs")])
 
 
 def test_a_label_that_is_not_known_of_an_example_is_not_learned_from_it() -> None:
     known = [Example("my cat purrs", "", "Cats", "low"), Example("my dog barks", "", "Dogs", "high")] * 5
     half = [Example("my bird sings", "", "Birds", None), Example("my fish swims", "", None, "low")] * 5
-    model = read_model(packed(train(known + half)))
+    model = read_model(packed(fit(known + half)))
     assert (model.categories, model.priorities) == (("Birds", "Cats", "Dogs"), ("low", "high"))
 
 
@@ -86,7 +86,7 @@ def test_a_ticket_that_counts_more_wins() -> None:
 
     said = [example("the portal is slow", "Software", 1), example("my sheet crashes", "Software", 9)]
     meant = [example("the portal is slow", "Network", 9), example("no wifi here", "Network", 1)]
-    model = read_model(packed(train([*said, *meant] * 3)))
+    model = read_model(packed(fit([*said, *meant] * 3)))
     scores = dict(zip(model.categories, ask("the portal is slow", "", model).category_scores, strict=True))
     assert scores["Network"] > scores["Software"]
 
@@ -94,7 +94,7 @@ def test_a_ticket_that_counts_more_wins() -> None:
 def test_words_of_any_alphabet_are_learned() -> None:
     paper = [Example("принтер не печатает", "", "Hardware", None)] * 3
     mail = [Example("письма не приходят", "", "Email", None)] * 3
-    model = read_model(packed(train(paper + mail)))
+    model = read_model(packed(fit(paper + mail)))
     assert {"принтер", "письма"} <= model.grams.keys()
 
 

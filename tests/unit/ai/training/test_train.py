@@ -17,7 +17,7 @@ from aura.ai.training.data import WHOLE, folds
 from aura.ai.training.data import examples as seeds
 from aura.ai.training.datasets import Example
 from aura.ai.training.fit import Untrainable
-from aura.ai.training.train import HELD_BACK, LEAST, WEIGHT, Learned, hold_back, learn
+from aura.ai.training.train import HELD_BACK, LEAST, WEIGHT, TrainedModel, hold_out
 
 WORDS = {
     "Cats": ("purr", "whisker", "paw", "mouse hunting", "scratching post"),
@@ -51,7 +51,7 @@ def test_equal_texts_are_on_one_side() -> None:
     tickets = pets(60)
     # the same words, but for case, spaces and punctuation
     copies = [replace(each, title=each.title.upper(), description=f"{each.description} !") for each in tickets]
-    kept, held = hold_back(tickets + copies)
+    kept, held = hold_out(tickets + copies)
 
     assert len(kept) + len(held) == 120
     assert not {each.description.rstrip(" !") for each in kept} & {each.description.rstrip(" !") for each in held}
@@ -60,7 +60,7 @@ def test_equal_texts_are_on_one_side() -> None:
 
 def test_a_part_of_each_class_is_held_back() -> None:
     tickets = [*pets(300), Example("a lonely fish", "", "Fish", None)]
-    kept, held = hold_back(tickets)
+    kept, held = hold_out(tickets)
 
     for name in WORDS:
         share = sum(each.category == name for each in held) / sum(each.category == name for each in tickets)
@@ -72,27 +72,27 @@ def test_a_part_of_each_class_is_held_back() -> None:
 def test_of_many_tickets_a_smaller_part_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "MANY", 200)
     tickets = pets(300)
-    assert len(hold_back(tickets)[1]) == pytest.approx(300 * train.HELD_BACK_OF_MANY, abs=2)
+    assert len(hold_out(tickets)[1]) == pytest.approx(300 * train.HELD_BACK_OF_MANY, abs=2)
 
 
 def test_the_same_tickets_are_held_back_when_others_came() -> None:
     first, later = pets(200, seed=1), pets(100, seed=2)
-    held_then = {each.description for each in hold_back(first)[1]}
-    kept_now = {each.description for each in hold_back(first + later)[0]}
+    held_then = {each.description for each in hold_out(first)[1]}
+    kept_now = {each.description for each in hold_out(first + later)[0]}
     # but for the few at the edge, none that was held back before is learned from now
     assert len(held_then & kept_now) <= len(held_then) / 4
-    assert hold_back(first) == hold_back(first)
+    assert hold_out(first) == hold_out(first)
 
 
 # -- learning ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def learned() -> Learned:
-    return learn(pets(150), load(), 0.8, with_seeds=False)
+def learned() -> TrainedModel:
+    return train.train(pets(150), load(), 0.8, with_seeds=False)
 
 
-def test_a_model_of_other_categories_is_learned_and_measured(learned: Learned) -> None:
+def test_a_model_of_other_categories_is_learned_and_measured(learned: TrainedModel) -> None:
     report = learned.report
     assert learned.model.categories == ("Birds", "Cats", "Dogs") and learned.model.priorities == ("low", "high")
     assert report["category"]["accuracy"] > 0.9 > report["category"]["before"]["accuracy"]
@@ -102,7 +102,7 @@ def test_a_model_of_other_categories_is_learned_and_measured(learned: Learned) -
     assert "category" not in " ".join(learned.worse)
 
 
-def test_its_thresholds_come_from_tickets_it_has_not_seen(learned: Learned) -> None:
+def test_its_thresholds_come_from_tickets_it_has_not_seen(learned: TrainedModel) -> None:
     noted = learned.model.held_back["category"]
     # by cross-validation, for so few were held back
     assert sum(map(len, noted.values())) == 150 - learned.report["held_back"]
@@ -114,24 +114,24 @@ def test_its_thresholds_come_from_tickets_it_has_not_seen(learned: Learned) -> N
 def test_enough_held_back_tickets_calibrate_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "CALIBRATING", 20)
     monkeypatch.setattr(train, "cross_validate", None)
-    found = learn(pets(150), load(), 0.8, with_seeds=False)
+    found = train.train(pets(150), load(), 0.8, with_seeds=False)
     assert sum(map(len, found.model.held_back["category"].values())) == found.report["held_back"]
 
 
-def test_learning_the_same_again_gives_the_same_version(learned: Learned) -> None:
-    assert learn(pets(150), load(), 0.8, with_seeds=False).content == learned.content
+def test_learning_the_same_again_gives_the_same_version(learned: TrainedModel) -> None:
+    assert train.train(pets(150), load(), 0.8, with_seeds=False).content == learned.content
 
 
-def test_a_worse_model_is_called_so(learned: Learned) -> None:
+def test_a_worse_model_is_called_so(learned: TrainedModel) -> None:
     # Given a good model, and tickets whose labels are mostly wrong
     spoilt = [replace(each, category=name) for each, name in zip(pets(150), "CatsDogsBirds" * 20, strict=False)]
     good = learned.model
     truth = pets(150)
-    _, held = hold_back(truth)
+    _, held = hold_out(truth)
     unseen = {each.description for each in held}
     # When a new model learns from those but is measured on true ones
     mixed = [true if true.description in unseen else bad for true, bad in zip(truth, spoilt, strict=True)]
-    found = learn(mixed, good, 0.8, with_seeds=False)
+    found = train.train(mixed, good, 0.8, with_seeds=False)
     # Then the report says so
     assert any(said.startswith("category: ") and "before" in said for said in found.worse)
     assert found.report["category"]["accuracy"] < found.report["category"]["before"]["accuracy"]
@@ -139,14 +139,14 @@ def test_a_worse_model_is_called_so(learned: Learned) -> None:
 
 def test_too_few_tickets_are_refused() -> None:
     with pytest.raises(Untrainable, match=f"{LEAST - 1} labelled tickets are too few"):
-        learn(pets(LEAST - 1), load(), 0.95, with_seeds=False)
+        train.train(pets(LEAST - 1), load(), 0.95, with_seeds=False)
     with pytest.raises(Untrainable, match="two categories"):
-        learn([replace(each, category="Cats") for each in pets(40)], load(), 0.95, with_seeds=False)
+        train.train([replace(each, category="Cats") for each in pets(40)], load(), 0.95, with_seeds=False)
 
 
 def test_progress_is_told_to_the_end() -> None:
     told: list[tuple[str, float]] = []
-    learn(pets(40), load(), 0.8, with_seeds=False, progress=lambda what, share: told.append((what, share)))
+    train.train(pets(40), load(), 0.8, with_seeds=False, progress=lambda what, share: told.append((what, share)))
     assert [share for _, share in told] == sorted(share for _, share in told) and told[-1] == ("done", 1.0)
 
 
@@ -154,7 +154,7 @@ def test_progress_is_told_to_the_end() -> None:
 
 
 @pytest.fixture(scope="module")
-def corrected() -> Learned:
+def corrected() -> TrainedModel:
     """The shipped model, corrected: what is called Zephyr is an application of this company, and Plumbus a device."""
     chance = random.Random(3)
     said = ["does not work", "is slow today", "shows nothing", "please help", "again", "since monday", "for my team"]
@@ -170,11 +170,11 @@ def corrected() -> Learned:
         patch.setattr(train, "FOLDS", 2)
         patch.setattr(train, "seeds", lambda: seeds()[::3])
         patch.setattr(train, "seed_folds", lambda count: ((a[::3], b[::3]) for a, b in folds(count)))
-        return learn(tickets, load(), 0.95, with_seeds=True)
+        return train.train(tickets, load(), 0.95, with_seeds=True)
 
 
 @pytest.mark.slow
-def test_corrections_teach_what_the_seeds_do_not_know(corrected: Learned) -> None:
+def test_corrections_teach_what_the_seeds_do_not_know(corrected: TrainedModel) -> None:
     def says(model: Model, title: str) -> str:
         scores = ask(title, "", model).category_scores
         return model.categories[scores.index(max(scores))]
@@ -197,9 +197,9 @@ def test_a_ticket_of_this_desk_counts_more_than_one_that_was_composed(monkeypatc
         seen.extend(examples)
         raise Enough
 
-    monkeypatch.setattr(train, "train", note)
+    monkeypatch.setattr(train, "fit", note)
     with pytest.raises(Enough):
-        learn(pets(40), load(), 0.8, with_seeds=True)
+        train.train(pets(40), load(), 0.8, with_seeds=True)
     own = {each.weight for each in seen if each.category in WORDS}
     assert (
         own == {WEIGHT}
@@ -214,6 +214,6 @@ def test_words_of_a_single_ticket_are_not_kept() -> None:
         Example("Zephyr", f"case {at} of Wilhelmina{chr(97 + at)}", name, None)
         for at, name in enumerate(["A", "B"] * 11)
     ]
-    found = learn(tickets, load(), 0.8, with_seeds=False)
+    found = train.train(tickets, load(), 0.8, with_seeds=False)
     assert "zephyr" in found.model.grams
     assert not [word for word in found.model.grams if word.startswith("wilhelmina")]

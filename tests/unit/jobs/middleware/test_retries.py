@@ -16,7 +16,7 @@ from aura.jobs.middleware import heartbeat
 from aura.jobs.middleware.retries import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER, failure, one_line, pause
 from aura.notifications import ChannelError
 from db import jobs
-from db.jobs import Promise
+from db.jobs import NewJob
 from db.models import Job
 from tests.embedded import Hand, all_jobs, attempts, letters, move, one_job, promise, seconds_until_due
 
@@ -111,13 +111,13 @@ class TestThroughAWorker:
         assert row.last_error == "RuntimeError: the engine is away"
         assert FIRST_PAUSE / 2 - 1 <= seconds_until_due()[0] <= FIRST_PAUSE
         assert [(a.outcome, a.number, a.error) for a in attempts()] == [
-            ("retry", 1, "RuntimeError: the engine is away")
+            ("retried", 1, "RuntimeError: the engine is away")
         ]
         # and done, when its time has come
         move(Job, due_at=-1)
         hand.run()
         assert all_jobs() == []
-        assert [(a.outcome, a.number) for a in attempts()] == [("retry", 1), ("kept", 2)]
+        assert [(a.outcome, a.number) for a in attempts()] == [("retried", 1), ("completed", 2)]
 
     def test_the_time_that_an_error_names_is_kept_in_the_row(self, hand: Hand, declare: Declare):
         Failing(RateLimited(120)).actor(declare).send(1)
@@ -151,7 +151,7 @@ class TestThroughAWorker:
         assert letter.traceback.startswith("Traceback (most recent call last)")
         assert "test_retries.py" in letter.traceback
         assert len(letter.fingerprint) == 12
-        assert [a.outcome for a in attempts()] == ["retry", "retry", "dead"]
+        assert [a.outcome for a in attempts()] == ["retried", "retried", "dead"]
 
     def test_the_setting_says_how_often_when_the_actor_does_not(self, hand: Hand, declare: Declare):
         Failing(*[RuntimeError("boom")] * 9).actor(declare).send(1)
@@ -172,16 +172,16 @@ class TestThroughAWorker:
             return ["done" for _ in items]
 
         declare(work, max_attempts=3)
-        promise(*[Promise("work", str(number)) for number in range(9)], Promise("work", "poison"))
+        promise(*[NewJob("work", str(number)) for number in range(9)], NewJob("work", "poison"))
         hand.run()
-        assert len(attempts("kept")) == 9, "its neighbours need not wait"
+        assert len(attempts("completed")) == 9, "its neighbours need not wait"
         for _ in range(2):
             move(Job, due_at=-1)
             hand.run()
 
         assert sorted(batches) == [1] * 11 + [10], "once together, and then each alone"
         assert [letter.key for letter in letters()] == ["poison"]
-        assert len(attempts("kept")) == 9
+        assert len(attempts("completed")) == 9
         assert all_jobs() == []
 
     def test_a_result_that_is_an_error_fails_its_own_job_only(self, hand: Hand, declare: Declare):
@@ -190,12 +190,12 @@ class TestThroughAWorker:
             return [odd.get(item.key, "done") for item in items]
 
         declare(work)
-        promise(*[Promise("work", key) for key in ("a", "later", "b", "never", "c")])
+        promise(*[NewJob("work", key) for key in ("a", "later", "b", "never", "c")])
         hand.run()
 
         assert [job.key for job in all_jobs()] == ["later"]
         assert [letter.key for letter in letters()] == ["never"]
-        assert {a.key for a in attempts("kept")} == {"a", "b", "c"}
+        assert {a.key for a in attempts("completed")} == {"a", "b", "c"}
 
     def test_an_attempt_that_took_too_long_is_a_failure_like_any_other(self, hand: Hand, declare: Declare):
         Failing(TimeLimitExceeded("too long")).actor(declare).send(1)
@@ -204,7 +204,7 @@ class TestThroughAWorker:
 
         assert one_job().last_error == "TimeLimitExceeded: too long"
         assert (one_job().attempts, one_job().lease) == (1, None)
-        assert [a.outcome for a in attempts()] == ["retry"]
+        assert [a.outcome for a in attempts()] == ["retried"]
 
     @pytest.mark.parametrize(
         "error", [OperationalError("UPDATE jobs", {}, Exception("server closed the connection")), Shutdown("deploy")]
@@ -224,7 +224,7 @@ class TestThroughAWorker:
         assert (one_job().lease, one_job().attempts, one_job().crashes) == (None, 0, 0)
         assert attempts() == []
         hand.run()
-        assert [a.outcome for a in attempts()] == ["kept"]
+        assert [a.outcome for a in attempts()] == ["completed"]
 
     def test_a_failure_that_cannot_be_written_is_handed_back(
         self, hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch

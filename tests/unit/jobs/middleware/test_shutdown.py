@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import actors
-from aura.jobs.middleware.shutdown import Stopping
+from aura.jobs.middleware.shutdown import Shutdown
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_dramatiq_hears_of_sigterm_once(module: str, heard: int):
     terminate.__module__ = module
     signal.signal(signal.SIGTERM, terminate)
 
-    Stopping().after_process_boot(actors.broker)
+    Shutdown().after_process_boot(actors.broker)
     for _ in range(2):
         signal.raise_signal(signal.SIGTERM)
 

@@ -7,7 +7,7 @@ from dramatiq.errors import ConnectionClosed
 from pika.exceptions import AMQPConnectionError
 
 from aura.jobs.rabbitmq import connection
-from aura.jobs.rabbitmq.connection import FIRST_PAUSE, LONGEST_PAUSE, Line, pause
+from aura.jobs.rabbitmq.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, backoff
 from aura.jobs.rabbitmq.publisher import parameters
 from aura.settings import given
 
@@ -23,7 +23,7 @@ def test_a_connection_that_dies_in_silence_or_is_blocked_is_noticed():
 def test_the_pause_before_a_new_connection_grows_with_jitter_up_to_a_longest(monkeypatch: pytest.MonkeyPatch):
     for failures in (1, 3, 400):
         full = min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
-        found = {pause(failures) for _ in range(20)}
+        found = {backoff(failures) for _ in range(20)}
         assert full / 2 <= min(found) < max(found) <= full, "all of a house would come back at the same moment"
 
     def away(_settings: object) -> None:
@@ -35,8 +35,8 @@ def test_the_pause_before_a_new_connection_grows_with_jitter_up_to_a_longest(mon
 
     asked: list[int] = []
     monkeypatch.setattr(connection, "_Link", away)
-    monkeypatch.setattr(connection, "pause", none)
-    ours = Line(SETTINGS)
+    monkeypatch.setattr(connection, "backoff", none)
+    ours = Connection(SETTINGS)
     for _ in range(4):
         with pytest.raises(ConnectionClosed):
             ours.subscribe("ai.classify", 1)

@@ -189,7 +189,7 @@ class TestPlain:
         accept("ai.classify", {"ticket_id": ticket_id, "type": "classify"})
         accept("ai.classify", {"ticket_id": 17})
 
-        assert (one_job().actor, one_job().key, one_job().pipeline, one_job().then) == ("classify", "17", "", [])
+        assert (one_job().actor, one_job().key, one_job().pipeline, one_job().next_steps) == ("classify", "17", "", [])
 
     @pytest.mark.parametrize(
         "ticket_id",

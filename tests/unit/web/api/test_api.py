@@ -12,7 +12,7 @@ from sqlalchemy import select
 from aura.web.auth.identity import table
 from db import reading, transaction
 from db.audit import Actor, acting
-from db.models import Agent, Audit, Ticket
+from db.models import Agent, AuditEntry, Ticket
 from tests.embedded import Hand, all_jobs, count, web_app
 
 HOSTILE = [
@@ -83,7 +83,9 @@ def test_a_person_corrects_a_ticket_and_the_audit_says_who(web: TestClient, hand
     assert web.patch(f"/api/v1/tickets/{number}", json={"category": "Security"}).json()["category"] == "Security"
     assert web.patch(f"/api/v1/tickets/{number}", json={"category": "Nonsense"}).status_code == 422
     with reading() as session:
-        assert [(row.who, row.subject) for row in session.scalars(select(Audit))] == [("local", f"ticket/{number}")]
+        assert [(row.who, row.subject) for row in session.scalars(select(AuditEntry))] == [
+            ("local", f"ticket/{number}")
+        ]
 
 
 def test_the_desk_moves_assigns_and_comments_by_the_api(web: TestClient):
@@ -108,7 +110,7 @@ def test_the_desk_moves_assigns_and_comments_by_the_api(web: TestClient):
 def test_what_fails_leaves_no_row_in_the_audit(database: str):
     with pytest.raises(RuntimeError), acting(Actor("somebody"), "queue.pause", "queue/x"):
         raise RuntimeError("it fails")
-    assert count(Audit) == 0
+    assert count(AuditEntry) == 0
 
 
 def test_a_ticket_is_looked_at_again_with_an_empty_body(web: TestClient, hand: Hand):
@@ -128,7 +130,7 @@ def test_a_journey_runs_again_from_a_step(web: TestClient, hand: Hand):
 
     assert web.post(f"/api/v1/tickets/{number}/replay", json={"from": "classify"}).status_code == 202
 
-    assert [(job.actor, job.then) for job in all_jobs()] == [("classify", ["notify"])]
+    assert [(job.actor, job.next_steps) for job in all_jobs()] == [("classify", ["notify"])]
 
 
 def test_who_waits_gets_the_verdict_or_the_ticket_as_it_is(web: TestClient, hand: Hand):

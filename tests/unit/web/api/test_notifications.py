@@ -31,7 +31,7 @@ def web() -> TestClient:
 
 def inbox(recipient: str, rows: int) -> None:
     wait_for(recipient, rows)
-    set_(recipient, channel="in_app", state="sent", hold_until=None)
+    set_(recipient, channel="in_app", state="sent", delayed_until=None)
 
 
 def set_(recipient: str, **values: object) -> list[str]:
@@ -93,18 +93,18 @@ def test_what_is_no_inbox_is_not_read(web: TestClient):
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
     wait_for(rows=2)
     assert run("notices", "waiting", "--format", "json").json()[0]["waiting"] == 2
-    one, other = (row["id"] for row in run("notices", "list", "--state", "waiting", "--format", "json").json())
+    one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
     assert run("notices", "resend", one).out == f"{one} goes out by email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
     assert "only what is unknown can be settled" in run("notices", "settle", one).err
-    set_(BOSS, state="unknown")
+    set_(BOSS, state="in_doubt")
     assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", BOSS).err
     wrong = run("notices", "settle", other, "nothing")
     assert "there is no notification nothing" in wrong.err
     with reading() as session:
-        assert session.get_one(Notification, other).state == "unknown"
+        assert session.get_one(Notification, other).state == "in_doubt"
     assert run("notices", "settle", other).out == f"{other} is settled: it has arrived\n"
-    assert {each.state for each in told()} == {"unknown", "sent"}
+    assert {each.state for each in told()} == {"in_doubt", "sent"}
 
 
 @pytest.mark.parametrize("how", ["text", "html", "json"])
@@ -119,7 +119,7 @@ def test_the_wording_is_previewed(run: Run, how: str):
 def test_the_commands_of_the_notifications_page_work_as_written(run: Run, tmp_path: Path):
     # Given what the page speaks of: ticket 1, a notice that is unknown and one that waits
     ticket()
-    for key, state in (("4d7e", "unknown"), ("9b21", "unknown"), ("c3f0", "waiting")):
+    for key, state in (("4d7e", "in_doubt"), ("9b21", "in_doubt"), ("c3f0", "delayed")):
         wait_for(f"{key}@example.com", rows=1)
         set_(f"{key}@example.com", id=key, state=state)
     (tmp_path / "wishes.yaml").write_text((ROOT / "examples" / "subscriptions.yaml").read_text())

@@ -13,14 +13,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
-from aura.jobs.ttl_cache import Look
+from aura.jobs.ttl_cache import TTLCache
 from aura.settings import SettingsError
 from aura.web.api import events
 from aura.web.auth import identity
 from aura.web.auth.identity import CSRF_HEADER, OPEN
 from db import api_keys, reading, transaction, users
 from db.api_keys import SCOPES
-from db.models import ApiKey, Audit, Login, User
+from db.models import ApiKey, AuditEntry, User, UserSession
 from db.time import from_now
 from tests.embedded import count, move, web_app
 
@@ -125,7 +125,7 @@ def seen_at_once(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the tables each time, and take little time for a password."""
     monkeypatch.setattr(users, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     monkeypatch.setattr(identity, "FRESH", -1.0)
-    monkeypatch.setattr(identity, "_any_key", Look(-1.0, api_keys.any_made))
+    monkeypatch.setattr(identity, "_any_key", TTLCache(-1.0, api_keys.any_made))
 
 
 def client(
@@ -156,7 +156,9 @@ def log_in(web: TestClient, name: str, password: str = PASSWORD) -> Any:
 
 def audited() -> list[tuple[str, str, str]]:
     with reading() as session:
-        return [(row.who, row.action, row.subject) for row in session.scalars(select(Audit).order_by(Audit.id))]
+        return [
+            (row.who, row.action, row.subject) for row in session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+        ]
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ def test_no_key_is_kept_that_somebody_could_use():
 def test_a_name_has_two_live_keys_at_most():
     first = make_key("read")
     make_key("read")
-    with pytest.raises(api_keys.WrongKey, match="revoke one of them first"):
+    with pytest.raises(api_keys.InvalidApiKey, match="revoke one of them first"):
         make_key("read")
 
     with reading() as session:
@@ -410,7 +412,7 @@ def test_a_login_ends_by_itself():
     make_user("viewer")
     web = client()
     log_in(web, "viewer")
-    move(Login, expires_at=-1)
+    move(UserSession, expires_at=-1)
 
     assert web.get("/api/v1/session").status_code == 401
 
@@ -425,7 +427,7 @@ def test_who_guesses_has_to_wait_whoever_it_is_they_guess(monkeypatch: pytest.Mo
     assert log_in(other, "viewer").status_code == 429, "the account waits"
     assert [log_in(guesser, "nobody", "wrong").status_code for _ in range(2)] == [401, 429]
     assert "Retry-After" in log_in(guesser, "nobody", "wrong").headers
-    move(Audit, at=-users.WITHIN - 1)
+    move(AuditEntry, at=-users.WITHIN - 1)
     assert log_in(guesser, "viewer").status_code == 200
 
 
@@ -438,7 +440,7 @@ def test_a_password_is_kept_as_argon2id(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("password", ["short", "x" * 201])
 def test_a_password_has_ten_characters_at_least(password: str):
-    with pytest.raises(users.WrongUser, match="10 to 200"), transaction() as session:
+    with pytest.raises(users.InvalidUser, match="10 to 200"), transaction() as session:
         users.create(session, "ada", password, "viewer")
     assert count(User) == 0
 

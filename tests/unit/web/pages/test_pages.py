@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from aura.jobs.attempt import WORKER_ID
 from db import dead_letters, jobs, queue_controls, reading, schedule_runs, transaction, workers
-from db.jobs import Failure, Promise
-from db.models import Agent, Audit, Correction, DeadLetter, Incident, Ticket
-from db.new_tickets import Submission
-from db.tickets import accept
+from db.jobs import Failure, NewJob
+from db.models import Agent, AuditEntry, Correction, DeadLetter, Incident, Ticket
+from db.new_tickets import NewTicket
+from db.tickets import create
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, count, letters, one_job, promise, web_app
 
@@ -84,8 +84,8 @@ def web(database: str) -> TestClient:
 
 def ticket(**fields: Any) -> int:
     with transaction() as session:
-        report = Submission(title=HOSTILE, description=HOSTILE, requester="ada@example.com")
-        [ticket_id] = accept(session, "test", [(report, {})])
+        report = NewTicket(title=HOSTILE, description=HOSTILE, requester="ada@example.com")
+        [ticket_id] = create(session, "test", [(report, {})])
         if fields:
             session.execute(update(Ticket).where(Ticket.id == ticket_id).values(**fields))
         triage.send(ticket_id)
@@ -98,10 +98,10 @@ def stored(ticket_id: int) -> Ticket:
 
 
 def bury(error: str = HOSTILE) -> int:
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     with transaction() as session:
         found = jobs.claim(session, "classify", [all_jobs()[-1].id], "lease", WORKER_ID)
-        jobs.bury(session, [(each, Failure("Boom", error, error, "f" * 12)) for each in found])
+        jobs.dead_letter(session, [(each, Failure("Boom", error, error, "f" * 12)) for each in found])
     return letters()[-1].id
 
 
@@ -231,7 +231,7 @@ def test_a_ticket_is_corrected_resolved_and_run_again(web: TestClient, hand: Han
     assert "confirmed" in post(web, f"/tickets/{number}/correct", category="Network")
     hand.run()
     assert "promised again from classify on" in post(web, f"/tickets/{number}/again", step="classify")
-    assert (one_job().actor, one_job().then) == ("classify", ["notify"])
+    assert (one_job().actor, one_job().next_steps) == ("classify", ["notify"])
     hand.run()
     assert "resolved" in post(web, f"/tickets/{number}/resolve", resolution="Restarted it")
 
@@ -265,7 +265,9 @@ def test_the_desk_moves_assigns_and_comments_a_ticket(web: TestClient):
             422,
         )
     with reading() as session:
-        done = session.execute(select(Audit.who, Audit.action, Audit.details).order_by(Audit.id)).all()
+        done = session.execute(
+            select(AuditEntry.who, AuditEntry.action, AuditEntry.details).order_by(AuditEntry.id)
+        ).all()
     assert [(row.who, row.action) for row in done] == [
         ("local", "ticket.status"), ("local", "ticket.assign"), ("local", "ticket.comment"), ("local", "ticket.assign"),
     ]  # fmt: skip
@@ -296,7 +298,7 @@ def test_what_breaks_is_said_and_hides_what_it_was(
     def broken(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(queue_controls, "promised", broken)
+    monkeypatch.setattr(queue_controls, "list_jobs", broken)
     page, problem = web.get("/jobs"), web.get("/api/v1/jobs")
 
     assert page.status_code == problem.status_code == status
@@ -342,7 +344,7 @@ def test_a_queue_is_paused_limited_and_resumed(web: TestClient):
 
 
 def test_a_job_tells_why_it_waits_and_is_cancelled(web: TestClient):
-    promise(Promise("classify", "17"))
+    promise(NewJob("classify", "17"))
     number = one_job().id
 
     assert "No relay lives" in web.get(f"/jobs/{number}").text

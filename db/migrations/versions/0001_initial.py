@@ -1,15 +1,17 @@
-"""A text index of the resolved tickets, apart from the tickets, so that taking in new ones costs what it did."""
+"""Create all tables."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+from db.models import Base
+
+revision = "0001"
+down_revision = None
 branch_labels = None
 depends_on = None
 
-#: Trigrams find what is misspelled. Who may not create the extension, or has no such package, does without.
+#: Trigrams find misspelled words; without the extension, similar tickets are found by whole words.
 TRIGRAMS = """
 DO $$ BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -20,7 +22,7 @@ END $$
 """
 
 
-def upgrade() -> None:
+def _text_search() -> None:
     if op.get_context().dialect.name == "sqlite":
         op.execute("CREATE VIRTUAL TABLE resolved_texts USING fts5(words, tokenize = 'unicode61 remove_diacritics 0')")
         # how many tickets each word is in
@@ -34,6 +36,12 @@ def upgrade() -> None:
     op.execute(TRIGRAMS)
 
 
+def upgrade() -> None:
+    Base.metadata.create_all(op.get_bind())
+    _text_search()
+
+
 def downgrade() -> None:
     op.execute("DROP TABLE IF EXISTS resolved_texts_words")
     op.execute("DROP TABLE resolved_texts")
+    Base.metadata.drop_all(op.get_bind())
