@@ -176,7 +176,7 @@ def _await_turn(name: str, settings: Settings) -> None:
         taken, seconds = channel_rates.turn(session, name, rate, SHORT_WAIT)
     if not taken:
         said = f"{name} takes {rate:g} a second (AURA_CHANNEL_RATES)"
-        raise ChannelError(said, retry_after=seconds, spends_attempt=False)
+        raise ChannelError(said, retry_after=seconds, counts_attempt=False)
     time.sleep(seconds)
 
 

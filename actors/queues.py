@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 import actors
+from aura.errors import NotFound
 from db import queue_controls
 
 
-class UnknownQueue(LookupError):
+class UnknownQueue(NotFound):
     """There is no such queue; the text names those like it, or all there are."""
 
 

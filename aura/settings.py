@@ -18,6 +18,8 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aura.errors import ConfigurationError
+
 PRIORITIES = ("low", "medium", "high", "critical")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 #: Ways out of the house, besides in_app, where the row is the message.
@@ -28,7 +30,7 @@ _DAYS = rf"{_DAY}(?:-{_DAY})?"
 BUSINESS_HOURS = rf"({_DAYS}(?:,{_DAYS})*) ({_TIME})-({_TIME}|24:00)"
 
 
-class SettingsError(Exception):
+class SettingsError(ConfigurationError):
     """A setting is missing or wrong; the message names the variable and the fix."""
 
 

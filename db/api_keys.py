@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput
 from db.models import ApiKey
 from db.time import from_now, now
 
@@ -26,7 +27,7 @@ LONGEST = 3660
 _live = and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()))
 
 
-class InvalidApiKey(ValueError):
+class InvalidApiKey(InvalidInput):
     """The key cannot be made or revoked like this; the text says why."""
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
+from aura.errors import Conflict, NotFound
 from aura.settings import get_settings
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
@@ -31,11 +32,11 @@ from db.time import now
 LIGHT = [column for column in table(DeadLetter).c if column.name not in ("traceback", "raw")]
 
 
-class UnknownDeadLetter(LookupError):
+class UnknownDeadLetter(NotFound):
     """There is no such dead letter, or it was replayed or discarded before."""
 
 
-class ReplayRefused(Exception):
+class ReplayRefused(Conflict):
     """The dead letter cannot be replayed like this; the text says what to do."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Integer, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from aura.errors import JobError
 from db.models import Notification
 from db.statements import listed, on_postgresql, table, unnest
 from db.time import elapsed, from_now, now
@@ -22,7 +23,7 @@ _c = table(Notification).c
 STORM_SECONDS = 60.0
 
 
-class Changed(Exception):
+class Changed(JobError):
     """Somebody moved what waits, such as by sending it at once: the next try sees what is left."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db.models import Endpoint, Subscription
 from db.statements import Prepared, in_list, table, upsert
 from db.time import now
@@ -18,7 +19,7 @@ from db.time import now
 _c = table(Endpoint).c
 
 
-class UnknownEndpoint(LookupError):
+class UnknownEndpoint(NotFound):
     """There is no such endpoint; the text names the command that lists those there are."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, exists, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db.models import Incident, Notification, Ticket
 from db.similar import telling
 from db.statements import on_postgresql, table
@@ -32,7 +33,7 @@ TITLE_WORDS, SIMILAR = 8, 0.6
 _t, _i, _n = table(Ticket).c, table(Incident).c, table(Notification).c
 
 
-class NotDecidable(LookupError):
+class NotDecidable(NotFound):
     """There is no such incident, or it was decided before; the text says which."""
 
 

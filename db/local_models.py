@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db.models import Correction, LocalModel, Ticket
 from db.statements import table, upsert
 from db.time import now
@@ -21,7 +22,7 @@ SHIPPED = "shipped"
 _m, _t, _c = table(LocalModel).c, table(Ticket).c, table(Correction).c
 
 
-class UnknownVersion(LookupError):
+class UnknownVersion(NotFound):
     """No local model of this version was learned here."""
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, case, func, null, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db.models import Agent, Notification, Ticket
 from db.statements import BulkInsert, BulkUpdate, Prepared, in_list, table
 from db.time import now
@@ -137,7 +138,7 @@ class Inbox(NamedTuple):
     read_at: datetime | None
 
 
-class UnknownCursor(LookupError):
+class UnknownCursor(NotFound):
     """The cursor names no notification of this recipient; the text says what to do."""
 
 
@@ -190,7 +191,7 @@ def unread(session: Session, recipient: str) -> int:
 RESENDABLE = ("in_doubt", "delayed", "enqueued", "sent")
 
 
-class NotPossible(LookupError):
+class NotPossible(NotFound):
     """There is no such notification, or it is in no state for this; the text says what to do."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput, NotFound
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
 from db.new_tickets import storable
@@ -33,11 +34,11 @@ STATES: dict[str, ColumnElement[bool]] = {
 _state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
 
 
-class InvalidControl(ValueError):
+class InvalidControl(InvalidInput):
     """A pause or a limit that makes no sense; the text says what does."""
 
 
-class UnknownJob(LookupError):
+class UnknownJob(NotFound):
     """There is no such job: it is done, given up or cancelled, or it never was."""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, not_, or_, select
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput
 from db.models import Ticket
 from db.new_tickets import storable
 from db.tickets import DONE, UNDONE
@@ -29,7 +30,7 @@ MOST, LONGEST = 20, 500
 _TERM = re.compile(r'(?P<no>-)?(?:(?P<name>[a-z]+):)?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S+))', re.IGNORECASE)
 
 
-class InvalidSearch(ValueError):
+class InvalidSearch(InvalidInput):
     """The search cannot be understood; the text says which part, and what can be written there."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db.models import Endpoint, Subscription
 from db.statements import table, upsert
 
@@ -16,7 +17,7 @@ _c = table(Subscription).c
 FIELDS = ("recipient", "channel", "event", "category", "priority", "department", "team")
 
 
-class UnknownSubscription(LookupError):
+class UnknownSubscription(NotFound):
     """There is no subscription with this number."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 from db.models import Ticket
 
@@ -24,7 +25,7 @@ FILTERS = ("status", "stage", "category", "priority", "assignee", "requester", "
 RANKS: tuple[str | None, ...] = (None, *PRIORITIES)
 
 
-class InvalidCursor(ValueError):
+class InvalidCursor(InvalidInput):
     """The cursor is none that we gave."""
 
 

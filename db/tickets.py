@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from db import outbox
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
@@ -138,7 +139,7 @@ def find(session: Session, source: str, external_id: str | None) -> int | None:
     return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
 
 
-class UnknownTicket(LookupError):
+class UnknownTicket(NotFound):
     """There is no ticket with this number."""
 
 

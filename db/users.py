@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput, TooManyRequests
 from db.api_keys import SCOPES, digest
 from db.models import AuditEntry, User, UserSession
 from db.time import from_now, now
@@ -32,11 +33,11 @@ REFUSED = "login.refuse"
 _hasher = PasswordHasher()
 
 
-class InvalidUser(ValueError):
+class InvalidUser(InvalidInput):
     """There is no such user, or it cannot be made like this; the text says why."""
 
 
-class Throttled(Exception):
+class Throttled(TooManyRequests):
     """Too many attempts failed."""
 
 

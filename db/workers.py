@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from aura import VERSION
+from aura.errors import NotFound
 from db.jobs import CLAIMED, FREE, Claimed, Failure, claimed_from, dead_letter, record_attempts, wake_relay
 from db.models import Job, Worker
 from db.statements import upsert
@@ -18,7 +19,7 @@ from db.time import from_now, now
 QUARANTINE_AFTER = 3
 
 
-class UnknownWorker(LookupError):
+class UnknownWorker(NotFound):
     """There is no such worker, or it is no worker that can be drained; the text says what to do."""
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 import actors
 from actors.retention import delete_expired, rules
 from actors.sla_checks import sla_checks
+from aura.errors import NotFound
 from aura.jobs.actor import DurableActor
 from aura.settings import SettingsError, get_settings
 from db import jobs, metric_samples, schedule_runs, ticket_actions, transaction
@@ -31,7 +32,7 @@ from pipelines.recovery import rescue_stranded
 OFF = "off"
 
 
-class UnknownSchedule(LookupError):
+class UnknownSchedule(NotFound):
     """There is no such job in the timetable; the text names those there are."""
 
 

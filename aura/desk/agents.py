@@ -8,13 +8,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from aura.errors import InvalidInput
 from aura.settings import explain
 from db import transaction
 from db.models import Agent
 from db.statements import upsert
 
 
-class StaffFailed(Exception):
+class StaffFailed(InvalidInput):
     """The file of agents cannot be read; the text names the line and what is wrong."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from aura.ai import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.factory import make_engine
 from aura.ai.engines.local import LocalEngine, read_model
+from aura.errors import NotFound
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
 from db.corrections import Decided
@@ -22,7 +23,7 @@ from db.corrections import Decided
 BATCH = 32
 
 
-class UnknownModel(LookupError):
+class UnknownModel(NotFound):
     """No model has this name."""
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from actors import digest
+from aura.errors import InvalidInput
 from aura.notifications import Subscription, is_email, quiet_hours
 from aura.notifications.recipients import is_user
 from aura.notifications.subscriptions import ALL, InvalidSubscription, checked
@@ -45,7 +46,7 @@ Entry = tuple[str, int, Said]
 Wrong = tuple[int, str]
 
 
-class InvalidSettings(ValueError):
+class InvalidSettings(InvalidInput):
     """It cannot be asked for; the text names the field and the fix, of a file in a line for each wrong entry."""
 
 

@@ -16,6 +16,7 @@ from actors.events import event_job
 from actors.notify import announce_event, notify
 from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
+from aura.errors import InvalidInput
 from aura.notifications import Role
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
@@ -34,7 +35,7 @@ WAYS = {
 }
 
 
-class NotAllowed(ValueError):
+class NotAllowed(InvalidInput):
     """The value is none of those there are, or the ticket is not so far; the text says what there is."""
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
+from aura.errors import InvalidInput
 from aura.settings import explain
 from db import tickets, transaction
 from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse
@@ -40,7 +41,7 @@ ALIASES = {
 Row = tuple[int, dict[str, Any], dict[str, Any]]
 
 
-class ImportFailed(Exception):
+class ImportFailed(InvalidInput):
     """The file cannot be imported at all; the text says why and what to do."""
 
 

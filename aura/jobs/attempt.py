@@ -12,10 +12,11 @@ from typing import Any
 
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
+from aura.errors import JobError
 from db.jobs import Claimed
 
 
-class Permanent(Exception):
+class Permanent(JobError):
     """Another try makes no sense: the job goes to the dead letters at once."""
 
     permanent = True

@@ -15,6 +15,7 @@ import dramatiq
 import structlog
 
 from actors.events import enqueue_dead_letter_events
+from aura.errors import JobError
 from aura.jobs import metrics
 from aura.jobs.batches import batch_size
 from aura.jobs.rabbitmq import messages
@@ -34,7 +35,7 @@ LOST_HINT_AFTER = 15.0
 CERTAINLY_LOST_AFTER = 300.0
 
 
-class DeadLettered(Exception):
+class DeadLettered(JobError):
     """RabbitMQ gave a message up: it was rejected, expired, or pushed out of a full queue."""
 
 

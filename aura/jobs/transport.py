@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aura.errors import Unavailable
 
-class PublishFailed(Exception):
+
+class PublishFailed(Unavailable):
     """The broker did not take the batch in full; none of it may be counted as published."""
 
 

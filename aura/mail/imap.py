@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from aura.errors import Unavailable
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.settings import SettingsError, first_line, get_settings
 
@@ -39,7 +40,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FOR_NOW = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN)\]", re.IGNORECASE)
 
 
-class Away(Exception):
+class Away(Unavailable):
     """The mail server cannot be reached, or ended the conversation; another try may help."""
 
 

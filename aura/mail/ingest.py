@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
+from aura.errors import Conflict
 from aura.mail import auto_replies
 from aura.mail.parse import LONGEST_ID, ParsedMail, read
 from aura.mail.replies import trim
@@ -54,7 +55,7 @@ class IngestResult:
     known: bool = False
 
 
-class NotPossible(ValueError):
+class NotPossible(Conflict):
     """The mail cannot be made a ticket; the text says why and what to do."""
 
 

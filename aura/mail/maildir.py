@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from aura.errors import InvalidInput
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.settings import get_settings
 
 
-class NoMaildir(ValueError):
+class NoMaildir(InvalidInput):
     """The folder is no Maildir; the text says what is missing."""
 
 

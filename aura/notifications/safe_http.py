@@ -24,6 +24,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from aura.errors import InvalidInput
+
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Resolves (host, port) to addresses, as the first element of `socket.getaddrinfo`'s socket address.
 Resolve = Callable[[str, int], list[str]]
@@ -50,7 +52,7 @@ _SPECIAL = tuple(
 )
 
 
-class ForbiddenAddress(ValueError):
+class ForbiddenAddress(InvalidInput):
     """The address is none that we may send to; the text says why."""
 
 

@@ -18,6 +18,8 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 
+from aura.errors import InvalidInput
+
 #: Seconds for which a message is good, before and after its timestamp.
 TOLERANCE = 300.0
 PREFIX = "whsec_"
@@ -27,7 +29,7 @@ KEY_BYTES, SHORTEST_KEY, LONGEST_KEY = 32, 24, 64
 MOST_SIGNATURES = 10
 
 
-class InvalidSignature(ValueError):
+class InvalidSignature(InvalidInput):
     """The message is not from who it should be, or too old; the text may be told to the sender."""
 
 

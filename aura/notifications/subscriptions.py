@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from aura.errors import InvalidInput
 from aura.notifications.recipients import Recipient, is_user
 from aura.notifications.render import EVENTS
 from aura.notifications.sanitize import is_email
@@ -45,7 +46,7 @@ class SubscriptionTopic:
     known: bool = False
 
 
-class InvalidSubscription(ValueError):
+class InvalidSubscription(InvalidInput):
     """The subscription can never be met, or leads nowhere; the text names the field and the fix."""
 
 

@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Conflict, InvalidInput, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
 from db.idempotency import Use
@@ -51,15 +52,15 @@ class CreateRequest:
     traceparent: str | None = field(default_factory=traces.current.get)
 
 
-class TooMany(Exception):
+class TooMany(Overloaded):
     """More requests wait than will be answered in time."""
 
 
-class KeyUsedBefore(Exception):
+class KeyUsedBefore(InvalidInput):
     """The Idempotency-Key came with another body before."""
 
 
-class InProgress(Exception):
+class InProgress(Conflict):
     """Another process works on a request with this Idempotency-Key, and takes long."""
 
 

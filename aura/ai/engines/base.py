@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from aura.errors import JobError
+
 
 @dataclass(frozen=True, slots=True)
 class FewShotExample:
@@ -83,7 +85,7 @@ class Verdict(NamedTuple):
     calls: tuple[Call, ...] = ()
 
 
-class EngineError(Exception):
+class EngineError(JobError):
     """An engine gave no verdict; ``permanent`` says that asking again will not help, ``retry_after`` is in seconds.
 
     The message is short and free of ticket text and secrets. ``sent`` says whether a request left the house, and

@@ -28,6 +28,7 @@ from aura.ai.text.features import LEAST_SQUARED, Reading, pieces, read, signals
 from aura.ai.text.memo import Memo
 from aura.ai.text.priority_rules import first_priority, lift
 from aura.ai.text.summary import self_fix, sentiment, summary
+from aura.errors import InvalidInput
 
 MODEL = Path(__file__).with_name("model.json")
 #: How sure a verdict is of a priority that the rules alone gave: about as often as they are right on labelled tickets.
@@ -39,7 +40,7 @@ WAKING = "critical"
 _DULL = lexicons.words("dull.txt")
 
 
-class NoModel(ValueError):
+class NoModel(InvalidInput):
     """The file holds no local model."""
 
 

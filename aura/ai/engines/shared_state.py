@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import redis
 
+from aura.errors import Unavailable
 from aura.settings import Settings
 
 #: Seconds that Redis may take to answer.
@@ -33,7 +34,7 @@ return 0
 """
 
 
-class SharedStateUnavailable(Exception):
+class SharedStateUnavailable(Unavailable):
     """What the workers share cannot be reached, so nobody knows what may still be spent."""
 
 

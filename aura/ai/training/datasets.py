@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from aura.ai.text.clean import clean, clean_line, html_to_text
+from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 
 #: The longest cell that is read, in characters.
@@ -42,7 +43,7 @@ CATEGORY_NAMES = {
 }
 
 
-class UnusableFile(Exception):
+class UnusableFile(InvalidInput):
     """The file cannot be used at all; the text says why and what to do."""
 
 

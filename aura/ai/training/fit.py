@@ -18,6 +18,7 @@ from aura.ai.text.features import LEAST_SQUARED, grams, pieces, read, signals
 from aura.ai.training.calibration import Scored, calibrate, score
 from aura.ai.training.data import CATEGORIES
 from aura.ai.training.datasets import Example
+from aura.errors import ConfigurationError
 from aura.settings import PRIORITIES
 
 #: Most words and pairs that are weighed, the most frequent ones; the file must stay small.
@@ -35,7 +36,7 @@ _LOGISTIC, _STRESSED = 5.0, 0.3
 _STEPS = 60
 
 
-class Untrainable(Exception):
+class Untrainable(ConfigurationError):
     """No model can be trained; the text says why and what to do."""
 
 

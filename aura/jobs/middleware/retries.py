@@ -5,7 +5,7 @@
    then: the provider would tell the next job the same. Unless the error says that it would not (`pauses_queue` is False).
 3. Otherwise the pause doubles from two seconds up to ten minutes, with jitter so that a crowd spreads out.
 4. A batch that failed as one is tried again at once, each job alone, so that a poison ticket takes no neighbour along.
-5. A database that is away spends no attempt, and neither does a shutdown, nor an error that says so (`spends_attempt` is
+5. A database that is away spends no attempt, and neither does a shutdown, nor an error that says so (`counts_attempt` is
    False): nobody was asked.
 """
 
@@ -99,7 +99,7 @@ class Retries(Middleware):
 
 
 def _spends(error: BaseException) -> bool:
-    return getattr(error, "spends_attempt", True)
+    return getattr(error, "counts_attempt", True)
 
 
 def _unspent(job: Claimed, error: BaseException) -> Claimed:

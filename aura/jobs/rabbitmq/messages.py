@@ -24,6 +24,7 @@ from typing import Any
 from dramatiq import Actor, Message
 from sqlalchemy.orm import Session
 
+from aura.errors import InvalidInput
 from db import endpoints, hints, jobs, notifications, reading
 from db.jobs import NewJob
 from db.new_tickets import parse, storable
@@ -36,7 +37,7 @@ ENVELOPE = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id
 PRIORITY = 5
 
 
-class Malformed(ValueError):
+class Malformed(InvalidInput):
     """The message is neither a hint nor a plain message that its queue takes; the text says why."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from aura.errors import JobError
 from aura.settings import Settings
 
 #: The URL of an endpoint that is none: what goes there is logged.
@@ -41,11 +42,11 @@ class OutboundMessage:
     keys: tuple[str, ...] = field(default=(), repr=False)
 
 
-class ChannelError(Exception):
+class ChannelError(JobError):
     """The notice did not leave; ``permanent`` says that another try cannot help, ``retry_after`` is in seconds.
 
     ``unsure``: nobody knows whether it left. ``pauses_queue``: what ``retry_after`` says holds for every notice of the
-    channel, not for this recipient alone. ``spends_attempt``: the other side was asked.
+    channel, not for this recipient alone. ``counts_attempt``: the other side was asked.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class ChannelError(Exception):
         retry_after: float | None = None,
         unsure: bool = False,
         pauses_queue: bool = True,
-        spends_attempt: bool = True,
+        counts_attempt: bool = True,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry_after = retry_after
         self.unsure = unsure
         self.pauses_queue = pauses_queue
-        self.spends_attempt = spends_attempt
+        self.counts_attempt = counts_attempt
 
 
 class Channel(Protocol):

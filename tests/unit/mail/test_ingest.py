@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
-from aura.mail import IngestResult, NotPossible, ParsedMail, auto_replies, create_from_ignored, ingest_mail, read
-from aura.mail import ingest
+from aura.mail import (
+    IngestResult,
+    NotPossible,
+    ParsedMail,
+    auto_replies,
+    create_from_ignored,
+    ingest,
+    ingest_mail,
+    read,
+)
 from aura.mail.maildir import NoMaildir, take_all
 from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.mime import compose

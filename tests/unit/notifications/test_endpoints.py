@@ -92,7 +92,7 @@ def test_an_answer_says_whether_another_try_makes_sense(
     receiver.reply = lambda _: Reply(status, body=b"no_service")
     error = refused(sender(kind, receiver), url=receiver.url)
     assert (error.permanent, error.unsure, error.retry_after) == (permanent, unsure, None)
-    assert error.spends_attempt
+    assert error.counts_attempt
     assert str(error).startswith(f"endpoint desk answered {status}")
 
 
