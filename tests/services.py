@@ -484,6 +484,14 @@ class Dovecot(Service):
             shutil.which("dovecot", path=os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])) if there else None
         )
 
+    @classmethod
+    def version(cls) -> tuple[int, ...]:
+        """Return the version of the installed Dovecot; 2.4 renamed many settings."""
+        server = cls.program()
+        assert server
+        said = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+
     @property
     def url(self) -> str:
         return self.mailbox_url("desk")
@@ -515,25 +523,53 @@ class Dovecot(Service):
         internal = ("default_login_user", "default_internal_user", "default_internal_group")
         group = grp.getgrgid(pwd.getpwnam(self._user).pw_gid).gr_name
         as_us = zip(internal, (self._user, self._user, group), strict=True) if os.geteuid() else ()
-        (self.directory / "dovecot.conf").write_text(
-            f"""
-            base_dir = {self.directory}/run
-            log_path = /dev/stderr
-            protocols = imap
-            listen = 127.0.0.1
-            ssl = required
+        mails = f"{self.directory}/mail"
+        if self.version() >= (2, 4):
+            # the version of the syntax must be the first setting
+            first = """
+            dovecot_config_version = 2.4.0
+            dovecot_storage_version = 2.4.0
+            """
+            differs = f"""
+            ssl_server_cert_file = {PEM}
+            ssl_server_key_file = {PEM}
+            mail_driver = maildir
+            mail_path = {mails}/%{{user}}
+            passdb static {{
+              password = {self.password}
+            }}
+            userdb static {{
+              fields {{
+                uid = {self._user}
+                gid = {group}
+                home = {mails}/%{{user}}
+              }}
+            }}
+            """
+        else:
+            first = ""
+            differs = f"""
             ssl_cert = <{PEM}
             ssl_key = <{PEM}
-            first_valid_uid = 1
-            mail_location = maildir:{self.directory}/mail/%u
+            mail_location = maildir:{mails}/%u
             passdb {{
               driver = static
               args = password={self.password}
             }}
             userdb {{
               driver = static
-              args = uid={self._user} gid={group} home={self.directory}/mail/%u
+              args = uid={self._user} gid={group} home={mails}/%u
             }}
+            """
+        (self.directory / "dovecot.conf").write_text(
+            first
+            + f"""
+            base_dir = {self.directory}/run
+            log_path = /dev/stderr
+            protocols = imap
+            listen = 127.0.0.1
+            ssl = required
+            first_valid_uid = 1
             service imap-login {{
               chroot =
               inet_listener imap {{
@@ -552,6 +588,7 @@ class Dovecot(Service):
             }}
             auth_failure_delay = 0
             """
+            + differs
             + "".join(f"{name} = {value}\n" for name, value in as_us)
         )
 
