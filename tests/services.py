@@ -673,7 +673,8 @@ def _alive() -> set[int]:
 
 def main(out: IO[str] = sys.stdout) -> None:
     """Run all three until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell in the background has its programs ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     rabbitmq, postgresql, redis = RabbitMQ(), PostgreSQL(), Redis()
     try:
         start_all(rabbitmq, postgresql, redis)
