@@ -307,7 +307,11 @@ class RabbitMQ(Service):
         assert epmd
         assert server
         self.spawn([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
-        wait_until(lambda: _ask(self._epmd_port, b"\x00\x01n"), message="epmd answers")
+        wait_until(
+            lambda: _ask(self._epmd_port, b"\x00\x01n"),
+            timeout=60,
+            message=lambda: f"epmd on port {self._epmd_port} answers; it said {self.output()!r}",
+        )
         base = self.directory
         return self.spawn(
             [server],
