@@ -26,7 +26,12 @@ class Missing(Permanent):
 
 
 class Cancelled(Interrupt):
-    """Every job of the attempt was cancelled while it ran."""
+    """Every job of the attempt was cancelled while it ran.
+
+    It ends the actor's function at any moment. From Python 3.12 on, a `try` or `with` around a loop does not cover the
+    jump back to a condition of that loop (python/cpython#130279): an actor that must clean up after itself calls the loop
+    as a function inside the `try`, or begins it with `while True`.
+    """
 
 
 @dataclass(slots=True)
