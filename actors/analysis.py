@@ -268,13 +268,13 @@ _SAID = (
 
 def _row(ticket: Loaded, analysis: Analysis, change: str) -> dict[str, Any]:
     verdict, hours = analysis.verdict, analysis.hours or (None, None)
-    target = target_of(verdict.priority, ticket.created_at, ticket.waited_seconds)
+    target = target_of(verdict.priority, ticket.created_at, ticket.paused_seconds)
     return _fields(verdict, _SAID) | {
         "ticket_id": ticket.id,
         "change": change,
         "due_at": target.due_at,
         "warn_at": target.warn_at,
-        "waited_seconds": ticket.waited_seconds,
+        "paused_seconds": ticket.paused_seconds,
         "needs_review": verdict.review or verdict.confidence < get_settings().review_below,
         "language": ticket.language,
         "summary": quoted(verdict.summary),

@@ -54,7 +54,7 @@ def check_sla(session: Session) -> int:
 
 def _row(ticket: LockedTicket) -> dict[str, Any]:
     """Return when the ticket is due by the settings of today, and how far that is."""
-    target, state = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds), ticket.sla_state
+    target, state = target_of(ticket.priority, ticket.created_at, ticket.paused_seconds), ticket.sla_state
     if target.due_at is not None and target.warn_at is not None and ticket.status in RUNNING:
         if ticket.now >= target.due_at:
             state = BREACHED  # after a stop of the clock this alone is told, no warning before it

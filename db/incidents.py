@@ -60,7 +60,7 @@ class Proposal(NamedTuple):
     id: int
     title: str
     state: str
-    grew_at: datetime
+    last_ticket_at: datetime
 
 
 def alone(session: Session) -> None:
@@ -88,7 +88,9 @@ def reports(session: Session, minutes: float) -> list[Report]:
 def recent(session: Session, minutes: float) -> list[Proposal]:
     """Return the incidents that grew in the last minutes, whatever was decided."""
     found = session.execute(
-        select(_i.id, _i.title, _i.state, _i.grew_at).where(_i.grew_at >= from_now(-minutes * 60)).order_by(_i.id)
+        select(_i.id, _i.title, _i.state, _i.last_ticket_at)
+        .where(_i.last_ticket_at >= from_now(-minutes * 60))
+        .order_by(_i.id)
     )
     return [Proposal(*row) for row in found]
 
@@ -106,7 +108,7 @@ def grow(session: Session, number: int, children: Sequence[Report]) -> None:
     mine = update(table(Ticket)).where(_t.id.in_([each.id for each in children]), _t.incident_id.is_(None))
     session.execute(mine.values(incident_id=number))
     newest = max(each.created_at for each in children)
-    session.execute(update(table(Incident)).where(_i.id == number).values(grew_at=newest))
+    session.execute(update(table(Incident)).where(_i.id == number).values(last_ticket_at=newest))
 
 
 class Active(NamedTuple):
@@ -134,7 +136,7 @@ def join(session: Session, joined: Mapping[int, int]) -> None:
         ids = [ticket for ticket, its in joined.items() if its == number]
         mine = update(table(Ticket)).where(_t.id.in_(ids), _t.incident_id.is_(None))
         session.execute(mine.values(incident_id=number))
-        session.execute(update(table(Incident)).where(_i.id == number).values(grew_at=now()))
+        session.execute(update(table(Incident)).where(_i.id == number).values(last_ticket_at=now()))
 
 
 def quiet(session: Session, number: int) -> list[int]:

@@ -34,8 +34,8 @@ class LockedTicket(NamedTuple):
     created_at: datetime
     classified_at: datetime | None
     resolved_at: datetime | None
-    waiting_since: datetime | None
-    waited_seconds: float
+    paused_since: datetime | None
+    paused_seconds: float
     due_at: datetime | None
     sla_state: str
     now: datetime

@@ -171,7 +171,7 @@ class Loaded(NamedTuple):
     needs_review: bool
     status: str
     created_at: datetime
-    waited_seconds: float
+    paused_seconds: float
     due_at: datetime | None
 
 
@@ -233,7 +233,7 @@ UNDONE = (*RUNNING, "pending")
 #: Statuses of a ticket that is over.
 DONE = ("resolved", "closed")
 # no IN: SQLAlchemy expands it for the first of many rows only
-_RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
+_RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.paused_since.is_(None))
 _APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
 _APPEND_CALLS = BulkInsert(AiCall, CALL)
 
@@ -244,7 +244,7 @@ def _current(new: Mapping[str, Any]) -> dict[str, Any]:
     material = and_(_c.classified_at.is_not(None), or_(category != _c.category, priority != _c.priority))
     # a target begins with the first verdict and with each other priority, and is of this row as it was loaded
     target = and_(_RUNNING, or_(_c.due_at.is_(None), priority != _c.priority))
-    loaded = and_(_c.priority_by.is_distinct_from("human"), _c.waited_seconds == new["waited_seconds"])
+    loaded = and_(_c.priority_by.is_distinct_from("human"), _c.paused_seconds == new["paused_seconds"])
     return {
         "due_at": case((and_(target, loaded), new["due_at"]), else_=_c.due_at),
         # what has changed since then, the clock looks at
@@ -272,7 +272,7 @@ _SAVE_VERDICTS = BulkUpdate(
         "needs_review": Boolean(),
         "due_at": UtcDateTime(),
         "warn_at": UtcDateTime(),
-        "waited_seconds": Float(),
+        "paused_seconds": Float(),
     },
     _current,
 )
@@ -296,7 +296,7 @@ def save_prepared(session: Session, prepared: Sequence[Mapping[str, Any]]) -> No
 def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Append the verdicts (rows of `verdicts`) and make them current, except what a human set.
 
-    With each goes the target of its priority, `due_at` and `warn_at`, for a ticket that had waited `waited_seconds`.
+    With each goes the target of its priority, `due_at` and `warn_at`, for a ticket that had waited `paused_seconds`.
     A change of a category or priority that was current before raises the ticket's version: people are told again.
     """
     _APPEND_VERDICTS(session, verdicts)

@@ -169,7 +169,7 @@ def _grouped(fresh: Iterable[Report]) -> list[Group]:
 
 def _not_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) -> Group:
     """Return the group without the tickets that were there when somebody said that this matter is no incident."""
-    until = [each.grew_at for each in dismissed if group.likeness(telling(each.title, WORDS)) >= SIMILAR]
+    until = [each.last_ticket_at for each in dismissed if group.likeness(telling(each.title, WORDS)) >= SIMILAR]
     if not until:
         return group
     kept = Group()

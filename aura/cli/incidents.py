@@ -32,7 +32,7 @@ def list_(
         from db.incidents import listing
 
         rows = listing(session, state, limit)
-    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "grew_at")
+    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "last_ticket_at")
     show_rows(rows, columns, how, f"No {state} incidents." if state else "No incidents.")
 
 

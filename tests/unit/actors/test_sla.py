@@ -82,7 +82,7 @@ def due_after(number: int) -> float | None:
 
 def pass_time(number: int, hours: float) -> None:
     """Let the hours pass for a ticket: all of its times move into the past."""
-    times = (Ticket.created_at, Ticket.due_at, Ticket.sla_next_at, Ticket.waiting_since, Ticket.resolved_at)
+    times = (Ticket.created_at, Ticket.due_at, Ticket.sla_next_at, Ticket.paused_since, Ticket.resolved_at)
     ticket = ticket_of(number)
     shift = timedelta(hours=hours)
     with transaction() as session:

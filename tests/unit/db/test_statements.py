@@ -1,4 +1,4 @@
-"""Many rows in one statement: every type comes back as it went in, and what cannot be stored stops nothing else."""
+"""Statements for many rows: values of every type are stored unchanged, and an invalid value stores nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.database import engine
 from db.jobs import NewJob
 from db.models import Attempt, Job, Json, VerdictRecord
 from db.new_tickets import NewTicket
-from db.statements import BulkInsert, BulkUpdate, listed, table, unnest
+from db.statements import BulkInsert, BulkUpdate, table, text_array, unnest
 from db.time import from_now
 from tests.embedded import all_jobs, promise, seconds_until_due
 
@@ -201,8 +201,8 @@ def test_a_list_of_values_is_one_parameter_whatever_it_holds():
     short = TEXTS[:-1]
     with reading() as session:
         each = unnest(session, "names")
-        found = session.scalars(select(each.c.value), {"names": listed(session, short)}).all()
-        none = session.scalars(select(each.c.value), {"names": listed(session, [])}).all()
+        found = session.scalars(select(each.c.value), {"names": text_array(session, short)}).all()
+        none = session.scalars(select(each.c.value), {"names": text_array(session, [])}).all()
 
     assert (found, none) == (short, [])
 

@@ -189,7 +189,7 @@ def verdict(
     said |= dict.fromkeys(texts, "")
     said |= dict.fromkeys(("input_tokens", "output_tokens"), 0)
     said |= dict.fromkeys(("suggested_agent", "resolution_p50", "resolution_p90", "due_at", "warn_at"))
-    said |= {"waited_seconds": 0.0}
+    said |= {"paused_seconds": 0.0}
     return {"ticket_id": ticket_id, "category": category, "confidence": confidence, "priority": priority} | said
 
 

@@ -288,7 +288,7 @@ def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
     targets = dict(configure(AURA_BUSINESS_HOURS="always").sla)
     set_status(ticket, status)
     with transaction() as session:
-        session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
+        session.execute(update(Ticket).values(paused_since=from_now(-3600)))
     ingest_mail(write("ann@example.com", "Did-it-help", ticket))
     assert ticket_of(ticket).status == status
 
@@ -296,10 +296,10 @@ def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
     hand.run()
 
     found = ticket_of(ticket)
-    assert (found.status, found.waiting_since, found.resolved_at) == ("open", None, None)
-    assert found.waited_seconds == pytest.approx(3600, abs=60)
+    assert (found.status, found.paused_since, found.resolved_at) == ("open", None, None)
+    assert found.paused_seconds == pytest.approx(3600, abs=60)
     assert found.due_at is not None
-    runs = (found.due_at - found.created_at).total_seconds() - found.waited_seconds
+    runs = (found.due_at - found.created_at).total_seconds() - found.paused_seconds
     assert runs == pytest.approx(targets[str(found.priority)], abs=1)
     # one notice for each mail: that it is open again says what was written
     heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]

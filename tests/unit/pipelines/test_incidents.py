@@ -117,7 +117,7 @@ def test_it_grows_while_tickets_come_also_after_it_was_accepted(database: str):
     assert propose_incidents() == 1
     assert members(incident.id) == burst
     assert len(proposed()) == 1
-    assert proposed()[0].grew_at > incident.grew_at
+    assert proposed()[0].last_ticket_at > incident.last_ticket_at
 
 
 @pytest.mark.parametrize(
