@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from actors.business_time import Calendar, calendar
 from aura.settings import get_settings
 from db.ticket_actions import LockedTicket
-from db.tickets import RUNNING
+from db.tickets import SLA_RUNNING
 
 #: How far a target went: in time, warned, breached.
 IN_TIME, WARNED, BREACHED = "", "warned", "breached"
@@ -53,7 +53,7 @@ def wall_time(moment: datetime) -> str:
 
 def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
     """Return the columns that change when the ticket gets this status: its time stands still, or runs again."""
-    ran, runs = ticket.status in RUNNING, status in RUNNING
+    ran, runs = ticket.status in SLA_RUNNING, status in SLA_RUNNING
     if ran and not runs:
         # a resolved ticket keeps its target, to be compared with
         return {"paused_since": ticket.now, "sla_next_at": None} | ({"due_at": None} if status == "pending" else {})
@@ -72,7 +72,7 @@ def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
 
 def retargeted(ticket: LockedTicket) -> dict[str, Any]:
     """Return the columns of a new target, that of the priority which the ticket has now."""
-    if ticket.status not in RUNNING:
+    if ticket.status not in SLA_RUNNING:
         return {"sla_state": IN_TIME}
     target = target_of(ticket.priority, ticket.created_at, ticket.paused_seconds)
     return {"sla_state": IN_TIME, "due_at": target.due_at, "sla_next_at": target.warn_at}

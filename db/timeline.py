@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import (
     AiCall,
     Attempt,
@@ -55,7 +56,7 @@ _ORDER = (
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
     """Return the ticket with its timeline, oldest first, as plain values; None when there is no such ticket."""
-    ticket = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    ticket = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if ticket is None:
         return None
     entries: list[dict[str, Any]] = [{"at": ticket.created_at, "what": "received", "source": ticket.source}]

@@ -55,15 +55,15 @@ BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priorit
     FROM generate_series(1, 30000) AS n"""
 OLD = retention.rules(60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
-    "ix_tickets_review": ticket_stats.in_review,
+    "ix_tickets_review": ticket_stats.review_queue,
     "ix_tickets_at_risk": ticket_stats.ticket_stats,
     "ix_tickets_unfinished": queue_stats.unfinished,
-    "ix_tickets_changed": lambda session: reanalysis.changed(session, 100),
-    "ix_tickets_sla": ticket_actions.any_to_look_at,
+    "ix_tickets_changed": lambda session: reanalysis.changed_tickets(session, 100),
+    "ix_tickets_sla": ticket_actions.any_sla_check_due,
     "ix_tickets_priority": lambda session: ticket_list.page(session, {}, sort="-priority"),
     "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": "nobody at all"}),
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
-    "ix_verdicts_fallback": lambda session: reanalysis.stepped_in(session, 5, 100),
+    "ix_verdicts_fallback": lambda session: reanalysis.fallback_verdicts(session, 5, 100),
     "ix_verdicts_with_text": lambda session: retention.prune(session, OLD["verdicts"]),
     "ix_notifications_delayed": lambda session: digests.over(session, "email", "p1", 10),
     "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),

@@ -105,10 +105,16 @@ def test_documents_come_back_as_they_went_in():
 def test_booleans_and_defaults_come_back_as_they_went_in():
     with transaction() as session:
         (ticket_id,) = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
-    usual = dict.fromkeys(tickets.VERDICT, "") | {"ticket_id": ticket_id, "confidence": 0.5, "priority_confidence": 1.0}
+    usual = dict.fromkeys(tickets.VERDICT_COLUMNS, "") | {
+        "ticket_id": ticket_id,
+        "confidence": 0.5,
+        "priority_confidence": 1.0,
+    }
     usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25, "cost": 0.5, "cached": False}
     usual |= {"self_fix": ["a"], "words": [], "similar": [{"id": 1}], "resolution_p50": None, "resolution_p90": 1.5}
-    insert(BulkInsert(VerdictRecord, tickets.VERDICT), [usual | {"needs_review": value} for value in (True, False)])
+    insert(
+        BulkInsert(VerdictRecord, tickets.VERDICT_COLUMNS), [usual | {"needs_review": value} for value in (True, False)]
+    )
 
     assert stored(table(VerdictRecord).c.needs_review) == [True, False]
     assert [when.tzinfo is not None for when in stored(table(VerdictRecord).c.created_at)] == [True, True]
