@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from db.ids import parse_ids
 from db.models import Attempt, AuditEntry, DeadLetter, QueueControl, Ticket
 
 #: Tickets of one look; when more changed, it says so, and whoever watches looks at the whole.
@@ -47,7 +48,7 @@ def changed(session: Session, since: Cursor) -> list[dict[str, Any]] | None:
         .limit(MOST + 1)
     )
     keys = {*session.scalars(tried), *(each.removeprefix("ticket/") for each in session.scalars(acted))}
-    ids = {*session.scalars(new), *(int(key) for key in keys if key.isdecimal() and key.isascii() and len(key) < 19)}
+    ids = {*session.scalars(new), *parse_ids(keys)}
     if len(ids) > MOST + OVERLAP:
         return None
     rows = session.execute(select(*[getattr(Ticket, name) for name in SHOWN]).where(Ticket.id.in_(ids)))

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from db import hints
 from db import queue_controls as controls
+from db.ids import is_id
 from db.models import DeadLetter, Job, Notification, Ticket, Worker
-from db.process_stats import living
+from db.process_stats import count_live
 from db.queue_controls import Control
 from db.time import elapsed, from_now
 
@@ -42,8 +43,8 @@ class Snapshot:
 def snapshot(session: Session, queue_of: Mapping[str, str], dead_after: float, window: int) -> Snapshot:
     """Read what surrounds every job."""
     return Snapshot(
-        workers=living(session, "worker", dead_after),
-        relays=living(session, "relay", dead_after),
+        workers=count_live(session, "worker", dead_after),
+        relays=count_live(session, "relay", dead_after),
         controls=controls.current(session),
         inside=hints.in_flight(session),
         running=hints.running(session),
@@ -54,7 +55,7 @@ def snapshot(session: Session, queue_of: Mapping[str, str], dead_after: float, w
 
 def job(session: Session, job_id: int, around: Snapshot) -> str:
     """Return in a sentence why a job does not run, or that it does, or what became of it."""
-    found = session.get(Job, job_id) if 0 < job_id < 2**63 else None
+    found = session.get(Job, job_id) if is_id(job_id) else None
     if found is not None:
         return _sentence(session, found, around)
     letter = select(DeadLetter.id, DeadLetter.state, DeadLetter.error).where(DeadLetter.job_id == job_id)
@@ -66,7 +67,7 @@ def job(session: Session, job_id: int, around: Snapshot) -> str:
 
 def ticket(session: Session, ticket_id: int, around: Snapshot) -> str:
     """Return in a sentence what a ticket waits for, or that it waits for nothing."""
-    found = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    found = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if found is None:
         return f"There is no ticket {ticket_id}."
     told = select(Notification.id).where(Notification.ticket_id == ticket_id)

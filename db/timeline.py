@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import (
     AiCall,
     Attempt,
@@ -55,7 +56,7 @@ _ORDER = (
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
     """Return the ticket with its timeline, oldest first, as plain values; None when there is no such ticket."""
-    ticket = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    ticket = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if ticket is None:
         return None
     entries: list[dict[str, Any]] = [{"at": ticket.created_at, "what": "received", "source": ticket.source}]
@@ -132,6 +133,6 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at due_at sla_state waiting_since"
+        "created_at classified_at notified_at resolved_at due_at sla_state paused_since"
     )
     return {name: getattr(ticket, name) for name in fields.split()}

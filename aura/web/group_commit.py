@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from aura.errors import Conflict, InvalidInput, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
-from db.idempotency import Use
+from db.idempotency import KeyUse
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
@@ -47,7 +47,7 @@ class CreateRequest:
     submission: NewTicket
     payload: dict[str, Any]
     #: The Idempotency-Key with what tells the request from others under it.
-    use: Use | None = None
+    use: KeyUse | None = None
     #: The span of its request.
     traceparent: str | None = field(default_factory=traces.current.get)
 
@@ -183,7 +183,7 @@ def _store(reports: Sequence[CreateRequest]) -> list[Answer]:
         triage.send_many(requests, traces=requests)
         for place, (ticket_id, _) in zip(places, stored, strict=True):
             answers[place] = ticket_id
-        idempotency.settle(
+        idempotency.record_tickets(
             session,
             {
                 report.use.key: ticket

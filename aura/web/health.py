@@ -21,7 +21,7 @@ from aura.web.auth.identity import Reader
 from aura.web.metrics import FromDatabase
 from db import notifications, reading
 from db.migrate import outdated, revisions
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 
 router = APIRouter(tags=["health"])
 
@@ -107,8 +107,8 @@ def check_work() -> Check:
     settings = get_settings()
     try:
         with reading() as session:
-            workers, relays = (living(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
-            longest = waiting_longest(session)
+            workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
+            longest = oldest_due_seconds(session)
     except SQLAlchemyError:
         return Check("work", False, "unknown while the database cannot be asked")
     said = f"{workers} workers, {relays} relays, the oldest due job waits {longest:.0f} s"

@@ -25,7 +25,7 @@ from db import (
     reading,
     schedule_runs,
 )
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE
 
 #: How far a journey came that is not finished.
@@ -70,10 +70,10 @@ def _figures(session: Session) -> Iterator[Metric]:
         "aura_oldest_due_seconds",
         "Seconds that the oldest due job of an actor waits for a worker.",
         ("actor",),
-        (((actor,), each.oldest) for actor, each in waiting.items()),
+        (((actor,), each.oldest_seconds) for actor, each in waiting.items()),
     )
     yield GaugeMetricFamily(
-        "aura_relay_lag_seconds", "Seconds that the oldest due job waits for a hint.", value=waiting_longest(session)
+        "aura_relay_lag_seconds", "Seconds that the oldest due job waits for a hint.", value=oldest_due_seconds(session)
     )
     yield _gauge(
         "aura_tickets",
@@ -85,13 +85,13 @@ def _figures(session: Session) -> Iterator[Metric]:
         "aura_stage_oldest_seconds",
         "Seconds since the oldest unfinished ticket of a stage came in.",
         ("stage",),
-        (((stage,), each.oldest) for stage, each in stages.items()),
+        (((stage,), each.oldest_seconds) for stage, each in stages.items()),
     )
     yield _gauge(
         "aura_journey_seconds",
         "Seconds from received to notified, of the journeys that ended in the last five minutes.",
         ("quantile",),
-        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.seconds(session).items()),
+        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.pipeline_seconds(session).items()),
     )
     yield GaugeMetricFamily(
         "aura_dead_letters", "Dead letters that wait for a person.", value=dead_letters.count(session)
@@ -116,7 +116,7 @@ def _figures(session: Session) -> Iterator[Metric]:
         "aura_processes",
         "Processes with a fresh heartbeat, by kind (worker, relay).",
         ("kind",),
-        (((kind,), living(session, kind, dead_after)) for kind in ("worker", "relay")),
+        (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
     )
     yield GaugeMetricFamily(
         "aura_clock_leads", "Whether a clock holds the leader's lease.", value=schedule_runs.led(session, LEASE)
@@ -130,7 +130,7 @@ def _figures(session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "aura_ai_dollars_today",
         "US dollars that the remote engine cost since midnight, UTC.",
-        value=ai_costs.today(session),
+        value=ai_costs.spent_today(session),
     )
     yield GaugeMetricFamily(
         "aura_ai_budget_dollars",

@@ -22,8 +22,8 @@ from aura.web.headers import HEADERS, PRIVATE
 from aura.web.pages.errors import error_page
 from aura.web.pages.render import wants_page
 from db.dead_letters import ReplayRefused, UnknownDeadLetter
-from db.incidents import NotDecidable
-from db.local_models import UnknownVersion
+from db.incidents import IncidentDecided, UnknownIncident
+from db.local_models import UnknownLocalModel
 from db.new_tickets import storable
 from db.queue_controls import InvalidControl, UnknownJob
 from db.ticket_list import InvalidCursor
@@ -68,11 +68,11 @@ _GONE: tuple[type[Exception], ...] = (
     UnknownDeadLetter,
     UnknownQueue,
     UnknownSchedule,
-    UnknownVersion,
+    UnknownLocalModel,
     UnknownModel,
-    NotDecidable,
+    UnknownIncident,
 )
-_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, InvalidControl, InvalidCursor)
+_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, InvalidControl, InvalidCursor, IncidentDecided)
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

@@ -19,14 +19,14 @@ router = APIRouter(tags=["engine"])
 def models(_who: Reader) -> dict[str, list[dict[str, Any]]]:
     """Return the shipped model and those that were learned here, how good each was, and which one answers."""
     with reading() as session:
-        return {"models": local_models.choices(session)}
+        return {"models": local_models.versions(session)}
 
 
 @router.post("/models/{version}/use", summary="Let a model answer")
 def use(version: Annotated[Text, Path(max_length=80)], who: Admin) -> dict[str, str]:
     """Let the local engine answer with this model; workers take it within half a minute."""
     with audit.acting(who, "model.use", f"model/{version}") as session:
-        local_models.use(session, version)
+        local_models.activate(session, version)
     return {"active": version}
 
 
@@ -45,7 +45,7 @@ def money(_who: Reader, days: Annotated[float, Query(ge=0.01, le=3660)] = 7.0) -
     """Return what was spent today and on each day, and how far the two engines agree."""
     with reading() as session:
         return {
-            "today": round(ai_costs.today(session), 6),
+            "today": round(ai_costs.spent_today(session), 6),
             "budget": get_settings().ai_budget_day,
             "calls": ai_costs.by_model(session, days),
             "verdicts": ai_costs.agreement(session, days),

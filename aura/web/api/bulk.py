@@ -19,7 +19,7 @@ from aura.web.api.create import Key, this_is
 from aura.web.auth.identity import Submitter
 from aura.web.body_limit import BODY_LIMIT
 from aura.web.group_commit import BATCH, CreateRequest, InProgress, KeyUsedBefore, store
-from db.idempotency import Use
+from db.idempotency import KeyUse
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
@@ -115,7 +115,7 @@ def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, An
             answers[number] = {"status": said["status"], "detail": said["detail"]}
         else:
             # the same line under the same key again is the same ticket, so a request that broke off may come again
-            use = Use(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
+            use = KeyUse(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
             reports.append((number, CreateRequest(*read, use)))
     for (number, _), answer in zip(reports, store([report for _, report in reports]) if reports else [], strict=True):
         answers[number] = _says(answer)

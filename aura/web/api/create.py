@@ -14,8 +14,8 @@ from aura.web.auth.identity import Reader, Submitter
 from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.problems import invalid, problem
 from db import reading
-from db.idempotency import Use
-from db.new_tickets import NewTicket, parse
+from db.idempotency import KeyUse
+from db.new_tickets import NewTicket, parse_json
 from db.timeline import timeline
 
 #: Where tickets are reported; by itself, so that it can be the first that a request is compared with.
@@ -68,7 +68,7 @@ async def take(request: Request, key: str | None) -> int | Response:
     read = this_is(body) if len(body) < LONG else await run_in_threadpool(this_is, body)
     if isinstance(read, Response):
         return read
-    use = Use(key, hashlib.sha256(body).hexdigest()) if key else None
+    use = KeyUse(key, hashlib.sha256(body).hexdigest()) if key else None
     acceptor: TicketWriter = request.app.state.acceptor
     return await acceptor.accept(CreateRequest(*read, use))
 
@@ -76,7 +76,7 @@ async def take(request: Request, key: str | None) -> int | Response:
 def this_is(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket that some JSON is, with the JSON itself, or why it is none."""
     try:
-        payload = parse(body)
+        payload = parse_json(body)
     except ValueError:
         return problem(400, "Not JSON", "the body must be one JSON object")
     if not isinstance(payload, dict):

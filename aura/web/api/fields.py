@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from db.ids import MAX_ID
 from db.new_tickets import storable
 
 
@@ -25,7 +26,7 @@ Word = Annotated[Text | None, Query(min_length=1, max_length=254)]
 Reason = Annotated[Text, Field(min_length=1, max_length=2000, examples=["the mail server moves"])]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 #: The number of a row.
-Number = Annotated[int, Path(ge=1, lt=2**63)]
+Number = Annotated[int, Path(ge=1, le=MAX_ID)]
 #: Rows of one answer.
 Most = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
 

@@ -154,7 +154,7 @@ def comment(number: Number, said: Remark, who: Operator) -> dict[str, int]:
 def analyze(number: Number, who: Operator) -> dict[str, Any]:
     """Promise another look at the ticket by the engine that is configured; people hear of it if something changes."""
     with audit.acting(who, "ticket.analyze", f"ticket/{number}") as session:
-        tickets.check(session, number)
+        tickets.ensure_exists(session, number)
         job = reanalyze_one(session, number, f"{who.name} asked for it")
     return {"ticket_id": number, "job": {"id": job, "actor": "reanalyze"}, "url": f"/api/v1/tickets/{number}"}
 
@@ -163,7 +163,7 @@ def analyze(number: Number, who: Operator) -> dict[str, Any]:
 def replay(number: Number, said: Again, who: Operator) -> dict[str, Any]:
     """Promise the ticket's journey again, from a step on."""
     with audit.acting(who, "ticket.replay", f"ticket/{number}", step=said.step) as session:
-        tickets.check(session, number)
+        tickets.ensure_exists(session, number)
         triage.send_from(said.step, number)
     return {"ticket_id": number, "from": said.step, "url": f"/api/v1/tickets/{number}"}
 
@@ -172,5 +172,5 @@ def _found(number: int) -> dict[str, Any]:
     with reading() as session:
         found = timeline(session, number)
     if found is None:
-        raise UnknownTicket(f"there is no ticket {number}")
+        raise UnknownTicket(number)
     return found

@@ -32,7 +32,7 @@ def ai(request: Request) -> HTMLResponse:
     with reading() as session:
         figures = accuracy(session)
         calls, agreement = ai_costs.by_model(session, DAYS), ai_costs.agreement(session, DAYS)
-        models = local_models.choices(session)
+        models = local_models.versions(session)
         analysis.follow_model(session)
     return page(
         request,
@@ -45,7 +45,7 @@ def ai(request: Request) -> HTMLResponse:
         wanted=settings.auto_apply_precision,
         remote=settings.ai_model if settings.openai_api_key else "",
         days=DAYS,
-        most=ai_costs.MOST,
+        most=ai_costs.COUNT_LIMIT,
         report=None,
     )
 
@@ -72,7 +72,7 @@ def use(fields: Fields, who: Admin) -> RedirectResponse:
     """Let the local engine answer with another model."""
     version = fields.get("version", "")
     with transaction() as session:
-        local_models.use(session, version)
+        local_models.activate(session, version)
     return back("/ai", f"the local engine answers with {version}; workers take it within half a minute")
 
 

@@ -13,7 +13,7 @@ from aura.web.auth.identity import MAY_READ, Operator
 from aura.web.pages.forms import back, form, recorded, whole
 from aura.web.pages.render import page
 from db import dead_letters, reading, transaction
-from db.new_tickets import parse
+from db.new_tickets import parse_json
 
 router = APIRouter(include_in_schema=False)
 
@@ -111,7 +111,7 @@ def _arguments(text: str) -> list[Any] | None:
     if not text.strip():
         return None
     try:
-        found = parse(text)
+        found = parse_json(text)
     except ValueError:
         found = None
     if not isinstance(found, list):

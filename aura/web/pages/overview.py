@@ -87,10 +87,12 @@ def overview(request: Request) -> HTMLResponse:
         later = [step.actor_name for step in reanalysis.steps if step.actor_name not in first]
         others = [_stage(name, waiting, rates, around) for name in channels]
         figures = ticket_stats.ticket_stats(session)
-        money = {"today": ai_costs.today(session), "budget": get_settings().ai_budget_day}
+        money = {"today": ai_costs.spent_today(session), "budget": get_settings().ai_budget_day}
         values: dict[str, Any] = {
             "main": main,
-            "channels": [stage for stage in others if stage.waiting.open or stage.waiting.later or stage.rate.completed]
+            "channels": [
+                stage for stage in others if stage.waiting.open or stage.waiting.scheduled or stage.rate.completed
+            ]
             or [stage for stage in others if stage.name == "email"],
             "background": [_stage(name, waiting, rates, around) for name in later],
             "figures": figures,
@@ -98,7 +100,7 @@ def overview(request: Request) -> HTMLResponse:
             "engine": _engine(),
             "troubles": _troubles([*main, *others], around, figures, money),
             "around": around,
-            "most": queue_stats.MOST,
+            "most": queue_stats.COUNT_LIMIT,
             "does": DOES,
         }
     return page(request, "overview.html", **values)
@@ -192,4 +194,4 @@ def _troubles(
 
 
 def _many(count: int, one: str, many: str) -> str:
-    return f"{number(count, queue_stats.MOST)} {one if count == 1 else many}"
+    return f"{number(count, queue_stats.COUNT_LIMIT)} {one if count == 1 else many}"

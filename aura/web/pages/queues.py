@@ -30,7 +30,7 @@ def queues(request: Request) -> HTMLResponse:
         waiting, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
     names = sorted({*queue_of().values(), *around.controls})
     rows = [_queue(name, waiting, rates, around) for name in names]
-    return page(request, "queues.html", queues=rows, units=UNITS, most=queue_stats.MOST)
+    return page(request, "queues.html", queues=rows, units=UNITS, most=queue_stats.COUNT_LIMIT)
 
 
 def _queue(
@@ -41,11 +41,11 @@ def _queue(
     return {
         "name": name,
         "actors": mine,
-        "due": sum(one.due for one in each),
-        "hinted": sum(one.hinted for one in each),
+        "due": sum(one.available for one in each),
+        "hinted": sum(one.queued for one in each),
         "running": sum(one.running for one in each),
-        "later": sum(one.later for one in each),
-        "oldest": max((one.oldest for one in each), default=0.0),
+        "later": sum(one.scheduled for one in each),
+        "oldest": max((one.oldest_seconds for one in each), default=0.0),
         "completed": sum(rates.get(actor, Rate()).completed for actor in mine),
         "failed": sum(rates.get(actor, Rate()).failed for actor in mine),
         "control": around.controls.get(name, Control(name)),

@@ -13,17 +13,17 @@ from aura.web.auth.identity import MAY_READ, Operator
 from aura.web.pages.forms import back, form, recorded
 from aura.web.pages.render import page
 from db import reading, ticket_stats
-from db.queue_stats import MOST
+from db.queue_stats import COUNT_LIMIT
 from db.timeline import timeline
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/review", response_class=HTMLResponse, dependencies=[MAY_READ])
-def review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0) -> HTMLResponse:
+def review(request: Request, skip: Annotated[int, Query(ge=0, le=COUNT_LIMIT)] = 0) -> HTMLResponse:
     """Show the ticket that waits longest, or one further back."""
     with reading() as session:
-        left, number = ticket_stats.in_review(session, skip)
+        left, number = ticket_stats.review_queue(session, skip)
         ticket = timeline(session, number) if number is not None else None
     verdicts = [entry for entry in ticket["timeline"] if entry["what"] == "verdict"] if ticket else []
     return page(
@@ -32,7 +32,7 @@ def review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0) -> 
         ticket=ticket,
         verdict=verdicts[-1] if verdicts else None,
         left=left,
-        most=MOST,
+        most=COUNT_LIMIT,
         skip=skip,
         categories=get_settings().categories,
         priorities=PRIORITIES,

@@ -71,7 +71,7 @@ def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
         if found is None:
             raise HTTPException(404, f"there is no ticket {ticket_id}")
         sentence = diagnosis.ticket(session, ticket_id, look(session))
-        people = process_stats.staff(session)
+        people = process_stats.agents(session)
     story: list[dict[str, Any]] = found.pop("timeline")
     verdicts = [entry for entry in story if entry["what"] == "verdict"]
     return page(
@@ -138,6 +138,6 @@ def again(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     if step not in STEPS:
         raise HTTPException(422, f"step must be one of {', '.join(STEPS)}")
     with transaction() as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         triage.send_from(step, ticket_id)
     return back(f"/tickets/{ticket_id}", f"promised again from {step} on")
