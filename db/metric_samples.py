@@ -113,7 +113,7 @@ def _due(session: Session, queues: Mapping[str, str]) -> dict[str, float]:
     figures: dict[str, float] = {}
     for actor, each in queue_stats.backlog(session, queues).items():
         queue = queues[actor]
-        count = min(each.due, MOST) + min(each.hinted, MOST)
+        count = min(each.available, MOST) + min(each.queued, MOST)
         figures[f"due.{queue}"] = figures.get(f"due.{queue}", 0) + count
         figures[f"oldest.{queue}"] = max(figures.get(f"oldest.{queue}", 0.0), each.oldest)
     return figures

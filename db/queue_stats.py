@@ -23,18 +23,19 @@ PRIORITIES = range(10)
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The jobs of one actor: due and not hinted, hinted and not claimed, running, due later; counted up to MOST."""
+    """The jobs of one actor by state; each count stops at MOST."""
 
-    due: int = 0
-    hinted: int = 0
+    available: int = 0
+    queued: int = 0
     running: int = 0
-    later: int = 0
+    scheduled: int = 0
+    retrying: int = 0
     #: Seconds that the oldest of those that nobody runs has been due.
     oldest: float = 0.0
 
     @property
     def open(self) -> int:
-        return self.due + self.hinted + self.running
+        return self.available + self.queued + self.running
 
 
 def backlog(session: Session, actors: Collection[str]) -> dict[str, Backlog]:
@@ -42,7 +43,10 @@ def backlog(session: Session, actors: Collection[str]) -> dict[str, Backlog]:
     if not actors:
         return {}
     rows = _waiting(tuple(sorted(actors)))(session)
-    return {row[0]: Backlog(row[1], row[2], row[3], row[4], max(row[5] or 0.0, row[6] or 0.0)) for row in rows}
+    return {
+        row[0]: Backlog(row[1], row[2], row[3], row[4] - row[5], row[5], max(row[6] or 0.0, row[7] or 0.0))
+        for row in rows
+    }
 
 
 @lru_cache(maxsize=16)
@@ -66,13 +70,15 @@ def _counts(actor: str) -> Any:
         .subquery()
         for priority in PRIORITIES
     ]
+    later = select(Job.last_error).where(*idle, Job.due_at > now()).order_by(Job.priority, Job.due_at)
     oldest = select(func.min(union_all(*[select(each.c.due_at) for each in firsts]).subquery().c.due_at))
     return select(
         literal(actor),
         counted(due),
         counted(by_hint),
         counted(select(Job.id).where(mine, Job.lease.is_not(None))),
-        counted(select(Job.id).where(*idle, Job.due_at > now()).order_by(Job.priority, Job.due_at)),
+        counted(later),
+        select(func.count(later.limit(MOST + 1).subquery().c.last_error)).scalar_subquery(),
         elapsed(oldest.scalar_subquery()),
         elapsed(by_hint.limit(1).scalar_subquery()),
     )

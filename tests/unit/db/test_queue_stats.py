@@ -41,7 +41,7 @@ def test_each_state_is_counted_once():
 
     assert found["notify"] == Backlog()
     each = found["classify"]
-    assert (each.running, each.hinted, each.due, each.later) == (1, 2, 1, 1)
+    assert (each.running, each.queued, each.available, each.scheduled) == (1, 2, 1, 1)
     assert 59 < each.oldest < 90
     assert each.open == 4
 
