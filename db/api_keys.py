@@ -12,6 +12,7 @@ from sqlalchemy import and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
+from db.ids import is_id
 from db.models import ApiKey
 from db.time import from_now, now
 
@@ -75,7 +76,7 @@ def create(session: Session, name: str, scopes: Collection[str], days: float | N
 def revoke(session: Session, key_id: int) -> str:
     """Revoke a key, effective in every process within seconds. Returns its name. Raises InvalidApiKey."""
     ended = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now())
-    name: str | None = session.scalar(ended.returning(ApiKey.name)) if 0 < key_id < 2**63 else None
+    name: str | None = session.scalar(ended.returning(ApiKey.name)) if is_id(key_id) else None
     if name is None:
         raise InvalidApiKey(f"no key {key_id}, or it is revoked already")
     return name

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from db.ids import parse_ids
 from db.models import Attempt, AuditEntry, DeadLetter, QueueControl, Ticket
 
 #: Tickets of one answer; when more changed, none is named and the client reloads.
@@ -47,7 +48,7 @@ def changed(session: Session, since: Cursor) -> list[dict[str, Any]] | None:
         .limit(MAX_TICKETS + 1)
     )
     keys = {*session.scalars(attempted), *(each.removeprefix("ticket/") for each in session.scalars(acted))}
-    ids = {*session.scalars(new), *(int(key) for key in keys if key.isdecimal() and key.isascii() and len(key) < 19)}
+    ids = {*session.scalars(new), *parse_ids(keys)}
     if len(ids) > MAX_TICKETS + OVERLAP:
         return None
     rows = session.execute(select(*[getattr(Ticket, name) for name in SHOWN]).where(Ticket.id.in_(ids)))

@@ -11,8 +11,9 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from db import hints, queue_controls
+from db.ids import is_id
 from db.models import DeadLetter, Job, Notification, Ticket, Worker
-from db.process_stats import living
+from db.process_stats import count_live
 from db.queue_controls import Control
 from db.time import elapsed, from_now
 
@@ -45,8 +46,8 @@ class Snapshot:
 def snapshot(session: Session, queue_of: Mapping[str, str], dead_after: float, max_in_flight: int) -> Snapshot:
     """Read the current state; a process without a heartbeat for `dead_after` seconds counts as dead."""
     return Snapshot(
-        workers=living(session, "worker", dead_after),
-        relays=living(session, "relay", dead_after),
+        workers=count_live(session, "worker", dead_after),
+        relays=count_live(session, "relay", dead_after),
         controls=queue_controls.current(session),
         in_flight=hints.in_flight(session),
         running=hints.running(session),
@@ -57,7 +58,7 @@ def snapshot(session: Session, queue_of: Mapping[str, str], dead_after: float, m
 
 def job(session: Session, job_id: int, state: Snapshot) -> str:
     """Return why a job does not run, that it runs, or its dead letter."""
-    found = session.get(Job, job_id) if 0 < job_id < 2**63 else None
+    found = session.get(Job, job_id) if is_id(job_id) else None
     if found is not None:
         return _sentence(session, found, state)
     letters = select(DeadLetter.id, DeadLetter.state, DeadLetter.error).where(DeadLetter.job_id == job_id)
@@ -69,7 +70,7 @@ def job(session: Session, job_id: int, state: Snapshot) -> str:
 
 def ticket(session: Session, ticket_id: int, state: Snapshot) -> str:
     """Return what the triage of a ticket waits for, or that it is complete."""
-    found = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    found = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if found is None:
         return f"No ticket {ticket_id}."
     notifications = select(Notification.id).where(Notification.ticket_id == ticket_id)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput, NotFound
+from db.ids import is_id
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
 from db.new_tickets import storable
@@ -181,7 +182,7 @@ def cancel(session: Session, job_id: int, reason: str) -> Cancelled:
     The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A dead letter remembers
     the job as discarded; it can be replayed by force.
     """
-    found = _cancel(session, Job.id == job_id, reason) if 0 < job_id < 2**63 else []
+    found = _cancel(session, Job.id == job_id, reason) if is_id(job_id) else []
     if not found:
         raise UnknownJob(
             f"there is no job {job_id}: it is done or was given up; `aura jobs list` shows those there are"

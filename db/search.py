@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from aura.errors import InvalidInput
 from db.models import Ticket
 from db.new_tickets import storable
-from db.tickets import DONE, UNDONE
+from db.tickets import RESOLVED, UNRESOLVED
 
 #: Tickets that one page reads, and the most that it shows.
 WINDOW, PAGE = 50_000, 50
@@ -57,8 +57,8 @@ def _needs(value: str) -> ColumnElement[bool]:
 
 
 _STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
-    "open": lambda: Ticket.status.in_(UNDONE),
-    "done": lambda: Ticket.status.in_(DONE),
+    "open": lambda: Ticket.status.in_(UNRESOLVED),
+    "done": lambda: Ticket.status.in_(RESOLVED),
     "assigned": lambda: Ticket.assignee.is_not(None),
     "duplicate": lambda: Ticket.duplicate_of.is_not(None),
     "incident": lambda: Ticket.incident_id.is_not(None),

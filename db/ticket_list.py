@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
+from db.ids import is_id
 from db.models import Ticket
 
 Sort = Literal["-id", "id", "-priority", "priority"]
@@ -89,7 +90,7 @@ def _write(rank: int, ticket: int) -> str:
 def _read(cursor: str) -> tuple[int, int]:
     try:
         rank, ticket = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if type(rank) is int and type(ticket) is int and 0 <= rank < 100 and 0 < ticket < 2**63:
+        if type(rank) is int and type(ticket) is int and 0 <= rank < 100 and is_id(ticket):
             return rank, ticket
     except (ValueError, TypeError, binascii.Error, RecursionError):
         pass

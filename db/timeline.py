@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import (
     AiCall,
     Attempt,
@@ -48,7 +49,7 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
 
     All values are plain. Each entry has the moment `at`, its `kind`, and what the kind shows.
     """
-    ticket = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    ticket = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if ticket is None:
         return None
     notifications = session.scalars(select(Notification).where(Notification.ticket_id == ticket_id)).all()
@@ -81,7 +82,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at due_at sla_state waiting_since"
+        "created_at classified_at notified_at resolved_at due_at sla_state paused_since"
     )
     return _values(ticket, fields.split())
 

@@ -16,6 +16,6 @@ def accuracy(session: Session) -> dict[str, Any]:
     """Return the measures of each label (category, priority) that has reviewed tickets."""
     target = get_settings().auto_apply_precision
     by_field: dict[str, list[Prediction]] = {}
-    for each in corrections.checked(session):
-        by_field.setdefault(each.field, []).append(Prediction(each.truth, each.said, each.confidence, False))
+    for each in corrections.reviewed_verdicts(session):
+        by_field.setdefault(each.field, []).append(Prediction(each.actual, each.predicted, each.confidence, False))
     return {name: measure(by_field[name], target) for name in LABELS if name in by_field}

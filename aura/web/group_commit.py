@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from aura.errors import Conflict, InvalidInput, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
-from db.idempotency import Use
+from db.idempotency import KeyUse
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
@@ -47,7 +47,7 @@ class CreateRequest:
     ticket: NewTicket
     payload: dict[str, Any]
     #: The Idempotency-Key and the fingerprint of the body, if the request has a key.
-    use: Use | None = None
+    use: KeyUse | None = None
     #: The span of the request.
     traceparent: str | None = field(default_factory=traces.current.get)
 
@@ -200,7 +200,7 @@ def _store(requests: Sequence[CreateRequest]) -> list[Result]:
         for place, (ticket_id, _) in zip(places, stored, strict=True):
             results[place] = ticket_id
         with_key = {each.use.key: ticket for (ticket, _), each in zip(stored, new, strict=True) if each.use is not None}
-        idempotency.settle(session, with_key)
+        idempotency.record_tickets(session, with_key)
     if traceparents:
         logged = list(traceparents)[:KEYS_LOGGED]
         # the same fields as in the log lines of workers, so that one search finds all lines about a ticket

@@ -21,7 +21,7 @@ from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
 from db import notifications, reading
 from db.migrate import outdated, revisions
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 
 router = APIRouter(tags=["health"])
 
@@ -110,8 +110,8 @@ def check_work() -> Check:
     settings = get_settings()
     try:
         with reading() as session:
-            workers, relays = (living(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
-            oldest = waiting_longest(session)
+            workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
+            oldest = oldest_due_seconds(session)
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"

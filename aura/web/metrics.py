@@ -1,6 +1,6 @@
 """Gauges of /metrics that are read from the database: jobs, tickets, processes, dead letters, costs.
 
-They are the same in every process. Counts stop at `db.queue_stats.MOST`. Without a database there is one gauge alone,
+They are the same in every process. Counts stop at `db.queue_stats.COUNT_LIMIT`. Without a database there is one gauge alone,
 aura_database_up 0.
 """
 
@@ -26,7 +26,7 @@ from db import (
     reading,
     schedule_runs,
 )
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE
 
 #: The stages of a ticket whose triage is not complete, and the states of an open job.
@@ -71,10 +71,12 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "aura_oldest_due_seconds",
         "Seconds since the oldest due job of an actor that no worker runs became due.",
         ("actor",),
-        (((actor,), each.oldest) for actor, each in backlog.items()),
+        (((actor,), each.oldest_seconds) for actor, each in backlog.items()),
     )
     yield GaugeMetricFamily(
-        "aura_relay_lag_seconds", "Seconds since the oldest available job became due.", value=waiting_longest(session)
+        "aura_relay_lag_seconds",
+        "Seconds since the oldest available job became due.",
+        value=oldest_due_seconds(session),
     )
     yield _labelled(
         "aura_tickets",
@@ -86,13 +88,13 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "aura_stage_oldest_seconds",
         "Seconds since the oldest ticket of a stage was created.",
         ("stage",),
-        (((stage,), each.oldest) for stage, each in stages.items()),
+        (((stage,), each.oldest_seconds) for stage, each in stages.items()),
     )
     yield _labelled(
         "aura_triage_seconds",
         "Seconds from received to notified, of the tickets notified in the last five minutes.",
         ("quantile",),
-        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.seconds(session).items()),
+        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.pipeline_seconds(session).items()),
     )
     yield GaugeMetricFamily(
         "aura_dead_letters", "Dead letters that are neither replayed nor discarded.", value=dead_letters.count(session)
@@ -117,7 +119,7 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "aura_processes",
         "Processes with a recent heartbeat by kind (worker, relay).",
         ("kind",),
-        (((kind,), living(session, kind, dead_after)) for kind in ("worker", "relay")),
+        (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
     )
     yield GaugeMetricFamily(
         "aura_scheduler_leads", "Whether a scheduler holds the leader lease.", value=schedule_runs.led(session, LEASE)
@@ -134,7 +136,7 @@ def _gauges(session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "aura_ai_dollars_today",
         "Costs of the remote engine since midnight UTC, in US dollars.",
-        value=ai_costs.today(session),
+        value=ai_costs.spent_today(session),
     )
     yield GaugeMetricFamily(
         "aura_ai_budget_dollars",

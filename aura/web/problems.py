@@ -69,7 +69,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["about:blank"])
     title: str = Field(description="The phrase of the HTTP status.", examples=["Not Found"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["there is no ticket 17; GET /api/v1/tickets lists the tickets"])
+    detail: str = Field(examples=["no ticket 17; GET /api/v1/tickets lists the tickets"])
 
 
 #: The problems of every route, for the OpenAPI document.

@@ -66,8 +66,8 @@ class AuditEntry(Base):
 
     __tablename__ = "audit_log"
     __table_args__ = (
-        Index("ix_audit_subject", "subject", "id"),
-        Index("ix_audit_at", "at"),
+        Index("ix_audit_log_subject", "subject", "id"),
+        Index("ix_audit_log_at", "at"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)

@@ -52,14 +52,14 @@ class Costs(BaseModel):
 def list_models(_who: Reader) -> Models:
     """Return the shipped model and the models trained here, with their accuracy."""
     with reading() as session:
-        return Models(models=[Model.model_validate(each) for each in local_models.choices(session)])
+        return Models(models=[Model.model_validate(each) for each in local_models.versions(session)])
 
 
 @router.post("/models/{version}/use", summary="Activate a local model")
 def use_model(version: Annotated[Text, Path(max_length=80)], who: Admin) -> ActiveModel:
     """Let the local engine answer with this model; workers load it within half a minute."""
     with audit.acting(who, "model.use", f"model/{version}") as session:
-        local_models.use(session, version)
+        local_models.activate(session, version)
     return ActiveModel(active=version)
 
 
@@ -75,7 +75,7 @@ def costs(_who: Reader, days: Annotated[float, Query(ge=0.01, le=3660)] = 7.0) -
     """Return the costs of today and of each day, by model."""
     with reading() as session:
         return Costs(
-            today=round(ai_costs.today(session), 6),
+            today=round(ai_costs.spent_today(session), 6),
             budget=get_settings().ai_budget_day,
             calls=ai_costs.by_model(session, days),
             verdicts=ai_costs.agreement(session, days),

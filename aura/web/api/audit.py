@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from aura.web.api.fields import Filter, Limit
 from aura.web.auth.requirements import Admin
 from db import audit, reading
+from db.ids import MAX_ID
 
 router = APIRouter(tags=["audit log"])
 
@@ -38,7 +39,7 @@ def list_audit(
     _who: Admin,
     subject: Filter = None,
     who: Filter = None,
-    before: Annotated[int | None, Query(ge=1, lt=2**63, description="Only entries with a lower id.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Only entries with a lower id.")] = None,
     limit: Limit = 50,
 ) -> Entries:
     """Return who did what to which object, when, and from which address."""

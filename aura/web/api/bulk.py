@@ -21,7 +21,7 @@ from aura.web.auth.requirements import Submitter
 from aura.web.body_limit import BODY_LIMIT
 from aura.web.group_commit import BATCH, CreateRequest, Result, store
 from aura.web.problems import status_of
-from db.idempotency import Use
+from db.idempotency import KeyUse
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
@@ -117,7 +117,7 @@ def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, An
             answers[number] = {"status": problem["status"], "detail": problem["detail"]}
         else:
             # a line has a key of its own, so that a request that broke off can be sent again
-            use = Use(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
+            use = KeyUse(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
             requests.append((number, CreateRequest(*read, use)))
     results = store([request for _, request in requests]) if requests else []
     for (number, _), result in zip(requests, results, strict=True):

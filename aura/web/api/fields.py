@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from db.ids import MAX_ID
 from db.new_tickets import storable
 
 
@@ -26,7 +27,7 @@ Filter = Annotated[Text | None, Query(min_length=1, max_length=254)]
 Reason = Annotated[Text, Field(min_length=1, max_length=2000, examples=["the mail server moves"])]
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 #: The id in a path.
-Id = Annotated[int, Path(ge=1, lt=2**63)]
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
 
 

@@ -22,8 +22,8 @@ from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.long_poll import MAX_WAIT, LongPoll
 from aura.web.problems import invalid, problem
 from db import audit, reading, ticket_list, tickets
-from db.idempotency import Use
-from db.new_tickets import NewTicket, parse
+from db.idempotency import KeyUse
+from db.new_tickets import NewTicket, parse_json
 from db.ticket_actions import COMMENT_LIMIT
 from db.ticket_list import Sort
 from db.tickets import UnknownTicket
@@ -88,7 +88,7 @@ class Ticket(BaseModel):
     resolved_at: datetime | None
     due_at: datetime | None
     sla_state: str | None
-    waiting_since: datetime | None
+    paused_since: datetime | None
 
 
 class TicketDetails(Ticket):
@@ -280,7 +280,7 @@ def create_comment(ticket_id: Id, body: Comment, who: Operator) -> NewComment:
 def reanalyze_ticket(ticket_id: Id, who: Operator) -> Reanalyzing:
     """Enqueue a new analysis by the configured engine. Its notifications are sent if the verdict changes."""
     with audit.acting(who, "ticket.reanalyze", f"ticket/{ticket_id}") as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         job = reanalyze_one(session, ticket_id, f"{who.name} asked for it")
     enqueued = EnqueuedJob(id=job, actor="reanalyze")
     return Reanalyzing(ticket_id=ticket_id, job=enqueued, url=f"/api/v1/tickets/{ticket_id}")
@@ -290,7 +290,7 @@ def reanalyze_ticket(ticket_id: Id, who: Operator) -> Reanalyzing:
 def rerun_ticket(ticket_id: Id, body: Rerun, who: Operator) -> Rerunning:
     """Enqueue the triage of the ticket again, beginning with a step."""
     with audit.acting(who, "ticket.rerun", f"ticket/{ticket_id}", step=body.step) as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         triage.send_from(body.step, ticket_id)
     return Rerunning.model_validate({"ticket_id": ticket_id, "from": body.step, "url": f"/api/v1/tickets/{ticket_id}"})
 
@@ -300,14 +300,14 @@ def ticket_details(ticket_id: int) -> TicketDetails:
     with reading() as session:
         found = timeline(session, ticket_id)
     if found is None:
-        raise UnknownTicket(f"no ticket {ticket_id}")
+        raise UnknownTicket(ticket_id)
     return TicketDetails.model_validate(found)
 
 
 def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket in a JSON body, with the whole payload; or the problem of a body that is none."""
     try:
-        payload = parse(body)
+        payload = parse_json(body)
     except ValueError:
         return problem(400, "the body must be one JSON object")
     if not isinstance(payload, dict):
@@ -325,7 +325,7 @@ async def _create(request: Request, key: str | None) -> int | Response:
     read = read_ticket(body) if len(body) < LARGE_BODY else await run_in_threadpool(read_ticket, body)
     if isinstance(read, Response):
         return read
-    use = Use(key, hashlib.sha256(body).hexdigest()) if key else None
+    use = KeyUse(key, hashlib.sha256(body).hexdigest()) if key else None
     writer: TicketWriter = request.app.state.ticket_writer
     return await writer.create(CreateRequest(*read, use))
 

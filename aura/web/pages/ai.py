@@ -30,7 +30,7 @@ def show_ai(request: Request) -> HTMLResponse:
     with reading() as session:
         figures = accuracy(session)
         calls, agreement = ai_costs.by_model(session, DAYS), ai_costs.agreement(session, DAYS)
-        models = local_models.choices(session)
+        models = local_models.versions(session)
         analysis.follow_model(session)
     return page(
         request,
@@ -43,7 +43,7 @@ def show_ai(request: Request) -> HTMLResponse:
         target=settings.auto_apply_precision,
         remote=settings.ai_model if settings.openai_api_key else "",
         days=DAYS,
-        most=ai_costs.MOST,
+        most=ai_costs.COUNT_LIMIT,
     )
 
 
@@ -69,7 +69,7 @@ def use_model(fields: Fields, who: Admin) -> RedirectResponse:
     """Activate a local model."""
     version = fields.get("version", "")
     with transaction() as session:
-        local_models.use(session, version)
+        local_models.activate(session, version)
     return redirect("/ai", f"Model {version} is active; workers load it within half a minute.")
 
 

@@ -23,7 +23,7 @@ from aura.web.pages.queues import queue_of, snapshot
 from aura.web.render import count_of, page
 from db import ai_costs, diagnosis, metric_samples, queue_stats, reading, ticket_stats
 from db.diagnosis import Snapshot
-from db.queue_stats import MOST, Backlog, Rate
+from db.queue_stats import COUNT_LIMIT, Backlog, Rate
 from db.ticket_stats import TicketStats
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
@@ -93,7 +93,7 @@ def show_overview(request: Request) -> HTMLResponse:
         channels = [stage(name) for name, queue in sorted(queue_of().items()) if queue.startswith("notify.")]
         background = [stage(step.actor_name) for step in reanalysis.steps if step.actor_name not in names]
         stats = ticket_stats.ticket_stats(session)
-        costs = {"today": ai_costs.today(session), "budget": get_settings().ai_budget_day}
+        costs = {"today": ai_costs.spent_today(session), "budget": get_settings().ai_budget_day}
     return page(
         request,
         "overview.html",
@@ -106,7 +106,7 @@ def show_overview(request: Request) -> HTMLResponse:
         engine=_engine(),
         alerts=_alerts([*steps, *channels], current, stats, costs),
         current=current,
-        most=MOST,
+        most=COUNT_LIMIT,
         descriptions=DESCRIPTIONS,
     )
 
@@ -161,7 +161,7 @@ def _alerts(stages: list[Stage], current: Snapshot, stats: TicketStats, costs: d
         *_blocked(stages, current),
         *(
             Alert(
-                f"{each.name}: {count_of(each.backlog.retrying, 'job failed and is', 'jobs failed and are', MOST)} retrying.",
+                f"{each.name}: {count_of(each.backlog.retrying, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
                 f"/jobs?actor={each.name}&state=retrying",
             )
             for each in stages
@@ -179,7 +179,9 @@ def _blocked(stages: list[Stage], current: Snapshot) -> list[Alert]:
             jobs[stage.blocked] = jobs.get(stage.blocked, 0) + stage.backlog.open
     address = "/queues" if current.workers and current.relays else "/workers"
     return [
-        Alert(f"{count_of(count, 'job waits', 'jobs wait', MOST)}. {reason}", address, critical=not current.workers)
+        Alert(
+            f"{count_of(count, 'job waits', 'jobs wait', COUNT_LIMIT)}. {reason}", address, critical=not current.workers
+        )
         for reason, count in jobs.items()
     ]
 
@@ -193,7 +195,7 @@ def _counts(stats: TicketStats) -> list[Alert]:
         (stats.incidents, "incident is proposed.", "incidents are proposed.", "/incidents", False),
     )
     return [
-        Alert(count_of(count, one, many, MOST), address, critical)
+        Alert(count_of(count, one, many, COUNT_LIMIT), address, critical)
         for count, one, many, address, critical in rows
         if count
     ]

@@ -50,7 +50,7 @@ def list_queues(request: Request) -> HTMLResponse:
         backlogs, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
     names = sorted({*queue_of().values(), *current.controls})
     rows = [_row(name, backlogs, rates, current) for name in names]
-    return page(request, "queues.html", queues=rows, units=UNITS, most=queue_stats.MOST)
+    return page(request, "queues.html", queues=rows, units=UNITS, most=queue_stats.COUNT_LIMIT)
 
 
 def _row(name: str, backlogs: dict[str, Backlog], rates: dict[str, Rate], current: Snapshot) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _row(name: str, backlogs: dict[str, Backlog], rates: dict[str, Rate], curren
         "name": name,
         "actors": own,
         **{state: sum(getattr(each, state) for each in backlog) for state in STATES},
-        "oldest": max((each.oldest for each in backlog), default=0.0),
+        "oldest": max((each.oldest_seconds for each in backlog), default=0.0),
         "completed": sum(rates.get(actor, Rate()).completed for actor in own),
         "failed": sum(rates.get(actor, Rate()).failed for actor in own),
         "control": current.controls.get(name, Control(name)),

@@ -13,17 +13,17 @@ from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import Fields, audited, redirect
 from aura.web.render import page
 from db import reading, ticket_stats
-from db.queue_stats import MOST
+from db.queue_stats import COUNT_LIMIT
 from db.timeline import timeline
 
 router = APIRouter(prefix="/review")
 
 
 @router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
-def show_review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0) -> HTMLResponse:
+def show_review(request: Request, skip: Annotated[int, Query(ge=0, le=COUNT_LIMIT)] = 0) -> HTMLResponse:
     """Show the ticket that has waited longest for its review, after `skip` others."""
     with reading() as session:
-        left, ticket_id = ticket_stats.in_review(session, skip)
+        left, ticket_id = ticket_stats.review_queue(session, skip)
         ticket = timeline(session, ticket_id) if ticket_id is not None else None
     verdicts = [entry for entry in ticket["timeline"] if entry["kind"] == "verdict"] if ticket else []
     return page(
@@ -32,7 +32,7 @@ def show_review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0
         ticket=ticket,
         verdict=verdicts[-1] if verdicts else None,
         left=left,
-        most=MOST,
+        most=COUNT_LIMIT,
         skip=skip,
         categories=get_settings().categories,
         priorities=PRIORITIES,

@@ -89,9 +89,9 @@ def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetail
     with reading() as session:
         ticket = timeline(session, ticket_id)
         if ticket is None:
-            raise UnknownTicket(f"no ticket {ticket_id}")
+            raise UnknownTicket(ticket_id)
         sentence = diagnosis.ticket(session, ticket_id, snapshot(session))
-        agents = process_stats.staff(session)
+        agents = process_stats.agents(session)
     entries = ticket.pop("timeline")
     verdicts = [entry for entry in entries if entry["kind"] == "verdict"]
     return page(
@@ -152,7 +152,7 @@ def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> Redirect
 def reanalyze_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     """Enqueue a new analysis of the ticket."""
     with transaction() as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         reanalyze_one(session, ticket_id, f"{who.name} asked for it")
     return redirect(f"/tickets/{ticket_id}", "Re-analysis enqueued.")
 
@@ -165,6 +165,6 @@ def rerun_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectRespo
     if step not in STEPS:
         raise InvalidInput(f"step: must be one of {', '.join(STEPS)}")
     with transaction() as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         triage.send_from(step, ticket_id)
     return redirect(f"/tickets/{ticket_id}", f"Enqueued again from {step}.")

@@ -14,7 +14,7 @@ from aura.errors import Overloaded
 from aura.web import group_commit
 from aura.web.group_commit import CreateRequest, IdempotencyKeyReused, TicketWriter, store
 from db import reading, tickets, transaction
-from db.idempotency import Use
+from db.idempotency import KeyUse
 from db.models import IdempotencyKey, Job, Ticket
 from db.new_tickets import NewTicket
 from tests.embedded import all_jobs, count
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def new_ticket(title: str, key: str | None = None, body: str = "", **fields: Any) -> CreateRequest:
     payload = {"title": title, **fields}
-    return CreateRequest(NewTicket.model_validate(payload), payload, Use(key, body or title) if key else None)
+    return CreateRequest(NewTicket.model_validate(payload), payload, KeyUse(key, body or title) if key else None)
 
 
 def titles() -> dict[int, str]:

@@ -14,5 +14,5 @@ def test_an_incident_is_dismissed_once(browser: TestClient):
         session.add(Incident(title="VPN", category="Network"))
 
     assert "Dismissed" in submit(browser, "/incidents/1/dismiss")
-    assert browser.post("/incidents/1/accept", data={}).status_code == 404
+    assert browser.post("/incidents/1/accept", data={}).status_code == 409
     assert browser.post("/incidents/1/explode", data={}).status_code == 404
