@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from actors.notify import Happened, announce_events
+from actors.events import TicketEvent, announce_events
 from actors.sla import BREACHED, IN_TIME, WARNED, target_of
 from aura.jobs.actor import JobResult, durable
 from db import jobs, ticket_actions
@@ -44,7 +44,9 @@ def check_sla(session: Session) -> int:
         session,
         [
             # the version grows with each change of the priority: each target is told of once
-            Happened(ticket.id, told[row["sla_state"]], ticket.version, more={"due_at": row["due_at"].isoformat()})
+            TicketEvent(
+                ticket.id, told[row["sla_state"]], ticket.version, payload={"due_at": row["due_at"].isoformat()}
+            )
             for ticket, row in zip(held, rows, strict=True)
             if row["sla_state"] != ticket.sla_state
         ],

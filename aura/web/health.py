@@ -120,7 +120,7 @@ def check_unknown() -> Check:
     """Does nothing wait for a person to say whether it left?"""
     try:
         with reading() as session:
-            count = notifications.unknown(session)
+            count = notifications.in_doubt_count(session)
     except SQLAlchemyError:
         return Check("unknown", True, "not known while the database cannot be asked")
     if not count:

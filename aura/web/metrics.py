@@ -99,7 +99,7 @@ def _figures(session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "aura_notifications_unknown",
         "Notifications that wait for a person, since nobody knows whether they left.",
-        value=notifications.unknown(session),
+        value=notifications.in_doubt_count(session),
     )
     yield GaugeMetricFamily(
         "aura_oldest_event_seconds",

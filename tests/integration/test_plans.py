@@ -65,15 +65,15 @@ ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
     "ix_verdicts_fallback": lambda session: reanalysis.stepped_in(session, 5, 100),
     "ix_verdicts_wordy": lambda session: retention.prune(session, OLD["verdicts"]),
-    "ix_notifications_waiting": lambda session: digests.over(session, "email", "p1", 10),
-    "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),
-    "ix_notifications_unknown": notifications.unknown,
+    "ix_notifications_delayed": lambda session: digests.due(session, "email", "p1", 10),
+    "ix_notifications_recent": lambda session: digests.count_recent(session, [("email", "p1")], 10),
+    "ix_notifications_in_doubt": notifications.in_doubt_count,
     "ix_notifications_created": lambda session: retention.prune(session, OLD["notifications"]),
     "ix_attempts_created": lambda session: retention.prune(session, OLD["attempts"]),
 }
 LARGE = ("tickets", "verdicts", "notifications", "attempts")
 #: What orders the few that an index has found.
-SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_waiting"}
+SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_delayed"}
 
 
 def test_each_index_answers_what_it_was_made_for(postgres: str) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from actors.notification_settings import names_of
+from actors.notification_settings import aliases
 from aura.web.auth.identity import Identity, Reader
 from db import notifications, reading, transaction
 from db.notifications import Inbox
@@ -69,7 +69,7 @@ def read(who: Reader, notification_id: str, recipient: Recipient) -> Told:
     with transaction() as session:
         _theirs(session, who, recipient)
         notifications.mark_read(session, recipient, [notification_id])
-        found = notifications.one(session, recipient, notification_id)
+        found = notifications.find_in_app(session, recipient, notification_id)
     if found is None:
         raise HTTPException(404, "there is no such in-app notification")
     return _told(found)
@@ -79,7 +79,7 @@ def _theirs(session: Session, who: Identity, recipient: str) -> None:
     """Raise HTTPException 403 unless the inbox is their own, by name or address, or they may see any."""
     if {"operate", "admin"} & who.scopes:
         return
-    if recipient.lower() not in names_of(session, who.name.partition(" ")[2]):
+    if recipient.lower() not in aliases(session, who.name.partition(" ")[2]):
         raise HTTPException(403, "this is somebody else's inbox: it needs the scope operate")
 
 

@@ -42,7 +42,7 @@ def receiver(sqlite: str, configure: Callable[..., Settings]) -> Iterator[Receiv
         yield receiver
 
 
-def stored(name: str) -> endpoints.Reachable:
+def stored(name: str) -> endpoints.EndpointAddress:
     with reading() as session:
         return endpoints.get(session, name)
 

@@ -44,7 +44,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 def everything() -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
     with reading() as session:
-        return subscriptions.every(session), preferences.every(session)
+        return subscriptions.all_subscriptions(session), preferences.all_preferences(session)
 
 
 def test_a_file_is_imported_and_twice_is_as_once(run: Run, file: Path):
@@ -87,7 +87,7 @@ def test_what_is_exported_is_imported_as_it_was(run: Run, file: Path, tmp_path: 
         for row in subscriptions.listing(session):
             subscriptions.remove(session, row["id"])
         for name in there[1]:
-            preferences.forget(session, name)
+            preferences.remove(session, name)
     run("subscriptions", "import", write(tmp_path, exported))
     assert everything() == there
 
@@ -257,6 +257,6 @@ def test_a_wrong_preference_is_said(run: Run, arguments: list[str], words: str):
 
 def test_a_preference_that_is_garbage_is_shown_with_what_is_wrong(run: Run):
     with transaction() as session:
-        preferences.put(session, "ada", {"timezone": "Mars"})
+        preferences.save(session, "ada", {"timezone": "Mars"})
     assert "there is no zone 'Mars'" in run("preferences", "list").out
     assert run("preferences", "set", "ada", "--timezone", "none", "--language", "de").out == "ada prefers language de\n"

@@ -105,7 +105,7 @@ def test_what_fails_before_the_commit_leaves_nothing_and_is_taken_the_next_time(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbound_mails, "settle", crash)
+        patch.setattr(inbound_mails, "save_outcome", crash)
         with pytest.raises(Crash):
             ingest_mail(mail("plain"))
     assert (count(InboundMail), count(Ticket), len(all_jobs())) == (0, 0, 0)

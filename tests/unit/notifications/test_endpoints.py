@@ -15,9 +15,9 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, OutboundMessage, channel, safe_http
-from aura.notifications.channels import CONSOLE, apprise
-from aura.notifications.channels.http import EndpointChannel, retry_after
+from aura.notifications import ChannelError, OutboundMessage, make_channel, safe_http
+from aura.notifications.channels import CONSOLE_URL, apprise
+from aura.notifications.channels.endpoint import EndpointChannel, retry_after
 from aura.notifications.channels.slack import SlackChannel
 from aura.notifications.channels.teams import TeamsChannel
 from aura.notifications.channels.webhook import WebhookChannel
@@ -33,7 +33,7 @@ KINDS = [SlackChannel, TeamsChannel, WebhookChannel]
 LINK = "https://aura.example.com/tickets/17"
 
 
-def notice(**changes: Any) -> OutboundMessage:
+def message(**changes: Any) -> OutboundMessage:
     facts: dict[str, Any] = {
         "id": "0123456789abcdef0123456789abcdef",
         "ticket_id": 17,
@@ -59,7 +59,7 @@ def sender(kind: type[EndpointChannel], receiver: Receiver) -> EndpointChannel:
 
 def refused(one: EndpointChannel, **changes: Any) -> ChannelError:
     with pytest.raises(ChannelError) as caught:
-        one.send(notice(**changes))
+        one.send(message(**changes))
     return caught.value
 
 
@@ -70,7 +70,7 @@ def refused(one: EndpointChannel, **changes: Any) -> ChannelError:
 def test_what_is_accepted_is_sent_and_keeps_its_id(kind: type[EndpointChannel], receiver: Receiver) -> None:
     for status in (200, 201, 202, 204):
         receiver.reply = lambda _, status=status: Reply(status, body=b"")  # type: ignore[misc]
-        assert sender(kind, receiver).send(notice(url=f"{receiver.url}/hook?key=1")) == notice().id
+        assert sender(kind, receiver).send(message(url=f"{receiver.url}/hook?key=1")) == message().id
     assert {each.path for each in receiver.arrived} == {"/hook?key=1"}
     assert {each.headers["content-type"] for each in receiver.arrived} == {"application/json"}
     # the same bytes at every try
@@ -91,7 +91,7 @@ def test_an_answer_says_whether_another_try_makes_sense(
 ) -> None:
     receiver.reply = lambda _: Reply(status, body=b"no_service")
     error = refused(sender(kind, receiver), url=receiver.url)
-    assert (error.permanent, error.unsure, error.retry_after) == (permanent, unsure, None)
+    assert (error.permanent, error.in_doubt, error.retry_after) == (permanent, unsure, None)
     assert error.counts_attempt
     assert str(error).startswith(f"endpoint desk answered {status}")
 
@@ -128,17 +128,17 @@ def test_a_retry_after_is_a_number_or_a_date(headers: dict[str, str], seconds: f
 def test_nobody_knows_whether_a_request_without_an_answer_was_taken(receiver: Receiver) -> None:
     receiver.reply = lambda _: Reply(0)
     error = refused(sender(WebhookChannel, receiver), url=receiver.url)
-    assert (error.permanent, error.unsure) == (False, True)
+    assert (error.permanent, error.in_doubt) == (False, True)
     assert len(receiver.arrived) == 1
 
 
 def test_a_silent_receiver_is_unsure_and_ends(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(safe_http, "PATIENCE", 0.1)
+    monkeypatch.setattr(safe_http, "WAIT_SECONDS", 0.1)
     released = threading.Event()
     receiver.reply = lambda _: Reply() if released.wait(30) else Reply(0)
     error = refused(sender(WebhookChannel, receiver), url=receiver.url)
     released.set()
-    assert (error.permanent, error.unsure) == (False, True)
+    assert (error.permanent, error.in_doubt) == (False, True)
     assert "TimeoutError" in str(error)
 
 
@@ -146,12 +146,12 @@ def test_what_never_left_is_sure_not_to_have_arrived() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         host = f"127.0.0.1:{server.getsockname()[1]}"
     error = refused(WebhookChannel([host]), url=f"http://{host}")
-    assert (error.permanent, error.unsure) == (False, False)
+    assert (error.permanent, error.in_doubt) == (False, False)
 
 
 def test_an_address_that_is_not_allowed_is_the_end(receiver: Receiver) -> None:
     error = refused(WebhookChannel(), url=receiver.url)
-    assert (error.permanent, error.unsure) == (True, False)
+    assert (error.permanent, error.in_doubt) == (True, False)
     assert receiver.arrived == []
 
 
@@ -159,13 +159,13 @@ def test_over_tls_the_receiver_must_prove_its_name(monkeypatch: pytest.MonkeyPat
     safe_http._trusted.cache_clear()
     with Receiver(tls=True) as receiver:
         error = refused(sender(WebhookChannel, receiver), url=receiver.url)
-        assert (error.permanent, error.unsure) == (False, False)
+        assert (error.permanent, error.in_doubt) == (False, False)
         assert "SSLCertVerificationError" in str(error)
         assert receiver.arrived == []
         # with its authority named, it is trusted
         safe_http._trusted.cache_clear()
         monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
-        assert sender(WebhookChannel, receiver).send(notice(url=receiver.url)) == notice().id
+        assert sender(WebhookChannel, receiver).send(message(url=receiver.url)) == message().id
     safe_http._trusted.cache_clear()
 
 
@@ -184,7 +184,7 @@ def test_no_error_repeats_what_is_secret_of_a_url(kind: type[EndpointChannel], r
         error = refused(sender(kind, receiver), url=url)
         assert "SECRE" not in str(error)
     assert "no such hook" in str(refused_with(kind, receiver, url, says[0]))
-    assert "SECRET" not in repr(notice(url=url, keys=("whsec_SECRET",)))
+    assert "SECRET" not in repr(message(url=url, keys=("whsec_SECRET",)))
 
 
 def refused_with(kind: type[EndpointChannel], receiver: Receiver, url: str, body: bytes) -> ChannelError:
@@ -203,16 +203,16 @@ def test_an_answer_is_quoted_as_one_short_line(receiver: Receiver) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_console_twin_sends_nothing(kind: type[EndpointChannel], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert kind().send(notice(url=CONSOLE)) == notice().id
-    assert "notice on the console" in caplog.text
+    assert kind().send(message(url=CONSOLE_URL)) == message().id
+    assert "message logged instead of sent" in caplog.text
 
 
 def test_channels_are_made_of_the_settings(receiver: Receiver) -> None:
     settings = Settings(_env_file=None, webhook_hosts=(receiver.host,))
     for kind in KINDS:
-        made = channel(kind.name, settings)
+        made = make_channel(kind.name, settings)
         assert isinstance(made, kind)
-        assert made.send(notice(url=receiver.url)) == notice().id
+        assert made.send(message(url=receiver.url)) == message().id
 
 
 # What Slack and Teams are told
@@ -263,7 +263,7 @@ def sound_slack(body: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_slack_gets_nothing_beyond_its_limits_and_no_markup(text: str) -> None:
-    body = json.loads(json.dumps(SlackChannel().body(notice(subject=text, text=text))))
+    body = json.loads(json.dumps(SlackChannel().body(message(subject=text, text=text))))
     said = sound_slack(body)
     # the only markup is the link to our own ticket
     assert said.replace(f"<{LINK}>", "").count("<") == 0
@@ -274,17 +274,17 @@ def test_slack_gets_nothing_beyond_its_limits_and_no_markup(text: str) -> None:
 
 @given(ANY, ANY)
 def test_slack_takes_any_text(subject: str, text: str) -> None:
-    said = sound_slack(dict(SlackChannel().body(notice(subject=subject, text=text))))
+    said = sound_slack(dict(SlackChannel().body(message(subject=subject, text=text))))
     assert "<" not in said.replace(f"<{LINK}>", "")
 
 
 def test_slack_shows_the_text_as_it_was_written() -> None:
-    [header, section, link] = SlackChannel().body(notice(subject="a & b", text="1 < 2\nline"))["blocks"]  # type: ignore[misc]
+    [header, section, link] = SlackChannel().body(message(subject="a & b", text="1 < 2\nline"))["blocks"]  # type: ignore[misc]
     assert header["text"]["text"] == "a & b"
     assert section["text"]["text"] == "1 &lt; 2\nline"
     assert link["text"]["text"] == f"<{LINK}>"
     # a cut does not fall into an escape
-    long = SlackChannel().body(notice(text="&" * 4000))["blocks"][1]["text"]["text"]  # type: ignore[index]
+    long = SlackChannel().body(message(text="&" * 4000))["blocks"][1]["text"]["text"]  # type: ignore[index]
     assert long.rstrip("…").replace("&amp;", "") == ""
 
 
@@ -313,7 +313,7 @@ def sound_card(body: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_teams_gets_a_card_within_its_limits_and_no_markup(text: str) -> None:
-    body = json.loads(json.dumps(TeamsChannel().body(notice(subject=text, text=text))))
+    body = json.loads(json.dumps(TeamsChannel().body(message(subject=text, text=text))))
     for line in sound_card(body):
         assert line.isprintable() or "\u200c" in line
     json.dumps(body, ensure_ascii=False).encode()
@@ -321,16 +321,16 @@ def test_teams_gets_a_card_within_its_limits_and_no_markup(text: str) -> None:
 
 @given(ANY, ANY)
 def test_teams_takes_any_text(subject: str, text: str) -> None:
-    sound_card(dict(TeamsChannel().body(notice(subject=subject, text=text))))
+    sound_card(dict(TeamsChannel().body(message(subject=subject, text=text))))
 
 
 def test_teams_shows_every_line_and_says_when_there_is_more() -> None:
-    assert sound_card(dict(TeamsChannel().body(notice(text="one\n\ntwo")))) == ["[Aura #17] VPN", "one", "two"]
-    assert sound_card(dict(TeamsChannel().body(notice(text="😀\n" * 4000))))[-1] == "…"
+    assert sound_card(dict(TeamsChannel().body(message(text="one\n\ntwo")))) == ["[Aura #17] VPN", "one", "two"]
+    assert sound_card(dict(TeamsChannel().body(message(text="😀\n" * 4000))))[-1] == "…"
 
 
 def test_without_a_ticket_there_is_no_link() -> None:
-    bare = notice(ticket_id=0, link="")
+    bare = message(ticket_id=0, link="")
     assert len(SlackChannel().body(bare)["blocks"]) == 2  # type: ignore[arg-type]
     assert "actions" not in TeamsChannel().body(bare)["attachments"][0]["content"]  # type: ignore[index]
 
@@ -343,11 +343,11 @@ def test_a_webhook_is_signed_with_every_key_and_its_id_is_the_notice_s(receiver:
     facts = {"event": "ticket.classified", "title": "</script>\ud800\0 \u202e" + "x" * 100_000}
     hook = sender(WebhookChannel, receiver)
     for _ in range(2):
-        hook.send(notice(url=receiver.url, keys=(new, old), data=facts))
+        hook.send(message(url=receiver.url, keys=(new, old), data=facts))
     for arrived in receiver.arrived:
         # a receiver that knows either key is content, and one that knows another is not
         for key in (new, old):
-            assert verify([key], arrived.headers, arrived.body) == notice().id == arrived.headers["webhook-id"]
+            assert verify([key], arrived.headers, arrived.body) == message().id == arrived.headers["webhook-id"]
         with pytest.raises(InvalidSignature):
             verify([new_secret()], arrived.headers, arrived.body)
         told = json.loads(arrived.body)
@@ -357,7 +357,7 @@ def test_a_webhook_is_signed_with_every_key_and_its_id_is_the_notice_s(receiver:
 
 
 def test_a_webhook_without_facts_tells_what_people_are_told(receiver: Receiver) -> None:
-    sender(WebhookChannel, receiver).send(notice(url=receiver.url))
+    sender(WebhookChannel, receiver).send(message(url=receiver.url))
     [arrived] = receiver.arrived
     assert "webhook-signature" not in arrived.headers
     said = json.loads(arrived.body)["data"]
@@ -367,7 +367,7 @@ def test_a_webhook_without_facts_tells_what_people_are_told(receiver: Receiver) 
 def test_a_key_that_is_none_is_the_end_and_names_the_command(receiver: Receiver) -> None:
     error = refused(sender(WebhookChannel, receiver), url=receiver.url, keys=("whsec_short",))
     assert error.permanent
-    assert "`aura endpoints rotate desk`" in str(error)
+    assert "rotate its key" in str(error)
     assert "whsec_short" not in str(error)
     assert receiver.arrived == []
 
@@ -378,7 +378,7 @@ def test_a_key_that_is_none_is_the_end_and_names_the_command(receiver: Receiver)
 def test_apprise_sends_to_a_service_that_it_knows(receiver: Receiver) -> None:
     # ntfy is one that takes the host from the URL
     url = f"ntfy://{receiver.host}/topic?mode=private"
-    assert apprise.AppriseChannel().send(notice(url=url, text="Hello <b>\\n *there*")) == notice().id
+    assert apprise.AppriseChannel().send(message(url=url, text="Hello <b>\\n *there*")) == message().id
     [arrived] = receiver.arrived
     assert b"Hello" in arrived.body
     assert "[Aura #17] VPN" in str(arrived)
@@ -387,8 +387,8 @@ def test_apprise_sends_to_a_service_that_it_knows(receiver: Receiver) -> None:
 def test_apprise_does_not_say_why_so_it_is_unsure(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     receiver.reply = lambda _: Reply(500)
     with pytest.raises(ChannelError) as caught:
-        apprise.AppriseChannel().send(notice(url=f"ntfy://user:hunter2@{receiver.host}/topic?mode=private"))
-    assert (caught.value.permanent, caught.value.unsure) == (False, True)
+        apprise.AppriseChannel().send(message(url=f"ntfy://user:hunter2@{receiver.host}/topic?mode=private"))
+    assert (caught.value.permanent, caught.value.in_doubt) == (False, True)
     assert "hunter2" not in str(caught.value) + caplog.text
 
 
@@ -405,7 +405,7 @@ def test_apprise_does_not_say_why_so_it_is_unsure(receiver: Receiver, caplog: py
 )
 def test_what_apprise_may_not_or_cannot_send_to_is_the_end(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for attempt in (lambda: apprise.check(url), lambda: apprise.AppriseChannel().send(notice(url=url))):
+    for attempt in (lambda: apprise.check(url), lambda: apprise.AppriseChannel().send(message(url=url))):
         with pytest.raises(ChannelError) as caught:
             attempt()
         assert caught.value.permanent
@@ -421,8 +421,8 @@ def test_without_apprise_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
 
 def test_the_console_twin_of_apprise_needs_no_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "apprise", None)
-    apprise.check(CONSOLE)
-    assert apprise.AppriseChannel().send(notice(url=CONSOLE)) == notice().id
+    apprise.check(CONSOLE_URL)
+    assert apprise.AppriseChannel().send(message(url=CONSOLE_URL)) == message().id
 
 
 # One slow receiver
@@ -433,12 +433,12 @@ def test_others_are_sent_while_one_hangs(receiver: Receiver) -> None:
     hanging.reply = lambda _: Reply() if released.wait(30) else Reply(0)
     done: list[str] = []
     hook = WebhookChannel([receiver.host, hanging.host])
-    thread = threading.Thread(target=lambda: done.append(hook.send(notice(url=hanging.url))))
+    thread = threading.Thread(target=lambda: done.append(hook.send(message(url=hanging.url))))
     thread.start()
     wait_until(lambda: hanging.arrived, 10, "nothing has arrived at the one that hangs")
-    assert hook.send(notice(url=receiver.url)) == notice().id
+    assert hook.send(message(url=receiver.url)) == message().id
     assert done == []
     released.set()
     thread.join(10)
-    assert done == [notice().id]
+    assert done == [message().id]
     hanging.close()

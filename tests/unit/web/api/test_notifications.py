@@ -92,7 +92,7 @@ def test_what_is_no_inbox_is_not_read(web: TestClient):
 
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
     wait_for(rows=2)
-    assert run("notices", "waiting", "--format", "json").json()[0]["waiting"] == 2
+    assert run("notices", "waiting", "--format", "json").json()[0]["delayed"] == 2
     one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
     assert run("notices", "resend", one).out == f"{one} goes out by email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
