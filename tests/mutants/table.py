@@ -184,7 +184,7 @@ MUTANTS = (
         "match = _ADDRESS.match(address)",
         "tests/unit/notifications/test_recipients.py",
         "tests/unit/notifications/test_render.py",
-        "tests/unit/notifications/test_channels.py",
+        "tests/unit/notifications/channels/test_email.py",
     ),
     _mutant(
         "our own mail is answered",

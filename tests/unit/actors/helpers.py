@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from actors.events import announce_event
-from db import preferences, reading, subscriptions, transaction
+from db import notifications, preferences, reading, subscriptions, transaction
 from db.models import Job, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.statements import table
@@ -76,6 +77,31 @@ def end_delays() -> None:
     """Let every delay end."""
     move(Notification, delayed_until=-1)
     move(Job, due_at=-1)
+
+
+def write_delayed(recipient: str = MANAGER, rows: int = 3, number: int | None = None, since: float = 60) -> None:
+    """Write delayed notifications whose delay has ended."""
+    number = number or create_ticket()
+    over = datetime.now(UTC) - timedelta(seconds=since)
+    new = [
+        {
+            "id": uuid.uuid4().hex,
+            "ticket_id": number,
+            "event": "ticket.warned",
+            "channel": "email",
+            "recipient": recipient,
+            "role": "subscriber",
+            "dedupe_key": uuid.uuid4().hex,
+            "subject": f"Notice {n}",
+            "body": "",
+            "data": {"title": "VPN drops", "category": "Network", "priority": "low", "language": "en"},
+            "state": "delayed",
+            "delayed_until": over,
+        }
+        for n in range(rows)
+    ]
+    with transaction() as session:
+        notifications.write(session, new)
 
 
 def run_in_parallel(*calls: Callable[[], Any]) -> list[Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +35,7 @@ from tests.unit.actors.helpers import (
     save_preference,
     states,
     subscribe,
+    write_delayed,
 )
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -326,31 +326,6 @@ def test_a_digest_job_that_runs_late_respects_quiet_hours(hand: Hand):
 
 
 # -- concurrent workers and crashes --------------------------------------------------------------------------
-
-
-def write_delayed(recipient: str = MANAGER, rows: int = 3, number: int | None = None, since: float = 60) -> None:
-    """Write delayed notifications whose delay has ended."""
-    number = number or create_ticket()
-    over = datetime.now(UTC) - timedelta(seconds=since)
-    new = [
-        {
-            "id": uuid.uuid4().hex,
-            "ticket_id": number,
-            "event": "ticket.warned",
-            "channel": "email",
-            "recipient": recipient,
-            "role": "subscriber",
-            "dedupe_key": uuid.uuid4().hex,
-            "subject": f"Notice {n}",
-            "body": "",
-            "data": {"title": "VPN drops", "category": "Network", "priority": "low", "language": "en"},
-            "state": "delayed",
-            "delayed_until": over,
-        }
-        for n in range(rows)
-    ]
-    with transaction() as session:
-        notifications.write(session, new)
 
 
 def digest_result(recipient: str = MANAGER) -> JobResult:

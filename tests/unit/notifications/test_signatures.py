@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aura.notifications.signatures import (
     LONGEST_KEY,
-    SIGNATURES_LIMIT,
     SHORTEST_KEY,
+    SIGNATURES_LIMIT,
     TOLERANCE,
     InvalidSignature,
     key_of,

@@ -16,7 +16,10 @@ from db.statements import table
 from tests.commands import Run
 from tests.conftest import ROOT
 from tests.embedded import all_jobs, web_app
-from tests.unit.actors.test_notify import BOSS, ticket, told, wait_for
+from tests.unit.actors.helpers import MANAGER as BOSS
+from tests.unit.actors.helpers import create_ticket as ticket
+from tests.unit.actors.helpers import notifications_to as told
+from tests.unit.actors.helpers import write_delayed as wait_for
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -96,11 +99,11 @@ def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
     one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
     assert run("notices", "resend", one).out == f"{one} goes out by email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is unknown can be settled" in run("notices", "settle", one).err
+    assert "is enqueued; it must be in_doubt" in run("notices", "settle", one).err
     set_(BOSS, state="in_doubt")
     assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", BOSS).err
     wrong = run("notices", "settle", other, "nothing")
-    assert "there is no notification nothing" in wrong.err
+    assert "notification nothing does not exist" in wrong.err
     with reading() as session:
         assert session.get_one(Notification, other).state == "in_doubt"
     assert run("notices", "settle", other).out == f"{other} is settled: it has arrived\n"
@@ -110,7 +113,7 @@ def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
 @pytest.mark.parametrize("how", ["text", "html", "json"])
 def test_the_wording_is_previewed(run: Run, how: str):
     shown = run("notices", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how)
-    assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
+    assert (shown.code, "ist überfällig" in shown.out) == (0, True)
     assert run("notices", "preview").err.count("--- ticket.") >= 9
     assert "there is no ticket 99" in run("notices", "preview", "--ticket", 99).err
     assert "event: there is no 'x'" in run("notices", "preview", "--event", "x").err

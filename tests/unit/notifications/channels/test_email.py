@@ -1,4 +1,4 @@
-"""The channels, against a real SMTP server on a real socket."""
+"""The SMTP transport and the console transport, against a real SMTP server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, OutboundMessage, make_channel
+from aura.notifications import ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.channels.email import EmailChannel
 from aura.notifications.channels.email.mime import compose
 from aura.notifications.sanitize import one_line
-from aura.settings import Settings, SettingsError
+from aura.settings import SettingsError
+from tests.conftest import ROOT
 
 SENDER = "Aura <aura@example.com>"
 
@@ -412,7 +413,7 @@ def test_a_password_never_crosses_the_network_in_the_clear(serve: Serve, monkeyp
 @pytest.fixture
 def certificate() -> tuple[Path, ssl.SSLContext]:
     """A key and a certificate for 127.0.0.1 that nobody but this test trusts."""
-    path = Path(__file__).parents[2] / "data" / "localhost.pem"
+    path = ROOT / "tests" / "data" / "localhost.pem"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return path, context
@@ -473,21 +474,3 @@ def test_the_console_writes_one_line_and_no_body(caplog: pytest.LogCaptureFixtur
     assert "private" not in line
     said = json.loads(line[line.index("{") :])
     assert said == {"id": message().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(_env_file=None, **changes)
-
-
-def test_email_without_a_server_is_its_console_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SMTP_URL", raising=False)
-    assert make_channel("email", settings()).name == "console"
-    assert make_channel("email", settings(SMTP_URL="smtp://127.0.0.1:1025")).name == "email"
-
-
-@pytest.mark.parametrize("name", ["in_app", "sms", "../email", "", "x" * 500])
-def test_an_unknown_channel_is_a_permanent_error(name: str) -> None:
-    with pytest.raises(ChannelError, match="unknown channel") as caught:
-        make_channel(name, settings())
-    assert caught.value.permanent
-    assert len(str(caught.value)) < 120
