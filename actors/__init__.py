@@ -12,6 +12,27 @@ broker = make_broker(get_settings())
 dramatiq.set_broker(broker)
 
 # an actor is declared on the broker that is set
-from actors import batch_analysis, deliver, digest, intake, notify, retention, sla_checks  # noqa: E402
+from actors import (  # noqa: E402
+    batch_analysis,
+    classify,
+    deliver,
+    digest,
+    intake,
+    notify,
+    reanalyze,
+    retention,
+    sla_checks,
+)
 
-__all__ = ["batch_analysis", "broker", "deliver", "digest", "intake", "notify", "retention", "sla_checks"]
+__all__ = [
+    "batch_analysis",
+    "broker",
+    "classify",
+    "deliver",
+    "digest",
+    "intake",
+    "notify",
+    "reanalyze",
+    "retention",
+    "sla_checks",
+]

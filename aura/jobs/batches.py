@@ -9,7 +9,13 @@ import dramatiq
 from aura.settings import Settings
 
 
+def option(actor: dramatiq.Actor[Any, Any], name: str, settings: Settings) -> Any:
+    """Return an actor's option; one that is a function of the settings is called, as its actor is declared before them."""
+    value = actor.options.get(name)
+    return value(settings) if callable(value) else value
+
+
 def batch_size(actor: dramatiq.Actor[Any, Any], settings: Settings) -> int:
     """Return the most jobs of the actor that go together: its own option `batch`, or AURA_JOBS_PER_HINT."""
-    size: int = actor.options.get("batch", settings.jobs_per_hint)
+    size: int = option(actor, "batch", settings) or settings.jobs_per_hint
     return size

@@ -16,6 +16,9 @@ from typing import Any
 from dramatiq import Broker, Middleware
 from dramatiq.broker import MessageProxy
 
+from aura.jobs.batches import option
+from aura.settings import get_settings
+
 #: Dramatiq prefetches twice as many messages as there are threads.
 PREFETCH_PER_THREAD = 2
 #: The part of a worker's threads for all that stands behind the bulkhead.
@@ -56,10 +59,10 @@ class Bulkhead(Middleware):
     def share(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, BulkheadSlot]:
         """Return how many messages of the queue a worker may hold at once, of those that it would prefetch, and the door
         that they come through."""
-        options = [actor.options for actor in broker.actors.values() if actor.queue_name == queue]
-        if any(each.get("background") for each in options):
+        sharing = [actor for actor in broker.actors.values() if actor.queue_name == queue]
+        if any(actor.options.get("background") for actor in sharing):
             return 1, BulkheadSlot()
-        part = min((each["bulkhead"] for each in options if each.get("bulkhead")), default=None)
+        part = min(filter(None, (option(actor, "bulkhead", get_settings()) for actor in sharing)), default=None)
         if part is None:
             return prefetch, BulkheadSlot()
         threads = prefetch // PREFETCH_PER_THREAD

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from aura.jobs import attempt as attempts
 from aura.jobs import control_cache
 from aura.jobs.attempt import WORKER_ID
-from aura.jobs.batches import batch_size
+from aura.jobs.batches import batch_size, option
 from aura.settings import get_settings
 from db import jobs
 from db.jobs import Claimed, NewJob
@@ -84,7 +84,7 @@ class LocalDispatch:
         listens = actor.queue_name in self._at.consumers and actor.queue_name not in self._blocked
         if (
             not listens
-            or actor.options.get("bulkhead")
+            or option(actor, "bulkhead", get_settings())
             or actor.options.get("background")
             or self._offered[name] >= BATCHES * batch
         ):

@@ -123,7 +123,7 @@ def check_in_doubt() -> Check:
     """Count the notifications in doubt, which wait for a person."""
     try:
         with reading() as session:
-            count = notifications.unknown(session)
+            count = notifications.in_doubt_count(session)
     except SQLAlchemyError:
         return Check("in doubt", True, "unknown: the database does not answer")
     if not count:

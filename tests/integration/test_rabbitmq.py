@@ -14,7 +14,7 @@ from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from actors.intake import classify
+from actors.classify import classify
 from aura.jobs.maintenance import Maintenance
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq import publisher as publishing

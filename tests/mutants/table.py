@@ -117,14 +117,14 @@ MUTANTS = (
     _mutant(
         "a mail that may have left is sent again",
         "actors/deliver.py",
-        "if hold and error.unsure:",
+        "if at_most_once and error.in_doubt:",
         "if False:",
         "tests/unit/actors/test_deliver.py",
     ),
     _mutant(
         "two workers send one notification",
         "actors/deliver.py",
-        "if hold and not _mark(key):",
+        "if at_most_once and not _mark_sending(notification.id):",
         "if False:",
         "tests/unit/actors/test_deliver.py",
     ),
@@ -145,14 +145,14 @@ MUTANTS = (
     _mutant(
         "an address of the inner network is taken",
         "aura/notifications/safe_http.py",
-        'raise ForbiddenAddress(f"{address} is no public address")',
+        'raise ForbiddenAddress(f"{address} is not a public address")',
         "return",
         "tests/unit/notifications/test_safe_http.py",
     ),
     _mutant(
         "the host is looked up again after the check",
         "aura/notifications/safe_http.py",
-        "for address in self._checked[:MOST_ADDRESSES]:",
+        "for address in self._checked[:ADDRESSES_LIMIT]:",
         "for address in [self.host]:",
         "tests/unit/notifications/test_safe_http.py",
     ),
@@ -173,7 +173,7 @@ MUTANTS = (
     _mutant(
         "any signature fits",
         "aura/notifications/signatures.py",
-        "if True not in fits:",
+        "if True not in matches:",
         "if False:",
         "tests/unit/notifications/test_signatures.py",
     ),
@@ -184,7 +184,7 @@ MUTANTS = (
         "match = _ADDRESS.match(address)",
         "tests/unit/notifications/test_recipients.py",
         "tests/unit/notifications/test_render.py",
-        "tests/unit/notifications/test_channels.py",
+        "tests/unit/notifications/channels/test_email.py",
     ),
     _mutant(
         "our own mail is answered",

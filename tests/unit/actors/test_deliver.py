@@ -89,7 +89,7 @@ def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
     tell("a", recipient=recipient)
     hand.run()
     [letter] = letters()
-    assert letter.error == f"there is no webhook endpoint {recipient!r}: aura endpoints add {recipient} webhook"
+    assert letter.error == f"webhook endpoint {recipient!r} does not exist"
     assert (state("a"), receiver.arrived) == ("enqueued", [])
 
 
@@ -213,12 +213,12 @@ def test_a_rate_that_was_not_used_is_not_saved_up(database: str) -> None:
 
 TURNS = """
 import sys
-from db import rates, transaction
+from db import channel_rates, transaction
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[1])):
     with transaction() as session:
-        assert rates.turn(session, "slack", 0.1, 1e6)[0]
+        assert channel_rates.turn(session, "slack", 0.1, 1e6)[0]
 """
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 
 import actors
 from actors.batch_analysis import advance
-from actors.intake import classify, reanalyze
+from actors.classify import classify
+from actors.reanalyze import reanalyze
 from aura.jobs import bulkhead
 from db import jobs, reading, tickets, transaction
 from db import reanalysis as worth_a_look

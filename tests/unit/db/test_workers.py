@@ -115,7 +115,7 @@ def test_the_doctor_tells_of_what_nobody_knows_and_tries_the_mailbox(configure: 
     assert (found.ok, found.detail) == (True, "1 notifications may or may not have left")
     assert "aura notices list --state unknown" in found.fix
     with reading() as session:
-        assert notifications.unknown(session) == 1
+        assert notifications.in_doubt_count(session) == 1
 
     assert health.check_imap().detail.startswith("not set")
     configure(

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select, true, update
 
 import actors
-from actors.intake import JOB_PRIORITY, classify
+from actors.analysis import JOB_PRIORITY
+from actors.classify import classify
 from aura.jobs import actor as durable
 from aura.jobs import attempt as current_attempt
 from aura.jobs.attempt import WORKER_ID

@@ -36,6 +36,7 @@ from sqlalchemy.orm import Session
 import actors
 from aura.jobs import attempt as attempts
 from aura.jobs import control_cache
+from aura.jobs.batches import batch_size
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing, PublishFailed
 from aura.settings import get_settings
@@ -227,7 +228,7 @@ class JobMachine(RuleBasedStateMachine):
             assert sum(queue_of(job.actor) == queue for job in under_way) <= self.limits[queue]
         for actor, ids in given:
             assert {(rows[i].actor, rows[i].lease, rows[i].hinted_at is None) for i in ids} == {(actor, None, False)}
-            most = actors.broker.get_actor(actor).options.get("batch", get_settings().jobs_per_hint)
+            most = batch_size(actors.broker.get_actor(actor), get_settings())
             assert len(ids) <= (1 if any(rows[i].attempts for i in ids) else most)
         new = [i for _, ids in given for i in ids if self.crashes[identity(rows[i])] >= hints.SUSPECT_AFTER]
         assert len(new) <= (0 if suspects else 1)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import actors
-from actors.intake import classify
+from actors.classify import classify
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq.messages import SIZE_LIMIT, Malformed, Plain
 from db import transaction

@@ -151,7 +151,7 @@ def test_the_engine_is_shown_what_people_decided(hand: Hand, remote: Remote, mon
         "high",
     )
     with reading() as session:
-        [precedent] = analysis._corrections(session)
+        [precedent] = analysis.load_examples(session)
     assert "badge reader" in precedent.text
 
 
@@ -185,7 +185,7 @@ def test_a_summary_that_others_read_is_masked(hand: Hand, said: str, secret: str
 
 
 def test_what_resolved_others_like_it_belongs_to_a_verdict(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "_history", lambda _session: True)
+    monkeypatch.setattr(analysis, "_any_resolved", lambda _session: True)
     for number in range(6):
         old = submit(f"Docking station {number} does not detect my two monitors", f"user{number}@example.com")
         hand.run()

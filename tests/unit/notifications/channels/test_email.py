@@ -1,4 +1,4 @@
-"""The channels, against a real SMTP server on a real socket."""
+"""The SMTP transport and the console transport, against a real SMTP server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, OutboundMessage, channel
+from aura.notifications import ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.channels.email import EmailChannel
-from aura.notifications.channels.mime import compose
+from aura.notifications.channels.email.mime import compose
 from aura.notifications.sanitize import one_line
-from aura.settings import Settings, SettingsError
+from aura.settings import SettingsError
+from tests.conftest import ROOT
 
 SENDER = "Aura <aura@example.com>"
 
@@ -104,7 +105,7 @@ def serve() -> Iterator[Serve]:
         controller.stop()
 
 
-def notice(**changes: Any) -> OutboundMessage:
+def message(**changes: Any) -> OutboundMessage:
     facts: dict[str, Any] = {
         "id": "0123456789abcdef0123456789abcdef",
         "ticket_id": 17,
@@ -121,13 +122,13 @@ def mailer(port: int, timeout: float = 10.0, credentials: str = "", scheme: str 
 
 def refused(sender: EmailChannel, **changes: Any) -> ChannelError:
     with pytest.raises(ChannelError) as caught:
-        sender.send(notice(**changes))
+        sender.send(message(**changes))
     return caught.value
 
 
 def test_a_mail_arrives_as_text_and_html_without_starttls(serve: Serve) -> None:
     mailbox, port = serve()
-    message_id = mailer(port).send(notice(html="<p>Hello</p>"))
+    message_id = mailer(port).send(message(html="<p>Hello</p>"))
     [mail], [envelope] = mailbox.mails, mailbox.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("aura@example.com", ["joe@example.org"])
     assert (mail["From"], mail["To"], mail["Subject"]) == (SENDER, "joe@example.org", "[Aura #17] VPN")
@@ -139,7 +140,7 @@ def test_a_mail_arrives_as_text_and_html_without_starttls(serve: Serve) -> None:
 
 def test_a_mail_without_html_is_plain(serve: Serve) -> None:
     mailbox, port = serve()
-    mailer(port).send(notice())
+    mailer(port).send(message())
     assert mailbox.mails[0].get_content_type() == "text/plain"
     assert mailbox.mails[0].get_content().splitlines() == ["Hello,", "", "your ticket."]
 
@@ -147,8 +148,8 @@ def test_a_mail_without_html_is_plain(serve: Serve) -> None:
 def test_all_tries_share_a_message_id_and_all_mails_of_a_ticket_a_conversation(serve: Serve) -> None:
     mailbox, port = serve()
     sender = mailer(port)
-    assert sender.send(notice()) == sender.send(notice())
-    sender.send(notice(id="another"))
+    assert sender.send(message()) == sender.send(message())
+    sender.send(message(id="another"))
     first, again, other = mailbox.mails
     assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
     for mail in mailbox.mails:
@@ -158,7 +159,7 @@ def test_all_tries_share_a_message_id_and_all_mails_of_a_ticket_a_conversation(s
 def test_a_long_sender_domain_leaves_the_ids_whole(serve: Serve) -> None:
     mailbox, port = serve()
     domain = ".".join(["a-rather-long-label"] * 6) + ".com"
-    message_id = EmailChannel(f"smtp://127.0.0.1:{port}", f"aura@{domain}").send(notice())
+    message_id = EmailChannel(f"smtp://127.0.0.1:{port}", f"aura@{domain}").send(message())
     content = mailbox.envelopes[0].content
     assert isinstance(content, bytes)
     assert b"Message-ID: " + message_id.encode() in content
@@ -168,7 +169,7 @@ def test_a_long_sender_domain_leaves_the_ids_whole(serve: Serve) -> None:
 
 def test_robots_are_asked_for_silence(serve: Serve) -> None:
     mailbox, port = serve()
-    mailer(port).send(notice())
+    mailer(port).send(message())
     assert mailbox.mails[0]["Auto-Submitted"] == "auto-generated"
     assert mailbox.mails[0]["X-Auto-Response-Suppress"] == "All"
 
@@ -176,7 +177,7 @@ def test_robots_are_asked_for_silence(serve: Serve) -> None:
 def test_text_of_every_alphabet_arrives(serve: Serve) -> None:
     mailbox, port = serve()
     words = "Größe 日本語 😀 " + "x" * 3000
-    mailer(port).send(notice(subject="[Aura #17] Größe 日本語 😀", text=words, html=f"<p>{words}</p>"))
+    mailer(port).send(message(subject="[Aura #17] Größe 日本語 😀", text=words, html=f"<p>{words}</p>"))
     [mail] = mailbox.mails
     assert mail["Subject"] == "[Aura #17] Größe 日本語 😀"
     assert [part.get_content().strip() for part in mail.iter_parts()] == [words, f"<p>{words}</p>"]
@@ -196,28 +197,28 @@ SUBJECTS = st.one_of(
 @limits(deadline=None)
 @given(SUBJECTS)
 def test_any_subject_arrives_as_it_was_written(subject: str) -> None:
-    mail = email.message_from_bytes(bytes(compose(notice(subject=subject), SENDER)), policy=default)
+    mail = email.message_from_bytes(bytes(compose(message(subject=subject), SENDER)), policy=default)
     assert mail["Subject"] == one_line(subject, 250)
     assert mail["To"] == "joe@example.org"
 
 
 def test_an_encoded_word_in_a_subject_cannot_add_headers() -> None:
     subject = "x =?utf-8?q?a=0d=0aBcc:_victim@example.org=0d=0a?= y"
-    mail = email.message_from_bytes(bytes(compose(notice(subject=subject), SENDER)), policy=default)
+    mail = email.message_from_bytes(bytes(compose(message(subject=subject), SENDER)), policy=default)
     assert mail["Bcc"] is None
     assert mail["Subject"] == subject
 
 
 def test_nul_bytes_and_lone_surrogates_do_not_stop_a_mail(serve: Serve) -> None:
     mailbox, port = serve()
-    mailer(port).send(notice(subject="a\ud800\0b", text="c\ud800\0d", html="e\ud800\0f"))
+    mailer(port).send(message(subject="a\ud800\0b", text="c\ud800\0d", html="e\ud800\0f"))
     assert [part.get_content().strip() for part in mailbox.mails[0].iter_parts()] == ["c?d", "e?f"]
 
 
 def test_a_subject_and_an_id_cannot_add_headers(serve: Serve) -> None:
     mailbox, port = serve()
     mailer(port).send(
-        notice(subject="x\r\nBcc: victim@example.org\r\n\r\nbody", id="1>\r\nBcc: victim@example.org\r\n")
+        message(subject="x\r\nBcc: victim@example.org\r\n\r\nbody", id="1>\r\nBcc: victim@example.org\r\n")
     )
     [mail], [envelope] = mailbox.mails, mailbox.envelopes
     assert mail["Subject"] == "x Bcc: victim@example.org body"
@@ -272,11 +273,11 @@ def test_mails_of_one_thread_go_over_one_conversation(serve: Serve) -> None:
     mailbox, port = serve()
     sender = mailer(port)
     for _ in range(3):
-        sender.send(notice())
+        sender.send(message())
     mailbox.rcpt_reply = "550 nobody here"
     assert refused(sender).permanent
     mailbox.rcpt_reply = "250 OK"
-    sender.send(notice())
+    sender.send(message())
     assert [session is mailbox.sessions[0] for session in mailbox.sessions] == [True, True, True, False]
 
 
@@ -286,9 +287,9 @@ def test_a_conversation_that_rested_too_long_is_ended_and_its_good_bye_may_fail(
 ) -> None:
     mailbox, port = serve()
     mailbox.quit_reply = good_bye
-    monkeypatch.setattr("aura.notifications.channels.email._REST", 0.0)
+    monkeypatch.setattr("aura.notifications.channels.email.transport.IDLE_SECONDS", 0.0)
     sender = mailer(port)
-    assert [sender.send(notice()), sender.send(notice())] == [mail["Message-ID"] for mail in mailbox.mails]
+    assert [sender.send(message()), sender.send(message())] == [mail["Message-ID"] for mail in mailbox.mails]
     assert mailbox.sessions[0] is not mailbox.sessions[1]
 
 
@@ -296,7 +297,7 @@ def test_a_conversation_that_rested_too_long_is_ended_and_its_good_bye_may_fail(
 def test_a_server_that_ended_a_resting_conversation_gets_the_mail_in_a_new_one(serve: Serve, reply: str) -> None:
     mailbox, port = serve()
     sender = mailer(port)
-    sender.send(notice())
+    sender.send(message())
     first = mailbox.sessions[0]
 
     async def handle_mail(server: Any, session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:
@@ -308,13 +309,13 @@ def test_a_server_that_ended_a_resting_conversation_gets_the_mail_in_a_new_one(s
         return "250 OK"
 
     mailbox.handle_MAIL = handle_mail  # type: ignore[assignment]
-    sender.send(notice())
+    sender.send(message())
     assert len(mailbox.mails) == 2
 
 
 def test_an_address_beyond_ascii_needs_a_server_that_takes_it(serve: Serve) -> None:
     mailbox, port = serve(enable_SMTPUTF8=True)
-    mailer(port).send(notice(recipient="jürgen@münchen.example"))
+    mailer(port).send(message(recipient="jürgen@münchen.example"))
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@münchen.example"]
     _, port = serve(enable_SMTPUTF8=False)
     assert refused(mailer(port), recipient="jürgen@münchen.example").permanent
@@ -341,27 +342,27 @@ def test_nobody_knows_whether_a_mail_without_an_answer_was_taken(serve: Serve) -
     # Given a server that reads the whole mail, and is gone before it says anything of it
     mailbox.gone_at = "DATA"
     error = refused(mailer(port))
-    assert (error.permanent, error.unsure) == (False, True)
+    assert (error.permanent, error.in_doubt) == (False, True)
     # And one that is gone before: the mail never left
     mailbox.gone_at = "RCPT"
     error = refused(mailer(port))
-    assert (error.permanent, error.unsure) == (False, False)
+    assert (error.permanent, error.in_doubt) == (False, False)
 
 
 @pytest.mark.parametrize("reply", ["451 try again", "554 looks like spam", "421 going down"])
 def test_a_mail_that_was_refused_was_surely_not_taken(serve: Serve, reply: str) -> None:
     mailbox, port = serve()
     mailbox.data_reply = reply
-    assert not refused(mailer(port)).unsure
+    assert not refused(mailer(port)).in_doubt
 
 
 def test_a_scanner_may_take_longer_over_a_mail_than_any_other_answer(serve: Serve) -> None:
     mailbox, port = serve()
     mailbox.slow = 0.3
-    sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, patience=30)
-    assert sender.send(notice()) == mailbox.mails[0]["Message-ID"]
-    impatient = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, patience=0.1)
-    assert refused(impatient).unsure
+    sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, mail_timeout=30)
+    assert sender.send(message()) == mailbox.mails[0]["Message-ID"]
+    impatient = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, mail_timeout=0.1)
+    assert refused(impatient).in_doubt
 
 
 def test_a_server_without_tls_behind_smtps_is_not_the_end(serve: Serve) -> None:
@@ -376,7 +377,7 @@ def guard(server: Any, session: Session, envelope: Envelope, mechanism: str, dat
 
 def test_user_and_password_are_percent_decoded(serve: Serve) -> None:
     mailbox, port = serve(authenticator=guard, auth_require_tls=False)
-    mailer(port, credentials="aura%40desk:p%2Fw%3Ad@").send(notice())
+    mailer(port, credentials="aura%40desk:p%2Fw%3Ad@").send(message())
     assert mailbox.sessions[0].authenticated
 
 
@@ -412,7 +413,7 @@ def test_a_password_never_crosses_the_network_in_the_clear(serve: Serve, monkeyp
 @pytest.fixture
 def certificate() -> tuple[Path, ssl.SSLContext]:
     """A key and a certificate for 127.0.0.1 that nobody but this test trusts."""
-    path = Path(__file__).parents[2] / "data" / "localhost.pem"
+    path = ROOT / "tests" / "data" / "localhost.pem"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return path, context
@@ -424,10 +425,10 @@ def test_smtps_is_tls_from_the_first_byte(
     path, context = certificate
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     mailbox, port = serve(ssl_context=context)
-    assert mailer(port, scheme="smtps").send(notice()) == mailbox.mails[0]["Message-ID"]
+    assert mailer(port, scheme="smtps").send(message()) == mailbox.mails[0]["Message-ID"]
     monkeypatch.delenv("SSL_CERT_FILE")
     error = refused(mailer(port, scheme="smtps"))
-    assert (error.permanent, error.unsure) == (False, False)
+    assert (error.permanent, error.in_doubt) == (False, False)
     assert len(mailbox.mails) == 1
 
 
@@ -437,7 +438,7 @@ def test_starttls_is_used_when_offered(
     path, context = certificate
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     mailbox, port = serve(tls_context=context, authenticator=guard, auth_required=True)
-    mailer(port, credentials="aura%40desk:p%2Fw%3Ad@").send(notice())
+    mailer(port, credentials="aura%40desk:p%2Fw%3Ad@").send(message())
     assert mailbox.sessions[0].ssl is not None
     assert mailbox.sessions[0].authenticated
 
@@ -467,28 +468,9 @@ def test_an_unusable_sender_is_a_settings_error(sender: str) -> None:
 
 def test_the_console_writes_one_line_and_no_body(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert ConsoleChannel().send(notice(subject="a\r\nb", text="private")) == notice().id
+    assert ConsoleChannel().send(message(subject="a\r\nb", text="private")) == message().id
     [line] = caplog.messages
     assert "\n" not in line
     assert "private" not in line
     said = json.loads(line[line.index("{") :])
-    assert said == {"id": notice().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(_env_file=None, **changes)
-
-
-def test_email_without_a_server_is_its_console_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SMTP_URL", raising=False)
-    assert channel("email", settings()).name == "console"
-    assert channel("console", settings()).name == "console"
-    assert channel("email", settings(SMTP_URL="smtp://127.0.0.1:1025")).name == "email"
-
-
-@pytest.mark.parametrize("name", ["in_app", "sms", "../email", "", "x" * 500])
-def test_an_unknown_channel_is_a_permanent_error(name: str) -> None:
-    with pytest.raises(ChannelError, match="there is no channel") as caught:
-        channel(name, settings())
-    assert caught.value.permanent
-    assert len(str(caught.value)) < 120
+    assert said == {"id": message().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}
