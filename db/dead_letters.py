@@ -24,7 +24,7 @@ from aura.errors import Conflict, NotFound
 from aura.settings import get_settings
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
-from db.new_tickets import storable
+from db.text import storable
 from db.statements import table
 from db.time import now
 

@@ -50,10 +50,10 @@ _LANES = Prepared(_lanes)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
-def gathered(session: Session, actor: str, priority: int, jobs: int, seconds: float) -> bool:
-    """Return whether so many jobs of a lane are due, or one of them for so long."""
+def gathered(session: Session, actor: str, priority: int, jobs: int) -> tuple[bool, float]:
+    """Return whether so many jobs of a bucket are due, and the seconds for which the oldest is due."""
     [row] = _GATHERED(session, whose=actor, place=priority, others=jobs - 1)
-    return bool(row.enough or (row.waited or 0.0) > seconds)
+    return bool(row.enough), row.waited or 0.0
 
 
 def _gathered(_session: Session) -> Any:

@@ -99,8 +99,8 @@ class LocalDispatcher(Protocol):
     def lease(self, promise: NewJob) -> str | None:
         """Return the lease under which to take it, or None to leave it to the relay."""
 
-    def take(self, lease: str, job: Claimed) -> None:
-        """Note that the job is ours when the transaction commits."""
+    def add(self, lease: str, job: Claimed) -> None:
+        """Note that the job is leased to the worker once the transaction has committed."""
 
 
 def enqueue(session: Session, promises: Iterable[NewJob]) -> None:
@@ -138,7 +138,7 @@ def enqueue(session: Session, promises: Iterable[NewJob]) -> None:
         for row in sorted(_PROMISE_TAKEN(session, taken)):
             if row.lease in leases:
                 mine.add((row.actor, row.key, row.pipeline))
-                taker.take(row.lease, _claimed_at_once(row.id, merged[row.actor, row.key, row.pipeline]))
+                taker.add(row.lease, _claimed_at_once(row.id, merged[row.actor, row.key, row.pipeline]))
             else:
                 wake_relay(session)  # it was promised before: that job may be due earlier now
 

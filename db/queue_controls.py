@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from aura.errors import InvalidInput, NotFound
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
-from db.new_tickets import storable
+from db.text import storable
 from db.statements import Prepared, table, upsert
 from db.time import from_now, now
 

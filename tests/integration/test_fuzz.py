@@ -25,8 +25,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError
 
 from aura.jobs import maintenance
+from aura.jobs.broker import JobBroker
 from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq.broker import HintBroker
 from aura.jobs.rabbitmq.messages import Malformed
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.settings import get_settings
@@ -157,13 +157,13 @@ def difference(found: Counter[tuple[str, bytes]], expected: Counter[tuple[str, b
 
 
 def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
-    service: HintBroker, rabbitmq: RabbitMQ, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+    service: JobBroker, rabbitmq: RabbitMQ, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     print(f"FUZZ_SEED={SEED}")
     # Given mutated messages in every queue, some of which expire there, and good tickets behind them
     expected: Counter[tuple[str, bytes]] = Counter()
     fates: Counter[str] = Counter()
-    publisher = Publisher(get_settings(), lambda: sorted(service.get_declared_queues()))
+    publisher = Publisher(get_settings(), service.get_declared_queues, service.program.topology)
     publisher.wait(0, lambda: True)
     publisher.close()
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
@@ -208,7 +208,7 @@ def workforce() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if isinstance(thread, WorkerThread | ConsumerThread)}
 
 
-def spy(monkeypatch: pytest.MonkeyPatch, service: HintBroker) -> list[str]:
+def spy(monkeypatch: pytest.MonkeyPatch, service: JobBroker) -> list[str]:
     """Return a list that gets the queue of each consumer that is started."""
     started: list[str] = []
     consume = service.consume

@@ -19,7 +19,7 @@ from actors import digest as folding
 from actors import events, notification_settings, notify
 from actors.notify import announce_event
 from aura.jobs.actor import JobResult
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from aura.notifications import DIGEST, EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.settings import get_settings
@@ -715,7 +715,7 @@ from tests import embedded
 settings.use(settings.given(DATABASE_URL=sys.argv[1]))
 import actors
 from actors import deliveries, folding
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import transaction, workers
 
 def die(*_):

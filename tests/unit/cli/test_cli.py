@@ -732,13 +732,12 @@ def test_the_doctor_tries_openais_key_and_model(
     assert bool(found.fix) != found.ok
 
 
-def test_the_doctor_misses_a_redis_that_processes_would_share_and_the_pipelines(configure: Callable[..., Any]):
+def test_the_doctor_misses_a_redis_that_processes_would_share(configure: Callable[..., Any]):
     service = {"RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/a"}
     configure(**service)
-    assert (health.check_redis().ok, health.check_pipelines().ok) == (True, True)
-    configure(**service, OPENAI_API_KEY="k", AURA_PIPELINES="nowhere")
-    assert (health.check_redis().fix, health.check_pipelines().fix) == ("set REDIS_URL", "correct AURA_PIPELINES")
-    assert (health.check_redis().ok, health.check_pipelines().ok) == (False, False)
+    assert health.check_redis().ok
+    configure(**service, OPENAI_API_KEY="k")
+    assert (health.check_redis().ok, health.check_redis().fix) == (False, "set REDIS_URL")
 
 
 def aura_settings() -> Any:

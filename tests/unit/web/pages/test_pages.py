@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import dead_letters, jobs, queue_controls, reading, schedule_runs, transaction, workers
 from db.jobs import Failure, NewJob
 from db.models import Agent, AuditEntry, Correction, DeadLetter, Incident, Ticket
