@@ -114,8 +114,9 @@ _TAKE = Prepared(_take)
 
 def in_flight(session: Session, older_than: float = 0.0) -> dict[str, int]:
     """Return how many hinted, unclaimed jobs each actor has (what waits inside the broker), by age in seconds."""
-    aged = _inside.where(_c.hinted_at < from_now(-older_than))
-    found: Any = session.execute(aged) if older_than else _INSIDE(session)
+    found: Any = (
+        session.execute(_inside.where(_c.hinted_at < from_now(-older_than))) if older_than else _INSIDE(session)
+    )
     return {row.actor: row.jobs for row in found}
 
 

@@ -9,9 +9,12 @@ exception fails that job alone. `save` records the results in the transaction th
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import dramatiq
@@ -67,6 +70,11 @@ class DurableActor(dramatiq.Actor[Any, Any]):
     load: Load | None = None
     save: Save
 
+    @cached_property
+    def key_label(self) -> str:
+        """The name of the jobs' keys in log lines."""
+        return cast("JobBroker", self.broker).program.key_label(self)
+
     def batch_size(self, settings: Settings | None = None) -> int:
         """Return the most jobs in one hint and in one call: the option `batch`, or AURA_JOBS_PER_HINT."""
         return int(self.option("batch") or (settings or get_settings()).jobs_per_hint)
@@ -112,7 +120,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
 
         With a lease, which only this process can name, the jobs are claimed already (see `aura.jobs.local_dispatch`).
         """
-        attempt = Attempt(self, lease) if lease else Attempt(self)
+        attempt = Attempt(self, lease or uuid.uuid4().hex)
         # the lease counts as running before the database knows of it
         process_state.attempts[attempt.lease] = attempt
         try:
@@ -142,11 +150,12 @@ class DurableActor(dramatiq.Actor[Any, Any]):
 
     def _settle(self, attempt: Attempt) -> None:
         # Dramatiq's own order: from the last middleware to the first, whatever one of them raises
+        hooks = ["after_failure", "after_attempt"] if attempt.error or attempt.failures else ["after_attempt"]
         try:
-            for middleware in reversed(self.broker.middleware):
-                if (after_attempt := getattr(middleware, "after_attempt", None)) is not None:
+            for name, middleware in [(name, each) for name in hooks for each in reversed(self.broker.middleware)]:
+                if (hook := getattr(middleware, name, None)) is not None:
                     try:
-                        after_attempt(attempt)
+                        hook(attempt)
                     except Exception:
                         logger.critical("middleware failed", middleware=type(middleware).__name__, exc_info=True)
         finally:
@@ -184,9 +193,9 @@ class DurableActor(dramatiq.Actor[Any, Any]):
     def begin(self, attempt: Attempt) -> None:
         """Begin the jobs' spans, and bind their keys and traces to every log line below."""
         attempt.spans |= (spans := tracing.begin(self.actor_name, attempt.jobs))
-        logged, program = attempt.jobs[:KEYS_LOGGED], cast("JobBroker", self.broker).program
+        logged = attempt.jobs[:KEYS_LOGGED]
         bind_contextvars(
-            **{program.key_label(self): [job.key for job in logged]},
+            **{self.key_label: [job.key for job in logged]},
             job_ids=[job.id for job in logged],
             traces=[spans[job.id].trace_id for job in logged],
         )
@@ -218,7 +227,11 @@ class DurableActor(dramatiq.Actor[Any, Any]):
     ) -> list[Claimed]:
         """Complete the jobs that the lease still holds, with their effects and next steps; return them."""
         completed = jobs.complete(
-            session, attempt.lease, [each.job for each in results], process_state.WORKER_ID, attempt.seconds
+            session,
+            attempt.lease,
+            [each.job for each in results],
+            process_state.WORKER_ID,
+            time.perf_counter() - attempt.claimed,
         )
         held = {job.id for job in completed}
         results = [each for each in results if each.job.id in held]

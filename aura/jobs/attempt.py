@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,7 +43,7 @@ class Attempt:
     """One attempt; the actor fills it, and then every middleware gets it (see `aura.jobs.middleware`)."""
 
     actor: DurableActor
-    lease: str = field(default_factory=lambda: uuid.uuid4().hex)
+    lease: str
     started: float = field(default_factory=time.perf_counter)
     #: When the present jobs were claimed: after `started` when an actor works off a hint one job at a time.
     claimed: float = field(default_factory=time.perf_counter)

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +29,7 @@ from aura.jobs import heartbeat, metrics, process_state
 from aura.jobs.backoff import backoff
 from aura.jobs.logs import configure_logging
 from aura.jobs.maintenance import Maintenance
+from aura.jobs.rabbitmq.topology import Route
 from aura.jobs.relay_plan import ROUND, ActorState, Bucket, State, plan
 from aura.jobs.transport import Outgoing, PublishFailed, Transport
 from aura.settings import Settings, first_line, get_settings
@@ -44,6 +45,12 @@ NAP, GATHERING_NAP, BEAT_EVERY = 0.5, 0.02, 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 
+class _Actor(NamedTuple):
+    queue: str
+    batch: int
+    route: Route
+
+
 class Relay:
     """One relay; any number may run beside each other."""
 
@@ -52,6 +59,8 @@ class Relay:
         self._transport = transport
         self._settings = settings or get_settings()
         self._topology = broker.program.topology
+        self._publishes_events = self._settings.events and not self._settings.embedded
+        self._known: dict[str, _Actor] = {}
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
         self.more = self.gathering = False
@@ -62,10 +71,9 @@ class Relay:
     def round(self) -> int:
         """Dispatch due jobs and publish events, once. Returns how many jobs and events were published."""
         self.more = self.gathering = False
-        publishes_events = self._settings.events and not self._settings.embedded
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
-            events = publishes_events and outbox.any_waiting(session)
+            events = self._publishes_events and outbox.any_waiting(session)
         return (self._dispatch(due) if due else 0) + (self._publish_events() if events else 0)
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
@@ -94,7 +102,6 @@ class Relay:
     def _mark(self, session: Session, due: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], list[int]]:
         """Mark due jobs as dispatched, as planned; return their hints, and their ids."""
         state = self._read(session, due)
-        self.gathering = any(state.room(bucket.actor) and state.gathers(bucket) for bucket in state.buckets)
         batch: list[Outgoing] = []
         ids: list[int] = []
         while steps := plan(state):
@@ -126,10 +133,8 @@ class Relay:
         inside = hints.in_flight(session)
         running = hints.running(session) if limits else {}
         actors = {
-            name: ActorState(
-                actor.queue_name, actor.batch_size(self._settings), inside.get(name, 0), running.get(name, 0)
-            )
-            for name, actor in self._broker.actors.items()
+            name: ActorState(actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0))
+            for name, actor in self._actors().items()
         }
         state = State(
             [Bucket(actor, priority, full=False) for actor, priority in due],
@@ -139,20 +144,34 @@ class Relay:
             limits,
             time.monotonic() - self._suspects_at,
         )
+        busy = {name for name, each in actors.items() if 1 < each.batch <= each.inside}
+        if not busy.intersection(actor for actor, _ in due):
+            return state
         return replace(state, buckets=[self._measured(session, state, bucket) for bucket in state.buckets])
+
+    def _actors(self) -> dict[str, _Actor]:
+        """Return the queue, the batch size and the route of each actor, which do not change."""
+        if self._known.keys() != self._broker.actors.keys():
+            self._known = {
+                name: _Actor(
+                    actor.queue_name, actor.batch_size(self._settings), self._topology.hint_route(actor.queue_name)
+                )
+                for name, actor in self._broker.actors.items()
+            }
+        return self._known
 
     def _measured(self, session: Session, state: State, bucket: Bucket) -> Bucket:
         """Return the bucket with its size and age, if it may gather."""
         if not state.gathers(bucket):
             return bucket
-        batch = state.actors[bucket.actor].batch
-        full, waited = hints.gathered(session, bucket.actor, bucket.priority, batch)
-        return replace(bucket, full=full, waited=waited)
+        full, waited = hints.gathered(session, bucket.actor, bucket.priority, state.actors[bucket.actor].batch)
+        bucket = replace(bucket, full=full, waited=waited)
+        self.gathering = self.gathering or (state.gathers(bucket) and state.room(bucket.actor) > 0)
+        return bucket
 
     def _hints(self, name: str, priority: int, dispatched: Sequence[Dispatched]) -> list[Outgoing]:
         """Return hints of at most one batch each; a job that was tried before goes alone."""
-        actor = self._broker.actors[name]
-        size, route = actor.batch_size(self._settings), self._topology.hint_route(actor.queue_name)
+        actor, size, route = self._broker.actors[name], self._known[name].batch, self._known[name].route
         fresh = [job.id for job in dispatched if not job.tried]
         batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
         batches += [[job.id] for job in dispatched if job.tried]

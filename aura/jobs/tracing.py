@@ -24,13 +24,13 @@ from db.jobs import Claimed
 class Span:
     """The span of one request or job: its traceparent, and OpenTelemetry's span when spans are exported."""
 
-    __slots__ = ("_span", "traceparent")
+    __slots__ = ("_span", "trace_id", "traceparent")
 
     def __init__(self, name: str, parent: str | None, kind: str, **attributes: Any) -> None:
         self._span: Any = None
         settings = get_settings()
         if settings.traces == "off":
-            self.traceparent = traces.child(parent)
+            self._place(traces.child(parent))
             return
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -41,12 +41,11 @@ class Span:
         from opentelemetry.trace import set_span_in_context
 
         propagator.inject(carrier, set_span_in_context(self._span))
-        self.traceparent = carrier["traceparent"]
+        self._place(carrier["traceparent"])
 
-    @property
-    def trace_id(self) -> str:
-        """The id of the trace, 32 hexadecimal digits."""
-        return self.traceparent[3:35]
+    def _place(self, traceparent: str) -> None:
+        #: The id of the trace is 32 hexadecimal digits.
+        self.traceparent, self.trace_id = traceparent, traceparent[3:35]
 
     def name(self, name: str) -> None:
         """Rename the span, such as when the route of a request is found."""

@@ -26,8 +26,8 @@ from sqlalchemy.exc import DataError
 
 from aura.jobs import maintenance
 from aura.jobs.broker import JobBroker
+from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq.messages import Malformed
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.settings import get_settings
 from db import reading
@@ -130,10 +130,10 @@ def envelopes(queue: str, hint: dict[str, Any], number: int) -> list[tuple[bytes
     return found + [(body, pika.BasicProperties()) for body in huge]
 
 
-def fate(queue: str, body: bytes, odd: pika.BasicProperties, actors: Any) -> str:
+def fate(queue: str, body: bytes, odd: pika.BasicProperties, broker: JobBroker) -> str:
     """Return what must become of a message: it is a hint, it becomes a job, or it is malformed."""
     try:
-        message = messages.read(queue, body, actors)
+        message = messages.read(queue, body, broker)
         if isinstance(message, Message):
             return "hint"
         with crash_before_commit() as session:
@@ -172,7 +172,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
             queue = actor.queue_name
             hint = json.loads(actor.message_with_options(args=([NOBODY],)).encode())
             for body, odd in envelopes(queue, hint, ENVELOPES):
-                what = fate(queue, body, odd, service.actors)
+                what = fate(queue, body, odd, service)
                 fates[what] += 1
                 if what == "malformed":
                     expected[queue, body] += 1

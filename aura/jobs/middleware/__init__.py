@@ -1,7 +1,7 @@
 """The middleware of a worker, in one visible order.
 
-A middleware with a method `after_attempt(attempt)` gets each attempt when the actor's function is over, in the order of
-Dramatiq's own `after_` hooks: from the last of the list to the first.
+When an attempt is over it goes, from the last middleware of the list to the first as with Dramatiq's own `after_` hooks, to
+each that has the method `after_failure(attempt)`, if any of its jobs failed; and then to each with `after_attempt(attempt)`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from aura.jobs.tracing import Tracing
 def middleware() -> list[Middleware]:
     """Return the middleware; none of it reads a setting before the process boots."""
     return [
-        Logging(),  # first and last: binds the log context, and logs the outcomes when all are decided
+        Logging(),  # last: logs the outcomes, and ends the log context that it began first
         Heartbeat(),  # inserts the worker's row before its first claim, hands back after its last
         RelayMiddleware(),  # needs no order
         Shutdown(),  # needs no order
         TimeLimit(),  # needs no order
         LocalDispatchMiddleware(),  # needs no order
         Metrics(),  # needs no order
-        Tracing(),  # after Retries and DeadLetters: a span ends with its job's outcome
+        Tracing(),  # needs no order: a span ends with its job's outcome
         DeadLetters(),  # after Retries, which chooses the dead jobs
         Retries(),  # first: sorts the failures into retried and dead
     ]

@@ -17,7 +17,7 @@ from db import jobs, transaction
 class DeadLetters(Middleware):
     """Moves dead jobs in one transaction with the program's reaction (`Program.on_dead`)."""
 
-    def after_attempt(self, attempt: Attempt) -> None:
+    def after_failure(self, attempt: Attempt) -> None:
         """Move the dead jobs that the lease still holds."""
         if not attempt.dead:
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import structlog
 from dramatiq import Broker, Middleware, Worker
@@ -49,11 +48,4 @@ class Logging(Middleware):
             SECONDS.labels(name).observe(seconds)
         elif attempt.error is not None:
             logger.warning("claim failed; the hint is dispatched again", error=one_line(attempt.error))
-
-    def after_process_message(
-        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
-    ) -> None:
-        clear_contextvars()
-
-    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         clear_contextvars()

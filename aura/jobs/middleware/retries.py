@@ -46,7 +46,7 @@ class Retries(Middleware):
     def actor_options(self) -> set[str]:
         return {"max_attempts"}
 
-    def after_attempt(self, attempt: Attempt) -> None:
+    def after_failure(self, attempt: Attempt) -> None:
         """Sort the failures into `retried` and `dead`, and make the former due again."""
         failures = _failures(attempt)
         if not failures:
