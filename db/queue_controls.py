@@ -27,9 +27,10 @@ LONGEST_PAUSE = 366
 #: What a job can be doing; the first that holds is its state.
 STATES: dict[str, ColumnElement[bool]] = {
     "running": Job.lease.is_not(None),
-    "later": Job.due_at > now(),
-    "hinted": Job.hinted_at.is_not(None),
-    "due": true(),
+    "retrying": (Job.due_at > now()) & Job.last_error.is_not(None),
+    "scheduled": Job.due_at > now(),
+    "queued": Job.hinted_at.is_not(None),
+    "available": true(),
 }
 _state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
 

@@ -77,12 +77,13 @@ class DurableActor(dramatiq.Actor[Any, Any]):
 
     def batch_size(self, settings: Settings | None = None) -> int:
         """Return the most jobs in one hint and in one call: the option `batch`, or AURA_JOBS_PER_HINT."""
-        return int(self.option("batch") or (settings or get_settings()).jobs_per_hint)
+        settings = settings or get_settings()
+        return int(self.option("batch", settings) or settings.jobs_per_hint)
 
-    def option(self, name: str) -> Any:
-        """Return the value of an option or None; a function stands for its result at the time of use."""
+    def option(self, name: str, settings: Settings | None = None) -> Any:
+        """Return the value of an option or None; a function of the settings stands for its result."""
         value = self.options.get(name)
-        return value() if callable(value) else value
+        return value(settings or get_settings()) if callable(value) else value
 
     def send_with_options(
         self,
@@ -270,8 +271,8 @@ def durable(
     """Declare a durable actor on Dramatiq's broker.
 
     Options: `batch` (jobs in one call), `max_attempts`, `time_limit` (milliseconds), `bulkhead` (share of the threads),
-    `background` (one message at a time in a process), and Dramatiq's `priority`. A function stands for a value that depends
-    on settings.
+    `background` (one message at a time in a process), and Dramatiq's `priority`. A function of the settings stands for a
+    value that depends on them: settings are not read when an actor is declared.
     """
 
     def declare(fn: Callable[[list[Any]], Sequence[Any]]) -> DurableActor:

@@ -31,10 +31,14 @@ class Missing(Permanent):
 
 
 class Cancelled(Interrupt):
-    """Every job of the attempt was cancelled while the actor's function ran."""
+    """Every job of the attempt was cancelled while the actor's function ran.
+
+    It ends the function at any moment. From Python 3.12 on, a `try` or `with` does not cover every jump back of a loop inside
+    it (python/cpython#130279): an actor that must clean up keeps such a loop in a function of its own, called inside the `try`.
+    """
 
 
-#: Serialises interrupts with the end of the code that they may hit.
+#: Held by threads that interrupt; never by a thread that may be interrupted.
 _interrupting = threading.Lock()
 
 
@@ -64,6 +68,8 @@ class Attempt:
     #: The thread to interrupt, while it may be interrupted; and whether it is in the actor's own function.
     _thread: int | None = None
     in_function: bool = False
+    #: Whether another thread is about to interrupt the attempt, or to find that it must not.
+    _checked: bool = False
 
     @property
     def seconds(self) -> float:
@@ -77,8 +83,8 @@ class Attempt:
         try:
             yield
         finally:
-            with _interrupting:
-                self._thread = None
+            self._thread = None
+            self._await_check()
 
     @contextmanager
     def function(self) -> Iterator[None]:
@@ -87,14 +93,25 @@ class Attempt:
         try:
             yield
         finally:
-            with _interrupting:
-                self.in_function = False
+            self.in_function = False
+            self._await_check()
+
+    def _await_check(self) -> None:
+        # Not with a lock: on Python 3.14 an interrupt that hits a thread which waits for a lock leaves it locked without end
+        # (python/cpython#148874). A check that begins from now on finds that it must not interrupt.
+        while self._checked:
+            time.sleep(0.001)
 
     def interrupt(self, error: type[Interrupt], *, only_in_function: bool = False) -> bool:
         """Raise the error in the attempt's thread, once. Returns False when the attempt is past that."""
         with _interrupting:
-            if self._thread is None or (only_in_function and not self.in_function):
-                return False
-            raise_thread_exception(self._thread, error)
-            self._thread = None
-            return True
+            self._checked = True
+            try:
+                thread = self._thread
+                if thread is None or (only_in_function and not self.in_function):
+                    return False
+                raise_thread_exception(thread, error)
+                self._thread = None
+                return True
+            finally:
+                self._checked = False

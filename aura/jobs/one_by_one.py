@@ -27,7 +27,10 @@ class OneByOne(DurableActor):
         left = sorted(job_ids)[: self.batch_size()]
         try:
             left = self._advance(attempt, [], left)
-            while attempt.jobs:
+            # `while attempt.jobs` would let an interrupt pass by the `finally`, see `Cancelled`
+            while True:
+                if not attempt.jobs:
+                    break
                 self.begin(attempt)
                 results = self.run(attempt)
                 if not results:

@@ -52,8 +52,8 @@ MUTANTS = (
     _mutant(
         "an attempt is interrupted when it is over",
         "aura/jobs/attempt.py",
-        "if self._thread is None or (only_in_function and not self.in_function):",
-        "if self._thread is None:",
+        "if thread is None or (only_in_function and not self.in_function):",
+        "if thread is None:",
         "tests/unit/jobs/test_time_limit.py",
     ),
     _mutant(
