@@ -22,10 +22,11 @@ from sqlalchemy.orm import Session, defer
 
 from aura.errors import Conflict, NotFound
 from aura.settings import get_settings
+from db.ids import is_id
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
-from db.text import storable
 from db.statements import table
+from db.text import storable
 from db.time import now
 
 #: The columns that are told of every dead letter: all but the long ones.
@@ -116,7 +117,7 @@ def count(session: Session, fingerprint: str | None = None) -> int:
 
 def get(session: Session, letter_id: int) -> DeadLetter:
     """Return one dead letter. Raises UnknownDeadLetter."""
-    letter = session.get(DeadLetter, letter_id) if 0 < letter_id < 2**63 else None
+    letter = session.get(DeadLetter, letter_id) if is_id(letter_id) else None
     if letter is None:
         raise UnknownDeadLetter(f"there is no dead letter {letter_id}; `aura dead list` shows those there are")
     return letter

@@ -1,4 +1,4 @@
-"""What somebody submits as a ticket, by HTTP, message, file or command, and how its text is made storable."""
+"""Validation of new tickets from every source, and of the JSON and text in them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from db.text import DEPTH_LIMIT as DEPTH_LIMIT
-from db.text import parse as parse
+from db.text import parse_json as parse_json
 from db.text import storable as storable
 
-#: The longest description that is accepted, in characters; beyond it a ticket is refused with a clear error.
+#: Characters of the longest description and title; a longer one is a validation error.
 DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
 
-#: What other service desks call the four priorities, in English and German.
+#: Names of the priorities in other service desks, in English and German.
 PRIORITY_NAMES = {
     "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
     "high": ("high", "hoch", "dringend", "p2", "2", "important"),
@@ -25,7 +25,7 @@ PRIORITY_NAMES = {
 
 
 class NewTicket(BaseModel):
-    """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
+    """A new ticket from HTTP, a message, a file or the command line; `raw` keeps fields that it does not know."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
 
@@ -36,9 +36,11 @@ class NewTicket(BaseModel):
     requester: str = Field("", max_length=254, examples=["ada@example.com"])
     department: str = Field("", max_length=200, examples=["Finance"])
     priority: Literal["low", "medium", "high", "critical"] | None = Field(
-        None, description="What the requester claims."
+        None, description="The priority as the requester states it."
     )
-    external_id: str | None = Field(None, max_length=200, description="Your id: the same id twice is one ticket.")
+    external_id: str | None = Field(
+        None, max_length=200, description="Id in the calling system: a repeated id creates no second ticket."
+    )
 
     @field_validator("title", "description", "requester", "department", mode="before")
     @classmethod
@@ -55,16 +57,16 @@ class NewTicket(BaseModel):
     @field_validator("priority", mode="before")
     @classmethod
     def _claim(cls, value: object) -> object:
-        return claimed_priority(value) or value or None
+        return parse_priority(value) or value or None
 
     @model_validator(mode="after")
-    def _says_something(self) -> NewTicket:
+    def _not_empty(self) -> NewTicket:
         if not self.title and not self.description:
             raise ValueError("a ticket needs a title or a description")
         return self
 
 
-def claimed_priority(value: object) -> str | None:
-    """Return the priority that somebody means by "URGENT!!!", "hoch" or "P2"; None when nobody can tell."""
+def parse_priority(value: object) -> str | None:
+    """Return the priority for a name such as "URGENT!!!", "hoch" or "P2"; None for an unknown name."""
     word = re.sub(r"[^a-z0-9]", "", str(value).lower())
     return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)

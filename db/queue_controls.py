@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput, NotFound
+from db.ids import is_id
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
-from db.text import storable
 from db.statements import Prepared, table, upsert
+from db.text import storable
 from db.time import from_now, now
 
 #: The longest time that a pause may be given, in days; without a time it lasts until it is resumed.
@@ -163,7 +164,7 @@ def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any
 def list_jobs(
     session: Session, *, actor: str | None = None, state: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
+    """Return promised jobs, the oldest first, each with its state, a key of STATES."""
     told = (Job.id, Job.actor, Job.key, Job.pipeline, Job.priority, Job.due_at, Job.attempts, Job.last_error)
     oldest = select(_state, *told).order_by(Job.id).limit(limit)
     if actor is not None:
@@ -181,7 +182,7 @@ def cancel(session: Session, job_id: int, reason: str) -> Cancelled:
     The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A dead letter remembers
     the job as discarded; it can be replayed by force.
     """
-    found = _cancel(session, Job.id == job_id, reason) if 0 < job_id < 2**63 else []
+    found = _cancel(session, Job.id == job_id, reason) if is_id(job_id) else []
     if not found:
         raise UnknownJob(
             f"there is no job {job_id}: it is done or was given up; `aura jobs list` shows those there are"

@@ -1,4 +1,4 @@
-"""Text that every database can store, and JSON with bounds on its depth."""
+"""Text that every database can store, and JSON with a bound on its depth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-#: Most levels of nested JSON; near Python's own limit such a value can be read and not be written again.
+#: Nesting levels of JSON; near Python's recursion limit it can be read, but not written again.
 DEPTH_LIMIT = 100
 
 
@@ -15,17 +15,17 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
-def parse(text: str | bytes) -> Any:
-    """Return what a JSON text holds. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
     level, depth = [value], 0
     while level := [inner for outer in level for inner in _inside(outer)]:
         depth += 1
         if depth > DEPTH_LIMIT:
-            raise ValueError(f"it is nested more than {DEPTH_LIMIT} levels deep")
+            raise ValueError(f"the JSON is nested more than {DEPTH_LIMIT} levels deep")
     return value
 
 
@@ -34,4 +34,4 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not valid JSON")

@@ -16,7 +16,7 @@ from aura.jobs import process_state, relay
 from aura.jobs.middleware.shutdown import stop_command, worker_command
 from aura.settings import get_settings
 from db import hints, reading, transaction
-from db.process_stats import living
+from db.process_stats import count_live
 
 logger = structlog.get_logger("aura.relay")
 
@@ -72,7 +72,7 @@ class RelayMiddleware(Middleware):
                 return
             try:
                 with reading() as session:
-                    missing = 0 if living(session, "relay", dead_after) else missing + 1
+                    missing = 0 if count_live(session, "relay", dead_after) else missing + 1
             except SQLAlchemyError:
                 missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
         logger.critical("no relay lives: the worker command stops, for its supervisor to restart it")

@@ -12,7 +12,8 @@ from dramatiq import Actor, Message
 
 from aura.jobs.program import Malformed, PlainMessage
 from db import hints, reading
-from db.text import parse, storable
+from db.ids import is_id
+from db.text import parse_json, storable
 
 #: The longest message that is read, in bytes.
 SIZE_LIMIT = 1_000_000
@@ -55,7 +56,7 @@ def read(queue: str, body: bytes, broker: Any) -> Message[Any] | PlainMessage:
     if len(body) > SIZE_LIMIT:
         raise Malformed(f"{len(body)} bytes are more than the {SIZE_LIMIT} of the longest message")
     try:
-        payload = parse(body)
+        payload = parse_json(body)
     except ValueError as error:
         raise Malformed(f"not JSON: {str(error)[:200]}") from None
     if not isinstance(payload, dict):
@@ -76,11 +77,7 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
     if envelope["queue_name"] != queue or not (foreign or (actor is not None and actor.queue_name == queue)):
         raise Malformed(f"no actor {str(name)[:80]!r} listens on {queue}")
     ids = args[0] if isinstance(args, list) and len(args) == 1 else None
-    if (
-        not isinstance(ids, list)
-        or not 0 < len(ids) <= IDS_LIMIT
-        or not all(type(i) is int and 0 < i < 2**63 for i in ids)
-    ):
+    if not isinstance(ids, list) or not 0 < len(ids) <= IDS_LIMIT or not all(type(i) is int and is_id(i) for i in ids):
         raise Malformed("the arguments of a hint are one list of job ids")
     if envelope["kwargs"] != {} or envelope["options"] != {}:
         raise Malformed("a hint has no keyword arguments and no options")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 from dramatiq.middleware import TimeLimitExceeded
 
+from aura.jobs import attempt as attempts
 from aura.jobs import process_state
 from aura.jobs.attempt import Attempt, Cancelled
 from aura.jobs.middleware.time_limit import interrupt_late
+from tests.conftest import wait_until
 
 
 @pytest.fixture
@@ -76,3 +79,37 @@ def cancelled_in_its_function(attempt: Attempt) -> None:
     with attempt.function():
         attempt.interrupt(Cancelled, only_in_function=True)
         wait()
+
+
+def test_an_interrupt_at_the_end_of_an_attempt_holds_up_no_other_attempt(monkeypatch: pytest.MonkeyPatch):
+    actor: Any = None
+    interrupted, other = Attempt(actor, "interrupted"), Attempt(actor, "other")
+    inside, leave, seen = threading.Event(), threading.Event(), list[str]()
+    interrupt = attempts.raise_thread_exception
+
+    def step(attempt: Attempt) -> None:
+        try:
+            with attempt.interruptible(3600):
+                inside.set()
+                leave.wait(10)
+        except Cancelled:
+            seen.append(attempt.lease)
+
+    def interrupt_at_the_end(thread: int, error: type[BaseException]) -> None:
+        leave.set()
+        names = ("interruptible", "_await_check")
+        wait_until(lambda: sys._current_frames()[thread].f_code.co_name in names, message="the block has ended")
+        interrupt(thread, error)
+
+    # Given an interrupt that was decided on before the block ended, and comes after
+    monkeypatch.setattr(attempts, "raise_thread_exception", interrupt_at_the_end)
+    first = threading.Thread(target=step, args=(interrupted,), daemon=True)
+    first.start()
+    assert inside.wait(10)
+    assert interrupted.interrupt(Cancelled)
+    first.join(10)
+    # Then it is seen where an interrupt may come, and the next attempt can end
+    second = threading.Thread(target=step, args=(other,), daemon=True)
+    second.start()
+    second.join(10)
+    assert (first.is_alive(), second.is_alive(), seen) == (False, False, ["interrupted"])
