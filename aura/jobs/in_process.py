@@ -20,7 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from aura.jobs.bulkhead import BulkheadSlot
 from aura.jobs.transport import Outgoing, StoreDeadLetter
 
-#: Seconds after which a consumer without a message lets its thread look whether it should stop.
+#: Seconds after which a consumer without a message lets its thread check whether it should stop.
 IDLE = 0.2
 
 
@@ -52,7 +52,7 @@ class LocalQueues:
         return LocalConsumer(self.queues[queue], prefetch, min(timeout / 1000, IDLE), slot)
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
-        """Put the hints into their queues, which their routing keys name; nobody subscribes to events here."""
+        """Put the hints into their queues, which their routing keys name; events have no subscriber here."""
         for message in filter(lambda each: each.mandatory, batch):
             self.queues[message.routing_key].put((message.priority, message.body))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    # prometheus_client opens files there, and looks at the variable when it is imported
+    # prometheus_client opens files there, and reads the variable at its import
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 from dramatiq import Broker, Middleware

@@ -33,6 +33,6 @@ class DeadLetters(Middleware):
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
-        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where its users look for failures."""
+        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures."""
         if isinstance(exception, DeadLettered):
             message.fail()

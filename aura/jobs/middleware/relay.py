@@ -57,7 +57,7 @@ class RelayMiddleware(Middleware):
                 hints.redispatch_lost(session)  # they were in the memory of a process that ended
             process_state.on_enqueue.append(broker.local.enqueued.set)
             self._start(relay.Relay(broker, broker.local).run)
-        elif worker_command() is not None:  # else whoever runs this process runs a relay too
+        elif worker_command() is not None:  # a process that embeds workers runs its own relay
             self._start(self._watch)
 
     def _start(self, run: Callable[[threading.Event], None]) -> None:

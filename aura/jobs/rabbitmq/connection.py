@@ -74,7 +74,7 @@ def without_headers(data: bytes) -> tuple[int, Any]:
         if flags & flag:
             table += 1 + body[table]
     behind = table + 4 + struct.unpack_from(">I", body, table)[0]
-    kept = body[:12] + struct.pack(">H", flags & ~pika.BasicProperties.FLAG_HEADERS) + body[14:table] + body[behind:]
-    frame = data[:3] + struct.pack(">L", len(kept)) + kept + data[end : end + pika.spec.FRAME_END_SIZE]
+    rest = body[:12] + struct.pack(">H", flags & ~pika.BasicProperties.FLAG_HEADERS) + body[14:table] + body[behind:]
+    frame = data[:3] + struct.pack(">L", len(rest)) + rest + data[end : end + pika.spec.FRAME_END_SIZE]
     _, decoded = pika.frame.decode_frame(frame)
     return end + pika.spec.FRAME_END_SIZE, decoded

@@ -53,7 +53,7 @@ class Publisher:
             raise PublishFailed(error)
 
     def watch(self, fileno: int, readable: Callable[[], None]) -> None:
-        """Call back when the file descriptor becomes readable during a wait; kept across reconnects."""
+        """Call back when the file descriptor becomes readable during a wait, across reconnects."""
         self._watched[fileno] = readable
         if self._connection is not None:
             self._connection.watch(fileno, readable)
