@@ -19,8 +19,10 @@ class TTLCache(Generic[T]):
     """Returns the result of `query`, at most `seconds` old. A result of None is not cached."""
 
     def __init__(self, seconds: float, query: Callable[[Session], T]) -> None:
-        self._query = query
-        self._results: cachetools.TTLCache[Any, T] = cachetools.TTLCache(ENGINES, max(seconds, 0.0))
+        self._seconds, self._query = seconds, query
+        self._results: cachetools.TLRUCache[Any, T] = cachetools.TLRUCache(
+            ENGINES, lambda _bind, _result, now: now + self._seconds
+        )
         self._lock = Lock()
 
     def __call__(self, session: Session) -> T:
