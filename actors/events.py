@@ -17,7 +17,7 @@ from aura.errors import InvalidInput
 from aura.notifications import EVENTS, Role
 from db import jobs, outbox, tickets
 from db.jobs import ERROR_LIMIT, Claimed, NewJob
-from db.new_tickets import storable
+from db.text import storable
 
 ACTOR = "announce"
 DEAD_LETTER_EVENT = "ticket.dead_lettered"

@@ -18,7 +18,7 @@ from aura.ai.text.language import detect
 from aura.ai.text.priority_rules import first_priority
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Permanent
-from aura.jobs.registry import start
+from aura.jobs.pipeline import start
 from aura.settings import explain
 from db import reading, tickets, traces
 from db.jobs import Claimed

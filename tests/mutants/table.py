@@ -30,19 +30,40 @@ MUTANTS = (
     # -- how jobs become hints
     _mutant(
         "a busy broker gets a hint for each job",
-        "aura/jobs/relay.py",
-        "return 1 < size <= inside and",
+        "aura/jobs/relay_plan.py",
+        "return 1 < own.batch <= own.inside and",
         "return False and",
-        "tests/unit/jobs/test_relay.py",
+        "tests/unit/jobs/test_relay_plan.py",
     ),
     _mutant(
         "a job waits for others without end",
-        "db/hints.py",
-        "row.enough or (row.waited or 0.0) > seconds",
-        "row.enough",
-        "tests/unit/jobs/test_relay.py",
+        "aura/jobs/relay_plan.py",
+        "not (bucket.full or bucket.waited > GATHER)",
+        "not bucket.full",
+        "tests/unit/jobs/test_relay_plan.py",
     ),
-    # -- what leaves the house and what may come back
+    _mutant(
+        "a limit counts one actor of its queue",
+        "aura/jobs/relay_plan.py",
+        "if each.queue == own.queue]",
+        "if name == actor]",
+        "tests/unit/jobs/test_relay_plan.py",
+    ),
+    _mutant(
+        "an attempt is interrupted when it is over",
+        "aura/jobs/attempt.py",
+        "if thread is None or (only_in_function and not self.in_function):",
+        "if thread is None:",
+        "tests/unit/jobs/test_time_limit.py",
+    ),
+    _mutant(
+        "odd headers stop a consumer",
+        "aura/jobs/rabbitmq/connection.py",
+        "if self._frame_buffer[0] != pika.spec.FRAME_HEADER:",
+        "if True:",
+        "tests/unit/jobs/rabbitmq/test_connection.py",
+    ),
+    # -- outbound data and the answers to it
     _mutant(
         "nothing is masked before it leaves",
         "aura/ai/engines/remote.py",
@@ -138,8 +159,8 @@ MUTANTS = (
     _mutant(
         "what is left of a hint must wait to be missed",
         "aura/jobs/one_by_one.py",
-        "            if left:\n",
-        "            if False:\n",
+        "            if left:\n                with",
+        "            if False:\n                with",
         "tests/unit/jobs/test_one_by_one.py",
     ),
     _mutant(

@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 
 import actors
 from aura.jobs import tracing
-from aura.jobs.rabbitmq.broker import _traceparent
+from aura.jobs.rabbitmq.consumer import _traceparent
 from aura.settings import SettingsError, get_settings
 from aura.web.group_commit import CreateRequest, store
 from db import preferences, tickets, traces, transaction
