@@ -14,7 +14,7 @@ from aura.cli.options import FormatOption
 from aura.cli.output import Refused, emit, note, out, show_rows
 
 if TYPE_CHECKING:
-    from aura.ai.engines.local import Model
+    from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Example
 
 

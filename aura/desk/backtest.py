@@ -13,7 +13,8 @@ from typing import Any
 
 from aura.ai import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.factory import make_engine
-from aura.ai.engines.local import LocalEngine, read_model
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import read_model
 from aura.errors import NotFound
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from aura.ai.engines.base import Engine
-from aura.ai.engines.local import LocalEngine, Model, read_model
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import Model, read_model
 from aura.settings import Settings
 
 _making = threading.Lock()

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aura.ai.engines.local import Model, ask, softmax
+from aura.ai.engines.model import Model, score, softmax
 from aura.ai.training.datasets import Example
 
 
@@ -21,15 +21,15 @@ class Scored(NamedTuple):
     truth: str
 
 
-def score(model: Model, examples: Sequence[Example]) -> dict[str, list[Scored]]:
+def score_examples(model: Model, examples: Sequence[Example]) -> dict[str, list[Scored]]:
     """Return the scores of each label, computed as they are at work; of labels that are known."""
     found: dict[str, list[Scored]] = {"category": [], "priority": []}
     for each in examples:
-        answer = ask(each.title, each.description, model)
+        scores = score(each.title, each.description, model)
         if each.category is not None:
-            found["category"].append(Scored(model.categories, answer.category_scores, each.category))
+            found["category"].append(Scored(model.categories, scores.categories, each.category))
         if each.priority is not None and model.priorities:
-            found["priority"].append(Scored(model.priorities, answer.priority_scores, each.priority))
+            found["priority"].append(Scored(model.priorities, scores.priorities, each.priority))
     return found
 
 

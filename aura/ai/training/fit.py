@@ -1,8 +1,8 @@
-"""How the weights of a local model are found, and the file that holds them. Needs scikit-learn, see `Untrainable`.
+"""Fits the weights of a local model and writes its file. Needs scikit-learn (``pip install 'aura-desk[learn]'``).
 
-Words and pairs of words count by TF-IDF, scaled to length one. A word also counts by its pieces: each word is the sum of
-its pieces by their rarity, a ticket the sum of its words, scaled to length one; so that at work a word's pieces are added
-up once and remembered. On these linear margins are fitted for each label. ``aura.ai.engines.local`` computes the same in plain Python.
+Words and word pairs are TF-IDF features scaled to length one. The character n-grams of a word are summed by their rarity, and
+the words of a ticket again, scaled to length one; so a classifier can cache the sum per word. One linear model per label is
+fitted on both. ``aura.ai.engines.model`` computes the same in plain Python.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aura.ai.engines.local import read_model
-from aura.ai.text.features import LEAST_SQUARED, grams, pieces, read, signals
-from aura.ai.training.calibration import Scored, calibrate, score
+from aura.ai.engines.model import read_model
+from aura.ai.text.features import SMOOTHING, extract, ngrams, signals, words_and_pairs
+from aura.ai.training.calibration import Scored, calibrate, score_examples
 from aura.ai.training.data import CATEGORIES
 from aura.ai.training.datasets import Example
 from aura.errors import ConfigurationError
@@ -55,10 +55,10 @@ class _Counts:
         import numpy as np
         from sklearn.feature_extraction.text import CountVectorizer
 
-        by_gram = CountVectorizer(analyzer=grams, min_df=2, max_features=WORDS, dtype=np.float64)
+        by_gram = CountVectorizer(analyzer=words_and_pairs, min_df=2, max_features=WORDS, dtype=np.float64)
         by_word = CountVectorizer(analyzer=list, dtype=np.float64)
         # "" stands for no piece, for there may be no word that is long enough to have one
-        by_piece = CountVectorizer(analyzer=lambda word: pieces(word) or [""], dtype=np.float64)
+        by_piece = CountVectorizer(analyzer=lambda word: ngrams(word) or [""], dtype=np.float64)
         try:
             self.grams = _damped(by_gram.fit_transform(lists))
         except ValueError:
@@ -92,7 +92,7 @@ def _scaled(rows: Any, squares: Any) -> Any:
     import numpy as np
     from scipy.sparse import diags
 
-    return diags(1 / np.sqrt(np.asarray(squares).ravel() + LEAST_SQUARED)) @ rows
+    return diags(1 / np.sqrt(np.asarray(squares).ravel() + SMOOTHING)) @ rows
 
 
 def _df(counts: Any, inside: Any = None) -> Any:
@@ -189,7 +189,7 @@ def fit(examples: Sequence[Example]) -> dict[str, Any]:
     categories, priorities = [each.category for each in examples], [each.priority for each in examples]
     if len({*categories} - {None}) < 2:
         raise Untrainable("at least two categories are needed")
-    readings = [read(each.title, each.description) for each in examples]
+    readings = [extract(each.title, each.description) for each in examples]
     counts = _Counts([reading.words for reading in readings])
     weights = np.array([each.weight for each in examples])
     table = counts.table()
@@ -231,7 +231,7 @@ def cross_validate(folds: Iterable[tuple[Sequence[Example], Sequence[Example]]])
     """Return the scores of everything that is held back, each by a model that learned from the other part of its fold."""
     scored: dict[str, list[Scored]] = {"category": [], "priority": []}
     for learned, held_back in folds:
-        for label, found in score(read_model(packed(fit(learned))), held_back).items():
+        for label, found in score_examples(read_model(packed(fit(learned))), held_back).items():
             scored[label] += found
     return scored
 
@@ -262,7 +262,7 @@ def write(model: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """Make the shipped model anew: measure by cross-validation, train on everything, calibrate, write."""
-    from aura.ai.engines.local import MODEL, softmax
+    from aura.ai.engines.model import MODEL, softmax
     from aura.ai.evaluation.evaluate import Prediction, measure
     from aura.ai.training.data import examples, folds
 

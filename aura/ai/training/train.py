@@ -17,10 +17,11 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from aura.ai.engines.local import LocalEngine, Model, read_model
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import Model, read_model
 from aura.ai.evaluation.evaluate import ask_all
 from aura.ai.text.features import ticket_words
-from aura.ai.training.calibration import calibrate, score
+from aura.ai.training.calibration import calibrate, score_examples
 from aura.ai.training.data import examples as seeds
 from aura.ai.training.data import folds as seed_folds
 from aura.ai.training.datasets import LABELS, Example
@@ -99,7 +100,9 @@ def train(
     raw = fit([*(seeds() if with_seeds else ()), *kept])
     progress("calibrating", 0.6)
     enough = len(held) >= CALIBRATING
-    calibrate(raw, score(read_model(packed(raw)), held) if enough else cross_validate(_folds(kept, with_seeds)))
+    calibrate(
+        raw, score_examples(read_model(packed(raw)), held) if enough else cross_validate(_folds(kept, with_seeds))
+    )
     content = packed(seal(raw))
     new = read_model(content)
     progress("comparing", 0.9)

@@ -15,7 +15,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select
 
-from aura.ai.engines.local import MODEL, load, read_model
+from aura.ai.engines.model import MODEL, load, read_model
 from aura.ai.training import train
 from aura.ai.training.data import examples as seeds
 from aura.ai.training.data import folds

@@ -58,7 +58,7 @@ _OTHERS = (
 )
 
 #: What people say of a password rather than as one: "my password is expired".
-_SAID = words("said_of_passwords.txt")
+_SAID = words("words_after_password.txt")
 _WORD = re.compile(r"[^\W\d_]+")
 
 

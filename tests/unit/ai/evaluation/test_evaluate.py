@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.local import LocalEngine
-from aura.ai.engines.thresholds import LEAST, lower_bound, threshold, thresholds
+from aura.ai.engines.thresholds import FEWEST, lower_bound, threshold, thresholds
 from aura.ai.evaluation.evaluate import Prediction, ask_all, coverage, measure, reliability
 from aura.ai.evaluation.reliability_chart import reliability_chart
 from aura.ai.training.data import CATEGORIES
@@ -110,14 +110,14 @@ def test_a_threshold_keeps_what_is_right_often_enough() -> None:
     right, wrong = [(0.9, True)] * 60, [(0.5, False)] * 10
     found = threshold([*right, *wrong, (0.7, True)], 0.95)
     # 61 of 61 above 0.7, and 61 of 71 above 0.5
-    assert found.confidence == 0.7 and found.precision == 1.0 and found.seen == 71
+    assert found.confidence == 0.7 and found.precision == 1.0 and found.tickets == 71
     assert found.share == 61 / 71
     assert found.reached(0.7) and found.reached(1.0) and not found.reached(0.69)
 
 
 def test_few_lucky_tickets_are_no_evidence() -> None:
-    assert threshold([(0.9, True)] * (LEAST - 1), 0.5).confidence is None
-    assert threshold([(0.9, True)] * LEAST, 0.95).confidence is None
+    assert threshold([(0.9, True)] * (FEWEST - 1), 0.5).confidence is None
+    assert threshold([(0.9, True)] * FEWEST, 0.95).confidence is None
     assert threshold([(0.9, True)] * 60, 0.95).confidence == 0.9
 
 

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="training needs the extra [learn]")
 
-from aura.ai.engines.local import ask, read_model
+from aura.ai.engines.model import read_model, score
 from aura.ai.training import fit as training
-from aura.ai.training.calibration import Scored, calibrate, score, temperature
+from aura.ai.training.calibration import Scored, calibrate, score_examples, temperature
 from aura.ai.training.data import CATEGORIES, compose, phrasings, priority_phrasings, whole
 from aura.ai.training.datasets import Example
 from aura.ai.training.fit import Untrainable, cross_validate, fit, packed, seal, write
@@ -29,7 +29,7 @@ def test_the_written_model_runs_without_the_library_that_made_it() -> None:
     # Given a model trained on a few examples, and its file read by plain Python
     model = read_model(packed(fit(EXAMPLES)))
     # When it judges the same examples
-    scored = score(model, EXAMPLES)["category"]
+    scored = score_examples(model, EXAMPLES)["category"]
     # Then it has learnt them, and its numbers are those of the file
     assert sum(each.names[each.scores.index(max(each.scores))] == each.truth for each in scored) / len(scored) > 0.9
     assert (model.categories, model.priorities) == (CATEGORIES, PRIORITIES)
@@ -53,9 +53,9 @@ def test_plain_python_computes_what_scikit_learn_does(monkeypatch: pytest.Monkey
     model = read_model(packed(fit(EXAMPLES)))
     # When plain Python scores each ticket
     for at in range(0, len(EXAMPLES), 7):
-        answer = ask(EXAMPLES[at].title, EXAMPLES[at].description, model)
+        answer = score(EXAMPLES[at].title, EXAMPLES[at].description, model)
         # Then its scores are those of the table, but for the rounding of the file
-        for table, head, scores in zip(tables, heads, (answer.category_scores, answer.priority_scores), strict=True):
+        for table, head, scores in zip(tables, heads, (answer.categories, answer.priorities), strict=True):
             expected = (table[at] @ head.weights + head.bias).ravel().tolist()  # type: ignore[index]
             assert scores == pytest.approx(expected, abs=0.02)
 
@@ -65,7 +65,7 @@ def test_two_categories_are_enough_and_one_is_not() -> None:
     dogs = [Example(f"my dog barks {at}", "", "Dogs", None) for at in range(6)]
     model = read_model(packed(fit(cats + dogs)))
     assert (model.categories, model.priorities) == (("Cats", "Dogs"), ())
-    scores = ask("a dog that barks", "", model).category_scores
+    scores = score("a dog that barks", "", model).categories
     assert scores[1] > scores[0]
     with pytest.raises(Untrainable, match="two categories"):
         fit(cats)
@@ -87,7 +87,7 @@ def test_a_ticket_that_counts_more_wins() -> None:
     said = [example("the portal is slow", "Software", 1), example("my sheet crashes", "Software", 9)]
     meant = [example("the portal is slow", "Network", 9), example("no wifi here", "Network", 1)]
     model = read_model(packed(fit([*said, *meant] * 3)))
-    scores = dict(zip(model.categories, ask("the portal is slow", "", model).category_scores, strict=True))
+    scores = dict(zip(model.categories, score("the portal is slow", "", model).categories, strict=True))
     assert scores["Network"] > scores["Software"]
 
 
@@ -95,7 +95,7 @@ def test_words_of_any_alphabet_are_learned() -> None:
     paper = [Example("принтер не печатает", "", "Hardware", None)] * 3
     mail = [Example("письма не приходят", "", "Email", None)] * 3
     model = read_model(packed(fit(paper + mail)))
-    assert {"принтер", "письма"} <= model.grams.keys()
+    assert {"принтер", "письма"} <= model.words.keys()
 
 
 def test_the_temperature_heats_up_a_model_that_is_too_sure() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("sklearn", reason="learning needs the extra [learn]")
 
-from aura.ai.engines.local import LocalEngine, Model, ask, load
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import Model, load, score
 from aura.ai.engines.thresholds import thresholds
 from aura.ai.training import train
 from aura.ai.training.data import WHOLE, folds
@@ -176,7 +177,7 @@ def corrected() -> TrainedModel:
 @pytest.mark.slow
 def test_corrections_teach_what_the_seeds_do_not_know(corrected: TrainedModel) -> None:
     def says(model: Model, title: str) -> str:
-        scores = ask(title, "", model).category_scores
+        scores = score(title, "", model).categories
         return model.categories[scores.index(max(scores))]
 
     for title, meant in (("my zephyr", "Software"), ("plumbus", "Hardware")):
@@ -215,5 +216,5 @@ def test_words_of_a_single_ticket_are_not_kept() -> None:
         for at, name in enumerate(["A", "B"] * 11)
     ]
     found = train.train(tickets, load(), 0.8, with_seeds=False)
-    assert "zephyr" in found.model.grams
-    assert not [word for word in found.model.grams if word.startswith("wilhelmina")]
+    assert "zephyr" in found.model.words
+    assert not [word for word in found.model.words if word.startswith("wilhelmina")]
