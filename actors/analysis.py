@@ -83,7 +83,7 @@ def reclassify_batch(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]
     questions = requests_to_reclassify(batch)
     engine = make_engine(get_settings(), spent_today)
     # the local engine always has an answer
-    answers: Sequence[Verdict | EngineError] = getattr(engine, "upgrade", engine.classify)(questions)
+    answers: Sequence[Verdict | EngineError] = getattr(engine, "reclassify", engine.classify)(questions)
     return answers
 
 
@@ -124,7 +124,7 @@ def _questions(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
             language=ticket.language,
             department=ticket.department,
             claimed_priority=ticket.claimed_priority,
-            precedents=precedents,
+            examples=precedents,
             id=ticket.id,
         )
         for ticket in batch

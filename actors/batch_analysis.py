@@ -157,8 +157,8 @@ def _uploaded(batch: AnalysisBatch, api: BatchApi) -> Phase:
 
 
 def _submitted(batch: AnalysisBatch, api: BatchApi) -> Phase:
-    look = api.look(batch.provider_id)
-    if not look.over:
+    look = api.status(batch.provider_id)
+    if not look.finished:
         return Phase("submitted", {"note": look.status}, LOOK_EVERY)
     files = {"output_file": look.output_file, "error_file": look.error_file}
     return Phase("answered", {**files, "note": look.status})
@@ -167,7 +167,7 @@ def _submitted(batch: AnalysisBatch, api: BatchApi) -> Phase:
 def _answered(batch: AnalysisBatch, api: BatchApi) -> Phase:
     found = _unchanged(batch)
     questions = analysis.requests_to_reclassify([ticket for ticket, _ in found])
-    said = api.answers(questions, (batch.output_file, batch.error_file))
+    said = api.results(questions, (batch.output_file, batch.error_file))
     verdicts = {ticket: each for ticket, each in said.items() if not isinstance(each, EngineError)}
     phase = Phase("done")
     for start in range(0, len(found), AT_ONCE):

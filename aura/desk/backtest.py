@@ -100,7 +100,7 @@ def _asker(
         raise UnknownModel(f"to ask {model!r}, set OPENAI_API_KEY; a local model is called local-... or shipped")
     # no answer that was given before: it is this model's own that counts
     engine: Any = make_engine(settings.model_copy(update={"ai_model": model, "ai_cache_seconds": 0}))
-    return engine.upgrade, model
+    return engine.reclassify, model
 
 
 def _question(each: Decided) -> ClassificationRequest:

@@ -13,10 +13,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
+from aura import retry_after
 from aura.notifications.channels import CONSOLE, ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.safe_http import Answer, ForbiddenAddress, RequestFailed, post
@@ -67,7 +66,7 @@ class EndpointChannel:
         return ChannelError(
             f"endpoint {notice.recipient} answered {status}" + (f": {said}" if said else ""),
             permanent=status < 500 and status not in _LATER,
-            retry_after=retry_after(answer.headers) if status in (429, 503) else None,
+            retry_after=retry_after.seconds(answer.headers) if status in (429, 503) else None,
             unsure=status in _GATEWAY,
             pauses_queue=self.one_provider,
         )
@@ -79,17 +78,3 @@ def _quotable(body: bytes, url: str) -> str:
     parts = [part for part in re.split(r"[/?&=#]+", url.partition("://")[2])[1:] if len(part) > 3]
     # a part that was cut off at the end counts too
     return "" if any(each[:8] in said for part in parts for each in (part, unquote(part))) else said
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a Retry-After header names, as a number or a date; None when it names none."""
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdecimal():
-        return float(said[:9])
-    try:
-        moment = parsedate_to_datetime(said)
-        # the answer's own Date, for their clock may be wrong
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max((moment - now).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aura.ai import ClassificationRequest
 from aura.ai.engines.local import RULES_CONFIDENCE, LocalEngine
 from aura.ai.engines.model import read_model
-from aura.ai.evaluation.evaluate import ask_all
+from aura.ai.evaluation.evaluate import evaluate
 from aura.ai.training.data import CATEGORIES
 from aura.ai.training.datasets import Example
 from aura.settings import PRIORITIES
@@ -31,7 +31,7 @@ def labelled(name: str = "labelled") -> list[dict[str, str]]:
 def test_the_shipped_model_is_accurate_on_unseen_tickets() -> None:
     rows = [row for name in ("labelled", "everyday", "later") for row in labelled(name)]
     examples = [Example(row["title"], row["description"], row["category"], row["priority"]) for row in rows]
-    report = ask_all(ENGINE.classify, examples).report(CATEGORIES, 0.95)
+    report = evaluate(ENGINE.classify, examples).report(CATEGORIES, 0.95)
     assert report["category"]["accuracy"] >= 0.85 and report["priority"]["accuracy"] >= 0.75
     # verdicts applied without review are more accurate, and a large share
     for label in ("category", "priority"):
