@@ -36,11 +36,11 @@ def test_plain_python_scores_equal_those_of_scikit_learn(monkeypatch: pytest.Mon
     # Given the table and the linear models of a training; with MANY = 10 two linear models are summed
     heads: list[training._Head] = []
     tables: list[object] = []
-    fit = training._fit
+    fit_label = training._fit
 
     def record(table: object, *rest: object) -> training._Head:
         tables.append(table)
-        heads.append(fit(table, *rest))  # type: ignore[arg-type]
+        heads.append(fit_label(table, *rest))  # type: ignore[arg-type]
         return heads[-1]
 
     monkeypatch.setattr(training, "_fit", record)
@@ -48,9 +48,9 @@ def test_plain_python_scores_equal_those_of_scikit_learn(monkeypatch: pytest.Mon
     model = read_model(to_json(fit(EXAMPLES)))
     # When plain Python scores each ticket
     for at in range(0, len(EXAMPLES), 7):
-        scores_of = score(EXAMPLES[at].title, EXAMPLES[at].description, model)
+        predicted = score(EXAMPLES[at].title, EXAMPLES[at].description, model)
         # Then its scores are those of the table, apart from the rounding of the file
-        for table, head, scores in zip(tables, heads, (scores_of.categories, scores_of.priorities), strict=True):
+        for table, head, scores in zip(tables, heads, (predicted.categories, predicted.priorities), strict=True):
             expected = (table[at] @ head.weights + head.bias).ravel().tolist()  # type: ignore[index]
             assert scores == pytest.approx(expected, abs=0.02)
 
