@@ -29,6 +29,7 @@ class Backlog:
     queued: int = 0
     running: int = 0
     scheduled: int = 0
+    retrying: int = 0
     #: Seconds since the oldest available or queued job became due.
     oldest_seconds: float = 0.0
 
@@ -42,7 +43,10 @@ def backlog(session: Session, actors: Collection[str]) -> dict[str, Backlog]:
     if not actors:
         return {}
     rows = _backlog(tuple(sorted(actors)))(session)
-    return {row[0]: Backlog(row[1], row[2], row[3], row[4], max(row[5] or 0.0, row[6] or 0.0)) for row in rows}
+    return {
+        row[0]: Backlog(row[1], row[2], row[3], row[4] - row[5], row[5], max(row[6] or 0.0, row[7] or 0.0))
+        for row in rows
+    }
 
 
 @lru_cache(maxsize=16)
@@ -58,6 +62,7 @@ def _counts(actor: str) -> Any:
     queued = select(Job.due_at).where(*hinted).order_by(Job.hinted_at)
     # the order makes PostgreSQL use the index
     available = select(Job.due_at).where(*unhinted, Job.due_at <= now()).order_by(Job.priority, Job.due_at)
+    later = select(Job.last_error).where(*unhinted, Job.due_at > now()).order_by(Job.priority, Job.due_at)
     oldest_by_priority = [
         select(Job.due_at)
         .where(own, Job.lease.is_(None), Job.hinted_at.is_(None), Job.priority == priority, Job.due_at <= now())
@@ -72,7 +77,8 @@ def _counts(actor: str) -> Any:
         bounded_count(available),
         bounded_count(queued),
         bounded_count(select(Job.id).where(own, Job.lease.is_not(None))),
-        bounded_count(select(Job.id).where(*unhinted, Job.due_at > now()).order_by(Job.priority, Job.due_at)),
+        bounded_count(later),
+        select(func.count(later.limit(COUNT_LIMIT + 1).subquery().c.last_error)).scalar_subquery(),
         elapsed(oldest.scalar_subquery()),
         elapsed(queued.limit(1).scalar_subquery()),
     )

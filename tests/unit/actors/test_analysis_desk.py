@@ -205,8 +205,8 @@ def test_what_left_the_house_is_in_the_timeline(hand: Hand, remote: Remote, run:
     hand.run()
     [call] = rows(AiCall)
     assert (call.ticket_id, call.sent, call.outcome, call.cost) == (ticket, "the text", "answered", 0.01)
-    whats = {entry["what"] for entry in run("tickets", "show", ticket, "--format", "json").json()["timeline"]}
-    assert {"sent out", "verdict"} <= whats
+    whats = {entry["kind"] for entry in run("tickets", "show", ticket, "--format", "json").json()["timeline"]}
+    assert {"ai_call", "verdict"} <= whats
 
 
 # -- a second look -----------------------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ def test_the_commands_say_what_they_did_and_the_timeline_who(ticket: int, run: R
 
     shown = run("tickets", "show", ticket, "--format", "json").json()
     said = [
-        (row["what"], row["author"], row["text"]) for row in shown["timeline"] if row["what"] in ("action", "comment")
+        (row["kind"], row["author"], row["text"]) for row in shown["timeline"] if row["kind"] in ("action", "comment")
     ]
     assert said[0] == ("action", "nora", "open -> pending")
     assert ("action", "nora", "open -> resolved: Restarted") in said
