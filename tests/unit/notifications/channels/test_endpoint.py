@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from datetime import UTC, datetime
 
 import pytest
-import time_machine
 
 from aura.notifications import ChannelError, safe_http
 from aura.notifications.channels import CONSOLE_URL
