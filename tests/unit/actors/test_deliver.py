@@ -61,7 +61,7 @@ def paused() -> dict[str, float]:
         }
 
 
-def test_what_is_sent_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
+def test_a_delivery_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
     tell("a")
     hand.run()
     assert (state("a"), all_jobs(), len(receiver.arrived)) == ("sent", [], 1)
@@ -74,7 +74,7 @@ def test_what_is_sent_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
 
 
 @pytest.mark.parametrize("gone", ["delayed", "digested", "in_doubt"])
-def test_what_waits_is_folded_or_unknown_is_left_alone(gone: str, receiver: Receiver, hand: Hand) -> None:
+def test_a_delayed_digested_or_doubtful_notification_is_not_sent(gone: str, receiver: Receiver, hand: Hand) -> None:
     tell("a")
     with transaction() as session:
         session.execute(update(Notification).values(state=gone))
@@ -83,7 +83,7 @@ def test_what_waits_is_folded_or_unknown_is_left_alone(gone: str, receiver: Rece
 
 
 @pytest.mark.parametrize("recipient", ["nobody", "desk-slack"])
-def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
+def test_an_unknown_endpoint_of_the_channel_becomes_a_dead_letter(
     recipient: str, receiver: Receiver, hand: Hand
 ) -> None:
     tell("a", recipient=recipient)
@@ -93,7 +93,7 @@ def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
     assert (state("a"), receiver.arrived) == ("enqueued", [])
 
 
-def test_a_channel_that_asks_to_wait_waits_alone(
+def test_a_retry_after_pauses_one_channel_alone(
     receiver: Receiver, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_cache, "FRESH", 0.0)
@@ -125,7 +125,7 @@ def jobs_due_now(session: Any) -> None:
     session.execute(update(Job).values(due_at=now(), hinted_at=None))
 
 
-def test_one_webhook_that_asks_to_wait_does_not_hold_up_another(receiver: Receiver, hand: Hand) -> None:
+def test_a_retry_after_of_a_webhook_delays_no_other_webhook(receiver: Receiver, hand: Hand) -> None:
     with transaction() as session:
         endpoints.add(session, "other", "webhook", f"{receiver.url}/other")
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "3000"}) if arrived.path == "/webhook" else Reply()
@@ -171,7 +171,7 @@ def _reason(queue: str) -> str:
         return control_cache.of(session, queue).reason
 
 
-def test_a_turn_that_is_near_is_waited_for_in_place(receiver: Receiver, hand: Hand, configure: Configure) -> None:
+def test_a_delivery_waits_for_a_near_turn(receiver: Receiver, hand: Hand, configure: Configure) -> None:
     configure(AURA_CHANNEL_RATES="webhook=50")
     for number in range(4):
         tell(f"n{number}")
@@ -180,7 +180,7 @@ def test_a_turn_that_is_near_is_waited_for_in_place(receiver: Receiver, hand: Ha
     assert paused() == {}
 
 
-def test_a_turn_is_nobody_else_s(database: str) -> None:
+def test_each_turn_of_a_channel_is_taken_once(database: str) -> None:
     with transaction() as session:
         started = session.scalar(select(now()))
         taken, seconds = channel_rates.turn(session, "slack", 0.01, 1000.0)
@@ -202,7 +202,7 @@ def test_a_turn_is_nobody_else_s(database: str) -> None:
     assert 300 <= (free_at - started).total_seconds() < 310  # type: ignore[operator]
 
 
-def test_a_rate_that_was_not_used_is_not_saved_up(database: str) -> None:
+def test_an_unused_rate_does_not_accumulate(database: str) -> None:
     with transaction() as session:
         channel_rates.turn(session, "slack", 100.0, 1.0)
         session.execute(update(ChannelRate).values(free_at=from_now(-60)))
@@ -261,7 +261,7 @@ def leave_as_sending(key: str) -> None:
         session.execute(update(Notification).where(Notification.id == key).values(state="sending"))
 
 
-def test_what_a_dead_worker_was_sending_is_held(holding: Receiver, hand: Hand) -> None:
+def test_an_at_most_once_delivery_of_a_dead_worker_is_in_doubt(holding: Receiver, hand: Hand) -> None:
     tell("a")
     leave_as_sending("a")
     hand.run()
@@ -274,7 +274,7 @@ def test_what_a_dead_worker_was_sending_is_held(holding: Receiver, hand: Hand) -
     assert (state("a"), len(holding.arrived)) == ("sent", 1)
 
 
-def test_what_a_dead_worker_was_sending_is_sent_again_elsewhere(receiver: Receiver, hand: Hand) -> None:
+def test_an_at_least_once_delivery_of_a_dead_worker_is_repeated(receiver: Receiver, hand: Hand) -> None:
     tell("a")
     leave_as_sending("a")
     hand.run()
@@ -282,7 +282,7 @@ def test_what_a_dead_worker_was_sending_is_sent_again_elsewhere(receiver: Receiv
 
 
 @pytest.mark.parametrize("status", [0, 502, 504])
-def test_what_is_unsure_is_held_and_elsewhere_tried_again(status: int, holding: Receiver, hand: Hand) -> None:
+def test_a_missing_answer_is_in_doubt_or_retried(status: int, holding: Receiver, hand: Hand) -> None:
     holding.reply = lambda _: Reply(status)
     tell("a", "slack")
     tell("b", "teams")
@@ -293,7 +293,7 @@ def test_what_is_unsure_is_held_and_elsewhere_tried_again(status: int, holding: 
 
 
 @pytest.mark.parametrize("status", [429, 500, 404])
-def test_what_surely_did_not_arrive_is_not_held(status: int, holding: Receiver, hand: Hand) -> None:
+def test_a_refused_delivery_is_not_in_doubt(status: int, holding: Receiver, hand: Hand) -> None:
     holding.reply = lambda _: Reply(status)
     tell("a")
     hand.run()
@@ -307,7 +307,7 @@ def test_what_surely_did_not_arrive_is_not_held(status: int, holding: Receiver, 
         assert state("a") == "sent"
 
 
-def test_while_it_is_sent_it_is_marked_and_nobody_else_sends_it(holding: Receiver, hand: Hand) -> None:
+def test_a_notification_is_in_state_sending_while_it_is_sent(holding: Receiver, hand: Hand) -> None:
     arrived, released, seen = threading.Event(), threading.Event(), []
 
     def reply(_: Any) -> Reply:
