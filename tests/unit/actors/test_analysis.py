@@ -1,4 +1,4 @@
-"""What people say about tickets holds, is learned from, and is shown; what resolved a ticket helps with the next."""
+"""Analysis: corrections, verdicts, re-analysis, costs and backtests, through actors and commands."""
 
 from __future__ import annotations
 

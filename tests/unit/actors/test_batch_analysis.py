@@ -1,4 +1,4 @@
-"""Re-analysis through the provider's Batch API: each phase once, every ticket judged, whatever goes wrong in between."""
+"""Re-analysis through the provider's Batch API: each phase once and a verdict for every ticket, whatever fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Business time, against an oracle that looks at the clock on the wall minute by minute."""
+"""Business time, compared with an oracle that counts local time minute by minute."""
 
 from __future__ import annotations
 

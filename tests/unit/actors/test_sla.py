@@ -1,4 +1,4 @@
-"""Until when a ticket should be resolved, what stops that time, and who is told that it is up, each once."""
+"""SLA: resolution targets, pauses, and the announcement of warnings and breaches, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When somebody wants to be told, by the clock on their wall, also on the days when that is changed."""
+"""Quiet hours and digests in local time, also on the days of a change to or from daylight saving time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets the ticket, and who is told about it."""
+"""Recipients: the agent of a ticket, and the people who are notified of an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notice says, in which language, and what it never says."""
+"""Rendered notifications: templates, languages, limits and hostile text."""
 
 from __future__ import annotations
 

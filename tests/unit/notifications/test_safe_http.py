@@ -1,4 +1,4 @@
-"""What somebody typed in as an address never leads into our own network."""
+"""Safe HTTP: no URL reaches the private network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks specifies them, and the window in which a message is good."""
+"""Signatures as Standard Webhooks specifies them, and the time for which a message is valid."""
 
 from __future__ import annotations
 
