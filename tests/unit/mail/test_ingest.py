@@ -27,7 +27,7 @@ from aura.mail import (
 )
 from aura.mail.maildir import NoMaildir, take_all
 from aura.notifications.channels import OutboundMessage
-from aura.notifications.channels.mime import compose
+from aura.notifications.channels.email.mime import compose
 from db import inbound_mails, reading, transaction
 from db.models import Comment, InboundMail, Notification, Ticket
 from db.time import from_now
