@@ -37,7 +37,7 @@ SOURCE = "email"
 #: Bytes that are kept of a mail that is too large: its headers.
 HEAD = 64_000
 
-#: As in aura.notifications.channels.mime, for our own notices.
+#: As in aura.notifications.channels.email.mime, for our own notices.
 _NOTICE = re.compile(r"([0-9a-f]{32})@")
 _CONVERSATION = re.compile(r"ticket-(\d{1,18})@(.+)")
 _TAG = re.compile(r"\[(?:Aura )?#(\d{1,18})\]", re.IGNORECASE)

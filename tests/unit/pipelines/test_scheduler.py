@@ -441,7 +441,7 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
     monkeypatch.setattr(
         retention, "delete_batch", lambda *what: batches.append(delete_batch(*what, batch=3)) or batches[-1]
     )
-    monkeypatch.setattr(retention_actor, "REST", 0.0)
+    monkeypatch.setattr(retention_actor, "BATCH_INTERVAL", 0.0)
 
     # When nothing is old, nothing goes
     run_retention()
