@@ -133,12 +133,12 @@ def check_mailbox() -> Check:
     url = get_settings().imap_url
     if url is None:
         return Check("imap", True, "not set: no mails are taken from a mailbox")
-    from aura.mail.imap import Away, Mailbox
+    from aura.mail.imap import Mailbox, MailServerUnavailable
 
     try:
         with Mailbox(url.get_secret_value()) as mailbox:
             return Check("imap", True, mailbox.name)
-    except (Away, SettingsError) as error:
+    except (MailServerUnavailable, SettingsError) as error:
         return Check("imap", False, f"{redact(url.get_secret_value())}: {error}", "start it, or correct AURA_IMAP_URL")
 
 

@@ -52,7 +52,7 @@ async def mail(request: Request) -> Response:
     if not body.strip():
         return problem(422, "Not valid", "the body must be one mail, and it is empty")
     taken = await run_in_threadpool(ingest_mail, body)
-    answer = MailTaken(id=taken.id, outcome=taken.outcome, ticket_id=taken.ticket_id, known=taken.known)
+    answer = MailTaken(id=taken.id, outcome=taken.outcome, ticket_id=taken.ticket_id, known=taken.duplicate)
     return JSONResponse(answer.model_dump(), 202)
 
 
