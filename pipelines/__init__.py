@@ -1,4 +1,4 @@
-"""Which step follows which. Workers find the pipelines here by their names, see AURA_PIPELINES."""
+"""The pipelines: the order of the steps. Workers load them by name, see AURA_PIPELINES."""
 
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage

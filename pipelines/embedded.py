@@ -14,6 +14,7 @@ from aura.jobs.notifier import Notifier
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
 from aura.settings import get_settings
+from pipelines.scheduled_jobs import schedule
 from pipelines.scheduler import Scheduler
 
 #: Milliseconds after which an idle thread looks whether it should stop.
@@ -40,7 +41,7 @@ def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]
         thread.start()
         helpers.append(lambda: thread.join(5))
     if clock:
-        timekeeper = Scheduler()
+        timekeeper = Scheduler(schedule())
         timekeeper.start()
         helpers.append(timekeeper.stop)
     try:

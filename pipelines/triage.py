@@ -1,4 +1,4 @@
-"""Triage: what every new ticket passes."""
+"""The triage pipeline: the steps of every new ticket."""
 
 from actors.intake import classify, intake
 from actors.notify import notify

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from aura.web.api.fields import Because
 from aura.web.auth.identity import Operator, Reader
 from db import audit, reading, schedule_runs
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 

@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from actors import analysis
 from aura.ai.engines.factory import make_engine
 from aura.ai.engines.shared_state import SharedStateUnavailable
-from aura.desk.agents import import_staff
-from aura.desk.demo import EXAMPLES
-from aura.desk.ticket_import import import_file
+from aura.desk import samples
+from aura.desk.agents import import_agents
+from aura.desk.ticket_import import import_tickets
 from aura.settings import get_settings
 from aura.web.auth.identity import MAY_READ, Operator
 from aura.web.pages.forms import back, recorded
@@ -125,10 +125,8 @@ def chart(name: str, hours: float = 3.0) -> dict[str, Any]:
 @recorded("tickets.examples")
 def examples(who: Operator) -> RedirectResponse:
     """Hand the example tickets in; once more adds none."""
-    if not (EXAMPLES / "tickets.csv").is_file():
-        raise HTTPException(404, "the examples come with the checkout, not with the installed package")
-    import_staff(EXAMPLES / "agents.csv")
-    report = import_file(EXAMPLES / "tickets.csv")
+    import_agents(samples.AGENTS)
+    report = import_tickets(samples.TICKETS)
     return back("/", f"{report.new} example tickets are on their way")
 
 

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from aura.desk import incidents as deciding
 from aura.settings import get_settings
 from aura.web.auth.identity import MAY_READ, Operator
 from aura.web.pages.forms import back, form, recorded
 from aura.web.pages.queue_state import look
 from aura.web.pages.render import page
 from db import incidents, process_stats, reading, schedule_runs, transaction, workers
-from pipelines import incidents as deciding
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,13 +24,13 @@ BACKFILL = 20
 #: What each job of the timetable does, for who does not know its name.
 DOES = {
     "reanalysis": "looks at old open tickets again",
-    "changes": "looks again at what was changed or commented on",
-    "upgrades": "asks OpenAI again where the local model stepped in",
+    "reanalyze-changed": "looks again at what was changed or commented on",
+    "reclassify": "asks OpenAI again where the local model stepped in",
     "recovery": "finds tickets whose journey broke off",
-    "targets": "warns of tickets that run out of time",
+    "sla": "warns of tickets that run out of time",
     "incidents": "finds bursts of similar tickets",
-    "samples": "writes the figures for the charts",
-    "pruning": "deletes what is old",
+    "metric-samples": "writes the figures for the charts",
+    "retention": "deletes what is old",
 }
 
 
@@ -58,10 +58,8 @@ def change(name: str, what: str, fields: Fields, who: Operator) -> RedirectRespo
         )
     if what == "backfill":
         with transaction() as session:
-            slots = schedule_runs.missed(session, name, BACKFILL)
-            for slot in slots:
-                schedule_runs.finish_slot(session, name, slot, f"{entry.run()} done, afterwards")
-        return back("/schedules", f"{name}: {len(slots)} missed slots were run")
+            count = schedule.backfill(session, entry, BACKFILL)
+        return back("/schedules", f"{name}: {count} missed slots were run")
     raise HTTPException(404, "there are run, pause, resume and backfill")
 
 

@@ -23,7 +23,7 @@ from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, claimed_pr
 from db.reanalysis import Remote, StaleVerdict
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
-from pipelines.recovery import rescue_stranded
+from pipelines.recovery import restart_stranded
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, claim, letters, move, promise
 
@@ -372,29 +372,29 @@ class TestReanalysis:
 class TestRecovery:
     def test_a_ticket_without_a_promise_starts_again(self, hand: Hand):
         (ticket,) = accept(NewTicket(title="VPN drops", requester="ada@example.com"))
-        assert rescue_stranded() == 0, "it may be on its way into this very second"
+        assert restart_stranded() == 0, "it may be on its way into this very second"
 
         move(Ticket, created_at=-121)
-        assert rescue_stranded() == 1
-        assert rescue_stranded() == 0
+        assert restart_stranded() == 1
+        assert restart_stranded() == 0
         hand.run()
 
         assert (one_ticket().id, one_ticket().stage) == (ticket, "notified")
-        assert rescue_stranded() == 0
+        assert restart_stranded() == 0
 
     @pytest.mark.parametrize("stage", ["received", "prepared", "classified"])
     def test_whatever_stage_it_is_stranded_at(self, stage: str):
         accept(NewTicket(title="x"))
         change(stage=stage, created_at=from_now(-121))
 
-        assert rescue_stranded() == 1
+        assert restart_stranded() == 1
 
     def test_a_ticket_with_a_job_is_not_stranded_however_old(self):
         (ticket,) = accept(NewTicket(title="x"))
         move(Ticket, created_at=-10_000)
         promise(NewJob("classify", str(ticket), delay=3600))
 
-        assert rescue_stranded() == 0
+        assert restart_stranded() == 0
 
     @pytest.mark.parametrize(("state", "stranded"), [("dead", 0), ("discarded", 0), ("replayed", 1)])
     def test_a_dead_letter_explains_it_until_it_is_replayed(self, state: str, stranded: int):
@@ -406,14 +406,14 @@ class TestRecovery:
             jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
             session.execute(update(DeadLetter).values(state=state))
 
-        assert rescue_stranded() == stranded
+        assert restart_stranded() == stranded
 
     @pytest.mark.parametrize("values", [{"stage": "notified", "notified_at": now()}, {"status": "closed"}])
     def test_what_is_finished_or_closed_is_not_stranded(self, values: dict[str, Any]):
         accept(NewTicket(title="x"))
         change(created_at=from_now(-121), **values)
 
-        assert rescue_stranded() == 0
+        assert restart_stranded() == 0
 
     def test_a_message_with_a_number_for_its_id_does_not_hide_a_stranded_ticket(self):
         from aura.jobs.rabbitmq.messages import Plain
@@ -423,4 +423,4 @@ class TestRecovery:
         with transaction() as session:
             Plain("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))
 
-        assert rescue_stranded() == 1
+        assert restart_stranded() == 1
