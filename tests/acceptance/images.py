@@ -68,7 +68,7 @@ def furnish(house: House) -> None:
     with embedded.using(house.variables["DATABASE_URL"]):
         _trouble()
         _curves()
-    house.aura("schedule", "pause", "pruning", "--reason", "an audit until Friday")
+    house.aura("schedules", "pause", "retention", "--reason", "an audit until Friday")
 
 
 def _trouble() -> None:

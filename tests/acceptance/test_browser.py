@@ -176,7 +176,7 @@ def test_people_log_in_do_what_their_role_allows_and_log_out(chrome: Browser, em
     house = embedded_house
     house.start("run", "aura", "run", "--port", str(house.port))
     house.serves()
-    house.aura("keys", "create", "intranet", "--scope", "submit")
+    house.aura("api-keys", "create", "intranet", "--scope", "submit")
     for name, role in (("ada", "operator"), ("bob", "viewer")):
         house.aura("users", "create", name, "--role", role, said=f"{PASSWORD}\n")
     contexts = [chrome.new_context() for _ in range(2)]

@@ -144,7 +144,7 @@ def test_no_page_shows_what_somebody_typed_as_markup(web: TestClient, hand: Hand
     with transaction() as session:
         session.execute(update(Ticket).where(Ticket.id == done).values(needs_review=True, assignee=HOSTILE))
         queue_controls.pause(session, "ai.classify", None, HOSTILE)
-        schedule_runs.pause(session, "pruning", True, HOSTILE)
+        schedule_runs.pause(session, "retention", True, HOSTILE)
         workers.beat(session, "w" * 32, HOSTILE[:200])
         session.add(Incident(title=HOSTILE, category="Network"))
         session.add(
