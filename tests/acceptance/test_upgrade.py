@@ -108,7 +108,7 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
     drivers.append(Driver(new.port, TICKETS // 3, seconds=1, first=2 * TICKETS + 1).start())
     for program in programs:
         program.terminate()
-    new.procfile("clock")
+    new.procfile("scheduler")
     drivers[-1].finish(60)
 
     # Then every request was answered, every ticket is finished, and no step was done twice

@@ -1,4 +1,4 @@
-"""deploy/ by schema and by linter, and its names against the code: settings, commands, queues."""
+"""deploy/: schemas and linters, and the names of settings, commands and queues."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = sorted((DEPLOY / "environments").glob("*/.env"))
 COMPOSE = [DEPLOY / "environments/local/docker-compose.yml", DEPLOY / "tests/docker-compose.yml"]
 SCHEMAS = ROOT / "tests/data/schemas"
-#: Names that belong to others: OpenTelemetry's and Prometheus' own, and those that only the Procfile reads.
-FOREIGN = {"PROMETHEUS_MULTIPROC_DIR", "WORKER_PROCESSES", "WORKER_THREADS"}
+#: Variables of other libraries.
+FOREIGN = {"PROMETHEUS_MULTIPROC_DIR"}
 
 
 def run(program: str, *arguments: Path | str) -> str:
-    """Return what a program of the test extra complains about."""
+    """Return the output of a program of the test extra when it fails."""
     command = [str(Path(sys.executable).parent / program), *map(str, arguments)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     return result.stdout + result.stderr if result.returncode else ""
@@ -46,7 +46,7 @@ def variables(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", [*ENVIRONMENTS, DEPLOY / "kubernetes/settings.env"], ids=lambda path: str(path.parent.name)
 )
-def test_an_environment_names_settings_that_exist_and_takes_no_secret(
+def test_an_environment_contains_known_settings_and_no_secret(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = variables(path)
@@ -54,7 +54,7 @@ def test_an_environment_names_settings_that_exist_and_takes_no_secret(
     if path.parent.name != "local":
         secrets = {"RABBITMQ_URL", "RABBITMQ_PASSWORD", "DATABASE_URL", "REDIS_URL", "SMTP_URL", "OPENAI_API_KEY"}
         assert not found.keys() & secrets
-    # with what the secret store adds, they are settings that start
+    # together with the secrets, the settings are valid
     more = {"DATABASE_URL": "postgresql://a:b@h/aura", "RABBITMQ_URL": "amqps://a:b@h/", "RABBITMQ_PASSWORD": "w"}
     for name, value in (more | found).items():
         monkeypatch.setenv(name, value)
@@ -62,14 +62,14 @@ def test_an_environment_names_settings_that_exist_and_takes_no_secret(
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.parent.name)
-def test_a_compose_file_is_one(path: Path) -> None:
+def test_a_compose_file_follows_the_schema(path: Path) -> None:
     schema = json.loads((SCHEMAS / "compose.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
 
 
-def test_the_local_house_is_pinned_healthy_and_not_root() -> None:
+def test_the_local_services_are_pinned_and_checked_and_not_root() -> None:
     services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
-    assert services.keys() >= {"rabbitmq", "postgres", "redis", "web", "worker", "clock"}
+    assert services.keys() >= {"rabbitmq", "postgres", "redis", "web", "worker", "scheduler"}
     for name, service in services.items():
         assert re.search(r":(local|\$\{\w+:-\d+\.\d+[^}]*\})$", service["image"]), f"{name} is not pinned"
         if name != "rabbitmq":  # its image changes to the user rabbitmq by itself, after it has made its folders
@@ -82,31 +82,31 @@ def test_the_local_house_is_pinned_healthy_and_not_root() -> None:
 
 def test_containers_and_the_procfile_run_the_same_commands() -> None:
     said = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    # Heroku installs requirements.txt only: what runs there must not need the project's own script
+    # Heroku installs requirements.txt only, so the commands must not need the script `aura`
     assert {said[name].split()[0] for name in said} == {"python", "uvicorn", "dramatiq"}
     services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
     manifests = {each["metadata"]["name"]: each for each in all_manifests() if each["kind"] == "Deployment"}
-    for name in ("web", "worker", "clock"):
+    for name in ("web", "worker", "scheduler"):
         words = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", said[name]).removeprefix("python -m ").split()
         assert services[name]["command"] == words
         (container,) = manifests[f"aura-{name}"]["spec"]["template"]["spec"]["containers"]
         assert container["args"] == words
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_the_dockerfile_passes_its_linter_and_copies_every_package() -> None:
     assert run("hadolint", "Dockerfile") == ""
     packages = re.search(r"\ninclude =\n((?:    \w+\*\n)+)", (ROOT / "setup.cfg").read_text())
     assert packages
     allowed = (ROOT / ".dockerignore").read_text().split("\n")
-    assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package stays outside"
+    assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package is missing in .dockerignore"
 
 
-def test_scripts_are_clean() -> None:
+def test_scripts_pass_shellcheck() -> None:
     assert run("shellcheck", "-s", "sh", *(DEPLOY / "scripts").glob("*.sh")) == ""
 
 
 @pytest.mark.integration
-def test_units_are_understood(tmp_path: Path) -> None:
+def test_units_are_valid(tmp_path: Path) -> None:
     for unit in (DEPLOY / "systemd").iterdir():
         # the program of each must exist
         text = re.sub(r"/opt/aura/bin/(\w+)", "/bin/true", unit.read_text()).replace("User=aura", "User=daemon")
@@ -130,7 +130,7 @@ def all_manifests() -> list[dict[str, Any]]:
     ]
 
 
-def test_manifests_are_understood() -> None:
+def test_manifests_follow_their_schemas() -> None:
     schemas = {
         **json.loads((SCHEMAS / "kubernetes.json").read_text()),
         **json.loads((SCHEMAS / "keda.json").read_text()),
@@ -144,7 +144,7 @@ def test_manifests_are_understood() -> None:
     assert {*listed, "kustomization.yaml"} == {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml")}
 
 
-def test_keda_asks_what_the_tables_can_answer(sqlite: str) -> None:
+def test_the_query_of_keda_runs_on_the_tables(sqlite: str) -> None:
     (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
     query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
     with make_engine(sqlite, 1).connect() as connection:
@@ -155,7 +155,7 @@ def test_keda_asks_what_the_tables_can_answer(sqlite: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "quorum"), [("definitions", False), ("definitions-quorum", True)])
-def test_rabbitmqs_definitions_are_what_the_code_declares(name: str, quorum: bool) -> None:
+def test_the_definitions_of_rabbitmq_match_the_code(name: str, quorum: bool) -> None:
     queues = sorted(actors.broker.get_declared_queues())
     # the tests that declare queues of their own are of another process' business: only what the file lacks counts
     written = json.loads((DEPLOY / f"rabbitmq/{name}.json").read_text())
