@@ -1,5 +1,5 @@
 """The memory of Aura: models, sessions, queries and migrations; SQLite and PostgreSQL from one source."""
 
-from db.database import reading, transaction
+from db.database import join_transaction, reading, transaction
 
-__all__ = ["reading", "transaction"]
+__all__ = ["join_transaction", "reading", "transaction"]
