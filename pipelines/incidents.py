@@ -22,8 +22,8 @@ from aura.ai.text.clean import clean_line
 from aura.ai.text.masking import mask
 from aura.settings import get_settings
 from db import incidents, transaction
-from db.incidents import SIMILAR, TITLE_WORDS, Report
-from db.similar import telling
+from db.incidents import SIMILAR, TITLE_TERMS, RecentTicket
+from db.similar import extract_terms
 
 logger = structlog.get_logger("aura.incidents")
 
@@ -39,10 +39,10 @@ class Group:
     """Similar tickets: they have words in common."""
 
     incident_id: int | None = None
-    members: list[Report] = field(default_factory=list)
+    members: list[RecentTicket] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, report: Report, words: Sequence[str]) -> None:
+    def add(self, report: RecentTicket, words: Sequence[str]) -> None:
         self.members.append(report)
         self.counts.update(words)
 
@@ -63,12 +63,12 @@ def propose_incidents() -> int:
     """Sweep the recent tickets once. Returns how many incidents were proposed or grew."""
     settings = get_settings()
     with transaction() as session:
-        incidents.alone(session)
-        pool = incidents.reports(session, settings.incident_minutes)
+        incidents.lock_detection(session)
+        pool = incidents.recent_tickets(session, settings.incident_minutes)
         recent = [each for each in pool if each.fresh]
         if len(recent) < 2:
             return 0
-        proposals = incidents.recent(session, settings.incident_minutes)
+        proposals = incidents.recent_incidents(session, settings.incident_minutes)
         proposal_ids = {each.id for each in proposals}
         dismissed = [each for each in proposals if each.state == "dismissed"]
         threshold = max(settings.incident_tickets, SHARE * len(recent))
@@ -77,7 +77,7 @@ def propose_incidents() -> int:
             if group.incident_id is not None:
                 new = [each for each in group.members if each.incident_id is None]
                 if new and group.incident_id in proposal_ids:
-                    incidents.grow(session, group.incident_id, new)
+                    incidents.add_tickets(session, group.incident_id, new)
                     changed += 1
                 continue
             burst = _without_dismissed(group, dismissed)
@@ -89,11 +89,11 @@ def propose_incidents() -> int:
     return changed
 
 
-def _words(report: Report) -> list[str]:
-    return telling(report.title, TITLE_WORDS) or telling(report.description, TITLE_WORDS)
+def _words(report: RecentTicket) -> list[str]:
+    return extract_terms(report.title, TITLE_TERMS) or extract_terms(report.description, TITLE_TERMS)
 
 
-def _grouped(recent: Iterable[Report]) -> list[Group]:
+def _grouped(recent: Iterable[RecentTicket]) -> list[Group]:
     """Group similar tickets; the tickets of an incident are one group from the beginning."""
     groups: list[Group] = []
     by_word: defaultdict[str, list[Group]] = defaultdict(list)
@@ -123,9 +123,11 @@ def _grouped(recent: Iterable[Report]) -> list[Group]:
     return groups
 
 
-def _without_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) -> Group:
+def _without_dismissed(group: Group, dismissed: Iterable[incidents.RecentIncident]) -> Group:
     """Return the group without the tickets that arrived before a person dismissed a similar proposal."""
-    until = [each.grew_at for each in dismissed if group.similarity(telling(each.title, TITLE_WORDS)) >= SIMILAR]
+    until = [
+        each.last_ticket_at for each in dismissed if group.similarity(extract_terms(each.title, TITLE_TERMS)) >= SIMILAR
+    ]
     if not until:
         return group
     rest = Group()
@@ -135,7 +137,7 @@ def _without_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) ->
     return rest
 
 
-def _usual(group: Group, pool: Sequence[Report], minutes: float) -> float:
+def _usual(group: Group, pool: Sequence[RecentTicket], minutes: float) -> float:
     """Return how many similar tickets arrived in a period of this length before, on average."""
     start = pool[-1].created_at - timedelta(minutes=minutes)
     before = [each for each in pool if each.created_at < start]
@@ -148,7 +150,7 @@ def _usual(group: Group, pool: Sequence[Report], minutes: float) -> float:
 
 def _title(group: Group) -> str:
     """Return the most typical title of the group, masked because more people read it."""
-    titled = [each for each in group.members if telling(each.title, TITLE_WORDS)]
+    titled = [each for each in group.members if extract_terms(each.title, TITLE_TERMS)]
     if not titled:
         return clean_line(mask(group.members[0].description).text, TITLE_LIMIT)
     central = max(titled, key=lambda each: (group.similarity(_words(each)), -each.id))

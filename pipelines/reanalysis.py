@@ -20,7 +20,7 @@ from aura.settings import get_settings
 from db import analysis_batches, jobs, reading, transaction
 from db import reanalysis as selection
 from db.jobs import NewJob
-from db.reanalysis import Remote, StaleVerdict
+from db.reanalysis import RemoteEngine, StaleVerdict
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 
@@ -39,12 +39,12 @@ CHANGED_PRIORITY = 5
 def reanalyze_stale() -> int:
     """Enqueue the re-analysis of every ticket with a stale verdict, the oldest first. Returns how many."""
     settings = get_settings()
-    remote = Remote(settings.ai_model, VERSION) if settings.openai_api_key else None
+    remote = RemoteEngine(settings.ai_model, VERSION) if settings.openai_api_key else None
     with transaction() as session:
         stale = selection.stale_verdicts(
             session, settings.reanalyze_after_days, settings.review_below, remote, NIGHT_LIMIT
         )
-        in_batches = analysis_batches.under_way(session)
+        in_batches = analysis_batches.pending_tickets(session)
         stale = [each for each in stale if each.id not in in_batches]
         if remote is None or not 0 < settings.ai_batch_above < len(stale):
             _enqueue(stale)
@@ -65,7 +65,7 @@ def reanalyze_one(session: Session, ticket_id: int, why: str) -> int:
 def reanalyze_changed() -> int:
     """Enqueue the re-analysis of tickets with a changed text or a new comment. Returns how many."""
     with reading() as session:
-        changed = selection.changed(session, RUN_LIMIT)
+        changed = selection.changed_tickets(session, RUN_LIMIT)
     _enqueue(changed, CHANGED_PRIORITY)
     return len(changed)
 
@@ -75,7 +75,7 @@ def reclassify() -> int:
     if get_settings().openai_api_key is None:
         return 0
     with reading() as session:
-        fallbacks = selection.stepped_in(session, RECLASSIFY_AFTER, RUN_LIMIT)
+        fallbacks = selection.fallback_verdicts(session, RECLASSIFY_AFTER, RUN_LIMIT)
     _enqueue(fallbacks)
     return len(fallbacks)
 
@@ -91,7 +91,7 @@ def _enqueue(stale: Sequence[StaleVerdict], priority: int = 0) -> None:
         jobs.enqueue(
             session,
             [
-                NewJob(first, str(each.id), [each.why], reanalysis.name, tuple(rest), priority, delay(position))
+                NewJob(first, str(each.id), [each.reason], reanalysis.name, tuple(rest), priority, delay(position))
                 for position, each in enumerate(stale)
             ],
         )

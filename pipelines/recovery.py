@@ -21,7 +21,7 @@ LIMIT, LOGGED = 1_000, 20
 def restart_stranded() -> int:
     """Start the triage of every stranded ticket again. Returns how many there were."""
     with reading() as session:
-        stranded = tickets.stranded(session, GRACE, limit=LIMIT)
+        stranded = tickets.without_job(session, GRACE, limit=LIMIT)
     if stranded:
         logger.error("stranded tickets restarted", tickets=stranded[:LOGGED], count=len(stranded))
         triage.send_many(stranded)

@@ -45,7 +45,7 @@ def record_metric_samples() -> int:
 def check_sla() -> int:
     """Enqueue the SLA check when a ticket is due for a warning or an escalation. Returns 1, or 0."""
     with transaction() as session:
-        if not ticket_actions.any_to_look_at(session):
+        if not ticket_actions.any_sla_check_due(session):
             return 0
         jobs.enqueue(session, [NewJob(sla_checks.actor_name, "sla")])
     return 1

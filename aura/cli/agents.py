@@ -21,9 +21,9 @@ def list_(fmt: FormatOption = "table") -> None:
     Example: aura agents list --format json
     """
     with reads() as session:
-        from db.process_stats import staff
+        from db.process_stats import agents
 
-        rows = staff(session)
+        rows = agents(session)
     columns = ("name", "email", "team", "skills", "capacity", "available")
     empty = "No agents: every ticket goes to AURA_SERVICE_DESK. Add some: aura agents import FILE.csv"
     print_rows(rows, columns, fmt, empty)

@@ -24,7 +24,7 @@ def costs(
         from db import ai_costs
 
         budget = get_settings().ai_budget_day
-        today, calls = ai_costs.today(session), ai_costs.by_model(session, days)
+        today, calls = ai_costs.spent_today(session), ai_costs.by_model(session, days)
         verdicts = ai_costs.agreement(session, days)
     if fmt == "json":
         print_json({"today": round(today, 6), "budget": budget, "calls": calls, "verdicts": verdicts})

@@ -160,12 +160,12 @@ def _in_batches(
 
 
 def _arguments(text: str | None) -> list[Any] | None:
-    from db.new_tickets import parse
+    from db.new_tickets import parse_json
 
     if text is None:
         return None
     try:
-        arguments = parse(text)
+        arguments = parse_json(text)
     except ValueError as error:
         raise InvalidInput(f"--args is no JSON: {error}") from None
     if not isinstance(arguments, list):

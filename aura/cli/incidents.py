@@ -35,7 +35,7 @@ def list_(
         from db.incidents import listing
 
         rows = listing(session, state, limit)
-    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "grew_at")
+    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "last_ticket_at")
     print_rows(rows, columns, fmt, f"No {state} incidents." if state else "No incidents.")
 
 

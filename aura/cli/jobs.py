@@ -19,7 +19,8 @@ app = typer.Typer(name="jobs", help="Jobs that are not completed yet: list, canc
 def list_(
     actor: ActorOption = None,
     state: Annotated[
-        Literal["due", "hinted", "running", "later"] | None, typer.Option(help="Only in this state.")
+        Literal["scheduled", "available", "queued", "running", "retrying"] | None,
+        typer.Option(help="Only in this state."),
     ] = None,
     limit: LimitOption = 50,
     fmt: FormatOption = "table",

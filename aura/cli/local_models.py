@@ -51,13 +51,11 @@ def load_model(name: str | None) -> Model:
 def read_labelled(file: Path, columns: dict[str, str | None], limit: int | None) -> Dataset:
     """Read a labelled CSV file. Bad rows are printed on stderr. Raises UnusableFile."""
     from aura.ai.training.datasets import read_dataset
-    from db.new_tickets import claimed_priority
+    from db.new_tickets import parse_priority
 
     named = {name: column for name, column in columns.items() if column is not None}
     with progress_bar("reading", file.stat().st_size) as update:
-        dataset = read_dataset(
-            file, named, claimed_priority, limit=limit, progress=lambda done: update(done, "reading")
-        )
+        dataset = read_dataset(file, named, parse_priority, limit=limit, progress=lambda done: update(done, "reading"))
     print_bad_rows(file, dataset.bad, dataset.rejected)
     return dataset
 

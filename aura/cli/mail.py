@@ -184,7 +184,10 @@ def _line(name: str, result: IngestResult) -> str:
 
 @contextmanager
 def _until_stopped() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit: the mail in progress is rolled back and read again by the next start."""
+    """Exit on SIGTERM and SIGINT: the mail in progress is rolled back and read again by the next start.
+
+    Python ignores SIGINT when its parent did, as a shell does for a command in the background.
+    """
     import signal
 
     from aura.jobs.logs import configure_logging
@@ -193,8 +196,12 @@ def _until_stopped() -> Iterator[None]:
         raise SystemExit(0)
 
     configure_logging()
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -26,7 +26,7 @@ def list_(fmt: FormatOption = "table") -> None:
     with reads() as session:
         from db import local_models
 
-        rows = local_models.choices(session)
+        rows = local_models.versions(session)
     if fmt == "json":
         print_json(rows)
         return
@@ -58,7 +58,7 @@ def use(
     with audited("model.use", f"model/{version}") as session:
         from db import local_models
 
-        local_models.use(session, version)
+        local_models.activate(session, version)
     print_result(fmt, {"active": version}, f"model {version} is active")
 
 

@@ -147,7 +147,7 @@ def _facts(ticket_id: int | None) -> Any:
         from actors.notify import facts_of
         from db import tickets
 
-        found = tickets.load(session, [str(ticket_id)]) if 0 < ticket_id < 2**63 else {}
-        if not found:
+        loaded = tickets.load(session, [str(ticket_id)])
+        if not loaded:
             raise NotFound(f"there is no ticket {ticket_id}; `aura tickets list` shows those that exist")
-        return facts_of(found[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))
+        return facts_of(loaded[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))

@@ -39,7 +39,8 @@ def list_(fmt: FormatOption = "table") -> None:
         rows = listing(session)
     if fmt == "table":
         rows = [row | {"control": _control_text(row)} for row in rows]
-    print_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "control"), fmt, "No queues.")
+    columns = ("queue", "actors", "available", "queued", "running", "scheduled", "retrying", "control")
+    print_rows(rows, columns, fmt, "No queues.")
 
 
 @app.command("pause")

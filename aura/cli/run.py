@@ -18,8 +18,6 @@ def run(
 
     Example: aura run --port 9000
     """
-    import signal
-
     import uvicorn
 
     from aura.settings import get_settings
@@ -28,20 +26,20 @@ def run(
     err.print(settings.mode(), soft_wrap=True)
     with ready_database():
         from aura.web.app import app as web
-        from aura.web.auth.identity import how
+        from aura.web.auth.identity import access_mode
         from pipelines.embedded import running
 
         port = port or settings.port
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         address = settings.base_url if settings.production else f"http://{host}:{port}"
         # uvicorn finishes its requests and raises the signal again: then the workers finish their jobs
-        signal.signal(signal.SIGTERM, exit_on_signal)
+        exit_on_signals()
         with running(threads=threads):
             err.print(
                 f"Open {address} in a browser; programs post tickets to {address}/api/v1/tickets.", soft_wrap=True
             )
             _create_first_user(settings.production)
-            err.print(how(), soft_wrap=True)
+            err.print(access_mode(), soft_wrap=True)
             uvicorn.run(web, host=settings.host, port=port, log_config=None)
 
 
@@ -52,19 +50,25 @@ def _create_first_user(production: bool) -> None:
     from db import reading, users
 
     with reading() as session:
-        if users.any_made(session):
+        if users.any_created(session):
             return
-    with audited("user.create", f"user/{users.FIRST}", role="admin") as session:
+    with audited("user.create", f"user/{users.FIRST_USER}", role="admin") as session:
         password = users.create_first(session)
     if password:
         err.print(
-            f"Log in as {users.FIRST} with the password {password} (shown only once). "
-            f"`aura users password {users.FIRST}` changes it, `aura users create NAME --role operator` adds a user.",
+            f"Log in as {users.FIRST_USER} with the password {password} (shown only once). "
+            f"`aura users password {users.FIRST_USER}` changes it, `aura users create NAME --role operator` adds a user.",
             soft_wrap=True,
             markup=False,
         )
 
 
-def exit_on_signal(*_: Any) -> None:
-    """Handle SIGTERM like Ctrl-C: leave the main loop."""
-    raise SystemExit(0)
+def exit_on_signals() -> None:
+    """Exit on SIGTERM and SIGINT; Python ignores SIGINT when its parent did, as a shell does in the background."""
+    import signal
+
+    def stop(*_: Any) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,17 +11,15 @@ def scheduler() -> None:
 
     Example: aura scheduler
     """
-    import signal
-
     with ready_database():
-        from aura.cli.run import exit_on_signal
+        from aura.cli.run import exit_on_signals
         from aura.jobs.logs import configure_logging
         from pipelines.scheduled_jobs import schedule
         from pipelines.scheduler import Scheduler
 
         configure_logging()
         process = Scheduler(schedule())
-        signal.signal(signal.SIGTERM, exit_on_signal)
+        exit_on_signals()
         err.print("Scheduler started. Ctrl-C stops it.")
         try:
             process.start(blocking=True)

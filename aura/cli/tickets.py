@@ -120,12 +120,12 @@ def show(ticket_id: TicketId, fmt: FormatOption = "table") -> None:
     if fmt == "json":
         print_json(ticket)
         return
-    entries, jobs = ticket.pop("timeline"), ticket.pop("waiting")
+    entries, jobs = ticket.pop("timeline"), ticket.pop("jobs")
     print_fields(ticket)
     out.print()
-    table = Table("at", "what", "details", header_style="bold", box=None, pad_edge=False)
+    table = Table("at", "kind", "details", header_style="bold", box=None, pad_edge=False)
     for entry in entries:
-        table.add_row(cell(entry.pop("at")), entry.pop("what"), _details(entry))
+        table.add_row(cell(entry.pop("at")), entry.pop("kind"), _details(entry))
     out.print(table)
     for job in jobs:
         out.print(f"open job: {job['actor']}, due {cell(job['due_at'])}, {job['attempts']} attempts", markup=False)

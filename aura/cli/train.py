@@ -69,7 +69,7 @@ def train(
         report = {**trained.report, "source": file.name if file else "reviewed tickets"}
         local_models.store(session, trained.model.version, gzip.compress(trained.content.encode(), mtime=0), report)
         if activated:
-            local_models.use(session, trained.model.version)
+            local_models.activate(session, trained.model.version)
     if to is not None:
         to.write_text(trained.content, encoding="utf-8")
     if fmt == "json":
@@ -84,7 +84,7 @@ def _reviewed(session: Any) -> list[Example]:
     from aura.ai.training.train import LEAST
     from db import local_models
 
-    tickets = [Example(*each) for each in local_models.judged(session)]
+    tickets = [Example(*each) for each in local_models.reviewed_tickets(session)]
     if len(tickets) < LEAST:
         raise Conflict(
             f"{len(tickets)} tickets are reviewed, training needs at least {LEAST}: "

@@ -17,7 +17,7 @@ from aura.ai.engines.local import LocalEngine, read_model
 from aura.errors import NotFound
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
-from db.corrections import Decided
+from db.corrections import ReviewedTicket
 
 #: Tickets in one batch.
 BATCH = 32
@@ -74,17 +74,17 @@ def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambd
     classify, name = _engine(model, get_settings())
     report = Report(name)
     with reading() as session:
-        decided = corrections.decided(session, last)
-        before = corrections.previous_values(session, [each.id for each in decided])
-    for done, batch in _batches(decided):
+        reviewed = corrections.reviewed_tickets(session, last)
+        before = tickets.latest_verdicts(session, [each.id for each in reviewed])
+    for done, batch in _batches(reviewed):
         for each, answer in zip(batch, classify([_request(each) for each in batch]), strict=True):
             _add(report, each, answer, before.get(each.id))
-        progress(done, len(decided))
+        progress(done, len(reviewed))
     return report
 
 
-def _batches(decided: list[Decided]) -> Iterator[tuple[int, list[Decided]]]:
-    rest, done = iter(decided), 0
+def _batches(reviewed: list[ReviewedTicket]) -> Iterator[tuple[int, list[ReviewedTicket]]]:
+    rest, done = iter(reviewed), 0
     while batch := list(islice(rest, BATCH)):
         done += len(batch)
         yield done, batch
@@ -106,18 +106,19 @@ def _engine(model: str, settings: Settings) -> tuple[Classify, str]:
     return engine.upgrade, model
 
 
-def _request(each: Decided) -> ClassificationRequest:
+def _request(each: ReviewedTicket) -> ClassificationRequest:
     return ClassificationRequest(each.title, each.description, id=each.id)
 
 
-def _add(report: Report, truth: Decided, answer: Verdict | EngineError, before: tuple[str, str] | None) -> None:
+def _add(report: Report, truth: ReviewedTicket, answer: Verdict | EngineError, before: tuple[str, str] | None) -> None:
     """Add one answer to the report, and store its calls; `before` is the category and priority of the old verdict."""
     calls = [
-        {"ticket_id": truth.id, **{name: getattr(call, name) for name in tickets.CALL[1:]}} for call in answer.calls
+        {"ticket_id": truth.id, **{name: getattr(call, name) for name in tickets.AI_CALL_COLUMNS[1:]}}
+        for call in answer.calls
     ]
     report.dollars += sum(call["cost"] for call in calls)
     with transaction() as session:
-        tickets.save_calls(session, calls)
+        tickets.save_ai_calls(session, calls)
     if isinstance(answer, EngineError):
         report.unanswered += 1
         report.why_unanswered = str(answer)

@@ -62,7 +62,7 @@ def run_demo(report: Callable[[Progress], None]) -> dict[str, Any]:
 def read_progress() -> Progress:
     """Return the progress; a ticket counts as notified when all its notifications are sent."""
     with reading() as session:
-        stages = tickets.stages(session)
+        stages = tickets.count_by_stage(session)
         unsent = select(Notification.id).where(Notification.ticket_id == Ticket.id, Notification.state != "sent")
         notified = session.scalar(select(func.count()).where(Ticket.stage == "notified", ~unsent.exists())) or 0
         jobs = session.scalar(select(func.count()).select_from(Job)) or 0

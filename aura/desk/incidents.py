@@ -22,11 +22,11 @@ TEXTS = {
 def accept(number: int) -> int:
     """Create the ticket that represents a proposed incident, and start its triage. Returns its number.
 
-    Its priority is high, or the highest of the incident's tickets. Raises NotDecidable.
+    Its priority is high, or the highest of the incident's tickets. Raises UnknownIncident, IncidentDecided.
     """
     with transaction() as session:
         incident = incidents.decide(session, number, "accepted")
-        children = incidents.children(session, number)
+        children = incidents.tickets_of(session, number)
         german = sum(child.language == "de" for child in children) * 2 > len(children)
         title, description = TEXTS["de" if german else "en"]
         urgencies = [PRIORITIES.index(child.priority) for child in children if child.priority]
@@ -39,18 +39,18 @@ def accept(number: int) -> int:
             external_id=f"incident-{number}",
         )
         [parent] = tickets.create(session, "aura", [(ticket, {"incident": number})])
-        incidents.adopt(session, number, parent, incident.category, priority)
+        incidents.set_parent(session, number, parent, incident.category, priority)
         triage.send(parent)
     return parent
 
 
 def dismiss(number: int) -> None:
-    """Dismiss a proposed incident; the same tickets are not proposed again. Raises NotDecidable.
+    """Dismiss a proposed incident; the same tickets are not proposed again. Raises UnknownIncident, IncidentDecided.
 
     Tickets of which only the requester was notified now notify their agents.
     """
     with transaction() as session:
         incidents.decide(session, number, "dismissed")
-        for ticket in incidents.quiet(session, number):
+        for ticket in incidents.raise_versions(session, number):
             notify.send(ticket)
-        incidents.free(session, number)
+        incidents.release_tickets(session, number)

@@ -20,7 +20,7 @@ from aura.notifications import Role
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
 from db.ticket_actions import COMMENT_LIMIT, LockedTicket
-from db.tickets import DONE, RUNNING
+from db.tickets import RESOLVED, SLA_RUNNING
 
 #: Author of an action without a name.
 OPERATOR = "operator"
@@ -61,7 +61,7 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
     with transaction() as session:
         changed = corrections.correct(session, ticket_id, author, values)
         if "priority" in changed:
-            ticket_actions.change(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
+            ticket_actions.update_ticket(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
         if changed:
             notify.send(ticket_id)
     return changed
@@ -77,7 +77,7 @@ def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> StatusCha
         if wanted == "resolved":
             return resolve(ticket_id, "", author)
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        if ticket.status in DONE and wanted == "open":
+        if ticket.status in RESOLVED and wanted == "open":
             return reopen(ticket_id, author)
         return _change_status(session, ticket, wanted, author)
 
@@ -91,7 +91,7 @@ def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> StatusCh
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         change = _change_status(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution)
-        similar.remember(session, [ticket_id], lambda text: mask(text).text)
+        similar.index_resolved(session, [ticket_id], lambda text: mask(text).text)
         announce_event(session, ticket_id, "ticket.resolved", change.number, resolution)
     return change
 
@@ -103,7 +103,7 @@ def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        if ticket.status not in DONE:
+        if ticket.status not in RESOLVED:
             raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: only a resolved or closed ticket can be reopened")
         if reason.strip():
             _comment(session, ticket_id, author, reason, source)
@@ -118,13 +118,13 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        name = "" if agent is None else ticket_actions.agent_named(session, agent)
+        name = "" if agent is None else ticket_actions.find_agent(session, agent)
         if name is None:
             raise NotAllowed(f"there is no agent {agent!r}")
         if name != ticket.assignee:
-            ticket_actions.change(session, ticket_id, {"assignee": name})
+            ticket_actions.update_ticket(session, ticket_id, {"assignee": name})
             before = f" (before: {ticket.assignee})" if ticket.assignee else ""
-            number = ticket_actions.record(session, ticket_id, author, f"assigned to {name or 'nobody'}{before}")
+            number = ticket_actions.record_action(session, ticket_id, author, f"assigned to {name or 'nobody'}{before}")
             announce_event(session, ticket_id, "ticket.assigned", number)
     return name
 
@@ -151,9 +151,9 @@ def comment_by_mail(session: Session, ticket_id: int, author: str, text: str) ->
     A pending, resolved or closed ticket is open again, unless the author is an agent. Raises UnknownTicket.
     """
     ticket = ticket_actions.lock_ticket(session, ticket_id)
-    by_agent = not _is_requester(ticket, author) and ticket_actions.agent_named(session, author) is not None
+    by_agent = not _is_requester(ticket, author) and ticket_actions.find_agent(session, author) is not None
     number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
-    if ticket.status in DONE and not by_agent:
+    if ticket.status in RESOLVED and not by_agent:
         _reopen(session, ticket, author, text)
         return number
     _announce_comment(session, ticket, number, text, "requester" if by_agent else "agent")
@@ -175,7 +175,7 @@ def _announce_comment(session: Session, ticket: LockedTicket, number: int, text:
 def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) -> StatusChange:
     change = _change_status(session, ticket, "open", author)
     # without resolved_at, similar tickets no longer show this resolution, which did not help
-    ticket_actions.change(session, ticket.id, {"resolved_at": None})
+    ticket_actions.update_ticket(session, ticket.id, {"resolved_at": None})
     announce_event(session, ticket.id, "ticket.reopened", change.number, reason)
     return change
 
@@ -183,7 +183,7 @@ def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) ->
 def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
-    number = ticket_actions.comment(session, ticket_id, author, text, source)
+    number = ticket_actions.add_comment(session, ticket_id, author, text, source)
     outbox.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
     return number
 
@@ -195,13 +195,13 @@ def _change_status(session: Session, ticket: LockedTicket, status: str, author: 
         allowed = " or ".join(WAYS[ticket.status])
         raise NotAllowed(f"ticket {ticket.id} is {ticket.status} and can become {allowed}, not {status}")
     columns = after_status_change(ticket, status)
-    ticket_actions.change(session, ticket.id, {"status": status, **columns})
-    number = ticket_actions.record(
+    ticket_actions.update_ticket(session, ticket.id, {"status": status, **columns})
+    number = ticket_actions.record_action(
         session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {reason}" if reason else "")
     )
     event = {"from": ticket.status, "to": status, "by": author}
     outbox.record(session, [("ticket.status_changed", ticket.id, event)])
-    due_at = columns.get("due_at", ticket.due_at) if status in RUNNING else None
+    due_at = columns.get("due_at", ticket.due_at) if status in SLA_RUNNING else None
     return StatusChange(ticket.status, status, due_at, number)
 
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from aura.errors import InvalidInput
 from aura.settings import explain
 from db import tickets, transaction
-from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse
+from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority
 from pipelines.triage import triage
 
 #: Rows in one transaction.
@@ -144,7 +144,7 @@ def _json_rows(lines: Iterator[str], report: ImportReport, columns: Mapping[str,
         if not line.strip():
             continue
         try:
-            row = parse(line)
+            row = parse_json(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON object is expected, not {type(row).__name__}")
         except ValueError as error:
@@ -167,7 +167,7 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 
 def _new_ticket(fields: dict[str, Any], seen: Counter[str]) -> NewTicket:
     # an unknown priority does not reject the row; `raw` stores the original value
-    ticket = NewTicket.model_validate(fields | {"priority": claimed_priority(fields.get("priority"))})
+    ticket = NewTicket.model_validate(fields | {"priority": parse_priority(fields.get("priority"))})
     if ticket.external_id is None:
         content = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1

@@ -159,7 +159,7 @@ def _attach(session: Session, mail: ParsedMail, mail_id: int, identity: str) -> 
 
 
 def _closed_for_replies(state: inbound_mails.State) -> bool:
-    return state.status in tickets.DONE and state.rested > get_settings().reopen_days * 86_400
+    return state.status in tickets.RESOLVED and state.rested > get_settings().reopen_days * 86_400
 
 
 def _create_ticket(session: Session, mail: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:

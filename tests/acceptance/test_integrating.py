@@ -65,6 +65,7 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
         (folder / f"astray_{name}").write_text(files[name].replace("ticket.created", "nobody.listens"))
         run(programs[Path(name).suffix], f"astray_{name}", good=False)
     shell = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    tool("curl")
     for command in shell:
         for _ in range(2):
             run("sh", "-e", "-c", command)

@@ -70,8 +70,8 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
     # And its timeline can be read
     with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
         ticket = json.load(answer)
-    assert [entry["what"] for entry in ticket["timeline"]].count("verdict") == 1
-    assert ticket["waiting"] == []
+    assert [entry["kind"] for entry in ticket["timeline"]].count("verdict") == 1
+    assert ticket["jobs"] == []
     # And every metric of the dashboard and the alerts is there, summed over the processes
     pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
     assert asked() <= offered(pages[0])

@@ -8,6 +8,7 @@ import sys
 
 from tests.acceptance.conftest import House, Mailbox
 from tests.conftest import ROOT, wait_until
+from tests.install import tool
 
 README = (ROOT / "README.md").read_text()
 
@@ -25,6 +26,7 @@ def test_the_snippets_work_as_written(service_house: House, mailbox: Mailbox) ->
     assert len(blocks("python")) == 2
 
     # The shell's own words, but for the port and where the command is installed
+    tool("curl")
     answers = []
     for block in blocks("sh"):
         command = block.replace("127.0.0.1:8000", f"127.0.0.1:{house.port}").replace(".venv/bin/aura", "aura")

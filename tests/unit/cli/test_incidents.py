@@ -18,7 +18,7 @@ def test_incidents_are_listed_accepted_and_dismissed(sqlite: str, run: Run):
     assert run("incidents", "list", "--format", "json").json()[0]["parent_id"] == parent
     refused = run("incidents", "dismiss", 1)
     assert (refused.code, refused.out) == (1, "")
-    assert "accepted already" in refused.err
+    assert "already accepted" in refused.err
 
     report([f"Intranet is offline {n}" for n in "abcdef"])
     propose_incidents()

@@ -17,7 +17,7 @@ def test_jobs_are_listed_with_their_states(run: Run):
     claim("intake", all_jobs()[0].id)
 
     rows = run("jobs", "list", "--format", "json").json()
-    assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "later")]
+    assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "scheduled")]
     running = run("jobs", "list", "--state", "running", "--format", "json").json()
     assert [row["actor"] for row in running] == ["intake"]
     assert run("jobs", "list", "--actor", "notify").err == "No such jobs.\n"

@@ -50,9 +50,9 @@ def test_the_queues_are_listed_with_their_backlog(run: Run):
     rows = run("queues", "list", "--format", "json").json()
 
     assert [row["queue"] for row in rows][:2] == ["ai.classify", "ai.reanalyze"]
-    assert (rows[0]["due"], rows[0]["actors"], rows[0]["paused"]) == (1, ["classify"], False)
+    assert (rows[0]["available"], rows[0]["actors"], rows[0]["paused"]) == (1, ["classify"], False)
     # no worker has this actor
-    assert (rows[-1]["queue"], rows[-1]["actors"], rows[-1]["due"]) == (None, ["renamed"], 1)
+    assert (rows[-1]["queue"], rows[-1]["actors"], rows[-1]["available"]) == (None, ["renamed"], 1)
     assert "renamed" in run("queues", "list").out
 
 

@@ -49,7 +49,7 @@ def test_a_ticket_with_markup_in_its_text_is_listed_and_shown(run: Run, hand: Ha
     (row,) = run("tickets", "list", "--format", "json").json()
     assert (row["title"], row["stage"], row["category"]) == (awkward, "notified", "Network")
     whole = run("tickets", "show", 1, "--format", "json").json()
-    assert {"received", "verdict", "notification", "attempt"} == {each["what"] for each in whole["timeline"]}
+    assert {"received", "verdict", "notification", "attempt"} == {each["kind"] for each in whole["timeline"]}
 
 
 def test_the_list_is_filtered_and_limited(run: Run):

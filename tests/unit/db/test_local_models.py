@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from db import local_models, reading, transaction
-from db.local_models import Judged, UnknownVersion
+from db.local_models import ReviewedTicket, UnknownLocalModel
 from db.models import Correction, Ticket
 
 MODEL_FILE = json.dumps(
@@ -36,7 +36,7 @@ def store(version: str, content: str = MODEL_FILE, report: dict[str, Any] | None
     with transaction() as session:
         local_models.store(session, version, gzip.compress(content.encode()), report or {})
         if use:
-            local_models.use(session, version)
+            local_models.activate(session, version)
 
 
 @pytest.mark.usefixtures("database")
@@ -51,12 +51,12 @@ def test_a_stored_model_is_activated_and_deactivated():
         }
     for version in ("local-1", "local-2"):
         with transaction() as session:
-            local_models.use(session, version)
+            local_models.activate(session, version)
         with reading() as session:
             assert local_models.active(session)[0] == version  # type: ignore[index]
             assert [row["version"] for row in local_models.listing(session) if row["active"]] == [version]
     with transaction() as session:
-        local_models.use(session, local_models.SHIPPED)
+        local_models.activate(session, local_models.SHIPPED)
     with reading() as session:
         assert local_models.active(session) is None
 
@@ -85,8 +85,8 @@ def test_a_model_stored_twice_keeps_its_state():
 @pytest.mark.usefixtures("database")
 def test_activating_an_unknown_version_changes_nothing():
     store("local-1", use=True)
-    with pytest.raises(UnknownVersion, match="'local-9'"), transaction() as session:
-        local_models.use(session, "local-9")
+    with pytest.raises(UnknownLocalModel, match="'local-9'"), transaction() as session:
+        local_models.activate(session, "local-9")
     with reading() as session:
         assert local_models.active(session, known="local-1") == ("local-1", None)
 
@@ -115,8 +115,8 @@ def test_the_newest_correction_of_a_ticket_is_training_data():
     corrected(urgent, "priority", "critical")
 
     with reading() as session:
-        assert local_models.judged(session) == [
-            Judged("set by hand", "about set by hand", "Access", None),
-            Judged("corrected twice", "about corrected twice", "Hardware", "high"),
-            Judged("only urgent", "about only urgent", None, "critical"),
+        assert local_models.reviewed_tickets(session) == [
+            ReviewedTicket("set by hand", "about set by hand", "Access", None),
+            ReviewedTicket("corrected twice", "about corrected twice", "Hardware", "high"),
+            ReviewedTicket("only urgent", "about only urgent", None, "critical"),
         ]

@@ -16,7 +16,7 @@ import yaml
 import actors
 from aura.jobs.rabbitmq.definitions import definitions
 from aura.settings import Settings
-from db.database import make_engine
+from db import reading
 from tests.conftest import ROOT, environment_variables
 from tests.install import tool
 
@@ -29,7 +29,7 @@ FOREIGN = {"PROMETHEUS_MULTIPROC_DIR"}
 
 
 def run(program: str, *arguments: Path | str) -> str:
-    """Return the output of a program of the test extra when it fails."""
+    """Return what a program of the test extra complains about."""
     command = [str(Path(sys.executable).parent / program), *map(str, arguments)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     return result.stdout + result.stderr if result.returncode else ""
@@ -54,7 +54,7 @@ def test_an_environment_contains_known_settings_and_no_secret(
     if path.parent.name != "local":
         secrets = {"RABBITMQ_URL", "RABBITMQ_PASSWORD", "DATABASE_URL", "REDIS_URL", "SMTP_URL", "OPENAI_API_KEY"}
         assert not found.keys() & secrets
-    # together with the secrets, the settings are valid
+    # with what the secret store adds, they are settings that start
     more = {"DATABASE_URL": "postgresql://a:b@h/aura", "RABBITMQ_URL": "amqps://a:b@h/", "RABBITMQ_PASSWORD": "w"}
     for name, value in (more | found).items():
         monkeypatch.setenv(name, value)
@@ -82,7 +82,7 @@ def test_the_local_services_are_pinned_and_checked_and_not_root() -> None:
 
 def test_containers_and_the_procfile_run_the_same_commands() -> None:
     said = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    # Heroku installs requirements.txt only, so the commands must not need the script `aura`
+    # Heroku installs requirements.txt only: what runs there must not need the project's own script
     assert {said[name].split()[0] for name in said} == {"python", "uvicorn", "dramatiq"}
     services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
     manifests = {each["metadata"]["name"]: each for each in all_manifests() if each["kind"] == "Deployment"}
@@ -98,7 +98,7 @@ def test_the_dockerfile_passes_its_linter_and_copies_every_package() -> None:
     packages = re.search(r"\ninclude =\n((?:    \w+\*\n)+)", (ROOT / "setup.cfg").read_text())
     assert packages
     allowed = (ROOT / ".dockerignore").read_text().split("\n")
-    assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package is missing in .dockerignore"
+    assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package stays outside"
 
 
 def test_scripts_pass_shellcheck() -> None:
@@ -144,11 +144,12 @@ def test_manifests_follow_their_schemas() -> None:
     assert {*listed, "kustomization.yaml"} == {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml")}
 
 
-def test_the_query_of_keda_runs_on_the_tables(sqlite: str) -> None:
+@pytest.mark.usefixtures("sqlite")
+def test_the_query_of_keda_runs_on_the_tables() -> None:
     (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
     query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
-    with make_engine(sqlite, 1).connect() as connection:
-        assert connection.exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
+    with reading() as session:
+        assert session.connection().exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
 
 
 # RabbitMQ

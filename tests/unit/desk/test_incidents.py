@@ -99,11 +99,11 @@ def test_an_incident_is_decided_once(database: str):
     accept(1)
 
     for decide in (accept, dismiss):
-        with pytest.raises(incidents.NotDecidable, match="incident 1 is accepted already"):
+        with pytest.raises(incidents.IncidentDecided, match="incident 1 is already accepted"):
             decide(1)
-        with pytest.raises(incidents.NotDecidable, match="there is no incident 7"):
+        with pytest.raises(incidents.UnknownIncident, match="no incident 7"):
             decide(7)
-        with pytest.raises(incidents.NotDecidable, match="there is no incident"):
+        with pytest.raises(incidents.UnknownIncident, match="no incident"):
             decide(2**70)
     assert len(members(1)) == len(BURST)
 

@@ -135,7 +135,7 @@ def test_an_unknown_ticket_is_not_found(number: int) -> None:
         lambda: resolve(number, "x"),
     ]
     for act in acts:
-        with pytest.raises(UnknownTicket, match=f"there is no ticket {number}"):
+        with pytest.raises(UnknownTicket, match=f"no ticket {number}"):
             act()
     assert done() == []
 
@@ -145,7 +145,7 @@ def test_of_two_concurrent_resolutions_one_fails(ticket: int, monkeypatch: pytes
 
 
 def test_without_the_lock_both_resolutions_succeed(database: str, ticket: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticket_actions, "_HELD", _Unlocked(ticket_actions._HELD))
+    monkeypatch.setattr(ticket_actions, "_SELECT", _Unlocked(ticket_actions._SELECT))
     one_writer = database.startswith("sqlite")
     assert len(_two_resolve(ticket, monkeypatch)) == (1 if one_writer else 0)
 
@@ -235,7 +235,7 @@ def test_a_comment_is_reanalyzed_and_an_action_is_not(hand: Hand, ticket: int, h
     number = comment(ticket, "nora", "  The docking station is broken \0", "web")
     assert reanalyze_changed() == 1
     with reading() as session:
-        assert reanalysis.added(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
+        assert reanalysis.latest_comments(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
     assert ("ticket.commented", ticket, {"comment": number, "by": "nora", "source": "web"}) in happened
 
 
@@ -286,7 +286,7 @@ def test_a_mail_of_the_requester_resumes_the_target_and_one_of_an_agent_does_not
     targets = dict(configure(AURA_BUSINESS_HOURS="always").sla)
     set_status(ticket, status)
     with transaction() as session:
-        session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
+        session.execute(update(Ticket).values(paused_since=from_now(-3600)))
     ingest_mail(write("ann@example.com", "Did-it-help", ticket))
     assert ticket_of(ticket).status == status
 
@@ -294,10 +294,10 @@ def test_a_mail_of_the_requester_resumes_the_target_and_one_of_an_agent_does_not
     hand.run()
 
     found = ticket_of(ticket)
-    assert (found.status, found.waiting_since, found.resolved_at) == ("open", None, None)
-    assert found.waited_seconds == pytest.approx(3600, abs=60)
+    assert (found.status, found.paused_since, found.resolved_at) == ("open", None, None)
+    assert found.paused_seconds == pytest.approx(3600, abs=60)
     assert found.due_at is not None
-    runs = (found.due_at - found.created_at).total_seconds() - found.waited_seconds
+    runs = (found.due_at - found.created_at).total_seconds() - found.paused_seconds
     assert runs == pytest.approx(targets[str(found.priority)], abs=1)
     # one notice for each mail: that it is open again says what was written
     heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]
@@ -324,7 +324,7 @@ def test_the_commands_record_the_author_in_timeline_and_audit(ticket: int, run: 
 
     shown = run("tickets", "show", ticket, "--format", "json").json()
     said = [
-        (row["what"], row["author"], row["text"]) for row in shown["timeline"] if row["what"] in ("action", "comment")
+        (row["kind"], row["author"], row["text"]) for row in shown["timeline"] if row["kind"] in ("action", "comment")
     ]
     assert said[0] == ("action", "nora", "open -> pending")
     assert ("action", "nora", "open -> resolved: Restarted") in said

@@ -197,7 +197,11 @@ def test_two_columns_of_one_name_are_refused(write: Any):
     [
         ("", "tickets.csv", "no column for title or description among none"),
         ("\n\n", "tickets.csv", "no column for title or description among none"),
-        ("a,b\n1,2\n", "tickets.csv", "no column for title or description among a, b; map one of them to title or description"),
+        (
+            "a,b\n1,2\n",
+            "tickets.csv",
+            "no column for title or description among a, b; map one of them to title or description",
+        ),
         ("x" * 1_000_000, "tickets.csv", "line 1: field larger"),
         (CSV, "tickets.xlsx", "only .csv, .jsonl and .ndjson"),
         (CSV, "tickets", "only .csv, .jsonl and .ndjson"),

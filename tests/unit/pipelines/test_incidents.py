@@ -51,7 +51,7 @@ def proposed() -> list[Incident]:
 
 def members(number: int) -> list[int]:
     with reading() as session:
-        return [each.id for each in incidents.children(session, number)]
+        return [each.id for each in incidents.tickets_of(session, number)]
 
 
 # -- the proposal ---------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def test_a_ticket_that_belongs_to_an_incident_stays_there(database: str):
     propose_incidents()
 
     with transaction() as session:
-        other = incidents.propose(session, "Another matter", "Other", incidents.reports(session, 15))
+        other = incidents.propose(session, "Another matter", "Other", incidents.recent_tickets(session, 15))
 
     assert members(1) == burst
     assert members(other) == []
@@ -114,7 +114,7 @@ def test_an_incident_grows_with_new_tickets_also_when_accepted(database: str):
     assert propose_incidents() == 1
     assert members(incident.id) == burst
     assert len(proposed()) == 1
-    assert proposed()[0].grew_at > incident.grew_at
+    assert proposed()[0].last_ticket_at > incident.last_ticket_at
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_title_of_a_proposal_is_masked(database: str):
 # -- cost -------------------------------------------------------------------------------------------------------------------
 
 
-def made_up(number: int) -> list[incidents.Report]:
+def made_up(number: int) -> list[incidents.RecentTicket]:
     """Return tickets that share words in many ways: the worst that can be."""
     words = [
         "vpn",
@@ -200,7 +200,7 @@ def made_up(number: int) -> list[incidents.Report]:
     ]
     now = datetime.now(UTC)
     return [
-        incidents.Report(
+        incidents.RecentTicket(
             n, " ".join(words[(n * step + step) % len(words)] for step in range(1, 8)) + f" x{n % 97}y", "", str(n), "en",
             None, None, now, True, None,
         )
@@ -244,7 +244,7 @@ PORTAL = "Payroll portal shows error 503"
 @pytest.fixture
 def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The tickets of an incident that was proposed a moment ago."""
-    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active(session, 15))
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
     burst = report([PORTAL] * 6)
     triage.send_many(burst)
     hand.run()

@@ -93,7 +93,7 @@ def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: 
         session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
         session.add(Notification(id="enqueued", dedupe_key="enqueued", **row))
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
-        session.add(ScheduleRun(job="j", slot=NOON, term=1))
+        session.add(ScheduleRun(job="j", scheduled_at=NOON, term=1))
         session.add_all([MetricSample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
     monkeypatch.setattr(retention, "BATCH", 3)
     batches: list[int] = []

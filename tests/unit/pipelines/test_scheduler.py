@@ -70,13 +70,13 @@ def test_a_stop_of_three_hours_at_a_change_of_daylight_saving_time(
     later.tick(after + timedelta(seconds=1))
     # Then the latest run of each job starts, and the earlier ones are stored as missed
     new = [run for run in runs() if run.id not in known]
-    assert [run.slot.isoformat() for run in new if run.job == "nightly"] == nightly
-    hourly_runs = [run.slot for run in new if run.job == "hourly"]
+    assert [run.scheduled_at.isoformat() for run in new if run.job == "nightly"] == nightly
+    hourly_runs = [run.scheduled_at for run in new if run.job == "hourly"]
     assert len(set(hourly_runs)) == len(hourly_runs) == hourly
     assert sum(run.note == schedule_runs.MISSED for run in new if run.job == "hourly") == hourly - 1
-    assert max(new, key=lambda run: (run.job == "hourly", run.note != schedule_runs.MISSED, run.slot)).note.startswith(
-        "1 done"
-    )
+    assert max(
+        new, key=lambda run: (run.job == "hourly", run.note != schedule_runs.MISSED, run.scheduled_at)
+    ).note.startswith("1 done")
 
 
 # -- leading ----------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class TestLeading:
             first.tick(NOON + timedelta(seconds=seconds))
 
         assert len(ran) == 2
-        assert [run.slot.minute for run in runs()] == [1, 2]
+        assert [run.scheduled_at.minute for run in runs()] == [1, 2]
         assert all(run.note == "1 done" and run.finished_at for run in runs())
         assert (first.term, second.term) == (None, 1)
 
@@ -195,7 +195,7 @@ class TestLeading:
         scheduler = Scheduler([job])
         scheduler.tick(NOON)
         scheduler.tick(NOON + timedelta(minutes=1))
-        scheduler._next["count"] = runs()[0].slot
+        scheduler._next["count"] = runs()[0].scheduled_at
 
         assert scheduler.tick(NOON + timedelta(minutes=1)) == []
         assert ran == [1]
@@ -221,7 +221,7 @@ class TestRuns:
         assert later.tick(NOON + timedelta(minutes=30, seconds=20)) == []
 
         assert len(ran) == 2
-        assert [(run.slot.minute, run.note) for run in runs() if run.note != schedule_runs.MISSED] == [
+        assert [(run.scheduled_at.minute, run.note) for run in runs() if run.note != schedule_runs.MISSED] == [
             (1, "1 done"),
             (30, "1 done, 28 missed"),
         ]

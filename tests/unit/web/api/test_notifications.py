@@ -16,7 +16,8 @@ from db.statements import table
 from tests.commands import Run
 from tests.conftest import ROOT
 from tests.embedded import all_jobs, web_app
-from tests.unit.actors.test_notify import BOSS, ticket, told, wait_for
+from tests.unit.actors.helpers import MANAGER, create_ticket, notifications_to, write_delayed
+from tests.unit.web.clients import create_key, create_user, log_in, remote_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -24,13 +25,8 @@ PATH = "/api/v1/notifications"
 _c = table(Notification).c
 
 
-@pytest.fixture
-def web() -> TestClient:
-    return TestClient(web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
-
-
 def inbox(recipient: str, rows: int) -> None:
-    wait_for(recipient, rows)
+    write_delayed(recipient, rows)
     set_(recipient, channel="in_app", state="sent", delayed_until=None)
 
 
@@ -40,7 +36,7 @@ def set_(recipient: str, **values: object) -> list[str]:
         return list(session.scalars(changed.returning(_c.id)))
 
 
-def test_pages_hold_everything_once_also_when_something_comes_in_between(web: TestClient):
+def test_pages_hold_each_notification_once_despite_new_ones(web: TestClient):
     inbox("ada", 5)
     inbox("bob", 1)
     first = web.get(PATH, params={"recipient": "ada", "limit": 2}).json()
@@ -55,7 +51,7 @@ def test_pages_hold_everything_once_also_when_something_comes_in_between(web: Te
     assert len(seen) == len(set(seen)) == 5
 
 
-def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
+def test_a_notification_is_marked_as_read_once(web: TestClient):
     inbox("ada", 2)
     one = web.get(PATH, params={"recipient": "ada"}).json()["notifications"][0]["id"]
     assert web.post(f"{PATH}/{one}/read", params={"recipient": "eve"}).status_code == 404
@@ -77,34 +73,48 @@ def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
         (f"{PATH}?recipient=ada&cursor=nothing", 404),
     ],
 )
-def test_a_wrong_question_is_a_problem(web: TestClient, path: str, status: int):
+def test_an_invalid_query_is_a_problem(web: TestClient, path: str, status: int):
     answer = web.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
 
-def test_what_is_no_inbox_is_not_read(web: TestClient):
-    wait_for(rows=1)
-    for key in ("nothing", told()[0].id, "%00"):
-        answer = web.post(f"{PATH}/{key}/read", params={"recipient": told()[0].recipient})
+def test_a_notification_of_another_channel_is_not_marked_as_read(web: TestClient):
+    write_delayed(rows=1)
+    for key in ("nothing", notifications_to()[0].id, "%00"):
+        answer = web.post(f"{PATH}/{key}/read", params={"recipient": notifications_to()[0].recipient})
         assert answer.status_code in (404, 422)
-    assert told()[0].read_at is None
+    assert notifications_to()[0].read_at is None
+
+
+def test_notifications_are_shown_to_their_recipient_and_to_operators():
+    app = web_app()
+    operator, reader = create_key("read", "operate", name="desk"), create_key("read", name="board")
+    create_user("viewer", "ada")
+    ada = remote_client(app)
+    log_in(ada, "ada")
+
+    def status(recipient: str, key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return ada.get(PATH, params={"recipient": recipient}, headers=headers).status_code
+
+    assert [status("Ada"), status("bob"), status("bob", operator), status("bob", reader)] == [200, 403, 200, 403]
 
 
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
-    wait_for(rows=2)
+    write_delayed(rows=2)
     assert run("notifications", "delayed", "--format", "json").json()[0]["waiting"] == 2
     one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())
     assert run("notifications", "resend", one).out == f"{one} enqueued for email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is unknown can be settled" in run("notifications", "settle", one).err
-    set_(BOSS, state="in_doubt")
-    assert "2 in doubt" in run("notifications", "list", "--channel", "email", "--recipient", BOSS).err
+    assert "only what is in_doubt can be settled" in run("notifications", "settle", one).err
+    set_(MANAGER, state="in_doubt")
+    assert "2 in doubt" in run("notifications", "list", "--channel", "email", "--recipient", MANAGER).err
     wrong = run("notifications", "settle", other, "nothing")
     assert "there is no notification nothing" in wrong.err
     with reading() as session:
         assert session.get_one(Notification, other).state == "in_doubt"
     assert run("notifications", "settle", other).out == f"{other} settled as delivered\n"
-    assert {each.state for each in told()} == {"in_doubt", "sent"}
+    assert {each.state for each in notifications_to()} == {"in_doubt", "sent"}
 
 
 @pytest.mark.parametrize("how", ["text", "html", "json"])
@@ -118,9 +128,9 @@ def test_the_wording_is_previewed(run: Run, how: str):
 
 def test_the_commands_of_the_notifications_page_work_as_written(run: Run, tmp_path: Path):
     # Given what the page speaks of: ticket 1, a notice that is unknown and one that waits
-    ticket()
+    create_ticket()
     for key, state in (("4d7e", "in_doubt"), ("9b21", "in_doubt"), ("c3f0", "delayed")):
-        wait_for(f"{key}@example.com", rows=1)
+        write_delayed(f"{key}@example.com", rows=1)
         set_(f"{key}@example.com", id=key, state=state)
     (tmp_path / "wishes.yaml").write_text((ROOT / "examples" / "subscriptions.yaml").read_text())
 
