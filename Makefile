@@ -112,6 +112,10 @@ lock: $(PY) ## Write the lock files from setup.cfg
 	@$(COMPILE) --constraints requirements-dev.txt --extra bench --output-file requirements-bench.txt >/dev/null
 	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt"
 
+.PHONY: release-archive
+release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade test; COMMIT=v0.2.0 takes another one than HEAD
+	@$(PY) -m tests.release_archive $(COMMIT)
+
 .PHONY: clean
 clean: ## Remove the virtual environment and all build output
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The pipelines: the order of the steps. Workers load them by name, see AURA_PIPELINES."""
+"""The pipelines, each the order of its steps. Importing this package registers them by their names."""
 
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage

@@ -12,8 +12,8 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from actors.batch_analysis import advance
-from actors.intake import REANALYZE_BATCH, reanalyze
 from actors.notify import notify
+from actors.reanalyze import batch_size, reanalyze
 from aura.ai.engines.prompt import VERSION
 from aura.jobs.pipeline import Pipeline
 from aura.settings import get_settings
@@ -30,8 +30,8 @@ NIGHT_LIMIT, RUN_LIMIT = 10_000, 500
 RECLASSIFY_AFTER = 10.0
 #: Maximum number of tickets in one file of the Batch API.
 FILE_LIMIT = 2_000
-#: Tickets that become due together (one batch of a worker), and tickets per second: the night is long.
-TOGETHER, PACE = REANALYZE_BATCH, 10.0
+#: Tickets that become due per second, in groups of one batch of a worker.
+PACE = 10.0
 #: Tickets that a person just changed come before old ones.
 CHANGED_PRIORITY = 5
 
@@ -82,7 +82,8 @@ def reclassify() -> int:
 
 def delay(position: int) -> float:
     """Return after how many seconds the ticket at this position is due."""
-    return position // TOGETHER * TOGETHER / PACE
+    together = batch_size(get_settings())
+    return position // together * together / PACE
 
 
 def _enqueue(stale: Sequence[StaleVerdict], priority: int = 0) -> None:

@@ -176,15 +176,17 @@ def _arguments(text: str | None) -> list[Any] | None:
 def _replay_message(session: Session, letter_id: int, body: bytes, force: bool) -> str:
     """Accept a corrected message in place of the unreadable one. Returns its queue."""
     from actors import broker
+    from actors.plain_messages import PlainJson
+    from aura.jobs.program import Malformed
     from aura.jobs.rabbitmq import messages
     from db import dead_letters
 
     queue = dead_letters.corrected(session, letter_id, force=force).key
     try:
-        message = messages.read(queue, body, broker.actors)
-        if not isinstance(message, messages.Plain):
+        message = messages.read(queue, body, broker)
+        if not isinstance(message, PlainJson):
             raise InvalidInput(f"the file holds a hint for {queue}, which needs no replay: see `aura jobs list`")
         message.accept(session, f"dead-letter:{letter_id}")
-    except messages.Malformed as error:
+    except Malformed as error:
         raise InvalidInput(f"the corrected message is still unreadable for {queue}: {error}") from None
     return queue

@@ -56,7 +56,7 @@ def add(
         if replace:
             if endpoints.get(session, name).channel != channel:
                 raise Conflict(f"endpoint {name} is no {channel} endpoint: remove it first")
-            endpoints.move(session, name, url)
+            endpoints.set_url(session, name, url)
         elif not endpoints.add(session, name, channel, url, secret):
             raise Conflict(f"endpoint {name!r} exists: choose another name, or change its URL with --replace")
     lines = [f"{name}: {channel} to {redacted(url)}", *_secret_lines(secret)]
@@ -104,7 +104,7 @@ def rotate(
                 f"endpoint {name} has no signing key: its URL is the secret; "
                 f"`aura endpoints add {name} {channel} --replace` changes it"
             )
-        if drop_old and not endpoints.drop_old(session, name):
+        if drop_old and not endpoints.drop_old_secret(session, name):
             raise Conflict(f"endpoint {name} has only one key: `aura endpoints rotate {name}` creates a second one")
         if secret:
             endpoints.rotate(session, name, secret)
@@ -121,7 +121,7 @@ def send_test(name: EndpointName, fmt: FormatOption = "table") -> None:
     """
     import uuid
 
-    from aura.notifications import OutboundMessage, channel
+    from aura.notifications import OutboundMessage, make_channel
     from aura.settings import get_settings
 
     with reads() as session:
@@ -140,7 +140,7 @@ def send_test(name: EndpointName, fmt: FormatOption = "table") -> None:
         url=endpoint.url,
         keys=endpoint.keys,
     )
-    channel(endpoint.channel, get_settings()).send(message)
+    make_channel(endpoint.channel, get_settings()).send(message)
     print_result(fmt, {"name": name, "sent": message.id}, f"{name}: sent, with the id {message.id}")
 
 
@@ -179,18 +179,12 @@ def _read_url(url: str | None) -> str:
 
 def _check_url(channel: str, url: str) -> None:
     """Refuse a forbidden URL; each delivery checks the URL, and the address it resolves to, again."""
-    from aura.notifications.channels import CONSOLE
-    from aura.notifications.channels.apprise import check
-    from aura.notifications.safe_http import ForbiddenAddress, RequestFailed, reachable
+    from aura.notifications.channels.registry import check_endpoint
+    from aura.notifications.safe_http import ForbiddenAddress, RequestFailed
     from aura.settings import get_settings
 
-    if url == CONSOLE:
-        return
-    if channel == "apprise":
-        check(url)
-        return
     try:
-        reachable(url, get_settings().webhook_hosts)
+        check_endpoint(channel, url, get_settings())
     except ForbiddenAddress as error:
         raise InvalidInput(f"{error} (hosts of your own network: AURA_WEBHOOK_HOSTS)") from None
     except RequestFailed as error:

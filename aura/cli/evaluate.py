@@ -13,7 +13,7 @@ from aura.cli.output import note, out, print_json, print_rows
 from aura.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from aura.ai.evaluation.evaluate import Ask
+    from aura.ai.evaluation.evaluate import Classify
 
 FileArgument = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV file, or .gz of it.")
@@ -46,14 +46,14 @@ def evaluate(
 
     Example: aura evaluate labelled.csv --model shipped
     """
-    from aura.ai.evaluation.evaluate import ask_all
+    from aura.ai.evaluation import evaluate as evaluation
     from aura.settings import get_settings
 
     columns = {"title": title, "description": description, "category": category, "priority": priority}
     classify, name, categories = _local(model) if engine == "local" else _remote(model)
     examples = read_labelled(file, columns, limit).examples
     with progress_bar("classifying", len(examples)) as update:
-        predictions = ask_all(classify, examples, lambda done: update(done, "classifying"))
+        predictions = evaluation.evaluate(classify, examples, lambda done: update(done, "classifying"))
     report = {
         **predictions.report(categories, get_settings().auto_apply_precision),
         "engine": engine,
@@ -71,12 +71,12 @@ def evaluate(
     else:
         _print_report(report, labels)
     if report["unanswered"]:
-        note(f"{report['unanswered']} tickets without an answer: {report['why_unanswered']}")
+        note(f"{report['unanswered']} tickets without an answer: {report['last_error']}")
     if labels and report["unanswered"] == report["tickets"]:
         raise typer.Exit(1)
 
 
-def _local(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
+def _local(model: str | None) -> tuple[Classify, str, tuple[str, ...]]:
     from aura.ai.engines.local import LocalEngine
     from aura.settings import get_settings
 
@@ -86,7 +86,7 @@ def _local(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
     return engine.classify, loaded.version, loaded.categories
 
 
-def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
+def _remote(model: str | None) -> tuple[Classify, str, tuple[str, ...]]:
     from aura.ai import make_engine
     from aura.settings import get_settings
 
@@ -95,9 +95,9 @@ def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
         raise ConfigurationError("OPENAI_API_KEY: not set; --engine local needs no key")
     if model:
         settings = settings.model_copy(update={"ai_model": model})
-    # `upgrade` asks the provider alone, without the local engine as fallback
+    # `reclassify` asks the provider alone, without the local engine as fallback
     engine: Any = make_engine(settings)
-    return engine.upgrade, settings.ai_model, settings.categories
+    return engine.reclassify, settings.ai_model, settings.categories
 
 
 def _print_report(report: dict[str, Any], labels: dict[str, Any]) -> None:

@@ -13,12 +13,12 @@ from aura.cli.output import err, note
 from aura.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from aura.ai.engines.local import Model
+    from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Dataset
 
 
 def active_model(session: Any) -> Model:
-    from aura.ai.engines.local import load, read_model
+    from aura.ai.engines.model import load, read_model
     from db import local_models
 
     active = local_models.active(session)
@@ -27,7 +27,7 @@ def active_model(session: Any) -> Model:
 
 def load_model(name: str | None) -> Model:
     """Return the model of a version, a file, or `shipped`; None is the active one. Raises NotFound, InvalidInput."""
-    from aura.ai.engines.local import NoModel, load, read_model
+    from aura.ai.engines.model import InvalidModel, load, read_model
     from db.local_models import SHIPPED
 
     if name == SHIPPED:
@@ -35,7 +35,7 @@ def load_model(name: str | None) -> Model:
     if name is not None and (name.endswith(".json") or Path(name).is_file()):
         try:
             return read_model(Path(name).read_bytes())
-        except NoModel as error:
+        except InvalidModel as error:
             raise InvalidInput(f"{name}: {error}") from None
     with reads() as session:
         from db import local_models

@@ -115,7 +115,7 @@ def show(mail_id: MailId) -> None:
     with reads() as session:
         from db import inbound_mails
 
-        mail = inbound_mails.find(session, mail_id)
+        mail = inbound_mails.lock_mail(session, mail_id)
     if mail is None:
         raise NotFound(f"there is no mail {mail_id}")
     if not mail.raw:

@@ -89,7 +89,7 @@ def show(
     fields = {
         "version": model.version,
         "wanted_precision": settings.auto_apply_precision,
-        "features": len(model.grams),
+        "features": len(model.words),
         **{name: value for name, value in report.items() if not isinstance(value, dict) and name != "version"},
     }
     if fmt == "json":
@@ -113,7 +113,7 @@ def _thresholds(engine: LocalEngine) -> list[dict[str, Any]]:
             "threshold": threshold.confidence,
             "applied": round(threshold.share, 4),
             "precision": round(threshold.precision, 4) if threshold.confidence is not None else None,
-            "seen": threshold.seen,
+            "seen": threshold.tickets,
         }
         for label, thresholds in engine.thresholds.items()
         for name, threshold in sorted(thresholds.items())

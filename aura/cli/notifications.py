@@ -40,7 +40,7 @@ def list_(
         from db import notifications
 
         rows = notifications.overview(session, state, ticket, limit, channel, recipient)
-        in_doubt = 0 if state == "in_doubt" else notifications.unknown(session)
+        in_doubt = 0 if state == "in_doubt" else notifications.in_doubt_count(session)
     columns = ("id", "ticket_id", "event", "channel", "recipient", "state", "delayed_until", "created_at")
     print_rows(rows, columns, fmt, "No such notifications.")
     if in_doubt:
@@ -57,7 +57,7 @@ def delayed(fmt: FormatOption = "table") -> None:
         from db import digests
 
         rows = digests.overview(session)
-    print_rows(rows, ("channel", "recipient", "waiting", "goes_at"), fmt, "No delayed notifications.")
+    print_rows(rows, ("channel", "recipient", "delayed", "delayed_until"), fmt, "No delayed notifications.")
 
 
 @app.command("resend")
@@ -144,10 +144,10 @@ def _facts(ticket_id: int | None) -> Any:
             note="an example of a note",
         )
     with reads() as session:
-        from actors.notify import facts_of
+        from actors.notify import ticket_facts
         from db import tickets
 
         loaded = tickets.load(session, [str(ticket_id)])
         if not loaded:
             raise NotFound(f"there is no ticket {ticket_id}; `aura tickets list` shows those that exist")
-        return facts_of(loaded[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))
+        return ticket_facts(loaded[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))

@@ -39,7 +39,7 @@ def list_(fmt: FormatOption = "table") -> None:
         zone = get_settings().timezone
         rows = [
             {**as_written(name, row), "error": quiet_hours.problem(quiet_hours.preference(row, zone)) or ""}
-            for name, row in preferences.every(session).items()
+            for name, row in preferences.all_preferences(session).items()
         ]
     columns = (*PREFERENCE, "error") if any(row["error"] for row in rows) else PREFERENCE
     empty = "No preferences. Set some: aura preferences set boss@example.com --quiet 22:00-07:00"

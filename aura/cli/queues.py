@@ -126,4 +126,4 @@ def definitions(
     import actors
     from aura.jobs.rabbitmq.definitions import definitions as make_definitions
 
-    print_json(make_definitions(sorted(actors.broker.get_declared_queues()), quorum=quorum))
+    print_json(make_definitions(sorted(actors.broker.get_declared_queues()), actors.TOPOLOGY, quorum=quorum))

@@ -15,7 +15,7 @@ from aura.cli.output import note, out, print_json, print_rows
 from aura.errors import Conflict
 
 if TYPE_CHECKING:
-    from aura.ai.engines.local import Model
+    from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Example
 
 
@@ -40,9 +40,9 @@ def train(
 
     Example: aura train labelled.csv --text body --label category
     """
-    from aura.ai.training.fit import need_the_library
+    from aura.ai.training.fit import require_scikit_learn
 
-    need_the_library()
+    require_scikit_learn()
     with reads() as session:  # before the training, so that a wrong DATABASE_URL is reported at once
         tickets = _reviewed(session) if file is None else None
         old = active_model(session)
@@ -59,7 +59,7 @@ def train(
             one_spelling(tickets, get_settings().categories),
             old,
             get_settings().auto_apply_precision,
-            with_seeds=file is None,
+            with_shipped=file is None,
             progress=lambda what, share: update(share, what),
         )
     activated = force or not trained.worse

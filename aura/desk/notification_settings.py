@@ -22,7 +22,7 @@ from actors import digest
 from aura.errors import InvalidInput, NotFound
 from aura.notifications import Subscription, is_email, quiet_hours
 from aura.notifications.recipients import is_user
-from aura.notifications.subscriptions import ALL, InvalidSubscription, checked
+from aura.notifications.subscriptions import ALL, InvalidSubscription, validated
 from aura.settings import get_settings
 from db import preferences, reading, subscriptions, transaction
 from db.new_tickets import storable
@@ -81,8 +81,10 @@ def set_preference(recipient: str, fields: Fields) -> tuple[Row, int]:
     Raises InvalidSettings.
     """
     with transaction() as session:
-        row = _preference({"recipient": recipient, **fields}, preferences.every(session).get(recipient.lower()))
-        preferences.put(session, recipient, row)
+        row = _preference(
+            {"recipient": recipient, **fields}, preferences.all_preferences(session).get(recipient.lower())
+        )
+        preferences.save(session, recipient, row)
         return as_written(recipient.lower(), row), digest.reschedule(session, recipient)
 
 
@@ -92,7 +94,7 @@ def remove_preference(recipient: str) -> int:
     Raises UnknownPreferences.
     """
     with transaction() as session:
-        if not preferences.forget(session, recipient):
+        if not preferences.remove(session, recipient):
             raise UnknownPreferences(f"{recipient[:254]!r} has no preferences")
         return digest.reschedule(session, recipient)
 
@@ -119,7 +121,7 @@ def _subscription(fields: Fields, endpoints: set[tuple[str, str]]) -> Row:
         team=storable(fields.get("team", "")).strip(),
     )
     try:
-        valid = checked(subscription, get_settings().categories, endpoints)
+        valid = validated(subscription, get_settings().categories, endpoints)
     except InvalidSubscription as error:
         raise InvalidSettings(str(error)) from None
     return {name: getattr(valid, name) for name in subscriptions.FIELDS}
@@ -167,7 +169,7 @@ def import_settings(path: Path, dry_run: bool = False) -> Changes:
         if not dry_run:
             subscriptions.add(session, changes.new)
             for each in changes.changed:
-                preferences.put(session, each["recipient"], preferred[each["recipient"]])
+                preferences.save(session, each["recipient"], preferred[each["recipient"]])
                 digest.reschedule(session, each["recipient"])
     return changes
 
@@ -177,8 +179,8 @@ def export_settings() -> str:
     import yaml
 
     with reading() as session:
-        subscribed = subscriptions.every(session)
-        preferred = [as_written(name, row) for name, row in preferences.every(session).items()]
+        subscribed = subscriptions.all_subscriptions(session)
+        preferred = [as_written(name, row) for name, row in preferences.all_preferences(session).items()]
     content = {"subscriptions": list(map(_set_fields, subscribed)), "preferences": list(map(_set_fields, preferred))}
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
 
@@ -189,14 +191,14 @@ def _set_fields(row: Row) -> Row:
 
 def _compared(session: Session, subscribed: list[Row], preferred: dict[str, Row]) -> Changes:
     changes = Changes()
-    existing = {tuple(row.values()) for row in subscriptions.every(session)}
+    existing = {tuple(row.values()) for row in subscriptions.all_subscriptions(session)}
     for row in subscribed:
         if tuple(row.values()) in existing:
             changes.known += 1
         else:
             existing.add(tuple(row.values()))
             changes.new.append(row)
-    before = preferences.every(session)
+    before = preferences.all_preferences(session)
     for name, row in preferred.items():
         if before.get(name) == row:
             changes.same += 1

@@ -88,7 +88,7 @@ def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
 def create_from_ignored(mail_id: int) -> IngestResult:
     """Make an ignored mail a ticket or a comment, as a person decided. Raises UnknownMail, NotPossible."""
     with transaction() as session:
-        stored = inbound_mails.find(session, mail_id)
+        stored = inbound_mails.lock_mail(session, mail_id)
         if stored is None:
             raise UnknownMail(f"there is no mail {mail_id}")
         if not stored.outcome.startswith(IGNORED):
@@ -106,7 +106,7 @@ def _ingest(mail: ParsedMail) -> IngestResult:
         if reason := _reason_to_ignore(session, mail):
             # a bounce belongs to the ticket whose notification bounced
             outcome, ticket_id = f"{IGNORED}{reason}", next(_answered(session, mail), None)
-            inbound_mails.settle(session, stored.id, outcome, ticket_id)
+            inbound_mails.save_outcome(session, stored.id, outcome, ticket_id)
             return IngestResult(stored.id, outcome, ticket_id)
         return _attach(session, mail, stored.id, identity)
 
@@ -128,7 +128,7 @@ def _refuse(mail: ParsedMail, reason: str) -> IngestResult:
         if not stored.new:
             return IngestResult(stored.id, stored.outcome, stored.ticket_id, duplicate=True)
         logger.warning("mail refused", mail=stored.id, reason=reason)
-        inbound_mails.settle(session, stored.id, f"{REFUSED}{reason}", None)
+        inbound_mails.save_outcome(session, stored.id, f"{REFUSED}{reason}", None)
         return IngestResult(stored.id, f"{REFUSED}{reason}")
 
 
@@ -136,7 +136,7 @@ def _reason_to_ignore(session: Session, mail: ParsedMail) -> str:
     if reason := auto_replies.automatic_reason(mail, _own_address()):
         return reason
     notification = _NOTIFICATION_ID.match(mail.message_id)
-    if notification and inbound_mails.is_own(session, notification[1]):
+    if notification and inbound_mails.is_notification(session, notification[1]):
         return auto_replies.OWN_MAIL
     limit = get_settings().mail_sender_limit
     if limit and inbound_mails.recent(session, mail.sender) > limit:  # the count includes this mail
@@ -147,19 +147,19 @@ def _reason_to_ignore(session: Session, mail: ParsedMail) -> str:
 def _attach(session: Session, mail: ParsedMail, mail_id: int, identity: str) -> IngestResult:
     """Make the mail a comment on the ticket that it answers or names, else a ticket."""
     ticket_id = next(_answered(session, mail), None) or next(_named(session, mail), None)
-    state = inbound_mails.state(session, ticket_id) if ticket_id is not None else None
+    state = inbound_mails.lock_ticket(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _closed_for_replies(state):
         text = strip_quotes(mail.text) or mail.subject or "(no text)"
         ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
-        inbound_mails.settle(session, mail_id, "comment", state.id)
+        inbound_mails.save_outcome(session, mail_id, "comment", state.id)
         return IngestResult(mail_id, "comment", state.id)
     created = _create_ticket(session, mail, mail_id, identity, follows=state.id if state else None)
-    inbound_mails.settle(session, mail_id, "ticket", created)
+    inbound_mails.save_outcome(session, mail_id, "ticket", created)
     return IngestResult(mail_id, "ticket", created)
 
 
-def _closed_for_replies(state: inbound_mails.State) -> bool:
-    return state.status in tickets.RESOLVED and state.rested > get_settings().reopen_days * 86_400
+def _closed_for_replies(state: inbound_mails.TicketStatus) -> bool:
+    return state.status in tickets.RESOLVED and state.idle_seconds > get_settings().reopen_days * 86_400
 
 
 def _create_ticket(session: Session, mail: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:
@@ -185,8 +185,8 @@ def _create_ticket(session: Session, mail: ParsedMail, mail_id: int, identity: s
 def _answered(session: Session, mail: ParsedMail) -> Iterator[int]:
     """Yield the tickets of the mails, sent or received by Aura, that this one answers, the nearest first."""
     notifications = {ref: match[1] for ref in mail.references if (match := _NOTIFICATION_ID.match(ref))}
-    by_notification = inbound_mails.of_notifications(session, list(notifications.values()))
-    by_mail = inbound_mails.of_mails(session, [ref for ref in mail.references if len(ref) <= MAX_ID])
+    by_notification = inbound_mails.tickets_of_notifications(session, list(notifications.values()))
+    by_mail = inbound_mails.tickets_of_mails(session, [ref for ref in mail.references if len(ref) <= MAX_ID])
     for ref in mail.references:
         ticket_id = by_notification.get(notifications.get(ref, "")) or by_mail.get(ref)
         if ticket_id is not None:
@@ -207,7 +207,7 @@ def _named(session: Session, mail: ParsedMail) -> Iterator[int]:
     ]
     numbers = [*conversations, *_SUBJECT_TAG.findall(mail.subject), *addressed]
     for number in list(dict.fromkeys(numbers))[:MAX_NUMBERS]:
-        if inbound_mails.takes_part(session, int(number), mail.sender):
+        if inbound_mails.is_participant(session, int(number), mail.sender):
             yield int(number)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from aura.ai.engines.local import load
+from aura.ai.engines.model import load
 from tests.commands import Run
 from tests.conftest import ROOT
 from tests.openai_server import CHAT, HostileModel

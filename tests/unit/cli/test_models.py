@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aura.ai.engines.local import MODEL, load
+from aura.ai.engines.model import MODEL, load
 from tests.commands import Run
 from tests.unit.db.test_local_models import store
 

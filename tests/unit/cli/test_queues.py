@@ -66,9 +66,9 @@ def test_a_removed_queue_can_be_resumed(run: Run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pause", "ai.clasify"], "there is no queue 'ai.clasify': did you mean ai.classify?"),
-        (["resume", "email"], "there is no queue 'email': did you mean notify.email?"),
-        (["limit", "x", "3"], "there is no queue 'x': there are ai.classify, ai.reanalyze, "),
+        (["pause", "ai.clasify"], "queue 'ai.clasify' does not exist: did you mean ai.classify?"),
+        (["resume", "email"], "queue 'email' does not exist: did you mean notify.email?"),
+        (["limit", "x", "3"], "queue 'x' does not exist: the queues are ai.classify, ai.reanalyze, "),
         (["pause", "ai.classify", "--for", "0s"], "more than 0 seconds and at most 366 days"),
         (["limit", "ai.classify", "0"], "a limit is at least 1"),
         (["limit", "ai.classify", "few"], "'few' is no limit: use a number, or none"),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from aura.ai.engines.local import load, read_model
+from aura.ai.engines.model import load, read_model
 from aura.ai.training import train
-from aura.ai.training.data import examples as seeds
+from aura.ai.training.data import examples as shipped_examples
 from aura.ai.training.data import folds
 from db import local_models, reading
 from db.models import LocalModel
@@ -45,8 +45,8 @@ def learner() -> None:
 def few_seeds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A part of the seeds, which is enough here."""
     monkeypatch.setattr(train, "FOLDS", 2)
-    monkeypatch.setattr(train, "seeds", lambda: seeds()[::3])
-    monkeypatch.setattr(train, "seed_folds", lambda count: ((a[::3], b[::3]) for a, b in folds(count)))
+    monkeypatch.setattr(train, "shipped_examples", lambda: shipped_examples()[::3])
+    monkeypatch.setattr(train, "shipped_folds", lambda count: ((a[::3], b[::3]) for a, b in folds(count)))
     return
 
 
@@ -121,9 +121,9 @@ def test_a_model_is_trained_on_reviewed_tickets(run: Run):
         version, body = local_models.active(session) or ("", None)
         report = session.scalar(select(LocalModel.report).where(LocalModel.version == version))
     assert body is not None and report is not None
-    assert report["with_seeds"] and report["tickets"] == 40
+    assert report["with_shipped"] and report["tickets"] == 40
     model = read_model(gzip.decompress(body))
-    assert {"zephyr", "plumbus"} <= model.grams.keys() and model.priorities == load().priorities
+    assert {"zephyr", "plumbus"} <= model.words.keys() and model.priorities == load().priorities
     assert version in result.out and "; active" in result.out
 
 
@@ -146,7 +146,7 @@ def test_training_without_scikit_learn_names_the_extra(run: Run, monkeypatch: py
     [
         ("", (), 1, "the file is empty"),
         ("a,b\nx,y\n", (), 1, "no column title or description"),
-        ("What,Kind\nx,y\n", ("--text", "Whom"), 1, "no column 'Whom'; there are: What, Kind"),
+        ("What,Kind\nx,y\n", ("--text", "Whom"), 1, "no column 'Whom'"),
         ("What,Kind\n" + "x,y\n" * 30, ("--text", "What", "--label", "Kind"), 2, "at least two categories"),
         ("What,Kind\nx,y\n", ("--text", "What", "--label", "Kind"), 2, "1 labelled tickets are too few"),
     ],

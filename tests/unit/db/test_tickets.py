@@ -1,4 +1,4 @@
-"""Tickets in the database: taken in once whatever they hold, and never overwritten where a human spoke."""
+"""Tickets: create, load, verdicts and recovery."""
 
 from __future__ import annotations
 
@@ -6,26 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-import actors
-from actors.batch_analysis import advance
-from actors.intake import classify, reanalyze
-from aura.jobs import bulkhead
 from db import jobs, reading, tickets, transaction
-from db import reanalysis as worth_a_look
 from db.jobs import Failure, NewJob
 from db.models import DeadLetter, Ticket
-from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority, storable
-from db.reanalysis import RemoteEngine, StaleVerdict
+from db.new_tickets import NewTicket
 from db.time import from_now, now
-from pipelines.reanalysis import reanalysis, reanalyze_stale
 from pipelines.recovery import restart_stranded
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, claim, letters, move, promise
+from tests.embedded import Hand, all_jobs, claim, move, promise
 
 # -- a submission -----------------------------------------------------------------------------------------------------
 
@@ -144,20 +134,22 @@ def change(**values: Any) -> None:
 
 
 @pytest.mark.usefixtures("database")
-class TestAccept:
-    def test_the_same_id_of_one_source_is_one_ticket(self):
+class TestCreate:
+    def test_a_repeated_external_id_of_a_source_creates_no_second_ticket(self):
         same = NewTicket(title="x", external_id="7")
 
-        assert len(accept(same)) == 1
-        assert accept(same) == []
-        assert len(accept(same, source="another")) == 1
-        assert len(accept(NewTicket(title="x"), NewTicket(title="x"))) == 2, "no id, no identity"
+        assert len(create(same)) == 1
+        assert create(same) == []
+        assert len(create(same, source="another")) == 1
+        assert len(create(NewTicket(title="x"), NewTicket(title="x"))) == 2, (
+            "tickets without an external id are distinct"
+        )
         with reading() as session:
             assert tickets.find(session, "test", "7") == all_tickets()[0].id
             assert tickets.find(session, "test", "8") is None
 
-    def test_the_original_is_kept_as_it_came_whatever_it_holds(self):
-        original = {"title": "a\0b\ud800", "extra": ["kept", float("nan")]}
+    def test_the_original_request_is_stored_as_ascii_json(self):
+        original = {"title": "a\0b\ud800", "extra": ["extra", float("nan")]}
         with transaction() as session:
             tickets.create(session, "test", [(NewTicket.model_validate(original), original)])
 
@@ -165,73 +157,52 @@ class TestAccept:
         assert json.loads(one_ticket().raw)["title"] == "a\0b\ud800"
         assert one_ticket().raw.isascii()
 
-    def test_many_at_once_and_none(self):
-        assert len(accept(*[NewTicket(title=f"ticket {number}") for number in range(500)])) == 500
-        assert accept() == []
+    def test_many_tickets_are_created_at_once(self):
+        assert len(create(*[NewTicket(title=f"ticket {number}") for number in range(500)])) == 500
+        assert create() == []
 
-    def test_a_load_leaves_out_what_is_not_there(self):
-        (known,) = accept(NewTicket(title="x"))
+    def test_load_leaves_out_unknown_ids(self):
+        (ticket,) = create(NewTicket(title="x"))
 
         with reading() as session:
-            found = tickets.load(session, [str(known), "999999", "x", "-1", "", "9" * 40, "1.0"])
-        assert list(found) == [str(known)]
-
-
-# -- verdicts ---------------------------------------------------------------------------------------------------------
-
-
-def verdict(
-    ticket_id: int, category: str = "Network", priority: str = "high", confidence: float = 0.9
-) -> dict[str, Any]:
-    said = {"priority_confidence": 0.9, "reason": "because", "needs_review": confidence < 0.5, "engine": "local"}
-    said |= {"model": "m", "self_fix": [], "words": [], "similar": [], "cost": 0.0, "cached": False, "latency_ms": 1.0}
-    texts = ("prompt_version", "fallback", "disagreement", "change", "summary", "sentiment", "language")
-    said |= dict.fromkeys(texts, "")
-    said |= dict.fromkeys(("input_tokens", "output_tokens"), 0)
-    said |= dict.fromkeys(("suggested_agent", "resolution_p50", "resolution_p90", "due_at", "warn_at"))
-    said |= {"paused_seconds": 0.0}
-    return {"ticket_id": ticket_id, "category": category, "confidence": confidence, "priority": priority} | said
-
-
-def say(*verdicts: dict[str, Any]) -> None:
-    with transaction() as session:
-        tickets.save_verdicts(session, verdicts)
+            found = tickets.load(session, [str(ticket), "999999", "x", "-1", "", "9" * 40, "1.0"])
+        assert list(found) == [str(ticket)]
 
 
 @pytest.mark.usefixtures("database")
 class TestVerdicts:
-    def test_only_a_material_change_raises_the_version(self):
-        (ticket,) = accept(NewTicket(title="x"))
-        say(verdict(ticket))
-        assert one_ticket().version == 1, "the first verdict changes nothing that was told"
-        say(verdict(ticket, confidence=0.4))
+    def test_only_a_changed_category_or_priority_raises_the_version(self):
+        (ticket,) = create(NewTicket(title="x"))
+        save_verdicts(verdict(ticket))
+        assert one_ticket().version == 1, "nothing was notified before"
+        save_verdicts(verdict(ticket, confidence=0.4))
         assert (one_ticket().version, one_ticket().needs_review) == (1, True)
-        say(verdict(ticket, priority="low"))
+        save_verdicts(verdict(ticket, priority="low"))
         assert one_ticket().version == 2
-        say(verdict(ticket, category="Email", priority="critical"))
+        save_verdicts(verdict(ticket, category="Email", priority="critical"))
         assert one_ticket().version == 3
 
-    def test_the_rules_say_how_urgent_it_is_until_an_engine_has_read_it(self):
-        (ticket,) = accept(NewTicket(title="x"))
+    def test_the_priority_of_the_rules_holds_until_the_first_verdict(self):
+        (ticket,) = create(NewTicket(title="x"))
         prepared = {"id": ticket, "duplicate_of": None, "priority": "critical"}
         prepared |= dict.fromkeys(("title", "description", "requester", "department", "language"), "")
         with transaction() as session:
             tickets.save_prepared(session, [prepared])
         assert (one_ticket().priority, one_ticket().priority_by) == ("critical", "rule")
 
-        say(verdict(ticket, priority="low"))
+        save_verdicts(verdict(ticket, priority="low"))
         assert (one_ticket().priority, one_ticket().priority_by) == ("low", "engine")
-        assert one_ticket().version == 1, "nobody was told before"
+        assert one_ticket().version == 1, "nothing was notified before"
         with transaction() as session:
             tickets.save_prepared(session, [prepared])
         assert (one_ticket().priority, one_ticket().priority_by) == ("low", "engine")
 
-    def test_a_human_is_not_overruled_and_no_new_version_comes_of_it(self):
-        (ticket,) = accept(NewTicket(title="x"))
-        say(verdict(ticket))
-        change(category="Hardware", category_by="human", priority="low", priority_by="human")
+    def test_a_verdict_overwrites_no_value_of_a_person(self):
+        (ticket,) = create(NewTicket(title="x"))
+        save_verdicts(verdict(ticket))
+        update_tickets(category="Hardware", category_by="human", priority="low", priority_by="human")
 
-        say(verdict(ticket, category="Email", priority="critical"))
+        save_verdicts(verdict(ticket, category="Email", priority="critical"))
 
         found = one_ticket()
         assert (found.category, found.category_by, found.priority, found.priority_by, found.version) == (
@@ -245,124 +216,18 @@ class TestVerdicts:
             assert tickets.reasons(session, [ticket, 999]) == {ticket: "because"}
 
     def test_a_later_step_never_moves_the_stage_back(self):
-        (ticket,) = accept(NewTicket(title="x"))
-        say(verdict(ticket))
+        (ticket,) = create(NewTicket(title="x"))
+        save_verdicts(verdict(ticket))
         with transaction() as session:
             tickets.save_notified(session, [(ticket, 1, "Nora")])
-            tickets.save_notified(session, [(ticket, 1, "Somebody else")])
-        say(verdict(ticket))
+            tickets.save_notified(session, [(ticket, 1, "Ada")])
+        save_verdicts(verdict(ticket))
         prepared = {"id": ticket, "language": "en", "duplicate_of": None, "priority": "critical"}
         prepared |= dict.fromkeys(("title", "description", "requester", "department"), "clean")
         with transaction() as session:
             tickets.save_prepared(session, [prepared])
 
         assert (one_ticket().stage, one_ticket().assignee, one_ticket().title) == ("notified", "Nora", "clean")
-
-
-# -- re-analysis ------------------------------------------------------------------------------------------------------
-
-
-def stale(remote: bool = False, limit: int = 100) -> list[StaleVerdict]:
-    engine = RemoteEngine("model", "prompt") if remote else None
-    with reading() as session:
-        return worth_a_look.stale_verdicts(session, 3, 0.5, engine, limit)
-
-
-@pytest.mark.usefixtures("database")
-class TestReanalysis:
-    @pytest.mark.parametrize(
-        ("values", "hours", "said", "why"),
-        [
-            ({}, 1, None, ""),
-            ({}, 73, None, "its verdict was old"),
-            ({"confidence": 0.4}, 1, None, ""),
-            ({"confidence": 0.4}, 13, None, "its confidence was low"),
-            ({"changed_at": now()}, 0.1, None, worth_a_look.CHANGED),
-            # with an engine that is configured: what other than that has judged it
-            ({}, 2, {}, ""),
-            ({}, 2, {"engine": "local"}, "the local engine classified it"),
-            ({}, 0.5, {"engine": "local"}, ""),
-            ({}, 2, {"model": "another"}, "another model classified it"),
-            ({}, 2, {"prompt_version": "older"}, "an older prompt classified it"),
-            # done, or in part or in full in a person's hands
-            ({"status": "resolved"}, 73, {}, ""),
-            ({"category_by": "human"}, 73, None, "its verdict was old"),
-            ({"category_by": "human", "priority_by": "human"}, 73, {}, ""),
-        ],
-    )
-    def test_it_chooses_what_is_worth_another_look(
-        self, values: dict[str, Any], hours: float, said: dict[str, str] | None, why: str
-    ):
-        (ticket,) = accept(NewTicket(title="x"))
-        given = {"engine": "openai", "model": "model", "prompt_version": "prompt"}
-        say(verdict(ticket) | (given | said if said is not None else {}))
-        change(classified_at=from_now(-hours * 3600), **values)
-
-        assert stale(remote=said is not None) == ([StaleVerdict(ticket, why)] if why else [])
-
-    def test_no_new_ticket_waits_for_a_second_look(self):
-        # Given what a worker of eight threads prefetches, and what Dramatiq takes first of that: the lower number
-        broker, prefetch = actors.broker, 16
-        shares = {name: bulkhead.of(broker).share(broker, each.queue_name, prefetch)[0] for name, each in (
-            ("new", classify), ("again", reanalyze), ("together", advance)
-        )}  # fmt: skip
-        assert shares == {"new": prefetch, "again": 1, "together": 1}
-        assert reanalyze.priority > classify.priority
-        assert reanalyze.queue_name != classify.queue_name
-
-    def test_what_was_never_classified_is_not_looked_at_again(self):
-        accept(NewTicket(title="x"))
-        change(created_at=from_now(-10 * 86_400))
-
-        assert stale(remote=True) == []
-
-    def test_the_oldest_verdict_comes_first_and_the_limit_holds(self):
-        first, second, third = accept(*[NewTicket(title=str(number)) for number in range(3)])
-        say(*[verdict(ticket) for ticket in (first, second, third)])
-        for ticket, days in ((first, 5), (second, 9), (third, 7)):
-            with transaction() as session:
-                session.execute(
-                    update(Ticket).where(Ticket.id == ticket).values(classified_at=from_now(-days * 86_400))
-                )
-
-        assert [each.id for each in stale()] == [second, third, first]
-        assert [each.id for each in stale(limit=1)] == [second]
-
-    @pytest.mark.parametrize("changed", [True, False])
-    def test_people_are_told_again_only_of_a_change(self, hand: Hand, monkeypatch: pytest.MonkeyPatch, changed: bool):
-        from db.models import Notification
-        from tests.embedded import count
-
-        # Given a ticket whose people know, with a verdict of four days ago
-        accept(NewTicket(title="VPN drops every ten minutes", requester="ada@example.com"), promised=True)
-        hand.run()
-        told = count(Notification)
-        if changed:  # as if the engine had said something else then
-            change(category="Hardware")
-        change(classified_at=from_now(-4 * 86_400))
-        # When the night comes
-        assert reanalyze_stale() == 1
-        assert [(job.actor, job.pipeline, job.next_steps) for job in all_jobs()] == [
-            ("reanalyze", "reanalysis", ["notify"])
-        ]
-        hand.run()
-        # Then
-        assert one_ticket().version == (2 if changed else 1)
-        assert one_ticket().notified_version == one_ticket().version
-        assert (count(Notification) > told) == changed
-        assert reanalyze_stale() == 0
-        assert letters() == []
-
-    def test_a_journey_under_way_and_a_second_look_do_not_merge(self):
-        (ticket,) = accept(NewTicket(title="x"), promised=True)
-        reanalysis.send(ticket)
-        classify.send(ticket)
-
-        assert {(job.actor, job.pipeline) for job in all_jobs()} == {
-            ("intake", "triage"),
-            ("reanalyze", "reanalysis"),
-            ("classify", ""),
-        }
 
 
 # -- recovery ---------------------------------------------------------------------------------------------------------
@@ -383,22 +248,22 @@ class TestRecovery:
         assert restart_stranded() == 0
 
     @pytest.mark.parametrize("stage", ["received", "prepared", "classified"])
-    def test_whatever_stage_it_is_stranded_at(self, stage: str):
-        accept(NewTicket(title="x"))
-        change(stage=stage, created_at=from_now(-121))
+    def test_a_ticket_without_a_job_is_found_at_every_stage(self, stage: str):
+        create(NewTicket(title="x"))
+        update_tickets(stage=stage, created_at=from_now(-121))
 
         assert restart_stranded() == 1
 
-    def test_a_ticket_with_a_job_is_not_stranded_however_old(self):
-        (ticket,) = accept(NewTicket(title="x"))
+    def test_an_old_ticket_with_a_job_is_left_alone(self):
+        (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-10_000)
         promise(NewJob("classify", str(ticket), delay=3600))
 
         assert restart_stranded() == 0
 
-    @pytest.mark.parametrize(("state", "stranded"), [("dead", 0), ("discarded", 0), ("replayed", 1)])
-    def test_a_dead_letter_explains_it_until_it_is_replayed(self, state: str, stranded: int):
-        (ticket,) = accept(NewTicket(title="x"))
+    @pytest.mark.parametrize(("state", "recovered"), [("dead", 0), ("discarded", 0), ("replayed", 1)])
+    def test_a_ticket_with_a_dead_letter_is_left_alone_until_its_replay(self, state: str, recovered: int):
+        (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-121)
         promise(NewJob("classify", str(ticket)))
         claimed = claim("classify", all_jobs()[0].id)
@@ -409,16 +274,16 @@ class TestRecovery:
         assert restart_stranded() == stranded
 
     @pytest.mark.parametrize("values", [{"stage": "notified", "notified_at": now()}, {"status": "closed"}])
-    def test_what_is_finished_or_closed_is_not_stranded(self, values: dict[str, Any]):
-        accept(NewTicket(title="x"))
-        change(created_at=from_now(-121), **values)
+    def test_a_finished_or_closed_ticket_is_left_alone(self, values: dict[str, Any]):
+        create(NewTicket(title="x"))
+        update_tickets(created_at=from_now(-121), **values)
 
         assert restart_stranded() == 0
 
-    def test_a_message_with_a_number_for_its_id_does_not_hide_a_stranded_ticket(self):
+    def test_a_message_whose_id_is_a_ticket_id_does_not_hide_the_ticket(self):
         from aura.jobs.rabbitmq.messages import Plain
 
-        (ticket,) = accept(NewTicket(title="x"))
+        (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-121)
         with transaction() as session:
             Plain("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))

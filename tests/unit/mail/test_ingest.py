@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError
 from aura.mail import IngestResult, NotPossible, auto_replies, create_from_ignored, ingest_mail, parse_mail
 from aura.mail.ingest import UnknownMail
 from aura.notifications.channels import OutboundMessage
-from aura.notifications.channels.mime import compose
+from aura.notifications.channels.email.mime import compose
 from db import inbound_mails, reading, transaction
 from db.models import Comment, InboundMail, Notification, Ticket
 from db.time import from_now
@@ -96,7 +96,7 @@ def test_a_failed_transaction_stores_nothing_and_the_mail_can_be_ingested_again(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbound_mails, "settle", crash)
+        patch.setattr(inbound_mails, "save_outcome", crash)
         with pytest.raises(Crash):
             ingest_mail(mail("plain"))
     assert (count(InboundMail), count(Ticket), len(all_jobs())) == (0, 0, 0)
