@@ -21,7 +21,7 @@ from db.models import AiCall, Correction, Notification, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.tickets import create
 from db.time import from_now
-from pipelines.reanalysis import reanalysis, upgrade
+from pipelines.reanalysis import reanalysis, reclassify
 from pipelines.triage import triage
 from tests.commands import Run
 from tests.conftest import ROOT
@@ -269,14 +269,14 @@ def test_fallback_verdicts_are_reclassified_when_the_remote_engine_is_back(
             session.execute(update(VerdictRecord).where(VerdictRecord.ticket_id == ticket).values(then))
             session.execute(update(Ticket).where(Ticket.id == ticket).values(classified_at=from_now(-60 * ago + 1)))
 
-    assert upgrade() == 1, "the other one is too young"
+    assert reclassify() == 1, "the other one is too young"
     remote.error = EngineError("the model refused to answer", permanent=True)
     hand.run()
-    assert upgrade() == 0, "it was looked at, and there was no better answer"
+    assert reclassify() == 0, "it was looked at, and there was no better answer"
 
 
 def test_without_an_api_key_no_ticket_is_reclassified(hand: Hand) -> None:
-    assert upgrade() == 0
+    assert reclassify() == 0
 
 
 # -- what it costs, and what another model would say ---------------------------------------------------------------------
@@ -293,9 +293,9 @@ def test_costs_and_agreement_of_the_engines(hand: Hand, remote: Remote, run: Run
         assert ai_costs.spent_today(session) == pytest.approx(0.01)
         said = ai_costs.agreement(session, 1)
     assert (said["verdicts"], said["remote"], said["cached"], said["disagreement"]) == (2, 2, 1, 0.5)
-    found = run("spend", "--format", "json").json()
+    found = run("costs", "--format", "json").json()
     assert [(row["model"], row["calls"], row["failed"]) for row in found["calls"]] == [("m-1", 1, 0)]
-    assert "10.00 US dollars" in run("spend").err
+    assert "10.00 US dollars" in run("costs").err
 
 
 def test_a_backtest_of_another_model_changes_no_ticket(
@@ -309,7 +309,7 @@ def test_a_backtest_of_another_model_changes_no_ticket(
     told, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
     trial.says = trial.says._replace(category="Access", model="m-2")
-    monkeypatch.setattr(backtest, "_asker", lambda model, _settings: (trial.reclassify, model))
+    monkeypatch.setattr(backtest, "_engine", lambda model, _settings: (trial.upgrade, model))
 
     report = backtest.backtest("m-2", 500).as_dict()
 
@@ -320,13 +320,13 @@ def test_a_backtest_of_another_model_changes_no_ticket(
     ]
     assert report["dollars"] == pytest.approx(0.02)
     assert (count(Notification), count(VerdictRecord)) == (told, verdicts)
-    assert "50.0%" in run("replay", "--model", "m-2").out
+    assert "50.0%" in run("backtest", "--model", "m-2").out
 
 
 def test_an_unknown_model_is_an_error(run: Run) -> None:
-    assert "aura models list" in run("replay", "--model", "local-12345678").err
-    assert "OPENAI_API_KEY" in run("replay", "--model", "gpt-9").err
-    assert "nobody has decided a ticket yet" in run("replay", "--model", "shipped").err
+    assert "aura models list" in run("backtest", "--model", "local-12345678").err
+    assert "OPENAI_API_KEY" in run("backtest", "--model", "gpt-9").err
+    assert "no ticket is reviewed yet" in run("backtest", "--model", "shipped").err
 
 
 def test_the_commands_correct_and_resolve(hand: Hand, run: Run) -> None:

@@ -23,7 +23,7 @@ from db import analysis_batches, reading, tickets, transaction
 from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.time import from_now, now
-from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
+from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, reclassify
 from pipelines.triage import triage
 from tests.embedded import CrashBeforeCommit, Hand, all_jobs, count, letters, move
 from tests.openai_server import CHAT, GOOD, BatchProvider, completion
@@ -465,10 +465,10 @@ class TestASecondLook:
         engine.breaker._breaker.reset_timeout = 0
         move(VerdictRecord, created_at=-3600)
         move(Ticket, classified_at=-3600)
-        assert upgrade() == 1
+        assert reclassify() == 1
         hand.run()
         # Then its verdict is the provider's, and they are told again of a change alone
         after = newest(ticket)
         assert (after.engine, after.fallback, after.category) == ("openai", "", answer["category"])
         assert (count(Notification) > told) == differs
-        assert (upgrade(), letters()) == (0, [])
+        assert (reclassify(), letters()) == (0, [])

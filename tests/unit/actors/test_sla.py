@@ -22,7 +22,7 @@ from db import reading, ticket_actions, tickets, transaction
 from db.models import Agent, Job, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
 from tests.commands import Run

@@ -36,7 +36,7 @@ def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(ru
     assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
 
     # When one is drained by its name, and the page and the API are asked for the other
-    assert "desk:1 finishes what it holds" in run("workers", "drain", "desk:1").out
+    assert "desk:1 drains" in run("workers", "drain", "desk:1").out
     browser = local_client()
     page = browser.get("/workers").text
     assert browser.post(f"/api/v1/workers/{B}/drain").json() == {"draining": "desk:2"}
