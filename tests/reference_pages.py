@@ -26,8 +26,9 @@ def cli() -> str:
         "",
         "For everybody who uses the command `aura`. This page is generated from the commands (`make reference`).",
         "",
-        "Data goes to standard output, everything else to standard error. Commands with `--format` print JSON for programs. The exit code",
-        "is 0, or 1 with one line on standard error that says what to correct. `aura --version` prints the version.",
+        "Data goes to standard output, everything else to standard error. Commands with `--format` print JSON for",
+        "programs. The exit code is 0, or 1 with one line on standard error that says what to correct.",
+        "`aura --version` prints the version.",
         "",
         "| command | |",
         "| --- | --- |",
@@ -39,7 +40,12 @@ def cli() -> str:
         if hasattr(command, "commands"):
             lines += [_prose(command.help), ""]
             for inner_name, inner_command in _commands(command):
-                lines += [f"### aura {name} {inner_name}", "", *_describe(inner_command, f"aura {name} {inner_name}"), ""]
+                lines += [
+                    f"### aura {name} {inner_name}",
+                    "",
+                    *_describe(inner_command, f"aura {name} {inner_name}"),
+                    "",
+                ]
             lines.pop()
         else:
             lines += _describe(command, f"aura {name}")
