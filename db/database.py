@@ -5,6 +5,7 @@ A `transaction()` inside another joins it, so that a `send` made anywhere below 
 
 from __future__ import annotations
 
+import atexit
 import json
 import select
 import sqlite3
@@ -176,6 +177,10 @@ def dispose() -> None:
         engine().dispose()
         engine.cache_clear()
         _reader.cache_clear()
+
+
+# Python 3.13 warns of each SQLite connection that a process leaves open at its end.
+atexit.register(dispose)
 
 
 @contextmanager

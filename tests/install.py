@@ -14,7 +14,7 @@ from pathlib import Path
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 #: Programs that single tests run, and the Debian packages that have them.
-TOOLS = {"promtool": "prometheus", "systemd-analyze": "systemd", "node": "nodejs", "npm": "npm"}
+TOOLS = {"curl": "curl", "promtool": "prometheus", "systemd-analyze": "systemd", "node": "nodejs", "npm": "npm"}
 
 _installing = threading.Lock()
 

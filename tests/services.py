@@ -307,7 +307,11 @@ class RabbitMQ(Service):
         assert epmd
         assert server
         self.spawn([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
-        wait_until(lambda: _ask(self._epmd_port, b"\x00\x01n"), message="epmd answers")
+        wait_until(
+            lambda: _ask(self._epmd_port, b"\x00\x01n"),
+            timeout=60,
+            message=lambda: f"epmd on port {self._epmd_port} answers; it said {self.output()!r}",
+        )
         base = self.directory
         return self.spawn(
             [server],
@@ -484,6 +488,14 @@ class Dovecot(Service):
             shutil.which("dovecot", path=os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])) if there else None
         )
 
+    @classmethod
+    def version(cls) -> tuple[int, ...]:
+        """Return the version of the installed Dovecot; 2.4 renamed many settings."""
+        server = cls.program()
+        assert server
+        said = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+
     @property
     def url(self) -> str:
         return self.mailbox_url("desk")
@@ -515,25 +527,53 @@ class Dovecot(Service):
         internal = ("default_login_user", "default_internal_user", "default_internal_group")
         group = grp.getgrgid(pwd.getpwnam(self._user).pw_gid).gr_name
         as_us = zip(internal, (self._user, self._user, group), strict=True) if os.geteuid() else ()
-        (self.directory / "dovecot.conf").write_text(
-            f"""
-            base_dir = {self.directory}/run
-            log_path = /dev/stderr
-            protocols = imap
-            listen = 127.0.0.1
-            ssl = required
+        mails = f"{self.directory}/mail"
+        if self.version() >= (2, 4):
+            # the version of the syntax must be the first setting
+            first = """
+            dovecot_config_version = 2.4.0
+            dovecot_storage_version = 2.4.0
+            """
+            differs = f"""
+            ssl_server_cert_file = {PEM}
+            ssl_server_key_file = {PEM}
+            mail_driver = maildir
+            mail_path = {mails}/%{{user}}
+            passdb static {{
+              password = {self.password}
+            }}
+            userdb static {{
+              fields {{
+                uid = {self._user}
+                gid = {group}
+                home = {mails}/%{{user}}
+              }}
+            }}
+            """
+        else:
+            first = ""
+            differs = f"""
             ssl_cert = <{PEM}
             ssl_key = <{PEM}
-            first_valid_uid = 1
-            mail_location = maildir:{self.directory}/mail/%u
+            mail_location = maildir:{mails}/%u
             passdb {{
               driver = static
               args = password={self.password}
             }}
             userdb {{
               driver = static
-              args = uid={self._user} gid={group} home={self.directory}/mail/%u
+              args = uid={self._user} gid={group} home={mails}/%u
             }}
+            """
+        (self.directory / "dovecot.conf").write_text(
+            first
+            + f"""
+            base_dir = {self.directory}/run
+            log_path = /dev/stderr
+            protocols = imap
+            listen = 127.0.0.1
+            ssl = required
+            first_valid_uid = 1
             service imap-login {{
               chroot =
               inet_listener imap {{
@@ -552,6 +592,7 @@ class Dovecot(Service):
             }}
             auth_failure_delay = 0
             """
+            + differs
             + "".join(f"{name} = {value}\n" for name, value in as_us)
         )
 
@@ -636,7 +677,8 @@ def _alive() -> set[int]:
 
 def main(out: IO[str] = sys.stdout) -> None:
     """Run all three until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell in the background has its programs ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     rabbitmq, postgresql, redis = RabbitMQ(), PostgreSQL(), Redis()
     try:
         start_all(rabbitmq, postgresql, redis)

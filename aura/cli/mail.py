@@ -186,7 +186,10 @@ def _said(name: str, taken: IngestResult) -> str:
 
 @contextmanager
 def _until_stopped() -> Iterator[None]:
-    """End in good order at SIGTERM: a mail that is being taken is offered again."""
+    """End in good order at SIGTERM and at SIGINT: a mail that is being taken is offered again.
+
+    Python leaves SIGINT ignored when its parent did, as a shell does in the background.
+    """
     import signal
 
     from aura.jobs.logs import configure_logging
@@ -195,8 +198,12 @@ def _until_stopped() -> Iterator[None]:
         raise SystemExit(0)
 
     configure_logging()
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

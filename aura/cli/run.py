@@ -15,8 +15,6 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Worker threads; default AURA_WORKER_THREADS.")] = None,
 ) -> None:
     """Run everything in one process: web, relay, workers and clock. Ctrl-C finishes what was started and stops."""
-    import signal
-
     import uvicorn
 
     from aura.settings import get_settings
@@ -32,7 +30,7 @@ def run(
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         address = settings.base_url if settings.production else f"http://{host}:{port}"
         # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
-        signal.signal(signal.SIGTERM, _stop)
+        _stop_at_signals()
         with running(threads=threads):
             err.print(f"Open {address} in a browser; programs send tickets to {address}/tickets.", soft_wrap=True)
             _first_login(settings.production)
@@ -62,8 +60,6 @@ def _first_login(production: bool) -> None:
 
 def clock() -> None:
     """Run the timetable: re-analysis, recovery, pruning. Several clocks may run; one leads."""
-    import signal
-
     with ready_database():
         from aura.jobs.logs import configure_logging
         from pipelines.scheduler import Scheduler
@@ -71,12 +67,20 @@ def clock() -> None:
         configure_logging()
         timekeeper = Scheduler()
 
-        signal.signal(signal.SIGTERM, _stop)
+        _stop_at_signals()
         err.print("The clock runs. Ctrl-C stops it.")
         try:
             timekeeper.start(blocking=True)
         except (KeyboardInterrupt, SystemExit):
             timekeeper.stop()
+
+
+def _stop_at_signals() -> None:
+    """Stop at SIGTERM and at SIGINT; Python leaves SIGINT ignored when its parent did, as a shell does in the background."""
+    import signal
+
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _stop(*_: Any) -> None:

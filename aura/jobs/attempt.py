@@ -27,7 +27,12 @@ class Missing(Permanent):
 
 
 class Cancelled(Interrupt):
-    """Every job of the attempt was cancelled while it ran."""
+    """Every job of the attempt was cancelled while it ran.
+
+    It ends the actor's function at any moment. From Python 3.12 on, a `try` or `with` does not cover every jump back of a
+    loop inside it (python/cpython#130279): an actor that must clean up after itself keeps such a loop in a function of its
+    own, which it calls inside the `try`.
+    """
 
 
 @dataclass(slots=True)
@@ -49,6 +54,8 @@ class Attempt:
     spans: dict[int, Any] = field(default_factory=dict)
     #: The thread that is in the actor's own function just now, where it may be interrupted.
     thread: int | None = None
+    #: Whether another thread is just about to interrupt it, or to see that it must not.
+    looked_at: bool = False
 
     @property
     def seconds(self) -> float:
@@ -65,6 +72,7 @@ WORKER_ID = uuid.uuid4().hex
 _thread = _Thread()
 #: The leases of this process, each with its attempt once that has begun.
 _running: dict[str, Attempt | None] = {}
+#: Held by who interrupts; never by a thread that may be interrupted.
 _interrupting = threading.Lock()
 
 
@@ -111,8 +119,11 @@ def working(attempt: Attempt) -> Iterator[None]:
     try:
         yield
     finally:
-        with _interrupting:
-            attempt.thread = None
+        # Not with a lock: on Python 3.14 an interrupt that comes while a thread waits for one leaves it locked for ever
+        # (python/cpython#148874).
+        attempt.thread = None
+        while attempt.looked_at:  # a look that begins from now on finds no thread
+            time.sleep(0.001)
 
 
 def at_work() -> list[Attempt]:
@@ -128,8 +139,13 @@ def interrupt_lost(working_before: Collection[Attempt], held: Collection[str]) -
     interrupted = 0
     for attempt in working_before:
         with _interrupting:
-            if attempt.lease not in held and attempt.thread is not None:
-                raise_thread_exception(attempt.thread, Cancelled)
-                attempt.thread = None  # once
-                interrupted += 1
+            attempt.looked_at = True
+            try:
+                thread = attempt.thread
+                if attempt.lease not in held and thread is not None:
+                    raise_thread_exception(thread, Cancelled)
+                    attempt.thread = None  # once
+                    interrupted += 1
+            finally:
+                attempt.looked_at = False
     return interrupted

@@ -31,7 +31,10 @@ class OneByOne(DurableActor):
         left = sorted(job_ids)[: batch_size(self, get_settings())]
         try:
             left = self._go_on(attempt, [], left)
-            while attempt.jobs:
+            # `while attempt.jobs` would let an interrupt pass by the `finally`, see `attempt.Cancelled`
+            while True:
+                if not attempt.jobs:
+                    break
                 self.about(attempt)
                 done = self.work(attempt)
                 if not done:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import House, Mailbox
 from tests.documents import ROOT, blocks, name_of, needs_services, pages, parse, script
+from tests.install import tool
 
 #: Pages whose blocks another test runs.
 ELSEWHERE = {
@@ -69,6 +70,7 @@ PREPARE: dict[str, Callable[[House], Mapping[str, str]]] = {
 
 def run(page: Path, house: House) -> None:
     """Run the blocks of a page in a folder that looks like a clone; a command that fails is named with its output."""
+    tool("curl")
     variables = PREPARE.get(name_of(page), lambda _: {})(house)
     folder = house.folder / "clone"
     folder.mkdir()

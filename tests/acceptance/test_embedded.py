@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 
-from tests.acceptance.conftest import House, Mailbox
+import pytest
+
+from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
 from tests.services import wait_until
 
 THREADS = 4
@@ -40,6 +43,31 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, 
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
     assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert sum(mailbox.received.values()) - len(mailbox.received) <= THREADS
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("run", "Open http"), ("clock", "The clock runs"), ("intake maildir Maildir", "ticket 1")],
+    ids=["run", "clock", "intake"],
+)
+def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
+    embedded_house: House, command: str, words: str
+) -> None:
+    house = embedded_house
+    maildir = house.folder / "Maildir"
+    for name in ("new", "cur", "tmp"):
+        (maildir / name).mkdir(parents=True)
+    (maildir / "new" / "1").write_text("From: a@example.com\nSubject: The printer jams\n\nAgain.\n")
+    # Given a command whose parent ignored SIGINT, as a shell does for what it starts in the background
+    arguments = command.replace("Maildir", str(maildir)).split()
+    program = house.start("background", "sh", "-c", "trap '' INT; exec \"$@\"", "sh", "aura", *arguments)
+    program.says(words)
+    # When it is interrupted
+    assert program.process is not None
+    program.process.send_signal(signal.SIGINT)
+    # Then it ends in good order
+    assert program.process.wait(STOP_SECONDS) in (0, 130), program.output()
+    assert "Traceback" not in program.output()
 
 
 def test_the_demo_notifies_every_example_ticket(embedded_house: House) -> None:

@@ -67,6 +67,7 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
         (folder / f"unrouted_{name}").write_text(files[name].replace("ticket.created", "no.queue"))
         run(programs[Path(name).suffix], f"unrouted_{name}", good=False)
     shell = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    tool("curl")
     for command in shell:
         for _ in range(2):
             run("sh", "-e", "-c", command)

@@ -8,6 +8,7 @@ import subprocess
 from tests.acceptance.conftest import House
 from tests.conftest import ROOT
 from tests.documents import Block, blocks, script
+from tests.install import tool
 
 README = ROOT / "README.md"
 #: Commands that a test of its own runs, or that run the tests themselves.
@@ -28,6 +29,7 @@ def test_the_snippets_create_tickets(embedded_house: House) -> None:
     embedded_house.start("run", "aura", "run")
     embedded_house.serves()
     assert {block.language for block in runnable()} == {"sh", "python"}
+    tool("curl")
     command = ["bash", "-c", script(runnable(), embedded_house.port)]
     env = embedded_house.env() | {"REPOSITORY": str(ROOT)}
     ran = subprocess.run(command, env=env, cwd=embedded_house.folder, capture_output=True, text=True, timeout=120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -63,7 +64,11 @@ class Endless:
         self.begun.append([item.key for item in items])
         self.threads.append(threading.get_ident())
         try:
-            while not self.let_go:
+            # From Python 3.12 on the jump back to a condition of a loop belongs to no `try`, and an interrupt that comes at
+            # that moment is not seen by its `except` (python/cpython#130279): so not `while not self.let_go`.
+            while True:
+                if self.let_go:
+                    break
                 sum(range(100))  # an interrupt comes between two steps of Python
         except BaseException as error:
             self.interrupted.append(type(error).__name__)
@@ -141,6 +146,38 @@ def test_cancelling_one_job_of_a_batch_leaves_the_others(declare: Declare):
     assert (endless.begun, endless.interrupted) == ([["one", "two", "three"]], [])
     assert sorted(kept("endless")) == ["one", "three"]
     assert [letter.key for letter in letters()] == ["two"]
+
+
+def test_an_interrupt_at_the_end_of_a_function_holds_up_no_other_attempt(monkeypatch: pytest.MonkeyPatch):
+    interrupted, other = attempts_here.Attempt("interrupted"), attempts_here.Attempt("other")
+    inside, leave, seen = threading.Event(), threading.Event(), list[str]()
+    interrupt = attempts_here.raise_thread_exception
+
+    def step(attempt: attempts_here.Attempt) -> None:
+        try:
+            with attempts_here.working(attempt):
+                inside.set()
+                leave.wait(10)
+        except Cancelled:
+            seen.append(attempt.actor)
+
+    def interrupt_at_the_end(thread: int, error: type[BaseException]) -> None:
+        leave.set()
+        wait_until(lambda: sys._current_frames()[thread].f_code.co_name == "working", message="the function has ended")
+        interrupt(thread, error)
+
+    # Given an interrupt that was decided on before the function ended, and comes after
+    monkeypatch.setattr(attempts_here, "raise_thread_exception", interrupt_at_the_end)
+    first = threading.Thread(target=step, args=(interrupted,), daemon=True)
+    first.start()
+    assert inside.wait(10)
+    assert attempts_here.interrupt_lost([interrupted], []) == 1
+    first.join(10)
+    # Then it is seen where an interrupt may come, and the next attempt can end
+    second = threading.Thread(target=step, args=(other,), daemon=True)
+    second.start()
+    second.join(10)
+    assert (first.is_alive(), second.is_alive(), seen) == (False, False, ["interrupted"])
 
 
 # -- pause ------------------------------------------------------------------------------------------------------------

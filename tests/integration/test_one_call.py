@@ -22,7 +22,7 @@ PROCESSES = 3
 WORKER = """
 import json, sys
 from aura.ai import ClassificationRequest, make_engine
-from settings import Settings
+from aura.settings import Settings
 engine = make_engine(Settings(_env_file=None))
 print("ready", flush=True)
 asked = [ClassificationRequest(title, "It drops all the time", id=number) for number, title in json.loads(sys.stdin.readline())]

@@ -143,8 +143,12 @@ def test_a_database_url_is_empty_and_ready(database_url: str):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_server_outlives_the_process_that_started_it(how: signal.Signals, tmp_path: Path):
-    # Redis alone, for speed; the guard is the same for all three.
-    script = "from tests.services import *; r = Redis().start(); print(r.pid, r.directory, flush=True); signal.pause()"
+    # Redis alone, for speed; the guard is the same for all three. SIGINT is ignored by whatever a shell in the background
+    # starts, this process and its children too.
+    script = (
+        "from tests.services import *; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "r = Redis().start(); print(r.pid, r.directory, flush=True); signal.pause()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -14,6 +17,7 @@ from db.database import after_commit, dispose, engine, make_engine
 from db.jobs import NewJob
 from db.models import Job
 from db.time import from_now, now
+from tests.conftest import ROOT
 from tests.embedded import count, crash_before_commit, promise
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -119,6 +123,14 @@ def test_a_disposed_engine_is_made_anew(monkeypatch: pytest.MonkeyPatch):
 
     assert engine() is not first
     assert count(Job) == 0
+
+
+def test_a_process_that_ends_leaves_no_connection_open():
+    program = "from db import reading\nwith reading() as session: session.connection().exec_driver_sql('SELECT 1')"
+    command = [sys.executable, "-W", "default::ResourceWarning", "-c", program]
+    result = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_sqlite_writes_ahead_and_syncs_every_commit(sqlite_url: str):

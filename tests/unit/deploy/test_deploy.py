@@ -16,7 +16,7 @@ import yaml
 import actors
 from aura.jobs.rabbitmq.definitions import definitions
 from aura.settings import Settings
-from db.database import make_engine
+from db import reading
 from tests.conftest import ROOT, environment_variables
 from tests.install import tool
 
@@ -144,11 +144,12 @@ def test_manifests_are_understood() -> None:
     assert {*listed, "kustomization.yaml"} == {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml")}
 
 
-def test_keda_asks_what_the_tables_can_answer(sqlite: str) -> None:
+@pytest.mark.usefixtures("sqlite")
+def test_keda_asks_what_the_tables_can_answer() -> None:
     (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
     query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
-    with make_engine(sqlite, 1).connect() as connection:
-        assert connection.exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
+    with reading() as session:
+        assert session.connection().exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
 
 
 # RabbitMQ
