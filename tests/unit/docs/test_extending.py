@@ -60,7 +60,7 @@ def test_the_step_comments_on_a_ticket_without_a_description(hand: Any, module: 
 
 
 def test_the_channel_posts_a_message(httpserver: HTTPServer, module: Callable[[str, str], Any]) -> None:
-    chat = module("chat", snippets("add-a-notification-channel.md")["aura/notifications/channels/chat.py"])
+    chat = module("chat", snippets("add-a-notification-channel.md")["aura/notifications/channels/chat/transport.py"])
     httpserver.expect_request("/hook", json={"title": "VPN", "text": "It drops.", "link": ""}).respond_with_data("ok")
     channel = chat.ChatChannel([f"{httpserver.host}:{httpserver.port}"])
     message = OutboundMessage("1", 17, "desk-chat", "VPN", "It drops.", url=httpserver.url_for("/hook"))
