@@ -35,8 +35,8 @@ from db import (
     tickets,
 )
 from db.database import after_commit
-from db.similar import Resolved
-from db.tickets import Loaded
+from db.similar import SimilarTicket
+from db.tickets import TicketRow
 
 logger = structlog.get_logger("aura.analysis")
 
@@ -54,7 +54,7 @@ class Analysis:
 
     verdict: Verdict
     suggested_agent: str | None = None
-    similar: tuple[Resolved, ...] = ()
+    similar: tuple[SimilarTicket, ...] = ()
     #: Hours until half, and nine in ten, of the similar tickets were resolved.
     hours: tuple[float, float] | None = None
 
@@ -69,16 +69,16 @@ class NotClassified:
 def spent_today() -> float:
     """Return the US dollars of today's calls."""
     with reading() as session:
-        return ai_costs.today(session)
+        return ai_costs.spent_today(session)
 
 
-def classify_batch(batch: Sequence[Loaded]) -> list[Verdict]:
+def classify_batch(batch: Sequence[TicketRow]) -> list[Verdict]:
     """Return one verdict per ticket; the local engine answers what the remote one does not."""
     questions = _questions(batch)
     return make_engine(get_settings(), spent_today).classify(questions)
 
 
-def reclassify_batch(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]:
+def reclassify_batch(batch: Sequence[TicketRow]) -> Sequence[Verdict | EngineError]:
     """Return one verdict per ticket of the engine that is configured, or why it has none just now."""
     questions = requests_to_reclassify(batch)
     engine = make_engine(get_settings(), spent_today)
@@ -87,12 +87,12 @@ def reclassify_batch(batch: Sequence[Loaded]) -> Sequence[Verdict | EngineError]
     return answers
 
 
-def analyze(batch: Sequence[Loaded], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | NotClassified]:
+def analyze(batch: Sequence[TicketRow], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | NotClassified]:
     """Add to each verdict who could take the ticket, and what resolved others like it."""
     with reading() as session:
         staff = [_agent(each, load) for each, load in _staff(session)]
         texts = [(ticket.id, f"{ticket.title}\n{ticket.description}") for ticket in batch]
-        alike = similar.resolved_like(session, texts) if _history(session) else {}
+        alike = similar.find_similar(session, texts) if _history(session) else {}
     return [
         NotClassified(verdict)
         if isinstance(verdict, EngineError)
@@ -101,9 +101,9 @@ def analyze(batch: Sequence[Loaded], verdicts: Sequence[Verdict | EngineError]) 
     ]
 
 
-def _analysis(verdict: Verdict, staff: list[Agent], alike: tuple[Resolved, ...]) -> Analysis:
+def _analysis(verdict: Verdict, staff: list[Agent], alike: tuple[SimilarTicket, ...]) -> Analysis:
     agent = route(verdict.category, verdict.priority, staff)
-    hours = similar.estimate([each.hours for each in alike])
+    hours = similar.estimate_resolution([each.hours for each in alike])
     return Analysis(verdict, agent.name if agent else None, alike[:SHOWN], hours)
 
 
@@ -111,7 +111,7 @@ def _analysis(verdict: Verdict, staff: list[Agent], alike: tuple[Resolved, ...])
 SHOWN = 3
 
 
-def _questions(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
+def _questions(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:
     precedents: tuple[FewShotExample, ...] = ()
     with reading() as session:
         follow_model(session)
@@ -135,10 +135,10 @@ def _questions(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
 COMMENTS, COMMENT, BEFORE_COMMENTS = 5, 800, 3_500
 
 
-def requests_to_reclassify(batch: Sequence[Loaded]) -> list[ClassificationRequest]:
+def requests_to_reclassify(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:
     """Return what an engine may read of each ticket at a second look: what was added later, too."""
     with reading() as session:
-        comments = reanalysis.added(session, [ticket.id for ticket in batch], COMMENTS)
+        comments = reanalysis.latest_comments(session, [ticket.id for ticket in batch], COMMENTS)
     return [_with(question, comments.get(question.id, ())) for question in _questions(batch)]
 
 
@@ -160,14 +160,16 @@ def _use_active_model(session: Session) -> str:
 
 
 def _corrections(session: Session) -> tuple[FewShotExample, ...]:
-    found = corrections.decided(session, PRECEDENTS, PRECEDENT_DAYS, changed=True)
+    found = corrections.reviewed_tickets(session, PRECEDENTS, PRECEDENT_DAYS, changed=True)
     return tuple(FewShotExample(f"{each.title}: {each.description}", each.category, each.priority) for each in found)
 
 
 follow_model = TTLCache(MODEL_FRESH, _use_active_model)
 _precedents = TTLCache(PRECEDENTS_FRESH, _corrections)
 _staff = TTLCache(STAFF_FRESH, notifications.agents)
-active_incidents = TTLCache(HISTORY_FRESH, lambda session: incidents.active(session, get_settings().incident_minutes))
+active_incidents = TTLCache(
+    HISTORY_FRESH, lambda session: incidents.active_incidents(session, get_settings().incident_minutes)
+)
 _history = TTLCache(HISTORY_FRESH, similar.any_resolved)
 
 
@@ -189,7 +191,9 @@ def save(session: Session, done: list[JobResult], changes: Mapping[int, str] | N
         )
     calls = [(each.item.id, call) for each in done for call in _calls(each.result)]
     after_commit(session, lambda: _count([each.result.verdict for each in answered], [call for _, call in calls]))
-    tickets.save_calls(session, [{"ticket_id": ticket, **_fields(call, tickets.CALL[1:])} for ticket, call in calls])
+    tickets.save_ai_calls(
+        session, [{"ticket_id": ticket, **_fields(call, tickets.AI_CALL_COLUMNS[1:])} for ticket, call in calls]
+    )
 
 
 def _count(verdicts: Sequence[Verdict], calls: Sequence[Any]) -> None:
@@ -214,7 +218,7 @@ def save_reanalyzed(session: Session, done: list[JobResult], queue: str) -> None
             each.job = replace(each.job, next_steps=())
     errors = [(each.item.id, each.result.error) for each in done if isinstance(each.result, NotClassified)]
     # what will not be answered later either has been looked at; the rest is found again by the next sweep
-    reanalysis.looked_at(session, [ticket for ticket, error in errors if error.permanent])
+    reanalysis.mark_current(session, [ticket for ticket, error in errors if error.permanent])
     waits = [(error.retry_after, str(error)) for _, error in errors if error.retry_after]
     if waits:
         seconds, reason = max(waits)
@@ -225,9 +229,9 @@ def _why(each: JobResult) -> str:
     return str(each.job.args[0]) if each.job.args else "somebody asked for it"
 
 
-def changes(session: Session, looks: Sequence[tuple[Loaded, Analysis | NotClassified, str]]) -> dict[int, str]:
+def changes(session: Session, looks: Sequence[tuple[TicketRow, Analysis | NotClassified, str]]) -> dict[int, str]:
     """Return what each second look changed and why it was taken, by ticket."""
-    before = reanalysis.judged(session, [ticket.id for ticket, _, _ in looks])
+    before = tickets.latest_verdicts(session, [ticket.id for ticket, _, _ in looks])
     return {
         ticket.id: f"{_difference(before.get(ticket.id), look.verdict)}; looked at again because {why}"
         for ticket, look, why in looks
@@ -266,15 +270,15 @@ _SAID = (
 )
 
 
-def _row(ticket: Loaded, analysis: Analysis, change: str) -> dict[str, Any]:
+def _row(ticket: TicketRow, analysis: Analysis, change: str) -> dict[str, Any]:
     verdict, hours = analysis.verdict, analysis.hours or (None, None)
-    target = target_of(verdict.priority, ticket.created_at, ticket.waited_seconds)
+    target = target_of(verdict.priority, ticket.created_at, ticket.paused_seconds)
     return _fields(verdict, _SAID) | {
         "ticket_id": ticket.id,
         "change": change,
         "due_at": target.due_at,
         "warn_at": target.warn_at,
-        "waited_seconds": ticket.waited_seconds,
+        "paused_seconds": ticket.paused_seconds,
         "needs_review": verdict.review or verdict.confidence < get_settings().review_below,
         "language": ticket.language,
         "summary": quoted(verdict.summary),

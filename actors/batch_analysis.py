@@ -29,7 +29,7 @@ from aura.settings import get_settings
 from db import analysis_batches, jobs, reading, reanalysis, tickets
 from db.jobs import NewJob
 from db.models import AnalysisBatch
-from db.tickets import Loaded
+from db.tickets import TicketRow
 
 logger = structlog.get_logger("aura.batches")
 
@@ -51,7 +51,7 @@ class Phase:
     #: What left the house, and what came of it, by ticket.
     calls: list[dict[str, Any]] = field(default_factory=list)
     outcomes: dict[int, dict[str, Any]] = field(default_factory=dict)
-    answered: list[tuple[Loaded, Analysis, str]] = field(default_factory=list)
+    answered: list[tuple[TicketRow, Analysis, str]] = field(default_factory=list)
     #: Tickets that go on alone, and why they are looked at again.
     alone: list[tuple[int, str]] = field(default_factory=list)
 
@@ -60,14 +60,14 @@ def save_phase(session: Session, done: list[JobResult]) -> None:
     """Move each batch on, with everything that the phase came to, and promise its next phase."""
     for each in done:
         batch, phase = each.item, each.result
-        if not analysis_batches.move(session, batch.id, batch.state, phase.state, **phase.values):
+        if not analysis_batches.transition(session, batch.id, batch.state, phase.state, **phase.values):
             continue
-        tickets.save_calls(session, phase.calls)
+        tickets.save_ai_calls(session, phase.calls)
         looks = [
             JobResult(each.job, ticket, look, each.priority, each.traceparent) for ticket, look, _ in phase.answered
         ]
         analysis.save(session, looks, analysis.changes(session, phase.answered))
-        analysis_batches.settle_calls(session, batch.id, phase.outcomes)
+        analysis_batches.complete_calls(session, batch.id, phase.outcomes)
         told = reanalysis.unnotified(session, [ticket.id for ticket, _, _ in phase.answered])
         promises = [NewJob("notify", str(ticket), pipeline="reanalysis") for ticket in told]
         promises += [
@@ -75,7 +75,7 @@ def save_phase(session: Session, done: list[JobResult]) -> None:
             NewJob("reanalyze", str(ticket), [why], "reanalysis", ("notify",), delay=place / PACE)
             for place, (ticket, why) in enumerate(phase.alone)
         ]
-        if phase.state not in analysis_batches.OVER:
+        if phase.state not in analysis_batches.FINISHED:
             promises.append(NewJob(each.job.actor, each.job.key, delay=phase.delay))
         jobs.enqueue(session, promises)
         if phase.state != batch.state:
@@ -96,13 +96,13 @@ def advance(batches: list[AnalysisBatch]) -> list[Phase]:
 
 
 def _advance(batch: AnalysisBatch) -> Phase:
-    if batch.state in analysis_batches.OVER:
+    if batch.state in analysis_batches.FINISHED:
         return Phase(batch.state)
     settings = get_settings()
     if settings.openai_api_key is None:
         return _give_up(batch, "OPENAI_API_KEY is not set any more")
     with reading() as session:
-        if analysis_batches.too_late(session, batch.id):
+        if analysis_batches.timed_out(session, batch.id):
             return _give_up(batch, "the provider did not answer within a day")
     guarded: Any = make_engine(settings, analysis.spent_today)
     api = BatchApi(guarded, settings)
@@ -143,7 +143,7 @@ def _planned(batch: AnalysisBatch, api: BatchApi) -> Phase:
     call = {
         "model": batch.model,
         "prompt_version": batch.prompt_version,
-        "outcome": analysis_batches.sent_with(batch.id),
+        "outcome": analysis_batches.pending_outcome(batch.id),
         **dict.fromkeys(("input_tokens", "output_tokens", "cost", "latency_ms"), 0),
     }
     calls = [{**call, "ticket_id": line.id, "sent": line.sent, "masked": line.masked} for line in lines]
@@ -195,7 +195,7 @@ def _answered(batch: AnalysisBatch, api: BatchApi) -> Phase:
     return phase
 
 
-def _unchanged(batch: AnalysisBatch) -> list[tuple[Loaded, str]]:
+def _unchanged(batch: AnalysisBatch) -> list[tuple[TicketRow, str]]:
     """Return the tickets that nobody has touched since the batch was planned; the others have been looked at, or will be."""
     ids = [ticket for ticket, _ in batch.tickets]
     with reading() as session:

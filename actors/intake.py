@@ -27,8 +27,8 @@ from aura.jobs.registry import start
 from aura.settings import explain, get_settings
 from db import reading, tickets, traces
 from db.jobs import Claimed
-from db.new_tickets import NewTicket, claimed_priority
-from db.tickets import PREPARED, Loaded
+from db.new_tickets import NewTicket, parse_priority
+from db.tickets import PREPARED_COLUMNS, TicketRow
 
 logger = structlog.get_logger("aura.tickets")
 
@@ -61,7 +61,7 @@ def receive(messages: list[Claimed]) -> list[tuple[NewTicket, Any] | Permanent]:
         payload = json.loads(message.args[0])
         try:
             # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-            submission = NewTicket.model_validate(payload | {"priority": claimed_priority(payload.get("priority"))})
+            submission = NewTicket.model_validate(payload | {"priority": parse_priority(payload.get("priority"))})
         except ValidationError as error:
             results.append(Permanent(f"not a ticket: {explain(error)}"))
             continue
@@ -89,7 +89,7 @@ class Prepared:
 
 def save_intake(session: Session, done: list[JobResult]) -> None:
     """Record the clean text, and queue what sounds urgent first."""
-    fields = (*PREPARED, "duplicate_of", "priority")
+    fields = (*PREPARED_COLUMNS, "duplicate_of", "priority")
     tickets.save_prepared(
         session, [{"id": each.item.id} | {name: getattr(each.result, name) for name in fields} for each in done]
     )
@@ -98,14 +98,14 @@ def save_intake(session: Session, done: list[JobResult]) -> None:
 
 
 @durable(queue_name="tickets.intake", load=tickets.load, save=save_intake)
-def intake(batch: list[Loaded]) -> list[Prepared]:
+def intake(batch: list[TicketRow]) -> list[Prepared]:
     """Clean each ticket's text, detect its language, recognise a duplicate and set a first priority for the queue."""
     with reading() as session:
         recent = tickets.recent_open(session, [ticket.requester for ticket in batch], DUPLICATE_DAYS)
     return [_prepare(ticket, recent) for ticket in batch]
 
 
-def _prepare(ticket: Loaded, recent: Sequence[Loaded]) -> Prepared:
+def _prepare(ticket: TicketRow, recent: Sequence[TicketRow]) -> Prepared:
     description = clean(html_to_text(ticket.description), DESCRIPTION_LIMIT)
     title = clean_line(html_to_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
     requester = clean_line(ticket.requester, 254)
@@ -133,7 +133,7 @@ CLASSIFY_BATCH = 1 if get_settings().openai_api_key else get_settings().jobs_per
 
 
 @durable(queue_name="ai.classify", load=tickets.load, save=analysis.save, batch=CLASSIFY_BATCH)
-def classify(batch: list[Loaded]) -> list[Analysis | NotClassified]:
+def classify(batch: list[TicketRow]) -> list[Analysis | NotClassified]:
     """Ask the engine about each ticket."""
     return analysis.analyze(batch, analysis.classify_batch(batch))
 
@@ -156,6 +156,6 @@ LAST_OF_ALL = 100
     background=True,
     priority=LAST_OF_ALL,
 )
-def reanalyze(batch: list[Loaded]) -> list[Analysis | NotClassified]:
+def reanalyze(batch: list[TicketRow]) -> list[Analysis | NotClassified]:
     """Ask again about tickets whose verdict is stale, in a queue of its own so that no new ticket waits for it."""
     return analysis.analyze(batch, analysis.reclassify_batch(batch))

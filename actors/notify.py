@@ -34,9 +34,9 @@ from aura.notifications import (
 )
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, outbox, reading, tickets
-from db.incidents import Active
+from db.incidents import ActiveIncident
 from db.jobs import Claimed, NewJob
-from db.tickets import Loaded
+from db.tickets import TicketRow
 
 #: What is true of this ticket alone, and not of the matter that it shares with others.
 SEPARATE = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
@@ -88,12 +88,14 @@ def announce_events(session: Session, happened: Sequence[Happened]) -> None:
 def save_notified(session: Session, done: list[JobResult]) -> None:
     """Write each notification once, promise the deliveries of the new ones, and who has each ticket."""
     _write(session, done)
-    incidents.join(session, {each.item.id: each.result.incident for each in done if each.result.incident is not None})
+    incidents.assign_tickets(
+        session, {each.item.id: each.result.incident for each in done if each.result.incident is not None}
+    )
     tickets.save_notified(session, [(each.item.id, each.item.version, each.result.assignee) for each in done])
 
 
 @durable(queue_name="tickets.notify", load=tickets.load, save=save_notified)
-def notify(batch: list[Loaded]) -> list[Telling]:
+def notify(batch: list[TicketRow]) -> list[Telling]:
     """Route each ticket to an agent and decide who is told what."""
     with reading() as session:
         reasons = tickets.reasons(session, [ticket.id for ticket in batch])
@@ -112,21 +114,21 @@ def _staff(session: Session) -> list[Agent]:
     ]
 
 
-def _who_has(ticket: Loaded, staff: Sequence[Agent]) -> Agent | None:
+def _who_has(ticket: TicketRow, staff: Sequence[Agent]) -> Agent | None:
     if not ticket.assignee:
         return None
     # who is no agent of ours has an inbox all the same
     return next((one for one in staff if one.name == ticket.assignee), Agent(ticket.assignee))
 
 
-def _incident(ticket: Loaded, burst: Sequence[Active]) -> int | None:
-    if ticket.source in incidents.NO_REPORTS:
+def _incident(ticket: TicketRow, burst: Sequence[ActiveIncident]) -> int | None:
+    if ticket.source in incidents.EXCLUDED_SOURCES:
         return None
-    return next((each.id for each in burst if each.id == ticket.incident_id or each.is_about(ticket)), None)
+    return next((each.id for each in burst if each.id == ticket.incident_id or each.matches(ticket.title)), None)
 
 
 def _tell(
-    ticket: Loaded,
+    ticket: TicketRow,
     reason: str,
     staff: list[Agent],
     incident: int | None = None,
@@ -190,7 +192,7 @@ def announce(batch: list[Claimed]) -> list[Telling | Permanent]:
 
 
 def _announce(
-    ticket: Loaded,
+    ticket: TicketRow,
     event: str,
     version: str,
     args: list[Any],
@@ -213,7 +215,7 @@ def _announce(
 class _About:
     """A ticket, with all that decides who is told what of it."""
 
-    ticket: Loaded
+    ticket: TicketRow
     agent: Agent | None
     known: bool
     facts: TicketFacts
@@ -278,7 +280,7 @@ class _About:
         }
 
 
-def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> TicketFacts:
+def _facts(ticket: TicketRow, agent: Agent | None, reason: str, note: str = "") -> TicketFacts:
     return TicketFacts(
         id=ticket.id,
         title=analysis.quoted(ticket.title),
@@ -294,7 +296,7 @@ def _facts(ticket: Loaded, agent: Agent | None, reason: str, note: str = "") -> 
     )
 
 
-def facts_of(ticket: Loaded, reason: str) -> TicketFacts:
+def facts_of(ticket: TicketRow, reason: str) -> TicketFacts:
     """Return what a notice may say about a ticket as it is now."""
     return _facts(ticket, Agent(ticket.assignee) if ticket.assignee else None, reason)
 

@@ -13,7 +13,7 @@ from db.jobs import Claimed, NewJob
 REST = 1.0
 
 
-def rules() -> dict[str, retention.Rule]:
+def rules() -> dict[str, retention.RetentionRule]:
     """Return what goes when, as the settings say."""
     settings = get_settings()
     return retention.rules(
@@ -32,7 +32,7 @@ def save_deleted(session: Session, done: list[JobResult]) -> None:
 
 
 @durable(queue_name="retention", save=save_deleted, batch=1, background=True)
-def delete_expired(batch: list[Claimed]) -> list[retention.Rule | LookupError]:
+def delete_expired(batch: list[Claimed]) -> list[retention.RetentionRule | LookupError]:
     """Find the rule that each job names; the work itself is in the transaction that keeps the job."""
     known = rules()
     return [known.get(job.key) or LookupError(f"there is no rule {job.key!r}") for job in batch]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from actors.business_time import Calendar, calendar
 from aura.settings import get_settings
 from db.ticket_actions import LockedTicket
-from db.tickets import RUNNING
+from db.tickets import SLA_RUNNING
 
 #: How far a target went: in time, warned, breached.
 IN_TIME, WARNED, BREACHED = "", "warned", "breached"
@@ -29,14 +29,14 @@ class Target(NamedTuple):
         return {IN_TIME: self.warn_at, WARNED: self.due_at}.get(state)
 
 
-def target_of(priority: str | None, created_at: datetime, waited_seconds: float) -> Target:
+def target_of(priority: str | None, created_at: datetime, paused_seconds: float) -> Target:
     """Return the target of a ticket that came in then and has waited for so many business seconds."""
     settings = get_settings()
     seconds = dict(settings.sla).get(priority or "")
     if seconds is None:
         return Target(None, None)
     hours = business_hours()
-    due, warn = (hours.after(created_at, part * seconds + waited_seconds) for part in (1.0, settings.sla_warn_at))
+    due, warn = (hours.after(created_at, part * seconds + paused_seconds) for part in (1.0, settings.sla_warn_at))
     return Target(due, warn)
 
 
@@ -53,17 +53,17 @@ def wall_time(moment: datetime) -> str:
 
 def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
     """Return the columns that change when the ticket gets this status: its time stands still, or runs again."""
-    ran, runs = ticket.status in RUNNING, status in RUNNING
+    ran, runs = ticket.status in SLA_RUNNING, status in SLA_RUNNING
     if ran and not runs:
         # a resolved ticket keeps its target, to be compared with
-        return {"waiting_since": ticket.now, "sla_next_at": None} | ({"due_at": None} if status == "pending" else {})
+        return {"paused_since": ticket.now, "sla_next_at": None} | ({"due_at": None} if status == "pending" else {})
     if runs and not ran:
-        since = ticket.waiting_since or ticket.resolved_at or ticket.now
-        waited = ticket.waited_seconds + business_hours().between(since, ticket.now)
+        since = ticket.paused_since or ticket.resolved_at or ticket.now
+        waited = ticket.paused_seconds + business_hours().between(since, ticket.now)
         target = target_of(ticket.priority if ticket.classified_at else None, ticket.created_at, waited)
         return {
-            "waiting_since": None,
-            "waited_seconds": waited,
+            "paused_since": None,
+            "paused_seconds": waited,
             "due_at": target.due_at,
             "sla_next_at": target.next_at(ticket.sla_state),
         }
@@ -72,7 +72,7 @@ def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
 
 def retargeted(ticket: LockedTicket) -> dict[str, Any]:
     """Return the columns of a new target, that of the priority which the ticket has now."""
-    if ticket.status not in RUNNING:
+    if ticket.status not in SLA_RUNNING:
         return {"sla_state": IN_TIME}
-    target = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds)
+    target = target_of(ticket.priority, ticket.created_at, ticket.paused_seconds)
     return {"sla_state": IN_TIME, "due_at": target.due_at, "sla_next_at": target.warn_at}

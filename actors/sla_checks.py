@@ -15,7 +15,7 @@ from aura.jobs.actor import JobResult, durable
 from db import jobs, ticket_actions
 from db.jobs import Claimed, NewJob
 from db.ticket_actions import LockedTicket
-from db.tickets import RUNNING
+from db.tickets import SLA_RUNNING
 
 #: Tickets of one batch.
 BATCH = 500
@@ -36,9 +36,9 @@ def sla_checks(batch: list[Claimed]) -> list[None]:
 
 def check_sla(session: Session) -> int:
     """Warn of, or escalate, one batch of tickets whose time has come. Returns how many were looked at."""
-    held = ticket_actions.to_look_at(session, BATCH)
+    held = ticket_actions.lock_due_for_sla_check(session, BATCH)
     rows = [_row(ticket) for ticket in held]
-    ticket_actions.looked_at(session, rows)
+    ticket_actions.save_sla_checks(session, rows)
     told = {WARNED: "ticket.warned", BREACHED: "ticket.escalated"}
     announce_events(
         session,
@@ -54,13 +54,13 @@ def check_sla(session: Session) -> int:
 
 def _row(ticket: LockedTicket) -> dict[str, Any]:
     """Return when the ticket is due by the settings of today, and how far that is."""
-    target, state = target_of(ticket.priority, ticket.created_at, ticket.waited_seconds), ticket.sla_state
-    if target.due_at is not None and target.warn_at is not None and ticket.status in RUNNING:
+    target, state = target_of(ticket.priority, ticket.created_at, ticket.paused_seconds), ticket.sla_state
+    if target.due_at is not None and target.warn_at is not None and ticket.status in SLA_RUNNING:
         if ticket.now >= target.due_at:
             state = BREACHED  # after a stop of the clock this alone is told, no warning before it
         elif ticket.now >= target.warn_at and state == IN_TIME:
             state = WARNED
-    running = ticket.status in RUNNING
+    running = ticket.status in SLA_RUNNING
     return {
         "id": ticket.id,
         "due_at": target.due_at if running else ticket.due_at,

@@ -20,7 +20,12 @@ from __future__ import annotations
 
 
 class AuraError(Exception):
-    """Base class of all exceptions that Aura raises on purpose."""
+    """Base class of all exceptions that Aura raises on purpose.
+
+    ``retry_after``: seconds after which the same request makes sense again; None when a repetition changes nothing.
+    """
+
+    retry_after: float | None = None
 
 
 class NotFound(AuraError, LookupError):
@@ -43,7 +48,7 @@ class Conflict(AuraError):
 
 
 class _RetryLater(AuraError):
-    """Carries ``retry_after``: seconds after which the same request makes sense again, or None."""
+    """Takes ``retry_after`` as an argument."""
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The memory of Aura: models, sessions, queries and migrations; SQLite and PostgreSQL from one source."""
+"""Database: models, sessions, queries and migrations for PostgreSQL and SQLite."""
 
 from db.database import reading, transaction
 

@@ -1,4 +1,4 @@
-"""What the remote engine costs, and how the two engines agree."""
+"""Costs of the remote engine, and the agreement of the two engines."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sqlalchemy.orm import Session
 from db.models import AiCall, VerdictRecord
 from db.time import from_now
 
-#: Verdicts that are counted at most.
-MOST = 50_000
+#: Newest verdicts that are counted.
+COUNT_LIMIT = 50_000
 
 
-def today(session: Session) -> float:
-    """Return the US dollars that were spent since midnight, UTC."""
+def spent_today(session: Session) -> float:
+    """Return the cost since midnight UTC, in US dollars."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return float(session.scalar(select(func.sum(AiCall.cost)).where(AiCall.created_at >= midnight)) or 0.0)
 
 
 def by_model(session: Session, days: float) -> list[dict[str, Any]]:
-    """Return calls, failures, tokens and US dollars of each day and model, the newest day first."""
+    """Return calls, failures, tokens and US dollars by day and model, newest day first."""
     day = func.date(AiCall.created_at)
     failed = func.sum(case((AiCall.outcome != "answered", 1), else_=0))
     tokens = func.sum(AiCall.input_tokens), func.sum(AiCall.output_tokens)
@@ -37,18 +37,16 @@ def by_model(session: Session, days: float) -> list[dict[str, Any]]:
 
 
 def agreement(session: Session, days: float) -> dict[str, Any]:
-    """Return how many verdicts there were, how many came from the engine that stepped in, and how many disagreed.
+    """Return counts of the verdicts of the last days, among the newest COUNT_LIMIT.
 
-    The newest MOST are counted, so that it takes as long with a million.
-
-    `disagreement` is the share of the remote engine's verdicts with another category than the local engine's: when it
-    drifts away from what it used to be, one of the two has changed, or what people report has.
+    `stepped_in` counts fallbacks to the local engine. `disagreement` is the share of the remote engine's verdicts with
+    another category than the local engine's; a drift shows that an engine or the kind of tickets has changed.
     """
     v = VerdictRecord
     newest = (
         select(v.engine, v.fallback, v.cached, v.disagreement, v.created_at)
         .order_by(v.id.desc())
-        .limit(MOST)
+        .limit(COUNT_LIMIT)
         .subquery()
         .c
     )

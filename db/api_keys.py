@@ -1,4 +1,4 @@
-"""The keys of programs: shown once, kept as digests, with scopes and an end."""
+"""API keys: secrets shown once and stored as digests, with scopes and an expiry."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from sqlalchemy import and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
+from db.ids import is_id
 from db.models import ApiKey
 from db.time import from_now, now
 
-#: What a key may allow: to look, to report tickets, to act on tickets and queues, and to change how Aura works.
+#: Scopes: read everything; submit tickets; operate on tickets, jobs and queues; administer models, users and keys.
 SCOPES = ("read", "submit", "operate", "admin")
-#: Live keys of one name: the one in use, and the one that takes over.
-MOST_LIVE = 2
-#: Seconds between two notes of when a key was used.
-USED_EVERY = 60.0
-#: The longest life of a key, in days.
-LONGEST = 3660
+#: Live keys of one name: the current one, and its successor during a rotation.
+MAX_LIVE = 2
+#: Seconds between two updates of `last_used_at`.
+USE_INTERVAL = 60.0
+#: The latest expiry of a key, in days.
+MAX_DAYS = 3660
 
 _live = and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()))
 
 
 class InvalidApiKey(InvalidInput):
-    """The key cannot be made or revoked like this; the text says why."""
+    """The key does not exist, or cannot be created or revoked like this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A key that is good."""
+class ValidKey:
+    """A key that is neither expired nor revoked."""
 
     id: int
     name: str
@@ -41,22 +42,24 @@ class Known:
 
 
 def digest(secret: str) -> str:
-    """Return what is kept of a secret of 256 random bits."""
+    """Return the SHA-256 of a secret of 256 random bits, which needs no salt."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def create(session: Session, name: str, scopes: Collection[str], days: float | None = None) -> tuple[int, str]:
-    """Make a key and return its number and the key itself, which is not kept. Raises WrongKey."""
+    """Create a key. Returns its id and its secret, which is not stored. Raises InvalidApiKey."""
     name = name.strip()
     if not name.isprintable() or not 0 < len(name) <= 80:
-        raise InvalidApiKey("a key's name is 1 to 80 printable characters")
+        raise InvalidApiKey("name: must have 1 to 80 printable characters")
     if not scopes or set(scopes) - set(SCOPES):
-        raise InvalidApiKey(f"a key needs scopes; there are {', '.join(SCOPES)}")
-    if days is not None and not 0 < days <= LONGEST:
-        raise InvalidApiKey(f"a key lives more than 0 and at most {LONGEST} days; without a time, until it is revoked")
+        raise InvalidApiKey(f"scopes: must be one or more of {', '.join(SCOPES)}")
+    if days is not None and not 0 < days <= MAX_DAYS:
+        raise InvalidApiKey(f"days: must be more than 0 and at most {MAX_DAYS}; without it the key does not expire")
     live = session.scalars(select(ApiKey.id).where(ApiKey.name == name, _live).with_for_update()).all()
-    if len(live) >= MOST_LIVE:
-        raise InvalidApiKey(f"{name} has {len(live)} live keys ({', '.join(map(str, live))}): revoke one of them first")
+    if len(live) >= MAX_LIVE:
+        raise InvalidApiKey(
+            f"name: {name} has {len(live)} live keys ({', '.join(map(str, live))}); revoke one of them first"
+        )
     secret = f"aura_{secrets.token_urlsafe(32)}"
     key = ApiKey(
         name=name,
@@ -71,40 +74,40 @@ def create(session: Session, name: str, scopes: Collection[str], days: float | N
 
 
 def revoke(session: Session, key_id: int) -> str:
-    """End a key, for every process within seconds, and return its name. Raises WrongKey."""
+    """Revoke a key, effective in every process within seconds. Returns its name. Raises InvalidApiKey."""
     ended = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now())
-    name: str | None = session.scalar(ended.returning(ApiKey.name)) if 0 < key_id < 2**63 else None
+    name: str | None = session.scalar(ended.returning(ApiKey.name)) if is_id(key_id) else None
     if name is None:
-        raise InvalidApiKey(f"there is no key {key_id} that is not revoked; `aura keys list` shows those there are")
+        raise InvalidApiKey(f"no key {key_id}, or it is revoked already")
     return name
 
 
-def find(session: Session, secret: str) -> tuple[Known, bool] | None:
-    """Return the key, if it is good, and whether its use should be noted."""
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USED_EVERY)).label("stale")
+def find(session: Session, secret: str) -> tuple[ValidKey, bool] | None:
+    """Return the key with this secret, if it is valid, and whether its `last_used_at` should be updated."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USE_INTERVAL)).label("stale")
     wanted = select(ApiKey.id, ApiKey.name, ApiKey.scopes, stale).where(ApiKey.digest == digest(secret), _live)
     row = session.execute(wanted).first()
-    return (Known(row.id, row.name, frozenset(row.scopes)), bool(row.stale)) if row else None
+    return (ValidKey(row.id, row.name, frozenset(row.scopes)), bool(row.stale)) if row else None
 
 
-def used(session: Session, key_id: int) -> None:
-    """Note that the key was used, unless somebody has just done so."""
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USED_EVERY))
+def record_use(session: Session, key_id: int) -> None:
+    """Update `last_used_at`, at most once in USE_INTERVAL seconds."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < from_now(-USE_INTERVAL))
     session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now()))
 
 
-def any_made(session: Session) -> bool:
-    """Return whether a key was ever made."""
+def any_created(session: Session) -> bool:
+    """Return whether any key exists, valid or not."""
     return session.scalar(select(ApiKey.id).limit(1)) is not None
 
 
 def any_live(session: Session) -> bool:
-    """Return whether a key is good."""
+    """Return whether any key is valid."""
     return session.scalar(select(ApiKey.id).where(_live).limit(1)) is not None
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
-    """Return every key, by name and age, with its state: live, expired or revoked."""
+    """Return all keys, ordered by name and id, each with its state: live, expired or revoked."""
     names = ("id", "name", "hint", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
     state = case((_live, "live"), (ApiKey.revoked_at.is_not(None), "revoked"), (true(), "expired")).label("state")
     rows = session.execute(select(*[getattr(ApiKey, name) for name in names], state).order_by(ApiKey.name, ApiKey.id))
@@ -112,5 +115,5 @@ def listing(session: Session) -> list[dict[str, Any]]:
 
 
 def count_live(session: Session, name: str) -> int:
-    """Return how many live keys a name has."""
+    """Return the number of live keys of a name."""
     return session.scalar(select(func.count()).where(ApiKey.name == name, _live)) or 0

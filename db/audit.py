@@ -1,4 +1,4 @@
-"""The audit: who did what, on what, when and from where, written in the transaction of the action itself."""
+"""Audit log: who did what to which object, when and from which address, written in the transaction of the action."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from db.new_tickets import storable
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who does something: `user ada`, `key import`, `cli root@desk`."""
+    """Who acts: `user ada`, `key import`, `cli root@desk`; with the IP address of a request."""
 
     name: str
     address: str = ""
 
 
 def record(session: Session, who: Actor, action: str, subject: str, details: dict[str, Any]) -> None:
-    """Write that somebody does something, as part of the caller's transaction."""
-    said = {name: storable(value)[:500] if isinstance(value, str) else value for name, value in details.items()}
+    """Add an entry in the caller's transaction; texts are cut at 500 characters, empty details left out."""
+    stored = {name: storable(value)[:500] if isinstance(value, str) else value for name, value in details.items()}
     session.execute(
         insert(AuditEntry).values(
             who=storable(who.name)[:120],
             action=action,
             subject=storable(subject)[:250],
-            details={name: value for name, value in said.items() if value not in (None, "", False)},
+            details={name: value for name, value in stored.items() if value not in (None, "", False)},
             address=who.address[:64],
         )
     )
@@ -39,7 +39,7 @@ def record(session: Session, who: Actor, action: str, subject: str, details: dic
 
 @contextmanager
 def acting(who: Actor, action: str, subject: str, **details: Any) -> Iterator[Session]:
-    """Do what the block does in one transaction with the row that says who did it; what fails leaves none."""
+    """Run the block in one transaction with its audit entry; a block that raises leaves neither."""
     with transaction() as session:
         yield session
         record(session, who, action, subject, details)
@@ -48,7 +48,7 @@ def acting(who: Actor, action: str, subject: str, **details: Any) -> Iterator[Se
 def listing(
     session: Session, *, subject: str | None = None, who: str | None = None, before: int | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return what was done, the newest first."""
+    """Return entries, the newest first: of one subject, of one actor, with ids below `before`."""
     newest = select(*AuditEntry.__table__.c).order_by(AuditEntry.id.desc()).limit(limit)
     for column, value in ((AuditEntry.subject, subject), (AuditEntry.who, who)):
         if value is not None:

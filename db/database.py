@@ -1,6 +1,6 @@
-"""Sessions: `transaction()` to write, `reading()` to read, one engine a process.
+"""Database sessions: `transaction()` to write, `reading()` to read, one engine for each process.
 
-A `transaction()` inside another joins it, so that a `send` made anywhere below is part of the caller's transaction.
+A `transaction()` inside another one joins it, so a `send` in any function is part of the caller's transaction.
 """
 
 from __future__ import annotations
@@ -31,45 +31,45 @@ _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
 _writing = threading.Lock()
 
-#: How long libpq waits, in seconds (`tcp_user_timeout` in milliseconds): a host that vanished must not hang a thread.
-PATIENCE = {
+#: Timeouts of libpq in seconds (`tcp_user_timeout`: milliseconds), so that an unreachable host does not block a thread.
+TIMEOUTS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-#: Each prepared statement is planned once. Its plan may be older than what fills its table, so it must not read that through;
-#: forbidding this makes what needs it look dear enough to be compiled, which would take a tenth of a second.
-PREPARED = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
-#: Seconds for which a connection to PostgreSQL that worked is taken to work still: before its socket is looked at, which
-#: shows that the server closed it, and before the server is asked.
-TRUSTED_SECONDS, ASK_AFTER_SECONDS = 0.02, 5.0
-#: Seconds a SQLite writer waits for another one to finish.
+#: A prepared statement is planned once, maybe before its table grows, so its plan must not be a sequential scan. Disabling
+#: these raises the estimated cost of statements that need one, which JIT would then compile for a tenth of a second.
+PLANNER_OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
+#: Idle seconds of a PostgreSQL connection after which a checkout polls its socket, which shows that the server closed it,
+#: and after which it pings the server.
+POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
+#: Seconds that a SQLite writer waits for another one.
 SQLITE_BUSY_SECONDS = 30
 
 
 def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
-    """Return an engine for the URL; on SQLite with a write-ahead log and honest transactions.
+    """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
     return _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
 
 
-#: Numbers the prepared statements; a number that was lost to an interrupt is not given again.
+#: Numbers of prepared statements; one that an interrupt loses is not reused.
 _numbers = count()
 
 
 def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
-    options = "-c timezone=UTC" + (PREPARED if prepare else "")
+    options = "-c timezone=UTC" + (PLANNER_OPTIONS if prepare else "")
     engine = create_engine(
         url,
         pool_size=pool,
         max_overflow=0,
-        pool_use_lifo=True,  # the connection that was used last is the least likely to be stale
+        pool_use_lifo=True,  # the connection used last is the least likely to be stale
         json_serializer=_to_json,
-        connect_args={"application_name": "aura", "options": options, **PATIENCE},
+        connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
     )
 
     @event.listens_for(engine, "checkin")
@@ -78,9 +78,9 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-        # SQLAlchemy's own pre-ping asks each time, which is a fifth of what a busy worker waits for
-        rested = time.monotonic() - record.info.get("used", time.monotonic())
-        if rested > ASK_AFTER_SECONDS or (rested > TRUSTED_SECONDS and _readable(connection)):
+        # pool_pre_ping would ping at each checkout, a fifth of the waiting time of a busy worker
+        idle = time.monotonic() - record.info.get("used", time.monotonic())
+        if idle > PING_AFTER_SECONDS or (idle > POLL_AFTER_SECONDS and _readable(connection)):
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
@@ -90,22 +90,24 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
     def _prepare(
         connection: Connection, cursor: Any, statement: str, values: Any, context: Any, _many: bool
     ) -> tuple[str, Any]:
-        # a short statement is parsed and planned for longer than it runs, and psycopg2 prepares none by itself
+        # parsing and planning a short statement takes longer than running it, and psycopg2 prepares none
         names: tuple[str, ...] | None = context.execution_options.get("prepared")
         if names is None or not prepare:
             return statement, values
-        known: dict[str, str] = connection.info.setdefault("prepared", {})
-        if statement not in known:
+        prepared: dict[str, str] = connection.info.setdefault("prepared", {})
+        if statement not in prepared:
             name = f"aura_{next(_numbers)}"
-            # what is not named is a constant of the statement
-            given = {each: AsIs(f"${at}") for at, each in enumerate(names, 1)}
-            cursor.execute(f"PREPARE {name} AS {statement}", {**values, **given})
-            known[statement] = f"EXECUTE {name}" + (f" ({', '.join(f'%({each})s' for each in names)})" if names else "")
-        return known[statement], values
+            # other parameters are constants of the statement
+            placeholders = {each: AsIs(f"${at}") for at, each in enumerate(names, 1)}
+            cursor.execute(f"PREPARE {name} AS {statement}", {**values, **placeholders})
+            prepared[statement] = f"EXECUTE {name}" + (
+                f" ({', '.join(f'%({each})s' for each in names)})" if names else ""
+            )
+        return prepared[statement], values
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # a read without BEGIN and ROLLBACK, which are two round trips; SQLAlchemy's AUTOCOMMIT costs two others
+        # reads need no BEGIN and ROLLBACK, two round trips; SQLAlchemy's AUTOCOMMIT costs two others
         raw: Any = connection.connection.dbapi_connection
         options = connection.get_execution_options()
         raw.autocommit = options.get("reads", False) or options.get("isolation_level") == "AUTOCOMMIT"
@@ -114,21 +116,21 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
 
 
 def _to_json(value: Any) -> str:
-    # rows travel as JSON, see `db.statements`, and the standard library needs seven times as long; what is no number is NULL
+    # for bulk statements: orjson is seven times as fast as json, and turns NaN into null
     try:
         return orjson.dumps(value).decode()
-    except TypeError:  # PostgreSQL takes larger integers, and says itself what is wrong with a text
-        return json.dumps(value, default=_moment)
+    except TypeError:  # PostgreSQL accepts larger integers, and reports invalid text itself
+        return json.dumps(value, default=_isoformat)
 
 
-def _moment(value: Any) -> str:
+def _isoformat(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
 def _readable(connection: Any) -> bool:
-    # nothing was asked: the server has closed the connection, or says why it is about to
+    # without a pending request, data means that the server closed the connection or announces it
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))
@@ -141,14 +143,14 @@ def _sqlite(url: str, pool: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy begins, see below; the driver's own BEGIN comes too late
+        connection.isolation_level = None  # `_begin` sends BEGIN; the driver's own comes too late
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit that was answered must survive a power cut
+        connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power failure
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A writer takes the write lock at once: upgrading a read lock later fails with SQLITE_BUSY at any time
+        # a writer takes the write lock first: upgrading a read lock fails with SQLITE_BUSY
         reads = connection.get_execution_options().get("reads")
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
@@ -157,7 +159,7 @@ def _sqlite(url: str, pool: int) -> Engine:
 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
-    """Return the engine of this process, made at first use so that importing opens nothing."""
+    """Return the engine of this process, created at the first call."""
     settings = get_settings()
     return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
 
@@ -172,7 +174,7 @@ def _on_sqlite() -> bool:
 
 
 def dispose() -> None:
-    """Close every connection and forget the engine, for a changed setting or a forked process."""
+    """Close all connections and discard the engine, after a changed setting or a fork."""
     if engine.cache_info().currsize:
         engine().dispose()
         engine.cache_clear()
@@ -185,12 +187,12 @@ atexit.register(dispose)
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """Commit what happens inside as one, or nothing of it; joins a transaction that is open already."""
+    """Run the block in a transaction; joins the open one, if any."""
     outer = _current.get()
     if outer is not None:
         yield outer
         return
-    with _turn(), Session(engine(), expire_on_commit=False) as session:
+    with _write_lock(), Session(engine(), expire_on_commit=False) as session:
         token = _current.set(session)
         try:
             with session.begin():
@@ -199,17 +201,16 @@ def transaction() -> Iterator[Session]:
             _current.reset(token)
 
 
-def _turn() -> AbstractContextManager[Any]:
-    # SQLite has one writer at a time, and one that finds it busy sleeps up to 100 ms before it looks again:
-    # the threads of one process queue up here instead
+def _write_lock() -> AbstractContextManager[Any]:
+    # SQLite has one writer, and a second one polls every 100 ms: the threads of a process wait for a lock instead
     return _writing if _on_sqlite() else nullcontext()
 
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """Read what is committed without blocking a writer; inside a transaction, read as part of it.
+    """Read committed rows without blocking a writer; joins the open transaction, if any.
 
-    SQLite shows one state throughout; PostgreSQL shows each statement the newest, as it does in a transaction too.
+    On SQLite the whole block reads one snapshot; on PostgreSQL each statement reads its own, as in a transaction.
     """
     outer = _current.get()
     if outer is not None:
@@ -220,7 +221,7 @@ def reading() -> Iterator[Session]:
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:
-    """Call once when the transaction has committed; a rollback forgets it."""
+    """Call once after the transaction commits; a rollback discards the call."""
     calls: list[Callable[[], None]] = session.info.setdefault("after_commit", [])
     if call in calls:
         return

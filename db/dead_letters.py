@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, defer
 
 from aura.errors import Conflict, NotFound
 from aura.settings import get_settings
+from db.ids import is_id
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
 from db.new_tickets import storable
@@ -116,7 +117,7 @@ def count(session: Session, fingerprint: str | None = None) -> int:
 
 def get(session: Session, letter_id: int) -> DeadLetter:
     """Return one dead letter. Raises UnknownDeadLetter."""
-    letter = session.get(DeadLetter, letter_id) if 0 < letter_id < 2**63 else None
+    letter = session.get(DeadLetter, letter_id) if is_id(letter_id) else None
     if letter is None:
         raise UnknownDeadLetter(f"there is no dead letter {letter_id}; `aura dead list` shows those there are")
     return letter

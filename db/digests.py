@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aura.errors import JobError
 from db.models import Notification
-from db.statements import listed, on_postgresql, table, unnest
+from db.statements import on_postgresql, table, text_array, unnest
 from db.time import elapsed, from_now, now
 
 _c = table(Notification).c
@@ -59,7 +59,7 @@ def recent(
     moment: datetime | None = None
     statement = _counting(on_postgresql(session), session)
     for channel, recipients in by_channel.items():
-        values = {"channel": channel, "limit": limit, "recipients": listed(session, recipients)}
+        values = {"channel": channel, "limit": limit, "recipients": text_array(session, recipients)}
         for recipient, count, at in session.connection().execute(statement, values):
             counts[channel, recipient], moment = count, at
     return counts, moment
@@ -104,7 +104,7 @@ def move(session: Session, ids: Sequence[str], **values: Any) -> None:
         return
     mine = _c.id.in_(select(unnest(session, "ids").c.value))
     moved = update(table(Notification)).where(mine, _c.state == "delayed").values(**values).returning(_c.id)
-    if len(session.execute(moved, {"ids": listed(session, ids)}).all()) != len(ids):
+    if len(session.execute(moved, {"ids": text_array(session, ids)}).all()) != len(ids):
         raise Changed("somebody moved what waits here meanwhile")
 
 

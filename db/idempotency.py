@@ -1,4 +1,4 @@
-"""Idempotency keys: what a request was answered with, so that the same request again gets the same answer."""
+"""Idempotency keys: a repeated request gets the ticket of the first one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from db.statements import BulkInsert, on_postgresql, table
 from db.time import now
 
 
-class Use(NamedTuple):
-    """A key with the fingerprint of the request that came with it."""
+class KeyUse(NamedTuple):
+    """A key and the fingerprint of its request."""
 
     key: str
     fingerprint: str
 
 
-class Earlier(NamedTuple):
-    """What a key was used for before."""
+class PreviousUse(NamedTuple):
+    """The request and the ticket that a key was used for."""
 
     fingerprint: str
     ticket_id: int
@@ -37,27 +37,27 @@ _RESERVE = BulkInsert(
 )
 
 
-def reserve(session: Session, uses: Sequence[Use], patience: float) -> dict[str, Earlier]:
-    """Reserve the keys that are new and return what the others were used for; each key once.
+def reserve(session: Session, uses: Sequence[KeyUse], patience: float) -> dict[str, PreviousUse]:
+    """Reserve new keys and return the previous use of the others; the keys must be distinct.
 
-    It waits for a request with the same key that is under way elsewhere, so two at once are one ticket; on PostgreSQL for
-    `patience` seconds, then it raises OperationalError (LockNotAvailable).
+    Waits for a concurrent request with the same key, on PostgreSQL for `patience` seconds. Raises OperationalError
+    (LockNotAvailable) afterwards.
     """
     if not uses:
         return {}
     if on_postgresql(session):
         session.execute(text(f"SET LOCAL lock_timeout = {int(patience * 1000)}"))
-    # in one order everywhere, so that two transactions cannot wait for each other
+    # one order in all transactions prevents deadlocks
     rows = [{"key": use.key, "fingerprint": use.fingerprint, "ticket_id": 0} for use in sorted(uses)]
     new = set(_RESERVE(session, rows).scalars())
     old = [use.key for use in uses if use.key not in new]
     if not old:
         return {}
-    found = session.execute(select(_c.key, _c.fingerprint, _c.ticket_id).where(_c.key.in_(old)))
-    return {row.key: Earlier(row.fingerprint, row.ticket_id) for row in found}
+    previous = session.execute(select(_c.key, _c.fingerprint, _c.ticket_id).where(_c.key.in_(old)))
+    return {row.key: PreviousUse(row.fingerprint, row.ticket_id) for row in previous}
 
 
-def settle(session: Session, answered: Mapping[str, int]) -> None:
-    """Record the ticket of each key that was reserved in this transaction."""
-    for key, ticket_id in answered.items():
+def record_tickets(session: Session, ticket_ids: Mapping[str, int]) -> None:
+    """Record the ticket id of each key that this transaction reserved."""
+    for key, ticket_id in ticket_ids.items():
         session.execute(update(table(IdempotencyKey)).where(_c.key == key).values(ticket_id=ticket_id))

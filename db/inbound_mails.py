@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import Agent, Comment, InboundMail, Notification, Ticket
-from db.queue_stats import MOST
+from db.queue_stats import COUNT_LIMIT
 from db.statements import table, upsert
 from db.time import elapsed, from_now, now
 
@@ -110,7 +111,7 @@ def state(session: Session, ticket_id: int) -> State | None:
     """Return how a ticket stands, locked until the transaction ends; None when there is no such ticket."""
     since = elapsed(func.coalesce(_t.resolved_at, _t.changed_at, _t.created_at))
     wanted = select(_t.id, _t.status, since.label("rested")).where(_t.id == ticket_id).with_for_update()
-    row = session.execute(wanted).first() if 0 < ticket_id < 2**63 else None
+    row = session.execute(wanted).first() if is_id(ticket_id) else None
     return State(*row) if row else None
 
 
@@ -129,7 +130,11 @@ def listing(session: Session, outcome: str | None = None, limit: int = 50) -> li
 def outcomes(session: Session, seconds: float = 3600.0) -> dict[str, int]:
     """Return how many mails that came in lately became a ticket or a comment, or were ignored or refused."""
     recent = (
-        select(_m.outcome).where(_m.created_at >= from_now(-seconds)).order_by(_m.created_at).limit(MOST).subquery()
+        select(_m.outcome)
+        .where(_m.created_at >= from_now(-seconds))
+        .order_by(_m.created_at)
+        .limit(COUNT_LIMIT)
+        .subquery()
     )
     kinds = (func.sum(case((recent.c.outcome.startswith(kind), 1), else_=0)) for kind in OUTCOMES)
     return dict(zip(OUTCOMES, (int(count or 0) for count in session.execute(select(*kinds)).one()), strict=True))
@@ -147,5 +152,5 @@ class Found(NamedTuple):
 def find(session: Session, mail_id: int) -> Found | None:
     """Return a mail by its number, locked until the transaction ends."""
     wanted = select(_m.id, _m.message_id, _m.outcome, _m.raw).where(_m.id == mail_id).with_for_update()
-    row = session.execute(wanted).first() if 0 < mail_id < 2**63 else None
+    row = session.execute(wanted).first() if is_id(mail_id) else None
     return Found(*row) if row else None

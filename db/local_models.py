@@ -1,7 +1,7 @@
-"""Local models that were learned here, and the tickets they learn from.
+"""Local models that were trained on this installation, and the reviewed tickets that they are trained on.
 
-At most one is active; when none is, the shipped model answers. A worker asks for the version every now and then and
-reads the body only when it changed.
+At most one is active; without one, the shipped model answers. A worker polls the active version and loads the body when it
+changes.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from db.models import Correction, LocalModel, Ticket
 from db.statements import table, upsert
 from db.time import now
 
-#: The name of the model that comes with Aura.
+#: Version name of the model in the package.
 SHIPPED = "shipped"
 
 _m, _t, _c = table(LocalModel).c, table(Ticket).c, table(Correction).c
 
 
-class UnknownVersion(NotFound):
-    """No local model of this version was learned here."""
+class UnknownLocalModel(NotFound):
+    """No local model has this version."""
 
 
-class Judged(NamedTuple):
-    """A ticket of which a human set or confirmed the category, the priority or both; None is what nobody judged."""
+class ReviewedTicket(NamedTuple):
+    """A ticket with the category and priority that a person set or confirmed; None where nobody did."""
 
     title: str
     description: str
@@ -35,10 +35,10 @@ class Judged(NamedTuple):
     priority: str | None
 
 
-def judged(session: Session) -> list[Judged]:
-    """Return every ticket that a human judged, oldest first: by its newest correction, else by what it says."""
+def reviewed_tickets(session: Session) -> list[ReviewedTicket]:
+    """Return all reviewed tickets, oldest first, with the values of the newest correction or of the ticket."""
     newest = select(func.max(_c.id)).group_by(_c.ticket_id, _c.field)
-    said = (
+    reviews = (
         select(
             _c.ticket_id,
             func.max(case((_c.field == "category", _c.new))).label("category"),
@@ -49,56 +49,55 @@ def judged(session: Session) -> list[Judged]:
         .subquery()
     )
     fields = [
-        func.coalesce(said.c[name], case((_t[f"{name}_by"] == "human", _t[name]))).label(name)
+        func.coalesce(reviews.c[name], case((_t[f"{name}_by"] == "human", _t[name]))).label(name)
         for name in ("category", "priority")
     ]
     rows = session.execute(
         select(_t.title, _t.description, *fields)
-        .join_from(table(Ticket), said, said.c.ticket_id == _t.id, isouter=True)
-        .where(or_(said.c.ticket_id.is_not(None), _t.category_by == "human", _t.priority_by == "human"))
+        .join_from(table(Ticket), reviews, reviews.c.ticket_id == _t.id, isouter=True)
+        .where(or_(reviews.c.ticket_id.is_not(None), _t.category_by == "human", _t.priority_by == "human"))
         .order_by(_t.id)
     )
-    return [Judged(*row) for row in rows]
+    return [ReviewedTicket(*row) for row in rows]
 
 
 def store(session: Session, version: str, body: bytes, report: dict[str, Any]) -> None:
-    """Keep a model, gzipped JSON; learning the same again brings its report up to date."""
-    row = upsert(session, table(LocalModel)).values(version=version, body=body, report=report, created_at=now())
-    fresh = {name: row.excluded[name] for name in ("body", "report", "created_at")}
-    session.execute(row.on_conflict_do_update(index_elements=["version"], set_=fresh))
+    """Store a model (gzipped JSON) and its evaluation report; an equal version is replaced."""
+    statement = upsert(session, LocalModel).values(version=version, body=body, report=report, created_at=now())
+    replaced = {name: statement.excluded[name] for name in ("body", "report", "created_at")}
+    session.execute(statement.on_conflict_do_update(index_elements=["version"], set_=replaced))
 
 
-def use(session: Session, version: str) -> None:
-    """Make a version the active one, or the shipped model. Raises UnknownVersion."""
+def activate(session: Session, version: str) -> None:
+    """Activate a version, or the shipped model. Raises UnknownLocalModel."""
     shipped = version == SHIPPED
     if not shipped and not session.scalar(select(func.count()).where(_m.version == version)):
-        raise UnknownVersion(f"there is no local model {version!r}; `aura models list` shows those there are")
-    chosen = False if shipped else _m.version == version
-    # all in one statement, so that two operators at the same time leave one active
-    session.execute(update(table(LocalModel)).values(active=chosen))
+        raise UnknownLocalModel(f"no local model {version!r}")
+    # one statement for all rows, so that two concurrent calls leave one active
+    session.execute(update(table(LocalModel)).values(active=False if shipped else _m.version == version))
 
 
 def active(session: Session, known: str = "") -> tuple[str, bytes | None] | None:
-    """Return the active version and its body, None without one; the body is None when the version is `known`."""
+    """Return the active version and its body, or None; the body is None when the version is `known`."""
     body = case((_m.version != known, _m.body))
     row = session.execute(select(_m.version, body).where(_m.active).order_by(_m.created_at.desc()).limit(1)).first()
     return (row[0], row[1]) if row else None
 
 
 def body(session: Session, version: str) -> bytes | None:
-    """Return the gzipped JSON of a version, if there is such a one."""
+    """Return the gzipped JSON of a version, or None."""
     return session.scalar(select(_m.body).where(_m.version == version))
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
-    """Return every version, newest first: version, active, created_at, report."""
+    """Return version, active, created_at and report of the stored models, newest first."""
     names = ("version", "active", "created_at", "report")
     rows = session.execute(select(*[_m[name] for name in names]).order_by(_m.created_at.desc(), _m.version))
     return [dict(row._mapping) for row in rows]
 
 
-def choices(session: Session) -> list[dict[str, Any]]:
-    """Return every version that can be used, the shipped one last."""
-    learned = listing(session)
-    active = not any(row["active"] for row in learned)
-    return [*learned, {"version": SHIPPED, "active": active, "created_at": None, "report": {}}]
+def versions(session: Session) -> list[dict[str, Any]]:
+    """Return every version that can be activated, the shipped one last."""
+    trained = listing(session)
+    active = not any(row["active"] for row in trained)
+    return [*trained, {"version": SHIPPED, "active": active, "created_at": None, "report": {}}]

@@ -1,8 +1,8 @@
-"""Alembic, configured in code: one history for SQLite and PostgreSQL.
+"""Migrations: runs Alembic, configured in code, with one history for SQLite and PostgreSQL.
 
-On PostgreSQL a migration must not stop the house: each is a transaction of its own, what waits for a lock gives up after
-LOCK_SECONDS and tries again (everybody behind it in the lock's queue would wait too), and indexes of large tables are
-built beside the traffic (`db.migrations.online`). So any of them may be repeated from its beginning.
+On PostgreSQL a migration does not block other sessions: each runs in a transaction of its own, stops waiting for a lock after
+LOCK_SECONDS and is retried (later requests for the lock would queue behind it), and builds indexes of large tables
+concurrently (`db.migrations.online`). So every migration must be repeatable.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from db.database import engine
 
 logger = logging.getLogger(__name__)
 
-#: Only one process migrates at a time; PostgreSQL holds this lock for the session.
+#: Advisory lock of the one session that migrates.
 ADVISORY_LOCK = 0x41757261
-#: How long a statement waits for a lock, between two tries, and how often it tries. It gives up before PostgreSQL looks for
-#: deadlocks (`deadlock_timeout`, one second): a migration locks several tables, and the traffic must not be the one to go.
-LOCK_SECONDS, PAUSE_SECONDS, TRIES = 0.5, 1.5, 45
-#: How often a process asks whether another one has done migrating, in seconds.
-ASK_SECONDS = 0.1
-#: PostgreSQL's code for a lock that was not to be had in time.
+#: Seconds that a statement waits for a lock, seconds between attempts, and attempts. The wait is shorter than PostgreSQL's
+#: `deadlock_timeout` (one second), so a deadlock ends the migration and no other transaction.
+LOCK_SECONDS, RETRY_SECONDS, ATTEMPTS = 0.5, 1.5, 45
+#: Seconds between two attempts to get the advisory lock.
+POLL_SECONDS = 0.1
+#: SQLSTATE of a lock timeout and of a deadlock.
 LOCK_NOT_AVAILABLE = "55P03"
-#: And for a transaction that was ended because it and others waited for each other.
 DEADLOCK = "40P01"
 
 
 def config() -> Config:
-    """Return Alembic's configuration; there is no ini file."""
+    """Return Alembic's configuration."""
     alembic = Config()
     alembic.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     alembic.set_main_option("path_separator", "os")
@@ -46,35 +45,35 @@ def config() -> Config:
 
 
 def migrate(revision: str = "head") -> None:
-    """Bring the database to a revision; safe to call from many processes at once, and while others work.
+    """Upgrade the database to a revision; safe for concurrent calls, and while other processes work.
 
-    Raises OperationalError when a table stays locked, such as by a transaction that somebody left open.
+    Raises OperationalError when a table stays locked, such as by a transaction that is never closed.
     """
-    with engine().connect() as connection, _alone(connection):
+    with engine().connect() as connection, _exclusively(connection):
         alembic = config()
         alembic.attributes["connection"] = connection
-        for tries_left in reversed(range(TRIES)):
+        for attempts_left in reversed(range(ATTEMPTS)):
             try:
                 command.upgrade(alembic, revision)
                 return
             except OperationalError as error:
-                if getattr(error.orig, "pgcode", None) not in (LOCK_NOT_AVAILABLE, DEADLOCK) or not tries_left:
+                if getattr(error.orig, "pgcode", None) not in (LOCK_NOT_AVAILABLE, DEADLOCK) or not attempts_left:
                     raise
                 connection.rollback()
-                logger.warning("A table is in use; the migration waits for a better moment")
-                time.sleep(PAUSE_SECONDS)
+                logger.warning("table is locked; the migration is retried")
+                time.sleep(RETRY_SECONDS)
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def _exclusively(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
-        with connection.begin():  # takes the one write lock
+        with connection.begin():  # takes the write lock
             yield
         return
-    # who waits inside a statement keeps a snapshot, and an index that is built beside the traffic waits for that
+    # polls: a session that waits inside a statement holds a snapshot, for which CREATE INDEX CONCURRENTLY waits
     while not connection.scalar(text(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})")):
         connection.rollback()
-        time.sleep(ASK_SECONDS)
+        time.sleep(POLL_SECONDS)
     connection.execute(text(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}"))
     connection.commit()
     try:
@@ -87,19 +86,19 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 
 def revisions() -> tuple[str | None, str | None]:
-    """Return the database's revision and the newest one; the first is None on an empty database."""
+    """Return the revision of the database, None when it is empty, and the newest one."""
     with engine().execution_options(reads=True).connect() as connection:
         return _current(connection), ScriptDirectory.from_config(config()).get_current_head()
 
 
 def outdated(current: str | None) -> bool:
-    """Return whether this revision lacks tables that the code needs; one that the code has never heard of is newer.
+    """Return whether a database at this revision needs a migration; an unknown revision is of a newer release.
 
-    While a new version is rolled out, the old one works on with the new tables: migrations only add what it does not miss.
+    During an upgrade the previous release works with the new tables: migrations only add columns with defaults.
     """
     scripts = ScriptDirectory.from_config(config())
-    known = {script.revision for script in scripts.walk_revisions()}
-    return current is None or (current in known and current != scripts.get_current_head())
+    revisions = {script.revision for script in scripts.walk_revisions()}
+    return current is None or (current in revisions and current != scripts.get_current_head())
 
 
 def _current(connection: Connection) -> str | None:

@@ -1,4 +1,4 @@
-"""What somebody submits as a ticket, by HTTP, message, file or command, and how its text is made storable."""
+"""Validation of new tickets from every source, and of the JSON and text in them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-#: The longest description that is accepted, in characters; beyond it a ticket is refused with a clear error.
+#: Characters of the longest description and title; a longer one is a validation error.
 DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
-#: How deep JSON may be nested; near Python's own limit, reading it works and writing it again does not.
+#: Nesting levels of JSON; near Python's recursion limit it can be read, but not written again.
 DEPTH_LIMIT = 100
 
-#: What other service desks call the four priorities, in English and German.
+#: Names of the priorities in other service desks, in English and German.
 PRIORITY_NAMES = {
     "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
     "high": ("high", "hoch", "dringend", "p2", "2", "important"),
@@ -25,7 +25,7 @@ PRIORITY_NAMES = {
 
 
 class NewTicket(BaseModel):
-    """A ticket as it comes in by HTTP, message, file or command; unknown fields are kept in `raw` and ignored."""
+    """A new ticket from HTTP, a message, a file or the command line; `raw` keeps fields that it does not know."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
 
@@ -36,9 +36,11 @@ class NewTicket(BaseModel):
     requester: str = Field("", max_length=254, examples=["ada@example.com"])
     department: str = Field("", max_length=200, examples=["Finance"])
     priority: Literal["low", "medium", "high", "critical"] | None = Field(
-        None, description="What the requester claims."
+        None, description="The priority as the requester states it."
     )
-    external_id: str | None = Field(None, max_length=200, description="Your id: the same id twice is one ticket.")
+    external_id: str | None = Field(
+        None, max_length=200, description="Id in the calling system: a repeated id creates no second ticket."
+    )
 
     @field_validator("title", "description", "requester", "department", mode="before")
     @classmethod
@@ -55,17 +57,17 @@ class NewTicket(BaseModel):
     @field_validator("priority", mode="before")
     @classmethod
     def _claim(cls, value: object) -> object:
-        return claimed_priority(value) or value or None
+        return parse_priority(value) or value or None
 
     @model_validator(mode="after")
-    def _says_something(self) -> NewTicket:
+    def _not_empty(self) -> NewTicket:
         if not self.title and not self.description:
             raise ValueError("a ticket needs a title or a description")
         return self
 
 
-def claimed_priority(value: object) -> str | None:
-    """Return the priority that somebody means by "URGENT!!!", "hoch" or "P2"; None when nobody can tell."""
+def parse_priority(value: object) -> str | None:
+    """Return the priority for a name such as "URGENT!!!", "hoch" or "P2"; None for an unknown name."""
     word = re.sub(r"[^a-z0-9]", "", str(value).lower())
     return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)
 
@@ -75,17 +77,17 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
-def parse(text: str | bytes) -> Any:
-    """Return what a JSON text holds. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
     level, depth = [value], 0
     while level := [inner for outer in level for inner in _inside(outer)]:
         depth += 1
         if depth > DEPTH_LIMIT:
-            raise ValueError(f"it is nested more than {DEPTH_LIMIT} levels deep")
+            raise ValueError(f"the JSON is nested more than {DEPTH_LIMIT} levels deep")
     return value
 
 
@@ -94,4 +96,4 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not valid JSON")

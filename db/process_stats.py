@@ -1,4 +1,4 @@
-"""What an operator asks first: which jobs wait, and who works."""
+"""Processes and their heartbeats, the number of jobs, and the agents."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from db.time import from_now, now
 
 
 def job_count(session: Session) -> int:
-    """Return how many jobs are promised and not kept."""
+    """Return the number of rows in `jobs`."""
     return session.scalar(select(func.count()).select_from(Job)) or 0
 
 
-def living(session: Session, kind: str, dead_after: float) -> int:
-    """Return how many processes of a kind (worker or relay) have a fresh heartbeat."""
+def count_live(session: Session, kind: str, dead_after: float) -> int:
+    """Return the number of processes of a kind (worker or relay) with a fresh heartbeat."""
     fresh = select(func.count()).where(Worker.kind == kind, Worker.heartbeat_at >= from_now(-dead_after))
     return session.scalar(fresh) or 0
 
 
 def processes(session: Session, dead_after: float, limit: int = 200) -> list[dict[str, Any]]:
-    """Return the processes with a heartbeat, whether each lives, how many jobs it runs, and up to ten of them."""
+    """Return the processes, newest first: `alive`, the number of jobs that each runs, and up to ten of these."""
     alive = (Worker.heartbeat_at >= from_now(-dead_after)).label("alive")
-    told = (
+    columns = (
         Worker.id,
         Worker.kind,
         Worker.name,
@@ -35,25 +35,25 @@ def processes(session: Session, dead_after: float, limit: int = 200) -> list[dic
         Worker.drain_at,
         alive,
     )
-    rows = session.execute(select(*told).order_by(Worker.kind, Worker.started_at.desc()).limit(limit))
-    found = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
+    rows = session.execute(select(*columns).order_by(Worker.kind, Worker.started_at.desc()).limit(limit))
+    result = {row.id: {**row._mapping, "running": 0, "jobs": []} for row in rows}
     leased = select(Job.worker, Job.id, Job.actor, Job.key).where(Job.lease.is_not(None))
     for job in session.execute(leased.order_by(Job.worker, Job.id).limit(10_000)):
-        if job.worker in found:
-            found[job.worker]["running"] += 1
-            if len(found[job.worker]["jobs"]) < 10:
-                found[job.worker]["jobs"].append({"id": job.id, "actor": job.actor, "key": job.key})
-    return list(found.values())
+        if job.worker in result:
+            result[job.worker]["running"] += 1
+            if len(result[job.worker]["jobs"]) < 10:
+                result[job.worker]["jobs"].append({"id": job.id, "actor": job.actor, "key": job.key})
+    return list(result.values())
 
 
-def waiting_longest(session: Session) -> float:
-    """Return the seconds that the oldest due job has waited for a hint; 0 when none waits."""
+def oldest_due_seconds(session: Session) -> float:
+    """Return the seconds since the oldest available job became due; 0 without one."""
     due = select(Job.due_at, now()).where(Job.hinted_at.is_(None), Job.lease.is_(None), Job.due_at <= now())
     oldest = session.execute(due.order_by(Job.due_at).limit(1)).one_or_none()
     return float((oldest[1] - oldest[0]).total_seconds()) if oldest else 0.0
 
 
-def staff(session: Session) -> list[dict[str, Any]]:
+def agents(session: Session) -> list[dict[str, Any]]:
     """Return the agents by name."""
     fields = ("name", "email", "team", "skills", "capacity", "available")
     return [

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput, NotFound
+from db.ids import is_id
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
 from db.new_tickets import storable
@@ -27,9 +28,10 @@ LONGEST_PAUSE = 366
 #: What a job can be doing; the first that holds is its state.
 STATES: dict[str, ColumnElement[bool]] = {
     "running": Job.lease.is_not(None),
-    "later": Job.due_at > now(),
-    "hinted": Job.hinted_at.is_not(None),
-    "due": true(),
+    "retrying": (Job.due_at > now()) & Job.last_error.is_not(None),
+    "scheduled": Job.due_at > now(),
+    "queued": Job.hinted_at.is_not(None),
+    "available": true(),
 }
 _state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
 
@@ -162,7 +164,7 @@ def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any
 def list_jobs(
     session: Session, *, actor: str | None = None, state: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return promised jobs, the oldest first, each with its state: running, hinted, due or later."""
+    """Return promised jobs, the oldest first, each with its state, a key of STATES."""
     told = (Job.id, Job.actor, Job.key, Job.pipeline, Job.priority, Job.due_at, Job.attempts, Job.last_error)
     oldest = select(_state, *told).order_by(Job.id).limit(limit)
     if actor is not None:
@@ -180,7 +182,7 @@ def cancel(session: Session, job_id: int, reason: str) -> Cancelled:
     The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A dead letter remembers
     the job as discarded; it can be replayed by force.
     """
-    found = _cancel(session, Job.id == job_id, reason) if 0 < job_id < 2**63 else []
+    found = _cancel(session, Job.id == job_id, reason) if is_id(job_id) else []
     if not found:
         raise UnknownJob(
             f"there is no job {job_id}: it is done or was given up; `aura jobs list` shows those there are"

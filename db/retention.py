@@ -1,4 +1,4 @@
-"""Retention: what is old goes, or loses its texts, a batch at a time, so that no transaction is long and VACUUM keeps up."""
+"""Retention: deletes expired rows, or clears their texts, in batches, which keeps transactions short and VACUUM effective."""
 
 from __future__ import annotations
 
@@ -22,61 +22,63 @@ from db.models import (
 from db.statements import in_subquery
 from db.time import from_now
 
-#: Days that an Idempotency-Key is remembered, and that samples are kept.
+#: Retention of idempotency keys and of metric samples, in days.
 IDEMPOTENCY_DAYS, SAMPLE_DAYS = 2.0, 30.0
-#: Rows of one batch.
+#: Rows of a batch.
 BATCH = 5_000
-#: What a verdict keeps for ever are its figures.
-_WORDLESS: dict[str, Any] = {"reason": "", "summary": "", "self_fix": [], "words": [], "similar": []}
+#: The texts of a verdict; its other columns stay.
+_CLEARED: dict[str, Any] = {"reason": "", "summary": "", "self_fix": [], "words": [], "similar": []}
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Of which table which rows go, after how many days; with `blank` they stay, and these columns are emptied."""
+class RetentionRule:
+    """A table, its retention in days, and the condition of expired rows, which are deleted or set to `cleared`."""
 
     model: Any
     days: float
-    old: Callable[[ColumnElement[Any]], ColumnElement[bool]]
-    blank: Mapping[str, Any] | None = None
+    expired: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+    cleared: Mapping[str, Any] | None = None
 
 
-def rules(days: float, notifications: float, verdict_texts: float, mails: float) -> dict[str, Rule]:
-    """Return what goes when, by name; the arguments are days."""
+def rules(days: float, notifications: float, verdict_texts: float, mails: float) -> dict[str, RetentionRule]:
+    """Return the rules by name; the arguments are days."""
     return {
-        "attempts": Rule(Attempt, days, lambda day: Attempt.created_at < day),
-        "calls": Rule(AiCall, days, lambda day: AiCall.created_at < day),
-        "slots": Rule(ScheduleRun, days, lambda day: ScheduleRun.started_at < day),
-        "keys": Rule(IdempotencyKey, IDEMPOTENCY_DAYS, lambda day: IdempotencyKey.created_at < day),
-        "samples": Rule(MetricSample, SAMPLE_DAYS, lambda day: MetricSample.at < day),
-        # what is not sent yet is somebody's to hear, or a dead letter's
-        "notifications": Rule(
+        "attempts": RetentionRule(Attempt, days, lambda day: Attempt.created_at < day),
+        "ai_calls": RetentionRule(AiCall, days, lambda day: AiCall.created_at < day),
+        "schedule_runs": RetentionRule(ScheduleRun, days, lambda day: ScheduleRun.started_at < day),
+        "idempotency_keys": RetentionRule(
+            IdempotencyKey, IDEMPOTENCY_DAYS, lambda day: IdempotencyKey.created_at < day
+        ),
+        "metric_samples": RetentionRule(MetricSample, SAMPLE_DAYS, lambda day: MetricSample.at < day),
+        # an unsent one still has a job or a dead letter
+        "notifications": RetentionRule(
             Notification,
             notifications,
             lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested"))),
         ),
-        "verdicts": Rule(
+        "verdicts": RetentionRule(
             VerdictRecord,
             verdict_texts,
             lambda day: and_(VerdictRecord.created_at < day, VerdictRecord.reason != ""),
-            _WORDLESS,
+            _CLEARED,
         ),
-        "mails": Rule(
+        "inbound_mails": RetentionRule(
             InboundMail, mails, lambda day: and_(InboundMail.created_at < day, InboundMail.raw != b""), {"raw": b""}
         ),
     }
 
 
-def delete_batch(session: Session, rule: Rule, batch: int = BATCH) -> int:
-    """Delete or blank one batch of what is old. Returns how many rows."""
-    old = rule.old(from_now(-rule.days * 86_400))
-    if rule.model is MetricSample:  # its key is a pair
-        first = select(MetricSample.at).where(old).order_by(MetricSample.at).limit(1).offset(batch)
+def delete_batch(session: Session, rule: RetentionRule, batch: int = BATCH) -> int:
+    """Delete or clear one batch of expired rows. Returns their number."""
+    expired = rule.expired(from_now(-rule.days * 86_400))
+    if rule.model is MetricSample:  # its primary key has two columns
+        first = select(MetricSample.at).where(expired).order_by(MetricSample.at).limit(1).offset(batch)
         result: Any = session.execute(
-            delete(MetricSample).where(old, MetricSample.at <= (session.scalar(first) or from_now(0)))
+            delete(MetricSample).where(expired, MetricSample.at <= (session.scalar(first) or from_now(0)))
         )
         return int(result.rowcount)
     key = rule.model.__mapper__.primary_key[0]
-    chosen = in_subquery(session, key, select(key).where(old).limit(batch))
-    statement: Any = delete(rule.model) if rule.blank is None else update(rule.model).values(dict(rule.blank))
-    result = session.execute(statement.where(chosen).execution_options(synchronize_session=False))
+    batch_of_rows = in_subquery(session, key, select(key).where(expired).limit(batch))
+    statement: Any = delete(rule.model) if rule.cleared is None else update(rule.model).values(dict(rule.cleared))
+    result = session.execute(statement.where(batch_of_rows).execution_options(synchronize_session=False))
     return int(result.rowcount)

@@ -25,7 +25,7 @@ def lead(session: Session, name: str, holder: str, seconds: float) -> int | None
 
     The term grows with every change of leader, so what an older leader still writes can be told apart.
     """
-    statement = upsert(session, LeaderLease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
+    statement: Any = upsert(session, LeaderLease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
     statement = statement.on_conflict_do_update(
         index_elements=["name"],
         set_={
@@ -90,39 +90,45 @@ def start_slot(session: Session, job: str, slot: datetime, name: str, holder: st
             session.execute(text(f"SET LOCAL {limit} = {int(seconds * 1000)}"))
     if not renew(session, name, holder, term, seconds):
         return False
-    statement = upsert(session, ScheduleRun).values(job=job, slot=slot, term=term, started_at=now())
-    statement = statement.on_conflict_do_nothing(index_elements=["job", "slot"]).returning(ScheduleRun.id)
+    statement: Any = upsert(session, ScheduleRun).values(job=job, scheduled_at=slot, term=term, started_at=now())
+    statement = statement.on_conflict_do_nothing(index_elements=["job", "scheduled_at"]).returning(ScheduleRun.id)
     return session.scalar(statement) is not None
 
 
 def finish_slot(session: Session, job: str, slot: datetime, note: str) -> None:
     """Record what the slot did."""
-    done = update(ScheduleRun).where(ScheduleRun.job == job, ScheduleRun.slot == slot)
+    done = update(ScheduleRun).where(ScheduleRun.job == job, ScheduleRun.scheduled_at == slot)
     session.execute(done.values(finished_at=now(), note=note))
 
 
 def run_by_hand(session: Session, job: str, slot: datetime, note: str) -> None:
     """Record a run that a person asked for, at this moment."""
-    session.add(ScheduleRun(job=job, slot=slot, term=0, started_at=slot, finished_at=now(), note=note))
+    session.add(ScheduleRun(job=job, scheduled_at=slot, term=0, started_at=slot, finished_at=now(), note=note))
 
 
 def record_missed(session: Session, job: str, slots: Sequence[datetime], term: int) -> None:
     """Record the slots that went by."""
     if slots:
-        rows = [{"job": job, "slot": slot, "term": term, "note": MISSED} for slot in slots]
-        session.execute(upsert(session, ScheduleRun).on_conflict_do_nothing(index_elements=["job", "slot"]), rows)
+        rows = [{"job": job, "scheduled_at": slot, "term": term, "note": MISSED} for slot in slots]
+        session.execute(
+            upsert(session, ScheduleRun).on_conflict_do_nothing(index_elements=["job", "scheduled_at"]), rows
+        )
 
 
 def missed(session: Session, job: str, limit: int) -> list[datetime]:
     """Return the slots that went by, the oldest first; locked, so that two people do not run one twice."""
-    slots = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note == MISSED)
-    return list(session.scalars(slots.order_by(ScheduleRun.slot).limit(limit).with_for_update(skip_locked=True)))
+    slots = select(ScheduleRun.scheduled_at).where(ScheduleRun.job == job, ScheduleRun.note == MISSED)
+    return list(
+        session.scalars(slots.order_by(ScheduleRun.scheduled_at).limit(limit).with_for_update(skip_locked=True))
+    )
 
 
 def last_slot(session: Session, job: str) -> datetime | None:
     """Return the newest slot of the job that ran by the timetable."""
-    newest = select(ScheduleRun.slot).where(ScheduleRun.job == job, ScheduleRun.note != MISSED, ScheduleRun.term > 0)
-    return session.scalar(newest.order_by(ScheduleRun.slot.desc()).limit(1))
+    newest = select(ScheduleRun.scheduled_at).where(
+        ScheduleRun.job == job, ScheduleRun.note != MISSED, ScheduleRun.term > 0
+    )
+    return session.scalar(newest.order_by(ScheduleRun.scheduled_at.desc()).limit(1))
 
 
 def history(session: Session) -> dict[str, dict[str, Any]]:

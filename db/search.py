@@ -1,9 +1,9 @@
-"""Search: tickets by qualifiers and words, the newest first.
+"""Search: tickets by qualifiers and text, the newest first.
 
     category:security priority:critical needs:review -assignee:ada after:2026-11-01 "vpn drops"
 
-Words are looked for in title and description. A search reads at most WINDOW tickets at a time, so it takes as long with
-a million tickets as with a few; what it has not read is a page further.
+Text is searched in title and description. A page reads at most WINDOW tickets, so its time does not depend on the number
+of tickets; older tickets are on the next page.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from sqlalchemy.orm import Session
 from aura.errors import InvalidInput
 from db.models import Ticket
 from db.new_tickets import storable
-from db.tickets import DONE, UNDONE
+from db.tickets import RESOLVED, UNRESOLVED
 
-#: Tickets that one search reads, and those of one page.
+#: Tickets that one page reads, and the most that it shows.
 WINDOW, PAGE = 50_000, 50
-#: Words and qualifiers that one search may have, and the characters of all.
-MOST, LONGEST = 20, 500
+#: The most terms and characters of a search.
+MAX_TERMS, MAX_LENGTH = 20, 500
 
 _TERM = re.compile(r'(?P<no>-)?(?:(?P<name>[a-z]+):)?(?:"(?P<quoted>[^"]*)"?|(?P<bare>\S+))', re.IGNORECASE)
 
 
 class InvalidSearch(InvalidInput):
-    """The search cannot be understood; the text says which part, and what can be written there."""
+    """The search has an invalid term."""
 
 
 def _equal(column: Any) -> Callable[[str], ColumnElement[bool]]:
     return lambda value: func.lower(column) == value.lower()
 
 
-def _has(value: str) -> ColumnElement[bool]:
+def _contains(value: str) -> ColumnElement[bool]:
     pattern = "%" + re.sub(r"([%_!])", r"!\1", value) + "%"
     return or_(Ticket.title.ilike(pattern, escape="!"), Ticket.description.ilike(pattern, escape="!"))
 
@@ -47,18 +47,18 @@ def _day(value: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(value), time(), UTC)
     except ValueError:
-        raise InvalidSearch(f"{value[:40]!r} is no day: write it as 2026-11-25") from None
+        raise InvalidSearch(f"{value[:40]!r} is not a date such as 2026-11-25") from None
 
 
 def _needs(value: str) -> ColumnElement[bool]:
     if value.lower() != "review":
-        raise InvalidSearch(f"needs:{value[:40]} means nothing: there is needs:review")
+        raise InvalidSearch(f"needs: must be review, not {value[:40]!r}")
     return Ticket.needs_review.is_(True)
 
 
 _STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
-    "open": lambda: Ticket.status.in_(UNDONE),
-    "done": lambda: Ticket.status.in_(DONE),
+    "open": lambda: Ticket.status.in_(UNRESOLVED),
+    "done": lambda: Ticket.status.in_(RESOLVED),
     "assigned": lambda: Ticket.assignee.is_not(None),
     "duplicate": lambda: Ticket.duplicate_of.is_not(None),
     "incident": lambda: Ticket.incident_id.is_not(None),
@@ -71,17 +71,17 @@ _STATES: dict[str, Callable[[], ColumnElement[bool]]] = {
 
 def _is(value: str) -> ColumnElement[bool]:
     if value.lower() not in _STATES:
-        raise InvalidSearch(f"is:{value[:40]} means nothing: there are {', '.join(_STATES)}")
+        raise InvalidSearch(f"is: must be one of {', '.join(_STATES)}, not {value[:40]!r}")
     return _STATES[value.lower()]()
 
 
 def _id(value: str) -> ColumnElement[bool]:
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
-        raise InvalidSearch(f"{value[:40]!r} is no ticket's number")
+        raise InvalidSearch(f"id: must be the number of a ticket, not {value[:40]!r}")
     return Ticket.id == int(value)
 
 
-#: What can be asked for, by its name.
+#: The condition of each qualifier.
 QUALIFIERS: dict[str, Callable[[str], ColumnElement[bool]]] = {
     "category": _equal(Ticket.category),
     "priority": _equal(Ticket.priority),
@@ -100,43 +100,43 @@ QUALIFIERS: dict[str, Callable[[str], ColumnElement[bool]]] = {
 }
 
 
-def parse(said: str) -> list[ColumnElement[bool]]:
-    """Return what a search asks of a ticket. Raises WrongSearch."""
-    said = storable(said).strip()
-    if len(said) > LONGEST:
-        raise InvalidSearch(f"a search has at most {LONGEST} characters")
+def parse(query: str) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search. Raises InvalidSearch."""
+    query = storable(query).strip()
+    if len(query) > MAX_LENGTH:
+        raise InvalidSearch(f"a search has at most {MAX_LENGTH} characters")
     conditions: list[ColumnElement[bool]] = []
-    for term in _TERM.finditer(said):
+    for term in _TERM.finditer(query):
         value = term["bare"] if term["quoted"] is None else term["quoted"]
         name = (term["name"] or "").lower()
         if name and name not in QUALIFIERS:
             if term["quoted"] is None and "/" in value:
                 name, value = "", f"{term['name']}:{value}"  # a URL is a word
             else:
-                raise InvalidSearch(f"there is no {name}: in a search; there are {', '.join(QUALIFIERS)}")
+                raise InvalidSearch(f"no qualifier {name}:; there are {', '.join(QUALIFIERS)}")
         if not value:
             continue
-        condition = QUALIFIERS[name](value) if name else _has(value)
-        # what is not set is not equal to anything either
+        condition = QUALIFIERS[name](value) if name else _contains(value)
+        # NULL counts as false, so that a minus finds it
         conditions.append(not_(func.coalesce(condition, False)) if term["no"] else condition)
-    if len(conditions) > MOST:
-        raise InvalidSearch(f"a search has at most {MOST} words and qualifiers")
+    if len(conditions) > MAX_TERMS:
+        raise InvalidSearch(f"a search has at most {MAX_TERMS} terms")
     return conditions
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of what was found, and where the next one begins; None when everything was read."""
+    """A page of tickets; the next one has those older than the id `older`, and is absent when that is None."""
 
     tickets: list[Ticket]
     older: int | None
-    #: The oldest ticket that was read when the page is not full: the window ended there.
+    #: When the oldest ticket that was read was created, if the page ended at WINDOW tickets.
     read_to: datetime | None = None
 
 
-def search(session: Session, said: str = "", before: int | None = None, page: int = PAGE) -> Page:
-    """Return the newest tickets that a search asks for, of those older than `before`. Raises WrongSearch."""
-    conditions = parse(said)
+def search(session: Session, query: str = "", before: int | None = None, page: int = PAGE) -> Page:
+    """Return the newest tickets that match, with ids below `before`. Raises InvalidSearch."""
+    conditions = parse(query)
     newest = before if before is not None else (session.scalar(select(func.max(Ticket.id))) or 0) + 1
     first = newest - WINDOW
     wanted = select(Ticket).where(Ticket.id < newest, Ticket.id >= first, *conditions)

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
+from db.ids import is_id
 from db.models import Endpoint, Subscription
 from db.statements import table, upsert
 
@@ -47,7 +48,7 @@ def add(session: Session, rows: Sequence[Mapping[str, str]]) -> int:
 def remove(session: Session, number: int) -> None:
     """Forget a subscription. Raises UnknownSubscription."""
     gone = delete(Subscription).where(_c.id == number).returning(_c.id)
-    if not 0 < number < 2**63 or session.execute(gone).first() is None:
+    if not is_id(number) or session.execute(gone).first() is None:
         raise UnknownSubscription(f"there is no subscription {number}; `aura subscriptions list` shows those there are")
 
 

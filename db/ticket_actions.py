@@ -1,4 +1,4 @@
-"""What people of the desk do to a ticket: one at a time on its locked row, and each remembered with who did it."""
+"""Actions of agents and requesters on a ticket, with its row locked, and the SLA checks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, String, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import Agent, Comment, Ticket
 from db.new_tickets import storable
 from db.statements import BulkUpdate, table
@@ -16,14 +17,14 @@ from db.tickets import UnknownTicket
 from db.time import UtcDateTime, now
 
 _t, _c = table(Ticket).c, table(Comment).c
-#: The source of a row of `comments` that is no comment, but says what somebody did.
+#: `source` of a row of `comments` that records an action.
 ACTION = "action"
-#: The longest comment that is kept, in characters.
+#: Characters of the longest comment; a longer one is cut.
 COMMENT_LIMIT = 20_000
 
 
 class LockedTicket(NamedTuple):
-    """A ticket whose row is locked until the transaction ends, and the database's clock."""
+    """A ticket whose row is locked until the transaction ends, with the time of the database."""
 
     id: int
     status: str
@@ -34,82 +35,82 @@ class LockedTicket(NamedTuple):
     created_at: datetime
     classified_at: datetime | None
     resolved_at: datetime | None
-    waiting_since: datetime | None
-    waited_seconds: float
+    paused_since: datetime | None
+    paused_seconds: float
     due_at: datetime | None
     sla_state: str
     now: datetime
 
 
-_HELD = select(*[_t[name] for name in LockedTicket._fields[:-1]], now().label("now"))
+_SELECT = select(*[_t[name] for name in LockedTicket._fields[:-1]], now().label("now"))
 
 
 def lock_ticket(session: Session, ticket_id: int) -> LockedTicket:
-    """Lock a ticket, so that what is decided by its state holds when it is written. Raises UnknownTicket."""
-    wanted = _HELD.where(_t.id == ticket_id).with_for_update()
-    row = session.execute(wanted).first() if 0 < ticket_id < 2**63 else None
+    """Lock and return a ticket, so that its state cannot change before it is updated. Raises UnknownTicket."""
+    statement = _SELECT.where(_t.id == ticket_id).with_for_update()
+    row = session.execute(statement).first() if is_id(ticket_id) else None
     if row is None:
-        raise UnknownTicket(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
+        raise UnknownTicket(ticket_id)
     return LockedTicket._make(row)
 
 
-def change(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
-    """Set columns of a ticket that is held."""
+def update_ticket(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
+    """Update columns of a locked ticket."""
     if values:
         session.execute(update(table(Ticket)).where(_t.id == ticket_id).values(dict(values)))
 
 
-def record(session: Session, ticket_id: int, author: str, did: str) -> int:
-    """Record what somebody did. Returns a number that no other action has."""
-    return _add(session, ticket_id, author, did, ACTION)
+def record_action(session: Session, ticket_id: int, author: str, action: str) -> int:
+    """Record an action on the ticket. Returns its id."""
+    return _insert(session, ticket_id, author, action, ACTION)
 
 
-def comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
-    """Add a comment, which the next look of an engine takes into account. Returns its number."""
-    change(session, ticket_id, {"changed_at": now()})
-    return _add(session, ticket_id, author, text, source)
+def add_comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+    """Add a comment, which makes the ticket's verdict stale. Returns its id."""
+    update_ticket(session, ticket_id, {"changed_at": now()})
+    return _insert(session, ticket_id, author, text, source)
 
 
-def _add(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
-    said = {
+def _insert(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+    values = {
         "ticket_id": ticket_id,
         "author": storable(author).strip()[:254] or "operator",
         "text": storable(text).strip()[:COMMENT_LIMIT],
         "source": source,
     }
-    number: int = session.execute(insert(Comment).values(said).returning(_c.id)).scalar_one()
-    return number
+    comment_id: int = session.execute(insert(Comment).values(values).returning(_c.id)).scalar_one()
+    return comment_id
 
 
-def agent_named(session: Session, said: str) -> str | None:
-    """Return the name of the agent with this name or e-mail address; None when there is none."""
-    wanted = said.strip().lower()
-    found = select(Agent.name).where(or_(func.lower(Agent.name) == wanted, func.lower(Agent.email) == wanted))
-    return session.scalar(found.order_by(Agent.id).limit(1))
+def find_agent(session: Session, name_or_email: str) -> str | None:
+    """Return the name of the agent with this name or e-mail address, or None."""
+    value = name_or_email.strip().lower()
+    agents = select(Agent.name).where(or_(func.lower(Agent.name) == value, func.lower(Agent.email) == value))
+    return session.scalar(agents.order_by(Agent.id).limit(1))
 
 
-# -- targets ----------------------------------------------------------------------------------------------------------
+# -- SLA --------------------------------------------------------------------------------------------------------------
 
 
-def any_to_look_at(session: Session) -> bool:
-    """Return whether the time of a ticket's target has come to warn or to escalate."""
+def any_sla_check_due(session: Session) -> bool:
+    """Return whether an SLA check of a ticket is due."""
     return session.scalar(select(_t.id).where(_t.sla_next_at <= now()).limit(1)) is not None
 
 
-def to_look_at(session: Session, limit: int) -> list[LockedTicket]:
-    """Hold the tickets to warn of or to escalate, the oldest first; those that somebody else holds are passed over."""
-    due = _HELD.where(_t.sla_next_at <= now()).order_by(_t.sla_next_at).limit(limit)
+def lock_due_for_sla_check(session: Session, limit: int) -> list[LockedTicket]:
+    """Lock and return the tickets whose SLA check is due, longest overdue first, without those that are locked."""
+    due = _SELECT.where(_t.sla_next_at <= now()).order_by(_t.sla_next_at).limit(limit)
     return [LockedTicket._make(row) for row in session.execute(due.with_for_update(skip_locked=True))]
 
 
-_LOOKED_AT = BulkUpdate(
+_SAVE_SLA_CHECKS = BulkUpdate(
     Ticket,
     {"id": BigInteger(), "due_at": UtcDateTime(), "sla_next_at": UtcDateTime(), "sla_state": String()},
     lambda new: {name: new[name] for name in ("due_at", "sla_next_at", "sla_state")},
 )
 
 
-def looked_at(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record of tickets that are held when they are due, when to look again and how far it went."""
+def save_sla_checks(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Update `due_at`, `sla_next_at` and `sla_state` of locked tickets; each row has their `id`."""
     if rows:
-        _LOOKED_AT(session, rows)
+        _SAVE_SLA_CHECKS(session, rows)

@@ -1,4 +1,4 @@
-"""Pages of tickets: filtered, in an order, each beginning where the one before ended."""
+"""Ticket list: filtered, sorted, with cursor pagination."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
+from db.ids import is_id
 from db.models import Ticket
 
 Sort = Literal["-id", "id", "-priority", "priority"]
-#: What can be asked for by an equal value.
+#: The columns that can be filtered by an equal value.
 FILTERS = ("status", "stage", "category", "priority", "assignee", "requester", "department", "source", "needs_review")
 
-#: The priorities in their order; before the lowest come the tickets that have none yet.
+#: The priorities in their order, after that of unclassified tickets, which have none.
 RANKS: tuple[str | None, ...] = (None, *PRIORITIES)
 
 
 class InvalidCursor(InvalidInput):
-    """The cursor is none that we gave."""
+    """The cursor is not the `next` of a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Tickets, and the cursor of the page that follows; None after the last."""
+    """A page of tickets, and the cursor of the next page; None after the last."""
 
     tickets: Sequence[Ticket]
     next: str | None
@@ -47,9 +48,9 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """Return one page of the tickets that fit: created after and before, and equal in each filter that is not None.
+    """Return a page of the tickets created at or after `after` and before `before`, equal in each filter that is not None.
 
-    Raises WrongCursor.
+    Raises InvalidCursor.
     """
     wanted = select(Ticket).where(
         *[getattr(Ticket, name) == value for name, value in filters.items() if value is not None]
@@ -62,13 +63,13 @@ def page(
     order = Ticket.id.desc() if down else Ticket.id
     from_rank, from_id = _read(cursor) if cursor is not None else (None, None)
     found: list[tuple[int, Ticket]] = []
-    # one rank after the other, each in the order of its index: all at once would have to be sorted
-    lanes: Sequence[int | None] = _ranks(down, from_rank) if sort.endswith("priority") else [None]
-    for rank in lanes:
-        lane = wanted if rank is None else wanted.where(Ticket.priority == RANKS[rank])
+    # one rank after the other, each read in the order of its index: together they would have to be sorted
+    ranks: Sequence[int | None] = _ranks(down, from_rank) if sort.endswith("priority") else [None]
+    for rank in ranks:
+        of_rank = wanted if rank is None else wanted.where(Ticket.priority == RANKS[rank])
         if from_id is not None and rank in (None, from_rank):
-            lane = lane.where(Ticket.id < from_id if down else Ticket.id > from_id)
-        rows = session.scalars(lane.order_by(order).limit(limit + 1 - len(found)))
+            of_rank = of_rank.where(Ticket.id < from_id if down else Ticket.id > from_id)
+        rows = session.scalars(of_rank.order_by(order).limit(limit + 1 - len(found)))
         found += [(rank or 0, ticket) for ticket in rows]
         if len(found) > limit:
             break
@@ -77,7 +78,7 @@ def page(
 
 
 def _ranks(down: bool, first: int | None) -> Sequence[int]:
-    """Return the ranks in order, from the first on."""
+    """Return the ranks in order, beginning with `first`."""
     every = range(len(RANKS))[:: -1 if down else 1]
     return every if first is None else [rank for rank in every if (rank <= first if down else rank >= first)]
 
@@ -89,8 +90,8 @@ def _write(rank: int, ticket: int) -> str:
 def _read(cursor: str) -> tuple[int, int]:
     try:
         rank, ticket = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if type(rank) is int and type(ticket) is int and 0 <= rank < 100 and 0 < ticket < 2**63:
+        if type(rank) is int and type(ticket) is int and 0 <= rank < 100 and is_id(ticket):
             return rank, ticket
     except (ValueError, TypeError, binascii.Error, RecursionError):
         pass
-    raise InvalidCursor("the cursor is none that a page gave as its next")
+    raise InvalidCursor("cursor: must be the `next` of a page")

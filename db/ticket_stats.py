@@ -1,4 +1,4 @@
-"""What a lead of the desk asks first: how many tickets of what kind, and what waits for a person. Counts are bounded."""
+"""Ticket counts for the overview page: by category and priority, to review, at risk and overdue. Every count is bounded."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db.models import DeadLetter, Incident, Ticket
-from db.queue_stats import MOST, counted
-from db.tickets import UNDONE
+from db.queue_stats import COUNT_LIMIT, bounded_count
+from db.tickets import UNRESOLVED
 from db.time import from_now
 
-#: Hours of the tickets that are told apart by category and priority.
+#: Hours whose tickets are counted by category and priority.
 HOURS = 24.0
 
 
 @dataclass(frozen=True, slots=True)
 class TicketStats:
-    """Counts up to MOST; the kinds are of the tickets of the last day, the newest MOST of them."""
+    """Counts up to COUNT_LIMIT; `categories` and `priorities` count the newest tickets of the last HOURS."""
 
     tickets: int
     review: int
@@ -32,27 +32,29 @@ class TicketStats:
 
 
 def ticket_stats(session: Session) -> TicketStats:
-    """Return all of it in three statements."""
-    open_ = Ticket.status.in_(UNDONE)
+    """Return the counts, by three statements."""
+    open_ = Ticket.status.in_(UNRESOLVED)
     newest = select(Ticket.id).order_by(Ticket.id.desc())
     row = session.execute(
         select(
-            counted(newest, 0).label("any"),
-            counted(review()).label("review"),
-            counted(select(DeadLetter.id).where(DeadLetter.state == "dead").order_by(DeadLetter.id)).label("dead"),
-            counted(select(Incident.id).where(Incident.state == "proposed")).label("incidents"),
-            counted(select(Ticket.id).where(Ticket.sla_state == "breached", open_)).label("late"),
-            counted(select(Ticket.id).where(Ticket.sla_state == "warned", open_)).label("warned"),
+            bounded_count(newest, 0).label("any"),
+            bounded_count(needing_review()).label("review"),
+            bounded_count(select(DeadLetter.id).where(DeadLetter.state == "dead").order_by(DeadLetter.id)).label(
+                "dead"
+            ),
+            bounded_count(select(Incident.id).where(Incident.state == "proposed")).label("incidents"),
+            bounded_count(select(Ticket.id).where(Ticket.sla_state == "breached", open_)).label("late"),
+            bounded_count(select(Ticket.id).where(Ticket.sla_state == "warned", open_)).label("warned"),
         )
     ).one()
     return TicketStats(
         row.any, row.review, row.dead, row.incidents, row.late, row.warned,
-        _kinds(session, Ticket.category), _kinds(session, Ticket.priority),
+        _count_by(session, Ticket.category), _count_by(session, Ticket.priority),
     )  # fmt: skip
 
 
-def review() -> Any:
-    """Return the statement that finds tickets whose verdict a person should look at, the oldest first."""
+def needing_review() -> Any:
+    """Return a SELECT of the tickets whose verdict needs a review, longest waiting first."""
     return (
         select(Ticket.id)
         .where(Ticket.needs_review, Ticket.status == "open", Ticket.classified_at.is_not(None))
@@ -60,16 +62,18 @@ def review() -> Any:
     )
 
 
-def _kinds(session: Session, column: Any) -> dict[str, int]:
-    newest = select(column.label("kind"), Ticket.created_at).order_by(Ticket.id.desc()).limit(MOST).subquery()
-    kinds = select(newest.c.kind, func.count().label("tickets")).where(
-        newest.c.created_at >= from_now(-HOURS * 3600), newest.c.kind.is_not(None)
+def _count_by(session: Session, column: Any) -> dict[str, int]:
+    newest = select(column.label("value"), Ticket.created_at).order_by(Ticket.id.desc()).limit(COUNT_LIMIT).subquery()
+    counts = select(newest.c.value, func.count().label("tickets")).where(
+        newest.c.created_at >= from_now(-HOURS * 3600), newest.c.value.is_not(None)
     )
-    rows = session.execute(kinds.group_by(newest.c.kind).order_by(func.count().desc()))
-    return {row.kind: row.tickets for row in rows}
+    rows = session.execute(counts.group_by(newest.c.value).order_by(func.count().desc()))
+    return {row.value: row.tickets for row in rows}
 
 
-def in_review(session: Session, skip: int = 0) -> tuple[int, int | None]:
-    """Return how many tickets wait for a review, and the one that waits longest but for those that are skipped."""
-    row = session.execute(select(counted(review()), review().offset(skip).limit(1).scalar_subquery())).one()
+def review_queue(session: Session, skip: int = 0) -> tuple[int, int | None]:
+    """Return the number of tickets to review, and the id of the longest waiting one after `skip` others."""
+    row = session.execute(
+        select(bounded_count(needing_review()), needing_review().offset(skip).limit(1).scalar_subquery())
+    ).one()
     return row[0], row[1]

@@ -1,9 +1,9 @@
-"""Tickets: accepting what somebody reported, and recording what each step found out about it."""
+"""Tickets: creates them, loads them for the steps of the pipeline, and records the result of each step."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,15 +30,16 @@ from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
 from db import outbox
+from db.ids import is_id, parse_ids
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.statements import BulkInsert, BulkUpdate, Prepared, in_list, on_postgresql, table, unnest
 from db.time import UtcDateTime, from_now, now
 
-#: What intake finds out about a ticket, besides its original.
-PREPARED = ("title", "description", "requester", "department", "language")
-#: What an engine says about a ticket.
-VERDICT = (
+#: Columns that the step intake sets.
+PREPARED_COLUMNS = ("title", "description", "requester", "department", "language")
+#: Columns of a verdict.
+VERDICT_COLUMNS = (
     "ticket_id",
     "category",
     "confidence",
@@ -67,14 +68,14 @@ VERDICT = (
     "cached",
     "latency_ms",
 )
-#: One request to a remote engine, as it is logged.
-CALL = (
+#: Columns of a call to a remote engine.
+AI_CALL_COLUMNS = (
     *("ticket_id", "model", "prompt_version", "sent", "masked", "outcome"),
     *("input_tokens", "output_tokens", "cost", "latency_ms"),
 )
 
 
-def _accepting(*returned: str) -> BulkInsert:
+def _insert_returning(*returned: str) -> BulkInsert:
     def finish(insert: Any) -> Any:
         new = insert.on_conflict_do_nothing(index_elements=["source", "external_id"])
         return new.returning(*(table(Ticket).c[name] for name in returned))
@@ -83,42 +84,42 @@ def _accepting(*returned: str) -> BulkInsert:
     return BulkInsert(Ticket, columns, finish=finish)
 
 
-_ACCEPT, _ACCEPT_EACH = _accepting("id"), _accepting("id", "external_id", "raw")
+_INSERT, _INSERT_EACH = _insert_returning("id"), _insert_returning("id", "external_id", "raw")
 
 
 def create(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[int]:
-    """Store new tickets and return their ids; one whose (source, external_id) is known adds none.
+    """Create tickets and return the ids of the new ones; an existing (source, external_id) adds none.
 
-    Each submission comes with its original, which is kept as ASCII JSON whatever bytes it holds.
+    Each ticket comes with its original request, which is stored as ASCII JSON.
     """
-    rows = _submitted(source, submissions)
+    rows = _rows(source, submissions)
     if not rows:
         return []
-    ids = sorted(_ACCEPT(session, rows).scalars())
+    ids = sorted(_INSERT(session, rows).scalars())
     outbox.record(session, [("ticket.received", ticket_id, {"source": source}) for ticket_id in ids])
     return ids
 
 
 def create_each(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[tuple[int, bool]]:
-    """Store tickets and return for each, in order, its id and whether it is new; a known one has the id of the first."""
-    rows = _submitted(source, submissions)
+    """Create tickets and return for each, in order, its id and whether it is new; see `create`."""
+    rows = _rows(source, submissions)
     if not rows:
         return []
-    # which id is whose must not depend on the order in which a database returns rows
+    # RETURNING has no defined order
     new: dict[tuple[str | None, str], list[int]] = {}
-    for row in _ACCEPT_EACH(session, rows):
+    for row in _INSERT_EACH(session, rows):
         new.setdefault((row.external_id, row.raw), []).append(row.id)
-    found = [(ids.pop(), True) if (ids := new.get((row["external_id"], row["raw"]))) else None for row in rows]
-    outbox.record(session, [("ticket.received", each[0], {"source": source}) for each in found if each])
-    missing = [row["external_id"] for row, each in zip(rows, found, strict=True) if each is None]
-    known = {}
-    if missing:
-        wanted = select(_c.external_id, _c.id).where(_c.source == source, _c.external_id.in_(missing))
-        known = {row.external_id: row.id for row in session.execute(wanted)}
-    return [each or (known[row["external_id"]], False) for row, each in zip(rows, found, strict=True)]
+    created = [(ids.pop(), True) if (ids := new.get((row["external_id"], row["raw"]))) else None for row in rows]
+    outbox.record(session, [("ticket.received", each[0], {"source": source}) for each in created if each])
+    conflicts = [row["external_id"] for row, each in zip(rows, created, strict=True) if each is None]
+    existing = {}
+    if conflicts:
+        by_identity = select(_c.external_id, _c.id).where(_c.source == source, _c.external_id.in_(conflicts))
+        existing = {row.external_id: row.id for row in session.execute(by_identity)}
+    return [each or (existing[row["external_id"]], False) for row, each in zip(rows, created, strict=True)]
 
 
-def _submitted(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dict[str, Any]]:
+def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "source": source,
@@ -135,23 +136,25 @@ def _submitted(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> lis
 
 
 def find(session: Session, source: str, external_id: str | None) -> int | None:
-    """Return the id of the ticket with this identity, if there is one."""
+    """Return the id of the ticket with this source and external id, or None."""
     return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
 
 
 class UnknownTicket(NotFound):
-    """There is no ticket with this number."""
+    """No ticket has this id."""
+
+    def __init__(self, ticket_id: int) -> None:
+        super().__init__(f"no ticket {ticket_id}")
 
 
-def check(session: Session, ticket_id: int) -> None:
-    """Raise UnknownTicket unless there is such a ticket."""
-    there = select(_c.id).where(_c.id == ticket_id)
-    if not (0 < ticket_id < 2**63 and session.scalar(there)):
-        raise UnknownTicket(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
+def ensure_exists(session: Session, ticket_id: int) -> None:
+    """Raise UnknownTicket unless the ticket exists."""
+    if not (is_id(ticket_id) and session.scalar(select(_c.id).where(_c.id == ticket_id))):
+        raise UnknownTicket(ticket_id)
 
 
-class Loaded(NamedTuple):
-    """What the steps need of a ticket; a fraction of the cost of an object that can be saved again."""
+class TicketRow(NamedTuple):
+    """The columns of a ticket that the steps read; much cheaper to load than an ORM object."""
 
     id: int
     title: str
@@ -171,44 +174,43 @@ class Loaded(NamedTuple):
     needs_review: bool
     status: str
     created_at: datetime
-    waited_seconds: float
+    paused_seconds: float
     due_at: datetime | None
 
 
 _c = table(Ticket).c
-_LOADED = select(*[_c[name] for name in Loaded._fields])
-_LOAD = Prepared(lambda session: _LOADED.where(in_list(session, _c.id, "ids")))
+_SELECT = select(*[_c[name] for name in TicketRow._fields])
+_LOAD = Prepared(lambda session: _SELECT.where(in_list(session, _c.id, "ids")))
 
 
-def load(session: Session, keys: Sequence[str]) -> dict[str, Loaded]:
+def load(session: Session, keys: Sequence[str]) -> dict[str, TicketRow]:
     """Return the tickets by their ids as text; unknown ids are left out."""
-    ids = [int(key) for key in keys if key.isdecimal() and len(key) < 19]
-    return {str(row[0]): Loaded._make(row) for row in _LOAD(session, ids=ids)}
+    return {str(row[0]): TicketRow._make(row) for row in _LOAD(session, ids=parse_ids(keys))}
 
 
-def recent_open(session: Session, requesters: Iterable[str], days: float, each: int = 50) -> Sequence[Loaded]:
-    """Return the newest open tickets of each requester in the last days, newest first, to look for duplicates in."""
+def recent_open(session: Session, requesters: Iterable[str], days: float, each: int = 50) -> Sequence[TicketRow]:
+    """Return the newest unresolved tickets of each requester in the last days, newest first."""
     names = sorted(set(requesters) - {""})
     if not names:
         return []
     if on_postgresql(session):
-        found = _RECENT_EACH(session, requesters=names, seconds=-days * 86400, most=each)
+        rows = _RECENT_EACH(session, requesters=names, seconds=-days * 86400, limit=each)
     else:
-        found = _RECENT(session, requesters=names, seconds=-days * 86400, most=1000)
-    return sorted(map(Loaded._make, found), key=lambda ticket: -ticket.id)
+        rows = _RECENT(session, requesters=names, seconds=-days * 86400, limit=1000)
+    return sorted(map(TicketRow._make, rows), key=lambda ticket: -ticket.id)
 
 
-def _recent(of_them: ColumnElement[bool]) -> Select[Any]:
+def _recent(by_requester: ColumnElement[bool]) -> Select[Any]:
     since = from_now(bindparam("seconds", type_=Float))
-    recent = _LOADED.where(of_them, _c.status.in_(UNDONE), _c.created_at >= since)
-    return recent.order_by(_c.created_at.desc(), _c.id.desc()).limit(bindparam("most"))
+    recent = _SELECT.where(by_requester, _c.status.in_(UNRESOLVED), _c.created_at >= since)
+    return recent.order_by(_c.created_at.desc(), _c.id.desc()).limit(bindparam("limit"))
 
 
 def _recent_each(session: Session) -> Select[Any]:
-    # a few of each requester by the index, even when one of them is a machine with a thousand open tickets
-    asked = unnest(session, "requesters")
-    recent = _recent(_c.requester == asked.c.value).correlate(asked).lateral("recent")
-    return select(recent).select_from(asked.join(recent, true()))
+    # a bounded index scan for each requester: one may be a monitoring system with a thousand open tickets
+    requesters = unnest(session, "requesters")
+    recent = _recent(_c.requester == requesters.c.value).correlate(requesters).lateral("recent")
+    return select(recent).select_from(requesters.join(recent, true()))
 
 
 _RECENT_EACH = Prepared(_recent_each)
@@ -217,37 +219,42 @@ _RECENT = Prepared(lambda session: _recent(in_list(session, _c.requester, "reque
 
 _SAVE_PREPARED = BulkUpdate(
     Ticket,
-    {"id": BigInteger(), **{name: Text() for name in PREPARED}, "duplicate_of": BigInteger(), "priority": Text()},
+    {
+        "id": BigInteger(),
+        **{name: Text() for name in PREPARED_COLUMNS},
+        "duplicate_of": BigInteger(),
+        "priority": Text(),
+    },
     lambda new: {
-        **{name: new[name] for name in (*PREPARED, "duplicate_of")},
-        # by the rules, until an engine has read it
+        **{name: new[name] for name in (*PREPARED_COLUMNS, "duplicate_of")},
+        # the priority of the rules, until the first verdict
         "priority": func.coalesce(_c.priority, new["priority"]),
         "priority_by": func.coalesce(_c.priority_by, "rule"),
         "stage": case((_c.stage == "received", "prepared"), else_=_c.stage),
     },
 )
-#: Statuses in which the time of a ticket's target runs.
-RUNNING = ("open", "in_progress")
-#: Statuses of a ticket that somebody has to do with still.
-UNDONE = (*RUNNING, "pending")
-#: Statuses of a ticket that is over.
-DONE = ("resolved", "closed")
-# no IN: SQLAlchemy expands it for the first of many rows only
-_RUNNING = and_(or_(*[_c.status == status for status in RUNNING]), _c.waiting_since.is_(None))
-_APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT)
-_APPEND_CALLS = BulkInsert(AiCall, CALL)
+#: Statuses in which the SLA clock runs.
+SLA_RUNNING = ("open", "in_progress")
+#: Statuses of a ticket that needs work.
+UNRESOLVED = (*SLA_RUNNING, "pending")
+#: Statuses of a ticket that needs no work.
+RESOLVED = ("resolved", "closed")
+# not IN: for executemany, SQLAlchemy expands its list for the first row only
+_SLA_RUNS = and_(or_(*[_c.status == status for status in SLA_RUNNING]), _c.paused_since.is_(None))
+_APPEND_VERDICTS = BulkInsert(VerdictRecord, VERDICT_COLUMNS)
+_APPEND_CALLS = BulkInsert(AiCall, AI_CALL_COLUMNS)
 
 
 def _current(new: Mapping[str, Any]) -> dict[str, Any]:
     category = case((_c.category_by == "human", _c.category), else_=new["category"])
     priority = case((_c.priority_by == "human", _c.priority), else_=new["priority"])
     material = and_(_c.classified_at.is_not(None), or_(category != _c.category, priority != _c.priority))
-    # a target begins with the first verdict and with each other priority, and is of this row as it was loaded
-    target = and_(_RUNNING, or_(_c.due_at.is_(None), priority != _c.priority))
-    loaded = and_(_c.priority_by.is_distinct_from("human"), _c.waited_seconds == new["waited_seconds"])
+    # the target changes with the first verdict and with the priority; it was computed for the row as it was loaded
+    target = and_(_SLA_RUNS, or_(_c.due_at.is_(None), priority != _c.priority))
+    loaded = and_(_c.priority_by.is_distinct_from("human"), _c.paused_seconds == new["paused_seconds"])
     return {
         "due_at": case((and_(target, loaded), new["due_at"]), else_=_c.due_at),
-        # what has changed since then, the clock looks at
+        # a row that changed since is recomputed by the next SLA check
         "sla_next_at": case((and_(target, loaded), new["warn_at"]), (target, now()), else_=_c.sla_next_at),
         "sla_state": case((priority != _c.priority, ""), else_=_c.sla_state),
         "version": _c.version + case((material, 1), else_=0),
@@ -272,7 +279,7 @@ _SAVE_VERDICTS = BulkUpdate(
         "needs_review": Boolean(),
         "due_at": UtcDateTime(),
         "warn_at": UtcDateTime(),
-        "waited_seconds": Float(),
+        "paused_seconds": Float(),
     },
     _current,
 )
@@ -289,50 +296,50 @@ _SAVE_NOTIFIED = BulkUpdate(
 
 
 def save_prepared(session: Session, prepared: Sequence[Mapping[str, Any]]) -> None:
-    """Record what intake found: `id`, title, description, requester, department, language, duplicate_of, priority."""
+    """Record the results of intake: `id`, PREPARED_COLUMNS, `duplicate_of` and `priority` of each ticket."""
     _SAVE_PREPARED(session, prepared)
 
 
 def save_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> None:
-    """Append the verdicts (rows of `verdicts`) and make them current, except what a human set.
+    """Append verdicts and make them current, except for values that a person set.
 
-    With each goes the target of its priority, `due_at` and `warn_at`, for a ticket that had waited `waited_seconds`.
-    A change of a category or priority that was current before raises the ticket's version: people are told again.
+    Each row has VERDICT_COLUMNS and the resolution target of its priority: `due_at` and `warn_at`, computed for
+    `paused_seconds`. A changed category or priority raises the ticket's version, which is notified again.
     """
     _APPEND_VERDICTS(session, verdicts)
     _SAVE_VERDICTS(session, [{**v, "id": v["ticket_id"]} for v in verdicts])
-    said = ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
+    fields = ("category", "confidence", "priority", "reason", "engine", "model", "needs_review")
     outbox.record(
         session,
         [
             (
                 f"ticket.classified.{outbox.routing_word(v['category'])}.{outbox.routing_word(v['priority'])}",
                 v["ticket_id"],
-                {key: v[key] for key in said},
+                {key: v[key] for key in fields},
             )
             for v in verdicts
         ],
     )
 
 
-def save_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
-    """Log what left the house (rows of `ai_calls`)."""
+def save_ai_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
+    """Append calls to remote engines; each row has AI_CALL_COLUMNS."""
     if calls:
         _APPEND_CALLS(session, calls)
 
 
 def save_notified(session: Session, notified: Sequence[tuple[int, int, str | None]]) -> None:
-    """Record that people were promised to be told: (ticket id, version, assignee or None)."""
+    """Record that notifications were created: (ticket id, version, assignee or None) of each ticket."""
     _SAVE_NOTIFIED(
         session, [{"id": ticket, "version": version, "assignee": agent} for ticket, version, agent in notified]
     )
     outbox.record(session, [("ticket.notified", ticket, {"version": version}) for ticket, version, _ in notified])
 
 
-def stranded(session: Session, grace: float, limit: int) -> list[int]:
-    """Return unfinished tickets older than `grace` seconds that no job promises and no dead letter explains."""
+def without_job(session: Session, grace: float, limit: int) -> list[int]:
+    """Return open tickets older than `grace` seconds whose run is unfinished and has neither a job nor a dead letter."""
     key = cast(Ticket.id, String)
-    lost = (
+    tickets = (
         select(Ticket.id)
         .where(
             Ticket.notified_at.is_(None),
@@ -344,7 +351,7 @@ def stranded(session: Session, grace: float, limit: int) -> list[int]:
         .order_by(Ticket.created_at)
         .limit(limit)
     )
-    return list(session.scalars(lost))
+    return list(session.scalars(tickets))
 
 
 def listing(
@@ -356,10 +363,10 @@ def listing(
     due: bool = False,
     limit: int = 50,
 ) -> Sequence[Ticket]:
-    """Return the newest tickets, filtered by what is given; with `due` those whose target runs, the earliest first."""
+    """Return the newest tickets that match the filters; with `due` those with a running target, earliest first."""
     newest = select(Ticket).limit(limit)
     if due:
-        newest = newest.where(_RUNNING, Ticket.due_at.is_not(None)).order_by(Ticket.due_at, Ticket.id)
+        newest = newest.where(_SLA_RUNS, Ticket.due_at.is_not(None)).order_by(Ticket.due_at, Ticket.id)
     else:
         newest = newest.order_by(Ticket.id.desc())
     for column, value in ((Ticket.status, status), (Ticket.stage, stage), (Ticket.category, category)):
@@ -369,20 +376,28 @@ def listing(
 
 
 def reasons(session: Session, ids: list[int]) -> dict[int, str]:
-    """Return the newest verdict's reason of each ticket."""
+    """Return the reason of the newest verdict of each ticket."""
     return {row.ticket_id: row.reason for row in _REASONS(session, ids=ids)}
 
 
+def latest_verdicts(session: Session, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return category and priority of the newest verdict of each ticket."""
+    v = table(VerdictRecord).c
+    newest = select(func.max(v.id)).where(v.ticket_id.in_(ids)).group_by(v.ticket_id)
+    rows = session.execute(select(v.ticket_id, v.category, v.priority).where(v.id.in_(newest)))
+    return {row.ticket_id: (row.category, row.priority) for row in rows}
+
+
 def _reasons(session: Session) -> Select[Any]:
-    said = table(VerdictRecord).c
-    newest = select(func.max(said.id)).where(in_list(session, said.ticket_id, "ids")).group_by(said.ticket_id)
-    return select(said.ticket_id, said.reason).where(said.id.in_(newest))
+    v = table(VerdictRecord).c
+    newest = select(func.max(v.id)).where(in_list(session, v.ticket_id, "ids")).group_by(v.ticket_id)
+    return select(v.ticket_id, v.reason).where(v.id.in_(newest))
 
 
 _REASONS = Prepared(_reasons)
 
 
-def stages(session: Session) -> dict[str, int]:
-    """Return how many tickets are at each stage."""
+def count_by_stage(session: Session) -> dict[str, int]:
+    """Return the number of tickets at each stage."""
     counts = session.execute(select(Ticket.stage, func.count().label("tickets")).group_by(Ticket.stage))
     return {row.stage: row.tickets for row in counts}

@@ -1,7 +1,7 @@
-"""Time that comes from the database, so that no two machines disagree about what is due.
+"""Time of the database as SQL expressions, so that the clocks of machines do not matter.
 
-``now()`` and ``from_now(seconds)`` are SQL expressions. ``UtcDateTime`` is aware UTC in Python, ``timestamptz`` on
-PostgreSQL and sortable text with microseconds on SQLite.
+`UtcDateTime` is an aware UTC datetime in Python, `timestamptz` on PostgreSQL, and text with microseconds on SQLite, which
+sorts by time.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class now(FunctionElement[datetime]):
-    """The database's clock at the start of the statement (stable, so that an index can be used)."""
+    """The time at the start of the statement (a stable function, so indexes can be used)."""
 
     type = UtcDateTime()
     inherit_cache = True
 
 
 class from_now(FunctionElement[datetime]):
-    """The database's clock plus a number of seconds, which may be negative or fractional."""
+    """`now()` plus a number of seconds, which may be negative or fractional."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -54,7 +54,7 @@ class from_now(FunctionElement[datetime]):
 
 
 class after(FunctionElement[datetime]):
-    """A moment of the database plus a number of seconds."""
+    """A timestamp plus a number of seconds."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -64,7 +64,7 @@ class after(FunctionElement[datetime]):
 
 
 class elapsed(FunctionElement[float]):
-    """The seconds since a moment of the database; negative before it."""
+    """The seconds from a timestamp until `now()`."""
 
     type = Float()
     inherit_cache = True
@@ -110,5 +110,5 @@ def _elapsed_postgresql(element: elapsed, compiler: Any, **kw: Any) -> str:
 
 @compiles(elapsed, "sqlite")
 def _elapsed_sqlite(element: elapsed, compiler: Any, **kw: Any) -> str:
-    # SQLite's clock counts milliseconds; what a difference of days has beyond them is rounding
+    # SQLite's clock has milliseconds; further digits of a difference are rounding errors
     return f"round((julianday('now') - julianday({compiler.process(element.clauses, **kw)})) * 86400.0, 3)"

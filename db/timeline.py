@@ -1,12 +1,15 @@
-"""Everything that happened to one ticket, and everything that is still promised."""
+"""Timeline of a ticket: everything that happened to it, and its open jobs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import (
     AiCall,
     Attempt,
@@ -21,101 +24,48 @@ from db.models import (
 )
 from db.ticket_actions import ACTION
 
-#: What is shown of a verdict.
-_SAID = (
-    *(
-        "category",
-        "confidence",
-        "priority",
-        "priority_confidence",
-        "reason",
-        "summary",
-        "sentiment",
-        "self_fix",
-        "words",
-    ),
-    *(
-        "suggested_agent",
-        "similar",
-        "resolution_p50",
-        "resolution_p90",
-        "engine",
-        "model",
-        "prompt_version",
-        "fallback",
-    ),
-    *("disagreement", "change", "cost", "cached", "needs_review"),
+Entry = dict[str, Any]
+
+#: The kinds of entries; of those at the same moment the first kind comes first.
+KINDS = (
+    *("received", "mail", "ai_call", "verdict", "correction", "confirmation", "comment", "action"),
+    *("notification", "attempt", "dead_letter"),
 )
-#: Which comes first of what happened at the same moment.
-_ORDER = (
-    *("received", "mail", "sent out", "verdict", "correction", "confirmation", "comment", "action"),
-    *("notification", "attempt", "dead letter"),
+#: The columns that an entry shows.
+_VERDICT = (
+    *("category", "confidence", "priority", "priority_confidence", "reason", "summary", "sentiment", "self_fix"),
+    *("words", "suggested_agent", "similar", "resolution_p50", "resolution_p90", "engine", "model", "prompt_version"),
+    *("fallback", "disagreement", "change", "cost", "cached", "needs_review"),
 )
+_CORRECTION = ("field", "old", "old_by", "new", "author")
+_AI_CALL = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
+_NOTIFICATION = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
+_ATTEMPT = ("actor", "number", "outcome", "seconds", "error")
+_DEAD_LETTER = ("id", "actor", "error", "state")
 
 
 def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
-    """Return the ticket with its timeline, oldest first, as plain values; None when there is no such ticket."""
-    ticket = session.get(Ticket, ticket_id) if 0 < ticket_id < 2**63 else None
+    """Return the ticket with its open `jobs` and its `timeline`, the oldest entry first; None if there is none.
+
+    All values are plain. Each entry has the moment `at`, its `kind`, and what the kind shows.
+    """
+    ticket = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if ticket is None:
         return None
-    entries: list[dict[str, Any]] = [{"at": ticket.created_at, "what": "received", "source": ticket.source}]
     notifications = session.scalars(select(Notification).where(Notification.ticket_id == ticket_id)).all()
-    # a delivery's key is its notification; all other jobs of a ticket are keyed by the ticket
+    # the key of a delivery is its notification; all other jobs of a ticket have the ticket as their key
     keys = [str(ticket_id), *(notification.id for notification in notifications)]
-    for attempt in session.scalars(select(Attempt).where(Attempt.key.in_(keys))):
-        entries.append(
-            {
-                "at": attempt.created_at,
-                "what": "attempt",
-                "actor": attempt.actor,
-                "number": attempt.number,
-                "outcome": attempt.outcome,
-                "seconds": attempt.seconds,
-                "error": attempt.error,
-            }
-        )
-    for verdict in session.scalars(select(VerdictRecord).where(VerdictRecord.ticket_id == ticket_id)):
-        entries.append({"at": verdict.created_at, "what": "verdict"} | {name: getattr(verdict, name) for name in _SAID})
-    for correction in session.scalars(select(Correction).where(Correction.ticket_id == ticket_id)):
-        what = "correction" if correction.old != correction.new else "confirmation"
-        said = ("field", "old", "old_by", "new", "author")
-        entries.append({"at": correction.created_at, "what": what} | {name: getattr(correction, name) for name in said})
-    for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
-        source = {} if comment.source == ACTION else {"source": comment.source}
-        what = "comment" if source else "action"
-        entries.append(
-            {"at": comment.created_at, "what": what, "author": comment.author, "text": comment.text} | source
-        )
-    for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
-        sent = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
-        entries.append({"at": call.created_at, "what": "sent out"} | {name: getattr(call, name) for name in sent})
-    # not the bytes, which may be many
-    came = (InboundMail.id, InboundMail.sender, InboundMail.outcome, InboundMail.attachments)
-    for mail in session.execute(
-        select(InboundMail.created_at.label("at"), *came).where(InboundMail.ticket_id == ticket_id)
-    ).mappings():
-        entries.append({"what": "mail"} | dict(mail))
-    for notification in notifications:
-        told = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
-        entries.append(
-            {"at": notification.created_at, "what": "notification"}
-            | {name: getattr(notification, name) for name in told}
-        )
-    for letter in session.scalars(select(DeadLetter).where(DeadLetter.key.in_(keys))):
-        entries.append(
-            {
-                "at": letter.created_at,
-                "what": "dead letter",
-                "id": letter.id,
-                "actor": letter.actor,
-                "error": letter.error,
-                "state": letter.state,
-            }
-        )
-    order = {name: place for place, name in enumerate(_ORDER)}
-    entries.sort(key=lambda entry: (entry["at"], order[entry["what"]]))
-    waiting = [
+    entries = [
+        _entry(ticket.created_at, "received", source=ticket.source),
+        *_of_ticket(session, ticket_id),
+        *_of_jobs(session, keys),
+        *(_entry(each.created_at, "notification", **_values(each, _NOTIFICATION)) for each in notifications),
+    ]
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    entries.sort(key=lambda entry: (entry["at"], order[entry["kind"]]))
+    jobs = [
         {
+            "id": job.id,
             "actor": job.actor,
             "due_at": job.due_at,
             "attempts": job.attempts,
@@ -124,14 +74,48 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
         }
         for job in session.scalars(select(Job).where(Job.key.in_(keys)).order_by(Job.id))
     ]
-    return {**summary(ticket), "description": ticket.description, "waiting": waiting, "timeline": entries}
+    return {**summary(ticket), "description": ticket.description, "jobs": jobs, "timeline": entries}
 
 
 def summary(ticket: Ticket) -> dict[str, Any]:
-    """Return the ticket's own values without its description."""
+    """Return the values of a ticket without its description."""
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at due_at sla_state waiting_since"
+        "created_at classified_at notified_at resolved_at due_at sla_state paused_since"
     )
-    return {name: getattr(ticket, name) for name in fields.split()}
+    return _values(ticket, fields.split())
+
+
+def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:
+    for verdict in session.scalars(select(VerdictRecord).where(VerdictRecord.ticket_id == ticket_id)):
+        yield _entry(verdict.created_at, "verdict", **_values(verdict, _VERDICT))
+    for correction in session.scalars(select(Correction).where(Correction.ticket_id == ticket_id)):
+        kind = "correction" if correction.old != correction.new else "confirmation"
+        yield _entry(correction.created_at, kind, **_values(correction, _CORRECTION))
+    for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
+        source = {} if comment.source == ACTION else {"source": comment.source}
+        kind = "comment" if source else "action"
+        yield _entry(comment.created_at, kind, author=comment.author, text=comment.text, **source)
+    for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
+        yield _entry(call.created_at, "ai_call", **_values(call, _AI_CALL))
+    # without the raw mail, which may be large
+    columns = (InboundMail.created_at, InboundMail.id, InboundMail.sender, InboundMail.outcome, InboundMail.attachments)
+    for mail in session.execute(select(*columns).where(InboundMail.ticket_id == ticket_id)):
+        values = dict(mail._mapping)
+        yield _entry(values.pop("created_at"), "mail", **values)
+
+
+def _of_jobs(session: Session, keys: list[str]) -> Iterator[Entry]:
+    for attempt in session.scalars(select(Attempt).where(Attempt.key.in_(keys))):
+        yield _entry(attempt.created_at, "attempt", **_values(attempt, _ATTEMPT))
+    for letter in session.scalars(select(DeadLetter).where(DeadLetter.key.in_(keys))):
+        yield _entry(letter.created_at, "dead_letter", **_values(letter, _DEAD_LETTER))
+
+
+def _entry(at: datetime, kind: str, **values: Any) -> Entry:
+    return {"at": at, "kind": kind, **values}
+
+
+def _values(row: object, names: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}

@@ -1,4 +1,4 @@
-"""People who log in: a name, a role, the hash of a password; and the browsers in which they are logged in."""
+"""Users and their sessions: roles, password hashes, login attempts, session tokens."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from db.api_keys import SCOPES, digest
 from db.models import AuditEntry, User, UserSession
 from db.time import from_now, now
 
-#: What each role may do, in the scopes of keys.
+#: The scopes of each role.
 ROLES = {"viewer": ("read",), "operator": ("read", "submit", "operate"), "admin": SCOPES}
-#: A password's characters.
-SHORTEST, LONGEST = 10, 200
-#: The user who is there when nobody was made.
-FIRST = "admin"
-#: Seconds that a login lasts.
+#: Characters of a password, at least and at most.
+MIN_PASSWORD, MAX_PASSWORD = 10, 200
+#: The name of the user that an empty installation gets.
+FIRST_USER = "admin"
+#: Seconds until a session expires.
 SESSION_SECONDS = 12 * 3600.0
-#: Attempts that fail within so many seconds before the next has to wait: at one account, from one address.
-PER_ACCOUNT, PER_ADDRESS, WITHIN = 10, 30, 900.0
+#: Failed logins to one account, and from one address, within so many seconds; further attempts are refused.
+MAX_PER_ACCOUNT, MAX_PER_ADDRESS, WINDOW_SECONDS = 10, 30, 900.0
+#: The audited action of a failed login.
 REFUSED = "login.refuse"
 
 _hasher = PasswordHasher()
 
 
 class InvalidUser(InvalidInput):
-    """There is no such user, or it cannot be made like this; the text says why."""
+    """The user does not exist, or cannot be created or changed like this."""
 
 
-class Throttled(TooManyRequests):
-    """Too many attempts failed."""
+class TooManyLogins(TooManyRequests):
+    """Too many logins to the account or from the address failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """Somebody whose password was right."""
+class AuthenticatedUser:
+    """A user whose password was verified."""
 
     id: int
     name: str
@@ -52,7 +53,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """A browser in which somebody is logged in."""
+    """A session that has not expired, of a user who is not disabled."""
 
     user: str
     role: str
@@ -60,72 +61,71 @@ class ActiveSession:
 
 
 def create(session: Session, name: str, password: str, role: str) -> None:
-    """Add somebody. Raises WrongUser."""
+    """Create a user. Raises InvalidUser."""
     name = name.strip()
     if not name.isprintable() or not 0 < len(name) <= 80:
-        raise InvalidUser("a user's name is 1 to 80 printable characters")
+        raise InvalidUser("name: must have 1 to 80 printable characters")
     if role not in ROLES:
-        raise InvalidUser(f"there is no role {role[:80]!r}; there are {', '.join(ROLES)}")
+        raise InvalidUser(f"role: must be one of {', '.join(ROLES)}, not {role[:80]!r}")
     hashed = _hash(password)
     try:
         with session.begin_nested():
             session.add(User(name=name, password=hashed, role=role))
     except IntegrityError:
-        raise InvalidUser(f"there is a user {name!r} already") from None
+        raise InvalidUser(f"name: user {name!r} exists already") from None
 
 
 def create_first(session: Session) -> str | None:
-    """Add the first user, an admin called FIRST, and return the password, which is not kept; None when there is a user."""
-    if any_made(session):
+    """Create the administrator FIRST_USER and return its random password; None when a user exists."""
+    if any_created(session):
         return None
     password = "-".join(secrets.token_hex(3) for _ in range(4))
-    create(session, FIRST, password, "admin")
+    create(session, FIRST_USER, password, "admin")
     return password
 
 
 def set_password(session: Session, name: str, password: str) -> None:
-    """Change a password, and log the user out everywhere. Raises WrongUser."""
+    """Change a password and end the user's sessions. Raises InvalidUser."""
     _change(session, name, password=_hash(password))
 
 
 def disable(session: Session, name: str, disabled: bool = True) -> None:
-    """Keep somebody out, logged in or not, or let them in again. Raises WrongUser."""
+    """Disable a user and end their sessions, or enable the user again. Raises InvalidUser."""
     _change(session, name, disabled=disabled)
 
 
-def check(session: Session, name: str, password: str, address: str) -> Candidate | None:
-    """Return who this is; None when name or password are wrong. Raises Throttled.
+def authenticate(session: Session, name: str, password: str, address: str) -> AuthenticatedUser | None:
+    """Return the user, or None when name or password are wrong. Raises TooManyLogins.
 
-    The caller records a refusal in the audit: that is what attempts are counted by. It takes a while, by design.
+    The caller records a failure in the audit log, by which attempts are counted. The hash is slow by design.
     """
-    for column, value, most in (
-        (AuditEntry.subject, f"user/{name}"[:250], PER_ACCOUNT),
-        (AuditEntry.address, address, PER_ADDRESS),
+    for column, value, limit in (
+        (AuditEntry.subject, f"user/{name}"[:250], MAX_PER_ACCOUNT),
+        (AuditEntry.address, address, MAX_PER_ADDRESS),
     ):
         failed = select(func.count()).where(
-            AuditEntry.action == REFUSED, AuditEntry.at > from_now(-WITHIN), column == value
+            AuditEntry.action == REFUSED, AuditEntry.at > from_now(-WINDOW_SECONDS), column == value
         )
-        if (session.scalar(failed) or 0) >= most:
-            raise Throttled
+        if (session.scalar(failed) or 0) >= limit:
+            minutes = WINDOW_SECONDS / 60
+            raise TooManyLogins(f"too many failed logins; try again in {minutes:g} minutes", retry_after=WINDOW_SECONDS)
     user = session.scalar(select(User).where(User.name == name))
-    # somebody who is not there takes as long as somebody with another password
-    if not _verify(user.password if user else _nobody(), password) or user is None or user.disabled:
+    # an unknown name takes as long as a wrong password
+    if not _verify(user.password if user else _unknown_user_hash(), password) or user is None or user.disabled:
         return None
-    return Candidate(user.id, user.name, user.role)
+    return AuthenticatedUser(user.id, user.name, user.role)
 
 
-def log_in(session: Session, candidate: Candidate) -> tuple[str, ActiveSession]:
-    """Log a browser in; returns the token for its cookie."""
+def log_in(session: Session, user: AuthenticatedUser) -> tuple[str, ActiveSession]:
+    """Start a session. Returns the token for its cookie, which is not stored, and the session."""
     session.execute(delete(UserSession).where(UserSession.expires_at < now()))
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    session.add(
-        UserSession(digest=digest(token), user_id=candidate.id, csrf=csrf, expires_at=from_now(SESSION_SECONDS))
-    )
-    return token, ActiveSession(candidate.name, candidate.role, csrf)
+    session.add(UserSession(digest=digest(token), user_id=user.id, csrf=csrf, expires_at=from_now(SESSION_SECONDS)))
+    return token, ActiveSession(user.name, user.role, csrf)
 
 
-def logged_in(session: Session, token: str) -> ActiveSession | None:
-    """Return who is logged in with this token."""
+def active_session(session: Session, token: str) -> ActiveSession | None:
+    """Return the session with this token, if it is active."""
     wanted = select(User.name, User.role, UserSession.csrf).join(UserSession, UserSession.user_id == User.id)
     wanted = wanted.where(UserSession.digest == digest(token), UserSession.expires_at > now(), User.disabled.is_(False))
     row = session.execute(wanted).first()
@@ -133,46 +133,46 @@ def logged_in(session: Session, token: str) -> ActiveSession | None:
 
 
 def log_out(session: Session, token: str) -> None:
-    """End a login."""
+    """End the session with this token."""
     session.execute(delete(UserSession).where(UserSession.digest == digest(token)))
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
-    """Return the users by name."""
+    """Return all users, ordered by name."""
     rows = session.execute(select(User.name, User.role, User.disabled, User.created_at).order_by(User.name))
     return [dict(row._mapping) for row in rows]
 
 
-def any_made(session: Session) -> bool:
-    """Return whether there is a user."""
+def any_created(session: Session) -> bool:
+    """Return whether any user exists."""
     return session.scalar(select(User.id).limit(1)) is not None
 
 
 def any_active(session: Session) -> bool:
-    """Return whether somebody can log in."""
+    """Return whether any user is not disabled."""
     return session.scalar(select(User.id).where(User.disabled.is_(False)).limit(1)) is not None
 
 
 def _change(session: Session, name: str, **values: Any) -> None:
     user_id = session.scalar(update(User).where(User.name == name).values(**values).returning(User.id))
     if user_id is None:
-        raise InvalidUser(f"there is no user {name[:80]!r}; `aura users list` shows those there are")
+        raise InvalidUser(f"no user {name[:80]!r}")
     session.execute(delete(UserSession).where(UserSession.user_id == user_id))
 
 
 def _hash(password: str) -> str:
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidUser(f"a password has {SHORTEST} to {LONGEST} characters")
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise InvalidUser(f"password: must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     return _hasher.hash(password)
 
 
 def _verify(hashed: str, password: str) -> bool:
     try:
-        return len(password) <= LONGEST and _hasher.verify(hashed, password)
+        return len(password) <= MAX_PASSWORD and _hasher.verify(hashed, password)
     except (VerificationError, InvalidHashError):
         return False
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> str:
+def _unknown_user_hash() -> str:
     return _hasher.hash(secrets.token_urlsafe(32))

@@ -24,10 +24,10 @@ from aura.ai.text.clean import clean_line
 from aura.ai.text.masking import mask
 from aura.settings import PRIORITIES, get_settings
 from db import incidents, tickets, transaction
-from db.incidents import SIMILAR, Report
-from db.incidents import TITLE_WORDS as WORDS
+from db.incidents import SIMILAR, RecentTicket
+from db.incidents import TITLE_TERMS as WORDS
 from db.new_tickets import NewTicket
-from db.similar import telling
+from db.similar import extract_terms
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.incidents")
@@ -44,10 +44,10 @@ class Group:
     """Tickets with words in common."""
 
     incident_id: int | None = None
-    members: list[Report] = field(default_factory=list)
+    members: list[RecentTicket] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, report: Report, words: Sequence[str]) -> None:
+    def add(self, report: RecentTicket, words: Sequence[str]) -> None:
         self.members.append(report)
         self.counts.update(words)
 
@@ -68,12 +68,12 @@ def propose_incidents() -> int:
     """Look at the newest tickets once. Returns how many incidents were proposed or grew."""
     settings = get_settings()
     with transaction() as session:
-        incidents.alone(session)
-        pool = incidents.reports(session, settings.incident_minutes)
+        incidents.lock_detection(session)
+        pool = incidents.recent_tickets(session, settings.incident_minutes)
         fresh = [each for each in pool if each.fresh]
         if len(fresh) < 2:
             return 0
-        known = incidents.recent(session, settings.incident_minutes)
+        known = incidents.recent_incidents(session, settings.incident_minutes)
         state = {each.id: each.state for each in known}
         groups = _grouped(fresh)
         least = max(settings.incident_tickets, STANDS_OUT * len(fresh))
@@ -82,7 +82,7 @@ def propose_incidents() -> int:
             new = [each for each in group.members if each.incident_id is None]
             if group.incident_id is not None:
                 if new and group.incident_id in state:
-                    incidents.grow(session, group.incident_id, new)
+                    incidents.add_tickets(session, group.incident_id, new)
                     changed += 1
                 continue
             burst = _not_dismissed(group, [each for each in known if each.state == "dismissed"])
@@ -99,11 +99,11 @@ def propose_incidents() -> int:
 def accept(number: int) -> int:
     """Make one ticket stand for all of a proposed incident's, and start its journey. Returns that ticket.
 
-    Its priority is high, or that of the most urgent one of them. Raises incidents.NotDecidable.
+    Its priority is high, or that of the most urgent one of them. Raises UnknownIncident or IncidentDecided.
     """
     with transaction() as session:
         incident = incidents.decide(session, number, "accepted")
-        children = incidents.children(session, number)
+        children = incidents.tickets_of(session, number)
         german = sum(child.language == "de" for child in children) * 2 > len(children)
         urgent = max(chain([PRIORITIES.index("high")], (PRIORITIES.index(c.priority) for c in children if c.priority)))
         named = ", ".join(f"#{child.id}" for child in children[:100])
@@ -117,34 +117,34 @@ def accept(number: int) -> int:
             external_id=f"incident-{number}",
         )
         [parent] = tickets.create(session, "aura", [(submission, {"incident": number})])
-        incidents.adopt(session, number, parent, incident.category, PRIORITIES[urgent])
+        incidents.set_parent(session, number, parent, incident.category, PRIORITIES[urgent])
         triage.send(parent)
     return parent
 
 
 def dismiss(number: int) -> None:
-    """Free the tickets of a proposed incident; they are not proposed again. Raises incidents.NotDecidable.
+    """Free the tickets of a proposed incident; they are not proposed again. Raises UnknownIncident or IncidentDecided.
 
     People are told now of those that only their requesters were told about.
     """
     with transaction() as session:
         incidents.decide(session, number, "dismissed")
-        for ticket in incidents.quiet(session, number):
+        for ticket in incidents.raise_versions(session, number):
             notify.send(ticket)
-        incidents.free(session, number)
+        incidents.release_tickets(session, number)
 
 
-def _words(report: Report) -> list[str]:
-    return telling(report.title, WORDS) or telling(report.description, WORDS)
+def _words(report: RecentTicket) -> list[str]:
+    return extract_terms(report.title, WORDS) or extract_terms(report.description, WORDS)
 
 
-def _grouped(fresh: Iterable[Report]) -> list[Group]:
+def _grouped(fresh: Iterable[RecentTicket]) -> list[Group]:
     """Put each ticket to those it is like; the tickets of an incident are one group from the beginning."""
     groups: list[Group] = []
     by_word: defaultdict[str, list[Group]] = defaultdict(list)
     by_incident: dict[int, Group] = {}
 
-    def put(report: Report, words: list[str], group: Group) -> None:
+    def put(report: RecentTicket, words: list[str], group: Group) -> None:
         for word in words:
             if word not in group.counts:
                 by_word[word].append(group)
@@ -167,9 +167,9 @@ def _grouped(fresh: Iterable[Report]) -> list[Group]:
     return groups
 
 
-def _not_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) -> Group:
+def _not_dismissed(group: Group, dismissed: Iterable[incidents.RecentIncident]) -> Group:
     """Return the group without the tickets that were there when somebody said that this matter is no incident."""
-    until = [each.grew_at for each in dismissed if group.likeness(telling(each.title, WORDS)) >= SIMILAR]
+    until = [each.last_ticket_at for each in dismissed if group.likeness(extract_terms(each.title, WORDS)) >= SIMILAR]
     if not until:
         return group
     kept = Group()
@@ -179,7 +179,7 @@ def _not_dismissed(group: Group, dismissed: Iterable[incidents.Proposal]) -> Gro
     return kept
 
 
-def _usual(group: Group, pool: Sequence[Report], minutes: float) -> float:
+def _usual(group: Group, pool: Sequence[RecentTicket], minutes: float) -> float:
     """Return how many tickets like these came in as many minutes before."""
     start = pool[-1].created_at - timedelta(minutes=minutes)
     before = [each for each in pool if each.created_at < start]
@@ -192,7 +192,7 @@ def _usual(group: Group, pool: Sequence[Report], minutes: float) -> float:
 
 def _matter(group: Group) -> str:
     """Return the title that says best what the group is about, masked: more people will read it."""
-    titled = [each for each in group.members if telling(each.title, WORDS)]
+    titled = [each for each in group.members if extract_terms(each.title, WORDS)]
     if not titled:
         return clean_line(mask(group.members[0].description).text, TITLE)
     central = max(titled, key=lambda each: (group.likeness(_words(each)), -each.id))

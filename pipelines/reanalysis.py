@@ -20,7 +20,7 @@ from aura.settings import get_settings
 from db import analysis_batches, jobs, reading, transaction
 from db import reanalysis as stale
 from db.jobs import NewJob
-from db.reanalysis import Remote, StaleVerdict
+from db.reanalysis import RemoteEngine, StaleVerdict
 
 reanalysis = Pipeline("reanalysis", reanalyze, notify)
 
@@ -39,10 +39,10 @@ CHANGED_PRIORITY = 5
 def reanalyze_stale() -> int:
     """Promise another look at every ticket that is worth it, oldest verdict first. Returns how many."""
     settings = get_settings()
-    remote = Remote(settings.ai_model, VERSION) if settings.openai_api_key else None
+    remote = RemoteEngine(settings.ai_model, VERSION) if settings.openai_api_key else None
     with transaction() as session:
         found = stale.stale_verdicts(session, settings.reanalyze_after_days, settings.review_below, remote, LIMIT)
-        under_way = analysis_batches.under_way(session)
+        under_way = analysis_batches.pending_tickets(session)
         found = [each for each in found if each.id not in under_way]
         if remote is None or not 0 < settings.ai_batch_above < len(found):
             _promise(found)
@@ -63,7 +63,7 @@ def reanalyze_one(session: Session, ticket_id: int, why: str) -> int:
 def reanalyze_changed() -> int:
     """Promise another look at the tickets whose text changed or that got a comment. Returns how many."""
     with reading() as session:
-        found = stale.changed(session, UPGRADES)
+        found = stale.changed_tickets(session, UPGRADES)
     _promise(found, CHANGED_PRIORITY)
     return len(found)
 
@@ -73,7 +73,7 @@ def upgrade() -> int:
     if get_settings().openai_api_key is None:
         return 0
     with reading() as session:
-        found = stale.stepped_in(session, UPGRADE_AFTER, UPGRADES)
+        found = stale.fallback_verdicts(session, UPGRADE_AFTER, UPGRADES)
     _promise(found)
     return len(found)
 
@@ -89,7 +89,7 @@ def _promise(found: Sequence[StaleVerdict], priority: int = 0) -> None:
         jobs.enqueue(
             session,
             [
-                NewJob(first, str(each.id), [each.why], reanalysis.name, tuple(rest), priority, delay(place))
+                NewJob(first, str(each.id), [each.reason], reanalysis.name, tuple(rest), priority, delay(place))
                 for place, each in enumerate(found)
             ],
         )

@@ -19,7 +19,7 @@ GRACE = 120.0
 def rescue_stranded() -> int:
     """Promise the journey again of every stranded ticket. Returns how many there were."""
     with reading() as session:
-        stranded = tickets.stranded(session, GRACE, limit=1000)
+        stranded = tickets.without_job(session, GRACE, limit=1000)
     if stranded:
         logger.error(
             "tickets without a promise: their journey starts again", tickets=stranded[:20], count=len(stranded)

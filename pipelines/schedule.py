@@ -72,7 +72,7 @@ def take_samples() -> int:
 def check_sla() -> int:
     """Promise a look at the tickets whose time has come, to warn or to escalate. Returns 1, or 0 when there is none."""
     with transaction() as session:
-        if not ticket_actions.any_to_look_at(session):
+        if not ticket_actions.any_sla_check_due(session):
             return 0
         jobs.enqueue(session, [NewJob(sla_checks.actor_name, "targets")])
     return 1

@@ -125,10 +125,10 @@ def _kept_app(_settings: settings.Settings) -> FastAPI:
 
 def web_app() -> FastAPI:
     """Return the web application of these settings, in which nobody waits yet."""
-    from aura.web.app import remember_nothing
+    from aura.web.app import reset_state
 
     app = _kept_app(settings.get_settings())
-    remember_nothing(app)
+    reset_state(app)
     return app
 
 

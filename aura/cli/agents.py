@@ -18,9 +18,9 @@ app = typer.Typer(name="agents", help="Agents: the people tickets are routed to.
 def list_(how: FormatOption = "table") -> None:
     """List the agents."""
     with reads() as session:
-        from db.process_stats import staff
+        from db.process_stats import agents
 
-        rows = staff(session)
+        rows = agents(session)
     columns = ("name", "email", "team", "skills", "capacity", "available")
     show_rows(
         rows, columns, how, "No agents: every ticket goes to AURA_SERVICE_DESK. Add some: aura agents import FILE.csv"

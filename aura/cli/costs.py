@@ -20,7 +20,7 @@ def spend(
         from db import ai_costs as spend
 
         budget = get_settings().ai_budget_day
-        today, calls, said = spend.today(session), spend.by_model(session, days), spend.agreement(session, days)
+        today, calls, said = spend.spent_today(session), spend.by_model(session, days), spend.agreement(session, days)
     if how == "json":
         emit({"today": round(today, 6), "budget": budget, "calls": calls, "verdicts": said})
         return

@@ -80,8 +80,8 @@ def warn_without_worker() -> None:
     from aura.settings import get_settings
 
     with reads() as session:
-        from db.process_stats import living
+        from db.process_stats import count_live
 
-        if not living(session, "worker", get_settings().worker_dead_after):
+        if not count_live(session, "worker", get_settings().worker_dead_after):
             command = "aura run" if get_settings().embedded else "dramatiq actors"
             note(f"No worker is running; tickets wait until you start `{command}`.")

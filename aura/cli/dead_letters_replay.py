@@ -142,12 +142,12 @@ def _in_batches(
 
 
 def _arguments(text: str | None) -> list[Any] | None:
-    from db.new_tickets import parse
+    from db.new_tickets import parse_json
 
     if text is None:
         return None
     try:
-        found = parse(text)
+        found = parse_json(text)
     except ValueError as error:
         raise Refused(f"--args is no JSON: {error}") from None
     if not isinstance(found, list):

@@ -32,7 +32,7 @@ def list_(
         from db.incidents import listing
 
         rows = listing(session, state, limit)
-    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "grew_at")
+    columns = ("id", "state", "title", "category", "tickets", "parent_id", "created_at", "last_ticket_at")
     show_rows(rows, columns, how, f"No {state} incidents." if state else "No incidents.")
 
 
@@ -40,12 +40,12 @@ def list_(
 def accept(incident_id: IncidentId, how: FormatOption = "table") -> None:
     """Make one new ticket stand for all tickets of the incident, at least as urgent as any of them."""
     with ready_database():
-        from db.incidents import NotDecidable
+        from db.incidents import IncidentDecided, UnknownIncident
         from pipelines import incidents
 
         try:
             parent = incidents.accept(incident_id)
-        except NotDecidable as error:
+        except (UnknownIncident, IncidentDecided) as error:
             raise Refused(str(error)) from None
     if tell(how, {"incident": incident_id, "ticket": parent}, f"ticket {parent} stands for incident {incident_id}"):
         warn_without_worker()
@@ -55,11 +55,11 @@ def accept(incident_id: IncidentId, how: FormatOption = "table") -> None:
 def dismiss(incident_id: IncidentId, how: FormatOption = "table") -> None:
     """Say that the tickets have nothing to do with each other; the same ones are not proposed again."""
     with ready_database():
-        from db.incidents import NotDecidable
+        from db.incidents import IncidentDecided, UnknownIncident
         from pipelines import incidents
 
         try:
             incidents.dismiss(incident_id)
-        except NotDecidable as error:
+        except (UnknownIncident, IncidentDecided) as error:
             raise Refused(str(error)) from None
     tell(how, {"incident": incident_id}, f"incident {incident_id} is dismissed, its tickets are free")

@@ -22,7 +22,8 @@ app = typer.Typer(
 def list_(
     actor: ActorOption = None,
     state: Annotated[
-        Literal["due", "hinted", "running", "later"] | None, typer.Option(help="Only jobs that are doing this.")
+        Literal["scheduled", "available", "queued", "running", "retrying"] | None,
+        typer.Option(help="Only jobs that are doing this."),
     ] = None,
     limit: LimitOption = 50,
     how: FormatOption = "table",

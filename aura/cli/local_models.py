@@ -49,12 +49,12 @@ def model_of(name: str | None) -> Model:
 
 def read_file(file: Path, columns: dict[str, str | None], limit: int | None, what: str) -> Dataset:
     from aura.ai.training.datasets import UnusableFile, read_dataset
-    from db.new_tickets import claimed_priority
+    from db.new_tickets import parse_priority
 
     named = {name: column for name, column in columns.items() if column is not None}
     try:
         with bar(what, file.stat().st_size) as told:
-            found = read_dataset(file, named, claimed_priority, limit=limit, progress=lambda done: told(done, what))
+            found = read_dataset(file, named, parse_priority, limit=limit, progress=lambda done: told(done, what))
     except UnusableFile as error:
         raise Refused(str(error)) from None
     for line, reason in found.bad:

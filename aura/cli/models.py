@@ -29,7 +29,7 @@ def list_(how: FormatOption = "table") -> None:
     with reads() as session:
         from db import local_models
 
-        rows = local_models.choices(session)
+        rows = local_models.versions(session)
     if how == "json":
         emit(rows)
         return
@@ -59,8 +59,8 @@ def use(
         from db import local_models
 
         try:
-            local_models.use(session, version)
-        except local_models.UnknownVersion as error:
+            local_models.activate(session, version)
+        except local_models.UnknownLocalModel as error:
             raise Refused(str(error)) from None
     tell(how, {"active": version}, f"the local engine answers with {version}")
 

@@ -35,7 +35,12 @@ def list_(how: FormatOption = "table") -> None:
         rows = listing(session)
     if how == "table":
         rows = [row | {"held back": _held(row)} for row in rows]
-    show_rows(rows, ("queue", "actors", "due", "hinted", "running", "later", "held back"), how, "No queues.")
+    show_rows(
+        rows,
+        ("queue", "actors", "available", "queued", "running", "scheduled", "retrying", "held back"),
+        how,
+        "No queues.",
+    )
 
 
 @app.command("pause")

@@ -23,7 +23,7 @@ def run(
     err.print(settings.mode(), soft_wrap=True)
     with ready_database():
         from aura.web.app import app as web
-        from aura.web.auth.identity import how
+        from aura.web.auth.identity import access_mode
         from pipelines.embedded import running
 
         port = port or settings.port
@@ -34,7 +34,7 @@ def run(
         with running(threads=threads):
             err.print(f"Open {address} in a browser; programs send tickets to {address}/tickets.", soft_wrap=True)
             _first_login(settings.production)
-            err.print(how(), soft_wrap=True)
+            err.print(access_mode(), soft_wrap=True)
             uvicorn.run(web, host=settings.host, port=port, log_config=None)
 
 
@@ -45,13 +45,13 @@ def _first_login(production: bool) -> None:
     from db import reading, users
 
     with reading() as session:
-        if users.any_made(session):
+        if users.any_created(session):
             return
-    with acts("user.create", f"user/{users.FIRST}", role="admin") as session:
+    with acts("user.create", f"user/{users.FIRST_USER}", role="admin") as session:
         password = users.create_first(session)
     if password:
         err.print(
-            f"Log in as {users.FIRST} with the password {password} (said this once; `aura users password {users.FIRST}` "
+            f"Log in as {users.FIRST_USER} with the password {password} (said this once; `aura users password {users.FIRST_USER}` "
             "sets another, `aura users create NAME --role operator` lets somebody else in).",
             soft_wrap=True,
             markup=False,

@@ -150,12 +150,12 @@ def show(ticket_id: TicketId, how: FormatOption = "table") -> None:
     if how == "json":
         emit(found)
         return
-    entries, waiting = found.pop("timeline"), found.pop("waiting")
+    entries, waiting = found.pop("timeline"), found.pop("jobs")
     show_fields(found)
     out.print()
     table = Table("at", "what", "details", header_style="bold", box=None, pad_edge=False)
     for entry in entries:
-        table.add_row(cell(entry.pop("at")), entry.pop("what"), _details(entry))
+        table.add_row(cell(entry.pop("at")), entry.pop("kind"), _details(entry))
     out.print(table)
     for job in waiting:
         out.print(

@@ -71,7 +71,7 @@ def learn(
         report = {**found.report, "source": file.name if file else "corrected and confirmed tickets"}
         local_models.store(session, found.model.version, gzip.compress(found.content.encode(), mtime=0), report)
         if activated:
-            local_models.use(session, found.model.version)
+            local_models.activate(session, found.model.version)
     if to is not None:
         to.write_text(found.content, encoding="utf-8")
     if how == "json":
@@ -86,7 +86,7 @@ def _judged(session: Any) -> list[Example]:
     from aura.ai.training.train import LEAST
     from db import local_models
 
-    tickets = [Example(*each) for each in local_models.judged(session)]
+    tickets = [Example(*each) for each in local_models.reviewed_tickets(session)]
     if len(tickets) < LEAST:
         raise Refused(
             f"people have corrected or confirmed {len(tickets)} tickets, and at least {LEAST} are needed: "

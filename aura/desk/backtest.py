@@ -17,7 +17,7 @@ from aura.ai.engines.local import LocalEngine, read_model
 from aura.errors import NotFound
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
-from db.corrections import Decided
+from db.corrections import ReviewedTicket
 
 #: Tickets that are asked about at a time.
 BATCH = 32
@@ -68,8 +68,8 @@ def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambd
     ask, name = _asker(model, get_settings())
     report = Report(name)
     with reading() as session:
-        decided = corrections.decided(session, last)
-        before = corrections.previous_values(session, [each.id for each in decided])
+        decided = corrections.reviewed_tickets(session, last)
+        before = tickets.latest_verdicts(session, [each.id for each in decided])
     for done, batch in _batches(decided):
         for each, answer in zip(batch, ask([_question(each) for each in batch]), strict=True):
             _count(report, each, answer, before.get(each.id))
@@ -77,7 +77,7 @@ def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambd
     return report
 
 
-def _batches(decided: list[Decided]) -> Iterator[tuple[int, list[Decided]]]:
+def _batches(decided: list[ReviewedTicket]) -> Iterator[tuple[int, list[ReviewedTicket]]]:
     rest, done = iter(decided), 0
     while batch := list(islice(rest, BATCH)):
         done += len(batch)
@@ -102,17 +102,20 @@ def _asker(
     return engine.upgrade, model
 
 
-def _question(each: Decided) -> ClassificationRequest:
+def _question(each: ReviewedTicket) -> ClassificationRequest:
     return ClassificationRequest(each.title, each.description, id=each.id)
 
 
-def _count(report: Report, truth: Decided, answer: Verdict | EngineError, before: tuple[str, str] | None) -> None:
+def _count(
+    report: Report, truth: ReviewedTicket, answer: Verdict | EngineError, before: tuple[str, str] | None
+) -> None:
     calls = [
-        {"ticket_id": truth.id, **{name: getattr(call, name) for name in tickets.CALL[1:]}} for call in answer.calls
+        {"ticket_id": truth.id, **{name: getattr(call, name) for name in tickets.AI_CALL_COLUMNS[1:]}}
+        for call in answer.calls
     ]
     report.dollars += sum(call["cost"] for call in calls)
     with transaction() as session:
-        tickets.save_calls(session, calls)
+        tickets.save_ai_calls(session, calls)
     if isinstance(answer, EngineError):
         report.unanswered += 1
         report.why_unanswered = str(answer)

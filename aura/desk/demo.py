@@ -62,7 +62,7 @@ def run_demo(tell: Callable[[Progress], None]) -> dict[str, Any]:
 def look() -> Progress:
     """Return how far the tickets are; one counts as notified when all its notifications are sent."""
     with reading() as session:
-        stages = tickets.stages(session)
+        stages = tickets.count_by_stage(session)
         promised = select(Notification.id).where(Notification.ticket_id == Ticket.id, Notification.state != "sent")
         notified = session.scalar(select(func.count()).where(Ticket.stage == "notified", ~promised.exists())) or 0
         waiting = session.scalar(select(func.count()).select_from(Job)) or 0

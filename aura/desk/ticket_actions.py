@@ -21,7 +21,7 @@ from aura.notifications import Role
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
 from db.ticket_actions import COMMENT_LIMIT, LockedTicket
-from db.tickets import DONE, RUNNING
+from db.tickets import RESOLVED, SLA_RUNNING
 
 #: Who does what nobody's name is given for.
 OPERATOR = "operator"
@@ -62,7 +62,7 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
     with transaction() as session:
         changed = corrections.correct(session, ticket_id, author, said)
         if "priority" in changed:
-            ticket_actions.change(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
+            ticket_actions.update_ticket(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
         if changed:
             notify.send(ticket_id)
     return changed
@@ -78,7 +78,7 @@ def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
         if wanted == "resolved":
             return resolve(ticket_id, "", author)
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        if ticket.status in DONE and wanted == "open":
+        if ticket.status in RESOLVED and wanted == "open":
             return reopen(ticket_id, author)
         return _move(session, ticket, wanted, author)
 
@@ -92,7 +92,7 @@ def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         done = _move(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution)
-        similar.remember(session, [ticket_id], lambda said: mask(said).text)
+        similar.index_resolved(session, [ticket_id], lambda said: mask(said).text)
         announce_event(session, ticket_id, "ticket.resolved", done.number, resolution)
     return done
 
@@ -104,7 +104,7 @@ def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        if ticket.status not in DONE:
+        if ticket.status not in RESOLVED:
             raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
         if reason.strip():
             _comment(session, ticket_id, author, reason, source)
@@ -119,13 +119,13 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        name = "" if agent is None else ticket_actions.agent_named(session, agent)
+        name = "" if agent is None else ticket_actions.find_agent(session, agent)
         if name is None:
             raise NotAllowed(f"there is no agent {agent!r}; `aura agents list` shows those there are")
         if name != ticket.assignee:
-            ticket_actions.change(session, ticket_id, {"assignee": name})
+            ticket_actions.update_ticket(session, ticket_id, {"assignee": name})
             before = f", not to {ticket.assignee} any more" if ticket.assignee else ""
-            number = ticket_actions.record(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
+            number = ticket_actions.record_action(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
             announce_event(session, ticket_id, "ticket.assigned", number)
     return name
 
@@ -152,9 +152,9 @@ def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
     What waited for an answer, or was over, is open again, unless an agent wrote it. Raises UnknownTicket.
     """
     ticket = ticket_actions.lock_ticket(session, ticket_id)
-    ours = not _reported(ticket, author) and ticket_actions.agent_named(session, author) is not None
+    ours = not _reported(ticket, author) and ticket_actions.find_agent(session, author) is not None
     number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
-    if ticket.status in DONE and not ours:
+    if ticket.status in RESOLVED and not ours:
         _open_again(session, ticket, author, text)
         return number
     _told(session, ticket, number, text, "requester" if ours else "agent")
@@ -175,7 +175,7 @@ def _told(session: Session, ticket: LockedTicket, number: int, text: str, role: 
 
 def _open_again(session: Session, ticket: LockedTicket, author: str, reason: str) -> Moved:
     done = _move(session, ticket, "open", author)
-    ticket_actions.change(session, ticket.id, {"resolved_at": None})  # what did not help is shown to nobody
+    ticket_actions.update_ticket(session, ticket.id, {"resolved_at": None})  # what did not help is shown to nobody
     announce_event(session, ticket.id, "ticket.reopened", done.number, reason)
     return done
 
@@ -183,7 +183,7 @@ def _open_again(session: Session, ticket: LockedTicket, author: str, reason: str
 def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment is 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
-    number = ticket_actions.comment(session, ticket_id, author, text, source)
+    number = ticket_actions.add_comment(session, ticket_id, author, text, source)
     outbox.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
     return number
 
@@ -195,13 +195,13 @@ def _move(session: Session, ticket: LockedTicket, status: str, author: str, word
         ways = " or ".join(WAYS[ticket.status])
         raise NotAllowed(f"ticket {ticket.id} is {ticket.status}; from there it can only become {ways}, not {status}")
     columns = after_status_change(ticket, status)
-    ticket_actions.change(session, ticket.id, {"status": status, **columns})
-    number = ticket_actions.record(
+    ticket_actions.update_ticket(session, ticket.id, {"status": status, **columns})
+    number = ticket_actions.record_action(
         session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {words}" if words else "")
     )
     said = {"from": ticket.status, "to": status, "by": author}
     outbox.record(session, [("ticket.status_changed", ticket.id, said)])
-    runs = status in RUNNING
+    runs = status in SLA_RUNNING
     return Moved(ticket.status, status, columns.get("due_at", ticket.due_at) if runs else None, number)
 
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from aura.errors import InvalidInput
 from aura.settings import explain
 from db import tickets, transaction
-from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse
+from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority
 from pipelines.triage import triage
 
 #: Rows of one transaction.
@@ -144,7 +144,7 @@ def _json_rows(lines: Iterator[str], report: Report, columns: Mapping[str, str])
         if not line.strip():
             continue
         try:
-            row = parse(line)
+            row = parse_json(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON object is expected, not {type(row).__name__}")
         except ValueError as error:
@@ -167,7 +167,7 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 
 def _submission(fields: dict[str, Any], seen: Counter[str]) -> NewTicket:
     # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-    submission = NewTicket.model_validate(fields | {"priority": claimed_priority(fields.get("priority"))})
+    submission = NewTicket.model_validate(fields | {"priority": parse_priority(fields.get("priority"))})
     if submission.external_id is None:
         content = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1

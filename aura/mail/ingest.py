@@ -152,7 +152,7 @@ def _place(session: Session, letter: ParsedMail, mail_id: int, identity: str) ->
 
 
 def _long_over(state: inbound_mails.State) -> bool:
-    return state.status in tickets.DONE and state.rested > get_settings().reopen_days * 86_400
+    return state.status in tickets.RESOLVED and state.rested > get_settings().reopen_days * 86_400
 
 
 def _ticket(session: Session, letter: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:

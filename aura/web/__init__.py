@@ -1,1 +1,1 @@
-"""The HTTP side of Aura."""
+"""The web process: HTTP API, pages, health checks, metrics."""

@@ -1,4 +1,4 @@
-"""How good the verdicts were, by what people said afterwards."""
+"""Accuracy of verdicts, measured on the tickets whose category or priority a person corrected or confirmed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from db import corrections
 
 
 def accuracy(session: Session) -> dict[str, Any]:
-    """Return the measures of each label for which somebody corrected or confirmed a verdict."""
-    wanted = get_settings().auto_apply_precision
+    """Return the measures of each label (category, priority) that has reviewed tickets."""
+    target = get_settings().auto_apply_precision
     by_field: dict[str, list[Prediction]] = {}
-    for each in corrections.checked(session):
-        by_field.setdefault(each.field, []).append(Prediction(each.truth, each.said, each.confidence, False))
-    return {name: measure(by_field[name], wanted) for name in LABELS if name in by_field}
+    for each in corrections.reviewed_verdicts(session):
+        by_field.setdefault(each.field, []).append(Prediction(each.actual, each.predicted, each.confidence, False))
+    return {name: measure(by_field[name], target) for name in LABELS if name in by_field}

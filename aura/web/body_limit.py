@@ -1,4 +1,4 @@
-"""Limits on what a request may carry, enforced before anything is parsed."""
+"""Body limit: refuses request bodies that are too large or too slow, before anything is parsed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aura.web.problems import answer
 
-#: The longest request body, in bytes.
+#: The most bytes of a request body.
 BODY_LIMIT = 1_000_000
-#: Seconds within which a body must have arrived.
+#: Seconds within which a body must arrive.
 BODY_SECONDS = 30.0
-#: What reads its body a line at a time, with limits of its own.
+#: Paths that stream their body, with limits of their own.
 STREAMED = frozenset({"/api/v1/tickets/bulk"})
 
 
 class BodyLimit:
-    """Answers 413 to a longer body, announced or not, and 408 to one that does not arrive, and reads no more of it.
+    """Middleware: answers 413 to a body that is too large, announced or not, and 408 to one that does not arrive.
 
-    `larger` holds other limits by path, each with the setting that it comes from.
+    `larger` maps a path to another limit and the name of the setting that it comes from.
     """
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, tuple[int, str]] | None = None) -> None:
@@ -29,9 +29,8 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
-            # no database stores it, and PostgreSQL cannot even compare with it
-            refused = answer(Request(scope), 422, "Not valid", "an address must not hold the character NUL")
-            await refused(scope, receive, send)
+            # no database stores NUL, and PostgreSQL refuses it even in a comparison
+            await answer(Request(scope), 422, "the URL must not contain the character NUL")(scope, receive, send)
             return
         if scope["type"] != "http" or scope["path"] in STREAMED:
             await self.app(scope, receive, send)
@@ -52,21 +51,21 @@ class BodyLimit:
                         size += len(chunks[-1])
                         more = message.get("more_body", False)
             except TimeoutError:
-                detail = f"a request must have arrived within {BODY_SECONDS:g} seconds"
-                await answer(Request(scope), 408, "Too slow", detail, {"Connection": "close"})(scope, receive, send)
+                detail = f"the body did not arrive within {BODY_SECONDS:g} seconds"
+                await answer(Request(scope), 408, detail, {"Connection": "close"})(scope, receive, send)
                 return
         if size > limit:
-            detail = f"a request may have {limit} bytes" + (f" ({setting})" if setting else "")
-            await answer(Request(scope), 413, "Too large", detail)(scope, receive, send)
+            detail = f"the body has more than {limit} bytes" + (f" ({setting})" if setting else "")
+            await answer(Request(scope), 413, detail)(scope, receive, send)
             return
         body = b"".join(chunks)
-        given = False
+        sent = False
 
-        async def replay() -> Message:
-            nonlocal given
-            if given:
+        async def receive_body() -> Message:
+            nonlocal sent
+            if sent:
                 return await receive()
-            given = True
+            sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self.app(scope, replay, send)
+        await self.app(scope, receive_body, send)

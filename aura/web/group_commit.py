@@ -1,11 +1,11 @@
-"""Accepting tickets over HTTP, many at a time: requests that wait at the same moment share one transaction.
+"""Group commit: requests that create tickets at the same moment share one transaction.
 
-1. A request joins the line and waits for its answer. There is no waiting for a batch to fill: a ticket alone goes at once.
-2. A writer takes everybody who waits (BATCH at most), stores their tickets, their idempotency keys and the promises of
-   their journeys in one transaction, and answers each. Two writers take turns, so that one collects while one commits.
-3. If the transaction fails because of one of them, each is tried alone: the culprit gets the error, nobody else does.
-4. When somebody has waited for a second, or the line is longer than what is ever stored in one, the next request is turned
-   away: 503, Retry-After; by `aura.web.load_shedding`, before anything of it is read.
+1. A request is queued and awaits its result. Nothing waits for a batch to fill: a single ticket is stored immediately.
+2. A writer takes all queued requests (at most `batch`), stores their tickets, idempotency keys and jobs in one transaction,
+   and answers each request. Two writers take turns: one collects while the other commits.
+3. If the transaction fails because of one request, each is stored alone: that request gets the error, the others do not.
+4. When a request has waited for a second, or the queue is full, the next ones are refused with 503 and Retry-After, by
+   `aura.web.load_shedding` before they are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from aura.errors import Conflict, InvalidInput, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
-from db.idempotency import Use
+from db.idempotency import KeyUse
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
@@ -32,168 +32,181 @@ from pipelines.triage import triage
 logger = structlog.get_logger("aura.web")
 
 SOURCE = "http"
-#: Requests of one transaction, transactions at a time, and requests that wait in line.
-BATCH, WRITERS, LINE = 200, 2, 500
-#: Seconds that somebody has waited for the answer when the next are turned away.
-LONGEST_WAIT = 1.0
+#: Requests of one transaction, concurrent transactions, and requests that may be queued.
+BATCH, WRITERS, QUEUE_SIZE = 200, 2, 500
+#: Seconds that the oldest request may wait before the next ones are refused.
+MAX_WAIT = 1.0
 #: Seconds to wait for another process that works on a request with the same Idempotency-Key.
-PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A ticket that somebody reports, with the payload as it came."""
+    """A validated ticket with the payload that it was read from."""
 
-    submission: NewTicket
+    ticket: NewTicket
     payload: dict[str, Any]
-    #: The Idempotency-Key with what tells the request from others under it.
-    use: Use | None = None
-    #: The span of its request.
+    #: The Idempotency-Key and the fingerprint of the body, if the request has a key.
+    use: KeyUse | None = None
+    #: The span of the request.
     traceparent: str | None = field(default_factory=traces.current.get)
 
 
-class TooMany(Overloaded):
-    """More requests wait than will be answered in time."""
+class IdempotencyKeyReused(InvalidInput):
+    """The Idempotency-Key was used with another body before."""
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used with another body before; use a new one")
 
 
-class KeyUsedBefore(InvalidInput):
-    """The Idempotency-Key came with another body before."""
+class RequestInProgress(Conflict):
+    """Another process works on a request with this Idempotency-Key."""
+
+    retry_after = 1.0
+
+    def __init__(self) -> None:
+        super().__init__("a request with this Idempotency-Key is in progress; repeat it to get its answer")
 
 
-class InProgress(Conflict):
-    """Another process works on a request with this Idempotency-Key, and takes long."""
+def queue_full() -> Overloaded:
+    """Return the error of a request that is refused because too many wait."""
+    return Overloaded("too many tickets wait to be stored; this one was not, so send it again", retry_after=1.0)
 
 
-Answer = int | Exception
+#: The ticket's id, or why it was not stored.
+Result = int | Exception
+
+
+class _Queued(NamedTuple):
+    request: CreateRequest
+    result: asyncio.Future[int]
 
 
 class TicketWriter:
-    """The line of one web process."""
+    """The queue and the writers of one web process."""
 
-    def __init__(self, batch: int = BATCH, writers: int = WRITERS, line: int = LINE) -> None:
-        self._batch, self._writers, self._most = batch, writers, line
-        self._line: deque[tuple[CreateRequest, asyncio.Future[int]]] = deque()
-        self._writing: set[asyncio.Task[None]] = set()
-        #: Since when each has waited for the answer, the longest first.
-        self._asked: dict[asyncio.Future[int], float] = {}
-        #: How many requests were taken out of the line.
+    def __init__(self, batch: int = BATCH, writers: int = WRITERS, queue_size: int = QUEUE_SIZE) -> None:
+        self._batch, self._max_writers, self._queue_size = batch, writers, queue_size
+        self._queue: deque[_Queued] = deque()
+        self._writers: set[asyncio.Task[None]] = set()
+        #: When each unanswered request came, the oldest first.
+        self._since: dict[asyncio.Future[int], float] = {}
+        #: How many requests were taken from the queue.
         self.begun = 0
 
     @property
     def full(self) -> bool:
         """Whether the next request would wait too long."""
-        longest = next(iter(self._asked.values()), None)
-        return len(self._line) >= self._most or (longest is not None and time.monotonic() - longest > LONGEST_WAIT)
+        oldest = next(iter(self._since.values()), None)
+        return len(self._queue) >= self._queue_size or (oldest is not None and time.monotonic() - oldest > MAX_WAIT)
 
-    async def accept(self, report: CreateRequest) -> int:
-        """Store the ticket and start its journey. Returns its id, that of the earlier ticket if it is known.
+    async def create(self, request: CreateRequest) -> int:
+        """Store the ticket and start its pipeline. Returns its id; a known `external_id` or key gives the earlier one.
 
-        Raises TooMany, KeyUsedBefore, SQLAlchemyError.
+        Raises Overloaded, IdempotencyKeyReused, RequestInProgress, SQLAlchemyError.
         """
         if self.full:
-            raise TooMany
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._asked[answer] = time.monotonic()
-        self._line.append((report, answer))
-        if len(self._writing) < self._writers:
+            raise queue_full()
+        result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._since[result] = time.monotonic()
+        self._queue.append(_Queued(request, result))
+        if len(self._writers) < self._max_writers:
             writer = asyncio.create_task(self._write())
-            self._writing.add(writer)
-            writer.add_done_callback(self._writing.discard)
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
         try:
-            return await answer
+            return await result
         finally:
-            del self._asked[answer]
+            del self._since[result]
 
     async def _write(self) -> None:
-        while self._line:
-            if not (waiting := self._next()):
+        while self._queue:
+            if not (queued := self._next_batch()):
                 continue
             try:
-                answers = await run_in_threadpool(store, [report for report, _ in waiting])
+                results = await run_in_threadpool(store, [each.request for each in queued])
             except BaseException as error:
-                # also when the process stops: nobody may wait for ever
-                answers = [error if isinstance(error, Exception) else RuntimeError("the server stops")] * len(waiting)
+                # at shutdown too, no request may wait forever
+                results = [error if isinstance(error, Exception) else RuntimeError("the server stops")] * len(queued)
                 if not isinstance(error, Exception):
-                    _answer(waiting, answers)
+                    _resolve(queued, results)
                     raise
-            _answer(waiting, answers)
+            _resolve(queued, results)
 
-    def _next(self) -> list[tuple[CreateRequest, asyncio.Future[int]]]:
-        """Take those who wait, each Idempotency-Key once: the second one must see what became of the first."""
-        taken: list[tuple[CreateRequest, asyncio.Future[int]]] = []
-        later: list[tuple[CreateRequest, asyncio.Future[int]]] = []
+    def _next_batch(self) -> list[_Queued]:
+        """Take requests from the queue, one for each Idempotency-Key: a second one must see the result of the first."""
+        batch: list[_Queued] = []
+        postponed: list[_Queued] = []
         keys: set[str] = set()
-        while self._line and len(taken) < self._batch:
-            report, answer = self._line.popleft()
-            if answer.cancelled():
-                continue  # whoever asked has hung up before it was begun
-            if report.use is not None and report.use.key in keys:
-                later.append((report, answer))
+        while self._queue and len(batch) < self._batch:
+            queued = self._queue.popleft()
+            if queued.result.cancelled():
+                continue  # the client disconnected before its ticket was begun
+            key = queued.request.use.key if queued.request.use is not None else None
+            if key in keys:
+                postponed.append(queued)
                 continue
-            keys |= {report.use.key} if report.use is not None else set()
-            taken.append((report, answer))
-        self._line.extendleft(reversed(later))
-        self.begun += len(taken)
-        return taken
+            keys |= {key} if key is not None else set()
+            batch.append(queued)
+        self._queue.extendleft(reversed(postponed))
+        self.begun += len(batch)
+        return batch
 
 
-def _answer(waiting: Sequence[tuple[CreateRequest, asyncio.Future[int]]], answers: Sequence[Answer]) -> None:
-    for (_, future), answer in zip(waiting, answers, strict=True):
+def _resolve(queued: Sequence[_Queued], results: Sequence[Result]) -> None:
+    for (_, future), result in zip(queued, results, strict=True):
         if future.done():
             continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            future.set_result(answer)
+            future.set_result(result)
 
 
-def store(reports: Sequence[CreateRequest]) -> list[Answer]:
-    """Store the tickets in one transaction, or each in its own when that fails; returns an id or an error for each."""
+def store(requests: Sequence[CreateRequest]) -> list[Result]:
+    """Store the tickets in one transaction, or each in its own when that fails. Returns an id or an error for each."""
     try:
-        return _store(reports)
+        return _store(requests)
     except SQLAlchemyError as error:
-        if _locked(error):
-            if len(reports) == 1:
-                return [InProgress()]
+        if _is_lock_timeout(error):
+            if len(requests) == 1:
+                return [RequestInProgress()]
         elif isinstance(error, OperationalError | InterfaceError):
-            return [error] * len(reports)  # the database is away, for all of them
-        if len(reports) == 1:
+            return [error] * len(requests)  # the database does not answer
+        if len(requests) == 1:
             return [error]
-        logger.warning("tickets that could not be stored together are stored one by one", tickets=len(reports))
-        return [answer for report in reports for answer in store([report])]
+        logger.warning("tickets stored one by one", tickets=len(requests))
+        return [result for request in requests for result in store([request])]
 
 
-def _locked(error: SQLAlchemyError) -> bool:
+def _is_lock_timeout(error: SQLAlchemyError) -> bool:
     return getattr(getattr(error, "orig", None), "pgcode", None) == LOCK_NOT_AVAILABLE
 
 
-def _store(reports: Sequence[CreateRequest]) -> list[Answer]:
-    answers: list[Answer | None] = [None] * len(reports)
+def _store(requests: Sequence[CreateRequest]) -> list[Result]:
+    results: list[Result | None] = [None] * len(requests)
     with transaction() as session:
-        known = idempotency.reserve(session, [report.use for report in reports if report.use is not None], PATIENCE)
-        for place, report in enumerate(reports):
-            earlier = known.get(report.use.key) if report.use is not None else None
-            if earlier is not None and report.use is not None:
-                same = earlier.fingerprint == report.use.fingerprint
-                answers[place] = earlier.ticket_id if same else KeyUsedBefore(report.use.key)
-        places = [place for place, answer in enumerate(answers) if answer is None]
-        chosen = [reports[place] for place in places]
-        stored = tickets.create_each(session, SOURCE, [(report.submission, report.payload) for report in chosen])
-        requests = {ticket: report.traceparent for (ticket, new), report in zip(stored, chosen, strict=True) if new}
-        triage.send_many(requests, traces=requests)
+        used = idempotency.reserve(session, [each.use for each in requests if each.use is not None], LOCK_TIMEOUT)
+        for place, request in enumerate(requests):
+            earlier = used.get(request.use.key) if request.use is not None else None
+            if earlier is not None and request.use is not None:
+                same = earlier.fingerprint == request.use.fingerprint
+                results[place] = earlier.ticket_id if same else IdempotencyKeyReused()
+        places = [place for place, result in enumerate(results) if result is None]
+        new = [requests[place] for place in places]
+        stored = tickets.create_each(session, SOURCE, [(each.ticket, each.payload) for each in new])
+        traceparents = {ticket: each.traceparent for (ticket, is_new), each in zip(stored, new, strict=True) if is_new}
+        triage.send_many(traceparents, traces=traceparents)
         for place, (ticket_id, _) in zip(places, stored, strict=True):
-            answers[place] = ticket_id
-        idempotency.settle(
-            session,
-            {
-                report.use.key: ticket
-                for (ticket, _), report in zip(stored, chosen, strict=True)
-                if report.use is not None
-            },
+            results[place] = ticket_id
+        with_key = {each.use.key: ticket for (ticket, _), each in zip(stored, new, strict=True) if each.use is not None}
+        idempotency.record_tickets(session, with_key)
+    if traceparents:
+        logged = list(traceparents)[:KEYS_LOGGED]
+        # the same fields as in the log lines of workers, so that one search finds all lines about a ticket
+        logger.info(
+            "tickets created",
+            tickets=[str(ticket) for ticket in logged],
+            traces=[traces.trace_of(traceparents[ticket]) for ticket in logged],
         )
-    if requests:
-        named = list(requests)[:KEYS_LOGGED]
-        known_traces = [traces.trace_of(requests[ticket]) for ticket in named]
-        # in the words of the workers' lines, so that one search finds a ticket's whole way
-        logger.info("accepted", tickets=[str(ticket) for ticket in named], traces=known_traces)
-    return [answer for answer in answers if answer is not None]
+    return [result for result in results if result is not None]

@@ -1,4 +1,4 @@
-"""Health for load balancers, metrics for Prometheus, and the checks behind `aura doctor`."""
+"""Health endpoints for load balancers, /metrics for Prometheus, and the checks of `aura doctor`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aura.jobs.rabbitmq.publisher import describe, parameters
 from aura.settings import SettingsError, first_line, get_settings, redact
-from aura.web.auth.identity import Reader
-from aura.web.metrics import FromDatabase
+from aura.web.auth.requirements import Reader
+from aura.web.metrics import DatabaseMetrics
 from db import notifications, reading
 from db.migrate import outdated, revisions
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 
 router = APIRouter(tags=["health"])
+
+#: Seconds that the oldest available job may wait before work counts as stuck.
+STUCK_AFTER = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must work, or that is good to know; `fix` says what to do about it."""
+    """The result of a check; `fix` says what to do when it failed, or about what it found."""
 
     name: str
     ok: bool
@@ -40,7 +43,7 @@ def check_settings() -> Check:
     try:
         return Check("settings", True, get_settings().mode())
     except SettingsError as error:
-        return Check("settings", False, str(error), "correct the variable that is named")
+        return Check("settings", False, str(error), "correct the variable")
 
 
 def check_database() -> Check:
@@ -48,7 +51,7 @@ def check_database() -> Check:
     try:
         current, newest = revisions()
     except SQLAlchemyError as error:
-        return Check("database", False, f"{where}: {first_line(error)}", "start it, or correct DATABASE_URL")
+        return Check("database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL")
     if outdated(current):
         return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
     return Check("database", True, f"{where}: revision {current}")
@@ -63,30 +66,30 @@ def check_rabbitmq() -> Check:
         with pika.BlockingConnection(parameters(settings)):
             return Check("rabbitmq", True, where)
     except (pika.exceptions.AMQPError, OSError) as error:
-        return Check("rabbitmq", False, f"{where}: {describe(error)}", "start it, or correct RABBITMQ_URL")
+        return Check("rabbitmq", False, f"{where}: {describe(error)}", "start RabbitMQ, or correct RABBITMQ_URL")
 
 
 def check_redis() -> Check:
     settings = get_settings()
     if settings.redis_url is None:
         if settings.openai_api_key and not settings.embedded:
-            said = "not set: each process counts what OpenAI costs for itself, so together they may pass the budget"
-            return Check("redis", False, said, "set REDIS_URL")
-        return Check("redis", True, "not set: not needed by the local engine, nor by a single process")
+            detail = "not set: each process counts its own AI costs, so all together may exceed AURA_AI_BUDGET_DAY"
+            return Check("redis", False, detail, "set REDIS_URL")
+        return Check("redis", True, "not set: the local engine and embedded mode do not need it")
     import redis
 
     url = settings.redis_url.get_secret_value()
     try:
         redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3).ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        return Check("redis", False, f"{redact(url)}: {type(error).__name__}", "start it, or correct REDIS_URL")
+        return Check("redis", False, f"{redact(url)}: {type(error).__name__}", "start Redis, or correct REDIS_URL")
     return Check("redis", True, redact(url))
 
 
 def check_openai() -> Check:
     settings = get_settings()
     if settings.openai_api_key is None:
-        return Check("openai", True, "no OPENAI_API_KEY: the local engine classifies")
+        return Check("openai", True, "OPENAI_API_KEY is not set: the local engine classifies")
     import openai
 
     key = settings.openai_api_key.get_secret_value()
@@ -94,7 +97,7 @@ def check_openai() -> Check:
     try:
         client.models.retrieve(settings.ai_model)
     except openai.AuthenticationError:
-        return Check("openai", False, "the key is refused", "correct OPENAI_API_KEY")
+        return Check("openai", False, "the provider refuses the key", "correct OPENAI_API_KEY")
     except openai.NotFoundError:
         return Check("openai", False, f"the provider has no model {settings.ai_model}", "correct AI_MODEL")
     except openai.OpenAIError as error:
@@ -103,43 +106,46 @@ def check_openai() -> Check:
 
 
 def check_work() -> Check:
-    """Is there somebody to work, and does nothing wait that should not?"""
+    """Check that jobs which are due reach a worker."""
     settings = get_settings()
     try:
         with reading() as session:
-            workers, relays = (living(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
-            longest = waiting_longest(session)
+            workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
+            oldest = oldest_due_seconds(session)
     except SQLAlchemyError:
-        return Check("work", False, "unknown while the database cannot be asked")
-    said = f"{workers} workers, {relays} relays, the oldest due job waits {longest:.0f} s"
-    stuck = longest > 60 and not relays
-    return Check("work", not stuck, said, "start `dramatiq actors` or `aura run`" if stuck else "")
+        return Check("work", False, "unknown: the database does not answer")
+    detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
+    stuck = oldest > STUCK_AFTER and not relays
+    return Check("work", not stuck, detail, "start `dramatiq actors` or `aura run`" if stuck else "")
 
 
-def check_unknown() -> Check:
-    """Does nothing wait for a person to say whether it left?"""
+def check_in_doubt() -> Check:
+    """Count the notifications in doubt, which wait for a person."""
     try:
         with reading() as session:
             count = notifications.unknown(session)
     except SQLAlchemyError:
-        return Check("unknown", True, "not known while the database cannot be asked")
+        return Check("in doubt", True, "unknown: the database does not answer")
     if not count:
-        return Check("unknown", True, "no notification of which nobody knows whether it left")
-    fix = "`aura notices list --state unknown`, then `resend` or `settle` each"
-    return Check("unknown", True, f"{count} notifications may or may not have left", fix)
+        return Check("in doubt", True, "no notification in doubt")
+    fix = "`aura notifications list --state in_doubt`, then `resend` or `settle` each"
+    return Check(
+        "in doubt", True, f"{_count(count, 'notification')} in doubt: sent or not, the channel did not say", fix
+    )
 
 
-def check_mailbox() -> Check:
+def check_imap() -> Check:
     url = get_settings().imap_url
     if url is None:
-        return Check("imap", True, "not set: no mails are taken from a mailbox")
+        return Check("imap", True, "AURA_IMAP_URL is not set: no mailbox is read")
     from aura.mail.imap import Away, Mailbox
 
     try:
         with Mailbox(url.get_secret_value()) as mailbox:
             return Check("imap", True, mailbox.name)
     except (Away, SettingsError) as error:
-        return Check("imap", False, f"{redact(url.get_secret_value())}: {error}", "start it, or correct AURA_IMAP_URL")
+        where = redact(url.get_secret_value())
+        return Check("imap", False, f"{where}: {error}", "start the mail server, or correct AURA_IMAP_URL")
 
 
 def check_pipelines() -> Check:
@@ -159,26 +165,30 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_openai,
     check_pipelines,
     check_work,
-    check_unknown,
-    check_mailbox,
+    check_in_doubt,
+    check_imap,
 )
 
 
 def checks() -> list[Check]:
-    """Run every check; with wrong settings there is nothing more to check."""
+    """Run all checks; invalid settings are the only result, since all others need them."""
     first = check_settings()
     return [first, *(check() for check in CHECKS[1:])] if first.ok else [first]
 
 
-@router.get("/health/live", summary="Is the process alive?")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@router.get("/health/live", summary="Liveness")
 def live() -> dict[str, str]:
-    """Answer while the process can answer at all."""
+    """Answer 200 while the process can answer at all."""
     return {"status": "alive"}
 
 
-@router.get("/health/ready", summary="Can tickets be accepted?")
+@router.get("/health/ready", summary="Readiness")
 def ready() -> JSONResponse:
-    """Answer 200 when tickets can be accepted: that takes the database alone, RabbitMQ may be down."""
+    """Answer 200 when tickets can be accepted, which needs the database alone."""
     database = check_database()
     body = {"status": "ready" if database.ok else "not ready", "database": database.detail}
     return JSONResponse(body, 200 if database.ok else 503)
@@ -186,9 +196,9 @@ def ready() -> JSONResponse:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 def metrics(_who: Reader) -> Response:
-    """Return the counters of this process (of all on this machine with PROMETHEUS_MULTIPROC_DIR) and the queues' state."""
+    """Return the counters of this process, or of all on this machine with PROMETHEUS_MULTIPROC_DIR, and the gauges."""
     registry = CollectorRegistry()
-    registry.register(FromDatabase())
+    registry.register(DatabaseMetrics())
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)
         counters = b""

@@ -1,7 +1,7 @@
-"""The turnstile: while too many wait for their tickets to be stored, the next are turned away before anything is read.
+"""Load shedding: answers 503 to new tickets, before anything else is done for them, while too many wait to be stored.
 
-To read a request, find its route and check its key costs about as much as to accept it. A server that does all of that only
-to say no has no time left for those whom it did let in.
+Parsing a request, finding its route and checking its API key costs about as much as storing its ticket. A server that does
+all of that only to refuse has no time left for the requests that it accepted.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aura.web.problems import too_many
+from aura.web.group_commit import queue_full
+from aura.web.problems import answer_error
 
-#: Where tickets are reported one by one.
-ENTRANCES = frozenset({"/tickets", "/api/v1/tickets"})
+#: The routes that create one ticket.
+CREATE_PATHS = frozenset({"/tickets", "/api/v1/tickets"})
 
 
 class LoadShedding:
-    """Answers 503 with Retry-After to reports, for as long as the application's acceptor is full."""
+    """Middleware: refuses to create tickets for as long as the application's TicketWriter is full."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reports = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in ENTRANCES
-        turned_away = reports and scope["app"].state.acceptor.full
-        await (too_many(Request(scope)) if turned_away else self.app)(scope, receive, send)
+        creates = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in CREATE_PATHS
+        refused = creates and scope["app"].state.ticket_writer.full
+        await (answer_error(Request(scope), queue_full()) if refused else self.app)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Waiting until tickets have a verdict: all who wait share one look at the database every tenth of a second."""
+"""Long polling: requests wait until their ticket is classified; all of them share one query every tenth of a second."""
 
 from __future__ import annotations
 
@@ -10,43 +10,45 @@ from starlette.concurrency import run_in_threadpool
 
 from db import changes, reading
 
-#: Seconds between two looks, the longest wait, and requests that wait at once; a further one is answered at once.
-EVERY, LONGEST, MOST = 0.1, 30.0, 500
+#: Seconds between two queries.
+INTERVAL = 0.1
+#: The longest wait in seconds, and the most requests that wait at once; a further request is answered immediately.
+MAX_WAIT, MAX_REQUESTS = 30.0, 500
 
 
 class LongPoll:
-    """Those who wait in one web process."""
+    """The waiting requests of one web process."""
 
     def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], int] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._tickets: dict[asyncio.Future[None], int] = {}
+        self._poller: asyncio.Task[None] | None = None
 
-    async def decided(self, ticket_id: int, seconds: float) -> None:
-        """Return when the ticket has a verdict, or when the time is up."""
-        if seconds <= 0 or len(self._waiting) >= MOST:
+    async def classified(self, ticket_id: int, seconds: float) -> None:
+        """Return when the ticket is classified, or after that many seconds."""
+        if seconds <= 0 or len(self._tickets) >= MAX_REQUESTS:
             return
         verdict: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[verdict] = ticket_id
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        self._tickets[verdict] = ticket_id
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(verdict, min(seconds, LONGEST))
+                await asyncio.wait_for(verdict, min(seconds, MAX_WAIT))
         finally:
-            self._waiting.pop(verdict, None)
+            self._tickets.pop(verdict, None)
 
-    async def _look(self) -> None:
-        while self._waiting:
+    async def _poll(self) -> None:
+        while self._tickets:
             try:
-                found = await run_in_threadpool(_decided, sorted(set(self._waiting.values())))
+                classified = await run_in_threadpool(_classified, sorted(set(self._tickets.values())))
             except SQLAlchemyError:
-                found = set()  # whoever waits reads the ticket afterwards, and is told that the database is away
-            for verdict, ticket_id in list(self._waiting.items()):
-                if ticket_id in found and not verdict.done():
+                classified = set()  # each request reads its ticket afterwards and reports the error
+            for verdict, ticket_id in list(self._tickets.items()):
+                if ticket_id in classified and not verdict.done():
                     verdict.set_result(None)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(INTERVAL)
 
 
-def _decided(ids: list[int]) -> set[int]:
+def _classified(ids: list[int]) -> set[int]:
     with reading() as session:
-        return changes.decided(session, ids)
+        return changes.classified(session, ids)

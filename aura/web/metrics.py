@@ -1,6 +1,7 @@
-"""What /metrics says of the database: the same in every process, read when it is asked for, at a cost that is bounded.
+"""Gauges of /metrics that are read from the database: jobs, tickets, processes, dead letters, costs.
 
-Counts stop at ``flow.MOST``. Without a database there is one figure, aura_database_up 0.
+They are the same in every process. Counts stop at `db.queue_stats.COUNT_LIMIT`. Without a database there is one gauge alone,
+aura_database_up 0.
 """
 
 from __future__ import annotations
@@ -25,115 +26,120 @@ from db import (
     reading,
     schedule_runs,
 )
-from db.process_stats import living, waiting_longest
+from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE
 
-#: How far a journey came that is not finished.
+#: The stages of a ticket whose triage is not complete, and the states of an open job.
 UNFINISHED = ("received", "prepared", "classified")
+STATES = ("scheduled", "available", "queued", "running", "retrying")
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
 
 
-def _gauge(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> GaugeMetricFamily:
+class DatabaseMetrics:
+    """A collector for the Prometheus client."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            with reading() as session:
+                gauges = list(_gauges(session))
+        except SQLAlchemyError:
+            gauges = []
+        yield GaugeMetricFamily("aura_database_up", "Whether the database answers.", value=bool(gauges))
+        yield from gauges
+
+
+def _labelled(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> GaugeMetricFamily:
     gauge = GaugeMetricFamily(name, text, labels=labels)
     for values, number in rows:
         gauge.add_metric(values, number)
     return gauge
 
 
-class FromDatabase:
-    """A collector of Prometheus' client."""
-
-    def collect(self) -> Iterator[Metric]:
-        try:
-            with reading() as session:
-                found = list(_figures(session))
-        except SQLAlchemyError:
-            found = []
-        yield GaugeMetricFamily("aura_database_up", "Whether the database answered.", value=bool(found))
-        yield from found
-
-
-def _figures(session: Session) -> Iterator[Metric]:
+def _gauges(session: Session) -> Iterator[Metric]:
     dead_after = get_settings().worker_dead_after
-    waiting = queue_stats.backlog(session, actors.broker.get_declared_actors())
+    backlog = queue_stats.backlog(session, actors.broker.get_declared_actors())
     stages = {stage: queue_stats.Unfinished(0, 0.0) for stage in UNFINISHED} | queue_stats.unfinished(session)
-    held = queue_controls.current(session)
-    states = ("due", "hinted", "running", "later")
-    yield _gauge(
+    controls = queue_controls.current(session)
+    yield _labelled(
         "aura_jobs",
-        "Jobs that are promised and not kept yet, by actor and state (due, hinted, running, later).",
+        "Open jobs by actor and state (scheduled, available, queued, running, retrying).",
         ("actor", "state"),
-        (((actor, state), getattr(each, state)) for actor, each in waiting.items() for state in states),
+        (((actor, state), getattr(each, state)) for actor, each in backlog.items() for state in STATES),
     )
-    yield _gauge(
+    yield _labelled(
         "aura_oldest_due_seconds",
-        "Seconds that the oldest due job of an actor waits for a worker.",
+        "Seconds since the oldest due job of an actor that no worker runs became due.",
         ("actor",),
-        (((actor,), each.oldest) for actor, each in waiting.items()),
+        (((actor,), each.oldest_seconds) for actor, each in backlog.items()),
     )
     yield GaugeMetricFamily(
-        "aura_relay_lag_seconds", "Seconds that the oldest due job waits for a hint.", value=waiting_longest(session)
+        "aura_relay_lag_seconds",
+        "Seconds since the oldest available job became due.",
+        value=oldest_due_seconds(session),
     )
-    yield _gauge(
+    yield _labelled(
         "aura_tickets",
-        "Tickets whose journey is not finished, by how far it came.",
+        "Tickets whose triage is not complete, by stage.",
         ("stage",),
         (((stage,), each.tickets) for stage, each in stages.items()),
     )
-    yield _gauge(
+    yield _labelled(
         "aura_stage_oldest_seconds",
-        "Seconds since the oldest unfinished ticket of a stage came in.",
+        "Seconds since the oldest ticket of a stage was created.",
         ("stage",),
-        (((stage,), each.oldest) for stage, each in stages.items()),
+        (((stage,), each.oldest_seconds) for stage, each in stages.items()),
     )
-    yield _gauge(
-        "aura_journey_seconds",
-        "Seconds from received to notified, of the journeys that ended in the last five minutes.",
+    yield _labelled(
+        "aura_triage_seconds",
+        "Seconds from received to notified, of the tickets notified in the last five minutes.",
         ("quantile",),
-        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.seconds(session).items()),
+        (((f"0.{name[-2:]}",), value) for name, value in metric_samples.pipeline_seconds(session).items()),
     )
     yield GaugeMetricFamily(
-        "aura_dead_letters", "Dead letters that wait for a person.", value=dead_letters.count(session)
+        "aura_dead_letters", "Dead letters that are neither replayed nor discarded.", value=dead_letters.count(session)
     )
     yield GaugeMetricFamily(
-        "aura_notifications_unknown",
-        "Notifications that wait for a person, since nobody knows whether they left.",
+        "aura_notifications_in_doubt",
+        "Notifications of which the channel did not confirm whether they were sent; a person decides.",
         value=notifications.unknown(session),
     )
     yield GaugeMetricFamily(
         "aura_oldest_event_seconds",
-        "Seconds that the oldest event for other services waits to be published.",
+        "Seconds since the oldest event in the outbox was recorded.",
         value=outbox.oldest(session),
     )
-    yield _gauge(
+    yield _labelled(
         "aura_mails_last_hour",
-        "Mails that came in within the last hour, by what became of them (ticket, comment, ignored, refused).",
+        "Inbound mails of the last hour by outcome (ticket, comment, ignored, refused).",
         ("outcome",),
         (((outcome,), count) for outcome, count in inbound_mails.outcomes(session).items()),
     )
-    yield _gauge(
+    yield _labelled(
         "aura_processes",
-        "Processes with a fresh heartbeat, by kind (worker, relay).",
+        "Processes with a recent heartbeat by kind (worker, relay).",
         ("kind",),
-        (((kind,), living(session, kind, dead_after)) for kind in ("worker", "relay")),
+        (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
     )
     yield GaugeMetricFamily(
-        "aura_clock_leads", "Whether a clock holds the leader's lease.", value=schedule_runs.led(session, LEASE)
+        "aura_scheduler_leads", "Whether a scheduler holds the leader lease.", value=schedule_runs.led(session, LEASE)
     )
-    yield _gauge(
+    yield _labelled(
         "aura_queue_paused",
         "Whether a queue is paused.",
         ("queue",),
-        (((queue,), queue in held and held[queue].paused) for queue in sorted(actors.broker.get_declared_queues())),
+        (
+            ((queue,), queue in controls and controls[queue].paused)
+            for queue in sorted(actors.broker.get_declared_queues())
+        ),
     )
     yield GaugeMetricFamily(
         "aura_ai_dollars_today",
-        "US dollars that the remote engine cost since midnight, UTC.",
-        value=ai_costs.today(session),
+        "Costs of the remote engine since midnight UTC, in US dollars.",
+        value=ai_costs.spent_today(session),
     )
     yield GaugeMetricFamily(
         "aura_ai_budget_dollars",
-        "US dollars it may cost a day (AURA_AI_BUDGET_DAY).",
+        "Budget of the remote engine per day, in US dollars (AURA_AI_BUDGET_DAY).",
         value=get_settings().ai_budget_day,
     )

@@ -1,7 +1,12 @@
-"""Errors as RFC 9457 problem details for programs and as pages for people, which name what is wrong."""
+"""Error responses: RFC 9457 problem documents for programs, pages for browsers.
+
+The status follows from the exception's class: `STATUS_OF` lists the base classes of `aura.errors`, and the first class of
+the exception's MRO that is listed decides. `type` is always about:blank, so `title` is the phrase of the HTTP status.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import quote
 
@@ -13,164 +18,172 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
-from actors.queues import UnknownQueue
-from aura.desk.backtest import UnknownModel
-from aura.desk.ticket_actions import NotAllowed
+from aura import errors
+from aura.errors import AuraError
 from aura.settings import explain, first_line, problems_of
-from aura.web.group_commit import InProgress, KeyUsedBefore, TooMany
+from aura.web.error_page import error_page
 from aura.web.headers import HEADERS, PRIVATE
-from aura.web.pages.errors import error_page
-from aura.web.pages.render import wants_page
-from db.dead_letters import ReplayRefused, UnknownDeadLetter
-from db.incidents import NotDecidable
-from db.local_models import UnknownVersion
+from aura.web.render import wants_page
 from db.new_tickets import storable
-from db.queue_controls import InvalidControl, UnknownJob
-from db.ticket_list import InvalidCursor
-from db.tickets import UnknownTicket
-from pipelines.schedule import UnknownSchedule
 
 logger = structlog.get_logger("aura.web")
 
-#: Seconds after which a client may try again: while the database is away, when too many wait, while the same request runs.
-RETRY_AFTER, LINE_RETRY_AFTER, RUNNING_RETRY_AFTER = 5, 1, 1
+#: The HTTP status of each base class of `aura.errors`. A job error belongs to a worker: in a request it is a bug.
+STATUS_OF: dict[type[AuraError], int] = {
+    errors.NotFound: 404,
+    errors.InvalidInput: 422,
+    errors.Forbidden: 403,
+    errors.Conflict: 409,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+    errors.ConfigurationError: 500,
+    errors.JobError: 500,
+    AuraError: 500,
+}
+#: The phrase of each status (RFC 9110, section 15) and what it means here.
+PHRASES: dict[int, tuple[str, str]] = {
+    400: ("Bad Request", "The body is not JSON."),
+    401: ("Unauthorized", "No valid API key and no valid session."),
+    403: ("Forbidden", "The scope or the role does not allow it, or the CSRF token is missing."),
+    404: ("Not Found", "The named thing does not exist."),
+    405: ("Method Not Allowed", "See the Allow header."),
+    408: ("Request Timeout", "The body did not arrive in time."),
+    409: ("Conflict", "The current state does not allow it, or another request is at work on it."),
+    413: ("Content Too Large", "The body is larger than the limit."),
+    415: ("Unsupported Media Type", "The Content-Type is not the expected one."),
+    422: ("Unprocessable Content", "A field is invalid; `errors` names it."),
+    429: ("Too Many Requests", "A rate limit is used up; see Retry-After."),
+    500: ("Internal Server Error", "A bug or a wrong configuration; the log of the web process has the error."),
+    503: ("Service Unavailable", "The database does not answer, or the load is too high; see Retry-After."),
+}
+#: Statuses that any route may answer with.
+ANY_ROUTE = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+#: Seconds after which a client may try again while the database does not answer.
+DATABASE_RETRY_AFTER = 5
+INTERNAL = "unexpected error; the log of the web process has it"
 
 
 class Problem(BaseModel):
-    """What went wrong, by RFC 9457."""
+    """A problem document (RFC 9457)."""
 
     type: str = Field(examples=["about:blank"])
-    title: str = Field(examples=["Not possible"])
+    title: str = Field(description="The phrase of the HTTP status.", examples=["Not Found"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["there is no ticket 17"])
+    detail: str = Field(examples=["no ticket 17; GET /api/v1/tickets lists the tickets"])
 
 
-_SAYS = {
-    400: "it is no JSON",
-    401: "no key and no login that is good",
-    403: "the key or the role may not do this, or the CSRF token is missing",
-    404: "it is not there",
-    408: "it did not arrive in time",
-    409: "it is not so far, or somebody else is at it",
-    413: "it is too large",
-    422: "a field is wrong; `errors` names it",
-    429: "too often: see Retry-After",
-    503: "not just now: see Retry-After",
-}
-#: The problems that every route may answer with, for the OpenAPI document.
+#: The problems of every route, for the OpenAPI document.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": says, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
-    for status, says in _SAYS.items()
+    status: {
+        "description": PHRASES[status][1],
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status in ANY_ROUTE
 }
-_GONE: tuple[type[Exception], ...] = (
-    UnknownTicket,
-    UnknownJob,
-    UnknownDeadLetter,
-    UnknownQueue,
-    UnknownSchedule,
-    UnknownVersion,
-    UnknownModel,
-    NotDecidable,
-)
-_NOT_SO: tuple[type[Exception], ...] = (NotAllowed, InvalidControl, InvalidCursor)
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
-    """Return a problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+def status_of(kind: type[AuraError]) -> int:
+    """Return the HTTP status of an exception class: that of its nearest base class in `STATUS_OF`."""
+    return next(STATUS_OF[base] for base in kind.__mro__ if base in STATUS_OF)
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:
+    """Return a problem document; `members` are added to the standard ones."""
+    title = PHRASES[status][0] if status in PHRASES else f"HTTP {status}"
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def invalid(error: ValidationError) -> JSONResponse:
-    """Return what is wrong with each field, without the field's value."""
-    errors = [{"field": field, "problem": what} for field, what in problems_of(error)]
-    return problem(422, "Not valid", explain(error), errors=errors)
+    """Return a problem document with one entry of `errors` per invalid field, without the field's value."""
+    fields = [{"field": field, "problem": what} for field, what in problems_of(error)]
+    return problem(422, explain(error), errors=fields)
 
 
 def answer(
-    request: Request, status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+    request: Request, status: int, detail: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """Return a page to a person, and a problem document to a program."""
+    """Return an error page to a browser, and a problem document to a program."""
     if not wants_page(request):
-        return problem(status, title, detail, headers, **more)
+        return problem(status, detail, headers, **members)
     page = error_page(request, status, detail)
     page.headers.update(headers or {})
     return page
 
 
-def too_many(request: Request) -> Response:
-    """Return the answer to a ticket that came while too many others waited."""
-    detail = "more tickets come in than can be stored just now; this one was not accepted, so send it again"
-    return answer(request, 503, "Not now", detail, {"Retry-After": str(LINE_RETRY_AFTER)})
+def answer_error(request: Request, error: AuraError) -> Response:
+    """Return the response to an exception of Aura, with its Retry-After."""
+    status = status_of(type(error))
+    if status == 500:
+        logger.error("request failed", error=first_line(error))
+        return answer(request, status, INTERNAL)
+    headers = {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
+    return answer(request, status, f"{error}{_listed_at(request) if status == 404 else ''}", headers)
+
+
+def _listed_at(request: Request) -> str:
+    """Return where the API lists what a path below /api/v1 names: `/api/v1/workers/nope` is in `GET /api/v1/workers`."""
+    match request.url.path.split("/"):
+        case ["", "api", "v1", kind, _, *_] if f"/api/v1/{kind}" in request.app.openapi()["paths"]:
+            return f"; GET /api/v1/{kind} lists the {kind.replace('-', ' ')}"
+    return ""
+
+
+def _field_errors(error: RequestValidationError) -> list[dict[str, str]]:
+    # the name of a field is user input, too
+    return [
+        {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(each["msg"])}
+        for each in error.errors()
+    ]
+
+
+def _body_is_unread(request: Request, error: RequestValidationError) -> bool:
+    """Return whether FastAPI refused the body because its Content-Type does not say JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    return not is_json and any(tuple(each["loc"]) == ("body",) for each in error.errors())
 
 
 def install(app: FastAPI) -> None:
-    """Answer every kind of error with a problem document, or to a browser with a page."""
+    """Register the handlers: exceptions of Aura, of HTTP, of validation, of an absent database, and all others."""
+    app.add_exception_handler(AuraError, answer_error)  # type: ignore[arg-type]
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        # a field's name is what somebody sent, too
-        wrong = [
-            {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(each["msg"])}
-            for each in error.errors()
-        ]
-        return answer(
-            request, 422, "Not valid", "; ".join(f"{w['field']}: {w['problem']}" for w in wrong), errors=wrong
-        )
+        if _body_is_unread(request, error):
+            given = request.headers.get("content-type")
+            detail = (
+                f"Content-Type: must be application/json, {'is missing' if given is None else f'not {given[:100]}'}"
+            )
+            return answer(
+                request, 422, detail, errors=[{"field": "Content-Type", "problem": "must be application/json"}]
+            )
+        fields = _field_errors(error)
+        return answer(request, 422, "; ".join(f"{each['field']}: {each['problem']}" for each in fields), errors=fields)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers) if error.headers else None
         if error.status_code == 401 and request.method == "GET" and wants_page(request):
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/login?to={quote(here)}", 303)  # a person logs in and goes on
-        return answer(request, error.status_code, "Not possible", str(error.detail), headers)
-
-    def _gone(request: Request, error: Exception) -> Response:
-        return answer(request, 404, "Not there", str(error))
-
-    def _not_so(request: Request, error: Exception) -> Response:
-        return answer(request, 422, "Not valid", str(error))
-
-    for kind in _GONE:
-        app.add_exception_handler(kind, _gone)
-    for kind in _NOT_SO:
-        app.add_exception_handler(kind, _not_so)
-
-    @app.exception_handler(ReplayRefused)
-    def _refused(request: Request, error: ReplayRefused) -> Response:
-        return answer(request, 409, "Not possible", str(error))
-
-    @app.exception_handler(TooMany)
-    def _too_many(request: Request, _error: TooMany) -> Response:
-        return too_many(request)
-
-    @app.exception_handler(KeyUsedBefore)
-    def _used(request: Request, _error: KeyUsedBefore) -> Response:
-        detail = "this Idempotency-Key came with another body before; use a new one"
-        return answer(request, 422, "Idempotency-Key used before", detail)
-
-    @app.exception_handler(InProgress)
-    def _running(request: Request, _error: InProgress) -> Response:
-        detail = "a request with this Idempotency-Key is being worked on; send it again to get its answer"
-        return answer(request, 409, "In progress", detail, {"Retry-After": str(RUNNING_RETRY_AFTER)})
+            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/login?to={quote(target)}", 303)
+        return answer(request, error.status_code, str(error.detail), headers)
 
     @app.exception_handler(DBAPIError)
-    def _broken(request: Request, error: DBAPIError) -> Response:
+    def _database_error(request: Request, error: DBAPIError) -> Response:
         if error.connection_invalidated:
-            return _database(request, error)
+            return _unavailable(request, error)
         raise error
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(InterfaceError)
     @app.exception_handler(TimeoutError)
-    def _database(request: Request, error: Exception) -> Response:
-        logger.warning("the database is away", error=first_line(error))
-        detail = "the database is away; nothing was accepted, so send it again"
-        return answer(request, 503, "Not now", detail, {"Retry-After": str(RETRY_AFTER)})
+    def _unavailable(request: Request, error: Exception) -> Response:
+        logger.warning("database unavailable", error=first_line(error))
+        detail = "the database does not answer; nothing was stored, so send the request again"
+        return answer(request, 503, detail, {"Retry-After": str(DATABASE_RETRY_AFTER)})
 
     @app.exception_handler(Exception)
-    def _unforeseen(request: Request, _error: Exception) -> Response:
-        # it is raised again afterwards, for the log; and it leaves outside the middleware that adds the headers
-        detail = "an error that nobody foresaw; it is in the log of the web process"
-        return answer(request, 500, "Broken", detail, {**HEADERS, "Cache-Control": PRIVATE})
+    def _unexpected(request: Request, _error: Exception) -> Response:
+        # Starlette raises the error again, for the log; this response bypasses the middleware that adds the headers
+        return answer(request, 500, INTERNAL, {**HEADERS, "Cache-Control": PRIVATE})

@@ -24,7 +24,7 @@ from aura.settings import get_settings
 from db import transaction
 from db.models import Agent as AgentRow
 from db.models import Notification, Ticket, VerdictRecord
-from db.tickets import Loaded
+from db.tickets import TicketRow
 from db.time import from_now, now
 
 #: What intake finds out, as columns of `tickets`.
@@ -119,8 +119,8 @@ def _recent(session: Session, requester: str) -> Sequence[Ticket]:
     return session.scalars(recent.order_by(Ticket.id.desc()).limit(50)).all()
 
 
-def _loaded(ticket: Ticket) -> Loaded:
-    return cast(Loaded, ticket)  # the same attributes
+def _loaded(ticket: Ticket) -> TicketRow:
+    return cast(TicketRow, ticket)  # the same attributes
 
 
 def said(ticket_id: int, verdict: Verdict) -> dict[str, Any]:

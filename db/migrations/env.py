@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection that `db.migrate` hands over."""
+"""Alembic's environment: runs migrations on the connection that `db.migrate` passes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from alembic import context
 from db.models import Base
 
 
-def _comparable(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
-    # the text index of similar tickets is no model: FTS5 on SQLite, which keeps tables of its own beside it
-    if kind == "table" and (name or "").startswith("resolved_texts"):
-        return False
-    # SQLite cannot tell of an index on an expression, so `alembic check` would always miss this one
-    return not (kind == "index" and name == "ix_jobs_due" and connection.dialect.name == "sqlite")
+def _include(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+    # the text index is no model: FTS5 adds tables of its own on SQLite
+    return not (kind == "table" and (name or "").startswith("resolved_texts"))
 
 
 connection = context.config.attributes["connection"]
@@ -23,10 +20,10 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     compare_type=True,
-    include_object=_comparable,
+    include_object=_include,
     transactional_ddl=True,
     transaction_per_migration=True,
-    # in somebody's transaction nothing can be built beside the traffic
+    # CREATE INDEX CONCURRENTLY cannot run inside the caller's transaction
     online=not connection.in_transaction(),
 )
 with context.begin_transaction():

@@ -1,7 +1,6 @@
-"""Building indexes of large tables on PostgreSQL while others write to them.
+"""CREATE INDEX CONCURRENTLY for migrations: builds indexes of large tables on PostgreSQL without blocking writes.
 
-Such a migration builds indexes and does nothing else: it is no transaction, so what it did before it failed stays, and it
-begins anew at the next try.
+Put such indexes into a migration of their own: it is not one transaction, and is repeated from the start after a failure.
 """
 
 from __future__ import annotations
@@ -13,39 +12,42 @@ from typing import Any
 from alembic import op
 from sqlalchemy import text
 
-#: Milliseconds that such a statement waits for a lock: it makes nobody wait.
-PATIENCE = 10_000
+#: Milliseconds that such a statement waits for a lock; it blocks nobody meanwhile.
+LOCK_TIMEOUT = 10_000
 
 
 def create_index(name: str, table: str, columns: list[Any], **options: Any) -> None:
-    """Build an index beside the traffic; one that an earlier try left behind, half built, is built anew."""
-    context = op.get_context()
-    if context.dialect.name != "postgresql" or not context.opts.get("online"):
+    """Create an index; an invalid one that a failed attempt left is replaced."""
+    if not _online():
         op.drop_index(name, table, if_exists=True)
         op.create_index(name, table, columns, **options)
         return
-    with _beside():
+    with _autocommit():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
         op.create_index(name, table, columns, postgresql_concurrently=True, **options)
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drop an index beside the traffic, if it is there."""
-    context = op.get_context()
-    if context.dialect.name != "postgresql" or not context.opts.get("online"):
+    """Drop an index if it exists."""
+    if not _online():
         op.drop_index(name, table, if_exists=True)
         return
-    with _beside():
+    with _autocommit():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 
 
+def _online() -> bool:
+    context = op.get_context()
+    return context.dialect.name == "postgresql" and bool(context.opts.get("online"))
+
+
 @contextmanager
-def _beside() -> Iterator[None]:
-    """Leave the transaction, and wait for locks more patiently than a migration that holds some."""
+def _autocommit() -> Iterator[None]:
+    """Run outside a transaction, with a longer lock timeout than a migration that holds locks."""
     with op.get_context().autocommit_block():
-        before = op.get_bind().scalar(text("SHOW lock_timeout"))
-        op.execute(f"SET lock_timeout = {PATIENCE}")
+        previous = op.get_bind().scalar(text("SHOW lock_timeout"))
+        op.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
         try:
             yield
         finally:
-            op.execute(f"SET lock_timeout = '{before}'")
+            op.execute(f"SET lock_timeout = '{previous}'")

@@ -1,4 +1,4 @@
-"""The tables: what was reported, what was said about it, what is promised, and what became of it."""
+"""SQLAlchemy models of all tables."""
 
 from db.models.access import ApiKey, AuditEntry, User, UserSession
 from db.models.base import Base, Id, Json

@@ -1,4 +1,4 @@
-"""Access: the keys of programs, the people who log in, and what each of them did."""
+"""Tables of access: API keys, users, sessions, and the audit log."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from db.time import UtcDateTime, now
 
 
 class ApiKey(Base):
-    """A key with which a program asks; the key itself is shown once, and only its digest is kept."""
+    """An API key. Its secret is shown once; only the digest is stored."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index("ix_api_keys_name", "name"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
-    #: Whose it is; a name has two live keys at most, so that one can take over from the other.
+    #: The program that uses it. A name has at most two live keys, so that one can replace the other.
     name: Mapped[str] = mapped_column(String(80))
-    #: SHA-256 of the key; the key is 256 random bits, which nobody tries through.
+    #: SHA-256 of the secret, which has 256 random bits.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    #: Its beginning, by which people tell keys apart.
+    #: The first characters of the secret, by which people recognise the key.
     hint: Mapped[str] = mapped_column(String(16))
     scopes: Mapped[list[str]] = mapped_column(Json, default=list)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: Written once a minute at most.
+    #: Updated at most once a minute.
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class User(Base):
-    """Somebody who logs in."""
+    """A user who can log in."""
 
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    #: The argon2id hash.
+    #: An argon2id hash.
     password: Mapped[str] = mapped_column(String(200))
     #: viewer, operator or admin.
     role: Mapped[str] = mapped_column(String(16))
@@ -49,25 +49,25 @@ class User(Base):
 
 
 class UserSession(Base):
-    """A browser that is logged in; its cookie holds a random token, of which the digest is kept."""
+    """A session of a browser. Its cookie holds a random token; the digest is stored."""
 
     __tablename__ = "user_sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    #: What every form of this browser must bring along.
+    #: The CSRF token that each form of the session sends.
     csrf: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class AuditEntry(Base):
-    """Who did what, on what, when and from where; append-only."""
+    """An entry of the audit log, which is append-only."""
 
     __tablename__ = "audit_log"
     __table_args__ = (
-        Index("ix_audit_subject", "subject", "id"),
-        Index("ix_audit_at", "at"),
+        Index("ix_audit_log_subject", "subject", "id"),
+        Index("ix_audit_log_at", "at"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)

@@ -1,4 +1,4 @@
-"""What every table shares: its base, its kinds of columns."""
+"""Base class and column types of the models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 
 
 class Base(DeclarativeBase):
-    """Every table's base; constraint names are fixed so that migrations can name them on both databases."""
+    """Base class of the models; the naming convention gives constraints one name on both databases."""
 
     metadata = MetaData(
         naming_convention={

@@ -184,6 +184,7 @@ class OutboxEvent(Base):
     """Something that became true, waiting to be published to the `tickets` exchange; gone once confirmed."""
 
     __tablename__ = "outbox"
+    __table_args__ = ({"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0}},)
 
     #: A UUID, the CloudEvents id: receivers drop a repeat by it.
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -21,7 +21,7 @@ class Notification(Base):
         Index("ix_notifications_recent", "channel", "recipient", "created_at"),
         Index("ix_notifications_created", "created_at", postgresql_using="brin"),
         Index(
-            "ix_notifications_waiting",
+            "ix_notifications_delayed",
             "channel",
             "recipient",
             "delayed_until",
@@ -29,7 +29,7 @@ class Notification(Base):
             sqlite_where=text("state = 'delayed'"),
         ),
         Index(
-            "ix_notifications_unknown",
+            "ix_notifications_in_doubt",
             "id",
             postgresql_where=text("state = 'in_doubt'"),
             sqlite_where=text("state = 'in_doubt'"),
@@ -52,8 +52,6 @@ class Notification(Base):
     dedupe_key: Mapped[str] = mapped_column(String(400), unique=True)
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
-    #: The release before writes and reads it; a later `aura migrate` drops it.
-    html: Mapped[str] = mapped_column(Text, server_default="")
     #: The facts as a program reads them, for webhooks.
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")
     #: promised -> sent; waiting -> folded into a digest, or promised after all; sending -> unknown when its worker died

@@ -1,4 +1,4 @@
-"""The clock: who leads it, and which slots of the timetable ran."""
+"""Tables of the scheduler: the leader lease, the runs of scheduled jobs, and the metric samples for charts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from db.time import UtcDateTime, now
 
 
 class LeaderLease(Base):
-    """Who leads something that only one process may do; the term fences off a leader that slept."""
+    """The lease of the one process that leads; a new leader raises `term`, which fences off a stalled one."""
 
     __tablename__ = "leader_leases"
 
@@ -23,14 +23,14 @@ class LeaderLease(Base):
 
 
 class ScheduleRun(Base):
-    """One slot of one scheduled job; the unique pair makes two clocks fire once."""
+    """One run of a scheduled job; the unique pair of job and time makes two schedulers run it once."""
 
     __tablename__ = "schedule_runs"
-    __table_args__ = (UniqueConstraint("job", "slot"), Index("ix_schedule_runs_started", "started_at"))
+    __table_args__ = (UniqueConstraint("job", "scheduled_at"), Index("ix_schedule_runs_started", "started_at"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     job: Mapped[str] = mapped_column(String(80))
-    slot: Mapped[datetime] = mapped_column(UtcDateTime)
+    scheduled_at: Mapped[datetime] = mapped_column(UtcDateTime)
     term: Mapped[int] = mapped_column(Integer)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -38,7 +38,7 @@ class ScheduleRun(Base):
 
 
 class ScheduleControl(Base):
-    """What an operator has said of a scheduled job."""
+    """A scheduled job that an operator paused."""
 
     __tablename__ = "schedule_controls"
 
@@ -49,10 +49,10 @@ class ScheduleControl(Base):
 
 
 class MetricSample(Base):
-    """A figure at a moment, for charts."""
+    """The value of a metric at a minute, for charts."""
 
     __tablename__ = "metric_samples"
-    __table_args__ = (Index("ix_samples_at", "at"),)
+    __table_args__ = (Index("ix_metric_samples_at", "at"),)
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)

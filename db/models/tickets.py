@@ -1,4 +1,4 @@
-"""Tickets: what was reported, what was said about it, by whom, and what belongs together."""
+"""Tables of tickets: verdicts, corrections, comments, incidents, inbound mail, calls to the AI provider, local models."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from db.time import UtcDateTime, now
 
 
 class Ticket(Base):
-    """What somebody reported, with the current verdict's values and who set each of them."""
+    """A ticket with the values of its current verdict; `*_by` says whether `rule`, `engine` or `human` set a value."""
 
     __tablename__ = "tickets"
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
         Index("ix_tickets_requester", "requester", "created_at"),
         Index(
-            "ix_tickets_undone",
+            "ix_tickets_unresolved",
             "classified_at",
             postgresql_where=text("status IN ('open', 'in_progress', 'pending')"),
             sqlite_where=text("status IN ('open', 'in_progress', 'pending')"),
@@ -84,12 +84,14 @@ class Ticket(Base):
             postgresql_where=text("due_at IS NOT NULL AND status IN ('open', 'in_progress', 'pending')"),
             sqlite_where=text("due_at IS NOT NULL AND status IN ('open', 'in_progress', 'pending')"),
         ),
+        # each step updates the row: room on the page keeps the new version out of every index (HOT)
+        {"postgresql_with": {"fillfactor": 70}},
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     source: Mapped[str] = mapped_column(String(40))
     external_id: Mapped[str | None] = mapped_column(String(200))
-    #: The submission exactly as it came, as ASCII JSON, whatever bytes it held.
+    #: The request body as it was received, as ASCII JSON.
     raw: Mapped[str] = mapped_column(Text)
     title: Mapped[str] = mapped_column(Text, default="")
     description: Mapped[str] = mapped_column(Text, default="")
@@ -104,30 +106,29 @@ class Ticket(Base):
     confidence: Mapped[float | None] = mapped_column(Float)
     needs_review: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
-    #: None until somebody is found; "" when a person took it from everybody, and no routing gives it to anybody again.
+    #: None until routing assigns an agent; "" after a person unassigned the ticket, which routing then leaves alone.
     assignee: Mapped[str | None] = mapped_column(String(254))
     duplicate_of: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
-    #: The incident that a burst of similar tickets was taken for; see `Incident`.
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="SET NULL"))
-    #: What resolved it, in the words of who did.
+    #: How the ticket was resolved, as the agent described it.
     resolution: Mapped[str] = mapped_column(Text, default="", server_default="")
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: How far the journey came: received, prepared, classified, notified.
+    #: The last completed step of the pipeline: received, prepared, classified or notified.
     stage: Mapped[str] = mapped_column(String(16), default="received", server_default="received")
-    #: Grows with every material change of the verdict; part of each notification's dedupe key.
+    #: Incremented by each change of category or priority; part of the dedupe key of each notification.
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
-    #: The newest version that people were told about; 0 before the first time.
+    #: The newest version for which notifications were created; 0 before the first.
     notified_version: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    #: When it should be resolved, by the target of its priority; None while it is pending.
+    #: Resolution target of the ticket's priority; None while the ticket is pending.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: When the clock looks next: to warn, then to escalate; None when there is nothing more to say.
+    #: When the next SLA check is due: to warn, then to escalate; None after the escalation.
     sla_next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: How far it went: "" (in time), warned or breached.
+    #: "" (within the target), warned or breached.
     sla_state: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    #: Since when its time stands still (pending, resolved or closed), and the business seconds for which it did before.
-    waiting_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    waited_seconds: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
-    #: When somebody last changed its text or commented on it.
+    #: Start of the current pause of the SLA (pending, resolved or closed), and the business seconds of earlier pauses.
+    paused_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_seconds: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
+    #: Time of the last change of the text or the last comment.
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     classified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -135,13 +136,13 @@ class Ticket(Base):
 
 
 class VerdictRecord(Base):
-    """What an engine said about a ticket; append-only."""
+    """A verdict of an engine about a ticket; append-only."""
 
     __tablename__ = "verdicts"
     __table_args__ = (
         Index("ix_verdicts_ticket", "ticket_id", "id"),
         Index(
-            "ix_verdicts_wordy",
+            "ix_verdicts_with_text",
             "created_at",
             postgresql_where=text("reason <> ''"),
             sqlite_where=text("reason <> ''"),
@@ -165,37 +166,37 @@ class VerdictRecord(Base):
     engine: Mapped[str] = mapped_column(String(40))
     model: Mapped[str] = mapped_column(String(80))
     prompt_version: Mapped[str] = mapped_column(String(40), default="")
-    #: Why another engine than the configured one answered; empty when the configured one did.
+    #: Why the local engine answered instead of the configured one; empty when the configured one answered.
     fallback: Mapped[str] = mapped_column(Text, default="")
-    #: What the other engine said when it was asked too and disagreed, such as "local: Network, high".
+    #: The verdict of the local engine when it differs, such as "local: Network, high".
     disagreement: Mapped[str] = mapped_column(Text, default="", server_default="")
-    #: What is different from the verdict before, and why there is another one; empty for the first.
+    #: The difference from the previous verdict and the reason of the re-analysis; empty for the first.
     change: Mapped[str] = mapped_column(Text, default="", server_default="")
     summary: Mapped[str] = mapped_column(Text, default="", server_default="")
     sentiment: Mapped[str] = mapped_column(String(16), default="", server_default="")
     language: Mapped[str] = mapped_column(String(8), default="", server_default="")
-    #: What the requester can try meanwhile, a sentence each.
+    #: Steps that the requester can try, one sentence each.
     self_fix: Mapped[list[str]] = mapped_column(Json, default=list, server_default="[]")
-    #: The words that decided.
+    #: The words that weighed most.
     words: Mapped[list[str]] = mapped_column(Json, default=list, server_default="[]")
     suggested_agent: Mapped[str | None] = mapped_column(String(200))
-    #: Resolved tickets like this one: id, title, score and resolution of each.
+    #: Similar resolved tickets: id, title, score and resolution of each.
     similar: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list, server_default="[]")
-    #: Hours until half, and nine in ten, of the similar tickets were resolved.
+    #: Median and 90th percentile of the hours in which the similar tickets were resolved.
     resolution_p50: Mapped[float | None] = mapped_column(Float)
     resolution_p90: Mapped[float | None] = mapped_column(Float)
     input_tokens: Mapped[int] = mapped_column(Integer, default=0)
     output_tokens: Mapped[int] = mapped_column(Integer, default=0)
-    #: US dollars, by the price table of its day.
+    #: US dollars, by the price table of the day of the call.
     cost: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
-    #: Whether the answer to an equal ticket was used again.
+    #: Whether the answer came from the cache.
     cached: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     latency_ms: Mapped[float] = mapped_column(Float, default=0.0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Correction(Base):
-    """A human's override of what an engine said; the local model learns from it, and OpenAI sees it as an example."""
+    """A category or priority that a person set or confirmed; training data, and a few-shot example for remote engines."""
 
     __tablename__ = "corrections"
     __table_args__ = (Index("ix_corrections_ticket", "ticket_id", "id"),)
@@ -204,11 +205,11 @@ class Correction(Base):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
     #: category or priority.
     field: Mapped[str] = mapped_column(String(16))
-    #: What the ticket said before, and who had said so; the same as `new` when a human confirmed it.
+    #: The previous value and who set it; equal to `new` when a person confirmed it.
     old: Mapped[str | None] = mapped_column(String(80))
     old_by: Mapped[str | None] = mapped_column(String(16))
     new: Mapped[str] = mapped_column(String(80))
-    #: The engine and the confidence of the verdict that was current.
+    #: Engine and confidence of the newest verdict at that time.
     engine: Mapped[str] = mapped_column(String(40), default="")
     confidence: Mapped[float | None] = mapped_column(Float)
     author: Mapped[str] = mapped_column(String(254))
@@ -216,7 +217,7 @@ class Correction(Base):
 
 
 class AiCall(Base):
-    """One request to a remote engine: exactly what left the house, and what came of it."""
+    """One request to a remote engine: the text that was sent, the outcome and the cost."""
 
     __tablename__ = "ai_calls"
     __table_args__ = (Index("ix_ai_calls_ticket", "ticket_id", "id"),)
@@ -225,11 +226,11 @@ class AiCall(Base):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
     model: Mapped[str] = mapped_column(String(80))
     prompt_version: Mapped[str] = mapped_column(String(40))
-    #: The text about the ticket as it was sent, masked.
+    #: The text of the ticket as it was sent, masked.
     sent: Mapped[str] = mapped_column(Text)
-    #: How many of each kind were masked, such as {"email": 2}.
+    #: Number of masked values of each kind, such as {"email": 2}.
     masked: Mapped[dict[str, int]] = mapped_column(Json, default=dict)
-    #: "answered", or why there was no answer.
+    #: "answered", or the reason of the failure.
     outcome: Mapped[str] = mapped_column(Text)
     input_tokens: Mapped[int] = mapped_column(Integer, default=0)
     output_tokens: Mapped[int] = mapped_column(Integer, default=0)
@@ -239,21 +240,21 @@ class AiCall(Base):
 
 
 class LocalModel(Base):
-    """A version of the local model that was learned here; the one that is active is used by every worker."""
+    """A local model that was trained on this installation; every worker uses the active one."""
 
     __tablename__ = "local_models"
 
     version: Mapped[str] = mapped_column(String(80), primary_key=True)
     #: The JSON of the model, gzipped.
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    #: How good it was on held-back tickets, and from what it was learned.
+    #: Evaluation on the test set, and the size and sources of the training set.
     report: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     active: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Incident(Base):
-    """A burst of similar tickets, proposed as one major incident; its parent is the ticket that stands for all."""
+    """Similar tickets created within minutes, proposed as one major incident."""
 
     __tablename__ = "incidents"
 
@@ -262,15 +263,15 @@ class Incident(Base):
     category: Mapped[str] = mapped_column(String(80))
     #: proposed, accepted or dismissed.
     state: Mapped[str] = mapped_column(String(16), default="proposed", server_default="proposed")
-    #: The ticket that stands for all, once the incident was accepted.
+    #: The parent ticket, created when the incident is accepted.
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
-    #: When the newest of its tickets came in.
-    grew_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    #: When the newest of its tickets was created.
+    last_ticket_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Comment(Base):
-    """What somebody added to a ticket later, by mail, by the API, at the dashboard; or did to it, as a line of words."""
+    """A comment on a ticket, or an action on it as one line of text."""
 
     __tablename__ = "comments"
     __table_args__ = (Index("ix_comments_ticket", "ticket_id", "id"),)
@@ -279,32 +280,32 @@ class Comment(Base):
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"))
     author: Mapped[str] = mapped_column(String(254))
     text: Mapped[str] = mapped_column(Text)
-    #: mail, api, web or cli; `action` when it is no comment, but says what its author did to the ticket.
+    #: mail, api, web or cli; `action` for the record of an action.
     source: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class InboundMail(Base):
-    """A mail that came in, with its bytes, and what became of it."""
+    """A received mail with its bytes and its outcome."""
 
     __tablename__ = "inbound_mails"
-    __table_args__ = (Index("ix_mails_ticket", "ticket_id"),)
+    __table_args__ = (Index("ix_inbound_mails_ticket", "ticket_id"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
-    #: Its Message-ID, or a digest of its bytes: the same mail twice is one mail.
+    #: The Message-ID, or a digest of the bytes; unique, so that a mail is processed once.
     message_id: Mapped[str] = mapped_column(String(998), unique=True)
     sender: Mapped[str] = mapped_column(String(254), default="")
     raw: Mapped[bytes] = mapped_column(LargeBinary)
-    #: ticket, comment, or why it was ignored.
+    #: ticket, comment, or why the mail was ignored.
     outcome: Mapped[str] = mapped_column(Text)
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
-    #: Name, type and size of each attachment; their bytes are in `raw` alone.
+    #: Name, type and size of each attachment; `raw` holds their bytes.
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)
 
 
 class AnalysisBatch(Base):
-    """Tickets that a remote engine looks at together, later and cheaper: one file sent to its Batch API."""
+    """Tickets that a remote engine re-analyzes through its Batch API."""
 
     __tablename__ = "analysis_batches"
     __table_args__ = (Index("ix_analysis_batches_state", "state", "id"),)
@@ -314,14 +315,14 @@ class AnalysisBatch(Base):
     state: Mapped[str] = mapped_column(String(16), default="planned", server_default="planned")
     model: Mapped[str] = mapped_column(String(80))
     prompt_version: Mapped[str] = mapped_column(String(40))
-    #: The tickets that it is about: the id of each, and why it is looked at again.
+    #: Pairs of ticket id and reason of the re-analysis.
     tickets: Mapped[list[tuple[int, str]]] = mapped_column(Json, default=list)
-    #: The provider's ids of the file, of the batch, and of the files of answers and errors.
+    #: The provider's ids of the input file, the batch, the output file and the error file.
     input_file: Mapped[str] = mapped_column(String(200), default="", server_default="")
     provider_id: Mapped[str] = mapped_column(String(200), default="", server_default="")
     output_file: Mapped[str] = mapped_column(String(200), default="", server_default="")
     error_file: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    #: How many were answered, and how many go on alone.
+    #: Number of tickets that were answered, and of those that are re-analyzed one by one instead.
     answered: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     failed: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     cost: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")

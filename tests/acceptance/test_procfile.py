@@ -70,8 +70,8 @@ def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
     # And its story can be read
     with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
         story = json.load(answer)
-    assert [entry["what"] for entry in story["timeline"]].count("verdict") == 1
-    assert story["waiting"] == []
+    assert [entry["kind"] for entry in story["timeline"]].count("verdict") == 1
+    assert story["jobs"] == []
     # And every figure that the dashboard and the alerts ask for is there, added up over the processes
     pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
     assert asked() <= offered(pages[0])

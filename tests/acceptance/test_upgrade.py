@@ -1,27 +1,31 @@
-"""A new version is rolled out over the last release, which works on, while tickets come in and the tables are full.
+"""Rolling upgrade: this version migrates and starts beside the last release, which keeps working, while tickets arrive.
 
-The last release ships with the tests, since a clone may be shallow: tests/data/aura-VERSION.tar.xz, see CONTRIBUTING.md.
+tests/data/aura-VERSION.tar.xz holds the last release (`make release-archive`), because a clone may be shallow. This version runs
+from a copy with one revision more, so that there is a migration whatever the release contains.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from db.migrate import config
 from tests.acceptance.conftest import House, Mailbox, Program
 from tests.chaos.driver import Driver
 from tests.conftest import ROOT, wait_until
 from tests.services import tree
 
-#: Finished tickets in the tables, and tickets that come in; `make chaos` takes a million.
+#: Finished tickets in the tables, and tickets that are created during the upgrade; `make chaos` takes a million.
 ROWS = int(os.environ.get("CHAOS_UPGRADE_ROWS", "20000"))
 TICKETS = int(os.environ.get("CHAOS_UPGRADE_TICKETS", "60"))
-#: What the release of the archive has in its tables after a while; {n} is how many tickets.
+#: Rows of a release in use; {n} is the number of tickets.
 FILL = (
     """INSERT INTO tickets (source, raw, title, description, requester, department, language, category, category_by, priority,
            priority_by, confidence, status, assignee, stage, notified_version, created_at, classified_at, notified_at)
@@ -35,11 +39,50 @@ FILL = (
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
        SELECT id * 3 + place, actor, id::text, 'triage', 1, 'w', 'completed', 0.01, created_at
        FROM tickets, unnest(ARRAY['intake', 'classify', 'notify']) WITH ORDINALITY AS steps (actor, place)""",
-    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body, html,
+    """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
            provider_id, created_at)
-       SELECT md5(id::text), id::text, id, 'ticket.classified', 'in_app', requester, 'requester', 'sent', title, 'Hello', '',
+       SELECT md5(id::text), id::text, id, 'ticket.classified', 'in_app', requester, 'requester', 'sent', title, 'Hello',
            '', created_at FROM tickets""",
 )
+#: A migration as a release may contain it: a column with a default, and an index that is built concurrently.
+REVISION = '''"""A column and an index for the test of the upgrade."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from db.migrations.online import create_index
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.add_column("tickets", sa.Column("upgraded", sa.Boolean(), server_default=sa.true(), nullable=False))
+    create_index("ix_tickets_upgraded", "tickets", ["upgraded", "id"])
+'''
+UPGRADED = (
+    "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('ix_tickets_upgraded') AND indisvalid",
+    "SELECT count(*) FROM tickets WHERE NOT upgraded",
+)
+
+
+def last_release(folder: Path) -> Path:
+    """Unpack the archive of the last release and return its root."""
+    (archive,) = (ROOT / "tests" / "data").glob("aura-*.tar.xz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.xz")
+
+
+def this_version(folder: Path) -> Path:
+    """Copy this version, add REVISION, and return the root of the copy."""
+    root = folder / "this-version"
+    for name in ("actors", "aura", "db", "pipelines"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Procfile", root)
+    head = ScriptDirectory.from_config(config()).get_current_head()
+    (root / "db" / "migrations" / "versions" / "9999_upgrade.py").write_text(REVISION.format(head=head))
+    return root
 
 
 @pytest.fixture
@@ -47,32 +90,29 @@ def versions(
     tmp_path: Path, rabbitmq_url: str, postgres_url: str, redis_url: str, mailbox: Mailbox
 ) -> Iterator[tuple[House, House]]:
     """The last release and this version, on the same services."""
-    (archive,) = (ROOT / "tests" / "data").glob("aura-*.tar.xz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
-    release = tmp_path / archive.name.removesuffix(".tar.xz")
     variables = {"RABBITMQ_URL": rabbitmq_url, "DATABASE_URL": postgres_url, "REDIS_URL": redis_url}
     variables |= {"SMTP_URL": mailbox.url, "WORKER_PROCESSES": "1", "WORKER_THREADS": "4"}
-    # the tickets are all alike, and each is to be told of by itself
+    # the tickets are similar, and each shall be notified by itself
     variables |= {"AURA_INCIDENT_TICKETS": "1000000"}
-    houses = []
-    for name, root in (("old", release), ("new", ROOT)):
+    systems = []
+    for name, root in (("old", last_release(tmp_path)), ("new", this_version(tmp_path))):
         (tmp_path / name).mkdir()
-        houses.append(House(tmp_path / name, dict(variables), root))
-    yield houses[0], houses[1]
-    for house in houses:
-        house.close()
+        systems.append(House(tmp_path / name, dict(variables), root))
+    yield systems[0], systems[1]
+    for system in systems:
+        system.close()
 
 
-def kept(house: House, program: Program) -> bool:
-    """Return whether this worker command has kept a step."""
+def has_completed_a_job(system: House, program: Program) -> bool:
+    """Return whether a worker process of this command has completed a job."""
     assert program.process is not None
-    ours = {str(pid) for pid in tree(program.process.pid)}
-    ids = [worker for worker, name in house.rows("SELECT id, name FROM workers") if name.rpartition(":")[2] in ours]
-    return bool(house.ask("SELECT count(*) FROM attempts WHERE outcome = 'completed' AND worker = ANY(:ids)", ids=ids))
+    pids = {str(pid) for pid in tree(program.process.pid)}
+    ids = [worker for worker, name in system.rows("SELECT id, name FROM workers") if name.rpartition(":")[2] in pids]
+    completed = "SELECT count(*) FROM attempts WHERE outcome = 'completed' AND worker = ANY(:ids)"
+    return bool(system.ask(completed, ids=ids))
 
 
-def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: tuple[House, House]) -> None:
+def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[House, House]) -> None:
     old, new = versions
     # Given the last release with full tables, at work
     old.aura("migrate")
@@ -84,13 +124,13 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
     drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 10).start()]
     wait_until(lambda: drivers[0].accepted, 30, "the release accepts no ticket")
 
-    # When the tables are migrated under it, as its release process does
+    # When this version migrates the tables, as its release process does
     new.aura("migrate")
-    migrated = drivers[0].slowest
-    print(f"the slowest answer while {ROWS:,} tickets were migrated took {migrated:.2f} s")
-    assert not drivers[0].again, "somebody was not answered and had to ask again"
+    print(f"slowest response during the migration of {ROWS:,} tickets: {drivers[0].slowest:.2f} s")
+    assert not drivers[0].again, "a request was repeated for want of a response"
+    assert [new.ask(query) for query in UPGRADED] == [1, 0]
 
-    # And this version starts beside it, and takes tickets too
+    # And starts beside the release, and accepts tickets too
     worker = new.procfile("worker")
     worker.says("Worker process is ready")
     new.procfile("web")
@@ -101,17 +141,17 @@ def test_an_upgrade_loses_nothing_and_nobody_waits_for_the_migrations(versions: 
 
     def both_work() -> bool:
         drivers.append(Driver(new.port, 1, first=10**6 + len(drivers)).start().finish(30))
-        return kept(new, programs[0]) and kept(new, worker)
+        return has_completed_a_job(new, programs[0]) and has_completed_a_job(new, worker)
 
-    wait_until(both_work, 60, "only one version works")
-    # And the release is stopped in the middle of new tickets
+    wait_until(both_work, 60, "only one of the versions completes jobs")
+    # And the release is stopped while tickets arrive
     drivers.append(Driver(new.port, TICKETS // 3, seconds=1, first=2 * TICKETS + 1).start())
     for program in programs:
         program.terminate()
-    new.procfile("clock")
+    new.procfile("scheduler")
     drivers[-1].finish(60)
 
-    # Then every request was answered, every ticket is finished, and no step was done twice
+    # Then every request was answered, every ticket is finished, and no step was completed twice
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * len(drivers)
     new.finished(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
     new.each_once()

@@ -257,7 +257,7 @@ def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
 ):
     configure(DATABASE_URL=postgres_url)
     migrate("0001")
-    monkeypatch.setattr(migrations, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(migrations, "RETRY_SECONDS", 0.1)
     # Given somebody who looks at the jobs for long, when a migration comes that adds a column to them
     with migrating_beside(postgres_url, "0002", "SELECT count(*) FROM jobs") as ask:
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"

@@ -43,7 +43,7 @@ FILL = (
     """INSERT INTO notifications (id, dedupe_key, ticket_id, event, channel, recipient, role, state, subject, body,
            provider_id, delayed_until, created_at)
        SELECT md5(id::text), id::text, id, 'ticket.classified', 'email', 'p' || id % 20, 'requester',
-           CASE WHEN id % 100 = 0 THEN 'unknown' WHEN id % 100 = 1 THEN 'waiting' ELSE 'sent' END, '', '', '', now(),
+           CASE WHEN id % 100 = 0 THEN 'in_doubt' WHEN id % 100 = 1 THEN 'delayed' ELSE 'sent' END, '', '', '', now(),
            created_at FROM tickets""",
     """INSERT INTO attempts (job_id, actor, key, pipeline, number, worker, outcome, seconds, created_at)
        SELECT id, 'classify', id::text, 'triage', 1, 'w', 'completed', 0.01, created_at FROM tickets""",
@@ -55,25 +55,25 @@ BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priorit
     FROM generate_series(1, 30000) AS n"""
 OLD = retention.rules(60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
-    "ix_tickets_review": ticket_stats.in_review,
+    "ix_tickets_review": ticket_stats.review_queue,
     "ix_tickets_at_risk": ticket_stats.ticket_stats,
     "ix_tickets_unfinished": queue_stats.unfinished,
-    "ix_tickets_changed": lambda session: reanalysis.changed(session, 100),
-    "ix_tickets_sla": ticket_actions.any_to_look_at,
+    "ix_tickets_changed": lambda session: reanalysis.changed_tickets(session, 100),
+    "ix_tickets_sla": ticket_actions.any_sla_check_due,
     "ix_tickets_priority": lambda session: ticket_list.page(session, {}, sort="-priority"),
     "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": "nobody at all"}),
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
-    "ix_verdicts_fallback": lambda session: reanalysis.stepped_in(session, 5, 100),
-    "ix_verdicts_wordy": lambda session: retention.prune(session, OLD["verdicts"]),
-    "ix_notifications_waiting": lambda session: digests.over(session, "email", "p1", 10),
+    "ix_verdicts_fallback": lambda session: reanalysis.fallback_verdicts(session, 5, 100),
+    "ix_verdicts_with_text": lambda session: retention.prune(session, OLD["verdicts"]),
+    "ix_notifications_delayed": lambda session: digests.over(session, "email", "p1", 10),
     "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),
-    "ix_notifications_unknown": notifications.unknown,
+    "ix_notifications_in_doubt": notifications.unknown,
     "ix_notifications_created": lambda session: retention.prune(session, OLD["notifications"]),
     "ix_attempts_created": lambda session: retention.prune(session, OLD["attempts"]),
 }
 LARGE = ("tickets", "verdicts", "notifications", "attempts")
 #: What orders the few that an index has found.
-SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_waiting"}
+SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_delayed"}
 
 
 def test_each_index_answers_what_it_was_made_for(postgres: str) -> None:

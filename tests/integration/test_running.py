@@ -12,7 +12,7 @@ from aura.jobs.attempt import WORKER_ID
 from db import reading, tickets, transaction
 from db.models import Job, Ticket, Worker
 from db.new_tickets import NewTicket
-from db.process_stats import living
+from db.process_stats import count_live
 from pipelines.embedded import running
 from pipelines.triage import triage
 from tests.conftest import wait_until
@@ -39,7 +39,7 @@ def test_tickets_pass_every_step_while_others_come_in():
             accept(number)
         wait_until(lambda: all_notified(40), timeout=30, message="every ticket is notified")
         with reading() as session:
-            assert [living(session, kind, 10) for kind in ("worker", "relay")] == [1, 1]
+            assert [count_live(session, kind, 10) for kind in ("worker", "relay")] == [1, 1]
 
     assert letters() == []
     assert {attempt.worker for attempt in attempts()} == {WORKER_ID}

@@ -62,7 +62,7 @@ def clocks(postgres: str) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def runs() -> list[ScheduleRun]:
     with reading() as session:
-        return list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.slot)))
+        return list(session.scalars(select(ScheduleRun).order_by(ScheduleRun.scheduled_at)))
 
 
 def in_a_slot() -> bool:
@@ -109,7 +109,7 @@ def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clock
     assert sum(run.term == 1 for run in found) <= before + 1
     assert {run.term for run in found} == {1, 2}
     # And every slot is there once, in the order of the terms; of those that were missed the last one ran
-    slots = [run.slot for run in found]
+    slots = [run.scheduled_at for run in found]
     assert len(set(slots)) == len(slots)
     assert all((after - earlier).total_seconds() == 60 for earlier, after in pairwise(slots))
     assert [run.term for run in found] == sorted(run.term for run in found)

@@ -13,7 +13,7 @@ from aura.jobs import process, relay
 from aura.jobs.in_process import InProcessBroker
 from aura.settings import Settings
 from db import hints, jobs, reading, transaction
-from db.process_stats import living
+from db.process_stats import count_live
 
 logger = structlog.get_logger("aura.relaying")
 
@@ -67,7 +67,7 @@ class RelayMiddleware(Middleware):
                 return
             try:
                 with reading() as session:
-                    missing = 0 if living(session, "relay", self._settings.worker_dead_after) else missing + 1
+                    missing = 0 if count_live(session, "relay", self._settings.worker_dead_after) else missing + 1
             except SQLAlchemyError:
                 missing = 0  # the database is away; that says nothing about the relay, and Heartbeat reports it
         logger.critical("no relay lives: the worker command stops, to be started again by its supervisor")

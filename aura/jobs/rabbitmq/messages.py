@@ -26,8 +26,9 @@ from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
 from db import endpoints, hints, jobs, notifications, reading
+from db.ids import is_id
 from db.jobs import NewJob
-from db.new_tickets import parse, storable
+from db.new_tickets import parse_json, storable
 
 #: The longest message that is read, in bytes.
 SIZE_LIMIT = 1_000_000
@@ -154,7 +155,7 @@ def read(queue: str, body: bytes, actors: Mapping[str, Actor[Any, Any]]) -> Mess
     if len(body) > SIZE_LIMIT:
         raise Malformed(f"{len(body)} bytes are more than the {SIZE_LIMIT} that a message may have")
     try:
-        payload = parse(body)
+        payload = parse_json(body)
     except ValueError as error:
         raise Malformed(f"not JSON: {str(error)[:200]}") from None
     if not isinstance(payload, dict):
@@ -185,7 +186,7 @@ def _hint(queue: str, envelope: dict[str, Any], actors: Mapping[str, Actor[Any, 
     if envelope["queue_name"] != queue or not (foreign or (known is not None and known.queue_name == queue)):
         raise Malformed(f"no actor {str(name)[:80]!r} listens on {queue}")
     ids = args[0] if isinstance(args, list) and len(args) == 1 else None
-    if not isinstance(ids, list) or not 0 < len(ids) <= 1000 or not all(type(i) is int and 0 < i < 2**63 for i in ids):
+    if not isinstance(ids, list) or not 0 < len(ids) <= 1000 or not all(type(i) is int and is_id(i) for i in ids):
         raise Malformed("the arguments of a hint are one list of job ids")
     if envelope["kwargs"] != {} or envelope["options"] != {}:
         raise Malformed("a hint has no keyword arguments and no options")

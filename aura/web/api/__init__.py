@@ -1,11 +1,27 @@
-"""The HTTP API under /api/v1: one router a file, each as thin as its command."""
+"""The HTTP API under /api/v1: one file per resource, each a thin layer over the same functions as its command."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from aura.web.api import ai, audit, bulk, dead_letters, events, jobs, queues, schedules, tickets, workers
+from aura.web.api import (
+    ai,
+    audit,
+    auth,
+    bulk,
+    dead_letters,
+    events,
+    jobs,
+    mail,
+    notifications,
+    queues,
+    schedules,
+    tickets,
+    workers,
+)
 
 router = APIRouter(prefix="/api/v1")
-for room in (bulk, tickets, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
-    router.include_router(room.router)
+for resource in (bulk, tickets, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
+    router.include_router(resource.router)
+for resource in (auth, notifications, mail):
+    router.include_router(resource.router)

@@ -1,4 +1,4 @@
-"""Many tickets in one request: a JSON object a line, each with an answer of its own, in both directions as a stream."""
+"""Bulk creation of tickets: one JSON object per line, one answer per line; both directions are streamed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from aura.web.api.create import Key, this_is
-from aura.web.auth.identity import Submitter
+from aura.errors import AuraError
+from aura.web.api.tickets import IdempotencyKey, read_ticket
+from aura.web.auth.requirements import Submitter
 from aura.web.body_limit import BODY_LIMIT
-from aura.web.group_commit import BATCH, CreateRequest, InProgress, KeyUsedBefore, store
-from db.idempotency import Use
+from aura.web.group_commit import BATCH, CreateRequest, Result, store
+from aura.web.problems import status_of
+from db.idempotency import KeyUse
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
-#: Lines of one request, and seconds in which the next piece of it must come.
-LINES, IDLE = 50_000, 30.0
+#: The most lines of a request, and seconds within which its next part must arrive.
+MAX_LINES, READ_TIMEOUT = 50_000, 30.0
 
 
-class Answers(Response):
-    """Stores lines while they come in, and answers each; nobody need read an answer before the last line is sent."""
+class BulkResponse(Response):
+    """Stores lines as they arrive and streams an answer to each; the client need not read before it has sent all."""
 
     media_type = "application/x-ndjson"
 
@@ -36,40 +38,40 @@ class Answers(Response):
         super().__init__()
         del self.headers["content-length"]
         self._request, self._key = request, key
-        # unbounded but for the number of lines: a client that sends all before it reads must not block us, and itself
+        # bounded by MAX_LINES alone: a client that sends everything before it reads must not block itself and us
         self._answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        reading = asyncio.create_task(self._read())
+        reader = asyncio.create_task(self._read())
         try:
             while (answer := await self._answers.get()) is not None:
                 line = json.dumps(answer).encode() + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            reading.cancel()
+            reader.cancel()
 
     async def _read(self) -> None:
-        done: dict[str, Any] = {"done": False, "lines": 0, "accepted": 0}
-        waiting: list[tuple[int, bytes]] = []
+        total: dict[str, Any] = {"done": False, "lines": 0, "accepted": 0}
+        batch: list[tuple[int, bytes]] = []
         try:
             async for line in _lines(self._request):
-                done["lines"] += 1
-                if done["lines"] > LINES:
-                    raise _Ends(f"a request has {LINES} lines at most; send the rest in another one")
-                waiting.append((done["lines"], line))
-                if len(waiting) >= BATCH:
-                    done["accepted"] += await self._store(waiting)
-                    waiting = []
-            done["accepted"] += await self._store(waiting)
-            done["done"] = True
-        except _Ends as error:
-            done["detail"] = str(error)
+                total["lines"] += 1
+                if total["lines"] > MAX_LINES:
+                    raise _Stopped(f"a request has at most {MAX_LINES} lines; send the rest in another request")
+                batch.append((total["lines"], line))
+                if len(batch) >= BATCH:
+                    total["accepted"] += await self._store(batch)
+                    batch = []
+            total["accepted"] += await self._store(batch)
+            total["done"] = True
+        except _Stopped as error:
+            total["detail"] = str(error)
         except (ClientDisconnect, TimeoutError):
-            done["detail"] = "the rest of the request did not come"
+            total["detail"] = "the rest of the request did not arrive"
         finally:
-            self._answers.put_nowait(done)
+            self._answers.put_nowait(total)
             self._answers.put_nowait(None)
 
     async def _store(self, lines: list[tuple[int, bytes]]) -> int:
@@ -77,28 +79,28 @@ class Answers(Response):
         for answer in answers:
             self._answers.put_nowait(answer)
         if any(answer.get("status") == 503 for answer in answers):
-            raise _Ends("the database is away; send the lines that were not accepted again")
+            raise _Stopped("the database does not answer; send the lines without an id again")
         return sum("id" in answer for answer in answers)
 
 
-class _Ends(Exception):
-    """Why no more lines are read."""
+class _Stopped(Exception):
+    """Why the rest of the lines is not read."""
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
-    """Yield the lines that are not empty; one that is too long ends the request."""
+    """Yield the lines that are not empty. Raises _Stopped for a line that is too long."""
     rest = b""
-    pieces = request.stream()
+    chunks = request.stream()
     while True:
         try:
-            piece = await asyncio.wait_for(anext(pieces), IDLE)
+            chunk = await asyncio.wait_for(anext(chunks), READ_TIMEOUT)
         except StopAsyncIteration:
             break
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in (*whole, rest):
+        *complete, rest = (rest + chunk).split(b"\n")
+        for line in (*complete, rest):
             if len(line) > BODY_LIMIT:
-                raise _Ends(f"a line may have {BODY_LIMIT} bytes")
-        for line in whole:
+                raise _Stopped(f"a line has at most {BODY_LIMIT} bytes")
+        for line in complete:
             if line.strip():
                 yield line
     if rest.strip():
@@ -107,38 +109,37 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
 
 def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, Any]]:
     answers: dict[int, dict[str, Any]] = {}
-    reports: list[tuple[int, CreateRequest]] = []
+    requests: list[tuple[int, CreateRequest]] = []
     for number, line in lines:
-        read = this_is(line)
+        read = read_ticket(line)
         if isinstance(read, JSONResponse):
-            said = json.loads(bytes(read.body))
-            answers[number] = {"status": said["status"], "detail": said["detail"]}
+            problem = json.loads(bytes(read.body))
+            answers[number] = {"status": problem["status"], "detail": problem["detail"]}
         else:
-            # the same line under the same key again is the same ticket, so a request that broke off may come again
-            use = Use(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
-            reports.append((number, CreateRequest(*read, use)))
-    for (number, _), answer in zip(reports, store([report for _, report in reports]) if reports else [], strict=True):
-        answers[number] = _says(answer)
+            # a line has a key of its own, so that a request that broke off can be sent again
+            use = KeyUse(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
+            requests.append((number, CreateRequest(*read, use)))
+    results = store([request for _, request in requests]) if requests else []
+    for (number, _), result in zip(requests, results, strict=True):
+        answers[number] = _answer(result)
     return [{"line": number} | answers[number] for number, _ in lines]
 
 
-def _says(answer: int | Exception) -> dict[str, Any]:
-    if isinstance(answer, int):
-        return {"id": answer, "url": f"/api/v1/tickets/{answer}"}
-    if isinstance(answer, KeyUsedBefore):
-        return {"status": 422, "detail": "this line came otherwise under the same Idempotency-Key before"}
-    if isinstance(answer, InProgress):
-        return {"status": 409, "detail": "another request with this Idempotency-Key is being worked on"}
-    if isinstance(answer, SQLAlchemyError):
-        return {"status": 503, "detail": "it was not accepted; send it again"}
-    raise answer
+def _answer(result: Result) -> dict[str, Any]:
+    if isinstance(result, int):
+        return {"id": result, "url": f"/api/v1/tickets/{result}"}
+    if isinstance(result, AuraError):
+        return {"status": status_of(type(result)), "detail": str(result)}
+    if isinstance(result, SQLAlchemyError):
+        return {"status": 503, "detail": "the ticket was not stored; send it again"}
+    raise result
 
 
 @router.post(
     "/bulk",
     status_code=200,
-    summary="Report many tickets",
-    response_class=Answers,
+    summary="Create many tickets",
+    response_class=BulkResponse,
     responses={
         200: {"content": {"application/x-ndjson": {"example": '{"line": 1, "id": 17, "url": "/api/v1/tickets/17"}\n'}}}
     },
@@ -149,9 +150,9 @@ def _says(answer: int | Exception) -> dict[str, Any]:
         }
     },
 )
-async def bulk(request: Request, _who: Submitter, idempotency_key: Key = None) -> Response:
-    """Accept a JSON object a line, and answer each line with its ticket or with what is wrong with it.
+async def create_tickets(request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Create a ticket from each line, and answer each line with the ticket's id or a problem.
 
-    The last line says whether all lines were read. With an `Idempotency-Key`, a request that broke off may come again.
+    The last line says whether all lines were read. With an `Idempotency-Key` the whole request may be sent again.
     """
-    return Answers(request, idempotency_key)
+    return BulkResponse(request, idempotency_key)

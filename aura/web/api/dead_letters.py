@@ -1,14 +1,15 @@
-"""Dead letters: what was given up, and why; replay it, or give it up for good."""
+"""Resource dead letters: list them, replay or discard one, or all with the same error."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from aura.web.api.fields import Because, Most, Number, Said, Text, Word
-from aura.web.auth.identity import Operator, Reader
+from aura.web.api.fields import Body, Filter, Id, Limit, Text, WithReason
+from aura.web.auth.requirements import Operator, Reader
 from db import audit, dead_letters, reading
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
@@ -16,78 +17,163 @@ router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 State = Literal["dead", "replayed", "discarded"]
 
 
-class Replay(Said):
-    """How to replay one."""
+class DeadLetter(BaseModel):
+    """A job that failed permanently, or a message that could not be read, which has no `actor`."""
+
+    id: int
+    job_id: int | None
+    actor: str
+    key: str
+    args: list[Any]
+    pipeline: str
+    next_steps: list[str]
+    attempts: int
+    replays: int
+    error_type: str
+    error: str
+    #: The same for the same error at the same place in the code.
+    fingerprint: str
+    state: State
+    reason: str
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+class DeadLetterDetails(DeadLetter):
+    """A dead letter with every attempt at its job, and the bytes of a message that could not be read."""
+
+    ledger: list[dict[str, Any]]
+    traceback: str
+    raw_hex: str | None
+
+
+class DeadLetters(BaseModel):
+    """Dead letters, the newest first."""
+
+    dead_letters: list[DeadLetter]
+
+
+class Group(BaseModel):
+    """The dead letters with the same error: how many `letters`, and the key and error of the `newest`."""
+
+    fingerprint: str
+    actor: str
+    error_type: str
+    error: str
+    letters: int
+    first: datetime
+    last: datetime
+    newest: int
+    key: str
+
+
+class Groups(BaseModel):
+    """Groups of dead letters, the largest first."""
+
+    groups: list[Group]
+
+
+class Replay(Body):
+    """How to replay a dead letter."""
 
     args: list[Any] | None = Field(None, max_length=20, description="Other arguments for the job.")
-    force: bool = Field(False, description="Also when it was replayed too often, or discarded.")
+    force: bool = Field(False, description="Also beyond the limit of replays, or when it was discarded.")
 
 
-class Alike(Said):
-    """Which of those that wait: all alike, the oldest first."""
+class SameError(Body):
+    """The dead letters with the same error, the oldest first."""
 
     fingerprint: Text = Field(min_length=1, max_length=12, examples=["3f2a9c81d0aa"])
-    limit: int = Field(500, ge=1, le=500, description="At most so many; begin with 1, as a canary.")
+    limit: int = Field(500, ge=1, le=500, description="At most so many; replay 1 first.")
 
 
-class AlikeBecause(Alike, Because):
-    """Which, and why."""
+class DiscardSameError(SameError, WithReason):
+    """Which dead letters to discard, and why."""
 
 
-@router.get("", summary="Dead letters")
-def list_(
-    _who: Reader, state: State = "dead", actor: Word = None, fingerprint: Word = None, limit: Most = 50
-) -> dict[str, list[dict[str, Any]]]:
+class ReplayedJob(BaseModel):
+    """The dead letter that was replayed, and its job."""
+
+    id: int
+    actor: str
+    key: str
+
+
+class Replayed(BaseModel):
+    """How many were replayed."""
+
+    replayed: int
+
+
+class Discarded(BaseModel):
+    """How many were discarded."""
+
+    discarded: int
+
+
+class DiscardedLetter(BaseModel):
+    """The dead letter that was discarded."""
+
+    id: int
+    state: State
+
+
+@router.get("", summary="List dead letters")
+def list_dead_letters(
+    _who: Reader, state: State = "dead", actor: Filter = None, fingerprint: Filter = None, limit: Limit = 50
+) -> DeadLetters:
     """Return dead letters, the newest first."""
     with reading() as session:
-        return {"dead_letters": dead_letters.listing(session, state, limit, actor=actor, fingerprint=fingerprint)}
+        rows = dead_letters.listing(session, state, limit, actor=actor, fingerprint=fingerprint)
+    return DeadLetters(dead_letters=[DeadLetter.model_validate(row) for row in rows])
 
 
-@router.get("/groups", summary="Dead letters by what went wrong")
-def groups(_who: Reader, state: State = "dead", limit: Most = 50) -> dict[str, list[dict[str, Any]]]:
-    """Return the kinds of dead letters, the most frequent first: a hundred alike are one line."""
+@router.get("/groups", summary="Group dead letters by error")
+def list_groups(_who: Reader, state: State = "dead", limit: Limit = 50) -> Groups:
+    """Return the dead letters by error, the most frequent error first."""
     with reading() as session:
-        return {"groups": dead_letters.groups(session, state, limit)}
+        rows = dead_letters.groups(session, state, limit)
+    return Groups(groups=[Group.model_validate(row) for row in rows])
 
 
-@router.get("/{number}", summary="One dead letter")
-def show(number: Number, _who: Reader) -> dict[str, Any]:
-    """Return one dead letter with every attempt's error; a message that could not be read has its bytes in hexadecimal."""
+@router.get("/{letter_id}", summary="Show a dead letter")
+def show_dead_letter(letter_id: Id, _who: Reader) -> DeadLetterDetails:
+    """Return a dead letter with the error of every attempt."""
     with reading() as session:
-        story = dead_letters.history(session, number)
-    raw = story.pop("raw")
-    return story | {"raw_hex": None if raw is None else raw.hex()}
+        found = dead_letters.history(session, letter_id)
+    raw = found.pop("raw")
+    return DeadLetterDetails.model_validate(found | {"raw_hex": None if raw is None else raw.hex()})
 
 
-@router.post("/replay", summary="Replay all alike")
-def replay_alike(said: Alike, who: Operator) -> dict[str, int]:
-    """Promise the work of all alike again, with fresh attempts. What was replayed too often is left alone."""
-    with audit.acting(who, "dead_letter.replay", f"fingerprint/{said.fingerprint}", limit=said.limit) as session:
-        ids = dead_letters.replayable(session, said.fingerprint, said.limit)
-        return {"replayed": dead_letters.replay_many(session, ids)}
+@router.post("/replay", summary="Replay all with the same error")
+def replay_dead_letters(body: SameError, who: Operator) -> Replayed:
+    """Enqueue the jobs again, with a new set of attempts. Those beyond the limit of replays are left out."""
+    with audit.acting(who, "dead_letter.replay", f"fingerprint/{body.fingerprint}", limit=body.limit) as session:
+        ids = dead_letters.replayable(session, body.fingerprint, body.limit)
+        return Replayed(replayed=dead_letters.replay_many(session, ids))
 
 
-@router.post("/discard", summary="Discard all alike")
-def discard_alike(said: AlikeBecause, who: Operator) -> dict[str, int]:
-    """Give the work of all alike up for good; the rows and the reason stay."""
+@router.post("/discard", summary="Discard all with the same error")
+def discard_dead_letters(body: DiscardSameError, who: Operator) -> Discarded:
+    """Discard the dead letters. They and the reason stay for their retention time."""
     with audit.acting(
-        who, "dead_letter.discard", f"fingerprint/{said.fingerprint}", limit=said.limit, reason=said.reason
+        who, "dead_letter.discard", f"fingerprint/{body.fingerprint}", limit=body.limit, reason=body.reason
     ) as session:
-        ids = dead_letters.discardable(session, said.fingerprint, said.limit)
-        return {"discarded": dead_letters.discard_many(session, ids, said.reason)}
+        ids = dead_letters.discardable(session, body.fingerprint, body.limit)
+        return Discarded(discarded=dead_letters.discard_many(session, ids, body.reason))
 
 
-@router.post("/{number}/replay", summary="Replay one")
-def replay(number: Number, said: Replay, who: Operator) -> dict[str, Any]:
-    """Promise the work again, with fresh attempts."""
-    with audit.acting(who, "dead_letter.replay", f"dead_letter/{number}", force=said.force) as session:
-        letter = dead_letters.replay(session, number, args=said.args, force=said.force)
-        return {"id": number, "actor": letter.actor, "key": letter.key}
+@router.post("/{letter_id}/replay", summary="Replay a dead letter")
+def replay_dead_letter(letter_id: Id, body: Replay, who: Operator) -> ReplayedJob:
+    """Enqueue the job again, with a new set of attempts."""
+    with audit.acting(who, "dead_letter.replay", f"dead_letter/{letter_id}", force=body.force) as session:
+        letter = dead_letters.replay(session, letter_id, args=body.args, force=body.force)
+        return ReplayedJob(id=letter_id, actor=letter.actor, key=letter.key)
 
 
-@router.post("/{number}/discard", summary="Discard one")
-def discard(number: Number, said: Because, who: Operator) -> dict[str, Any]:
-    """Give the work up for good; the row and the reason stay."""
-    with audit.acting(who, "dead_letter.discard", f"dead_letter/{number}", reason=said.reason) as session:
-        dead_letters.discard(session, number, said.reason)
-    return {"id": number, "state": "discarded"}
+@router.post("/{letter_id}/discard", summary="Discard a dead letter")
+def discard_dead_letter(letter_id: Id, body: WithReason, who: Operator) -> DiscardedLetter:
+    """Discard a dead letter. It and the reason stay for its retention time."""
+    with audit.acting(who, "dead_letter.discard", f"dead_letter/{letter_id}", reason=body.reason) as session:
+        dead_letters.discard(session, letter_id, body.reason)
+    return DiscardedLetter(id=letter_id, state="discarded")

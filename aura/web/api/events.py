@@ -1,4 +1,4 @@
-"""Live updates as server-sent events: which tickets changed, and what they are now."""
+"""Live stream of changes as server-sent events: which tickets changed, and their new values."""
 
 from __future__ import annotations
 
@@ -15,121 +15,124 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Overloaded
 from aura.settings import first_line
-from aura.web.auth.identity import Reader
-from aura.web.problems import problem
+from aura.web.auth.requirements import Reader
 from db import changes, reading
 from db.changes import Cursor
 
 logger = structlog.get_logger("aura.web")
 router = APIRouter(tags=["events"])
 
-#: Seconds between two looks, until a silent stream shows that it lives, and that a stream lasts; a browser comes again.
-EVERY, BEAT, LASTS = 1.0, 15.0, 600.0
-#: Streams of one process, and what one may have unread before it is closed.
-MOST, UNREAD = 100, 20
+#: Seconds between two queries, between two keep-alive comments, and until a stream ends; the browser reconnects.
+INTERVAL, KEEP_ALIVE, MAX_SECONDS = 1.0, 15.0, 600.0
+#: Streams of one process, and the unread changes of one stream, beyond which it is closed.
+MAX_STREAMS, MAX_UNREAD = 100, 20
+
+Changes = list[dict[str, Any]] | None
 
 
-class Feed:
-    """Looks once a second while somebody listens, with three short statements, and tells everybody."""
+class ChangeFeed:
+    """The streams of one process. While there is one, the database is queried once a second for all of them."""
 
     def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[list[dict[str, Any]] | None]] = set()
-        self._looking: asyncio.Task[None] | None = None
+        self._streams: set[asyncio.Queue[Changes]] = set()
+        self._poller: asyncio.Task[None] | None = None
         self.stopping = False
 
     @property
     def full(self) -> bool:
-        return len(self._listeners) >= MOST
+        """Whether a further stream is refused."""
+        return len(self._streams) >= MAX_STREAMS
 
-    async def listen(self) -> AsyncIterator[str]:
-        """Yield the lines of a stream."""
-        mine: asyncio.Queue[list[dict[str, Any]] | None] = asyncio.Queue(UNREAD)
-        self._listeners.add(mine)
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        ends = asyncio.get_running_loop().time() + LASTS
+    async def stream(self) -> AsyncIterator[str]:
+        """Yield the text of a stream."""
+        unread: asyncio.Queue[Changes] = asyncio.Queue(MAX_UNREAD)
+        self._streams.add(unread)
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        end = asyncio.get_running_loop().time() + MAX_SECONDS
         try:
             yield "retry: 2000\n\n"
-            while not self.stopping and not mine.full() and asyncio.get_running_loop().time() < ends:
+            while not self.stopping and not unread.full() and asyncio.get_running_loop().time() < end:
                 try:
-                    tickets = await asyncio.wait_for(mine.get(), BEAT)
+                    tickets = await asyncio.wait_for(unread.get(), KEEP_ALIVE)
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    yield ": keep-alive\n\n"
                     continue
                 if tickets is None:
                     yield "event: many\ndata: {}\n\n"
                 for ticket in tickets or ():
                     yield f"event: ticket\ndata: {json.dumps(ticket, default=str)}\n\n"
-                yield "event: happened\ndata: {}\n\n"
+                yield "event: changed\ndata: {}\n\n"
         finally:
-            self._listeners.discard(mine)
+            self._streams.discard(unread)
 
-    async def _look(self) -> None:
-        at: Cursor | None = None
-        seen: dict[int, Any] = {}
-        while self._listeners:
-            before = at
+    async def _poll(self) -> None:
+        cursor: Cursor | None = None
+        last: dict[int, Any] = {}
+        while self._streams:
+            before = cursor
             try:
-                at, found = await run_in_threadpool(_changed, before)
+                cursor, tickets = await run_in_threadpool(_changes, before)
             except SQLAlchemyError as error:
-                logger.warning("the database cannot be watched", error=first_line(error))
-                found = []
-            # a row that is read again says nothing new
-            news = None if found is None else [each for each in found if seen.get(each["id"]) != each]
-            seen = {each["id"]: each for each in found or ()}
-            if news is None or news or before not in (None, at):
-                for each in self._listeners:
-                    with suppress(asyncio.QueueFull):  # it ends, and whoever listens comes again
-                        each.put_nowait(news)
-            await asyncio.sleep(EVERY)
+                logger.warning("change feed without database", error=first_line(error))
+                tickets = []
+            # the same row may be read twice
+            new = None if tickets is None else [each for each in tickets if last.get(each["id"]) != each]
+            last = {each["id"]: each for each in tickets or ()}
+            if new is None or new or before not in (None, cursor):
+                for unread in self._streams:
+                    with suppress(asyncio.QueueFull):  # the stream ends, and its client reconnects
+                        unread.put_nowait(new)
+            await asyncio.sleep(INTERVAL)
 
     def stop(self) -> None:
         """End every stream."""
         self.stopping = True
-        for each in self._listeners:
+        for unread in self._streams:
             with suppress(asyncio.QueueFull):
-                each.put_nowait([])
+                unread.put_nowait([])
 
 
-def _changed(since: Cursor | None) -> tuple[Cursor, list[dict[str, Any]] | None]:
+def _changes(since: Cursor | None) -> tuple[Cursor, Changes]:
     with reading() as session:
-        place = changes.cursor(session)
-        return place, [] if since is None else changes.changed(session, since)
+        cursor = changes.cursor(session)
+        return cursor, [] if since is None else changes.changed(session, since)
 
 
-def stop_with_process(streams: Feed) -> None:
-    """End the streams at the signal that stops the process: uvicorn waits for them before it tells the application."""
+def stop_at_shutdown(feed: ChangeFeed) -> None:
+    """End the streams at SIGINT and SIGTERM: uvicorn waits for open streams before it shuts the application down."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         before = signal.getsignal(number)
         if not callable(before):
             continue
 
-        def _stop(got: int, frame: Any, before: Any = before) -> None:
-            loop.call_soon_threadsafe(streams.stop)
-            before(got, frame)
+        def _stop(received: int, frame: Any, before: Any = before) -> None:
+            loop.call_soon_threadsafe(feed.stop)
+            before(received, frame)
 
-        with suppress(ValueError):  # not the main thread, as in tests
+        with suppress(ValueError):  # not in the main thread, as in tests
             signal.signal(number, _stop)
 
 
-streams = Feed()
+feed = ChangeFeed()
 EXAMPLE = 'event: ticket\ndata: {"id": 17, "stage": "classified"}\n\n'
 
 
 @router.get(
     "/events",
-    summary="Live updates",
+    summary="Stream changes",
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}},
 )
-async def events(_who: Reader) -> Response:
-    """Send `ticket` with what a ticket is now whenever one changed, and `many` when too many did to name them.
+async def stream_events(_who: Reader) -> Response:
+    """Send `ticket` with the new values of a ticket that changed, or `many` when more changed than are named.
 
-    After these, and when anything else happened, a job, a dead letter, an action, comes `happened`.
+    `changed` follows them, and also any other change: a job, a dead letter, an action, a queue.
     """
-    if streams.full:
-        return problem(503, "Not now", "too many listen to this process; come again", {"Retry-After": "30"})
+    if feed.full:
+        raise Overloaded("this process serves no more streams; connect again later", retry_after=30)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(streams.listen(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(feed.stream(), media_type="text/event-stream", headers=headers)

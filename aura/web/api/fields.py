@@ -1,4 +1,4 @@
-"""What requests say, bounded before anything looks at it: texts, numbers, moments."""
+"""Field types of the API: texts, names, times, ids and limits, with their bounds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from db.ids import MAX_ID
 from db.new_tickets import storable
 
 
@@ -15,28 +16,28 @@ def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("is no moment that there is in UTC") from None
+        raise ValueError("must be a time that exists in UTC") from None
 
 
-#: A text that every database can store.
+#: A text, without the characters that PostgreSQL cannot store.
 Text = Annotated[str, AfterValidator(storable)]
 Name = Annotated[Text, Field(max_length=254)]
-Word = Annotated[Text | None, Query(min_length=1, max_length=254)]
+#: A query parameter that filters by an equal value.
+Filter = Annotated[Text | None, Query(min_length=1, max_length=254)]
 Reason = Annotated[Text, Field(min_length=1, max_length=2000, examples=["the mail server moves"])]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
-#: The number of a row.
-Number = Annotated[int, Path(ge=1, lt=2**63)]
-#: Rows of one answer.
-Most = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
+Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+#: The id in a path.
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+Limit = Annotated[int, Query(ge=1, le=200, description="Most rows.")]
 
 
-class Said(BaseModel):
-    """A JSON body: a field that nobody knows is an error, for it may be a misspelt one."""
+class Body(BaseModel):
+    """A JSON body. An unknown field is an error, since it may be a misspelt one."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class Because(Said):
-    """Why somebody does something."""
+class WithReason(Body):
+    """A body with the reason of the action, which the audit log shows."""
 
     reason: Reason

@@ -1,33 +1,63 @@
-"""Jobs: what is promised and not kept yet; cancel what should not be done."""
+"""Resource jobs: list jobs by state, cancel a job."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 
-from aura.web.api.fields import Because, Most, Number, Word
-from aura.web.auth.identity import Operator, Reader
+from aura.web.api.fields import Filter, Id, Limit, WithReason
+from aura.web.auth.requirements import Operator, Reader
 from db import audit, queue_controls, reading
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+State = Literal["scheduled", "available", "queued", "running", "retrying"]
 
-@router.get("", summary="Promised jobs")
-def list_(
-    _who: Reader,
-    actor: Word = None,
-    state: Literal["due", "hinted", "running", "later"] | None = None,
-    limit: Most = 50,
-) -> dict[str, list[dict[str, Any]]]:
-    """Return promised jobs, the oldest first."""
+
+class Job(BaseModel):
+    """An open job; `key` names what it works on, such as the ticket's id."""
+
+    id: int
+    state: State
+    actor: str
+    key: str
+    pipeline: str
+    priority: int
+    due_at: datetime
+    attempts: int
+    last_error: str | None
+
+
+class Jobs(BaseModel):
+    """Open jobs, the oldest first."""
+
+    jobs: list[Job]
+
+
+class CancelledJob(BaseModel):
+    """A cancelled job, and the dead letter that it became."""
+
+    job_id: int
+    actor: str
+    key: str
+    was_running: bool
+    dead_letter: int
+
+
+@router.get("", summary="List jobs")
+def list_jobs(_who: Reader, actor: Filter = None, state: State | None = None, limit: Limit = 50) -> Jobs:
+    """Return open jobs, the oldest first."""
     with reading() as session:
-        return {"jobs": queue_controls.list_jobs(session, actor=actor, state=state, limit=limit)}
+        rows = queue_controls.list_jobs(session, actor=actor, state=state, limit=limit)
+    return Jobs(jobs=[Job.model_validate(row) for row in rows])
 
 
-@router.post("/{number}/cancel", summary="Cancel a job")
-def cancel(number: Number, said: Because, who: Operator) -> dict[str, Any]:
-    """Take a promise back, running or not; a dead letter remembers it, as discarded."""
-    with audit.acting(who, "job.cancel", f"job/{number}", reason=said.reason) as session:
-        return asdict(queue_controls.cancel(session, number, said.reason))
+@router.post("/{job_id}/cancel", summary="Cancel a job")
+def cancel_job(job_id: Id, body: WithReason, who: Operator) -> CancelledJob:
+    """Cancel a job, running or not. A discarded dead letter keeps it for its retention time."""
+    with audit.acting(who, "job.cancel", f"job/{job_id}", reason=body.reason) as session:
+        return CancelledJob(**asdict(queue_controls.cancel(session, job_id, body.reason)))

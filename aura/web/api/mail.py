@@ -1,68 +1,72 @@
-"""Mails over HTTP: for a mail provider's webhook, or a mail server that posts what it gets."""
+"""Resource mail: takes mails from the webhook of a mail provider, or from a mail server that posts them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Forbidden, InvalidInput
 from aura.mail import ingest_mail
 from aura.notifications.signatures import InvalidSignature, key_of, verify
 from aura.settings import SettingsError, get_settings
-from aura.web.problems import problem
 
-PATH = "/api/v1/intake/email"
+PATH = "/api/v1/mail"
 
-router = APIRouter(tags=["intake"])
+router = APIRouter(tags=["mail"])
 
 
-class MailTaken(BaseModel):
-    """What became of a mail: ticket, comment, `ignored: why` or `refused: why`."""
+class IngestedMail(BaseModel):
+    """What a mail became: `ticket`, `comment`, `ignored: reason` or `refused: reason`."""
 
     id: int
     outcome: str
     ticket_id: int | None
+    #: The same mail was ingested before.
     known: bool
 
 
 @router.post(
-    PATH,
+    "/mail",
     status_code=202,
-    response_model=MailTaken,
-    summary="Hand in a mail",
+    response_model=IngestedMail,
+    summary="Ingest a mail",
     openapi_extra={"requestBody": {"required": True, "content": {"message/rfc822": {"schema": {"type": "string"}}}}},
 )
-async def mail(request: Request) -> Response:
-    """Take a mail as it came (RFC 822), signed as standardwebhooks.com says with AURA_MAIL_WEBHOOK_SECRET.
+async def create_mail(request: Request) -> Response:
+    """Store a raw mail (RFC 822), signed according to standardwebhooks.com with AURA_MAIL_WEBHOOK_SECRET.
 
-    202 means that it is stored, and says what became of it; the same mail again changes nothing.
+    202 means that the mail is stored. The same mail again changes nothing.
     """
-    secrets = keys()
+    secrets = webhook_secrets()
     if not secrets:
-        return problem(403, "Not open", "mails are not taken here: AURA_MAIL_WEBHOOK_SECRET is not set")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "message/rfc822":
-        return problem(415, "Not a mail", "send the mail as it came, with Content-Type: message/rfc822")
+        raise Forbidden("mail over HTTP is off: AURA_MAIL_WEBHOOK_SECRET is not set")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "message/rfc822":
+        raise HTTPException(415, "Content-Type: must be message/rfc822, with the raw mail as the body")
     body = await request.body()
     try:
         verify(secrets, request.headers, body)
-    except InvalidSignature as error:
-        return problem(401, "Not signed", str(error))
+    except InvalidSignature as error:  # here a wrong signature is a failed authentication
+        raise HTTPException(401, str(error)) from None
     if not body.strip():
-        return problem(422, "Not valid", "the body must be one mail, and it is empty")
-    taken = await run_in_threadpool(ingest_mail, body)
-    answer = MailTaken(id=taken.id, outcome=taken.outcome, ticket_id=taken.ticket_id, known=taken.known)
+        raise InvalidInput("the body must be a raw mail; it is empty")
+    ingested = await run_in_threadpool(ingest_mail, body)
+    answer = IngestedMail(id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, known=ingested.known)
     return JSONResponse(answer.model_dump(), 202)
 
 
-def limits() -> dict[str, tuple[int, str]]:
-    """Return how long a mail may be, and the setting to name; without a key none is read. Raises SettingsError."""
-    return {PATH: (get_settings().mail_limit, "AURA_MAIL_LIMIT")} if keys() else {}
+def body_limits() -> dict[str, tuple[int, str]]:
+    """Return the largest mail in bytes and the name of its setting, by path; empty without a secret.
+
+    Raises SettingsError.
+    """
+    return {PATH: (get_settings().mail_limit, "AURA_MAIL_LIMIT")} if webhook_secrets() else {}
 
 
-def keys() -> list[str]:
-    """Return the keys that sign mails; two while one is replaced by the other. Raises SettingsError for a wrong one."""
+def webhook_secrets() -> list[str]:
+    """Return the secrets that may sign mails, two during a rotation. Raises SettingsError."""
     secret = get_settings().mail_webhook_secret
     secrets = [each.strip() for each in secret.get_secret_value().split(",") if each.strip()] if secret else []
     for each in secrets:

@@ -1,25 +1,27 @@
-"""The inbox over HTTP: what somebody was told in-app, and what of it they have read."""
+"""Resource notifications: the in-app notifications of a user, and which of them are read."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from actors.notification_settings import names_of
-from aura.web.auth.identity import Identity, Reader
+from aura.errors import Forbidden, InvalidInput, NotFound
+from aura.web.auth.identity import Identity
+from aura.web.auth.requirements import Reader
 from db import notifications, reading, transaction
 from db.notifications import Inbox
 
 Recipient = Annotated[str, Query(min_length=1, max_length=254, description="A user name.")]
 
-router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"])
+router = APIRouter(prefix="/notifications", tags=["notifications"])
 
 
-class Told(BaseModel):
+class InAppNotification(BaseModel):
     """An in-app notification."""
 
     id: str
@@ -33,60 +35,59 @@ class Told(BaseModel):
     read_at: datetime | None
 
 
-class Page(BaseModel):
-    """Some notifications, the newest first; `next` is the cursor of those that follow, `unread` counts up to 1000."""
+class NotificationPage(BaseModel):
+    """A page of notifications, the newest first; `next` is the cursor of the next page, `unread` stops at 1000."""
 
-    notifications: list[Told]
+    notifications: list[InAppNotification]
     next: str | None
     unread: int
 
 
-@router.get("", summary="What somebody was told in-app")
-def inbox(
+@router.get("", summary="List in-app notifications")
+def list_notifications(
     who: Reader,
     recipient: Recipient,
-    unread: Annotated[bool, Query(description="Only what was not read yet.")] = False,
-    cursor: Annotated[str | None, Query(min_length=1, max_length=32, description="`next` of the page before.")] = None,
+    unread: Annotated[bool, Query(description="Only unread notifications.")] = False,
+    cursor: Annotated[
+        str | None, Query(min_length=1, max_length=32, description="The `next` of the previous page.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Page:
-    """Return a page of the inbox; nothing is missed or shown twice when something new comes in between."""
-    _storable(recipient, cursor or "")
+) -> NotificationPage:
+    """Return a page of a user's in-app notifications. New ones neither shift nor repeat the following pages."""
+    _require_storable(recipient, cursor or "")
     with reading() as session:
-        _theirs(session, who, recipient)
-        try:
-            found = notifications.listing(session, recipient, unread, cursor, limit + 1)
-        except notifications.UnknownCursor as error:
-            raise HTTPException(404, f"cursor: {error}") from None
-        waiting = notifications.unread(session, recipient)
+        _require_own(session, who, recipient)
+        found = notifications.listing(session, recipient, unread, cursor, limit + 1)
+        count = notifications.unread(session, recipient)
     more = found[limit - 1].id if len(found) > limit else None
-    return Page(notifications=[_told(each) for each in found[:limit]], next=more, unread=waiting)
+    return NotificationPage(notifications=[_shown(each) for each in found[:limit]], next=more, unread=count)
 
 
-@router.post("/{notification_id}/read", summary="Mark as read")
-def read(who: Reader, notification_id: str, recipient: Recipient) -> Told:
-    """Record that its recipient has read it; a second time changes nothing."""
-    _storable(notification_id, recipient)
+@router.post("/{notification_id}/read", summary="Mark a notification as read")
+def read_notification(who: Reader, notification_id: str, recipient: Recipient) -> InAppNotification:
+    """Mark a notification as read by its recipient. Repeating it changes nothing."""
+    _require_storable(notification_id, recipient)
     with transaction() as session:
-        _theirs(session, who, recipient)
+        _require_own(session, who, recipient)
         notifications.mark_read(session, recipient, [notification_id])
         found = notifications.one(session, recipient, notification_id)
     if found is None:
-        raise HTTPException(404, "there is no such in-app notification")
-    return _told(found)
+        raise NotFound(f"no in-app notification {notification_id} of {recipient}")
+    return _shown(found)
 
 
-def _theirs(session: Session, who: Identity, recipient: str) -> None:
-    """Raise HTTPException 403 unless the inbox is their own, by name or address, or they may see any."""
+def _require_own(session: Session, who: Identity, recipient: str) -> None:
+    """Raise Forbidden unless the recipient is the user, by name or address, or the user may operate."""
     if {"operate", "admin"} & who.scopes:
         return
     if recipient.lower() not in names_of(session, who.name.partition(" ")[2]):
-        raise HTTPException(403, "this is somebody else's inbox: it needs the scope operate")
+        raise Forbidden("recipient: notifications of other users need the scope operate")
 
 
-def _storable(*texts: str) -> None:
-    if any("\0" in text for text in texts):  # which PostgreSQL cannot even compare with
-        raise HTTPException(422, "a text must not hold the character NUL")
+def _require_storable(*texts: str) -> None:
+    if any("\0" in text for text in texts):  # PostgreSQL refuses NUL even in a comparison
+        raise InvalidInput("a text must not contain the character NUL")
 
 
-def _told(one: Inbox) -> Told:
-    return Told(**one._asdict())
+def _shown(one: Inbox) -> InAppNotification:
+    return InAppNotification(**one._asdict())

@@ -1,70 +1,99 @@
-"""Queues: what waits where, and what holds it back."""
+"""Resource queues: list them, pause, resume and limit one."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from actors import queues
-from aura.web.api.fields import Because, Said
-from aura.web.auth.identity import Operator, Reader
+from aura.web.api.fields import Body, WithReason
+from aura.web.auth.requirements import Operator, Reader
 from db import audit, queue_controls, reading
 
 router = APIRouter(prefix="/queues", tags=["queues"])
 
-Queue = Annotated[str, Path(max_length=80, examples=["ai.classify"])]
+QueueName = Annotated[str, Path(max_length=80, examples=["ai.classify"])]
 
 
-class Pause(Because):
-    """How long, and why."""
+class QueueControl(BaseModel):
+    """Pause and limit of a queue; `paused_until` is null for a pause that lasts until the queue is resumed."""
 
-    seconds: float | None = Field(None, gt=0, description="Without it, until it is resumed.", examples=[7200])
-    shorten: bool = Field(False, description="Also when it is paused for longer.")
-
-
-class Limit(Said):
-    """How many of a queue's jobs run at once."""
-
-    jobs: int | None = Field(ge=1, lt=2**31, description="null takes the limit away.", examples=[4])
+    queue: str | None
+    paused: bool
+    paused_until: datetime | None
+    limit: int | None
+    reason: str
 
 
-@router.get("", summary="Queues")
-def list_(_who: Reader) -> dict[str, list[dict[str, Any]]]:
-    """Return how many jobs of each queue are due, hinted, running or due later, and what holds them back."""
+class Queue(QueueControl):
+    """A queue with its actors and the number of jobs in each state."""
+
+    actors: list[str]
+    scheduled: int
+    available: int
+    queued: int
+    running: int
+    retrying: int
+
+
+class Queues(BaseModel):
+    """All queues; jobs of actors that are not declared any more are in the queue null."""
+
+    queues: list[Queue]
+
+
+class Pause(WithReason):
+    """How long a queue is paused, and why."""
+
+    seconds: float | None = Field(None, gt=0, description="Without it, until the queue is resumed.", examples=[7200])
+    shorten: bool = Field(False, description="Replace a longer pause.")
+
+
+class JobLimit(Body):
+    """The most jobs of a queue that run at the same time."""
+
+    jobs: int | None = Field(ge=1, lt=2**31, description="null removes the limit.", examples=[4])
+
+
+@router.get("", summary="List queues")
+def list_queues(_who: Reader) -> Queues:
+    """Return each queue with its jobs by state, its pause and its limit."""
     with reading() as session:
-        return {"queues": queues.listing(session)}
+        return Queues(queues=[Queue.model_validate(each) for each in queues.listing(session)])
 
 
 @router.post("/{queue}/pause", summary="Pause a queue")
-def pause(queue: Queue, said: Pause, who: Operator) -> dict[str, Any]:
-    """Pause a queue; promises are taken as ever, and wait in the database."""
-    with audit.acting(who, "queue.pause", f"queue/{queue}", **said.model_dump()) as session:
+def pause_queue(queue: QueueName, body: Pause, who: Operator) -> QueueControl:
+    """Pause a queue. Jobs are still enqueued and wait in the database."""
+    with audit.acting(who, "queue.pause", f"queue/{queue}", **body.model_dump()) as session:
         queues.check(session, queue)
-        queue_controls.pause(session, queue, said.seconds, said.reason, shorten=said.shorten)
-        return _held(session, queue)
+        queue_controls.pause(session, queue, body.seconds, body.reason, shorten=body.shorten)
+        return _control(session, queue)
 
 
-@router.post("/{queue}/resume", summary="End a queue's pause")
-def resume(queue: Queue, who: Operator) -> dict[str, Any]:
-    """End a queue's pause; a limit stays."""
+@router.post("/{queue}/resume", summary="Resume a queue")
+def resume_queue(queue: QueueName, who: Operator) -> QueueControl:
+    """End the pause of a queue. Its limit stays."""
     with audit.acting(who, "queue.resume", f"queue/{queue}") as session:
         queues.check(session, queue)
         queue_controls.resume(session, queue)
-        return _held(session, queue)
+        return _control(session, queue)
 
 
 @router.put("/{queue}/limit", summary="Limit a queue")
-def limit(queue: Queue, said: Limit, who: Operator) -> dict[str, Any]:
-    """Limit how many of a queue's jobs run at once, across all workers."""
-    with audit.acting(who, "queue.limit", f"queue/{queue}", jobs=said.jobs) as session:
+def limit_queue(queue: QueueName, body: JobLimit, who: Operator) -> QueueControl:
+    """Limit how many jobs of a queue run at the same time, across all workers."""
+    with audit.acting(who, "queue.limit", f"queue/{queue}", jobs=body.jobs) as session:
         queues.check(session, queue)
-        queue_controls.limit(session, queue, said.jobs)
-        return _held(session, queue)
+        queue_controls.limit(session, queue, body.jobs)
+        return _control(session, queue)
 
 
-def _held(session: Session, queue: str) -> dict[str, Any]:
-    return asdict(queue_controls.current(session).get(queue) or queue_controls.Control(queue))
+def _control(session: Session, queue: str) -> QueueControl:
+    control = queue_controls.current(session).get(queue) or queue_controls.Control(queue)
+    return QueueControl(**asdict(control))

@@ -1,176 +1,335 @@
-"""Tickets: report one, find them, see one with its timeline, correct it, have it looked at again."""
+"""Resource tickets: create, list, show, change, comment, re-analyze, rerun the pipeline.
+
+`POST /tickets` and `GET /tickets/{ticket_id}`, without /api/v1, are aliases for clients that use them already.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from aura.desk import ticket_actions
-from aura.web.api.create import BODY, Accepted, Key, take
-from aura.web.api.fields import Moment, Most, Name, Number, Said, Text, Word
-from aura.web.auth.identity import Operator, Reader, Submitter
-from aura.web.long_poll import LONGEST, LongPoll
+from aura.errors import InvalidInput
+from aura.web.api.fields import Body, Filter, Id, Limit, Name, Text, Time
+from aura.web.auth.requirements import Operator, Reader, Submitter
+from aura.web.group_commit import CreateRequest, TicketWriter
+from aura.web.long_poll import MAX_WAIT, LongPoll
+from aura.web.problems import invalid, problem
 from db import audit, reading, ticket_list, tickets
+from db.idempotency import KeyUse
+from db.new_tickets import NewTicket, parse_json
 from db.ticket_actions import COMMENT_LIMIT
-from db.ticket_list import FILTERS, Sort
+from db.ticket_list import Sort
 from db.tickets import UnknownTicket
 from db.timeline import summary, timeline
 from pipelines.reanalysis import reanalyze_one
 from pipelines.triage import triage
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
+#: The alias that creates a ticket. It is the first of all routes: matching the others costs as much as storing the ticket.
+create_alias = APIRouter(tags=["tickets"])
+#: The alias that shows a ticket.
+show_alias = APIRouter(tags=["tickets"])
 
-Wait = Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait until the ticket is classified.")]
+#: Bytes of a body from which on it is parsed in a thread, since other requests would notice the pause.
+LARGE_BODY = 50_000
+
+#: The request body of a new ticket, for the OpenAPI document.
+NEW_TICKET = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": NewTicket.model_json_schema()}}}
+}
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait until the ticket is classified.")]
+Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
 
 
-class Change(Said):
-    """What a ticket is about, how urgent it is, how far, or who has it; what is left out stays as it is."""
+class CreatedTicket(BaseModel):
+    """The id and the address of a stored ticket."""
+
+    id: int
+    url: str
+
+
+class Ticket(BaseModel):
+    """A ticket without its description."""
+
+    id: int
+    source: str
+    external_id: str | None
+    title: str
+    requester: str
+    department: str
+    language: str
+    claimed_priority: str | None
+    category: str | None
+    #: Who set the category or the priority: human, engine or rule.
+    category_by: str | None
+    priority: str | None
+    priority_by: str | None
+    confidence: float | None
+    needs_review: bool
+    status: str
+    resolution: str
+    assignee: str | None
+    duplicate_of: int | None
+    incident_id: int | None
+    #: How far its triage is: received, prepared, classified or notified.
+    stage: str
+    version: int
+    created_at: datetime
+    classified_at: datetime | None
+    notified_at: datetime | None
+    resolved_at: datetime | None
+    due_at: datetime | None
+    sla_state: str | None
+    paused_since: datetime | None
+
+
+class TicketDetails(Ticket):
+    """A ticket with its description, its open jobs, and its timeline, the oldest entry first."""
+
+    description: str
+    jobs: list[dict[str, Any]]
+    timeline: list[dict[str, Any]]
+
+
+class TicketPage(BaseModel):
+    """A page of tickets; `next` is the cursor of the next page, null after the last."""
+
+    tickets: list[Ticket]
+    next: str | None
+
+
+class Change(Body):
+    """New values of a ticket; a field that is left out stays as it is."""
 
     category: Text | None = Field(None, max_length=80, examples=["Network"])
     priority: Text | None = Field(None, max_length=16, examples=["high"])
-    status: Literal["open", "in_progress", "pending", "resolved", "closed"] | None = Field(None, examples=["resolved"])
-    resolution: Text = Field("", max_length=20_000, description="What resolved it.", examples=["A new cable"])
+    status: Status | None = Field(None, examples=["resolved"])
+    resolution: Text = Field("", max_length=20_000, description="What resolved it.", examples=["Replaced the cable"])
     assignee: Name | None = Field(
-        None,
-        description="An agent's name or e-mail address; null takes it from whoever has it.",
-        examples=["Grace Chen"],
+        None, description="An agent's name or e-mail address; null unassigns the ticket.", examples=["Grace Chen"]
     )
 
 
-class Remark(Said):
-    """What there is to add to a ticket."""
+class Comment(Body):
+    """A comment."""
 
     text: Text = Field(min_length=1, max_length=COMMENT_LIMIT, examples=["It works again since noon."])
 
 
-class Again(Said):
-    """From which step on."""
+class NewComment(BaseModel):
+    """The number of a comment that was added."""
+
+    ticket_id: int
+    comment: int
+
+
+class Rerun(Body):
+    """The first step to run again."""
 
     step: Literal["intake", "classify", "notify"] = Field(alias="from", examples=["classify"])
 
 
-@router.post("", status_code=202, response_model=Accepted, summary="Report a ticket", openapi_extra=BODY)
-async def report(
-    request: Request,
-    _who: Submitter,
-    idempotency_key: Key = None,
-    wait: Wait = 0,
+class Rerunning(BaseModel):
+    """The first step that runs again."""
+
+    ticket_id: int
+    step: str = Field(alias="from")
+    url: str
+
+
+class EnqueuedJob(BaseModel):
+    """A job that was enqueued."""
+
+    id: int
+    actor: str
+
+
+class Reanalyzing(BaseModel):
+    """The job that analyzes the ticket again."""
+
+    ticket_id: int
+    job: EnqueuedJob
+    url: str
+
+
+@create_alias.post(
+    "/tickets",
+    status_code=202,
+    response_model=CreatedTicket,
+    summary="Create a ticket (alias of POST /api/v1/tickets)",
+    openapi_extra=NEW_TICKET,
+)
+async def create_ticket_alias(request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+    """Store a ticket and start its triage; `url` is the address without /api/v1."""
+    ticket_id = await _create(request, idempotency_key)
+    if isinstance(ticket_id, Response):
+        return ticket_id
+    url = f"/tickets/{ticket_id}"
+    return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
+
+
+@show_alias.get("/tickets/{ticket_id}", summary="Show a ticket (alias of GET /api/v1/tickets/{ticket_id})")
+def show_ticket_alias(ticket_id: int, _who: Reader) -> TicketDetails:
+    """Return the ticket with its timeline."""
+    return ticket_details(ticket_id)
+
+
+@router.post("", status_code=202, response_model=CreatedTicket, summary="Create a ticket", openapi_extra=NEW_TICKET)
+async def create_ticket(
+    request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None, wait: Wait = 0
 ) -> Response:
-    """Accept a ticket and start its journey; 202 means that it is stored and will be worked on.
+    """Store a ticket and start its triage. 202 means that the ticket is stored.
 
     The same `Idempotency-Key` with the same body gets the same answer; with another body, 422. With `wait`, the answer
-    holds the ticket as it is when it is classified, or when the time is up.
+    has the values of the ticket at the moment when it is classified, or when the time is up.
     """
-    ticket_id = await take(request, idempotency_key)
+    ticket_id = await _create(request, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/api/v1/tickets/{ticket_id}"
-    answer: dict[str, Any] = {"id": ticket_id, "url": url}
+    created: dict[str, Any] = {"id": ticket_id, "url": url}
     if wait:
-        waiting: LongPoll = request.app.state.waiting
-        await waiting.decided(ticket_id, wait)
-        found = await run_in_threadpool(_found, ticket_id)
-        shown = ("stage", "category", "priority", "confidence", "needs_review")
-        answer |= {name: found[name] for name in shown}
-    return JSONResponse(answer, 202, {"Location": url})
+        await _classified(request, ticket_id, wait)
+        ticket = await run_in_threadpool(ticket_details, ticket_id)
+        created |= ticket.model_dump(include={"stage", "category", "priority", "confidence", "needs_review"})
+    return JSONResponse(created, 202, {"Location": url})
 
 
-@router.get("", summary="Tickets")
-def list_(
+@router.get("", summary="List tickets")
+def list_tickets(
     _who: Reader,
-    status: Word = None,
-    stage: Word = None,
-    category: Word = None,
-    priority: Word = None,
-    assignee: Word = None,
-    requester: Word = None,
-    department: Word = None,
-    source: Word = None,
+    status: Filter = None,
+    stage: Filter = None,
+    category: Filter = None,
+    priority: Filter = None,
+    assignee: Filter = None,
+    requester: Filter = None,
+    department: Filter = None,
+    source: Filter = None,
     needs_review: bool | None = None,
-    after: Annotated[Moment | None, Query(description="Reported at or after this moment.")] = None,
-    before: Annotated[Moment | None, Query(description="Reported before this moment.")] = None,
+    after: Annotated[Time | None, Query(description="Created at or after this time.")] = None,
+    before: Annotated[Time | None, Query(description="Created before this time.")] = None,
     sort: Sort = "-id",
-    cursor: Annotated[Text | None, Query(max_length=200, description="The `next` of the page before.")] = None,
-    limit: Most = 50,
-) -> dict[str, Any]:
-    """Return a page of tickets, the newest first, and the cursor of the next one; null after the last."""
-    given = locals()
-    with reading() as session:
-        page = ticket_list.page(
-            session,
-            {name: given[name] for name in FILTERS},
-            after=after,
-            before=before,
-            sort=sort,
-            cursor=cursor,
-            limit=limit,
-        )
-        return {"tickets": [summary(ticket) for ticket in page.tickets], "next": page.next}
-
-
-@router.get("/{number}", summary="A ticket with its whole timeline")
-async def show(number: Number, request: Request, _who: Reader, wait: Wait = 0) -> dict[str, Any]:
-    """Return the ticket, what was decided and why, who was told, and what is still promised."""
-    if wait:
-        waiting: LongPoll = request.app.state.waiting
-        await waiting.decided(number, wait)
-    return await run_in_threadpool(_found, number)
-
-
-@router.patch("/{number}", summary="Correct, move, assign or resolve a ticket")
-def change(number: Number, said: Change, who: Operator) -> dict[str, Any]:
-    """Say what a ticket is about, how urgent, how far it is, or who has it. It holds: no engine overwrites it."""
-    given = said.model_fields_set & {"assignee"} | {
-        name for name in ("category", "priority", "status") if getattr(said, name) is not None
+    cursor: Annotated[Text | None, Query(max_length=200, description="The `next` of the previous page.")] = None,
+    limit: Limit = 50,
+) -> TicketPage:
+    """Return a page of tickets, the newest first, and the cursor of the next page."""
+    filters = {
+        "status": status,
+        "stage": stage,
+        "category": category,
+        "priority": priority,
+        "assignee": assignee,
+        "requester": requester,
+        "department": department,
+        "source": source,
+        "needs_review": needs_review,
     }
-    if not given:
-        raise HTTPException(422, "say what changes: category, priority, status or assignee")
-    if said.resolution and said.status != "resolved":
-        raise HTTPException(422, "a resolution goes with the status resolved")
-    with audit.acting(who, "ticket.change", f"ticket/{number}", **said.model_dump(include=given)):
-        if said.category is not None or said.priority is not None:
-            ticket_actions.correct(number, who.name, said.category, said.priority)
-        if "assignee" in given:
-            ticket_actions.assign(number, said.assignee, who.name)
-        if said.status == "resolved":
-            ticket_actions.resolve(number, said.resolution, who.name)
-        elif said.status is not None:
-            ticket_actions.set_status(number, said.status, who.name)
-    return _found(number)
-
-
-@router.post("/{number}/comments", status_code=201, summary="Comment on a ticket")
-def comment(number: Number, said: Remark, who: Operator) -> dict[str, int]:
-    """Add a comment; while the ticket is open, an engine looks at it again and reads that."""
-    with audit.acting(who, "ticket.comment", f"ticket/{number}"):
-        return {"ticket_id": number, "comment": ticket_actions.comment(number, who.name, said.text, "http")}
-
-
-@router.post("/{number}/analyze", status_code=202, summary="Look at a ticket again")
-def analyze(number: Number, who: Operator) -> dict[str, Any]:
-    """Promise another look at the ticket by the engine that is configured; people hear of it if something changes."""
-    with audit.acting(who, "ticket.analyze", f"ticket/{number}") as session:
-        tickets.check(session, number)
-        job = reanalyze_one(session, number, f"{who.name} asked for it")
-    return {"ticket_id": number, "job": {"id": job, "actor": "reanalyze"}, "url": f"/api/v1/tickets/{number}"}
-
-
-@router.post("/{number}/replay", status_code=202, summary="Run a ticket's journey again")
-def replay(number: Number, said: Again, who: Operator) -> dict[str, Any]:
-    """Promise the ticket's journey again, from a step on."""
-    with audit.acting(who, "ticket.replay", f"ticket/{number}", step=said.step) as session:
-        tickets.check(session, number)
-        triage.send_from(said.step, number)
-    return {"ticket_id": number, "from": said.step, "url": f"/api/v1/tickets/{number}"}
-
-
-def _found(number: int) -> dict[str, Any]:
     with reading() as session:
-        found = timeline(session, number)
+        page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
+        return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
+
+
+@router.get("/{ticket_id}", summary="Show a ticket")
+async def show_ticket(ticket_id: Id, request: Request, _who: Reader, wait: Wait = 0) -> TicketDetails:
+    """Return the ticket with its timeline: verdicts, corrections, comments, notifications, attempts, open jobs."""
+    if wait:
+        await _classified(request, ticket_id, wait)
+    return await run_in_threadpool(ticket_details, ticket_id)
+
+
+@router.patch("/{ticket_id}", summary="Change a ticket")
+def change_ticket(ticket_id: Id, body: Change, who: Operator) -> TicketDetails:
+    """Set category, priority, status or assignee. A value that a person set is never overwritten by an engine."""
+    fields = body.model_fields_set & {"assignee"} | {
+        name for name in ("category", "priority", "status") if getattr(body, name) is not None
+    }
+    if not fields:
+        raise InvalidInput("one of the fields category, priority, status and assignee is needed")
+    if body.resolution and body.status != "resolved":
+        raise InvalidInput("resolution: needs the status resolved")
+    with audit.acting(who, "ticket.change", f"ticket/{ticket_id}", **body.model_dump(include=fields)):
+        if body.category is not None or body.priority is not None:
+            ticket_actions.correct(ticket_id, who.name, body.category, body.priority)
+        if "assignee" in fields:
+            ticket_actions.assign(ticket_id, body.assignee, who.name)
+        if body.status == "resolved":
+            ticket_actions.resolve(ticket_id, body.resolution, who.name)
+        elif body.status is not None:
+            ticket_actions.set_status(ticket_id, body.status, who.name)
+    return ticket_details(ticket_id)
+
+
+@router.post("/{ticket_id}/comments", status_code=201, summary="Comment on a ticket")
+def create_comment(ticket_id: Id, body: Comment, who: Operator) -> NewComment:
+    """Add a comment. While the ticket is open, an engine analyzes it again with the comment."""
+    with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}"):
+        number = ticket_actions.comment(ticket_id, who.name, body.text, "http")
+    return NewComment(ticket_id=ticket_id, comment=number)
+
+
+@router.post("/{ticket_id}/reanalyze", status_code=202, summary="Re-analyze a ticket")
+def reanalyze_ticket(ticket_id: Id, who: Operator) -> Reanalyzing:
+    """Enqueue a new analysis by the configured engine. Its notifications are sent if the verdict changes."""
+    with audit.acting(who, "ticket.reanalyze", f"ticket/{ticket_id}") as session:
+        tickets.ensure_exists(session, ticket_id)
+        job = reanalyze_one(session, ticket_id, f"{who.name} asked for it")
+    enqueued = EnqueuedJob(id=job, actor="reanalyze")
+    return Reanalyzing(ticket_id=ticket_id, job=enqueued, url=f"/api/v1/tickets/{ticket_id}")
+
+
+@router.post("/{ticket_id}/rerun", status_code=202, summary="Run the pipeline of a ticket again")
+def rerun_ticket(ticket_id: Id, body: Rerun, who: Operator) -> Rerunning:
+    """Enqueue the triage of the ticket again, beginning with a step."""
+    with audit.acting(who, "ticket.rerun", f"ticket/{ticket_id}", step=body.step) as session:
+        tickets.ensure_exists(session, ticket_id)
+        triage.send_from(body.step, ticket_id)
+    return Rerunning.model_validate({"ticket_id": ticket_id, "from": body.step, "url": f"/api/v1/tickets/{ticket_id}"})
+
+
+def ticket_details(ticket_id: int) -> TicketDetails:
+    """Return a ticket with its timeline. Raises UnknownTicket."""
+    with reading() as session:
+        found = timeline(session, ticket_id)
     if found is None:
-        raise UnknownTicket(f"there is no ticket {number}")
-    return found
+        raise UnknownTicket(ticket_id)
+    return TicketDetails.model_validate(found)
+
+
+def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
+    """Return the ticket in a JSON body, with the whole payload; or the problem of a body that is none."""
+    try:
+        payload = parse_json(body)
+    except ValueError:
+        return problem(400, "the body must be one JSON object")
+    if not isinstance(payload, dict):
+        return problem(422, f"the body must be a JSON object, not {type(payload).__name__}")
+    try:
+        return NewTicket.model_validate(payload), payload
+    except ValidationError as error:
+        return invalid(error)
+
+
+async def _create(request: Request, key: str | None) -> int | Response:
+    """Store the ticket in the body of the request. Returns its id, or the problem of the body."""
+    body = await request.body()
+    # not parsed by FastAPI: its errors repeat the input, lone surrogates included
+    read = read_ticket(body) if len(body) < LARGE_BODY else await run_in_threadpool(read_ticket, body)
+    if isinstance(read, Response):
+        return read
+    use = KeyUse(key, hashlib.sha256(body).hexdigest()) if key else None
+    writer: TicketWriter = request.app.state.ticket_writer
+    return await writer.create(CreateRequest(*read, use))
+
+
+async def _classified(request: Request, ticket_id: int, seconds: float) -> None:
+    long_poll: LongPoll = request.app.state.long_poll
+    await long_poll.classified(ticket_id, seconds)

@@ -1,1 +1,27 @@
-"""The dashboard: pages for people, rendered here, live in the browser, readable without JavaScript."""
+"""The pages: server-side HTML, updated live in the browser, usable without JavaScript. One file per group of routes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from aura.web.pages import (
+    ai,
+    audit,
+    dead_letters,
+    export,
+    incidents,
+    jobs,
+    login,
+    overview,
+    queues,
+    review,
+    schedules,
+    tickets,
+    workers,
+)
+
+router = APIRouter(include_in_schema=False)
+for group in (overview, login, audit, export, tickets, review):
+    router.include_router(group.router)
+for group in (queues, jobs, dead_letters, schedules, workers, incidents, ai):
+    router.include_router(group.router)

@@ -1,10 +1,8 @@
-"""AI: how good the verdicts are, what they cost, which models there are, and what another one would have said."""
+"""Pages /ai: accuracy and costs of the engines, local models, and the backtest of a model."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from actors import analysis
@@ -12,27 +10,27 @@ from aura.ai.engines.factory import local_engine
 from aura.ai.evaluation.reliability_chart import reliability_chart
 from aura.ai.training.datasets import LABELS
 from aura.desk import backtest
+from aura.errors import InvalidInput, NotFound
 from aura.settings import get_settings
 from aura.web.accuracy import accuracy
-from aura.web.auth.identity import MAY_READ, Admin, Operator
-from aura.web.pages.forms import back, form, recorded
-from aura.web.pages.render import page
+from aura.web.auth.requirements import REQUIRES_READ, Admin, Operator
+from aura.web.pages.forms import Fields, audited, redirect
+from aura.web.render import page
 from db import ai_costs, local_models, reading, transaction
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
-Fields = Annotated[dict[str, str], Depends(form)]
-#: Days of the bill, and tickets that a replay in the page asks about; the command asks about more.
-DAYS, REPLAYED = 14.0, 200
+#: Days of costs that are shown, and tickets of one backtest.
+DAYS, BACKTEST_TICKETS = 14.0, 200
 
 
-@router.get("/ai", response_class=HTMLResponse, dependencies=[MAY_READ])
-def ai(request: Request) -> HTMLResponse:
+@router.get("/ai", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def show_ai(request: Request) -> HTMLResponse:
     settings = get_settings()
     with reading() as session:
         figures = accuracy(session)
         calls, agreement = ai_costs.by_model(session, DAYS), ai_costs.agreement(session, DAYS)
-        models = local_models.choices(session)
+        models = local_models.versions(session)
         analysis.follow_model(session)
     return page(
         request,
@@ -42,23 +40,22 @@ def ai(request: Request) -> HTMLResponse:
         agreement=agreement,
         models=models,
         thresholds=local_engine(settings).thresholds,
-        wanted=settings.auto_apply_precision,
+        target=settings.auto_apply_precision,
         remote=settings.ai_model if settings.openai_api_key else "",
         days=DAYS,
-        most=ai_costs.MOST,
-        report=None,
+        most=ai_costs.COUNT_LIMIT,
     )
 
 
-@router.get("/ai/reliability.svg", dependencies=[MAY_READ])
-def reliability() -> Response:
-    """Draw how often the engines were right beside how sure they were, by what people said afterwards."""
+@router.get("/ai/reliability.svg", dependencies=[REQUIRES_READ])
+def show_reliability() -> Response:
+    """Return the reliability chart: accuracy by confidence, on reviewed tickets."""
     with reading() as session:
         figures = accuracy(session)
     if not figures:
-        raise HTTPException(404, "nobody has corrected or confirmed a ticket yet")
-    svg = reliability_chart(figures, "Verdicts that people looked at")
-    # it is an image of ours, with its own style inside
+        raise NotFound("no ticket was reviewed yet")
+    svg = reliability_chart(figures, "Reviewed verdicts")
+    # the image has a style element of its own
     return Response(
         svg,
         media_type="image/svg+xml",
@@ -67,22 +64,24 @@ def reliability() -> Response:
 
 
 @router.post("/ai/use")
-@recorded("model.use")
-def use(fields: Fields, who: Admin) -> RedirectResponse:
-    """Let the local engine answer with another model."""
+@audited("model.use")
+def use_model(fields: Fields, who: Admin) -> RedirectResponse:
+    """Activate a local model."""
     version = fields.get("version", "")
     with transaction() as session:
-        local_models.use(session, version)
-    return back("/ai", f"the local engine answers with {version}; workers take it within half a minute")
+        local_models.activate(session, version)
+    return redirect("/ai", f"Model {version} is active; workers load it within half a minute.")
 
 
-@router.post("/ai/replay", response_class=HTMLResponse)
-@recorded("model.replay")
-def replay(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
-    """Ask a local model about tickets that people have decided. It costs nothing and changes nothing."""
+@router.post("/ai/backtest", response_class=HTMLResponse)
+@audited("model.backtest")
+def run_backtest(request: Request, fields: Fields, who: Operator) -> HTMLResponse:
+    """Run a local model on reviewed tickets. No ticket changes."""
     version = fields.get("version", "")
     if version != local_models.SHIPPED and not version.startswith("local-"):
-        raise HTTPException(422, "only local models are asked from here; `aura replay --model NAME` asks a remote one")
-    report = backtest.backtest(version, REPLAYED)
+        raise InvalidInput(
+            "version: must be a local model; a remote one costs money and is tested from the command line"
+        )
+    report = backtest.backtest(version, BACKTEST_TICKETS)
     now, before = report.accuracy(report.right), report.accuracy(report.right_before)
-    return page(request, "replay.html", report=report, right=now, before=before, fields=LABELS)
+    return page(request, "backtest.html", report=report, accuracy=now, before=before, fields=LABELS)

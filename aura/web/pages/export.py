@@ -1,4 +1,4 @@
-"""Tickets for a spreadsheet: those that a search finds, as CSV, in which nothing that somebody typed is a formula."""
+"""Export of a search as CSV: /tickets.csv. No cell that a person typed is a formula in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -7,42 +7,38 @@ import io
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from aura.web.auth.identity import MAY_READ
+from aura.web.auth.requirements import REQUIRES_READ
 from db import reading, search
-from db.search import InvalidSearch
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 COLUMNS = (
     *("id", "created_at", "title", "requester", "department", "category", "priority", "status", "assignee"),
     *("stage", "needs_review", "duplicate_of", "due_at"),
 )
-#: Rows of one file, and of one look at the tables.
-MOST, EACH = 10_000, 500
-#: What a spreadsheet takes for the beginning of a formula, also in the wide forms of East Asian keyboards.
+#: Rows of one file, and of one query.
+MAX_ROWS, BATCH = 10_000, 500
+#: How a formula begins in spreadsheets, also in the full-width forms of East Asian keyboards.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-@router.get("/tickets.csv", dependencies=[MAY_READ])
-def tickets(q: Annotated[str, Query(max_length=2000)] = "") -> Response:
-    """Return the newest tickets that a search finds."""
-    try:
-        search.parse(q)
-    except InvalidSearch as error:
-        raise HTTPException(422, str(error)) from None
+@router.get("/tickets.csv", dependencies=[REQUIRES_READ])
+def export_tickets(q: Annotated[str, Query(max_length=2000)] = "") -> Response:
+    """Return the newest tickets that match a search."""
+    search.parse(q)
     headers = {"Content-Disposition": 'attachment; filename="tickets.csv"'}
     return StreamingResponse(_lines(q), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _lines(q: str) -> Iterator[str]:
-    yield "\ufeff" + _line(COLUMNS)  # the mark by which a spreadsheet knows UTF-8
-    before, left = None, MOST
+    yield "\ufeff" + _line(COLUMNS)  # the mark by which a spreadsheet recognises UTF-8
+    before, left = None, MAX_ROWS
     while left > 0:
         with reading() as session:
-            found = search.search(session, q, before, min(EACH, left))
+            found = search.search(session, q, before, min(BATCH, left))
         yield "".join(_line([getattr(ticket, name) for name in COLUMNS]) for ticket in found.tickets)
         before, left = found.older, left - len(found.tickets)
         if before is None:
@@ -51,11 +47,11 @@ def _lines(q: str) -> Iterator[str]:
 
 def _line(values: Any) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow([defused(value) for value in values])
+    csv.writer(line).writerow([cell(value) for value in values])
     return line.getvalue()
 
 
-def defused(value: object) -> str:
-    """Return the value as the text of a cell; what would be a formula there begins with an apostrophe."""
+def cell(value: object) -> str:
+    """Return the text of a cell, with an apostrophe before what would be a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text

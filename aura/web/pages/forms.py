@@ -1,41 +1,43 @@
-"""Forms: what a browser sends, and where it goes afterwards. They work without JavaScript."""
+"""HTML forms: parsing, the audit entry of each action, and the redirect afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
+from aura.errors import InvalidInput
 from db import audit
 from db.new_tickets import storable
 
 Answer = TypeVar("Answer")
 
-#: Fields of one form.
-MOST_FIELDS = 50
-#: Fields that the audit leaves out: the token, and long texts, which stand in the ticket.
-UNSAID = frozenset({"csrf", "text", "resolution"})
+#: The most fields of a form.
+MAX_FIELDS = 50
+#: Fields that are not in the audit log: the token, and long texts, which the ticket holds.
+NOT_AUDITED = frozenset({"csrf", "text", "resolution"})
 
 
-def recorded(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Run the route, whose `who` acts, in one transaction with the audit row that says so; what fails leaves none.
+def audited(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    """Run the route in one transaction with its audit entry; a route that raises leaves neither.
 
-    The action may name what the path or the form says: `recorded("schedule.{what}")`.
+    The route's argument `who` acts. The action may refer to arguments and fields: `audited("schedule.{action}")`.
     """
 
     def decorate(route: Callable[..., Answer]) -> Callable[..., Answer]:
         @wraps(route)
-        def run(**given: Any) -> Answer:
-            said = {name: value for name, value in given.items() if isinstance(value, str | int)}
-            fields = {name: value for name, value in given.get("fields", {}).items() if name not in UNSAID}
-            named = action.format_map({"what": "", **fields, **said})
-            subject = "/".join([action.partition(".")[0], *(str(said[name]) for name in said if name != "what")])
-            with audit.acting(given["who"], named, subject, **fields):
-                return route(**given)
+        def run(**arguments: Any) -> Answer:
+            path = {name: value for name, value in arguments.items() if isinstance(value, str | int)}
+            fields = {name: value for name, value in arguments.get("fields", {}).items() if name not in NOT_AUDITED}
+            named = action.format_map({"action": "", **fields, **path})
+            subject = "/".join([action.partition(".")[0], *(str(path[name]) for name in path if name != "action")])
+            details = {name: value for name, value in fields.items() if name != "action"}
+            with audit.acting(arguments["who"], named, subject, **details):
+                return route(**arguments)
 
         return run
 
@@ -43,31 +45,43 @@ def recorded(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Ans
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, each once. Raises HTTPException 422 for what is no form."""
+    """Return the fields of a form. Raises InvalidInput for a body that is none."""
     body = await request.body()
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
-        raise HTTPException(422, "the body must be a form of at most fifty fields in UTF-8") from None
+        raise InvalidInput(f"the body must be a form in UTF-8 with at most {MAX_FIELDS} fields") from None
     return {storable(name): storable(value) for name, value in pairs}
 
 
-def whole(fields: dict[str, str], name: str, least: int = 1, most: int = 2**31) -> int | None:
-    """Return a field as a number; None when it is empty. Raises HTTPException 422."""
+#: The argument of a route that takes a form.
+Fields = Annotated[dict[str, str], Depends(form)]
+
+
+def integer(fields: dict[str, str], name: str, least: int = 1, most: int = 2**31) -> int | None:
+    """Return a field as an integer; None when it is empty. Raises InvalidInput."""
     value = fields.get(name, "").strip()
     if not value:
         return None
     if not (value.isascii() and value.isdecimal() and len(value) < 19 and least <= int(value) <= most):
-        raise HTTPException(422, f"{name} must be a number from {least} to {most}")
+        raise InvalidInput(f"{name}: must be a number from {least} to {most}")
     return int(value)
 
 
-def back(to: str, done: str = "") -> RedirectResponse:
-    """Return the browser to a page of ours, which says what was done."""
+def reason(fields: dict[str, str]) -> str:
+    """Return the field `reason`. Raises InvalidInput when it is empty."""
+    given = fields.get("reason", "").strip()
+    if not given:
+        raise InvalidInput("reason: is needed")
+    return given
+
+
+def redirect(to: str, done: str = "") -> RedirectResponse:
+    """Return a redirect to a page of this site, which shows what was done."""
     joint = "&" if "?" in to else "?"
     return RedirectResponse(f"{to}{joint}done={quote(done)}" if done else to, status_code=303)
 
 
-def ours(address: str, otherwise: str) -> str:
-    """Return an address within this site, or the other one: a form may not send people anywhere else."""
-    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else otherwise
+def own_path(address: str, default: str) -> str:
+    """Return a path of this site, or the default for any other address: a form must not redirect elsewhere."""
+    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else default

@@ -1,12 +1,12 @@
-"""The overview: what flows, how fast, what stands still and why, and what needs a person."""
+"""Page /: the pipeline live, with throughput, what is blocked and why, and what needs a person. Data of the charts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from actors import analysis
@@ -15,181 +15,194 @@ from aura.ai.engines.shared_state import SharedStateUnavailable
 from aura.desk.agents import import_staff
 from aura.desk.demo import EXAMPLES
 from aura.desk.ticket_import import import_file
+from aura.errors import NotFound
 from aura.settings import get_settings
-from aura.web.auth.identity import MAY_READ, Operator
-from aura.web.pages.forms import back, recorded
-from aura.web.pages.queue_state import look, queue_of
-from aura.web.pages.render import number, page
+from aura.web.auth.requirements import REQUIRES_READ, Operator
+from aura.web.pages.forms import audited, redirect
+from aura.web.pages.queues import queue_of, snapshot
+from aura.web.render import count_of, page
 from db import ai_costs, diagnosis, metric_samples, queue_stats, reading, ticket_stats
 from db.diagnosis import Snapshot
-from db.queue_stats import Backlog, Rate
+from db.queue_stats import COUNT_LIMIT, Backlog, Rate
+from db.ticket_stats import TicketStats
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
-#: What each chart shows: (series of `db.metric_samples`, how it is called), the unit, and the factor of the values.
-CHARTS: dict[str, tuple[tuple[tuple[str, str], ...], str, float]] = {
-    "seconds": ((("seconds.p50", "half are faster than this"), ("seconds.p95", "95 % are faster")), " s", 1.0),
-    "tickets": ((("received", "received"), ("classified", "classified"), ("notified", "notified")), "", 1.0),
-    "dollars": ((("dollars", "spent today"),), " $", 1.0),
+#: The charts: (series of `db.metric_samples`, label) for each line, and the unit.
+CHARTS: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
+    "seconds": ((("seconds.p50", "p50"), ("seconds.p95", "p95")), " s"),
+    "tickets": ((("received", "received"), ("classified", "classified"), ("notified", "notified")), ""),
+    "dollars": ((("dollars", "cost today"),), " $"),
 }
-#: What each stage does, for who does not know its name.
-DOES = {
-    "intake": "reads and cleans it",
-    "classify": "finds category and priority",
-    "notify": "decides who is told",
-    "email": "sends the mails",
-    "reanalyze": "looks at old tickets again",
+#: What each step does.
+DESCRIPTIONS = {
+    "intake": "cleans the text, finds duplicates",
+    "classify": "sets category and priority",
+    "notify": "selects the recipients",
+    "email": "sends e-mails",
+    "reanalyze": "classifies tickets again",
 }
-#: Hours that a chart may show.
-LONGEST = 24 * 7
+#: The longest time range of a chart, in hours.
+MAX_HOURS = 24 * 7
+#: The share of the AI budget from which on it is reported as nearly used up.
+BUDGET_WARNING = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the picture: what waits there, how fast it goes, and what holds it."""
+    """A step of the pipeline: its open jobs, its throughput, and why it is blocked."""
 
     name: str
-    queue: str
-    waiting: Backlog
+    backlog: Backlog
     rate: Rate
-    held: str
+    blocked: str
 
     @property
-    def mood(self) -> str:
-        """Return how it looks: held, failing, busy or calm."""
-        if self.held and self.waiting.open:
-            return "held"
-        if self.rate.failed > self.rate.completed:
+    def status(self) -> str:
+        """Return blocked, failing, busy or idle."""
+        if self.blocked and self.backlog.open:
+            return "blocked"
+        if self.backlog.retrying or self.rate.failed > self.rate.completed:
             return "failing"
-        return "busy" if self.waiting.open or self.rate.completed else "calm"
+        return "busy" if self.backlog.open or self.rate.completed else "idle"
 
 
-@dataclass(slots=True)
-class Trouble:
-    """Something that a person should know; `address` is the page that helps."""
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that a person should know, with the page that shows it."""
 
-    said: str
+    text: str
     address: str
-    grave: bool = False
-    more: list[str] = field(default_factory=list)
+    critical: bool = False
 
 
-@router.get("/", response_class=HTMLResponse, dependencies=[MAY_READ])
-def overview(request: Request) -> HTMLResponse:
+@router.get("/", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def show_overview(request: Request) -> HTMLResponse:
     with reading() as session:
-        around = look(session)
-        waiting, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
-        main = [_stage(step.actor_name, waiting, rates, around) for step in triage.steps]
-        first = {stage.name for stage in main}
-        channels = sorted(name for name, queue in queue_of().items() if queue.startswith("notify."))
-        later = [step.actor_name for step in reanalysis.steps if step.actor_name not in first]
-        others = [_stage(name, waiting, rates, around) for name in channels]
-        figures = ticket_stats.ticket_stats(session)
-        money = {"today": ai_costs.today(session), "budget": get_settings().ai_budget_day}
-        values: dict[str, Any] = {
-            "main": main,
-            "channels": [stage for stage in others if stage.waiting.open or stage.waiting.later or stage.rate.completed]
-            or [stage for stage in others if stage.name == "email"],
-            "background": [_stage(name, waiting, rates, around) for name in later],
-            "figures": figures,
-            "money": money,
-            "engine": _engine(),
-            "troubles": _troubles([*main, *others], around, figures, money),
-            "around": around,
-            "most": queue_stats.MOST,
-            "does": DOES,
-        }
-    return page(request, "overview.html", **values)
+        current = snapshot(session)
+        backlogs, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
+
+        def stage(name: str) -> Stage:
+            blocked = diagnosis.blocked(current, queue_of()[name])
+            return Stage(name, backlogs.get(name, Backlog()), rates.get(name, Rate()), blocked)
+
+        steps = [stage(step.actor_name) for step in triage.steps]
+        names = {each.name for each in steps}
+        channels = [stage(name) for name, queue in sorted(queue_of().items()) if queue.startswith("notify.")]
+        background = [stage(step.actor_name) for step in reanalysis.steps if step.actor_name not in names]
+        stats = ticket_stats.ticket_stats(session)
+        costs = {"today": ai_costs.spent_today(session), "budget": get_settings().ai_budget_day}
+    return page(
+        request,
+        "overview.html",
+        steps=steps,
+        channels=[each for each in channels if each.status != "idle"]
+        or [each for each in channels if each.name == "email"],
+        background=background,
+        stats=stats,
+        costs=costs,
+        engine=_engine(),
+        alerts=_alerts([*steps, *channels], current, stats, costs),
+        current=current,
+        most=COUNT_LIMIT,
+        descriptions=DESCRIPTIONS,
+    )
 
 
-@router.get("/charts/{name}.json", dependencies=[MAY_READ])
-def chart(name: str, hours: float = 3.0) -> dict[str, Any]:
-    """Return the points of one chart, for uPlot."""
-    if name not in CHARTS or not 0 < hours <= LONGEST:
-        raise HTTPException(404, f"there are the charts {', '.join(CHARTS)}, of up to {LONGEST} hours")
-    lines, unit, factor = CHARTS[name]
+@router.get("/charts/{name}.json", dependencies=[REQUIRES_READ])
+def show_chart(name: str, hours: float = 3.0) -> dict[str, Any]:
+    """Return the points of a chart, for uPlot."""
+    if name not in CHARTS or not 0 < hours <= MAX_HOURS:
+        raise NotFound(f"charts: {', '.join(CHARTS)}, for up to {MAX_HOURS} hours")
+    lines, unit = CHARTS[name]
     with reading() as session:
-        found = metric_samples.series(session, [each for each, _ in lines], datetime.now(UTC) - timedelta(hours=hours))
-    at = sorted({moment for points in found.values() for moment, _ in points})
+        since = datetime.now(UTC) - timedelta(hours=hours)
+        samples = metric_samples.series(session, [series for series, _ in lines], since)
+    times = sorted({moment for points in samples.values() for moment, _ in points})
+    values = {series: dict(points) for series, points in samples.items()}
     series = [
-        {"name": called, "values": [points.get(moment) for moment in at]}
-        for each, called in lines
-        for points in [{moment: value * factor for moment, value in found.get(each, [])}]
+        {"name": label, "values": [values.get(name, {}).get(moment) for moment in times]} for name, label in lines
     ]
-    return {"at": [moment.timestamp() for moment in at], "series": series, "unit": unit}
+    return {"at": [moment.timestamp() for moment in times], "series": series, "unit": unit}
 
 
 @router.post("/examples")
-@recorded("tickets.examples")
-def examples(who: Operator) -> RedirectResponse:
-    """Hand the example tickets in; once more adds none."""
+@audited("tickets.examples")
+def import_examples(who: Operator) -> RedirectResponse:
+    """Import the example tickets and agents; a repetition adds none."""
     if not (EXAMPLES / "tickets.csv").is_file():
-        raise HTTPException(404, "the examples come with the checkout, not with the installed package")
+        raise NotFound("the example tickets are not installed")
     import_staff(EXAMPLES / "agents.csv")
     report = import_file(EXAMPLES / "tickets.csv")
-    return back("/", f"{report.new} example tickets are on their way")
-
-
-def _stage(name: str, waiting: dict[str, Backlog], rates: dict[str, Rate], around: Snapshot) -> Stage:
-    queue = queue_of()[name]
-    return Stage(name, queue, waiting.get(name, Backlog()), rates.get(name, Rate()), diagnosis.held(around, queue))
+    return redirect("/", f"{report.new} example tickets imported.")
 
 
 def _engine() -> dict[str, str]:
     settings = get_settings()
     if not settings.openai_api_key:
-        return {"name": "local", "state": "closed", "said": "The local model answers; it costs nothing."}
-    guarded: Any = make_engine(settings, analysis.spent_today)
+        return {"name": "local", "state": "closed", "text": "The local model classifies, at no cost."}
+    engine: Any = make_engine(settings, analysis.spent_today)
     try:
-        state = guarded.breaker.state
-    except SharedStateUnavailable as away:
-        return {"name": settings.ai_model, "state": "open", "said": f"{away}, so the local model answers."}
-    said = {
-        "closed": "It is asked, and the local model stands at its side.",
-        "open": "It failed too often and is left alone for a while; the local model answers.",
-        "half-open": "It is tried again with one call.",
+        state = engine.breaker.state
+    except SharedStateUnavailable as error:
+        return {"name": settings.ai_model, "state": "open", "text": f"{error}; the local model classifies."}
+    texts = {
+        "closed": "Classifies; the local model is the fallback.",
+        "open": "Failed repeatedly and is not called for now; the local model classifies.",
+        "half-open": "Failed repeatedly; one call tests it.",
     }
-    return {"name": settings.ai_model, "state": state, "said": said.get(state, state)}
+    return {"name": settings.ai_model, "state": state, "text": texts.get(state, state)}
 
 
-def _troubles(
-    stages: list[Stage], around: Snapshot, figures: ticket_stats.TicketStats, money: dict[str, float]
-) -> list[Trouble]:
-    found: list[Trouble] = []
-    reasons: dict[str, int] = {}
-    for stage in stages:
-        if stage.held and stage.waiting.open:
-            reasons[stage.held] = reasons.get(stage.held, 0) + stage.waiting.open
-    for reason, count in reasons.items():
-        nobody = not around.workers or not around.relays
-        found.append(
-            Trouble(
-                f"{_many(count, 'job waits', 'jobs wait')}. {reason}",
-                "/workers" if nobody else "/queues",
-                grave=not around.workers,
+def _alerts(stages: list[Stage], current: Snapshot, stats: TicketStats, costs: dict[str, float]) -> list[Alert]:
+    return [
+        *_blocked(stages, current),
+        *(
+            Alert(
+                f"{each.name}: {count_of(each.backlog.retrying, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
+                f"/jobs?actor={each.name}&state=retrying",
             )
-        )
-    for count, one, many, address, grave in (
-        (figures.dead, "dead letter waits for a person.", "dead letters wait for a person.", "/dead", True),
-        (figures.late, "open ticket is late.", "open tickets are late.", "/tickets?q=is:open+is:late", True),
-        (
-            figures.warned,
-            "open ticket is soon due.",
-            "open tickets are soon due.",
-            "/tickets?q=is:open+is:warned",
-            False,
+            for each in stages
+            if each.backlog.retrying
         ),
-        (figures.review, "verdict should be looked at.", "verdicts should be looked at.", "/review", False),
-        (figures.incidents, "burst may be one incident.", "bursts may be incidents.", "/incidents", False),
-    ):
-        if count:
-            found.append(Trouble(_many(count, one, many), address, grave))
-    if money["budget"] and money["today"] >= money["budget"] * 0.9 and get_settings().openai_api_key:
-        found.append(Trouble("The day's budget for the remote engine is nearly spent (AURA_AI_BUDGET_DAY).", "/ai"))
-    return found
+        *_counts(stats),
+        *_budget(costs),
+    ]
 
 
-def _many(count: int, one: str, many: str) -> str:
-    return f"{number(count, queue_stats.MOST)} {one if count == 1 else many}"
+def _blocked(stages: list[Stage], current: Snapshot) -> list[Alert]:
+    jobs: dict[str, int] = {}
+    for stage in stages:
+        if stage.blocked and stage.backlog.open:
+            jobs[stage.blocked] = jobs.get(stage.blocked, 0) + stage.backlog.open
+    address = "/queues" if current.workers and current.relays else "/workers"
+    return [
+        Alert(
+            f"{count_of(count, 'job waits', 'jobs wait', COUNT_LIMIT)}. {reason}", address, critical=not current.workers
+        )
+        for reason, count in jobs.items()
+    ]
+
+
+def _counts(stats: TicketStats) -> list[Alert]:
+    rows = (
+        (stats.dead, "dead letter.", "dead letters.", "/dead-letters", True),
+        (stats.late, "overdue ticket.", "overdue tickets.", "/tickets?q=is:open+is:late", True),
+        (stats.warned, "ticket is due soon.", "tickets are due soon.", "/tickets?q=is:open+is:warned", False),
+        (stats.review, "ticket needs a review.", "tickets need a review.", "/review", False),
+        (stats.incidents, "incident is proposed.", "incidents are proposed.", "/incidents", False),
+    )
+    return [
+        Alert(count_of(count, one, many, COUNT_LIMIT), address, critical)
+        for count, one, many, address, critical in rows
+        if count
+    ]
+
+
+def _budget(costs: dict[str, float]) -> list[Alert]:
+    used_up = costs["budget"] and costs["today"] >= costs["budget"] * BUDGET_WARNING
+    if not used_up or not get_settings().openai_api_key:
+        return []
+    return [Alert(f"{costs['today'] / costs['budget']:.0%} of today's AI budget is used (AURA_AI_BUDGET_DAY).", "/ai")]

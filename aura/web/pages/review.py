@@ -1,50 +1,49 @@
-"""Review: verdicts that are not sure enough, one after the other; a key for each category, and the next one comes."""
+"""Pages /review: verdicts that need a review, one ticket after the other, decided with one key each."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from aura.desk import ticket_actions
 from aura.settings import PRIORITIES, get_settings
-from aura.web.auth.identity import MAY_READ, Operator
-from aura.web.pages.forms import back, form, recorded
-from aura.web.pages.render import page
+from aura.web.auth.requirements import REQUIRES_READ, Operator
+from aura.web.pages.forms import Fields, audited, redirect
+from aura.web.render import page
 from db import reading, ticket_stats
-from db.queue_stats import MOST
+from db.queue_stats import COUNT_LIMIT
 from db.timeline import timeline
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(prefix="/review")
 
 
-@router.get("/review", response_class=HTMLResponse, dependencies=[MAY_READ])
-def review(request: Request, skip: Annotated[int, Query(ge=0, le=MOST)] = 0) -> HTMLResponse:
-    """Show the ticket that waits longest, or one further back."""
+@router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def show_review(request: Request, skip: Annotated[int, Query(ge=0, le=COUNT_LIMIT)] = 0) -> HTMLResponse:
+    """Show the ticket that has waited longest for its review, after `skip` others."""
     with reading() as session:
-        left, number = ticket_stats.in_review(session, skip)
-        ticket = timeline(session, number) if number is not None else None
-    verdicts = [entry for entry in ticket["timeline"] if entry["what"] == "verdict"] if ticket else []
+        left, ticket_id = ticket_stats.review_queue(session, skip)
+        ticket = timeline(session, ticket_id) if ticket_id is not None else None
+    verdicts = [entry for entry in ticket["timeline"] if entry["kind"] == "verdict"] if ticket else []
     return page(
         request,
         "review.html",
         ticket=ticket,
         verdict=verdicts[-1] if verdicts else None,
         left=left,
-        most=MOST,
+        most=COUNT_LIMIT,
         skip=skip,
         categories=get_settings().categories,
         priorities=PRIORITIES,
     )
 
 
-@router.post("/review/{ticket_id}")
-@recorded("ticket.review")
-def decide(ticket_id: int, fields: Annotated[dict[str, str], Depends(form)], who: Operator) -> RedirectResponse:
-    """Say what the ticket is, and go on to the next one."""
+@router.post("/{ticket_id}")
+@audited("ticket.review")
+def review(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Correct or confirm the verdict, and go on to the next ticket."""
     changed = ticket_actions.correct(
         ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None
     )
-    said = "corrected" if changed else "confirmed"
-    return back("/review", f"ticket {ticket_id} {said}")
+    return redirect("/review", f"Ticket {ticket_id} {'corrected' if changed else 'confirmed'}.")

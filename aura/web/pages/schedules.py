@@ -1,103 +1,59 @@
-"""Schedules, workers and incidents: what runs by itself, who runs it, and bursts that may be one matter."""
+"""Pages /schedules: the scheduled jobs, run now, pause, resume, and backfill of missed runs."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from aura.settings import get_settings
-from aura.web.auth.identity import MAY_READ, Operator
-from aura.web.pages.forms import back, form, recorded
-from aura.web.pages.queue_state import look
-from aura.web.pages.render import page
-from db import incidents, process_stats, reading, schedule_runs, transaction, workers
-from pipelines import incidents as deciding
+from aura.errors import NotFound
+from aura.web.auth.requirements import REQUIRES_READ, Operator
+from aura.web.pages.forms import Fields, audited, redirect
+from aura.web.render import page
+from db import reading, schedule_runs, transaction
 from pipelines import schedule
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(prefix="/schedules")
 
-Fields = Annotated[dict[str, str], Depends(form)]
-#: Missed slots that one press of a button runs.
-BACKFILL = 20
-#: What each job of the timetable does, for who does not know its name.
-DOES = {
-    "reanalysis": "looks at old open tickets again",
-    "changes": "looks again at what was changed or commented on",
-    "upgrades": "asks OpenAI again where the local model stepped in",
-    "recovery": "finds tickets whose journey broke off",
-    "targets": "warns of tickets that run out of time",
-    "incidents": "finds bursts of similar tickets",
-    "samples": "writes the figures for the charts",
-    "pruning": "deletes what is old",
+#: The most missed runs of one backfill.
+MAX_BACKFILL = 20
+#: What each scheduled job does.
+DESCRIPTIONS = {
+    "reanalysis": "re-analyzes open tickets that are old",
+    "reanalyze-changed": "re-analyzes tickets that were changed or commented on",
+    "reclassify": "asks the remote engine about tickets that the local one classified in its place",
+    "recovery": "restarts pipelines that were interrupted",
+    "sla": "warns of tickets that are due soon, and escalates overdue ones",
+    "incidents": "proposes incidents for similar tickets",
+    "metric-samples": "records the points of the charts",
+    "retention": "deletes rows after their retention time",
 }
 
 
-@router.get("/schedules", response_class=HTMLResponse, dependencies=[MAY_READ])
-def schedules(request: Request) -> HTMLResponse:
+@router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def list_schedules(request: Request) -> HTMLResponse:
     with reading() as session:
         rows = schedule.listing(session)
-    return page(request, "schedules.html", jobs=rows, does=DOES)
+    return page(request, "schedules.html", jobs=rows, descriptions=DESCRIPTIONS, max_backfill=MAX_BACKFILL)
 
 
-@router.post("/schedules/{name}/{what}")
-@recorded("schedule.{what}")
-def change(name: str, what: str, fields: Fields, who: Operator) -> RedirectResponse:
-    """Run a job now, pause or resume it, or run what was missed."""
-    entry = schedule.scheduled_job(name)
-    if what == "run":
-        with transaction() as session:
-            count = schedule.run_now(session, entry)
-        return back("/schedules", f"{name}: {count} done")
-    if what in ("pause", "resume"):
-        with transaction() as session:
-            schedule_runs.pause(session, name, what == "pause", fields.get("reason", "")[:300])
-        return back(
-            "/schedules", f"{name} is paused" if what == "pause" else f"{name} runs again from its next slot on"
-        )
-    if what == "backfill":
-        with transaction() as session:
-            slots = schedule_runs.missed(session, name, BACKFILL)
-            for slot in slots:
-                schedule_runs.finish_slot(session, name, slot, f"{entry.run()} done, afterwards")
-        return back("/schedules", f"{name}: {len(slots)} missed slots were run")
-    raise HTTPException(404, "there are run, pause, resume and backfill")
-
-
-@router.get("/workers", response_class=HTMLResponse, dependencies=[MAY_READ])
-def processes(request: Request) -> HTMLResponse:
-    with reading() as session:
-        around = look(session)
-        found = process_stats.processes(session, get_settings().worker_dead_after)
-    return page(request, "workers.html", processes=found, around=around, dead_after=get_settings().worker_dead_after)
-
-
-@router.post("/workers/{worker}/drain")
-@recorded("worker.drain")
-def drain(worker: str, who: Operator) -> RedirectResponse:
+@router.post("/{name}/{action}")
+@audited("schedule.{action}")
+def change_schedule(name: str, action: str, fields: Fields, who: Operator) -> RedirectResponse:
+    """Run a scheduled job now, pause or resume it, or run its missed runs."""
+    job = schedule.scheduled_job(name)
     with transaction() as session:
-        try:
-            name = workers.drain(session, worker)
-        except workers.UnknownWorker as error:
-            raise HTTPException(404, str(error)) from None
-    return back("/workers", f"{name} finishes what it holds, and ends")
-
-
-@router.get("/incidents", response_class=HTMLResponse, dependencies=[MAY_READ])
-def bursts(request: Request) -> HTMLResponse:
-    with reading() as session:
-        found = incidents.listing(session, None, 100)
-    return page(request, "incidents.html", incidents=found)
-
-
-@router.post("/incidents/{number}/{what}")
-@recorded("incident.{what}")
-def decide(number: int, what: str, who: Operator) -> RedirectResponse:
-    if what == "accept":
-        parent = deciding.accept(number)
-        return back("/incidents", f"ticket {parent} stands for all of them")
-    if what == "dismiss":
-        deciding.dismiss(number)
-        return back("/incidents", "dismissed: people are told of its tickets after all")
-    raise HTTPException(404, "there are accept and dismiss")
+        match action:
+            case "run":
+                return redirect("/schedules", f"{name}: {schedule.run_now(session, job)} done.")
+            case "pause":
+                schedule_runs.pause(session, name, True, fields.get("reason", "")[:300])
+                return redirect("/schedules", f"{name} paused.")
+            case "resume":
+                schedule_runs.pause(session, name, False)
+                return redirect("/schedules", f"{name} resumed.")
+            case "backfill":
+                missed = schedule_runs.missed(session, name, MAX_BACKFILL)
+                for run in missed:
+                    schedule_runs.finish_slot(session, name, run, f"{job.run()} done, by backfill")
+                return redirect("/schedules", f"{name}: {len(missed)} missed runs done.")
+    raise NotFound(f"no action {action[:40]!r}: there are run, pause, resume and backfill")

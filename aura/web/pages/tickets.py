@@ -1,143 +1,170 @@
-"""Tickets: found, read with their whole story, corrected in place, reported by a form."""
+"""Pages /tickets: search, a ticket with its timeline and actions, the form of a new ticket."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
 from aura.desk import ticket_actions
+from aura.errors import InvalidInput
 from aura.settings import PRIORITIES, explain, get_settings
-from aura.web.api import create
-from aura.web.auth.identity import MAY_READ, Operator, Submitter
-from aura.web.pages.forms import back, form, recorded
-from aura.web.pages.queue_state import look
-from aura.web.pages.render import page, wants_page, words
+from aura.web.api.tickets import TicketDetails, ticket_details
+from aura.web.auth.requirements import REQUIRES_READ, Operator, Submitter
+from aura.web.pages.forms import Fields, audited, redirect
+from aura.web.pages.queues import snapshot
+from aura.web.render import page, spaced, wants_page
 from db import diagnosis, process_stats, reading, search, tickets, transaction
 from db.new_tickets import NewTicket
 from db.search import QUALIFIERS, InvalidSearch
+from db.tickets import UnknownTicket
 from db.timeline import timeline
+from pipelines.reanalysis import reanalyze_one
 from pipelines.triage import triage
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(prefix="/tickets")
 
 SOURCE = "web"
 STEPS = [step.actor_name for step in triage.steps]
-Fields = Annotated[dict[str, str], Depends(form)]
+#: The searches that have a link of their own: (label, search).
+VIEWS = (
+    ("All", ""),
+    ("Open", "is:open"),
+    ("Critical", "is:open priority:critical"),
+    ("Unassigned", "is:open -is:assigned"),
+    ("Overdue", "is:open is:late"),
+    ("Needs review", "needs:review"),
+)
 
 
-@router.get("/tickets", response_class=HTMLResponse, dependencies=[MAY_READ])
-def listing(
+@router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def list_tickets(
     request: Request, q: Annotated[str, Query(max_length=2000)] = "", before: int | None = None
 ) -> HTMLResponse:
-    wrong, found = "", search.Page([], None)
+    error, found = "", search.Page([], None)
     try:
         with reading() as session:
             found = search.search(session, q, before)
-    except InvalidSearch as error:
-        wrong = str(error)
-    values = {"q": q, "found": found, "wrong": wrong, "qualifiers": sorted(QUALIFIERS), "first": before is None}
-    return page(request, "tickets.html", 422 if wrong else 200, **values)
+    except InvalidSearch as invalid:  # shown above the search field, which keeps the text
+        error = str(invalid)
+    return page(
+        request,
+        "tickets.html",
+        422 if error else 200,
+        q=q,
+        found=found,
+        error=error,
+        views=VIEWS,
+        qualifiers=sorted(QUALIFIERS),
+        first=before is None,
+    )
 
 
-@router.get("/tickets/new", response_class=HTMLResponse, dependencies=[MAY_READ])
-def new(request: Request) -> HTMLResponse:
-    return page(request, "new.html", wrong="", fields={}, priorities=PRIORITIES)
+@router.get("/new", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def show_form(request: Request) -> HTMLResponse:
+    return page(request, "new.html", error="", fields={}, priorities=PRIORITIES)
 
 
-@router.post("/tickets/new", response_model=None)
-def report(request: Request, fields: Fields, who: Submitter) -> HTMLResponse | RedirectResponse:
-    said = {name: fields.get(name, "") for name in ("title", "description", "requester", "department")}
-    payload = {**said, "priority": fields.get("priority") or None}
+@router.post("/new", response_model=None)
+def create_ticket(request: Request, fields: Fields, who: Submitter) -> HTMLResponse | RedirectResponse:
+    texts = {name: fields.get(name, "") for name in ("title", "description", "requester", "department")}
+    payload = {**texts, "priority": fields.get("priority") or None}
     try:
-        submission = NewTicket.model_validate(payload)
-    except ValidationError as error:
-        return page(request, "new.html", 422, wrong=explain(error), fields=fields, priorities=PRIORITIES)
+        ticket = NewTicket.model_validate(payload)
+    except ValidationError as invalid:
+        return page(request, "new.html", 422, error=explain(invalid), fields=fields, priorities=PRIORITIES)
     with transaction() as session:
-        [ticket_id] = tickets.create(session, SOURCE, [(submission, payload)])
+        [ticket_id] = tickets.create(session, SOURCE, [(ticket, payload)])
         triage.send(ticket_id)
-    return back(f"/tickets/{ticket_id}", "reported; this page shows how it goes on")
+    return redirect(f"/tickets/{ticket_id}", "Ticket created.")
 
 
-@router.get("/tickets/{ticket_id}", response_model=None, dependencies=[MAY_READ])
-def show(request: Request, ticket_id: int) -> HTMLResponse | dict[str, Any]:
-    """Return the page of a ticket to a browser, and its JSON to any other program."""
+@router.get("/{ticket_id}", response_model=None, dependencies=[REQUIRES_READ])
+def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetails:
+    """Return the page of a ticket to a browser, and JSON to a program."""
     if not wants_page(request):
-        return create.ticket(ticket_id)
+        return ticket_details(ticket_id)
     with reading() as session:
-        found = timeline(session, ticket_id)
-        if found is None:
-            raise HTTPException(404, f"there is no ticket {ticket_id}")
-        sentence = diagnosis.ticket(session, ticket_id, look(session))
-        people = process_stats.staff(session)
-    story: list[dict[str, Any]] = found.pop("timeline")
-    verdicts = [entry for entry in story if entry["what"] == "verdict"]
+        ticket = timeline(session, ticket_id)
+        if ticket is None:
+            raise UnknownTicket(ticket_id)
+        sentence = diagnosis.ticket(session, ticket_id, snapshot(session))
+        agents = process_stats.agents(session)
+    entries = ticket.pop("timeline")
+    verdicts = [entry for entry in entries if entry["kind"] == "verdict"]
     return page(
         request,
         "ticket.html",
-        ticket=found,
-        story=story,
+        ticket=ticket,
+        timeline=entries,
         verdict=verdicts[-1] if verdicts else None,
-        why=sentence,
+        diagnosis=sentence,
         categories=get_settings().categories,
         priorities=PRIORITIES,
         steps=STEPS,
-        ways=[way for way in ticket_actions.WAYS.get(found["status"], ()) if way != "resolved"],
-        agents=[agent["name"] for agent in people],
+        next_statuses=[status for status in ticket_actions.WAYS.get(ticket["status"], ()) if status != "resolved"],
+        agents=[agent["name"] for agent in agents],
     )
 
 
-@router.post("/tickets/{ticket_id}/correct")
-@recorded("ticket.correct")
-def correct(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+@router.post("/{ticket_id}/correct")
+@audited("ticket.correct")
+def correct_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     changed = ticket_actions.correct(
         ticket_id, who.name, fields.get("category") or None, fields.get("priority") or None
     )
-    said = f"{' and '.join(changed)} changed; it holds from now on" if changed else "confirmed"
-    return back(f"/tickets/{ticket_id}", said)
+    return redirect(f"/tickets/{ticket_id}", f"Changed: {', '.join(changed)}." if changed else "Confirmed.")
 
 
-@router.post("/tickets/{ticket_id}/resolve")
-@recorded("ticket.resolve")
-def resolve(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+@router.post("/{ticket_id}/resolve")
+@audited("ticket.resolve")
+def resolve_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     ticket_actions.resolve(ticket_id, fields.get("resolution", ""), who.name)
-    return back(f"/tickets/{ticket_id}", "resolved; the next ticket like it is shown what helped")
+    return redirect(f"/tickets/{ticket_id}", "Resolved.")
 
 
-@router.post("/tickets/{ticket_id}/status")
-@recorded("ticket.status")
-def move(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    """Say how far a ticket is."""
+@router.post("/{ticket_id}/status")
+@audited("ticket.status")
+def change_status(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     moved = ticket_actions.set_status(ticket_id, fields.get("status", ""), who.name)
-    return back(f"/tickets/{ticket_id}", f"it was {words(moved.before)}, and is {words(moved.status)} now")
+    return redirect(f"/tickets/{ticket_id}", f"Status: {spaced(moved.before)} → {spaced(moved.status)}.")
 
 
-@router.post("/tickets/{ticket_id}/assign")
-@recorded("ticket.assign")
-def assign(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    """Give a ticket to an agent, or with an empty field to nobody."""
+@router.post("/{ticket_id}/assign")
+@audited("ticket.assign")
+def assign_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Assign a ticket to an agent; an empty field unassigns it."""
     name = ticket_actions.assign(ticket_id, fields.get("agent", "").strip() or None, who.name)
-    return back(f"/tickets/{ticket_id}", f"{name} has it now, and is told" if name else "nobody has it now")
+    return redirect(f"/tickets/{ticket_id}", f"Assigned to {name}." if name else "Unassigned.")
 
 
-@router.post("/tickets/{ticket_id}/comment")
-@recorded("ticket.comment")
-def comment(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    """Add a comment."""
+@router.post("/{ticket_id}/comment")
+@audited("ticket.comment")
+def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
     ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE)
-    return back(f"/tickets/{ticket_id}", "your comment is kept with the ticket; while it is open, the engine reads it")
+    return redirect(f"/tickets/{ticket_id}", "Comment added.")
 
 
-@router.post("/tickets/{ticket_id}/again")
-@recorded("ticket.again")
-def again(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    """Run the journey again, from one of its steps on."""
+@router.post("/{ticket_id}/reanalyze")
+@audited("ticket.reanalyze")
+def reanalyze_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Enqueue a new analysis of the ticket."""
+    with transaction() as session:
+        tickets.ensure_exists(session, ticket_id)
+        reanalyze_one(session, ticket_id, f"{who.name} asked for it")
+    return redirect(f"/tickets/{ticket_id}", "Re-analysis enqueued.")
+
+
+@router.post("/{ticket_id}/rerun")
+@audited("ticket.rerun")
+def rerun_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    """Run the pipeline again, beginning with a step."""
     step = fields.get("step", "")
     if step not in STEPS:
-        raise HTTPException(422, f"step must be one of {', '.join(STEPS)}")
+        raise InvalidInput(f"step: must be one of {', '.join(STEPS)}")
     with transaction() as session:
-        tickets.check(session, ticket_id)
+        tickets.ensure_exists(session, ticket_id)
         triage.send_from(step, ticket_id)
-    return back(f"/tickets/{ticket_id}", f"promised again from {step} on")
+    return redirect(f"/tickets/{ticket_id}", f"Enqueued again from {step}.")

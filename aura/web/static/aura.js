@@ -1,20 +1,20 @@
-// What makes the dashboard live: a stream says that something happened, and the page asks for itself anew.
-// Without this file every page reads as well, and every form works.
+// Live updates: an event stream reports changes, and htmx loads the page again. Also keyboard shortcuts and confirmations.
+// The pages work without this file.
 (() => {
   "use strict";
 
-  const QUIET = 800; // milliseconds between two refreshes at the least
+  const MIN_INTERVAL = 800; // milliseconds between two refreshes
   let source = null;
   let timer = null;
 
-  function show(state, words) {
-    const mark = document.querySelector("[data-live-state]");
-    if (!mark) return;
-    mark.dataset.liveState = state;
-    mark.querySelector("[data-live-text]").textContent = words;
+  function showState(state, text) {
+    const badge = document.querySelector("[data-live-state]");
+    if (!badge) return;
+    badge.dataset.liveState = state;
+    badge.querySelector("[data-live-text]").textContent = text;
   }
 
-  function writing() {
+  function editing() {
     const active = document.activeElement;
     if (active && active.closest("main") && active.matches("input, textarea, select")) return true;
     return document.querySelector("main details[open] form") !== null || String(getSelection()).length > 0;
@@ -24,51 +24,51 @@
     if (timer) return;
     timer = setTimeout(() => {
       timer = null;
-      if (document.hidden || writing()) return;
-      document.body.dispatchEvent(new CustomEvent("happened"));
-    }, QUIET);
+      if (document.hidden || editing()) return;
+      document.body.dispatchEvent(new CustomEvent("changed"));
+    }, MIN_INTERVAL);
   }
 
-  function listen() {
+  function connect() {
     if (source || !document.querySelector("main[data-live]")) return;
     source = new EventSource("/api/v1/events");
     source.addEventListener("open", () => {
-      show("on", "live");
-      refresh(); // what happened before the stream was open
+      showState("on", "live");
+      refresh(); // changes before the stream was open
     });
-    source.addEventListener("happened", refresh);
-    source.addEventListener("error", () => show("lost", "connection lost"));
+    source.addEventListener("changed", refresh);
+    source.addEventListener("error", () => showState("lost", "connection lost"));
   }
 
-  function rest() {
+  function disconnect() {
     if (source) source.close();
     source = null;
-    show("off", "paused");
+    showState("off", "paused");
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return rest();
-    listen();
+    if (document.hidden) return disconnect();
+    connect();
     refresh();
   });
 
-  // Keys: / searches, g and a letter goes to a page, a digit presses the button that shows it.
-  let going = false;
+  // Shortcuts: / focuses the search, g and a letter opens a page, a key shown on a button presses it.
+  let prefix = false;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.matches("input, textarea, select")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    if (going) {
-      going = false;
+    if (prefix) {
+      prefix = false;
       const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
       if (link) link.click();
       return;
     }
     if (event.key === "g") {
-      going = true;
-      setTimeout(() => { going = false; }, 1500);
+      prefix = true;
+      setTimeout(() => { prefix = false; }, 1500);
     } else if (event.key === "/") {
       event.preventDefault();
       document.getElementById("find").focus();
@@ -79,9 +79,9 @@
   });
 
   document.addEventListener("submit", (event) => {
-    const question = event.submitter && event.submitter.dataset.ask;
+    const question = event.submitter && event.submitter.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
   });
 
-  document.addEventListener("DOMContentLoaded", listen);
+  document.addEventListener("DOMContentLoaded", connect);
 })();

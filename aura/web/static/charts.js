@@ -1,4 +1,4 @@
-// Charts: each element with data-chart names where its points are; they are drawn by uPlot in the colours of the page.
+// Charts: draws the data at the URL in data-chart with uPlot, in the colours of the page.
 (() => {
   "use strict";
 
@@ -9,33 +9,33 @@
     const probe = document.createElement("i");
     probe.style.color = `var(${name})`;
     document.body.append(probe);
-    const found = getComputedStyle(probe).color;
+    const value = getComputedStyle(probe).color;
     probe.remove();
-    return found;
+    return value;
   }
 
-  function draw(element, said) {
+  function draw(element, data) {
     const old = drawn.get(element);
     if (old) old.destroy();
     element.replaceChildren();
-    const worth = (value) => value !== null && (value !== 0 || !element.dataset.empty);
-    if (!said.series.some((each) => each.values.some(worth))) {
-      const words = document.createElement("p");
-      words.className = "soft";
-      words.textContent = element.dataset.empty || "No figures yet: the clock writes one every minute.";
-      element.append(words);
+    const shown = (value) => value !== null && (value !== 0 || !element.dataset.empty);
+    if (!data.series.some((each) => each.values.some(shown))) {
+      const text = document.createElement("p");
+      text.className = "soft";
+      text.textContent = element.dataset.empty || "No data yet: the scheduler records a point every minute.";
+      element.append(text);
       drawn.delete(element);
       return;
     }
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-    const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    const series = said.series.map((each, place) => ({
+    const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    const series = data.series.map((each, place) => ({
       label: each.name,
       stroke: colour(COLOURS[place % COLOURS.length]),
       width: 2,
       spanGaps: true,
-      points: { show: said.at.length < 3 },
-      value: (_, value) => (value == null ? "–" : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}${said.unit}`),
+      points: { show: data.at.length < 3 },
+      value: (_, value) => (value == null ? "–" : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}${data.unit}`),
     }));
     drawn.set(element, new uPlot({
       width: element.clientWidth,
@@ -43,24 +43,24 @@
       cursor: { y: false },
       legend: { live: false },
       scales: { y: { range: (_, low, high) => [0, (high > 0 ? high * 1.1 : 1)] } },
-      axes: [{ ...axis, values: (_, values) => values.map(clock) }, { ...axis, size: 56, space: 28, values: (_, values) => values.map((value) => `${+value.toPrecision(4)}${said.unit}`) }],
+      axes: [{ ...axis, values: (_, values) => values.map(time) }, { ...axis, size: 56, space: 28, values: (_, values) => values.map((value) => `${+value.toPrecision(4)}${data.unit}`) }],
       series: [{}, ...series],
-    }, [said.at, ...said.series.map((each) => each.values)], element));
+    }, [data.at, ...data.series.map((each) => each.values)], element));
   }
 
   async function load(element) {
-    const answer = await fetch(element.dataset.chart, { headers: { Accept: "application/json" } });
-    if (answer.ok) draw(element, await answer.json());
+    const response = await fetch(element.dataset.chart, { headers: { Accept: "application/json" } });
+    if (response.ok) draw(element, await response.json());
   }
 
-  function all() {
+  function loadAll() {
     for (const element of document.querySelectorAll("[data-chart]")) load(element);
   }
 
-  document.addEventListener("DOMContentLoaded", all);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
+  document.addEventListener("DOMContentLoaded", loadAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", loadAll);
   addEventListener("resize", () => {
     for (const [element, plot] of drawn) plot.setSize({ width: element.clientWidth, height: 165 });
   });
-  setInterval(() => { if (!document.hidden) all(); }, 60000);
+  setInterval(() => { if (!document.hidden) loadAll(); }, 60000);
 })();

@@ -111,8 +111,8 @@ def test_to_say_what_is_there_confirms_it_and_tells_nobody(hand: Hand, remote: R
     assert (ticket_of(ticket).category_by, ticket_of(ticket).needs_review) == ("human", False)
     assert count(Notification) == told
     with reading() as session:
-        assert [each.id for each in corrections.decided(session, 10)] == [ticket]
-        assert corrections.decided(session, 10, changed=True) == []
+        assert [each.id for each in corrections.reviewed_tickets(session, 10)] == [ticket]
+        assert corrections.reviewed_tickets(session, 10, changed=True) == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_not_of_the_list_is_refused(said: dict[str, str], words: str) ->
 
 @pytest.mark.parametrize("number", [-1, 0, 999_999, 2**70])
 def test_a_ticket_that_is_not_there_is_said_so(number: int) -> None:
-    with pytest.raises(UnknownTicket, match=f"there is no ticket {number}"):
+    with pytest.raises(UnknownTicket, match=f"no ticket {number}"):
         correct(number, "nora", priority="low")
     with pytest.raises(UnknownTicket):
         resolve(number, "x")
@@ -142,7 +142,7 @@ def test_the_engine_is_shown_what_people_decided(hand: Hand, remote: Remote, mon
     ticket = submit("The badge reader at the door is dead")
     hand.run()
     correct(ticket, "nora", category="Access")
-    found = analysis.corrections.decided
+    found = analysis.corrections.reviewed_tickets
     with reading() as session:
         [decided] = found(session, 6, 14.0, changed=True)
     assert (decided.title, decided.category, decided.priority) == (
@@ -205,8 +205,8 @@ def test_what_left_the_house_is_in_the_timeline(hand: Hand, remote: Remote, run:
     hand.run()
     [call] = rows(AiCall)
     assert (call.ticket_id, call.sent, call.outcome, call.cost) == (ticket, "the text", "answered", 0.01)
-    whats = {entry["what"] for entry in run("tickets", "show", ticket, "--format", "json").json()["timeline"]}
-    assert {"sent out", "verdict"} <= whats
+    whats = {entry["kind"] for entry in run("tickets", "show", ticket, "--format", "json").json()["timeline"]}
+    assert {"ai_call", "verdict"} <= whats
 
 
 # -- a second look -----------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_what_was_spent_and_how_the_engines_agree(hand: Hand, remote: Remote, ru
     hand.run()
 
     with reading() as session:
-        assert ai_costs.today(session) == pytest.approx(0.01)
+        assert ai_costs.spent_today(session) == pytest.approx(0.01)
         said = ai_costs.agreement(session, 1)
     assert (said["verdicts"], said["remote"], said["cached"], said["disagreement"]) == (2, 2, 1, 0.5)
     found = run("spend", "--format", "json").json()

@@ -229,7 +229,7 @@ class TestItIsKilled:
         phase: str,
     ):
         killed: list[str] = []
-        record = analysis_batches.move
+        record = analysis_batches.transition
 
         def dies(session: Session, number: int, before: str, *arguments: Any, **values: Any) -> bool:
             if before == phase and not killed:
@@ -237,7 +237,7 @@ class TestItIsKilled:
                 raise CrashBeforeCommit
             return record(session, number, before, *arguments, **values)
 
-        monkeypatch.setattr(analysis_batches, "move", dies)
+        monkeypatch.setattr(analysis_batches, "transition", dies)
         reanalyze_stale()
         go(hand, 3)
         provider.finish()
@@ -430,7 +430,7 @@ class TestASecondLook:
         after = newest(ticket)
         assert (after.category, before.change) == ("Security", "")
         assert f"category {before.category} -> Security" in after.change
-        assert after.change.endswith("looked at again because its text changed or a comment came in")
+        assert after.change.endswith("looked at again because its text changed or a comment was added")
         assert reanalyze_changed() == 0
         with reading() as session:
             [again] = session.scalars(select(Ticket)).all()

@@ -82,7 +82,7 @@ def due_after(number: int) -> float | None:
 
 def pass_time(number: int, hours: float) -> None:
     """Let the hours pass for a ticket: all of its times move into the past."""
-    times = (Ticket.created_at, Ticket.due_at, Ticket.sla_next_at, Ticket.waiting_since, Ticket.resolved_at)
+    times = (Ticket.created_at, Ticket.due_at, Ticket.sla_next_at, Ticket.paused_since, Ticket.resolved_at)
     ticket = ticket_of(number)
     shift = timedelta(hours=hours)
     with transaction() as session:
@@ -308,13 +308,13 @@ def test_without_the_lock_two_looks_would_tell_twice(
         values = {"priority": "high", "created_at": from_now(-90 * 86_400), "sla_next_at": from_now(-1)}
         session.execute(update(Ticket).where(Ticket.id == number).values(values))
     monkeypatch.setattr(
-        ticket_actions, "_HELD", type("Unlocked", (), {"where": lambda self, *by: _Unlocked(_held.where(*by))})()
+        ticket_actions, "_SELECT", type("Unlocked", (), {"where": lambda self, *by: _Unlocked(_held.where(*by))})()
     )
     assert _two_looks(monkeypatch) == [1, 1]
     assert [event for event, _, _ in happened].count("ticket.escalated") == 2
 
 
-_held = ticket_actions._HELD
+_held = ticket_actions._SELECT
 
 
 class _Unlocked:
@@ -335,7 +335,7 @@ class _Unlocked:
 
 def _two_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Look twice at the same time: each waits, between finding and writing, until the other has looked too."""
-    looked, both = ticket_actions.to_look_at, threading.Barrier(2)
+    looked, both = ticket_actions.lock_due_for_sla_check, threading.Barrier(2)
 
     def to_look_at(session: Any, limit: int) -> Any:
         found = looked(session, limit)
@@ -343,7 +343,7 @@ def _two_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             both.wait(timeout=20)
         return found
 
-    monkeypatch.setattr(ticket_actions, "to_look_at", to_look_at)
+    monkeypatch.setattr(ticket_actions, "lock_due_for_sla_check", to_look_at)
     counts: list[int] = []
 
     def once() -> None:

@@ -231,7 +231,7 @@ class TestTickets:
         (row,) = run("tickets", "list", "--format", "json").json()
         assert (row["title"], row["stage"], row["category"]) == (awkward, "notified", "Network")
         whole = run("tickets", "show", 1, "--format", "json").json()
-        assert {"received", "verdict", "notification", "attempt"} == {each["what"] for each in whole["timeline"]}
+        assert {"received", "verdict", "notification", "attempt"} == {each["kind"] for each in whole["timeline"]}
 
     def test_a_listing_is_filtered_and_limited(self, run: Run):
         for number in range(3):
@@ -249,7 +249,7 @@ class TestTickets:
         claim("intake", all_jobs()[0].id)
 
         rows = run("jobs", "list", "--format", "json").json()
-        assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "later")]
+        assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "scheduled")]
         running = run("jobs", "list", "--state", "running", "--format", "json").json()
         assert [row["actor"] for row in running] == ["intake"]
         assert run("jobs", "list", "--actor", "notify").err == "No such jobs.\n"
@@ -341,9 +341,9 @@ class TestControl:
         rows = run("queues", "list", "--format", "json").json()
 
         assert [row["queue"] for row in rows][:2] == ["ai.classify", "ai.reanalyze"]
-        assert (rows[0]["due"], rows[0]["actors"], rows[0]["paused"]) == (1, ["classify"], False)
+        assert (rows[0]["available"], rows[0]["actors"], rows[0]["paused"]) == (1, ["classify"], False)
         # nobody will ever take this one
-        assert (rows[-1]["queue"], rows[-1]["actors"], rows[-1]["due"]) == (None, ["renamed"], 1)
+        assert (rows[-1]["queue"], rows[-1]["actors"], rows[-1]["available"]) == (None, ["renamed"], 1)
         assert "renamed" in run("queues", "list").out
 
     def test_a_queue_that_is_no_more_can_still_be_resumed(self, run: Run):

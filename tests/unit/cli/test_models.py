@@ -20,7 +20,7 @@ from aura.ai.training import train
 from aura.ai.training.data import examples as seeds
 from aura.ai.training.data import folds
 from db import local_models, reading, transaction
-from db.local_models import Judged, UnknownVersion
+from db.local_models import ReviewedTicket, UnknownLocalModel
 from db.models import Correction, LocalModel, Ticket
 from tests.commands import Run, run
 from tests.conftest import ROOT
@@ -67,7 +67,7 @@ def store(version: str, content: str = MODEL_FILE, report: dict[str, Any] | None
     with transaction() as session:
         local_models.store(session, version, gzip.compress(content.encode()), report or {})
         if use:
-            local_models.use(session, version)
+            local_models.activate(session, version)
 
 
 # -- the database -----------------------------------------------------------------------------------------------------
@@ -85,12 +85,12 @@ def test_a_model_is_stored_used_and_left_again():
         }
     for version in ("local-1", "local-2"):
         with transaction() as session:
-            local_models.use(session, version)
+            local_models.activate(session, version)
         with reading() as session:
             assert local_models.active(session)[0] == version  # type: ignore[index]
             assert [row["version"] for row in local_models.listing(session) if row["active"]] == [version]
     with transaction() as session:
-        local_models.use(session, local_models.SHIPPED)
+        local_models.activate(session, local_models.SHIPPED)
     with reading() as session:
         assert local_models.active(session) is None
 
@@ -119,8 +119,8 @@ def test_learning_the_same_again_keeps_one_row_and_what_is_active():
 @pytest.mark.usefixtures("database")
 def test_an_unknown_version_changes_nothing():
     store("local-1", use=True)
-    with pytest.raises(UnknownVersion, match="'local-9'"), transaction() as session:
-        local_models.use(session, "local-9")
+    with pytest.raises(UnknownLocalModel, match="'local-9'"), transaction() as session:
+        local_models.activate(session, "local-9")
     with reading() as session:
         assert local_models.active(session, known="local-1") == ("local-1", None)
 
@@ -149,10 +149,10 @@ def test_what_people_judged_is_learned_from_the_newest_word_counts():
     corrected(urgent, "priority", "critical")
 
     with reading() as session:
-        assert local_models.judged(session) == [
-            Judged("set by hand", "about set by hand", "Access", None),
-            Judged("corrected twice", "about corrected twice", "Hardware", "high"),
-            Judged("only urgent", "about only urgent", None, "critical"),
+        assert local_models.reviewed_tickets(session) == [
+            ReviewedTicket("set by hand", "about set by hand", "Access", None),
+            ReviewedTicket("corrected twice", "about corrected twice", "Hardware", "high"),
+            ReviewedTicket("only urgent", "about only urgent", None, "critical"),
         ]
 
 

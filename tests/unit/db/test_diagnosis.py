@@ -1,4 +1,4 @@
-"""Why is this not running? Each cause has its sentence."""
+"""Diagnosis: the sentence of each reason why a job does not run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def living(database: str) -> None:
         workers.beat(session, "relay", "host:18", "relay")
 
 
-def sentence(job_id: int | None = None, window: int = 2000) -> str:
+def sentence(job_id: int | None = None, max_in_flight: int = 2000) -> str:
     with reading() as session:
-        around = diagnosis.snapshot(session, QUEUES, 10.0, window)
-        return diagnosis.job(session, one_job().id if job_id is None else job_id, around)
+        state = diagnosis.snapshot(session, QUEUES, 10.0, max_in_flight)
+        return diagnosis.job(session, one_job().id if job_id is None else job_id, state)
 
 
 def about(ticket_id: int) -> str:
@@ -45,47 +45,47 @@ def change(**values: object) -> None:
         session.execute(update(Job).values(**values))
 
 
-def test_it_is_due_and_waits_in_line():
+def test_an_available_job_says_how_many_are_ahead():
     promise(NewJob("classify", "1", priority=9), NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
-    assert sentence(second) == "It is due, and waits in line behind 1 job of classify."
+    assert sentence(second) == "Available: behind 1 job of classify."
 
 
-def test_it_is_running():
+def test_a_running_job_names_its_worker():
     promise(NewJob("classify", "1"))
     claim("classify", one_job().id)
 
-    assert sentence() == "It is running on host:17, attempt 1."
+    assert sentence() == "Running on host:17, attempt 1."
 
 
-def test_its_worker_is_silent():
+def test_a_job_of_a_silent_worker_says_for_how_long():
     promise(NewJob("classify", "1"))
     claim("classify", one_job().id)
     with transaction() as session:
         session.execute(update(Worker).where(Worker.id == WORKER_ID).values(heartbeat_at=from_now(-9)))
 
-    assert sentence().startswith("The worker that runs it has not been heard of for 9 seconds; it is due again")
+    assert sentence().startswith("Its worker sent no heartbeat for 9 seconds; the job becomes available again")
 
 
-def test_it_is_due_later_and_says_what_failed():
+def test_a_scheduled_and_a_retrying_job_say_when_they_are_due():
     promise(NewJob("classify", "1", delay=600))
-    assert sentence().startswith("It is due at ") and "in 9 minutes" in sentence()
+    assert sentence().startswith("Scheduled for ") and "in 9 minutes" in sentence()
 
     change(last_error="TimeoutError: slow", attempts=3)
-    assert sentence().endswith("after attempt 3 failed: TimeoutError: slow")
+    assert sentence().startswith("Retrying at ") and sentence().endswith("Attempt 3 failed: TimeoutError: slow")
 
 
-def test_its_queue_is_paused():
+def test_a_job_of_a_paused_queue_has_the_reason():
     promise(NewJob("classify", "1"))
     with transaction() as session:
         queue_controls.pause(session, "ai.classify", None, "the provider moves")
 
-    assert sentence() == "The queue ai.classify is paused until somebody resumes it (the provider moves)."
+    assert sentence() == "Queue ai.classify is paused until it is resumed: the provider moves"
 
 
-def test_its_queue_is_full():
+def test_a_job_of_a_queue_at_its_limit_names_the_limit():
     promise(NewJob("classify", "1"), NewJob("classify", "2"))
     with reading() as session:
         first, second = session.scalars(diagnosis.select(Job.id).order_by(Job.id)).all()
@@ -93,49 +93,52 @@ def test_its_queue_is_full():
     with transaction() as session:
         queue_controls.limit(session, "ai.classify", 1)
 
-    assert sentence(second) == "The queue ai.classify may run 1 jobs at once, and does."
+    assert sentence(second) == "Queue ai.classify has reached its limit of 1 running job."
 
 
-@pytest.mark.parametrize(("kind", "said"), [("worker", "No worker lives"), ("relay", "No relay lives")])
-def test_nobody_lives(kind: str, said: str):
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("worker", "No worker is running."), ("relay", "No relay is running, so no job reaches a worker.")],
+)
+def test_a_job_without_a_live_process_says_which_kind_is_missing(kind: str, reason: str):
     promise(NewJob("classify", "1"))
     with transaction() as session:
         session.execute(update(Worker).where(Worker.kind == kind).values(heartbeat_at=from_now(-60)))
 
-    assert sentence().startswith(said)
+    assert sentence() == reason
 
 
-def test_it_is_a_suspect():
+def test_a_suspect_says_how_many_workers_crashed():
     promise(NewJob("classify", "1"))
     change(crashes=2)
 
-    assert sentence() == "It took 2 workers down, so it is tried alone, when no other such job is under way."
+    assert sentence().startswith("Suspect: 2 workers crashed while they ran it")
 
 
-def test_it_is_inside_the_broker():
+def test_a_queued_job_says_how_many_are_queued():
     promise(NewJob("classify", "1"))
     mark_hinted()
 
-    assert sentence() == "A worker is about to take it: 1 jobs of classify wait inside RabbitMQ."
+    assert sentence() == "Queued: waits for a free worker, like 1 job of classify in all."
 
 
-def test_the_window_is_full():
+def test_a_job_beyond_the_most_in_flight_names_the_setting():
     promise(NewJob("classify", "1"))
     mark_hinted()
     promise(NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
-    assert "1 wait inside RabbitMQ, as many as AURA_MAX_IN_FLIGHT lets in" in sentence(second, window=1)
+    assert sentence(second, max_in_flight=1).endswith("1 job queued, the limit (AURA_MAX_IN_FLIGHT).")
 
 
-def test_nobody_knows_its_actor():
+def test_a_job_of_an_unknown_actor_names_the_actor():
     promise(NewJob("renamed", "1"))
 
-    assert sentence().startswith("No actor renamed is declared here")
+    assert sentence().startswith("This version declares no actor renamed")
 
 
-def test_it_was_given_up_or_is_done():
+def test_a_dead_job_names_its_dead_letter_and_a_missing_job_is_said_to_be_missing():
     promise(NewJob("classify", "1"))
     job = one_job()
     with transaction() as session:
@@ -147,38 +150,35 @@ def test_it_was_given_up_or_is_done():
             ],
         )
 
-    assert sentence(job.id) == f"It was given up, and is dead letter {letters()[0].id} (dead): boom"
-    assert sentence(99) == "There is no job 99: it is done, or it never was."
-    assert sentence(-1) == "There is no job -1: it is done, or it never was."
+    assert sentence(job.id) == f"Dead letter {letters()[0].id} (dead): boom"
+    assert sentence(99) == "No open job 99: it is completed, or it never existed."
+    assert sentence(-1).startswith("No open job -1")
 
 
-def test_a_ticket_on_its_way_and_at_its_end(hand: Hand):
+def test_a_ticket_in_triage_and_after_it(hand: Hand):
     with transaction() as session:
         [ticket] = create(session, "test", [(NewTicket(title="VPN drops", requester="ada@example.com"), {})])
         triage.send(ticket)
-    assert about(ticket).startswith("intake: It is due")
+    assert about(ticket).startswith("intake: Available: ")
 
     hand.run()
     with transaction() as session:
         session.execute(update(Ticket).values(needs_review=False))
-    assert about(ticket) == "Nothing is left to do: it was classified, and people were told."
+    assert about(ticket) == "Triage is complete."
 
     with transaction() as session:
         session.execute(update(Ticket).values(needs_review=True))
-    assert "a person should look" in about(ticket)
-    assert about(ticket + 1) == f"There is no ticket {ticket + 1}."
+    assert about(ticket) == "Triage is complete; the verdict needs a review."
+    assert about(ticket + 1) == f"No ticket {ticket + 1}."
 
 
-def test_a_ticket_that_got_stuck_and_one_that_nobody_promises():
+def test_a_ticket_without_a_job_and_a_ticket_with_a_dead_letter():
     with transaction() as session:
         [ticket] = create(session, "test", [(NewTicket(title="VPN drops"), {})])
-    assert about(ticket).startswith("Nothing promises it any more")
+    assert about(ticket).startswith("No open job; the scheduled job `recovery`")
 
     triage.send(ticket)
     with transaction() as session:
-        found = jobs.claim(session, "intake", [one_job().id], "l", WORKER_ID)
-        jobs.dead_letter(session, [(each, Failure("E", "boom", "", "f")) for each in found])
-    assert (
-        about(ticket)
-        == f"intake was given up, and is dead letter {letters()[0].id}: boom Replay it when that is mended."
-    )
+        claimed = jobs.claim(session, "intake", [one_job().id], "l", WORKER_ID)
+        jobs.dead_letter(session, [(each, Failure("E", "boom", "", "f")) for each in claimed])
+    assert about(ticket) == f"intake failed permanently, see dead letter {letters()[0].id}: boom"

@@ -87,8 +87,10 @@ def test_series_are_of_the_names_and_the_time_asked_for():
     noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
     with transaction() as session:
         session.add_all(
-            MetricSample(name=name, at=noon + timedelta(minutes=n), value=n) for name in ("due.a", "due.b", "dead") for n in range(3)
-        )  # fmt: skip
+            MetricSample(name=name, at=noon + timedelta(minutes=n), value=n)
+            for name in ("due.a", "due.b", "dead")
+            for n in range(3)
+        )
     with reading() as session:
         found = metric_samples.series(session, ["due.", "nothing"], noon + timedelta(minutes=1))
         assert metric_samples.series(session, ["due"], noon) == {}

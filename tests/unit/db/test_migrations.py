@@ -1,4 +1,4 @@
-"""One history for both databases: up, down, up again, and never two steps at once."""
+"""Migrations on both databases: up, down, up again; they produce exactly the tables and indexes of the models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
 from db.database import dispose, engine
 from db.migrate import config, migrate, outdated, revisions
@@ -23,19 +24,19 @@ def empty(database_url: str, configure: Callable[..., Any]) -> Iterator[None]:
 
 
 def tables() -> set[str]:
-    """The tables by name, without those of the text index, which is no model: `resolved_texts` and what FTS5 adds."""
+    """Return the names of the tables, without those of the text index, which no model describes."""
     return {name for name in inspect(engine()).get_table_names() if not name.startswith("resolved_texts")}
 
 
 def alembic(do: Callable[..., Any], *arguments: Any) -> None:
-    """Do what the alembic command of this name does, on our connection."""
+    """Run an alembic command on a connection of the engine."""
     with engine().begin() as connection:
         configuration = config()
         configuration.attributes["connection"] = connection
         do(configuration, *arguments)
 
 
-def test_an_empty_database_gets_every_table_and_a_second_time_changes_nothing():
+def test_an_empty_database_gets_every_table_and_a_second_migration_changes_nothing():
     assert revisions()[0] is None
 
     migrate()
@@ -46,35 +47,62 @@ def test_an_empty_database_gets_every_table_and_a_second_time_changes_nothing():
     assert current == newest
 
 
-def test_older_tables_are_outdated_and_newer_ones_are_not():
+def test_an_empty_database_and_every_older_revision_are_outdated():
     assert outdated(revisions()[0])
+    for script in reversed(list(ScriptDirectory.from_config(config()).walk_revisions())):
+        migrate(script.revision)
+        current, newest = revisions()
+        assert current == script.revision
+        assert outdated(current) is (current != newest)
+
+
+def test_a_revision_of_a_newer_release_is_not_outdated():
     migrate()
-    assert not outdated(revisions()[0])
     with engine().begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'of the next release'")
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of the next release'"))
 
     assert not outdated(revisions()[0])
 
 
-def test_the_models_and_the_migrations_say_the_same():
+def test_alembic_check_finds_no_difference_between_models_and_migrations():
     migrate()
 
     alembic(command.check)
 
 
-def test_the_check_would_find_a_difference():
+def test_alembic_check_finds_a_missing_index():
     migrate()
     with engine().begin() as connection:
-        connection.exec_driver_sql("DROP INDEX ix_jobs_suspect")
+        connection.execute(text("DROP INDEX ix_jobs_suspect"))
 
     with pytest.raises(Exception, match="New upgrade operations detected"):
         alembic(command.check)
 
 
-def test_all_the_way_down_and_up_again():
+def test_the_migrations_create_the_storage_options_of_the_models():
+    migrate()
+
+    with engine().connect() as connection:
+        if connection.dialect.name == "sqlite":
+            jobs = connection.scalar(text("SELECT sql FROM sqlite_schema WHERE name = 'jobs'"))
+            assert "AUTOINCREMENT" in str(jobs)
+            return
+        rows = connection.execute(
+            text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")
+        )
+        options = {name: set(values) for name, values in rows}
+        brin = connection.scalars(
+            text("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE '%USING brin%'")
+        )
+        assert set(brin) == {"ix_attempts_created", "ix_notifications_created"}
+    often = {"autovacuum_vacuum_scale_factor=0.02", "autovacuum_vacuum_cost_delay=0"}
+    assert options == {"tickets": {"fillfactor=70"}, "jobs": often, "outbox": often}
+
+
+def test_all_migrations_can_be_reverted_and_applied_again():
     migrate()
     alembic(command.downgrade, "base")
-    assert tables() <= {"alembic_version"}
+    assert inspect(engine()).get_table_names() == ["alembic_version"]
 
     migrate()
 

@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db import dead_letters, jobs, queue_controls, reading, transaction
 from db.database import engine
 from db.jobs import NewJob
-from db.models import QueueControl
+from db.models import Job, QueueControl
 from db.queue_controls import Cancelled, Control, InvalidControl, UnknownJob
+from db.time import from_now
 from tests.conftest import wait_until
 from tests.embedded import Hand, all_jobs, claim, crash_before_commit, letters, move, one_job, promise
 
@@ -323,7 +324,7 @@ def test_the_queues_are_listed_with_what_waits_and_what_holds_them_back():
             session, {"intake": "tickets.intake", "receive": "tickets.intake", "classify": "ai.classify", "x": "empty"}
         )
 
-    states = ("running", "later", "hinted", "due")
+    states = ("running", "scheduled", "queued", "available")
     assert [(row["queue"], row["actors"], *(row[state] for state in states)) for row in rows] == [
         ("ai.classify", ["classify"], 0, 1, 0, 0),
         ("empty", ["x"], 0, 0, 0, 0),
@@ -345,18 +346,21 @@ def test_jobs_are_listed_by_what_they_do():
     promise(*[NewJob("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
     promise(NewJob("notify", "5"))
     ids = {job.key: job.id for job in all_jobs()}
+    with transaction() as session:
+        retry = update(Job).where(Job.id == ids["5"])
+        session.execute(retry.values(due_at=from_now(60), last_error="TimeoutError: slow", attempts=1))
     claim("classify", ids["0"])
     move_hinted(ids["1"])
-    move_hinted(ids["3"])  # hinted too early counts as later: no worker can claim it
+    move_hinted(ids["3"])  # a job with a hint and a later due time is scheduled: no worker can claim it
 
     with reading() as session:
         everything = queue_controls.list_jobs(session)
         assert {row["key"]: row["state"] for row in everything} == {
             "0": "running",
-            "1": "hinted",
-            "2": "due",
-            "3": "later",
-            "5": "due",
+            "1": "queued",
+            "2": "available",
+            "3": "scheduled",
+            "5": "retrying",
         }
         for state in queue_controls.STATES:
             assert queue_controls.list_jobs(session, state=state) == [

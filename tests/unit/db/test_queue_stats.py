@@ -41,8 +41,8 @@ def test_each_state_is_counted_once():
 
     assert found["notify"] == Backlog()
     each = found["classify"]
-    assert (each.running, each.hinted, each.due, each.later) == (1, 2, 1, 1)
-    assert 59 < each.oldest < 90
+    assert (each.running, each.queued, each.available, each.scheduled) == (1, 2, 1, 1)
+    assert 59 < each.oldest_seconds < 90
     assert each.open == 4
 
 
@@ -50,7 +50,7 @@ def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
     promise(*[NewJob("email", str(n)) for n in range(5)])
 
     with reading() as session:
-        few = session.scalar(queue_stats.select(queue_stats.counted(queue_stats.select(queue_stats.Job.id), 3)))
+        few = session.scalar(queue_stats.select(queue_stats.bounded_count(queue_stats.select(queue_stats.Job.id), 3)))
 
     assert few == 4
 
@@ -80,7 +80,7 @@ def test_rates_are_of_the_last_minute(hand: Hand):
 
 
 def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(queue_stats, "MOST", 6)
+    monkeypatch.setattr(queue_stats, "COUNT_LIMIT", 6)
     with transaction() as session:
         ids = create(session, "test", [(NewTicket(title=f"VPN {n}"), {}) for n in range(6)])
     triage.send_many(ids)
@@ -97,7 +97,7 @@ def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, 
 def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
     with reading() as session:
         assert ticket_stats.ticket_stats(session).tickets == 0
-        assert ticket_stats.in_review(session) == (0, None)
+        assert ticket_stats.review_queue(session) == (0, None)
     with transaction() as session:
         ids = create(session, "test", [(NewTicket(title=f"VPN drops {n}"), {}) for n in range(3)])
     triage.send_many(ids)
@@ -110,7 +110,7 @@ def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callabl
 
     with reading() as session:
         found = ticket_stats.ticket_stats(session)
-        order = [ticket_stats.in_review(session, skip) for skip in range(3)]
+        order = [ticket_stats.review_queue(session, skip) for skip in range(3)]
 
     assert (found.tickets, found.review, found.late, found.warned, found.dead) == (1, 2, 1, 0, 0)
     assert (found.categories, found.priorities) == ({"Network": 2, "Email": 1}, {"high": 3})

@@ -1,4 +1,4 @@
-"""Search: what each qualifier finds, what cannot be understood, and how far one search reads."""
+"""Search: each qualifier, invalid terms, and the window of a page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def store(**fields: Any) -> int:
     return ticket_id
 
 
-def found(said: str, before: int | None = None, page: int = 50) -> list[int]:
+def found(query: str, before: int | None = None, page: int = 50) -> list[int]:
     with reading() as session:
-        return [ticket.id for ticket in search.search(session, said, before, page).tickets]
+        return [ticket.id for ticket in search.search(session, query, before, page).tickets]
 
 
 @pytest.mark.usefixtures("database")
@@ -44,7 +44,7 @@ class TestFinding:
         assert third.older is None
 
     @pytest.mark.parametrize(
-        ("said", "fields"),
+        ("query", "fields"),
         [
             ("category:security", {"category": "Security"}),
             ("priority:CRITICAL", {"priority": "critical"}),
@@ -63,11 +63,11 @@ class TestFinding:
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
-    def test_a_term_finds_the_one_it_is_about(self, said: str, fields: dict[str, Any]):
+    def test_a_term_finds_the_matching_ticket_and_a_minus_the_others(self, query: str, fields: dict[str, Any]):
         other, wanted = store(), store(**fields)
 
-        assert found(said) == [wanted]
-        assert found(f"-{said}") == [other]
+        assert found(query) == [wanted]
+        assert found(f"-{query}") == [other]
 
     def test_all_terms_must_hold(self):
         store(category="Network"), store(priority="high")
@@ -76,7 +76,7 @@ class TestFinding:
         assert found("category:network priority:high switch") == [both]
         assert found(f"id:{both} -category:email") == [both]
 
-    def test_one_search_reads_so_far_and_tells_it(self, monkeypatch: pytest.MonkeyPatch):
+    def test_a_page_ends_at_the_window_and_says_so(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(search, "WINDOW", 3)
         wanted = store(title="The printer burns")
         for _ in range(5):
@@ -92,37 +92,39 @@ class TestFinding:
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("query", "problem"),
     [
-        ("colour:red", "there is no colour: in a search; there are category, priority"),
-        ("is:happy", "is:happy means nothing: there are open, done"),
-        ("needs:love", "needs:love means nothing: there is needs:review"),
-        ("after:yesterday", "'yesterday' is no day: write it as 2026-11-25"),
-        ("id:x", "'x' is no ticket's number"),
-        ("id:99999999999999999999", "is no ticket's number"),
-        ("a " * 30, "at most 20 words"),
+        ("colour:red", "no qualifier colour:; there are category, priority"),
+        ("is:happy", "is: must be one of open, done"),
+        ("needs:love", "needs: must be review, not 'love'"),
+        ("after:yesterday", "'yesterday' is not a date such as 2026-11-25"),
+        ("id:x", "id: must be the number of a ticket, not 'x'"),
+        ("id:99999999999999999999", "must be the number of a ticket"),
+        ("a " * 30, "at most 20 terms"),
         ("a" * 501, "at most 500 characters"),
     ],
 )
-def test_what_cannot_be_understood_is_told(said: str, problem: str):
+def test_an_invalid_term_is_refused(query: str, problem: str):
     with pytest.raises(InvalidSearch, match=problem):
-        search.parse(said)
+        search.parse(query)
 
 
 @given(st.text(max_size=80))
-def test_any_text_is_a_search_or_is_refused(said: str):
+def test_any_text_is_a_search_or_is_refused(query: str):
     with suppress(InvalidSearch):  # nothing else
-        search.parse(said)
+        search.parse(query)
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("said", ["\0", "\ud800", "'; DROP TABLE tickets; --", '"', '"" -""', "-", ":", "a:b:c/d", "%"])
-def test_hostile_words_are_only_words(said: str):
+@pytest.mark.parametrize(
+    "query", ["\0", "\ud800", "'; DROP TABLE tickets; --", '"', '"" -""', "-", ":", "a:b:c/d", "%"]
+)
+def test_hostile_text_is_only_text(query: str):
     store()
     try:
-        found(said)
+        found(query)
     except InvalidSearch:
         pass
     else:
         return
-    assert ":" in said
+    assert ":" in query

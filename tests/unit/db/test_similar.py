@@ -17,7 +17,7 @@ from db.database import dispose, engine, make_engine
 from db.migrate import migrate
 from db.models import Ticket
 from db.new_tickets import NewTicket
-from db.similar import Resolved, any_resolved, estimate, remember, resolved_like, telling
+from db.similar import SimilarTicket, any_resolved, estimate_resolution, extract_terms, find_similar, index_resolved
 
 VPN = ("VPN drops every ten minutes", "From home, with Wi-Fi and with a cable. AnyConnect shows 'session expired'.")
 PAST = [
@@ -43,12 +43,12 @@ def resolve(ticket: int, resolution: str = "done", hours: float = 4.0) -> None:
         began = datetime.now(UTC) - timedelta(days=1)
         times = {"created_at": began, "resolved_at": began + timedelta(hours=hours)}
         session.execute(update(Ticket).where(Ticket.id == ticket).values(times))
-        remember(session, [ticket])
+        index_resolved(session, [ticket])
 
 
-def like(title: str, description: str = "", each: int = 10) -> list[Resolved]:
+def like(title: str, description: str = "", each: int = 10) -> list[SimilarTicket]:
     with transaction() as session:
-        return resolved_like(session, [(0, f"{title}\n{description}")], each).get(0, [])
+        return find_similar(session, [(0, f"{title}\n{description}")], each).get(0, [])
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_the_ticket_most_alike_comes_first_with_what_resolved_it(past: list[int]
     found = like("VPN disconnects all the time", "I work from home with Wi-Fi; AnyConnect says session expired.")
 
     assert [one.id for one in found] == past[:2]
-    assert found[0] == Resolved(past[0], VPN[0], "", found[0].score, PAST[0][1], 4.0)
-    assert 1 >= found[0].score > found[1].score >= similar.LEAST
+    assert found[0] == SimilarTicket(past[0], VPN[0], "", found[0].score, PAST[0][1], 4.0)
+    assert 1 >= found[0].score > found[1].score >= similar.MIN_SCORE
 
 
 def test_a_ticket_about_something_else_is_like_none(past: list[int]):
@@ -76,7 +76,7 @@ def test_a_whole_batch_is_answered_by_itself_and_in_one_statement(past: list[int
     with transaction() as session:
         statements: list[str] = []
         event.listen(session.connection(), "before_cursor_execute", lambda *a: statements.append(a[2]))
-        found = resolved_like(
+        found = find_similar(
             session, [(10, "VPN drops"), (11, "Printer jams on floor 3"), (12, "Kaffee"), (past[0], "\n".join(VPN))]
         )
 
@@ -102,7 +102,7 @@ def test_before_anything_is_resolved_nothing_is_searched(database: str):
         assert not any_resolved(session)
         statements: list[str] = []
         event.listen(session.connection(), "before_cursor_execute", lambda *a: statements.append(a[2]))
-        assert resolved_like(session, [(n, f"VPN drops {n}") for n in range(100)]) == {}
+        assert find_similar(session, [(n, f"VPN drops {n}") for n in range(100)]) == {}
     assert len(statements) == 1
 
     resolve(open_ticket)
@@ -123,13 +123,13 @@ def test_a_new_ticket_touches_no_text_index(database: str):
 
 def test_remembering_twice_changes_nothing_and_a_changed_text_is_found_by_its_new_words(past: list[int]):
     with transaction() as session:
-        remember(session, past)
-        remember(session, [])
+        index_resolved(session, past)
+        index_resolved(session, [])
     assert [one.id for one in like("Printer jams on floor 3", "Paper jam")] == [past[2]]
 
     with transaction() as session:
         session.execute(update(Ticket).where(Ticket.id == past[2]).values(title="Scanner", description="is blind"))
-        remember(session, [past[2]])
+        index_resolved(session, [past[2]])
     assert like("Printer jams on floor 3", "Paper jam") == []
     assert [one.id for one in like("Scanner blind")] == [past[2]]
 
@@ -153,7 +153,7 @@ def test_what_is_misspelled_is_found_by_its_trigrams(postgres: str):
 
     [found] = like("Druker drukt nicht")
     assert found.id == printer
-    assert similar.LEAST_TRIGRAMS <= found.score < 1
+    assert similar.MIN_TRIGRAM_SCORE <= found.score < 1
 
 
 @pytest.mark.integration
@@ -229,15 +229,18 @@ def test_any_text_can_be_asked_about_on_postgresql(postgres: str, asked: str):
 def test_telling_words_hold_no_address_no_number_and_no_password_of_the_usual_kind():
     said = "Please call ada@example.com on 0170 1234567, see https://example.com/x: VPN error 0x80070005 on srv03, Tr0ub4dor"
 
-    assert telling(said) == ["call", "see", "vpn", "0x80070005", "srv03"]
-    assert telling("[email 1] cannot reach [card 12]") == ["reach"]
-    assert len(telling(" ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyzäöüß"))) == similar.WORDS
+    assert extract_terms(said) == ["call", "see", "vpn", "0x80070005", "srv03"]
+    assert extract_terms("[email 1] cannot reach [card 12]") == ["reach"]
+    assert (
+        len(extract_terms(" ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyzäöüß")))
+        == similar.MAX_TERMS
+    )
 
 
 def test_what_is_masked_is_not_remembered(database: str):
     ticket = add("VPN, password: zugspitze", "x")
     with transaction() as session:
-        remember(session, [ticket], lambda said: mask(said).text)
+        index_resolved(session, [ticket], lambda said: mask(said).text)
         held = session.execute(text("SELECT * FROM resolved_texts")).one()
 
     assert "zugspit" not in str(held)
@@ -245,22 +248,22 @@ def test_what_is_masked_is_not_remembered(database: str):
 
 
 def test_common_words_are_not_searched_for_where_rare_ones_are(database: str):
-    printers = [add(f"Printer jams, tray {n}", "", "x") for n in range(similar.MATCHES + 5)]
+    printers = [add(f"Printer jams, tray {n}", "", "x") for n in range(similar.MAX_MATCHES + 5)]
     zebra = add("Zebra printer jams", "", "Cleaned it.")
     if engine().dialect.name == "postgresql":
         with engine().begin() as connection:
             connection.execute(text("ANALYZE resolved_texts"))
 
     with transaction() as session:
-        asked = similar._rarest(session, {1: ["printer", "zebra"], 2: ["printer"], 3: ["unheard"]})
+        asked = similar._rare_terms(session, {1: ["printer", "zebra"], 2: ["printer"], 3: ["unheard"]})
     assert asked == {1: ["zebra"], 2: ["printer"], 3: ["unheard"]}
     assert [one.id for one in like("Zebra printer")] == [zebra]
     assert {one.id for one in like("Printer jams")} <= {*printers, zebra}
 
 
 def test_an_estimate_needs_five_and_tells_half_and_nine_in_ten():
-    assert estimate([1.0] * 4) is None
-    assert estimate([1, 2, 3, 4, 5]) == (3.0, 4.6)
-    assert estimate([2.0] * 10) == (2.0, 2.0)
-    low, high = estimate([0.5, 100, 1, 2, 3, 1.5]) or (0, 0)
+    assert estimate_resolution([1.0] * 4) is None
+    assert estimate_resolution([1, 2, 3, 4, 5]) == (3.0, 4.6)
+    assert estimate_resolution([2.0] * 10) == (2.0, 2.0)
+    low, high = estimate_resolution([0.5, 100, 1, 2, 3, 1.5]) or (0, 0)
     assert low < high

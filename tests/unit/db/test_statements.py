@@ -1,4 +1,4 @@
-"""Many rows in one statement: every type comes back as it went in, and what cannot be stored stops nothing else."""
+"""Statements for many rows: values of every type are stored unchanged, and an invalid value stores nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.database import engine
 from db.jobs import NewJob
 from db.models import Attempt, Job, Json, VerdictRecord
 from db.new_tickets import NewTicket
-from db.statements import BulkInsert, BulkUpdate, listed, table, unnest
+from db.statements import BulkInsert, BulkUpdate, table, text_array, unnest
 from db.time import from_now
 from tests.embedded import all_jobs, promise, seconds_until_due
 
@@ -105,10 +105,16 @@ def test_documents_come_back_as_they_went_in():
 def test_booleans_and_defaults_come_back_as_they_went_in():
     with transaction() as session:
         (ticket_id,) = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
-    usual = dict.fromkeys(tickets.VERDICT, "") | {"ticket_id": ticket_id, "confidence": 0.5, "priority_confidence": 1.0}
+    usual = dict.fromkeys(tickets.VERDICT_COLUMNS, "") | {
+        "ticket_id": ticket_id,
+        "confidence": 0.5,
+        "priority_confidence": 1.0,
+    }
     usual |= {"input_tokens": 0, "output_tokens": 7, "latency_ms": 0.25, "cost": 0.5, "cached": False}
     usual |= {"self_fix": ["a"], "words": [], "similar": [{"id": 1}], "resolution_p50": None, "resolution_p90": 1.5}
-    insert(BulkInsert(VerdictRecord, tickets.VERDICT), [usual | {"needs_review": value} for value in (True, False)])
+    insert(
+        BulkInsert(VerdictRecord, tickets.VERDICT_COLUMNS), [usual | {"needs_review": value} for value in (True, False)]
+    )
 
     assert stored(table(VerdictRecord).c.needs_review) == [True, False]
     assert [when.tzinfo is not None for when in stored(table(VerdictRecord).c.created_at)] == [True, True]
@@ -201,8 +207,8 @@ def test_a_list_of_values_is_one_parameter_whatever_it_holds():
     short = TEXTS[:-1]
     with reading() as session:
         each = unnest(session, "names")
-        found = session.scalars(select(each.c.value), {"names": listed(session, short)}).all()
-        none = session.scalars(select(each.c.value), {"names": listed(session, [])}).all()
+        found = session.scalars(select(each.c.value), {"names": text_array(session, short)}).all()
+        none = session.scalars(select(each.c.value), {"names": text_array(session, [])}).all()
 
     assert (found, none) == (short, [])
 

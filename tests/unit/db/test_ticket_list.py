@@ -1,4 +1,4 @@
-"""Lists of tickets in an order: each ticket once, page by page."""
+"""Ticket list: pages in the order of the priorities."""
 
 from __future__ import annotations
 

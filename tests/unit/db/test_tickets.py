@@ -19,8 +19,8 @@ from db import jobs, reading, tickets, transaction
 from db import reanalysis as worth_a_look
 from db.jobs import Failure, NewJob
 from db.models import DeadLetter, Ticket
-from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, claimed_priority, parse, storable
-from db.reanalysis import Remote, StaleVerdict
+from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority, storable
+from db.reanalysis import RemoteEngine, StaleVerdict
 from db.time import from_now, now
 from pipelines.reanalysis import reanalysis, reanalyze_stale
 from pipelines.recovery import rescue_stranded
@@ -46,7 +46,7 @@ from tests.embedded import Hand, all_jobs, claim, letters, move, promise
     ],
 )
 def test_a_claimed_priority_is_understood_or_nobody_can_tell(said: object, meant: str | None):
-    assert claimed_priority(said) == meant
+    assert parse_priority(said) == meant
 
 
 def test_a_submission_takes_what_people_send():
@@ -95,25 +95,25 @@ def test_storable_text_has_nothing_that_postgresql_refuses(text: str):
     )
 )
 def test_json_is_parsed_as_json(value: Any):
-    assert parse(json.dumps(value)) == value
+    assert parse_json(json.dumps(value)) == value
 
 
 @pytest.mark.parametrize("text", ["NaN", '{"a": -Infinity}', "{", "", "[" * 50_000, "1" * 5000, b"\xff\xfe{"])
 def test_what_is_no_json_is_a_value_error(text: str | bytes):
     with pytest.raises(ValueError):
-        parse(text)
+        parse_json(text)
 
 
 def test_the_depth_that_is_read_can_be_written_again():
     def nested(levels: int) -> str:
         return '{"title": "x", "priority": ' + "[" * levels + "]" * levels + "}"
 
-    deep = parse(nested(DEPTH_LIMIT - 1))
-    assert claimed_priority(deep["priority"]) is None
+    deep = parse_json(nested(DEPTH_LIMIT - 1))
+    assert parse_priority(deep["priority"]) is None
     json.dumps(deep)
     for levels in (DEPTH_LIMIT + 1, 900, 980, 990, 995, 2000):
         with pytest.raises(ValueError, match="deep"):
-            parse(nested(levels))
+            parse_json(nested(levels))
 
 
 # -- in the database --------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def verdict(
     said |= dict.fromkeys(texts, "")
     said |= dict.fromkeys(("input_tokens", "output_tokens"), 0)
     said |= dict.fromkeys(("suggested_agent", "resolution_p50", "resolution_p90", "due_at", "warn_at"))
-    said |= {"waited_seconds": 0.0}
+    said |= {"paused_seconds": 0.0}
     return {"ticket_id": ticket_id, "category": category, "confidence": confidence, "priority": priority} | said
 
 
@@ -263,7 +263,7 @@ class TestVerdicts:
 
 
 def stale(remote: bool = False, limit: int = 100) -> list[StaleVerdict]:
-    engine = Remote("model", "prompt") if remote else None
+    engine = RemoteEngine("model", "prompt") if remote else None
     with reading() as session:
         return worth_a_look.stale_verdicts(session, 3, 0.5, engine, limit)
 
@@ -276,14 +276,14 @@ class TestReanalysis:
             ({}, 1, None, ""),
             ({}, 73, None, "its verdict was old"),
             ({"confidence": 0.4}, 1, None, ""),
-            ({"confidence": 0.4}, 13, None, "its verdict was uncertain"),
+            ({"confidence": 0.4}, 13, None, "its confidence was low"),
             ({"changed_at": now()}, 0.1, None, worth_a_look.CHANGED),
             # with an engine that is configured: what other than that has judged it
             ({}, 2, {}, ""),
-            ({}, 2, {"engine": "local"}, "the local engine had judged it"),
+            ({}, 2, {"engine": "local"}, "the local engine classified it"),
             ({}, 0.5, {"engine": "local"}, ""),
-            ({}, 2, {"model": "another"}, "another model had judged it"),
-            ({}, 2, {"prompt_version": "older"}, "an older prompt had judged it"),
+            ({}, 2, {"model": "another"}, "another model classified it"),
+            ({}, 2, {"prompt_version": "older"}, "an older prompt classified it"),
             # done, or in part or in full in a person's hands
             ({"status": "resolved"}, 73, {}, ""),
             ({"category_by": "human"}, 73, None, "its verdict was old"),

@@ -133,7 +133,7 @@ def test_a_ticket_that_is_not_there_is_said_so(number: int) -> None:
         lambda: resolve(number, "x"),
     ]
     for act in acts:
-        with pytest.raises(UnknownTicket, match=f"there is no ticket {number}"):
+        with pytest.raises(UnknownTicket, match=f"no ticket {number}"):
             act()
     assert done() == []
 
@@ -145,7 +145,7 @@ def test_of_two_who_resolve_it_at_once_one_is_told_that_it_is_done(
 
 
 def test_without_the_lock_both_would_resolve_it(database: str, ticket: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticket_actions, "_HELD", _Unlocked(ticket_actions._HELD))
+    monkeypatch.setattr(ticket_actions, "_SELECT", _Unlocked(ticket_actions._SELECT))
     one_writer = database.startswith("sqlite")
     assert len(_two_resolve(ticket, monkeypatch)) == (1 if one_writer else 0)
 
@@ -237,7 +237,7 @@ def test_a_comment_is_read_at_a_second_look_and_what_was_done_is_not(
     number = comment(ticket, "nora", "  The docking station is broken \0", "web")
     assert reanalyze_changed() == 1
     with reading() as session:
-        assert reanalysis.added(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
+        assert reanalysis.latest_comments(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
     assert ("ticket.commented", ticket, {"comment": number, "by": "nora", "source": "web"}) in happened
 
 
@@ -288,7 +288,7 @@ def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
     targets = dict(configure(AURA_BUSINESS_HOURS="always").sla)
     set_status(ticket, status)
     with transaction() as session:
-        session.execute(update(Ticket).values(waiting_since=from_now(-3600)))
+        session.execute(update(Ticket).values(paused_since=from_now(-3600)))
     ingest_mail(write("ann@example.com", "Did-it-help", ticket))
     assert ticket_of(ticket).status == status
 
@@ -296,10 +296,10 @@ def test_an_answer_by_mail_lets_the_time_run_again_and_an_agents_does_not(
     hand.run()
 
     found = ticket_of(ticket)
-    assert (found.status, found.waiting_since, found.resolved_at) == ("open", None, None)
-    assert found.waited_seconds == pytest.approx(3600, abs=60)
+    assert (found.status, found.paused_since, found.resolved_at) == ("open", None, None)
+    assert found.paused_seconds == pytest.approx(3600, abs=60)
     assert found.due_at is not None
-    runs = (found.due_at - found.created_at).total_seconds() - found.waited_seconds
+    runs = (found.due_at - found.created_at).total_seconds() - found.paused_seconds
     assert runs == pytest.approx(targets[str(found.priority)], abs=1)
     # one notice for each mail: that it is open again says what was written
     heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]
@@ -326,7 +326,7 @@ def test_the_commands_say_what_they_did_and_the_timeline_who(ticket: int, run: R
 
     shown = run("tickets", "show", ticket, "--format", "json").json()
     said = [
-        (row["what"], row["author"], row["text"]) for row in shown["timeline"] if row["what"] in ("action", "comment")
+        (row["kind"], row["author"], row["text"]) for row in shown["timeline"] if row["kind"] in ("action", "comment")
     ]
     assert said[0] == ("action", "nora", "open -> pending")
     assert ("action", "nora", "open -> resolved: Restarted") in said

@@ -279,7 +279,7 @@ def test_the_original_row_is_kept(write: Any):
 
 
 def test_agents_are_added_or_changed_all_or_none(tmp_path: Path):
-    from db.process_stats import staff
+    from db.process_stats import agents
 
     path = tmp_path / "agents.csv"
     path.write_text("name,email,team,skills,capacity,available\nNora,nora@example.com,Net,Network; Access,3,yes\n")
@@ -287,14 +287,14 @@ def test_agents_are_added_or_changed_all_or_none(tmp_path: Path):
     path.write_text("name,email,skills\nNora,nora@example.org,Email\nOtto,otto@example.com,\n")
     assert import_staff(path) == 2
     with reading() as session:
-        rows = {row["name"]: row for row in staff(session)}
+        rows = {row["name"]: row for row in agents(session)}
     assert (rows["Nora"]["email"], rows["Nora"]["skills"]) == ("nora@example.org", ["Email"])
 
     path.write_text("name,email,skills,capacity\nMax,max@example.com,Email,1\nEva,eva@example.com,Email,many\n")
     with pytest.raises(StaffFailed, match="line 3: capacity"):
         import_staff(path)
     with reading() as session:
-        assert len(staff(session)) == 2
+        assert len(agents(session)) == 2
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])

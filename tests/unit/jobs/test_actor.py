@@ -77,8 +77,8 @@ def test_the_timeline_tells_the_whole_journey_in_order(hand: Hand):
     with reading() as session:
         before = timeline(session, ticket_id)
     assert before is not None
-    assert [entry["what"] for entry in before["timeline"]] == ["received"]
-    assert [job["actor"] for job in before["waiting"]] == ["intake"]
+    assert [entry["kind"] for entry in before["timeline"]] == ["received"]
+    assert [job["actor"] for job in before["jobs"]] == ["intake"]
 
     hand.run()
 
@@ -87,8 +87,8 @@ def test_the_timeline_tells_the_whole_journey_in_order(hand: Hand):
         assert timeline(session, ticket_id + 1) is None
         assert timeline(session, 10**30) is None
     assert after is not None
-    assert after["waiting"] == []
-    whats = [entry["what"] for entry in after["timeline"]]
+    assert after["jobs"] == []
+    whats = [entry["kind"] for entry in after["timeline"]]
     assert whats[0] == "received"
     assert {"attempt", "verdict", "notification"} <= set(whats)
     times = [entry["at"] for entry in after["timeline"]]

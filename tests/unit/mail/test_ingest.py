@@ -281,7 +281,7 @@ def test_the_timeline_shows_mails_and_comments():
     with reading() as session:
         found = timeline(session, 1)
     assert found is not None
-    entries = [(each["what"], each.get("text"), len(each.get("attachments", ()))) for each in found["timeline"]]
+    entries = [(each["kind"], each.get("text"), len(each.get("attachments", ()))) for each in found["timeline"]]
     assert sorted(entries, key=str) == sorted(
         [("received", None, 0), ("mail", None, 3), ("mail", None, 0), ("comment", "One more thing.", 0)], key=str
     )

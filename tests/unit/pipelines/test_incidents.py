@@ -54,7 +54,7 @@ def proposed() -> list[Incident]:
 
 def members(number: int) -> list[int]:
     with reading() as session:
-        return [each.id for each in incidents.children(session, number)]
+        return [each.id for each in incidents.tickets_of(session, number)]
 
 
 # -- the proposal ---------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_a_ticket_that_belongs_to_an_incident_stays_there(database: str):
     propose_incidents()
 
     with transaction() as session:
-        other = incidents.propose(session, "Another matter", "Other", incidents.reports(session, 15))
+        other = incidents.propose(session, "Another matter", "Other", incidents.recent_tickets(session, 15))
 
     assert members(1) == burst
     assert members(other) == []
@@ -117,7 +117,7 @@ def test_it_grows_while_tickets_come_also_after_it_was_accepted(database: str):
     assert propose_incidents() == 1
     assert members(incident.id) == burst
     assert len(proposed()) == 1
-    assert proposed()[0].grew_at > incident.grew_at
+    assert proposed()[0].last_ticket_at > incident.last_ticket_at
 
 
 @pytest.mark.parametrize(
@@ -266,11 +266,11 @@ def test_nothing_is_decided_twice(database: str):
     accept(1)
 
     for decide in (accept, dismiss):
-        with pytest.raises(incidents.NotDecidable, match="incident 1 is accepted already"):
+        with pytest.raises(incidents.IncidentDecided, match="incident 1 is already accepted"):
             decide(1)
-        with pytest.raises(incidents.NotDecidable, match="there is no incident 7"):
+        with pytest.raises(incidents.UnknownIncident, match="no incident 7"):
             decide(7)
-        with pytest.raises(incidents.NotDecidable, match="there is no incident"):
+        with pytest.raises(incidents.UnknownIncident, match="no incident"):
             decide(2**70)
     assert len(members(1)) == len(BURST)
 
@@ -294,7 +294,7 @@ def test_the_command_lists_accepts_and_dismisses(sqlite: str):
     assert (listed["id"], listed["tickets"], listed["state"]) == (1, len(BURST), "proposed")
     parent = run("accept", "1")["ticket"]
     assert run("list")[0]["parent_id"] == parent
-    with pytest.raises(Refused, match="accepted already"):
+    with pytest.raises(Refused, match="already accepted"):
         run("dismiss", "1")
 
     report([f"Intranet is offline {n}" for n in "abcdef"])
@@ -306,7 +306,7 @@ def test_the_command_lists_accepts_and_dismisses(sqlite: str):
 # -- cost -------------------------------------------------------------------------------------------------------------------
 
 
-def made_up(number: int) -> list[incidents.Report]:
+def made_up(number: int) -> list[incidents.RecentTicket]:
     """Return tickets that share words in many ways: the worst that can be."""
     words = [
         "vpn",
@@ -326,7 +326,7 @@ def made_up(number: int) -> list[incidents.Report]:
     ]
     now = datetime.now(UTC)
     return [
-        incidents.Report(
+        incidents.RecentTicket(
             n, " ".join(words[(n * step + step) % len(words)] for step in range(1, 8)) + f" x{n % 97}y", "", str(n), "en",
             None, None, now, True, None,
         )
@@ -370,7 +370,7 @@ PORTAL = "Payroll portal shows error 503"
 @pytest.fixture
 def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The tickets of an incident that was proposed a moment ago."""
-    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active(session, 15))
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
     burst = report([PORTAL] * 6)
     triage.send_many(burst)
     hand.run()

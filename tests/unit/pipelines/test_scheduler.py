@@ -130,13 +130,13 @@ def test_a_clock_that_stood_for_three_hours_while_the_clocks_were_changed(
     later.tick(after + timedelta(seconds=1))
     # Then of each job the latest slot ran, and the earlier ones are kept as missed
     new = [run for run in runs() if run.id not in known]
-    assert [run.slot.isoformat() for run in new if run.job == "nightly"] == nightly
-    slots_of_the_hour = [run.slot for run in new if run.job == "hourly"]
+    assert [run.scheduled_at.isoformat() for run in new if run.job == "nightly"] == nightly
+    slots_of_the_hour = [run.scheduled_at for run in new if run.job == "hourly"]
     assert len(set(slots_of_the_hour)) == len(slots_of_the_hour) == hourly
     assert sum(run.note == schedule_runs.MISSED for run in new if run.job == "hourly") == hourly - 1
-    assert max(new, key=lambda run: (run.job == "hourly", run.note != schedule_runs.MISSED, run.slot)).note.startswith(
-        "1 done"
-    )
+    assert max(
+        new, key=lambda run: (run.job == "hourly", run.note != schedule_runs.MISSED, run.scheduled_at)
+    ).note.startswith("1 done")
 
 
 # -- another timetable ------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class TestOneClockLeads:
             first.tick(NOON + timedelta(seconds=seconds))
 
         assert len(ran) == 2
-        assert [run.slot.minute for run in runs()] == [1, 2]
+        assert [run.scheduled_at.minute for run in runs()] == [1, 2]
         assert all(run.note == "1 done" and run.finished_at for run in runs())
         assert (first.term, second.term) == (None, 1)
 
@@ -311,7 +311,7 @@ class TestOneClockLeads:
         clock = Scheduler([entry])
         clock.tick(NOON)
         clock.tick(NOON + timedelta(minutes=1))
-        clock._next["count"] = runs()[0].slot
+        clock._next["count"] = runs()[0].scheduled_at
 
         assert clock.tick(NOON + timedelta(minutes=1)) == []
         assert ran == [1]
@@ -337,7 +337,7 @@ class TestSlots:
         assert later.tick(NOON + timedelta(minutes=30, seconds=20)) == []
 
         assert len(ran) == 2
-        assert [(run.slot.minute, run.note) for run in runs() if run.note != schedule_runs.MISSED] == [
+        assert [(run.scheduled_at.minute, run.note) for run in runs() if run.note != schedule_runs.MISSED] == [
             (1, "1 done"),
             (30, "1 done, 28 missed"),
         ]
@@ -433,7 +433,7 @@ def test_what_is_old_goes_or_loses_its_texts_in_batches(hand: Hand, monkeypatch:
         session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
         session.add(Notification(id="promised", dedupe_key="promised", **row))
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
-        session.add(ScheduleRun(job="j", slot=NOON, term=1))
+        session.add(ScheduleRun(job="j", scheduled_at=NOON, term=1))
         session.add_all([MetricSample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
     monkeypatch.setattr(retention, "BATCH", 3)
     batches: list[int] = []

@@ -19,7 +19,7 @@ from aura.ai.evaluation.evaluate import Prediction, ask_all, coverage, measure, 
 from aura.ai.evaluation.reliability_chart import reliability_chart
 from aura.ai.training.data import CATEGORIES
 from aura.ai.training.datasets import CATEGORY, Example, UnusableFile, name_of, one_spelling, read_dataset
-from db.new_tickets import claimed_priority
+from db.new_tickets import parse_priority
 
 # -- figures ----------------------------------------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ def file(folder: Path, content: str | bytes, name: str = "tickets.csv") -> Path:
     ],
 )
 def test_files_are_read_as_spreadsheets_write_them(tmp_path: Path, content: str, name: str) -> None:
-    found = read_dataset(file(tmp_path, content, name), {}, claimed_priority)
+    found = read_dataset(file(tmp_path, content, name), {}, parse_priority)
     assert [(e.title, e.description, e.category, e.priority) for e in found.examples] == [
         ("VPN", "drops", "Network", "high")
     ]
@@ -236,7 +236,7 @@ def test_files_are_read_as_spreadsheets_write_them(tmp_path: Path, content: str,
 
 def test_columns_may_be_called_otherwise(tmp_path: Path) -> None:
     path = file(tmp_path, "Text,Kind\nVPN drops,Network\n")
-    found = read_dataset(path, {"description": "text", "category": "Kind"}, claimed_priority)
+    found = read_dataset(path, {"description": "text", "category": "Kind"}, parse_priority)
     assert found.examples[0].description == "VPN drops" and found.examples[0].priority is None
     assert found.labels == ("category",)
 
@@ -251,7 +251,7 @@ def test_bad_rows_are_reported_and_the_others_used(tmp_path: Path) -> None:
         "y,Email,soon",
         "z,,soon",
     ]
-    found = read_dataset(file(tmp_path, "\n".join(rows)), {}, claimed_priority)
+    found = read_dataset(file(tmp_path, "\n".join(rows)), {}, parse_priority)
 
     assert [(each.title, each.priority) for each in found.examples] == [("good", "low"), ("y", None)]
     assert [line for line, _ in found.bad] == [3, 4, 5, 6, 7] and found.rejected == 4
@@ -279,7 +279,7 @@ def test_bad_rows_are_reported_and_the_others_used(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_says_why(tmp_path: Path, content: str, columns: dict[str, str], words: str) -> None:
     with pytest.raises(UnusableFile, match=words):
-        read_dataset(file(tmp_path, content), columns, claimed_priority)
+        read_dataset(file(tmp_path, content), columns, parse_priority)
 
 
 def test_a_broken_archive_is_an_unusable_file(tmp_path: Path) -> None:
@@ -287,21 +287,21 @@ def test_a_broken_archive_is_an_unusable_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnusableFile):
-        read_dataset(path, {}, claimed_priority)
+        read_dataset(path, {}, parse_priority)
     path.write_bytes(b"no gzip")
     with pytest.raises(UnusableFile):
-        read_dataset(path, {}, claimed_priority)
+        read_dataset(path, {}, parse_priority)
 
 
 def test_the_name_of_a_category_fits_where_it_is_stored(tmp_path: Path) -> None:
     path = file(tmp_path, f'title,category\nVPN,{"x" * 500}\nVPN," two\n lines "\n')
-    found = read_dataset(path, {}, claimed_priority)
+    found = read_dataset(path, {}, parse_priority)
     assert [each.category for each in found.examples] == ["x" * CATEGORY, "two lines"]
 
 
 def test_a_limit_is_kept(tmp_path: Path) -> None:
     path = file(tmp_path, "title,category\n" + "VPN,Network\n" * 9)
-    assert len(read_dataset(path, {}, claimed_priority, limit=4).examples) == 4
+    assert len(read_dataset(path, {}, parse_priority, limit=4).examples) == 4
 
 
 # -- the chart --------------------------------------------------------------------------------------------------------

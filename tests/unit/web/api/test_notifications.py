@@ -17,16 +17,12 @@ from tests.commands import Run
 from tests.conftest import ROOT
 from tests.embedded import all_jobs, web_app
 from tests.unit.actors.test_notify import BOSS, ticket, told, wait_for
+from tests.unit.web.clients import create_key, create_user, log_in, remote_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
 PATH = "/api/v1/notifications"
 _c = table(Notification).c
-
-
-@pytest.fixture
-def web() -> TestClient:
-    return TestClient(web_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
 
 
 def inbox(recipient: str, rows: int) -> None:
@@ -40,7 +36,7 @@ def set_(recipient: str, **values: object) -> list[str]:
         return list(session.scalars(changed.returning(_c.id)))
 
 
-def test_pages_hold_everything_once_also_when_something_comes_in_between(web: TestClient):
+def test_pages_hold_each_notification_once_despite_new_ones(web: TestClient):
     inbox("ada", 5)
     inbox("bob", 1)
     first = web.get(PATH, params={"recipient": "ada", "limit": 2}).json()
@@ -55,7 +51,7 @@ def test_pages_hold_everything_once_also_when_something_comes_in_between(web: Te
     assert len(seen) == len(set(seen)) == 5
 
 
-def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
+def test_a_notification_is_marked_as_read_once(web: TestClient):
     inbox("ada", 2)
     one = web.get(PATH, params={"recipient": "ada"}).json()["notifications"][0]["id"]
     assert web.post(f"{PATH}/{one}/read", params={"recipient": "eve"}).status_code == 404
@@ -77,17 +73,31 @@ def test_what_was_read_is_read_once_and_left_out_of_the_unread(web: TestClient):
         (f"{PATH}?recipient=ada&cursor=nothing", 404),
     ],
 )
-def test_a_wrong_question_is_a_problem(web: TestClient, path: str, status: int):
+def test_an_invalid_query_is_a_problem(web: TestClient, path: str, status: int):
     answer = web.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
 
-def test_what_is_no_inbox_is_not_read(web: TestClient):
+def test_a_notification_of_another_channel_is_not_marked_as_read(web: TestClient):
     wait_for(rows=1)
     for key in ("nothing", told()[0].id, "%00"):
         answer = web.post(f"{PATH}/{key}/read", params={"recipient": told()[0].recipient})
         assert answer.status_code in (404, 422)
     assert told()[0].read_at is None
+
+
+def test_notifications_are_shown_to_their_recipient_and_to_operators():
+    app = web_app()
+    operator, reader = create_key("read", "operate", name="desk"), create_key("read", name="board")
+    create_user("viewer", "ada")
+    ada = remote_client(app)
+    log_in(ada, "ada")
+
+    def status(recipient: str, key: str = "") -> int:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return ada.get(PATH, params={"recipient": recipient}, headers=headers).status_code
+
+    assert [status("Ada"), status("bob"), status("bob", operator), status("bob", reader)] == [200, 403, 200, 403]
 
 
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
@@ -96,7 +106,7 @@ def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
     one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
     assert run("notices", "resend", one).out == f"{one} goes out by email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is unknown can be settled" in run("notices", "settle", one).err
+    assert "only what is in_doubt can be settled" in run("notices", "settle", one).err
     set_(BOSS, state="in_doubt")
     assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", BOSS).err
     wrong = run("notices", "settle", other, "nothing")

@@ -1,7 +1,7 @@
-"""Pages: templates, and how times, numbers and other people's words look in them.
+"""Rendering of pages: templates, and filters for times, numbers and texts.
 
-A page is a whole document for a browser, and its <main> alone for htmx, which puts it in place of the old one whenever
-something happened. Everything is escaped; what somebody typed stands in <bdi>, so that its direction ends there.
+A browser gets a whole document. htmx gets the <main> element alone, by which it replaces the old one after a change.
+Everything is escaped; user input is in <bdi>, so that its writing direction does not affect the text around it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from starlette.staticfiles import StaticFiles
 
 from aura.settings import get_settings
 
-HERE = Path(__file__).resolve().parent.parent
-#: Where each page is, in the order of the navigation: (path, title, key that leads there after g).
+HERE = Path(__file__).resolve().parent
+#: The navigation: (path, title, the key that opens the page after g).
 NAVIGATION = (
     ("/", "Overview", "o"),
     ("/tickets", "Tickets", "t"),
     ("/review", "Review", "r"),
     ("/jobs", "Jobs", "j"),
     ("/queues", "Queues", "q"),
-    ("/dead", "Dead letters", "d"),
+    ("/dead-letters", "Dead letters", "d"),
     ("/incidents", "Incidents", "i"),
     ("/schedules", "Schedules", "s"),
     ("/workers", "Workers", "w"),
     ("/ai", "AI", "a"),
-    ("/audit", "Audit", "u"),
+    ("/audit", "Audit log", "u"),
 )
 
 
@@ -51,25 +51,25 @@ def _environment() -> Environment:
         "duration": duration,
         "number": number,
         "share": share,
-        "often": often,
+        "schedule": schedule,
         "short": short,
-        "words": words,
+        "spaced": spaced,
     }
     environment.globals |= {"navigation": NAVIGATION}
     return environment
 
 
 def wants_page(request: Request) -> bool:
-    """Return whether a browser asks, for a page of its own or by htmx; a program gets JSON at the same address."""
-    asked = "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
-    return asked and not request.url.path.startswith("/api/")
+    """Return whether a browser sent the request, by navigation or htmx; a program gets JSON."""
+    browser = "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
+    return browser and not request.url.path.startswith("/api/")
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return the page, whole or as htmx wants it."""
-    layout = "part.html" if request.headers.get("hx-request") == "true" else "layout.html"
+    """Return a page, or its <main> element for htmx."""
+    layout = "main.html" if request.headers.get("hx-request") == "true" else "layout.html"
     settings, who = get_settings(), getattr(request.state, "who", None)
-    known = {
+    common = {
         "layout": layout,
         "request": request,
         "path": request.url.path,
@@ -80,22 +80,22 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "now": datetime.now(UTC),
         "done": request.query_params.get("done", "")[:300],
     }
-    html = _environment().get_template(template).render(known | values)
+    html = _environment().get_template(template).render(common | values)
     return HTMLResponse(html, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request"})
 
 
 def static_files() -> StaticFiles:
-    """Return the application that serves styles and scripts; all of them are ours or vendored."""
+    """Return the application that serves style sheets and scripts."""
     return StaticFiles(directory=HERE / "static")
 
 
 def exact(moment: datetime | None) -> str:
-    """Return a moment as 2026-11-25 14:03:09 UTC."""
+    """Return a time as 2026-11-25 14:03:09 UTC."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
 
 
 def ago(moment: datetime | None) -> str:
-    """Return how long ago a moment was, or in what time it comes."""
+    """Return a time relative to now: 5 min ago, in 5 min."""
     if moment is None:
         return "never"
     seconds = (datetime.now(UTC) - moment).total_seconds()
@@ -115,7 +115,7 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None, most: int | None = None) -> str:
-    """Return a number with its thousands apart; one beyond `most` is only known to be more."""
+    """Return a number with thousands separators; beyond `most`, which is where counting stops, as 10,000+."""
     if value is None:
         return ""
     if most is not None and value > most:
@@ -124,12 +124,17 @@ def number(value: float | None, most: int | None = None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Return a share of one in percent."""
+    """Return a fraction as a percentage."""
     return "" if value is None else f"{value:.0%}"
 
 
-def often(when: str) -> str:
-    """Return a time of the timetable in words; one that is not simple stays in crontab form."""
+def count_of(count: int, one: str, many: str, most: int | None = None) -> str:
+    """Return a count with its noun: 1 job, 2 jobs."""
+    return f"{number(count, most)} {one if count == 1 else many}"
+
+
+def schedule(when: str) -> str:
+    """Return a crontab time as text, such as "every 10 minutes"; any other than the simple ones stays as it is."""
     if when == "* * * * *":
         return "every minute"
     if found := re.fullmatch(r"\*/(\d+) \* \* \* \*", when):
@@ -141,12 +146,12 @@ def often(when: str) -> str:
     return when
 
 
-def words(name: str) -> str:
-    """Return the name of a status or a step as words."""
+def spaced(name: str) -> str:
+    """Return an identifier such as in_progress with spaces."""
     return name.replace("_", " ")
 
 
 def short(text: str | None, most: int = 140) -> str:
-    """Return the beginning of a text in one line."""
+    """Return the beginning of a text on one line."""
     line = " ".join((text or "").split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,0 +1,64 @@
+"""Requirements: the scope that each route needs. A route that declares none stops the process at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from aura.errors import Forbidden
+from aura.web.auth.identity import Identity, identify
+
+#: Routes without a requirement: they show no ticket, or a signature says who sends the request.
+PUBLIC = frozenset(
+    {"/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"}
+)
+
+_bearer = HTTPBearer(auto_error=False, description="An API key.")
+
+
+class RequiresScope:
+    """The dependency by which a route declares the scope it needs; its value is who sends the request."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def __call__(
+        self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Identity:
+        who = await identify(request, bearer.credentials if bearer else None)
+        if self.scope not in who.scopes:
+            raise Forbidden(f"{who.name} lacks the scope {self.scope}")
+        request.state.who = who
+        return who
+
+
+REQUIRES_READ, REQUIRES_ADMIN = Depends(RequiresScope("read")), Depends(RequiresScope("admin"))
+Reader = Annotated[Identity, REQUIRES_READ]
+Submitter = Annotated[Identity, Depends(RequiresScope("submit"))]
+Operator = Annotated[Identity, Depends(RequiresScope("operate"))]
+Admin = Annotated[Identity, REQUIRES_ADMIN]
+
+
+def check(app: FastAPI) -> None:
+    """Raise RuntimeError for a route that declares no requirement and is not in PUBLIC."""
+    for path, method, scope in route_scopes(app):
+        if scope is None and path not in PUBLIC:
+            raise RuntimeError(f"{method} {path} declares no scope: add a Reader, Submitter, Operator or Admin")
+
+
+def route_scopes(app: FastAPI) -> Iterator[tuple[str, str, str | None]]:
+    """Return the path, method and scope of every route; the scope of a public route is None."""
+    for route in iter_route_contexts(app.routes):
+        dependant = getattr(route, "dependant", None)
+        for method in sorted(getattr(route, "methods", None) or {"*"}):
+            yield getattr(route, "path", ""), method, _scope(dependant) if dependant else None
+
+
+def _scope(dependant: Any) -> str | None:
+    if isinstance(dependant.call, RequiresScope):
+        return dependant.call.scope
+    return next((scope for each in dependant.dependencies if (scope := _scope(each))), None)

@@ -1,0 +1,62 @@
+"""Pages /jobs: open jobs by state with their diagnosis, one job, and its cancellation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from aura.errors import InvalidInput
+from aura.web.auth.requirements import REQUIRES_READ, Operator
+from aura.web.pages.forms import Fields, audited, reason, redirect
+from aura.web.pages.queues import queue_of, snapshot
+from aura.web.render import page
+from db import diagnosis, queue_controls, reading, transaction
+from db.queue_controls import STATES
+
+router = APIRouter(prefix="/jobs")
+
+#: Jobs of the page, and those with a diagnosis, which takes up to four queries each.
+PAGE, DIAGNOSED = 100, 50
+
+
+@router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def list_jobs(
+    request: Request,
+    actor: Annotated[str, Query(max_length=80)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+) -> HTMLResponse:
+    if state and state not in STATES:
+        raise InvalidInput(f"state: must be one of {', '.join(STATES)}")
+    with reading() as session:
+        current = snapshot(session)
+        rows = queue_controls.list_jobs(session, actor=actor or None, state=state or None, limit=PAGE)
+        reasons = {job["id"]: diagnosis.job(session, job["id"], current) for job in rows[:DIAGNOSED]}
+    return page(
+        request,
+        "jobs.html",
+        jobs=rows,
+        reasons=reasons,
+        actors=sorted(queue_of()),
+        states=list(STATES),
+        actor=actor,
+        state=state,
+        most=PAGE,
+    )
+
+
+@router.get("/{job_id}", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
+def show_job(request: Request, job_id: int) -> HTMLResponse:
+    """Show why a job does not run, or what became of it."""
+    with reading() as session:
+        sentence = diagnosis.job(session, job_id, snapshot(session))
+    return page(request, "job.html", job_id=job_id, diagnosis=sentence)
+
+
+@router.post("/{job_id}/cancel")
+@audited("job.cancel")
+def cancel_job(job_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    with transaction() as session:
+        cancelled = queue_controls.cancel(session, job_id, reason(fields))
+    return redirect("/jobs", f"Job {job_id} cancelled; see dead letter {cancelled.dead_letter}.")

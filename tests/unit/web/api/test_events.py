@@ -1,0 +1,90 @@
+"""Stream of changes: each change arrives, a client may reconnect, a client that does not read is disconnected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from aura.web.api import events
+from aura.web.api.events import ChangeFeed
+from db import transaction
+from db.audit import Actor, acting
+from db.models import Ticket
+from tests.embedded import web_app
+
+#: Seconds after which waiting for an event fails the test.
+PATIENCE = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _fast(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "INTERVAL", 0.002)
+    with transaction() as session:
+        session.add(Ticket(source="http", raw="{}", title="VPN drops"))
+
+
+def change_status(status: str) -> None:
+    """Change the status of the ticket, with an entry in the audit log."""
+    with acting(Actor("user ada"), "ticket.status", "ticket/1") as session:
+        session.execute(update(Ticket).values(status=status))
+
+
+async def event_with(stream: AsyncIterator[str], status: str) -> str:
+    """Return the event with that status of the ticket; the status is set again until it arrives."""
+
+    async def read() -> str:
+        return await anext(each async for each in stream if f'"status": "{status}"' in each)
+
+    async with asyncio.timeout(PATIENCE):
+        reader = asyncio.create_task(read())
+        while not reader.done():  # a change before the first query is not reported
+            await asyncio.to_thread(change_status, status)
+            await asyncio.wait({reader}, timeout=0.01)
+        return await reader
+
+
+def test_a_stream_has_the_new_values_of_a_ticket_also_after_reconnecting():
+    async def run() -> list[str]:
+        feed, messages = ChangeFeed(), []
+        for status in ("pending", "closed"):
+            stream = feed.stream()
+            assert await anext(stream) == "retry: 2000\n\n"
+            messages.append(await event_with(stream, status))
+            await stream.aclose()  # type: ignore[attr-defined]
+        return messages
+
+    for message, status in zip(asyncio.run(run()), ("pending", "closed"), strict=True):
+        assert message.startswith('event: ticket\ndata: {"id": 1, ')
+        assert f'"status": "{status}"' in message
+
+
+def test_a_stream_that_is_not_read_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "MAX_UNREAD", 3)
+
+    async def run() -> list[str]:
+        feed = ChangeFeed()
+        slow, quick = feed.stream(), feed.stream()
+        await anext(slow)
+        [unread] = feed._streams
+        await anext(quick)
+        async with asyncio.timeout(PATIENCE):
+            while not unread.full():
+                await asyncio.to_thread(change_status, "pending")
+                await asyncio.sleep(0.002)
+            # Then the stream ends, and its queue is dropped
+            rest = [each async for each in slow]
+        assert unread not in feed._streams
+        return rest
+
+    assert asyncio.run(run()) == []
+
+
+def test_a_process_refuses_streams_beyond_its_limit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "MAX_STREAMS", 0)
+    monkeypatch.setattr(events, "MAX_SECONDS", 0)
+    answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")

@@ -1,0 +1,105 @@
+"""Sessions: log in, log out, passwords, limits of attempts."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from aura.web.auth.csrf import CSRF_HEADER
+from db import reading, transaction, users
+from db.models import AuditEntry, User, UserSession
+from tests.embedded import count, move
+from tests.unit.web.clients import HASHER, audit_entries, create_user, local_client, log_in, remote_client
+
+
+def test_a_user_logs_in_acts_and_logs_out():
+    create_user("admin", "ada")
+    web = remote_client()
+    answer = log_in(web, "ada")
+
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-aura_session=")
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
+    assert web.get("/api/v1/session").json()["who"] == "user ada"
+    token = {CSRF_HEADER: answer.json()["csrf"]}
+    assert web.post("/tickets", json={"title": "x"}, headers=token).status_code == 202
+    assert web.post("/tickets", json={"title": "x"}, headers={CSRF_HEADER: "x"}).status_code == 403
+    stolen = web.cookies.get("__Host-aura_session")
+    assert web.post("/api/v1/logout", headers=token).status_code == 204
+    web.cookies.set("__Host-aura_session", stolen or "", domain="aura.example.com")
+    assert web.get("/api/v1/session").status_code == 401
+    assert audit_entries() == [("user ada", "login.begin", "user/ada"), ("user ada", "login.end", "user/ada")]
+
+
+def test_the_first_user_gets_a_random_password():
+    with transaction() as session:
+        password = users.create_first(session)
+        assert users.create_first(session) is None
+    assert password is not None
+    web = remote_client()
+
+    assert log_in(web, users.FIRST_USER, password).json()["role"] == "admin"
+    with reading() as session:
+        assert password not in str([vars(user) for user in session.scalars(select(User))])
+
+
+def test_a_login_over_http_is_accepted_from_this_machine_alone():
+    create_user("viewer")
+
+    assert log_in(remote_client(url="http://aura.example.com"), "viewer").status_code == 403
+    assert log_in(local_client(), "viewer").headers["set-cookie"].startswith("aura_session=")
+
+
+def test_a_disabled_user_and_a_changed_password_end_all_sessions():
+    create_user("viewer")
+    web, other = remote_client(), remote_client()
+    assert log_in(web, "viewer").status_code == log_in(other, "viewer").status_code == 200
+
+    with transaction() as session:
+        users.disable(session, "viewer")
+    assert web.get("/api/v1/session").status_code == 401
+    assert log_in(web, "viewer").status_code == 401
+    with transaction() as session:
+        users.disable(session, "viewer", False)
+        users.set_password(session, "viewer", "another horse battery")
+
+    assert other.get("/api/v1/session").status_code == 401
+    assert log_in(web, "viewer").status_code == 401
+    assert log_in(web, "viewer", "another horse battery").status_code == 200
+
+
+def test_a_session_expires():
+    create_user("viewer")
+    web = remote_client()
+    log_in(web, "viewer")
+    move(UserSession, expires_at=-1)
+
+    assert web.get("/api/v1/session").status_code == 401
+
+
+def test_failed_logins_are_limited_by_account_and_by_address(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(users, "MAX_PER_ACCOUNT", 2)
+    monkeypatch.setattr(users, "MAX_PER_ADDRESS", 3)
+    create_user("viewer")
+    guesser, other = remote_client(), remote_client(address="192.0.2.8")
+
+    assert [log_in(guesser, "viewer", "wrong").status_code for _ in range(3)] == [401, 401, 429]
+    assert log_in(other, "viewer").status_code == 429, "the account is locked for all addresses"
+    assert [log_in(guesser, "nobody", "wrong").status_code for _ in range(2)] == [401, 429]
+    assert "Retry-After" in log_in(guesser, "nobody", "wrong").headers
+    move(AuditEntry, at=-users.WINDOW_SECONDS - 1)
+    assert log_in(guesser, "viewer").status_code == 200
+
+
+def test_a_password_is_stored_as_argon2id(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(users, "_hasher", HASHER)
+    create_user("viewer")
+    with reading() as session:
+        assert session.scalars(select(User.password)).one().startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 201])
+def test_a_password_has_10_to_200_characters(password: str):
+    with pytest.raises(users.InvalidUser, match="10 to 200"), transaction() as session:
+        users.create(session, "ada", password, "viewer")
+    assert count(User) == 0

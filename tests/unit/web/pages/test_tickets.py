@@ -1,0 +1,95 @@
+"""Pages of tickets: the form, corrections, actions."""
+
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from db import reading, transaction
+from db.models import Agent, AuditEntry, Ticket
+from tests.embedded import Hand, count, one_job
+from tests.unit.web.clients import HOSTILE, create_ticket, stored_ticket, submit
+
+
+def test_a_program_gets_json_where_a_browser_gets_a_page(browser: TestClient):
+    number = create_ticket()
+
+    assert browser.get(f"/tickets/{number}", headers={"Accept": "*/*"}).json()["id"] == number
+    assert "Timeline</h2>" in browser.get(f"/tickets/{number}").text
+    assert browser.get("/tickets/999").status_code == 404
+
+
+def test_a_ticket_is_created_by_the_form(browser: TestClient):
+    message = submit(
+        browser,
+        "/tickets/new",
+        title="VPN drops",
+        description="since noon",
+        requester="ada@example.com",
+        priority="high",
+    )
+
+    with reading() as session:
+        found = session.scalars(select(Ticket)).one()
+    assert message == "Ticket created."
+    assert (found.source, found.title, found.claimed_priority) == ("web", "VPN drops", "high")
+    assert one_job().actor == "intake"
+
+
+def test_an_invalid_form_is_shown_again_with_its_values(browser: TestClient):
+    answer = browser.post("/tickets/new", data={"title": " ", "requester": "still here"})
+
+    assert answer.status_code == 422
+    assert "title" in answer.text and "still here" in answer.text
+    assert count(Ticket) == 0
+
+
+def test_a_ticket_is_corrected_resolved_and_run_again(browser: TestClient, hand: Hand):
+    number = create_ticket()
+    hand.run()
+
+    assert submit(browser, f"/tickets/{number}/correct", category="Network") == "Changed: category."
+    assert "Confirmed." in submit(browser, f"/tickets/{number}/correct", category="Network")
+    hand.run()
+    assert submit(browser, f"/tickets/{number}/rerun", step="classify") == "Enqueued again from classify."
+    assert (one_job().actor, one_job().next_steps) == ("classify", ["notify"])
+    hand.run()
+    assert "Resolved." in submit(browser, f"/tickets/{number}/resolve", resolution="Restarted it")
+
+    found = stored_ticket(number)
+    assert (found.category, found.category_by, found.status) == ("Network", "human", "resolved")
+    assert browser.post(f"/tickets/{number}/correct", data={"category": "Gardening"}).status_code == 422
+    assert browser.post(f"/tickets/{number}/rerun", data={"step": "fly"}).status_code == 422
+    assert browser.post("/tickets/999/rerun", data={"step": "classify"}).status_code == 404
+
+
+def test_a_ticket_is_moved_assigned_and_commented_on(browser: TestClient):
+    number = create_ticket()
+    with transaction() as session:
+        session.add(Agent(name=HOSTILE, email="grace@example.com", skills=[]))
+
+    assert submit(browser, f"/tickets/{number}/status", status="in_progress") == "Status: open → in progress."
+    assert "Assigned to" in submit(browser, f"/tickets/{number}/assign", agent="grace@example.com")
+    assert "Comment added." in submit(browser, f"/tickets/{number}/comment", text=HOSTILE)
+    assert (stored_ticket(number).status, stored_ticket(number).assignee) == ("in_progress", HOSTILE)
+    assert submit(browser, f"/tickets/{number}/assign", agent="") == "Unassigned."
+    page = browser.get(f"/tickets/{number}").text
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+    for what, fields in {
+        "status": {"status": "fly"},
+        "assign": {"agent": "nobody I know"},
+        "comment": {"text": " "},
+    }.items():
+        assert browser.post(f"/tickets/{number}/{what}", data=fields).status_code == 422
+        assert browser.post(f"/tickets/999/{what}", data={**fields, "status": "closed", "text": "x"}).status_code in (
+            404,
+            422,
+        )
+    with reading() as session:
+        done = session.execute(
+            select(AuditEntry.who, AuditEntry.action, AuditEntry.details).order_by(AuditEntry.id)
+        ).all()
+    assert [(row.who, row.action) for row in done] == [
+        ("local", "ticket.status"), ("local", "ticket.assign"), ("local", "ticket.comment"), ("local", "ticket.assign"),
+    ]  # fmt: skip
+    assert HOSTILE not in str([row.details for row in done])
