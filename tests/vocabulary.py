@@ -115,6 +115,7 @@ class Allowed:
 ALLOWED = (
     Allowed("CHANGELOG.md", r"is `aura|is `AURA_|process `clock`", "the changelog names what was renamed"),
     Allowed("Makefile", r"-prune ", "an option of find"),
+    Allowed("*.css", r"box-shadow|--shadow", "a property of CSS"),
     Allowed("*.js", r"Promise", "a class of JavaScript"),
     Allowed("aura/ai/training/*.py", r"fold", "folds of a cross-validation"),
     Allowed("docs/explanation/classification.md", r"five folds", "folds of a cross-validation"),

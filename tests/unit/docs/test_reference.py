@@ -16,7 +16,7 @@ from aura.jobs import metrics
 from aura.jobs.rabbitmq.topology import EXCHANGES, route
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
-from aura.web.metrics import FromDatabase
+from aura.web.metrics import DatabaseMetrics
 from pipelines.schedule import SCHEDULE
 from tests.conftest import ROOT
 from tests.documents import DOCS
@@ -115,7 +115,7 @@ def test_the_counters_are_those_of_the_code() -> None:
 @pytest.mark.usefixtures("sqlite")
 def test_the_gauges_are_those_of_the_code() -> None:
     listed = {cells[0].strip("`") for cells in rows(REFERENCE / "metrics.md", "Gauges")}
-    collected: list[Metric] = list(FromDatabase().collect())
+    collected: list[Metric] = list(DatabaseMetrics().collect())
     assert listed == {each.name for each in collected}
 
 
