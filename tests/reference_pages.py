@@ -101,8 +101,14 @@ def _default(option: Any) -> str:
 def _prose(text: str | None) -> str:
     """Return a help text as Markdown: lines that are commands become code."""
     paragraphs = re.split(r"\n\s*\n", (text or "").strip())
-    joined = [" ".join(each.split()) for each in paragraphs]
-    return "\n\n".join(f"```text\n{each}\n```" if each.startswith("aura ") else each for each in joined)
+    return "\n\n".join(_example(each) or " ".join(each.split()) for each in paragraphs)
+
+
+def _example(paragraph: str) -> str:
+    """Return a paragraph that is a command, with or without "Example:", as a code block; empty for another one."""
+    found = re.fullmatch(r"(?:Examples?:\s*)?(aura .*)", paragraph, re.DOTALL)
+    lines = found[1].splitlines() if found else []
+    return "\n".join(["```text", *(line.strip() for line in lines), "```"]) if lines else ""
 
 
 def _first_line(command: Any) -> str:
