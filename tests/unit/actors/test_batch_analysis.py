@@ -131,7 +131,7 @@ class TestABatch:
         assert (batch().state, batch().answered, batch().failed) == ("done", TICKETS, 0)
         verdict = newest(stale_tickets[0])
         assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "The tunnel drops.")
-        assert verdict.change.endswith("; looked at again because its verdict was old")
+        assert verdict.change.endswith("; re-analyzed because its verdict was old")
         # half of what 1,000 and 100 tokens cost live
         assert verdict.cost == pytest.approx((1000 * 1.0 + 100 * 6.0) / 1e6 * 0.5)
         assert batch().cost == pytest.approx(verdict.cost * TICKETS)
@@ -430,7 +430,7 @@ class TestASecondLook:
         after = newest(ticket)
         assert (after.category, before.change) == ("Security", "")
         assert f"category {before.category} -> Security" in after.change
-        assert after.change.endswith("looked at again because its text changed or a comment was added")
+        assert after.change.endswith("re-analyzed because its text changed or a comment was added")
         assert reanalyze_changed() == 0
         with reading() as session:
             [again] = session.scalars(select(Ticket)).all()

@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 
 import actors
 from actors.batch_analysis import advance
-from actors.intake import classify, reanalyze
-from aura.jobs import bulkhead
+from actors.classify import classify
+from actors.reanalyze import reanalyze
 from db import jobs, reading, tickets, transaction
 from db import reanalysis as worth_a_look
 from db.jobs import Failure, NewJob
@@ -303,7 +303,7 @@ class TestReanalysis:
     def test_no_new_ticket_waits_for_a_second_look(self):
         # Given what a worker of eight threads prefetches, and what Dramatiq takes first of that: the lower number
         broker, prefetch = actors.broker, 16
-        shares = {name: bulkhead.of(broker).share(broker, each.queue_name, prefetch)[0] for name, each in (
+        shares = {name: broker.bulkhead.slot(broker, each.queue_name, prefetch)[0] for name, each in (
             ("new", classify), ("again", reanalyze), ("together", advance)
         )}  # fmt: skip
         assert shares == {"new": prefetch, "again": 1, "together": 1}
@@ -416,11 +416,11 @@ class TestRecovery:
         assert rescue_stranded() == 0
 
     def test_a_message_with_a_number_for_its_id_does_not_hide_a_stranded_ticket(self):
-        from aura.jobs.rabbitmq.messages import Plain
+        from actors.plain_messages import PlainJson
 
         (ticket,) = accept(NewTicket(title="x"))
         move(Ticket, created_at=-121)
         with transaction() as session:
-            Plain("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))
+            PlainJson("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))
 
         assert rescue_stranded() == 1
