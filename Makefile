@@ -135,6 +135,10 @@ lock: $(PY) ## Write the lock files anew from setup.cfg
 	@$(COMPILE) --constraints requirements-dev.txt --extra docs --output-file requirements-docs.txt >/dev/null
 	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt, requirements-docs.txt"
 
+.PHONY: release-archive
+release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade test; COMMIT=v0.2.0 takes another one than HEAD
+	@$(PY) -m tests.release_archive $(COMMIT)
+
 .PHONY: clean
 clean: ## Remove the environment and everything built
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

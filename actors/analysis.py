@@ -82,8 +82,8 @@ def classify_batch(batch: Sequence[TicketRow]) -> list[Verdict]:
 def reclassify_batch(batch: Sequence[TicketRow]) -> Sequence[Verdict | EngineError]:
     """Return the configured engine's verdict, or its error, for each ticket; no other engine replaces it."""
     engine = make_engine(get_settings(), spent_today)
-    # the local engine has no `upgrade`, because its `classify` never fails
-    ask = getattr(engine, "upgrade", engine.classify)
+    # the local engine has no `reclassify`, because its `classify` never fails
+    ask = getattr(engine, "reclassify", engine.classify)
     verdicts: Sequence[Verdict | EngineError] = ask(requests_to_reclassify(batch))
     return verdicts
 
@@ -114,7 +114,7 @@ def _requests(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:
             language=ticket.language,
             department=ticket.department,
             claimed_priority=ticket.claimed_priority,
-            precedents=examples,
+            examples=examples,
             id=ticket.id,
         )
         for ticket in batch

@@ -165,8 +165,8 @@ def _uploaded(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
 
 
 def _submitted(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
-    progress = api.look(batch.provider_id)
-    if not progress.over:
+    progress = api.status(batch.provider_id)
+    if not progress.finished:
         return PhaseResult("submitted", {"note": progress.status}, POLL_SECONDS)
     files = {"output_file": progress.output_file, "error_file": progress.error_file}
     return PhaseResult("answered", {**files, "note": progress.status})
@@ -175,7 +175,7 @@ def _submitted(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
 def _answered(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
     unchanged = _unchanged(batch)
     requests = analysis.requests_to_reclassify([ticket for ticket, _ in unchanged])
-    answers = api.answers(requests, (batch.output_file, batch.error_file))
+    answers = api.results(requests, (batch.output_file, batch.error_file))
     verdicts = {ticket: each for ticket, each in answers.items() if not isinstance(each, EngineError)}
     analyses = _analyses(unchanged, verdicts)
     costs = sum(verdict.cost for verdict in verdicts.values())

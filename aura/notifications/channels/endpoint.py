@@ -13,10 +13,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
+from aura import retry_after
 from aura.notifications.channels.base import CONSOLE_URL, ChannelError, OutboundMessage
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.safe_http import Answer, ForbiddenAddress, RequestFailed, post
@@ -67,7 +66,7 @@ class EndpointChannel:
         return ChannelError(
             f"endpoint {message.recipient} answered {status}" + (f": {quote}" if quote else ""),
             permanent=status < 500 and status not in RETRIED_STATUSES,
-            retry_after=retry_after(answer.headers) if status in (429, 503) else None,
+            retry_after=retry_after.seconds(answer.headers) if status in (429, 503) else None,
             in_doubt=status in GATEWAY_STATUSES,
             pauses_queue=self.one_provider,
         )
@@ -80,17 +79,3 @@ def _quote(body: bytes, url: str) -> str:
     # eight characters, because the quote may end within a part
     secret = any(each[:8] in quote for part in parts for each in (part, unquote(part)))
     return "" if secret else quote
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, given as a number or a date; None without a valid one."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-        # the server's own Date, because its clock may be wrong
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max((moment - now).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -58,12 +58,12 @@ class Remote:
         self.says = Verdict("Hardware", 0.9, "high", 0.9, "because", "openai", "m-1", "p-1", cost=0.01)
         self.says = self.says._replace(calls=(Call("m-1", "p-1", "the text", {}, "answered", 10, 5, 0.01),))
 
-    def upgrade(self, questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
+    def reclassify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict | EngineError]:
         self.asked += questions
         return [self.error or self.says for _ in questions]
 
     def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
-        return [self.says for _ in self.upgrade(questions)]
+        return [self.says for _ in self.reclassify(questions)]
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
     told, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
     trial.says = trial.says._replace(category="Access", model="m-2")
-    monkeypatch.setattr(backtest, "_asker", lambda model, _settings: (trial.upgrade, model))
+    monkeypatch.setattr(backtest, "_asker", lambda model, _settings: (trial.reclassify, model))
 
     report = backtest.backtest("m-2", 500).as_dict()
 

@@ -36,7 +36,7 @@ TICKETS = 5
 def _fresh_engine() -> Iterator[None]:
     """Leave no engine behind, nor what it has spent."""
     yield
-    factory._guarded.cache_clear()
+    factory.reset()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def alone() -> dict[str, list[Any]]:
 def spent() -> int:
     """Return what the budget counts for today, in millionths of a dollar."""
     guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
-    return sum(value for key, value in guarded.store._counters.items() if key.startswith("spent:"))
+    return sum(value for key, value in guarded.shared_state._counters.items() if key.startswith("costs:"))
 
 
 class TestABatch:
@@ -437,7 +437,7 @@ class TestASecondLook:
         assert (again.version, again.notified_version) == (2, 2)
 
     @pytest.mark.parametrize("differs", [True, False])
-    @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "left alone")])
+    @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "circuit breaker")])
     def test_what_budget_or_breaker_stopped_is_upgraded_and_told_again_only_of_a_change(
         self, hand: Hand, configure: Callable[..., Any], httpserver: HTTPServer, stopped: str, why: str, differs: bool
     ):

@@ -12,8 +12,8 @@ from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 import actors
+from actors import TOPOLOGY
 from aura.jobs import metrics
-from aura.jobs.rabbitmq.topology import EXCHANGES, route
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.web.metrics import DatabaseMetrics
@@ -121,9 +121,9 @@ def test_the_gauges_are_those_of_the_code() -> None:
 
 def test_the_queues_are_those_of_the_code() -> None:
     page = REFERENCE / "rabbitmq.md"
-    assert [cells[0].strip("`") for cells in rows(page, "Exchanges")] == list(EXCHANGES)
+    assert [cells[0].strip("`") for cells in rows(page, "Exchanges")] == list(TOPOLOGY.exchanges)
     listed = {tuple(cell.strip("`") for cell in cells) for cells in rows(page, "Queues")}
-    routes = {name: route(name) for name in actors.broker.get_declared_queues()}
+    routes = {name: TOPOLOGY.route(name) for name in actors.broker.get_declared_queues()}
     assert listed == {(name, way.exchange or "(default)", way.routing_key) for name, way in routes.items()}
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from datetime import UTC, datetime
 
 import pytest
-import time_machine
 
 from aura.notifications import ChannelError, safe_http
 from aura.notifications.channels import CONSOLE_URL
-from aura.notifications.channels.endpoint import EndpointChannel, retry_after
+from aura.notifications.channels.endpoint import EndpointChannel
 from aura.notifications.channels.slack import SlackChannel
 from aura.notifications.channels.teams import TeamsChannel
 from aura.notifications.channels.webhook import WebhookChannel
@@ -61,25 +59,6 @@ def test_a_retry_after_holds_for_the_channel_where_one_provider_is_behind_it(
     receiver.reply = lambda _: Reply(status, {"Retry-After": "7"})
     error = refused(sender(kind, receiver), url=receiver.url)
     assert (error.retry_after, error.permanent, error.pauses_queue) == (7.0, False, pauses)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "120"}, 120.0),
-        ({"retry-after": " 0 "}, 0.0),
-        ({"retry-after": "Wed, 25 Nov 2026 12:01:30 GMT"}, 90.0),
-        ({"retry-after": "Wed, 25 Nov 2026 11:00:00 GMT"}, 0.0),
-        # their clock is an hour fast, and says so
-        ({"retry-after": "Wed, 25 Nov 2026 13:00:10 GMT", "date": "Wed, 25 Nov 2026 13:00:00 GMT"}, 10.0),
-        *(({"retry-after": wrong}, None) for wrong in ("", "-1", "1.5", "soon", "١٢", "Wed, 99 Nov 2026", "1e9")),
-        ({}, None),
-        ({"retry-after": "9" * 5000}, 999_999_999.0),
-    ],
-)
-def test_a_retry_after_is_a_number_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
-    with time_machine.travel(datetime(2026, 11, 25, 12, 0, tzinfo=UTC), tick=False):
-        assert retry_after(headers) == seconds
 
 
 def test_nobody_knows_whether_a_request_without_an_answer_was_taken(receiver: Receiver) -> None:

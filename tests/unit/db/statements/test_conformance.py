@@ -1,4 +1,4 @@
-"""Statements for many rows: values of every type are stored unchanged, and an invalid value stores nothing."""
+"""Conformance of the statements of both databases: the same results, values stored unchanged, nothing of a failed statement."""
 
 from __future__ import annotations
 
@@ -7,15 +7,29 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text, delete, select
+from sqlalchemy import BigInteger, Boolean, Float, Integer, Select, String, Text, delete, select
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.orm import Session
 
 from db import jobs, reading, tickets, transaction
 from db.database import engine
 from db.jobs import NewJob
 from db.models import Attempt, Job, Json, VerdictRecord
 from db.new_tickets import NewTicket
-from db.statements import BulkInsert, BulkUpdate, table, text_array, unnest
+from db.statements import (
+    DIALECTS,
+    BulkInsert,
+    BulkUpdate,
+    Dialect,
+    Prepared,
+    dialect_of,
+    in_list,
+    in_subquery,
+    table,
+    text_array,
+    unnest,
+    upsert,
+)
 from db.time import from_now
 from tests.embedded import all_jobs, promise, seconds_until_due
 
@@ -200,17 +214,72 @@ def test_an_update_may_compute_with_the_databases_clock():
     assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (100, 200)]
 
 
-# -- lists ------------------------------------------------------------------------------------------------------------
+# -- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_list_of_values_is_one_parameter_whatever_it_holds():
+def test_unnest_returns_the_texts_of_an_array_in_order():
     short = TEXTS[:-1]
     with reading() as session:
         each = unnest(session, "names")
-        found = session.scalars(select(each.c.value), {"names": text_array(session, short)}).all()
+        rows = session.scalars(select(each.c.value), {"names": text_array(session, short)}).all()
         none = session.scalars(select(each.c.value), {"names": text_array(session, [])}).all()
 
-    assert (found, none) == (short, [])
+    assert (rows, none) == (short, [])
+
+
+def test_in_list_matches_the_values_of_an_array():
+    insert(_ATTEMPTS, [attempt(job_id=number, key=f"key {number}") for number in range(5)])
+    c = table(Attempt).c
+    by_number = Prepared(lambda session: select(c.job_id).where(in_list(session, c.job_id, "ids")).order_by(c.job_id))
+    by_text = Prepared(lambda session: select(c.job_id).where(in_list(session, c.key, "keys")).order_by(c.job_id))
+    with reading() as session:
+        assert list(by_number(session, ids=[4, 1, 99, 1]).scalars()) == [1, 4]
+        assert list(by_number(session, ids=[]).scalars()) == []
+        assert list(by_text(session, keys=["key 2", "'; --"]).scalars()) == [2]
+
+
+def test_in_subquery_runs_a_limited_select_once():
+    insert(_ATTEMPTS, [attempt(job_id=number) for number in range(10)])
+    c = table(Attempt).c
+    with transaction() as session:
+        chosen = select(c.id).order_by(c.job_id.desc()).limit(3)
+        deleted = session.execute(delete(Attempt).where(in_subquery(session, c.id, chosen)).returning(c.job_id))
+        assert sorted(deleted.scalars()) == [7, 8, 9]
+
+    assert stored(c.job_id) == list(range(7))
+
+
+def test_upsert_updates_the_row_of_a_conflict():
+    with transaction() as session:
+        for seconds in (1.0, 2.0):
+            new = upsert(session, Attempt).values(attempt(id=7, seconds=seconds))
+            session.execute(new.on_conflict_do_update(index_elements=["id"], set_={"seconds": new.excluded.seconds}))
+            ignored = upsert(session, table(Attempt)).values(attempt(id=7, seconds=99.0))
+            session.execute(ignored.on_conflict_do_nothing(index_elements=["id"]))
+
+    assert stored(table(Attempt).c.seconds) == [2.0]
+
+
+def test_a_prepared_statement_is_built_once_for_each_database():
+    built: list[str] = []
+
+    def build(session: Session) -> Select[tuple[int]]:
+        built.append(session.get_bind().dialect.name)
+        return select(table(Attempt).c.id)
+
+    statement = Prepared(build)
+    with reading() as session:
+        for _ in range(3):
+            statement(session)
+        assert built == [session.get_bind().dialect.name]
+
+
+def test_the_dialect_of_a_session_implements_the_protocol():
+    with reading() as session:
+        dialect = dialect_of(session)
+    assert dialect is DIALECTS[engine().dialect.name]
+    public = {name for name in vars(Dialect) if not name.startswith("_")}
+    assert public == {name for name in public if callable(getattr(dialect, name, None))}
 
 
 # -- what cannot be stored --------------------------------------------------------------------------------------------
