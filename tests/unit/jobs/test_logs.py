@@ -13,7 +13,7 @@ import structlog
 from aura.jobs.logs import configure_logging
 from aura.settings import get_settings
 from tests.embedded import Hand
-from tests.unit.web.test_app import client
+from tests.unit.web.clients import local_client as client
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
