@@ -108,7 +108,7 @@ def test_the_doctor_tells_of_what_nobody_knows_and_tries_the_mailbox(configure: 
         row = {"event": "ticket.classified", "channel": "slack", "recipient": "ops", "subject": "s", "body": "b"}
         session.add(Notification(id="n" * 32, dedupe_key="k", state="in_doubt", **row))
     found = health.check_in_doubt()
-    assert (found.ok, found.detail) == (True, "1 notifications may or may not have left")
+    assert (found.ok, found.detail) == (True, "1 notification in doubt: sent or not, the channel did not say")
     assert "aura notices list --state unknown" in found.fix
     with reading() as session:
         assert notifications.in_doubt_count(session) == 1
