@@ -304,7 +304,6 @@ class Settings(BaseSettings):
     worker_threads: int = Field(4, ge=1, description="Worker threads of `aura run`.")
     worker_dead_after: float = Field(10.0, ge=6, description="Seconds without a heartbeat that make a worker dead.")
     quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")
-    pipelines: str = Field("pipelines", description="Module that holds the pipelines; workers load it by this name.")
 
     # Clock
     timezone: str = Field("UTC", description="Time zone of the timetable, such as Europe/Berlin.")

@@ -12,8 +12,8 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from actors.batch_analysis import advance
-from actors.intake import REANALYZE_BATCH, reanalyze
 from actors.notify import notify
+from actors.reanalyze import batch_size, reanalyze
 from aura.ai.engines.prompt import VERSION
 from aura.jobs.pipeline import Pipeline
 from aura.settings import get_settings
@@ -30,8 +30,8 @@ LIMIT, UPGRADES = 10_000, 500
 UPGRADE_AFTER = 10.0
 #: Most tickets of one file that is sent to the provider.
 FILE = 2_000
-#: Tickets that become due together, as many as a worker takes at a time, and how many each second: a night is long.
-TOGETHER, PACE = REANALYZE_BATCH, 10.0
+#: Tickets that become due each second, in groups of as many as a worker takes at a time.
+PACE = 10.0
 #: What somebody has just added goes before what is merely old.
 CHANGED_PRIORITY = 5
 
@@ -80,7 +80,8 @@ def upgrade() -> int:
 
 def delay(place: int) -> float:
     """Return after how many seconds the ticket at this place is due."""
-    return place // TOGETHER * TOGETHER / PACE
+    together = batch_size(get_settings())
+    return place // together * together / PACE
 
 
 def _promise(found: Sequence[StaleVerdict], priority: int = 0) -> None:

@@ -158,15 +158,17 @@ def _arguments(text: str | None) -> list[Any] | None:
 def _accept(session: Session, letter_id: int, body: bytes, force: bool) -> str:
     """Accept a corrected message in place of the dead one, and return its queue."""
     from actors import broker
+    from actors.plain_messages import PlainJson
+    from aura.jobs.program import Malformed
     from aura.jobs.rabbitmq import messages
     from db import dead_letters
 
     queue = dead_letters.corrected(session, letter_id, force=force).key
     try:
-        message = messages.read(queue, body, broker.actors)
-        if not isinstance(message, messages.Plain):
+        message = messages.read(queue, body, broker)
+        if not isinstance(message, PlainJson):
             raise Refused(f"this is a hint: its jobs are in `aura jobs list`, and it needs no replay ({queue})")
         message.accept(session, f"dead-letter:{letter_id}")
-    except messages.Malformed as error:
+    except Malformed as error:
         raise Refused(f"{queue} cannot read it either: {error}") from None
     return queue

@@ -56,7 +56,7 @@ def add(
         if replace:
             if endpoints.get(session, name).channel != channel:
                 raise Refused(f"{name} is no {channel} endpoint: remove it first")
-            endpoints.move(session, name, url)
+            endpoints.set_url(session, name, url)
         elif not endpoints.add(session, name, channel, url, secret):
             raise Refused(f"there is an endpoint {name!r}: choose another name, or say --replace to change its URL")
     lines = [f"{name}: {channel} to {shown(url)}", *_key_lines(secret)]
@@ -94,7 +94,7 @@ def rotate(
         channel = endpoints.get(session, name).channel
         if channel != "webhook":
             raise Refused(f"{name} has no key: its URL is the secret; `aura endpoints add {name} {channel} --replace`")
-        if drop_old and not endpoints.drop_old(session, name):
+        if drop_old and not endpoints.drop_old_secret(session, name):
             raise Refused(f"{name} has one key only: `aura endpoints rotate {name}` makes a new one first")
         if secret:
             endpoints.rotate(session, name, secret)
@@ -107,7 +107,7 @@ def try_out(name: EndpointName, how: FormatOption = "table") -> None:
     """Send a test message there now, past all queues, and say what was answered."""
     import uuid
 
-    from aura.notifications import ChannelError, OutboundMessage, channel
+    from aura.notifications import ChannelError, OutboundMessage, make_channel
     from aura.settings import get_settings
 
     with _endpoints(reads) as (endpoints, session):
@@ -117,7 +117,7 @@ def try_out(name: EndpointName, how: FormatOption = "table") -> None:
         uuid.uuid4().hex, 0, name, "Test", text, event="test", data={"message": text}, url=to.url, keys=to.keys
     )
     try:
-        channel(to.channel, get_settings()).send(notice)
+        make_channel(to.channel, get_settings()).send(notice)
     except ChannelError as error:
         raise Refused(str(error)) from None
     tell(how, {"name": name, "sent": notice.id}, f"{name}: sent, with the id {notice.id}")
@@ -156,18 +156,12 @@ def _read(url: str | None) -> str:
 def _check(channel: str, url: str) -> None:
     """Refuse a URL that nothing may be sent to; a delivery checks it again, and the address that it has then."""
     from aura.notifications import ChannelError
-    from aura.notifications.channels import CONSOLE
-    from aura.notifications.channels.apprise import check
-    from aura.notifications.safe_http import ForbiddenAddress, RequestFailed, reachable
+    from aura.notifications.channels.registry import check_endpoint
+    from aura.notifications.safe_http import ForbiddenAddress, RequestFailed
     from aura.settings import get_settings
 
-    if url == CONSOLE:
-        return
     try:
-        if channel == "apprise":
-            check(url)
-            return
-        reachable(url, get_settings().webhook_hosts)
+        check_endpoint(channel, url, get_settings())
     except ForbiddenAddress as error:
         raise Refused(f"{error} (hosts of your own network: AURA_WEBHOOK_HOSTS)") from None
     except ChannelError as error:

@@ -12,7 +12,7 @@ from aura.cli.options import FormatOption
 from aura.cli.output import Refused, emit, note, out, show_rows
 
 if TYPE_CHECKING:
-    from aura.ai.evaluation.evaluate import Ask
+    from aura.ai.evaluation.evaluate import Classify
 
 FileArgument = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A .csv file, or .gz of it.")
@@ -43,14 +43,14 @@ def evaluate(
     The file has columns title, description, category, priority, or those you name; a label without a column is not
     measured. No ticket is stored and nobody is told.
     """
-    from aura.ai.evaluation.evaluate import ask_all
+    from aura.ai.evaluation import evaluate as evaluation
     from aura.settings import get_settings
 
     columns = {"title": title, "description": description, "category": category, "priority": priority}
     asked, name, categories = _local(model) if engine == "local" else _remote(model)
     examples = read_file(file, columns, limit, "reading").examples
     with bar("asking", len(examples)) as told:
-        found = ask_all(asked, examples, lambda done: told(done, "asking"))
+        found = evaluation.evaluate(asked, examples, lambda done: told(done, "asking"))
     report = {
         **found.report(categories, get_settings().auto_apply_precision),
         "engine": engine,
@@ -69,12 +69,12 @@ def evaluate(
     else:
         _print_evaluation(report, figures)
     if report["unanswered"]:
-        note(f"{report['unanswered']} tickets had no answer: {report['why_unanswered']}")
+        note(f"{report['unanswered']} tickets had no answer: {report['last_error']}")
     if figures and report["unanswered"] == report["tickets"]:
         raise typer.Exit(1)
 
 
-def _local(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
+def _local(model: str | None) -> tuple[Classify, str, tuple[str, ...]]:
     from aura.ai.engines.local import LocalEngine
     from aura.settings import get_settings
 
@@ -84,7 +84,7 @@ def _local(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
     return engine.classify, known.version, known.categories
 
 
-def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
+def _remote(model: str | None) -> tuple[Classify, str, tuple[str, ...]]:
     from aura.ai import make_engine
     from aura.settings import get_settings
 
@@ -95,7 +95,7 @@ def _remote(model: str | None) -> tuple[Ask, str, tuple[str, ...]]:
         settings = settings.model_copy(update={"ai_model": model})
     # what it says itself, and not what the local engine says for it
     engine: Any = make_engine(settings)
-    return engine.upgrade, settings.ai_model, settings.categories
+    return engine.reclassify, settings.ai_model, settings.categories
 
 
 def _print_evaluation(report: dict[str, Any], figures: dict[str, Any]) -> None:

@@ -12,12 +12,12 @@ from aura.cli.database import reads
 from aura.cli.output import Refused, err, note
 
 if TYPE_CHECKING:
-    from aura.ai.engines.local import Model
+    from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Dataset
 
 
 def model_in_use(session: Any) -> Model:
-    from aura.ai.engines.local import load, read_model
+    from aura.ai.engines.model import load, read_model
     from db import local_models
 
     active = local_models.active(session)
@@ -26,7 +26,7 @@ def model_in_use(session: Any) -> Model:
 
 def model_of(name: str | None) -> Model:
     """Return the model of a version or a file; none: the one in use."""
-    from aura.ai.engines.local import NoModel, load, read_model
+    from aura.ai.engines.model import InvalidModel, load, read_model
     from db.local_models import SHIPPED
 
     if name == SHIPPED:
@@ -34,7 +34,7 @@ def model_of(name: str | None) -> Model:
     if name is not None and (name.endswith(".json") or Path(name).is_file()):
         try:
             return read_model(Path(name).read_bytes())
-        except NoModel as error:
+        except InvalidModel as error:
             raise Refused(f"{name}: {error}") from None
     with reads() as session:
         from db import local_models

@@ -120,7 +120,7 @@ def show(
         from db import inbound_mails, reading
 
         with reading() as session:
-            found = inbound_mails.find(session, mail_id)
+            found = inbound_mails.lock_mail(session, mail_id)
     if found is None:
         raise Refused(f"there is no mail {mail_id}; `aura intake list` shows those there are")
     if not found.raw:

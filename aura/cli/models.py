@@ -89,7 +89,7 @@ def show(
     about = {
         "version": model.version,
         "wanted_precision": settings.auto_apply_precision,
-        "features": len(model.grams),
+        "features": len(model.words),
         **{name: value for name, value in report.items() if not isinstance(value, dict) and name != "version"},
     }
     if how == "json":
@@ -109,7 +109,7 @@ def _thresholds(engine: LocalEngine) -> list[dict[str, Any]]:
             "threshold": found.confidence,
             "applied": round(found.share, 4),
             "precision": round(found.precision, 4) if found.confidence is not None else None,
-            "seen": found.seen,
+            "seen": found.tickets,
         }
         for label, each in engine.thresholds.items()
         for name, found in sorted(each.items())

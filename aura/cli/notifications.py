@@ -39,7 +39,7 @@ def list_(
         from db import notifications
 
         rows = notifications.overview(session, state, ticket, limit, channel, recipient)
-        lost = 0 if state == "in_doubt" else notifications.unknown(session)
+        lost = 0 if state == "in_doubt" else notifications.in_doubt_count(session)
     columns = ("id", "ticket_id", "event", "channel", "recipient", "state", "delayed_until", "created_at")
     show_rows(rows, columns, how, "No such notices.")
     if lost:
@@ -53,7 +53,7 @@ def waiting(how: FormatOption = "table") -> None:
         from db import digests
 
         rows = digests.overview(session)
-    show_rows(rows, ("channel", "recipient", "waiting", "goes_at"), how, "Nothing waits.")
+    show_rows(rows, ("channel", "recipient", "delayed", "delayed_until"), how, "Nothing waits.")
 
 
 @app.command("resend")
@@ -65,7 +65,7 @@ def resend(ids: Ids, how: FormatOption = "table") -> None:
 
         try:
             promises = [NewJob(notifications.resend(session, each), each, priority=5) for each in ids]
-        except notifications.NotPossible as error:
+        except (notifications.UnknownNotification, notifications.WrongState) as error:
             raise Refused(str(error)) from None
         jobs.enqueue(session, promises)
     tell(how, {"promised": ids}, *(f"{each.key} goes out by {each.actor}" for each in promises))
@@ -80,7 +80,7 @@ def settle(ids: Ids, how: FormatOption = "table") -> None:
         try:
             for each in ids:
                 notifications.settle(session, each)
-        except notifications.NotPossible as error:
+        except (notifications.UnknownNotification, notifications.WrongState) as error:
             raise Refused(str(error)) from None
     tell(how, {"settled": ids}, *(f"{each} is settled: it has arrived" for each in ids))
 
@@ -139,10 +139,10 @@ def _facts(ticket_id: int | None) -> Any:
             note="an example of a note",
         )
     with reads() as session:
-        from actors.notify import facts_of
+        from actors.notify import ticket_facts
         from db import tickets
 
         found = tickets.load(session, [str(ticket_id)])
         if not found:
             raise Refused(f"there is no ticket {ticket_id}; `aura tickets list` shows those there are")
-        return facts_of(found[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))
+        return ticket_facts(found[str(ticket_id)], tickets.reasons(session, [ticket_id]).get(ticket_id, ""))

@@ -35,7 +35,7 @@ def list_(how: FormatOption = "table") -> None:
         zone = get_settings().timezone
         rows = [
             {**as_written(name, row), "wrong": quiet.problem(quiet.preference(row, zone)) or ""}
-            for name, row in preferences.every(session).items()
+            for name, row in preferences.all_preferences(session).items()
         ]
     columns = (*PREFERENCE, "wrong") if any(row["wrong"] for row in rows) else PREFERENCE
     show_rows(rows, columns, how, "No preferences. Set some: aura preferences set boss@example.com --quiet 22:00-07:00")

@@ -122,4 +122,4 @@ def definitions(
     from aura.cli.output import emit
     from aura.jobs.rabbitmq.definitions import definitions as of
 
-    emit(of(sorted(actors.broker.get_declared_queues()), quorum=quorum))
+    emit(of(sorted(actors.broker.get_declared_queues()), actors.TOPOLOGY, quorum=quorum))

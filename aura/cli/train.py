@@ -14,7 +14,7 @@ from aura.cli.options import FormatOption
 from aura.cli.output import Refused, emit, note, out, show_rows
 
 if TYPE_CHECKING:
-    from aura.ai.engines.local import Model
+    from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Example
 
 
@@ -39,10 +39,10 @@ def learn(
     from. With a file it learns from its rows alone, whatever their categories are. A part of the tickets is held back: old
     and new model are compared on it. Needs scikit-learn: pip install 'aura-desk\\[learn]'
     """
-    from aura.ai.training.fit import Untrainable, need_the_library
+    from aura.ai.training.fit import TrainingError, require_scikit_learn
 
     try:
-        need_the_library()
+        require_scikit_learn()
         with reads() as session:  # first of all, for nobody wants to learn of a wrong database afterwards
             tickets = _judged(session) if file is None else None
             old = model_in_use(session)
@@ -59,10 +59,10 @@ def learn(
                 one_spelling(tickets, get_settings().categories),
                 old,
                 get_settings().auto_apply_precision,
-                with_seeds=file is None,
+                with_shipped=file is None,
                 progress=lambda what, share: told(share, what),
             )
-    except Untrainable as error:
+    except TrainingError as error:
         raise Refused(str(error)) from None
     activated = force or not found.worse
     with writes() as session:

@@ -13,7 +13,8 @@ from typing import Any
 
 from aura.ai import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.factory import make_engine
-from aura.ai.engines.local import LocalEngine, read_model
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import read_model
 from aura.errors import NotFound
 from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
@@ -99,7 +100,7 @@ def _asker(
         raise UnknownModel(f"to ask {model!r}, set OPENAI_API_KEY; a local model is called local-... or shipped")
     # no answer that was given before: it is this model's own that counts
     engine: Any = make_engine(settings.model_copy(update={"ai_model": model, "ai_cache_seconds": 0}))
-    return engine.upgrade, model
+    return engine.reclassify, model
 
 
 def _question(each: ReviewedTicket) -> ClassificationRequest:

@@ -22,7 +22,7 @@ from actors import digest
 from aura.errors import InvalidInput
 from aura.notifications import Subscription, is_email, quiet_hours
 from aura.notifications.recipients import is_user
-from aura.notifications.subscriptions import ALL, InvalidSubscription, checked
+from aura.notifications.subscriptions import ALL, InvalidSubscription, validated
 from aura.settings import get_settings
 from db import preferences, reading, subscriptions, transaction
 from db.new_tickets import storable
@@ -77,15 +77,15 @@ def set_preference(recipient: str, said: Said) -> tuple[Row, int]:
     Raises WrongWish.
     """
     with transaction() as session:
-        row = _preference({"recipient": recipient, **said}, preferences.every(session).get(recipient.lower()))
-        preferences.put(session, recipient, row)
+        row = _preference({"recipient": recipient, **said}, preferences.all_preferences(session).get(recipient.lower()))
+        preferences.save(session, recipient, row)
         return as_written(recipient.lower(), row), digest.reschedule(session, recipient)
 
 
 def remove_preference(recipient: str) -> int:
     """Forget the preferences of somebody. Returns how much of what waits goes at once now. Raises WrongWish."""
     with transaction() as session:
-        if not preferences.forget(session, recipient):
+        if not preferences.remove(session, recipient):
             raise InvalidSettings(f"{recipient[:254]!r} has no preferences; `aura preferences list` shows who has")
         return digest.reschedule(session, recipient)
 
@@ -112,7 +112,7 @@ def _subscription(said: Said, endpoints: set[tuple[str, str]]) -> Row:
         team=storable(said.get("team", "")).strip(),
     )
     try:
-        right = checked(wanted, get_settings().categories, endpoints)
+        right = validated(wanted, get_settings().categories, endpoints)
     except InvalidSubscription as error:
         raise InvalidSettings(str(error)) from None
     return {name: getattr(right, name) for name in subscriptions.FIELDS}
@@ -158,7 +158,7 @@ def import_settings(path: Path, dry_run: bool = False) -> Imported:
         if not dry_run:
             subscriptions.add(session, imported.new)
             for each in imported.changed:
-                preferences.put(session, each["recipient"], preferred[each["recipient"]])
+                preferences.save(session, each["recipient"], preferred[each["recipient"]])
                 digest.reschedule(session, each["recipient"])
     return imported
 
@@ -168,8 +168,8 @@ def export_settings() -> str:
     import yaml
 
     with reading() as session:
-        wanted = subscriptions.every(session)
-        preferred = [as_written(name, row) for name, row in preferences.every(session).items()]
+        wanted = subscriptions.all_subscriptions(session)
+        preferred = [as_written(name, row) for name, row in preferences.all_preferences(session).items()]
     said = {"subscriptions": list(map(_full, wanted)), "preferences": list(map(_full, preferred))}
     return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
 
@@ -180,14 +180,14 @@ def _full(row: Row) -> Row:
 
 def _compared(session: Session, wanted: list[Row], preferred: dict[str, Row]) -> Imported:
     imported = Imported()
-    known = {tuple(row.values()) for row in subscriptions.every(session)}
+    known = {tuple(row.values()) for row in subscriptions.all_subscriptions(session)}
     for row in wanted:
         if tuple(row.values()) in known:
             imported.known += 1
         else:
             known.add(tuple(row.values()))
             imported.new.append(row)
-    before = preferences.every(session)
+    before = preferences.all_preferences(session)
     for name, row in preferred.items():
         if before.get(name) == row:
             imported.same += 1

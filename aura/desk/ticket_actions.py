@@ -12,8 +12,8 @@ from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
-from actors.events import event_job
-from actors.notify import announce_event, notify
+from actors.events import announce_event, event_job
+from actors.notify import notify
 from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
 from aura.errors import InvalidInput

@@ -83,7 +83,7 @@ def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
 def create_from_ignored(mail_id: int) -> IngestResult:
     """Make a mail that was ignored a ticket or a comment, as a person decided. Raises NotPossible."""
     with transaction() as session:
-        found = inbound_mails.find(session, mail_id)
+        found = inbound_mails.lock_mail(session, mail_id)
         if found is None:
             raise NotPossible(f"there is no mail {mail_id}; `aura intake list` shows those there are")
         if not found.outcome.startswith(IGNORED):
@@ -101,7 +101,7 @@ def _take(letter: ParsedMail) -> IngestResult:
         if why := _no_person(session, letter):
             # a bounce says something about the ticket whose notice bounced
             outcome, ticket_id = f"{IGNORED}{why}", next(_answered(session, letter), None)
-            inbound_mails.settle(session, kept.id, outcome, ticket_id)
+            inbound_mails.save_outcome(session, kept.id, outcome, ticket_id)
             return IngestResult(kept.id, outcome, ticket_id)
         return _place(session, letter, kept.id, identity)
 
@@ -122,7 +122,7 @@ def _refuse(letter: ParsedMail, why: str) -> IngestResult:
         if not kept.new:
             return IngestResult(kept.id, kept.outcome, kept.ticket_id, known=True)
         logger.warning("a mail is refused", mail=kept.id, why=why)
-        inbound_mails.settle(session, kept.id, f"{REFUSED}{why}", None)
+        inbound_mails.save_outcome(session, kept.id, f"{REFUSED}{why}", None)
         return IngestResult(kept.id, f"{REFUSED}{why}")
 
 
@@ -130,7 +130,7 @@ def _no_person(session: Session, letter: ParsedMail) -> str:
     if why := auto_replies.why(letter, _own_address()):
         return why
     ours = _NOTICE.match(letter.message_id)
-    if ours and inbound_mails.is_own(session, ours[1]):
+    if ours and inbound_mails.is_notification(session, ours[1]):
         return "it is our own mail that came back"
     most = get_settings().mail_sender_limit
     if most and inbound_mails.recent(session, letter.sender) > most:  # this one is among them
@@ -140,19 +140,19 @@ def _no_person(session: Session, letter: ParsedMail) -> str:
 
 def _place(session: Session, letter: ParsedMail, mail_id: int, identity: str) -> IngestResult:
     ticket_id = next(_answered(session, letter), None) or next(_named(session, letter), None)
-    state = inbound_mails.state(session, ticket_id) if ticket_id is not None else None
+    state = inbound_mails.lock_ticket(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _long_over(state):
         said = trim(letter.text) or letter.subject or "(no text)"
         ticket_actions.answer(session, state.id, letter.sender or "(unknown)", said)
-        inbound_mails.settle(session, mail_id, "comment", state.id)
+        inbound_mails.save_outcome(session, mail_id, "comment", state.id)
         return IngestResult(mail_id, "comment", state.id)
     new = _ticket(session, letter, mail_id, identity, follows=state.id if state else None)
-    inbound_mails.settle(session, mail_id, "ticket", new)
+    inbound_mails.save_outcome(session, mail_id, "ticket", new)
     return IngestResult(mail_id, "ticket", new)
 
 
-def _long_over(state: inbound_mails.State) -> bool:
-    return state.status in tickets.RESOLVED and state.rested > get_settings().reopen_days * 86_400
+def _long_over(state: inbound_mails.TicketStatus) -> bool:
+    return state.status in tickets.RESOLVED and state.idle_seconds > get_settings().reopen_days * 86_400
 
 
 def _ticket(session: Session, letter: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:
@@ -178,8 +178,8 @@ def _ticket(session: Session, letter: ParsedMail, mail_id: int, identity: str, f
 def _answered(session: Session, letter: ParsedMail) -> Iterator[int]:
     """Return the tickets whose mails, by us or to us, this one answers, the nearest first."""
     notices = {ref: found[1] for ref in letter.references if (found := _NOTICE.match(ref))}
-    by_notice = inbound_mails.of_notifications(session, list(notices.values()))
-    by_mail = inbound_mails.of_mails(session, [ref for ref in letter.references if len(ref) <= LONGEST_ID])
+    by_notice = inbound_mails.tickets_of_notifications(session, list(notices.values()))
+    by_mail = inbound_mails.tickets_of_mails(session, [ref for ref in letter.references if len(ref) <= LONGEST_ID])
     for ref in letter.references:
         ticket_id = by_notice.get(notices.get(ref, "")) or by_mail.get(ref)
         if ticket_id is not None:
@@ -200,7 +200,7 @@ def _named(session: Session, letter: ParsedMail) -> Iterator[int]:
         *(found[1] for shown, address in letter.recipients if address == own and (found := _NAMED.fullmatch(shown))),
     ]
     for number in list(dict.fromkeys(numbers))[:10]:
-        if inbound_mails.takes_part(session, int(number), letter.sender):
+        if inbound_mails.is_participant(session, int(number), letter.sender):
             yield int(number)
 
 

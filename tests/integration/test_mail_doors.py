@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from aura.mail.imap import Mailbox, watch
-from aura.notifications.signatures import new_secret, signed
+from aura.notifications.signatures import new_secret, sign
 from db import reading
 from db.models import InboundMail, Ticket
 from tests.commands import Run
@@ -87,7 +87,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     ]
     from aura.web.app import make_app
 
-    headers = {"Content-Type": "message/rfc822", **signed([secret], "1", raw)}
+    headers = {"Content-Type": "message/rfc822", **sign([secret], "1", raw)}
     posted = TestClient(make_app()).post("/api/v1/intake/email", content=raw, headers=headers)
 
     assert [each.code for each in said] == [0, 0, 0]

@@ -36,7 +36,7 @@ TICKETS = 5
 def _fresh_engine() -> Iterator[None]:
     """Leave no engine behind, nor what it has spent."""
     yield
-    factory._guarded.cache_clear()
+    factory.reset()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def alone() -> dict[str, list[Any]]:
 def spent() -> int:
     """Return what the budget counts for today, in millionths of a dollar."""
     guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
-    return sum(value for key, value in guarded.store._counters.items() if key.startswith("spent:"))
+    return sum(value for key, value in guarded.shared_state._counters.items() if key.startswith("costs:"))
 
 
 class TestABatch:
@@ -131,7 +131,7 @@ class TestABatch:
         assert (batch().state, batch().answered, batch().failed) == ("done", TICKETS, 0)
         verdict = newest(stale_tickets[0])
         assert (verdict.engine, verdict.category, verdict.reason) == ("openai", "Network", "The tunnel drops.")
-        assert verdict.change.endswith("; looked at again because its verdict was old")
+        assert verdict.change.endswith("; re-analyzed because its verdict was old")
         # half of what 1,000 and 100 tokens cost live
         assert verdict.cost == pytest.approx((1000 * 1.0 + 100 * 6.0) / 1e6 * 0.5)
         assert batch().cost == pytest.approx(verdict.cost * TICKETS)
@@ -430,14 +430,14 @@ class TestASecondLook:
         after = newest(ticket)
         assert (after.category, before.change) == ("Security", "")
         assert f"category {before.category} -> Security" in after.change
-        assert after.change.endswith("looked at again because its text changed or a comment was added")
+        assert after.change.endswith("re-analyzed because its text changed or a comment was added")
         assert reanalyze_changed() == 0
         with reading() as session:
             [again] = session.scalars(select(Ticket)).all()
         assert (again.version, again.notified_version) == (2, 2)
 
     @pytest.mark.parametrize("differs", [True, False])
-    @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "left alone")])
+    @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "circuit breaker")])
     def test_what_budget_or_breaker_stopped_is_upgraded_and_told_again_only_of_a_change(
         self, hand: Hand, configure: Callable[..., Any], httpserver: HTTPServer, stopped: str, why: str, differs: bool
     ):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from aura.jobs import control_cache
 from aura.notifications.signatures import new_secret
 from aura.settings import Settings
 from db import channel_rates, endpoints, jobs, notifications, queue_controls, reading, transaction
@@ -19,7 +18,7 @@ from db.jobs import NewJob
 from db.models import ChannelRate, Job, Notification
 from db.time import elapsed, from_now, now
 from tests.conftest import ROOT
-from tests.embedded import Hand, all_jobs, attempts, letters, one_job, seconds_until_due
+from tests.embedded import Hand, all_jobs, attempts, cache_no_controls, letters, one_job, seconds_until_due
 from tests.receiver import Receiver, Reply
 
 Configure = Callable[..., Settings]
@@ -89,14 +88,14 @@ def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
     tell("a", recipient=recipient)
     hand.run()
     [letter] = letters()
-    assert letter.error == f"there is no webhook endpoint {recipient!r}: aura endpoints add {recipient} webhook"
+    assert letter.error == f"webhook endpoint {recipient!r} does not exist"
     assert (state("a"), receiver.arrived) == ("enqueued", [])
 
 
 def test_a_channel_that_asks_to_wait_waits_alone(
     receiver: Receiver, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_cache, "FRESH", 0.0)
+    cache_no_controls(monkeypatch)
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "7"}) if arrived.path == "/slack" else Reply()
     for number in range(3):
         tell(f"slack-{number}", "slack")
@@ -168,7 +167,7 @@ def test_a_rate_turn_spends_no_attempt(receiver: Receiver, hand: Hand, configure
 
 def _reason(queue: str) -> str:
     with reading() as session:
-        return control_cache.of(session, queue).reason
+        return queue_controls.current(session)[queue].reason
 
 
 def test_a_turn_that_is_near_is_waited_for_in_place(receiver: Receiver, hand: Hand, configure: Configure) -> None:
@@ -213,12 +212,12 @@ def test_a_rate_that_was_not_used_is_not_saved_up(database: str) -> None:
 
 TURNS = """
 import sys
-from db import rates, transaction
+from db import channel_rates, transaction
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[1])):
     with transaction() as session:
-        assert rates.turn(session, "slack", 0.1, 1e6)[0]
+        assert channel_rates.turn(session, "slack", 0.1, 1e6)[0]
 """
 
 

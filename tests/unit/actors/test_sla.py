@@ -146,7 +146,7 @@ def test_what_changed_while_an_engine_was_asked_is_put_right_by_the_clock(says: 
     pass_time(number, 3)
     set_status(number, "open")
     with transaction() as session:  # a verdict of before: as if nothing had been waited for
-        row = analysis._row(loaded, analysis.Analysis(replace_priority("low")), "")
+        row = analysis.verdict_row(loaded, analysis.Analysis(replace_priority("low")), "")
         tickets.save_verdicts(session, [row])
     assert due_after(number) == 11, "not that of a ticket which never waited"
     tick(hand)

@@ -171,9 +171,9 @@ class TestTickets:
             (["jobs", "cancel", "1", "--ticket", "1", "--reason", "x"], "name one job, or --ticket and its number"),
             (["jobs", "cancel", "99", "--reason", "x"], "there is no job 99: it is done or was given up; `aura jobs"),
             (["jobs", "cancel", "--ticket", "99", "--reason", "x"], "no job is promised for ticket 99; `aura tickets"),
-            (["queues", "pause", "ai.clasify"], "there is no queue 'ai.clasify': did you mean ai.classify?"),
-            (["queues", "resume", "email"], "there is no queue 'email': did you mean notify.email?"),
-            (["queues", "limit", "x", "3"], "there is no queue 'x': there are ai.classify, ai.reanalyze, "),
+            (["queues", "pause", "ai.clasify"], "queue 'ai.clasify' does not exist: did you mean ai.classify?"),
+            (["queues", "resume", "email"], "queue 'email' does not exist: did you mean notify.email?"),
+            (["queues", "limit", "x", "3"], "queue 'x' does not exist: the queues are ai.classify, ai.reanalyze, "),
             (
                 ["queues", "pause", "ai.classify", "--for", "0s"],
                 "a pause lasts more than 0 seconds and at most 366 days",

@@ -15,9 +15,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select
 
-from aura.ai.engines.local import MODEL, load, read_model
+from aura.ai.engines.model import MODEL, load, read_model
 from aura.ai.training import train
-from aura.ai.training.data import examples as seeds
+from aura.ai.training.data import examples as shipped_examples
 from aura.ai.training.data import folds
 from db import local_models, reading, transaction
 from db.local_models import ReviewedTicket, UnknownLocalModel
@@ -168,8 +168,8 @@ def learner() -> None:
 def few_seeds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A part of the seeds, which is enough here."""
     monkeypatch.setattr(train, "FOLDS", 2)
-    monkeypatch.setattr(train, "seeds", lambda: seeds()[::3])
-    monkeypatch.setattr(train, "seed_folds", lambda count: ((a[::3], b[::3]) for a, b in folds(count)))
+    monkeypatch.setattr(train, "shipped_examples", lambda: shipped_examples()[::3])
+    monkeypatch.setattr(train, "shipped_folds", lambda count: ((a[::3], b[::3]) for a, b in folds(count)))
     return
 
 
@@ -244,7 +244,7 @@ def test_learn_from_what_people_corrected(run: Run):
         version, body = local_models.active(session) or ("", None)
         report = session.scalar(select(LocalModel.report).where(LocalModel.version == version))
     assert body is not None and report is not None
-    assert report["with_seeds"] and report["tickets"] == 40
+    assert report["with_shipped"] and report["tickets"] == 40
     model = read_model(gzip.decompress(body))
     assert {"zephyr", "plumbus"} <= model.grams.keys() and model.priorities == load().priorities
     assert version in told.out and "active now" in told.out
@@ -269,7 +269,7 @@ def test_without_the_library_learning_says_what_to_install(run: Run, monkeypatch
     [
         ("", (), "the file is empty"),
         ("a,b\nx,y\n", (), "no column title or description"),
-        ("What,Kind\nx,y\n", ("--text", "Whom"), "no column 'Whom'; there are: What, Kind"),
+        ("What,Kind\nx,y\n", ("--text", "Whom"), "no column 'Whom'"),
         ("What,Kind\n" + "x,y\n" * 30, ("--text", "What", "--label", "Kind"), "at least two categories"),
         ("What,Kind\nx,y\n", ("--text", "What", "--label", "Kind"), "1 labelled tickets are too few"),
     ],

@@ -44,7 +44,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 def everything() -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
     with reading() as session:
-        return subscriptions.every(session), preferences.every(session)
+        return subscriptions.all_subscriptions(session), preferences.all_preferences(session)
 
 
 def test_a_file_is_imported_and_twice_is_as_once(run: Run, file: Path):
@@ -87,7 +87,7 @@ def test_what_is_exported_is_imported_as_it_was(run: Run, file: Path, tmp_path: 
         for row in subscriptions.listing(session):
             subscriptions.remove(session, row["id"])
         for name in there[1]:
-            preferences.forget(session, name)
+            preferences.remove(session, name)
     run("subscriptions", "import", write(tmp_path, exported))
     assert everything() == there
 
@@ -131,21 +131,21 @@ subscribers: []
     for line, words in zip(
         said,
         [
-            "line 3: event: there is no 'ticket.escalatd'; there are *, ticket.received, ",
-            "line 4: priority: there is no 'urgent'; there are low, medium, high, critical",
-            "line 5: category: there is no 'Plumbing'; there are Hardware, ",
-            "line 6: recipient: 'a@b@c' is no e-mail address, such as ada@example.com",
-            "line 7: recipient: there is no slack endpoint 'no-slack'; there are: desk-slack",
-            "line 8: channel: there is no 'fax'; there are email, slack, teams, webhook, apprise, in_app",
+            "line 3: event: unknown value 'ticket.escalatd'; use one of *, ticket.received, ",
+            "line 4: priority: unknown value 'urgent'; use one of low, medium, high, critical",
+            "line 5: category: unknown value 'Plumbing'; use one of Hardware, ",
+            "line 6: recipient: 'a@b@c' is not an e-mail address such as ada@example.com",
+            "line 7: recipient: unknown slack endpoint 'no-slack'; the slack endpoints are desk-slack",
+            "line 8: channel: unknown value 'fax'; use one of email, slack, teams, webhook, apprise, in_app",
             "line 9: 'colour': there is no such field; there are recipient, channel, event, ",
             "line 10: recipient: stands there twice",
             "line 11: recipient: must be one text",
             "line 12: must be an entry with the fields recipient, channel, ",
-            "line 13: recipient: '' is no user name, such as ada",
+            "line 13: recipient: '' is not a user name such as ada",
             "line 16: recipient: 'good@example.com' stands in line 15 too; leave one of the two",
             "line 17: quiet: must be two different times such as 22:00-07:00",
-            "line 18: timezone: there is no zone 'Mars'; take one such as Europe/Berlin",
-            "line 19: language: there is no 'no'; there are en, de",
+            "line 18: timezone: unknown time zone 'Mars'; use a name such as Europe/Berlin",
+            "line 19: language: unknown language 'no'; the languages are en, de",
             "line 20: digest_at: must be a time such as 08:00",
             "line 21: recipient: '' is no e-mail address and no user name",
             "line 22: digest: must be hourly or daily, not 'weekly'",
@@ -219,7 +219,7 @@ def test_subscriptions_by_hand(run: Run):
     assert [row["recipient"] for row in rows] == ["ada", "boss@example.com", "desk-slack"]
     assert len(run("subscriptions", "list", "--recipient", "ada", "--format", "json").json()) == 1
     wrong = run("subscriptions", "remove", rows[0]["id"], 99)
-    assert wrong.err == "aura: there is no subscription 99; `aura subscriptions list` shows those there are\n"
+    assert wrong.err == "aura: subscription 99 does not exist\n"
     assert len(everything()[0]) == 3
     assert run("subscriptions", "remove", rows[0]["id"], rows[1]["id"]).code == 0
     assert [row["recipient"] for row in everything()[0]] == ["desk-slack"]
@@ -242,7 +242,7 @@ def test_preferences_by_hand(run: Run):
     [
         (["set", "ada"], "say what to set: --language, --timezone, --quiet, --digest or --digest-at"),
         (["set", "ada", "--quiet", "22-7"], "quiet: must be two different times such as 22:00-07:00"),
-        (["set", "ada", "--timezone", "Mars"], "timezone: there is no zone 'Mars'"),
+        (["set", "ada", "--timezone", "Mars"], "timezone: unknown time zone 'Mars'"),
         (["set", "a@b@c", "--language", "de"], "recipient: 'a@b@c' is no e-mail address and no user name"),
         (["remove", "ada"], "'ada' has no preferences; `aura preferences list` shows who has"),
     ],
@@ -257,6 +257,6 @@ def test_a_wrong_preference_is_said(run: Run, arguments: list[str], words: str):
 
 def test_a_preference_that_is_garbage_is_shown_with_what_is_wrong(run: Run):
     with transaction() as session:
-        preferences.put(session, "ada", {"timezone": "Mars"})
-    assert "there is no zone 'Mars'" in run("preferences", "list").out
+        preferences.save(session, "ada", {"timezone": "Mars"})
+    assert "unknown time zone 'Mars'" in run("preferences", "list").out
     assert run("preferences", "set", "ada", "--timezone", "none", "--language", "de").out == "ada prefers language de\n"

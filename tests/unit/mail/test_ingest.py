@@ -27,7 +27,7 @@ from aura.mail import (
 )
 from aura.mail.maildir import NoMaildir, take_all
 from aura.notifications.channels import OutboundMessage
-from aura.notifications.channels.mime import compose
+from aura.notifications.channels.email.mime import compose
 from db import inbound_mails, reading, transaction
 from db.models import Comment, InboundMail, Notification, Ticket
 from db.time import from_now
@@ -105,7 +105,7 @@ def test_what_fails_before_the_commit_leaves_nothing_and_is_taken_the_next_time(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbound_mails, "settle", crash)
+        patch.setattr(inbound_mails, "save_outcome", crash)
         with pytest.raises(Crash):
             ingest_mail(mail("plain"))
     assert (count(InboundMail), count(Ticket), len(all_jobs())) == (0, 0, 0)

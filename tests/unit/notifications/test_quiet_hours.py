@@ -145,8 +145,8 @@ def test_whatever_was_chosen_a_notice_goes_out_and_never_in_quiet_hours(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"language": "tlh"}, "language: there is no 'tlh'; there are en, de"),
-        ({"zone": "Mars"}, "timezone: there is no zone 'Mars'; take one such as Europe/Berlin"),
+        ({"language": "tlh"}, "language: unknown language 'tlh'; the languages are en, de"),
+        ({"zone": "Mars"}, "timezone: unknown time zone 'Mars'; use a name such as Europe/Berlin"),
         ({"zone": "../x"}, "timezone: "),
         ({"zone": "Europe/Berlin\0"}, "timezone: "),
         ({"quiet_from": "22:00"}, "quiet: must be two different times such as 22:00-07:00"),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import Agent, Recipient, is_email, recipients, route
+from aura.notifications import Agent, Recipient, is_email, route
+from aura.notifications.recipients import recipients
 
 ANN = Agent("ann", "ann@example.com", skills=("Network", "Email"), capacity=10, load=5)
 BOB = Agent("bob", "bob@example.com", skills=("Network",), capacity=4, load=1)

@@ -102,7 +102,7 @@ def test_a_region_is_ignored_and_an_unknown_language_is_english(language: str, g
 def test_the_team_learns_that_nobody_is_routed() -> None:
     alone = TicketFacts(17, "t", "Network", "high")
     assert "No agent fits" in render_message("ticket.classified", "team", "en", alone, BASE).text
-    assert "passt niemand" in render_message("ticket.classified", "team", "de", alone, BASE).text
+    assert "Kein Agent passt" in render_message("ticket.classified", "team", "de", alone, BASE).text
 
 
 def test_the_description_reaches_those_who_work_on_it_and_never_the_requester() -> None:
@@ -155,7 +155,7 @@ def test_an_empty_title_has_a_name() -> None:
     ("event", "role"), [("ticket.deleted", "agent"), ("ticket.classified", "boss"), ("", "../en/agent")]
 )
 def test_what_has_no_wording_is_an_error(event: str, role: str) -> None:
-    with pytest.raises(ValueError, match="no wording for"):
+    with pytest.raises(ValueError, match="no template for"):
         render_message(event, role, "en", FACTS, BASE)
 
 
