@@ -691,7 +691,7 @@ def test_the_doctor_says_what_is_away_and_what_to_do(run: Run, monkeypatch: pyte
     assert result.code == 1
     rows = {row["name"]: row for row in json.loads(result.out)}
     assert {name for name, row in rows.items() if not row["ok"]} == {"rabbitmq", "redis"}
-    assert rows["rabbitmq"]["fix"] == "start it, or correct RABBITMQ_URL"
+    assert rows["rabbitmq"]["fix"] == "start RabbitMQ, or correct RABBITMQ_URL"
     assert "hunter2" not in result.out + run("doctor").out
 
 
@@ -714,7 +714,7 @@ def test_the_doctor_finds_work_that_nobody_hints(run: Run):
     ("status", "detail"),
     [
         (200, ""),
-        (401, "the key is refused"),
+        (401, "the provider refuses the key"),
         (404, "the provider has no model never-made"),
         (500, "InternalServerError"),
     ],
@@ -756,7 +756,7 @@ def test_the_doctor_misses_the_tables_and_the_database(run: Run, sqlite_url: str
     configure(DATABASE_URL=f"postgresql://aura:hunter2@127.0.0.1:{free_port()}/aura")
     result = run("doctor")
     assert result.code == 1
-    assert "-> start it, or correct DATABASE_URL" in result.out
+    assert "-> start PostgreSQL, or correct DATABASE_URL" in result.out
     assert "hunter2" not in result.out
 
 
