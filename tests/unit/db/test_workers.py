@@ -117,7 +117,7 @@ def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(config
     with reading() as session:
         assert notifications.unknown(session) == 1
 
-    assert health.check_imap().detail.startswith("not set")
+    assert health.check_imap().detail.startswith("AURA_IMAP_URL is not set")
     configure(
         AURA_IMAP_URL="imap://desk:hunter2@127.0.0.1:1/INBOX",
         DATABASE_URL=get_settings().database_url.get_secret_value(),
