@@ -1,17 +1,59 @@
-"""Importing this package sets the broker, its middleware and every actor; `dramatiq actors` is the worker command.
+"""The service desk's actors on their broker; `dramatiq actors` is the worker command.
 
-It opens no connection, and loads neither openai nor fastapi nor scikit-learn.
+Importing this package reads no setting, opens no connection, and loads neither openai nor fastapi nor scikit-learn.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import dramatiq
+from sqlalchemy.orm import Session
 
-from aura.jobs.broker import make_broker
-from aura.settings import get_settings
+from actors.events import enqueue_dead_letter_events
+from actors.plain_messages import read_plain
+from actors.topology import TOPOLOGY
+from aura.jobs.broker import JobBroker
+from aura.jobs.program import Program
+from db import tickets
+from db.jobs import Claimed
 
-broker = make_broker(get_settings())
+
+def _on_dead(session: Session, dead: Sequence[tuple[Claimed, str]]) -> None:
+    enqueue_dead_letter_events(session, broker, dead)
+
+
+def _key_label(actor: dramatiq.Actor[Any, Any]) -> str:
+    return "tickets" if getattr(actor, "load", None) is tickets.load else "keys"
+
+
+broker = JobBroker(
+    Program(topology=TOPOLOGY, read_plain=read_plain, on_dead=_on_dead, key_label=_key_label, modules=["pipelines"])
+)
 dramatiq.set_broker(broker)
 
 # an actor is declared on the broker that is set
-from actors import batch_analysis, deliver, digest, intake, notify, retention, sla_checks  # noqa: E402
+from actors import (  # noqa: E402
+    batch_analysis,
+    classify,
+    deliver,
+    digest,
+    intake,
+    notify,
+    reanalyze,
+    retention,
+    sla_checks,
+)
 
-__all__ = ["batch_analysis", "broker", "deliver", "digest", "intake", "notify", "retention", "sla_checks"]
+__all__ = [
+    "TOPOLOGY",
+    "batch_analysis",
+    "broker",
+    "classify",
+    "deliver",
+    "digest",
+    "intake",
+    "notify",
+    "reanalyze",
+    "retention",
+    "sla_checks",
+]

@@ -1,12 +1,13 @@
-"""Batches of re-analysis: one durable job carries each through the provider's Batch API, a phase at a time.
+"""The actor `advance`: carries a batch of re-analyses through the provider's Batch API, one phase for each attempt.
 
-1. planned: write down what is sent, reserve what it may cost, upload the file.
-2. uploaded: submit it as a batch.
-3. submitted: look again later, until the provider is done with it.
-4. answered: keep the answers like live ones; a ticket without a good one is looked at alone, in `ai.reanalyze`.
+    planned    select the tickets, reserve the budget, upload the file      -> uploaded
+    uploaded   create the batch                                             -> submitted
+    submitted  poll the provider until the batch has ended                  -> answered
+    answered   save the verdicts; tickets without one are re-analyzed alone -> done
 
-Each phase is found again by its name when it was done and not recorded. While the provider cannot be reached the same
-phase is tried again later; when it refuses, or a day has passed, every ticket of the batch goes on alone.
+A phase that was completed but not recorded finds its result at the provider by the batch's name. While the provider is
+unreachable the phase is repeated later. When it refuses the batch, or has not answered within a day, the batch fails and
+each ticket is re-analyzed alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from actors import analysis
 from actors.analysis import Analysis
-from aura.ai import EngineError
+from aura.ai import EngineError, Verdict
 from aura.ai.engines.batch_api import BatchApi
 from aura.ai.engines.factory import make_engine
 from aura.ai.engines.shared_state import SharedStateUnavailable
@@ -33,53 +34,58 @@ from db.tickets import TicketRow
 
 logger = structlog.get_logger("aura.batches")
 
-#: Seconds until the provider is asked again: how far it is, and after it could not be reached.
-LOOK_EVERY, TRY_AGAIN = 60.0, 120.0
-#: Tickets a second that go on alone.
-PACE = 10.0
-#: Tickets whose analyses are completed at a time.
-AT_ONCE = 100
+#: Seconds between two polls of the provider, and before the next attempt when it is unreachable.
+POLL_SECONDS, RETRY_SECONDS = 60.0, 120.0
+#: Tickets that are re-analyzed alone each second, so that new tickets do not wait for them.
+TICKETS_PER_SECOND = 10.0
+#: Tickets that are analyzed together.
+CHUNK = 100
+#: A phase downloads files of some thousand tickets. Milliseconds.
+TIME_LIMIT = 1_800_000
 
 
 @dataclass(slots=True)
-class Phase:
-    """What a phase came to: the batch's next state and values, and what is kept with them."""
+class PhaseResult:
+    """The next state of a batch with its columns, and the rows that are saved with it."""
 
     state: str
     values: dict[str, Any] = field(default_factory=dict)
+    #: Seconds until the next phase.
     delay: float = 0.0
-    #: What left the house, and what came of it, by ticket.
+    #: New calls, and the outcome of earlier ones by ticket.
     calls: list[dict[str, Any]] = field(default_factory=list)
     outcomes: dict[int, dict[str, Any]] = field(default_factory=dict)
-    answered: list[tuple[TicketRow, Analysis, str]] = field(default_factory=list)
-    #: Tickets that go on alone, and why they are looked at again.
+    #: Analyzed tickets, each with the reason of its re-analysis.
+    analyses: list[tuple[TicketRow, Analysis, str]] = field(default_factory=list)
+    #: Tickets to re-analyze alone, each with the reason.
     alone: list[tuple[int, str]] = field(default_factory=list)
 
 
 def save_phase(session: Session, done: list[JobResult]) -> None:
-    """Move each batch on, with everything that the phase came to, and promise its next phase."""
+    """Save the result of each phase and enqueue the next one; nothing when another attempt completed the phase."""
     for each in done:
-        batch, phase = each.item, each.result
-        if not analysis_batches.transition(session, batch.id, batch.state, phase.state, **phase.values):
+        batch, result = each.item, each.result
+        if not analysis_batches.transition(session, batch.id, batch.state, result.state, **result.values):
             continue
-        tickets.save_ai_calls(session, phase.calls)
-        looks = [
-            JobResult(each.job, ticket, look, each.priority, each.traceparent) for ticket, look, _ in phase.answered
+        tickets.save_ai_calls(session, result.calls)
+        analyzed = [
+            JobResult(each.job, ticket, analyzed, each.priority, each.traceparent)
+            for ticket, analyzed, _ in result.analyses
         ]
-        analysis.save(session, looks, analysis.changes(session, phase.answered))
-        analysis_batches.complete_calls(session, batch.id, phase.outcomes)
-        told = reanalysis.unnotified(session, [ticket.id for ticket, _, _ in phase.answered])
-        promises = [NewJob("notify", str(ticket), pipeline="reanalysis") for ticket in told]
-        promises += [
-            # one by one and in no hurry, to keep out of the way of new tickets
-            NewJob("reanalyze", str(ticket), [why], "reanalysis", ("notify",), delay=place / PACE)
-            for place, (ticket, why) in enumerate(phase.alone)
+        analysis.save(session, analyzed, analysis.describe_changes(session, result.analyses))
+        analysis_batches.complete_calls(session, batch.id, result.outcomes)
+        changed = reanalysis.unnotified(session, [ticket.id for ticket, _, _ in result.analyses])
+        new_jobs = [NewJob("notify", str(ticket), pipeline="reanalysis") for ticket in changed]
+        new_jobs += [
+            NewJob("reanalyze", str(ticket), [reason], "reanalysis", ("notify",), delay=place / TICKETS_PER_SECOND)
+            for place, (ticket, reason) in enumerate(result.alone)
         ]
-        if phase.state not in analysis_batches.FINISHED:
-            promises.append(NewJob(each.job.actor, each.job.key, delay=phase.delay))
-        jobs.enqueue(session, promises)
-        if phase.state != batch.state:
-            logger.info("a batch moved on", batch=batch.id, state=phase.state, note=phase.values.get("note", ""))
+        if result.state not in analysis_batches.FINISHED:
+            new_jobs.append(NewJob(each.job.actor, each.job.key, delay=result.delay))
+        jobs.enqueue(session, new_jobs)
+        if result.state != batch.state:
+            note = result.values.get("note", "")
+            logger.info("batch advanced", batch=batch.id, state=result.state, note=note)
 
 
 @durable(
@@ -88,33 +94,33 @@ def save_phase(session: Session, done: list[JobResult]) -> None:
     save=save_phase,
     batch=1,
     background=True,
-    time_limit=1_800_000,
+    time_limit=TIME_LIMIT,
 )
-def advance(batches: list[AnalysisBatch]) -> list[Phase]:
-    """Do the next phase of each batch."""
+def advance(batches: list[AnalysisBatch]) -> list[PhaseResult]:
+    """Carry out the next phase of each batch."""
     return [_advance(batch) for batch in batches]
 
 
-def _advance(batch: AnalysisBatch) -> Phase:
+def _advance(batch: AnalysisBatch) -> PhaseResult:
     if batch.state in analysis_batches.FINISHED:
-        return Phase(batch.state)
+        return PhaseResult(batch.state)
     settings = get_settings()
     if settings.openai_api_key is None:
-        return _give_up(batch, "OPENAI_API_KEY is not set any more")
+        return _failed(batch, "OPENAI_API_KEY is not set any more")
     with reading() as session:
         if analysis_batches.timed_out(session, batch.id):
-            return _give_up(batch, "the provider did not answer within a day")
-    guarded: Any = make_engine(settings, analysis.spent_today)
-    api = BatchApi(guarded, settings)
+            return _failed(batch, "the provider did not answer within a day")
+    engine: Any = make_engine(settings, analysis.spent_today)
+    api = BatchApi(engine, settings)
     try:
         return _PHASES[batch.state](batch, api)
     except EngineError as error:
         if error.permanent:
             api.settle(_name(batch), 0.0)
-            return _give_up(batch, str(error))
-        return Phase(batch.state, {"note": str(error)}, max(error.retry_after or 0.0, TRY_AGAIN))
-    except SharedStateUnavailable as away:
-        return Phase(batch.state, {"note": f"{away}, so nobody knows the budget"}, TRY_AGAIN)
+            return _failed(batch, str(error))
+        return PhaseResult(batch.state, {"note": str(error)}, max(error.retry_after or 0.0, RETRY_SECONDS))
+    except SharedStateUnavailable as error:
+        return PhaseResult(batch.state, {"note": f"{error}, so the budget is not known"}, RETRY_SECONDS)
     finally:
         api.close()
 
@@ -123,22 +129,24 @@ def _name(batch: AnalysisBatch) -> str:
     return f"aura-{batch.id}-{batch.created_at:%Y%m%dT%H%M%S%f}"
 
 
-def _give_up(batch: AnalysisBatch, why: str) -> Phase:
-    outcomes = {ticket: {"outcome": f"no answer: {why}"} for ticket, _ in batch.tickets}
-    values = {"note": why, "failed": len(batch.tickets)}
-    return Phase("failed", values, outcomes=outcomes, alone=[(ticket, reason) for ticket, reason in batch.tickets])
+def _failed(batch: AnalysisBatch, reason: str) -> PhaseResult:
+    """Return the result of a batch that failed: every ticket is re-analyzed alone."""
+    outcomes = {ticket: {"outcome": f"no answer: {reason}"} for ticket, _ in batch.tickets}
+    values = {"note": reason, "failed": len(batch.tickets)}
+    alone = [(ticket, why) for ticket, why in batch.tickets]
+    return PhaseResult("failed", values, outcomes=outcomes, alone=alone)
 
 
-def _planned(batch: AnalysisBatch, api: BatchApi) -> Phase:
-    found = _unchanged(batch)
-    if not found:
-        return Phase("done", {"note": "every ticket of it was looked at meanwhile"})
-    lines = api.prepare(analysis.requests_to_reclassify([ticket for ticket, _ in found]))
-    room = api.reserve(_name(batch), lines)
-    if not room:
-        # they are stale tomorrow, too
-        return Phase("failed", {"note": "half of the day's budget has no room for it (AURA_AI_BUDGET_DAY)"})
-    lines = lines[:room]
+def _planned(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
+    unchanged = _unchanged(batch)
+    if not unchanged:
+        return PhaseResult("done", {"note": "all its tickets were re-analyzed meanwhile"})
+    lines = api.prepare(analysis.requests_to_reclassify([ticket for ticket, _ in unchanged]))
+    count = api.reserve(_name(batch), lines)
+    if not count:
+        # the tickets stay stale, so the next scheduled re-analysis selects them again
+        return PhaseResult("failed", {"note": "half of the day's budget has no room for it (AURA_AI_BUDGET_DAY)"})
+    lines = lines[:count]
     file = api.upload(_name(batch), lines)
     call = {
         "model": batch.model,
@@ -147,64 +155,77 @@ def _planned(batch: AnalysisBatch, api: BatchApi) -> Phase:
         **dict.fromkeys(("input_tokens", "output_tokens", "cost", "latency_ms"), 0),
     }
     calls = [{**call, "ticket_id": line.id, "sent": line.sent, "masked": line.masked} for line in lines]
-    kept = [(ticket.id, why) for ticket, why in found[:room]]
-    note = f"the budget has room for {room} of {len(found)} tickets" if room < len(found) else ""
-    return Phase("uploaded", {"input_file": file, "tickets": kept, "note": note}, calls=calls)
+    selected = [(ticket.id, reason) for ticket, reason in unchanged[:count]]
+    note = f"the budget has room for {count} of {len(unchanged)} tickets" if count < len(unchanged) else ""
+    return PhaseResult("uploaded", {"input_file": file, "tickets": selected, "note": note}, calls=calls)
 
 
-def _uploaded(batch: AnalysisBatch, api: BatchApi) -> Phase:
-    return Phase("submitted", {"provider_id": api.submit(_name(batch), batch.input_file)}, LOOK_EVERY)
+def _uploaded(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
+    return PhaseResult("submitted", {"provider_id": api.submit(_name(batch), batch.input_file)}, POLL_SECONDS)
 
 
-def _submitted(batch: AnalysisBatch, api: BatchApi) -> Phase:
-    look = api.look(batch.provider_id)
-    if not look.over:
-        return Phase("submitted", {"note": look.status}, LOOK_EVERY)
-    files = {"output_file": look.output_file, "error_file": look.error_file}
-    return Phase("answered", {**files, "note": look.status})
+def _submitted(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
+    progress = api.status(batch.provider_id)
+    if not progress.finished:
+        return PhaseResult("submitted", {"note": progress.status}, POLL_SECONDS)
+    files = {"output_file": progress.output_file, "error_file": progress.error_file}
+    return PhaseResult("answered", {**files, "note": progress.status})
 
 
-def _answered(batch: AnalysisBatch, api: BatchApi) -> Phase:
-    found = _unchanged(batch)
-    questions = analysis.requests_to_reclassify([ticket for ticket, _ in found])
-    said = api.answers(questions, (batch.output_file, batch.error_file))
-    verdicts = {ticket: each for ticket, each in said.items() if not isinstance(each, EngineError)}
-    phase = Phase("done")
-    for start in range(0, len(found), AT_ONCE):
-        chunk = [(ticket, why) for ticket, why in found[start : start + AT_ONCE] if ticket.id in verdicts]
-        looks = analysis.analyze([ticket for ticket, _ in chunk], [verdicts[ticket.id] for ticket, _ in chunk])
-        phase.answered += [
-            (ticket, look, why) for (ticket, why), look in zip(chunk, looks, strict=True) if isinstance(look, Analysis)
-        ]
-    phase.alone = [(ticket.id, why) for ticket, why in found if ticket.id not in verdicts]
-    for ticket, _ in batch.tickets:
-        verdict = verdicts.get(ticket)
-        phase.outcomes[ticket] = (
-            {
-                "outcome": "answered",
-                "input_tokens": verdict.input_tokens,
-                "output_tokens": verdict.output_tokens,
-                "cost": verdict.cost,
-            }
-            if verdict
-            else {"outcome": str(said.get(ticket, "no line in the batch's answer"))}
-        )
-    spent = sum(verdict.cost for verdict in verdicts.values())
-    api.settle(_name(batch), spent)
-    phase.values = {"answered": len(verdicts), "failed": len(phase.alone), "cost": spent}
-    return phase
+def _answered(batch: AnalysisBatch, api: BatchApi) -> PhaseResult:
+    unchanged = _unchanged(batch)
+    requests = analysis.requests_to_reclassify([ticket for ticket, _ in unchanged])
+    answers = api.results(requests, (batch.output_file, batch.error_file))
+    verdicts = {ticket: each for ticket, each in answers.items() if not isinstance(each, EngineError)}
+    analyses = _analyses(unchanged, verdicts)
+    costs = sum(verdict.cost for verdict in verdicts.values())
+    api.settle(_name(batch), costs)
+    alone = [(ticket.id, reason) for ticket, reason in unchanged if ticket.id not in verdicts]
+    return PhaseResult(
+        "done",
+        {"answered": len(verdicts), "failed": len(alone), "cost": costs},
+        outcomes={ticket: _outcome(verdicts.get(ticket), answers.get(ticket)) for ticket, _ in batch.tickets},
+        analyses=analyses,
+        alone=alone,
+    )
+
+
+def _analyses(
+    unchanged: list[tuple[TicketRow, str]], verdicts: dict[int, Verdict]
+) -> list[tuple[TicketRow, Analysis, str]]:
+    answered = [(ticket, reason) for ticket, reason in unchanged if ticket.id in verdicts]
+    analyses: list[tuple[TicketRow, Analysis, str]] = []
+    for start in range(0, len(answered), CHUNK):
+        chunk = answered[start : start + CHUNK]
+        batch = [ticket for ticket, _ in chunk]
+        results = analysis.analyze(batch, [verdicts[ticket.id] for ticket in batch])
+        for (ticket, reason), result in zip(chunk, results, strict=True):
+            if isinstance(result, Analysis):
+                analyses.append((ticket, result, reason))
+    return analyses
+
+
+def _outcome(verdict: Verdict | None, answer: Verdict | EngineError | None) -> dict[str, Any]:
+    if verdict is None:
+        return {"outcome": str(answer or "no line in the batch's answer")}
+    return {
+        "outcome": "answered",
+        "input_tokens": verdict.input_tokens,
+        "output_tokens": verdict.output_tokens,
+        "cost": verdict.cost,
+    }
 
 
 def _unchanged(batch: AnalysisBatch) -> list[tuple[TicketRow, str]]:
-    """Return the tickets that nobody has touched since the batch was planned; the others have been looked at, or will be."""
+    """Return the tickets that did not change since the batch was planned; the others are re-analyzed for their change."""
     ids = [ticket for ticket, _ in batch.tickets]
     with reading() as session:
         same = reanalysis.unchanged_since(session, ids, batch.id)
-        found = tickets.load(session, [str(ticket) for ticket in ids if ticket in same])
-    return [(found[str(ticket)], why) for ticket, why in batch.tickets if str(ticket) in found]
+        loaded = tickets.load(session, [str(ticket) for ticket in ids if ticket in same])
+    return [(loaded[str(ticket)], reason) for ticket, reason in batch.tickets if str(ticket) in loaded]
 
 
-_PHASES: dict[str, Callable[[AnalysisBatch, BatchApi], Phase]] = {
+_PHASES: dict[str, Callable[[AnalysisBatch, BatchApi], PhaseResult]] = {
     "planned": _planned,
     "uploaded": _uploaded,
     "submitted": _submitted,

@@ -1,7 +1,7 @@
-"""Business time: how much of it lies between two moments, and when so much of it will have passed.
+"""Business time: the business seconds between two moments, and the moment after so many business seconds.
 
-A moment counts while the clock on the wall shows business hours and the day is no holiday. When clocks change, each
-business day keeps its hours on the wall; an hour that is left out or comes twice counts as often as it is there.
+A moment counts when its local time is within business hours and its day is no holiday. A change to or from daylight saving
+time keeps the local hours of a business day; a skipped hour does not count, a repeated hour counts twice.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 from aura.settings import BUSINESS_HOURS, WEEKDAYS
 
 ALWAYS = "always"
-#: What is further away than this is as good as never; it ends the search when hours are few and holidays many.
+#: Limit of the search for a moment, when hours are few and holidays many.
 HORIZON = timedelta(days=3_660)
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, eq=False)  # one for each setting, so that it is quick to look up what is known of it
+@dataclass(frozen=True, eq=False)  # hashed by identity: there is one instance for each setting
 class Calendar:
-    """Which times on the wall are business hours; `opens` and `closes` count from midnight."""
+    """Business hours in local time; `opens` and `closes` count from midnight."""
 
     days: frozenset[int]
     opens: timedelta
@@ -32,7 +32,7 @@ class Calendar:
     zone: ZoneInfo
 
     def after(self, start: datetime, seconds: float) -> datetime:
-        """Return the first moment at which so many business seconds have passed since `start`."""
+        """Return the first moment so many business seconds after `start`."""
         left = timedelta(seconds=seconds)
         for opens, closes in self._open(start, start + HORIZON):
             if left <= closes - opens:
@@ -58,30 +58,30 @@ class Calendar:
 @lru_cache(maxsize=64)
 def calendar(hours: str, holidays: Sequence[str], zone: str) -> Calendar:
     """Return the calendar of the settings AURA_BUSINESS_HOURS, AURA_HOLIDAYS and AURA_TIMEZONE."""
-    found = re.fullmatch(BUSINESS_HOURS, "Mon-Sun 00:00-24:00" if hours == ALWAYS else hours)
-    if found is None:
-        raise ValueError(f"{hours!r} are no business hours")
+    match = re.fullmatch(BUSINESS_HOURS, "Mon-Sun 00:00-24:00" if hours == ALWAYS else hours)
+    if match is None:
+        raise ValueError(f"{hours!r} is not a valid range of business hours")
     days: set[int] = set()
-    for part in found[1].split(","):
+    for part in match[1].split(","):
         first, last = WEEKDAYS.index(part[:3]), WEEKDAYS.index(part[-3:])
         days.update((first + step) % 7 for step in range((last - first) % 7 + 1))
-    free = frozenset(date.fromisoformat(day) for day in holidays)
-    return Calendar(frozenset(days), _clock(found[2]), _clock(found[3]), free, ZoneInfo(zone))
+    closed = frozenset(date.fromisoformat(day) for day in holidays)
+    return Calendar(frozenset(days), _time_of_day(match[2]), _time_of_day(match[3]), closed, ZoneInfo(zone))
 
 
-def _clock(said: str) -> timedelta:
-    hour, minute = said.split(":")
+def _time_of_day(text: str) -> timedelta:
+    hour, minute = text.split(":")
     return timedelta(hours=int(hour), minutes=int(minute))
 
 
 @lru_cache(maxsize=4_096)
 def _windows(calendar: Calendar, day: date) -> tuple[tuple[datetime, datetime], ...]:
-    """Return from when to when it is open on a day of the wall calendar, in UTC, in order."""
+    """Return the open intervals of a local day, in UTC, in order."""
     if day.weekday() not in calendar.days or day in calendar.holidays:
         return ()
     midnight = datetime.combine(day, time(), UTC)
     first, last = midnight + calendar.opens, midnight + calendar.closes
-    offsets = {_offset_on_wall(each, fold, calendar.zone) for each in (first, last) for fold in (0, 1)}
+    offsets = {_offset_of_local(each, fold, calendar.zone) for each in (first, last) for fold in (0, 1)}
     if len(offsets) == 1:
         offset = offsets.pop()
         return ((first - offset, last - offset),)
@@ -93,7 +93,7 @@ def _windows(calendar: Calendar, day: date) -> tuple[tuple[datetime, datetime], 
 
 
 def _change(zone: ZoneInfo, begin: datetime, end: datetime) -> datetime:
-    """Return the moment between two others at which the clocks change, to the second."""
+    """Return the moment between two others at which the UTC offset changes, to the second."""
     before = _offset(begin, zone)
     while end - begin > timedelta(seconds=1):
         middle = begin + timedelta(seconds=(end - begin) // timedelta(seconds=2))
@@ -105,5 +105,5 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-def _offset_on_wall(shown: datetime, fold: int, zone: ZoneInfo) -> timedelta:
-    return shown.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
+def _offset_of_local(local: datetime, fold: int, zone: ZoneInfo) -> timedelta:
+    return local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()

@@ -1,20 +1,19 @@
-"""Deliveries: one actor and one queue a channel, so that a slow or dead one delays no other.
+"""Deliveries: one actor and one queue for each channel, so a slow channel delays no other.
 
-1. The channel's rate (AURA_CHANNEL_RATES) is kept by all workers together: a turn within a second is waited for here, else
-   the queue pauses until it comes, and no attempt is spent.
-2. A crash between sending and recording sends again, with the same id: at least once, and told apart (`Message-ID`,
-   `webhook-id`).
-3. On a channel of AURA_AT_MOST_ONCE_CHANNELS it does not. Before it is sent it is marked as sending; what is found so marked, or
-   left without an answer, is unknown from then on, and a person decides (`aura notices resend`, `settle`).
+1. All workers share the rate of a channel (AURA_CHANNEL_RATES). A delivery waits up to a second for its turn; otherwise the
+   queue pauses until then, which counts no attempt.
+2. After a crash between sending and saving, a message is sent again with the same id (`Message-ID`, `webhook-id`): at least
+   once.
+3. On the channels of AURA_AT_MOST_ONCE_CHANNELS it is not. A notification is marked as `sending` before it is sent; one that
+   is found in this state, or gets no answer, becomes `in_doubt`, and a person decides whether to resend it.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -22,43 +21,41 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aura.jobs import metrics
-from aura.jobs.actor import JobResult, durable
+from aura.jobs.actor import DurableActor, JobResult, durable
 from aura.jobs.one_by_one import OneByOne
-from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, channel
+from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, make_channel
+from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
 from aura.settings import Settings, get_settings
 from db import channel_rates, endpoints, in_doubt, notifications, transaction
 from db.database import after_commit
-from db.endpoints import Reachable
+from db.endpoints import EndpointAddress
 from db.notifications import Loaded
 
 logger = structlog.get_logger("aura.deliveries")
 
-#: Seconds that a delivery waits in place for its channel's next turn.
-SHORT_WAIT = 1.0
-#: The other side may be away for hours; with pauses of up to ten minutes this is about six.
+#: Seconds that a delivery waits for its channel's next turn before the queue pauses.
+TURN_WAIT = 1.0
+#: Attempts of a delivery: with pauses of up to ten minutes, about six hours.
 ATTEMPTS = 50
-#: Milliseconds. A mail server may take minutes to answer, and a mail that is cut off there is sent twice; a POST ends
-#: after half a minute by itself.
-EMAIL_TIME_LIMIT, TIME_LIMIT = 600_000, 90_000
-#: Most deliveries of one hint.
+#: Deliveries of one hint.
 BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """It is there, under the provider's id."""
+    """The message was sent; `provider_id` is its id at the provider."""
 
     provider_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """Nobody knows whether it left, and it is not sent again by itself."""
+    """The message may have been sent, and is not sent again without a person's decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """There is nothing to do: it was sent before, is folded into a digest, or waits for a person or its time."""
+    """Nothing was sent: the notification is sent, delayed, digested or in doubt already."""
 
 
 Outcome = Sent | InDoubt | Settled | ChannelError
@@ -66,149 +63,157 @@ Outcome = Sent | InDoubt | Settled | ChannelError
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notification with the endpoint that it goes to; e-mail has none."""
+    """A notification with its endpoint; None for an e-mail, or for an endpoint that does not exist."""
 
     notification: Loaded
-    endpoint: Reachable | None = None
+    endpoint: EndpointAddress | None = None
 
 
 def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
-    """Return what is to be delivered, by the notification's id."""
-    found = notifications.load(session, keys)
-    names = {each.recipient for each in found.values() if each.channel != "email"}
-    there = endpoints.find(session, names) if names else {}
-    return {key: Delivery(each, there.get(each.recipient)) for key, each in found.items()}
+    """Return the deliveries by the notification's id."""
+    loaded = notifications.load(session, keys)
+    names = {each.recipient for each in loaded.values() if each.channel != "email"}
+    by_name = endpoints.find(session, names) if names else {}
+    return {key: Delivery(each, by_name.get(each.recipient)) for key, each in loaded.items()}
 
 
 def save(session: Session, done: list[JobResult]) -> None:
-    """Record what was sent, with the provider's id, and what nobody knows of."""
-    counts = Counter((each.item.notification.channel, type(each.result).__name__.lower()) for each in done)
-    after_commit(session, lambda: _count(counts))
+    """Save which notifications were sent, and which are in doubt."""
     sent = [(each.item.notification.id, each.result.provider_id) for each in done if isinstance(each.result, Sent)]
     notifications.mark_sent(session, sent)
-    lost = [each.item.notification.id for each in done if isinstance(each.result, InDoubt)]
-    if lost:
-        for key in in_doubt.mark_in_doubt(session, lost):
-            logger.warning("nobody knows whether it left: `aura notices resend` or `settle`", notification=key)
+    doubtful = [each.item.notification.id for each in done if isinstance(each.result, InDoubt)]
+    if doubtful:
+        for key in in_doubt.mark_in_doubt(session, doubtful):
+            logger.warning("delivery in doubt", notification=key)
+    outcomes = Counter((each.item.notification.channel, _OUTCOMES[type(each.result)]) for each in done)
+    after_commit(session, lambda: _count(outcomes))
 
 
-def _count(counts: Counter[tuple[str, str]]) -> None:
-    for labels, count in counts.items():
+_OUTCOMES: dict[type, str] = {Sent: "sent", InDoubt: "in_doubt", Settled: "settled"}
+
+
+def _count(outcomes: Counter[tuple[str, str]]) -> None:
+    for labels, count in outcomes.items():
         metrics.NOTIFICATIONS.labels(*labels).inc(count)
 
 
-#: Each is kept by itself, so that a crash repeats one at most; the console twin of e-mail can take many.
-_OUTSIDE: dict[str, Any] = {"kind": OneByOne, "batch": BATCH}
-_EMAIL: dict[str, Any] = {"time_limit": EMAIL_TIME_LIMIT}
-if get_settings().smtp_url:
-    _EMAIL |= {"bulkhead": Fraction(3, 8), **_OUTSIDE}
-_ENDPOINT: dict[str, Any] = {"bulkhead": Fraction(1, 4), "time_limit": TIME_LIMIT, **_OUTSIDE}
-_EACH: dict[str, Any] = {"load": load, "save": save, "max_attempts": ATTEMPTS}
+# -- the actors -------------------------------------------------------------------------------------------------------
 
 
-@durable(queue_name="notify.email", **_EACH, **_EMAIL)
-def email(batch: list[Delivery]) -> list[Outcome]:
-    """Send each notification by e-mail; one that fails does not hold up the others."""
-    return [deliver("email", each) for each in batch]
+class DeliveryActor(OneByOne):
+    """Saves each delivery by itself, so that a crash repeats one message at most; logged messages are saved in batches."""
+
+    channel: ChannelType
+
+    def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
+        if self.channel.sends(get_settings()):
+            super().__call__(job_ids, lease)
+        else:
+            DurableActor.__call__(self, job_ids, lease)
 
 
-@durable(queue_name="notify.slack", **_EACH, **_ENDPOINT)
-def slack(batch: list[Delivery]) -> list[Outcome]:
-    """Post each notification to Slack."""
-    return [deliver("slack", each) for each in batch]
+def _declare(channel: ChannelType) -> DurableActor:
+    """Declare the actor of a channel; its options depend on the settings, which are read when it works."""
+
+    def send(batch: list[Delivery]) -> list[Outcome]:
+        return [deliver(channel.name, each) for each in batch]
+
+    send.__doc__ = f"Send each notification by {channel.name}; a failure of one does not affect the others."
+    actor = durable(
+        actor_name=channel.name,
+        queue_name=f"notify.{channel.name}",
+        kind=DeliveryActor,
+        load=load,
+        save=save,
+        max_attempts=ATTEMPTS,
+        time_limit=channel.time_limit,
+        batch=_when_sending(channel, BATCH),
+        bulkhead=_when_sending(channel, channel.bulkhead),
+    )(send)
+    assert isinstance(actor, DeliveryActor)
+    actor.channel = channel
+    return actor
 
 
-@durable(queue_name="notify.teams", **_EACH, **_ENDPOINT)
-def teams(batch: list[Delivery]) -> list[Outcome]:
-    """Post each notification to Microsoft Teams."""
-    return [deliver("teams", each) for each in batch]
+def _when_sending(channel: ChannelType, value: Any) -> Callable[[Settings], Any]:
+    return lambda settings: value if channel.sends(settings) else None
 
 
-@durable(queue_name="notify.webhook", **_EACH, **_ENDPOINT)
-def webhook(batch: list[Delivery]) -> list[Outcome]:
-    """Post each notification to a program."""
-    return [deliver("webhook", each) for each in batch]
+#: The actor of each channel, by its name.
+ACTORS: dict[str, DurableActor] = {name: _declare(channel) for name, channel in CHANNEL_TYPES.items()}
 
 
-@durable(queue_name="notify.apprise", **_EACH, **_ENDPOINT)
-def apprise(batch: list[Delivery]) -> list[Outcome]:
-    """Send each notification to a service that apprise knows."""
-    return [deliver("apprise", each) for each in batch]
+# -- one delivery -----------------------------------------------------------------------------------------------------
 
 
 def deliver(name: str, delivery: Delivery) -> Outcome:
-    """Send one notification on the channel, and say what became of it."""
-    settings, key = get_settings(), delivery.notification.id
-    hold = name in settings.at_most_once_channels
-    if delivery.notification.state == "sending" and hold:
+    """Send one notification on the channel and return the outcome."""
+    settings, notification = get_settings(), delivery.notification
+    at_most_once = name in settings.at_most_once_channels
+    if notification.state == "sending" and at_most_once:
         return InDoubt()
-    if delivery.notification.state not in ("enqueued", "sending"):
+    if notification.state not in ("enqueued", "sending"):
         return Settled()
     try:
-        notice = _notice(name, delivery, settings)
-        _await_turn(name, settings)
+        message = _message(name, delivery, settings)
+        _wait_for_turn(name, settings)
     except ChannelError as error:
         return error
-    if hold and not _mark(key):
+    if at_most_once and not _mark_sending(notification.id):
         return Settled()
     try:
-        return Sent(_channel(name, settings).send(notice))
+        return Sent(_channel(name, settings).send(message))
     except ChannelError as error:
-        if hold and error.unsure:
+        if at_most_once and error.in_doubt:
             return InDoubt()
-        if hold:
+        if at_most_once:
             with transaction() as session:
-                in_doubt.mark_unsent(session, key)
+                in_doubt.unmark_sending(session, notification.id)
         return error
 
 
-def _mark(key: str) -> bool:
+def _mark_sending(notification_id: str) -> bool:
     with transaction() as session:
-        return in_doubt.mark_sending(session, key)
+        return in_doubt.mark_sending(session, notification_id)
 
 
-def _await_turn(name: str, settings: Settings) -> None:
-    """Wait for the channel's next turn. Raises ChannelError, which says when it comes, if that is not soon."""
+def _wait_for_turn(name: str, settings: Settings) -> None:
+    """Wait for the channel's next turn. Raises ChannelError with `retry_after` when it is more than TURN_WAIT away."""
     rate = dict(settings.channel_rates).get(name)
     if rate is None:
         return
     with transaction() as session:
-        taken, seconds = channel_rates.turn(session, name, rate, SHORT_WAIT)
+        taken, seconds = channel_rates.turn(session, name, rate, TURN_WAIT)
     if not taken:
-        said = f"{name} takes {rate:g} a second (AURA_CHANNEL_RATES)"
-        raise ChannelError(said, retry_after=seconds, counts_attempt=False)
+        message = f"{name} is limited to {rate:g} messages a second (AURA_CHANNEL_RATES)"
+        raise ChannelError(message, retry_after=seconds, counts_attempt=False)
     time.sleep(seconds)
 
 
 @lru_cache(maxsize=16)
 def _channel(name: str, settings: Settings) -> Channel:
-    return channel(name, settings)
+    return make_channel(name, settings)
 
 
-def _notice(name: str, delivery: Delivery, settings: Settings) -> OutboundMessage:
-    told, endpoint = delivery.notification, delivery.endpoint
+def _message(name: str, delivery: Delivery, settings: Settings) -> OutboundMessage:
+    notification, endpoint = delivery.notification, delivery.endpoint
     if name != "email" and (endpoint is None or endpoint.channel != name):
-        fix = f"aura endpoints add {told.recipient} {name}"
-        raise ChannelError(f"there is no {name} endpoint {told.recipient!r}: {fix}", permanent=True)
-    link = f"{settings.base_url}/tickets/{told.ticket_id}" if told.ticket_id else ""
+        raise ChannelError(f"{name} endpoint {notification.recipient!r} does not exist", permanent=True)
+    link = f"{settings.base_url}/tickets/{notification.ticket_id}" if notification.ticket_id else ""
     html = ""
     if name == "email":
-        # no other channel shows a page, and the table need not hold what can be made of the text
-        html = as_html(
-            RenderedMessage(told.subject, told.body),
-            told.data.get("language", "en"),
-            link or f"{settings.base_url}/tickets",
-        )
+        text = RenderedMessage(notification.subject, notification.body)
+        html = as_html(text, notification.data.get("language", "en"), link or f"{settings.base_url}/tickets")
     return OutboundMessage(
-        id=told.id,
-        ticket_id=told.ticket_id or 0,
-        recipient=told.recipient,
-        subject=told.subject,
-        text=told.body,
+        id=notification.id,
+        ticket_id=notification.ticket_id or 0,
+        recipient=notification.recipient,
+        subject=notification.subject,
+        text=notification.body,
         html=html,
-        event=told.event,
-        data=told.data,
-        created_at=told.created_at,
+        event=notification.event,
+        data=notification.data,
+        created_at=notification.created_at,
         link=link,
         url=endpoint.url if endpoint else "",
         keys=endpoint.keys if endpoint else (),

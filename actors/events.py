@@ -1,71 +1,112 @@
-"""Announcements: the promise that whoever wants to know is told what happened to a ticket.
+"""Events of tickets: enqueue the notification of people, and record the event for other services, in one transaction.
 
-It is made where it happens, in the transaction that makes it true; `actors.notify` keeps it. This module declares no
-actor, so that the broker's own middleware may use it.
+`announce` in `actors.notify` works on these jobs. This module declares no actor, so the broker's middleware can import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from dramatiq import Broker
 from sqlalchemy.orm import Session
 
+from actors.excerpts import excerpt
+from aura.errors import InvalidInput
 from aura.notifications import EVENTS, Role
 from db import jobs, outbox, tickets
 from db.jobs import ERROR_LIMIT, Claimed, NewJob
-from db.new_tickets import storable
+from db.text import storable
 
 ACTOR = "announce"
 DEAD_LETTER_EVENT = "ticket.dead_lettered"
-#: Its place in the queue; the deliveries get that of their ticket's priority.
+#: Priority of the job; the deliveries get the one of their ticket.
 PRIORITY = 5
-#: Characters of the suffix that tells two events of one kind apart.
-LONGEST_VERSION = 80
+#: Characters of a version.
+VERSION_LIMIT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class TicketEvent:
+    """An event of a ticket; (ticket, event, version) is announced once, however often it is enqueued."""
+
+    ticket_id: int
+    event: str
+    version: int | str
+    #: A sentence for people.
+    note: str = ""
+    #: Further fields for other services.
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EventKey(NamedTuple):
+    """The parts of the key of an `announce` job, such as 17:ticket.escalated:3."""
+
+    ticket_id: str
+    event: str
+    version: str
+
+
+def announce_event(session: Session, ticket_id: int, event: str, version: int | str, note: str = "") -> None:
+    """Announce one event in the caller's transaction (see `announce_events`)."""
+    announce_events(session, [TicketEvent(ticket_id, event, version, note)])
+
+
+def announce_events(session: Session, events: Sequence[TicketEvent]) -> None:
+    """Enqueue the notifications of these events, and record them in the outbox, in the caller's transaction."""
+    jobs.enqueue(session, [event_job(each.ticket_id, each.event, each.version, each.note) for each in events])
+    outbox.record(
+        session,
+        [
+            (each.event, each.ticket_id, {"version": each.version, "note": excerpt(each.note), **each.payload})
+            for each in events
+        ],
+    )
 
 
 def event_job(ticket_id: int, event: str, version: int | str, note: str = "", roles: Sequence[Role] = ()) -> NewJob:
-    """Return the promise that people are told of an event, once for each (ticket, event, version).
+    """Return the job that notifies people of an event, once for each (ticket, event, version).
 
-    `roles` are those who are told without having asked, where they are not the event's own.
-
-    Raises ValueError for an event that nobody has words for, or a version that is none.
+    `roles` replace the event's own audience. Raises InvalidInput for an unknown event, or a version that is empty, longer
+    than 80 characters, or contains a colon or unstorable characters.
     """
     if event not in EVENTS:
-        raise ValueError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
+        raise InvalidInput(f"event: unknown event {event!r}; the events are {', '.join(EVENTS)}")
     suffix = str(version)
-    if not 0 < len(suffix) <= LONGEST_VERSION or ":" in suffix or suffix != storable(suffix):
-        raise ValueError(f"a version is 1 to {LONGEST_VERSION} characters without a colon, not {suffix[:200]!r}")
+    if not 0 < len(suffix) <= VERSION_LIMIT or ":" in suffix or suffix != storable(suffix):
+        raise InvalidInput(
+            f"version: {suffix[:200]!r} is not valid; use 1 to {VERSION_LIMIT} characters without a colon"
+        )
     return NewJob(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:ERROR_LIMIT], *roles], priority=PRIORITY)
 
 
-def parse(key: str) -> tuple[str, str, str] | None:
-    """Return ticket id, event and version of an announcement's key; None for what is no such key."""
+def parse_key(key: str) -> EventKey | None:
+    """Return the parts of the key of an `announce` job; None for any other key."""
     ticket_id, _, rest = key.partition(":")
     event, _, version = rest.partition(":")
-    known = ticket_id.isdecimal() and ticket_id.isascii() and event in EVENTS and 0 < len(version) <= LONGEST_VERSION
-    return (ticket_id, event, version) if known else None
+    valid = ticket_id.isdecimal() and ticket_id.isascii() and event in EVENTS and 0 < len(version) <= VERSION_LIMIT
+    return EventKey(ticket_id, event, version) if valid else None
 
 
-def enqueue_dead_letter_events(session: Session, broker: Broker, buried: Sequence[tuple[Claimed, str]]) -> None:
-    """Tell people and other services which tickets got stuck, of jobs that were given up, each with its error.
+def enqueue_dead_letter_events(session: Session, broker: Broker, dead_lettered: Sequence[tuple[Claimed, str]]) -> None:
+    """Announce the dead letters, each with its error, of jobs that are steps of a ticket.
 
-    Of a delivery that was given up nobody is told, or a dead mail server would have us write mails about it.
+    A dead delivery is not announced: the notification could use the channel that is down.
     """
     steps = {name for name, actor in broker.actors.items() if getattr(actor, "load", None) is tickets.load}
-    stuck = [(job, error) for job, error in buried if job.actor in steps and job.key.isdecimal()]
+    of_tickets = [(job, error) for job, error in dead_lettered if job.actor in steps and job.key.isdecimal()]
     outbox.record(
-        session, [(DEAD_LETTER_EVENT, int(job.key), {"actor": job.actor, "error": error}) for job, error in stuck]
+        session, [(DEAD_LETTER_EVENT, int(job.key), {"actor": job.actor, "error": error}) for job, error in of_tickets]
     )
-    there = tickets.load(session, [job.key for job, _ in stuck]) if stuck else {}
+    existing = tickets.load(session, [job.key for job, _ in of_tickets]) if of_tickets else {}
     jobs.enqueue(
         session,
         [
             replace(
                 event_job(int(job.key), DEAD_LETTER_EVENT, job.id, f"{job.actor}: {error}"), traceparent=job.traceparent
             )
-            for job, error in stuck
-            if job.key in there
+            for job, error in of_tickets
+            if job.key in existing
         ],
     )

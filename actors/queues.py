@@ -1,4 +1,4 @@
-"""The queues by their names: those that are declared, and those that are held back."""
+"""Queues: the declared ones, and those that are paused or limited."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from db import queue_controls
 
 
 class UnknownQueue(NotFound):
-    """There is no such queue; the text names those like it, or all there are."""
+    """No queue has this name; the message suggests similar names, or lists all."""
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
-    """Return how many jobs of each queue are due, hinted, running or due later, and what holds them back."""
+    """Return the number of jobs of each queue by state, with its pause or limit."""
     broker = actors.broker
     queue_of = {name: broker.get_actor(name).queue_name for name in broker.get_declared_actors()}
     return queue_controls.listing(session, queue_of)
 
 
 def check(session: Session, queue: str) -> None:
-    """Raise UnknownQueue unless there is such a queue; one that is held back may be none of ours any more."""
+    """Raise UnknownQueue for an unknown name; a paused or limited queue may not be declared any more."""
     names = sorted({*actors.broker.get_declared_queues(), *queue_controls.current(session)})
     if queue not in names:
         close = get_close_matches(queue, names, cutoff=0.7) or [name for name in names if queue in name]
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
-        raise UnknownQueue(f"there is no queue {queue!r}: {hint}")
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the queues are {', '.join(names)}"
+        raise UnknownQueue(f"queue {queue!r} does not exist: {hint}")

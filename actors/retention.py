@@ -1,20 +1,21 @@
-"""Housekeeping: what is old goes a batch at a time, each batch a job of its own, until nothing old is left."""
+"""Retention: delete expired rows, one batch for each job, until none is left."""
 
 from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from aura.errors import NotFound
 from aura.jobs.actor import JobResult, durable
 from aura.settings import get_settings
 from db import jobs, retention
 from db.jobs import Claimed, NewJob
 
-#: Seconds between two batches, in which others write and VACUUM works.
-REST = 1.0
+#: Seconds between two batches, which leave time for other writers and VACUUM.
+BATCH_INTERVAL = 1.0
 
 
 def rules() -> dict[str, retention.RetentionRule]:
-    """Return what goes when, as the settings say."""
+    """Return the retention rules of the settings, by name."""
     settings = get_settings()
     return retention.rules(
         settings.job_retention_days,
@@ -25,14 +26,14 @@ def rules() -> dict[str, retention.RetentionRule]:
 
 
 def save_deleted(session: Session, done: list[JobResult]) -> None:
-    """Prune one batch of each, and come back for what may be left."""
+    """Delete one batch of each rule; after a full one enqueue the next job."""
     for each in done:
         if retention.delete_batch(session, each.result) >= retention.BATCH:
-            jobs.enqueue(session, [NewJob(each.job.actor, each.job.key, delay=REST)])
+            jobs.enqueue(session, [NewJob(each.job.actor, each.job.key, delay=BATCH_INTERVAL)])
 
 
 @durable(queue_name="retention", save=save_deleted, batch=1, background=True)
-def delete_expired(batch: list[Claimed]) -> list[retention.RetentionRule | LookupError]:
-    """Find the rule that each job names; the work itself is in the transaction that keeps the job."""
-    known = rules()
-    return [known.get(job.key) or LookupError(f"there is no rule {job.key!r}") for job in batch]
+def delete_expired(batch: list[Claimed]) -> list[retention.RetentionRule | NotFound]:
+    """Return the rule that each job names; the transaction that completes the job deletes."""
+    by_name = rules()
+    return [by_name.get(job.key) or NotFound(f"retention rule {job.key!r} does not exist") for job in batch]

@@ -1,7 +1,7 @@
-"""Targets: until when a ticket of each priority should be resolved, and when its agent is warned; see docs/sla.md.
+"""SLA: the resolution target of a ticket by its priority, and the time of the warning before it.
 
-The target counts business time from when the ticket came in. Time stands still while the ticket waits (status pending), and
-from when it is resolved or closed until it is reopened. This module declares no actor, so that every step may use it.
+The target counts business time from the creation of the ticket. It pauses while the ticket is pending, and from when it is
+resolved or closed until it is reopened. This module declares no actor, so every step can import it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from aura.settings import get_settings
 from db.ticket_actions import LockedTicket
 from db.tickets import SLA_RUNNING
 
-#: How far a target went: in time, warned, breached.
+#: The SLA states of a ticket.
 IN_TIME, WARNED, BREACHED = "", "warned", "breached"
 
 
 class Target(NamedTuple):
-    """When a ticket should be resolved, and when its agent is warned; None where its priority has no target."""
+    """The times of the resolution target and of the warning; None for a priority without a target."""
 
     due_at: datetime | None
     warn_at: datetime | None
 
     def next_at(self, state: str) -> datetime | None:
-        """Return when the clock looks at the ticket next."""
+        """Return the time of the next SLA check."""
         return {IN_TIME: self.warn_at, WARNED: self.due_at}.get(state)
 
 
 def target_of(priority: str | None, created_at: datetime, paused_seconds: float) -> Target:
-    """Return the target of a ticket that came in then and has waited for so many business seconds."""
+    """Return the target of a ticket that was created then and has been paused for so many business seconds."""
     settings = get_settings()
     seconds = dict(settings.sla).get(priority or "")
     if seconds is None:
@@ -47,15 +47,15 @@ def business_hours() -> Calendar:
 
 
 def wall_time(moment: datetime) -> str:
-    """Return a moment as the clock on the wall shows it, in the zone of AURA_TIMEZONE."""
+    """Return a moment as local time in the time zone of AURA_TIMEZONE."""
     return f"{moment.astimezone(business_hours().zone):%Y-%m-%d %H:%M %Z}"
 
 
 def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
-    """Return the columns that change when the ticket gets this status: its time stands still, or runs again."""
+    """Return the columns that change with the status: the target pauses or resumes."""
     ran, runs = ticket.status in SLA_RUNNING, status in SLA_RUNNING
     if ran and not runs:
-        # a resolved ticket keeps its target, to be compared with
+        # a resolved ticket keeps its target for reports
         return {"paused_since": ticket.now, "sla_next_at": None} | ({"due_at": None} if status == "pending" else {})
     if runs and not ran:
         since = ticket.paused_since or ticket.resolved_at or ticket.now
@@ -71,7 +71,7 @@ def after_status_change(ticket: LockedTicket, status: str) -> dict[str, Any]:
 
 
 def retargeted(ticket: LockedTicket) -> dict[str, Any]:
-    """Return the columns of a new target, that of the priority which the ticket has now."""
+    """Return the columns of the target for the present priority."""
     if ticket.status not in SLA_RUNNING:
         return {"sla_state": IN_TIME}
     target = target_of(ticket.priority, ticket.created_at, ticket.paused_seconds)

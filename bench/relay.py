@@ -35,7 +35,7 @@ def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     from db import tickets, transaction
     from pipelines import triage
 
-    publisher = Publisher(settings, lambda: sorted(actors.broker.get_declared_queues()))
+    publisher = Publisher(settings, actors.broker.get_declared_queues, actors.TOPOLOGY)
     relay = Relay(actors.broker, publisher, settings)
     with transaction() as session:
         [first] = tickets.create(session, "bench", [(ticket(0), {})])

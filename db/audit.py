@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.database import transaction
 from db.models import AuditEntry
-from db.new_tickets import storable
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)

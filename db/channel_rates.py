@@ -1,6 +1,6 @@
-"""How fast a channel may send, for all workers together: one row says when its next message may leave (GCRA).
+"""Rate limits of channels, shared by all workers: one row holds the time of the channel's next turn (GCRA).
 
-Two workers who ask at once get two different moments, for each asks in one guarded statement.
+Two workers at the same moment get different turns, because each takes one in a single conditional statement.
 """
 
 from __future__ import annotations

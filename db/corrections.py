@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from db.ids import is_id
 from db.models import Correction, Ticket, VerdictRecord
-from db.new_tickets import storable
 from db.statements import table
+from db.text import storable
 from db.tickets import UnknownTicket
 from db.time import from_now, now
 

@@ -1,6 +1,6 @@
-"""Dead letters: what was given up, until a person replays or discards it.
+"""Dead letters: jobs and messages that failed finally, until a person replays or discards them.
 
-    dead ----replay---> replayed (the job is promised again, with fresh attempts)
+    dead ----replay---> replayed (the job is enqueued again, with fresh attempts)
       |
       +-----discard---> discarded ----replay by force---> replayed
 
@@ -25,11 +25,11 @@ from aura.settings import get_settings
 from db.ids import is_id
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
-from db.new_tickets import storable
 from db.statements import table
+from db.text import storable
 from db.time import now
 
-#: The columns that are told of every dead letter: all but the long ones.
+#: The columns of a list of dead letters: all but the long ones.
 LIGHT = [column for column in table(DeadLetter).c if column.name not in ("traceback", "raw")]
 
 
@@ -42,8 +42,8 @@ class ReplayRefused(Conflict):
 
 
 def record_message(session: Session, queue: str, raw: bytes, error: Exception) -> None:
-    """Keep a message that could not be read: its bytes, its queue and the reason."""
-    # what varies from message to message is no part of what kind of trouble it is
+    """Store a message that could not be read: its bytes, its queue and the reason."""
+    # values that differ from message to message are no part of the fingerprint
     kind = re.sub(r"'[^']*'|\d+", "?", str(error))
     session.execute(
         insert(DeadLetter).values(
@@ -74,7 +74,7 @@ def listing(
 
 
 def history(session: Session, letter_id: int) -> dict[str, Any]:
-    """Return all that is known of one dead letter, with every attempt at its job as far as the ledger is kept.
+    """Return one dead letter in full, with every attempt at its job that is still recorded.
 
     Raises UnknownDeadLetter.
     """
@@ -92,7 +92,7 @@ def history(session: Session, letter_id: int) -> dict[str, Any]:
 def groups(
     session: Session, state: str = "dead", limit: int = 100, since: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """Return the kinds of dead letters, the most frequent first, each with the newest one's number, key and error."""
+    """Return the groups of one fingerprint, largest first, each with the id, key and error of its newest letter."""
     kind = (DeadLetter.fingerprint, DeadLetter.actor, DeadLetter.error_type)
     letters = func.count().label("letters")
     first, last = func.min(DeadLetter.created_at).label("first"), func.max(DeadLetter.created_at).label("last")
@@ -111,7 +111,7 @@ def groups(
 
 
 def count(session: Session, fingerprint: str | None = None) -> int:
-    """Return how many dead letters wait for a person."""
+    """Return the number of letters in the state `dead`."""
     return session.scalar(select(func.count()).where(*_chosen("dead", None, fingerprint))) or 0
 
 
@@ -119,35 +119,34 @@ def get(session: Session, letter_id: int) -> DeadLetter:
     """Return one dead letter. Raises UnknownDeadLetter."""
     letter = session.get(DeadLetter, letter_id) if is_id(letter_id) else None
     if letter is None:
-        raise UnknownDeadLetter(f"there is no dead letter {letter_id}; `aura dead list` shows those there are")
+        raise UnknownDeadLetter(f"there is no dead letter {letter_id}")
     return letter
 
 
 def replay(session: Session, letter_id: int, *, args: list[Any] | None = None, force: bool = False) -> DeadLetter:
-    """Promise the job again with fresh attempts, with other arguments if they are given.
+    """Enqueue the job again with fresh attempts, with other arguments if they are given.
 
-    Raises UnknownDeadLetter, also when it is not dead any more, and ReplayRefused when it was replayed
-    AURA_REPLAY_LIMIT times before. `force` replays it all the same, and one that was discarded too.
+    Raises UnknownDeadLetter, also when it is resolved, and ReplayRefused when it was replayed AURA_REPLAY_LIMIT times
+    before. `force` replays it all the same, and a discarded one too.
     """
     letter = get(session, letter_id)
     _must_be(letter, force=force)
     if not letter.actor:
         raise ReplayRefused(
-            f"dead letter {letter_id} is a message that could not be read: "
-            f"correct it and send it again, `aura dead replay {letter_id} --body FILE`"
+            f"dead letter {letter_id} is a message that could not be read: replay it with a corrected body"
         )
     limit = get_settings().replay_limit
     if letter.replays >= limit and not force:
         raise ReplayRefused(
             f"dead letter {letter_id} was replayed {letter.replays} times before, and AURA_REPLAY_LIMIT is {limit}: "
-            f"see `aura dead show {letter_id}` and mend the cause, or replay it with --force"
+            "fix the cause first, or force the replay"
         )
     changed = "" if args is None else storable(f"replayed with the arguments {json.dumps(args)}")[:ERROR_LIMIT]
     _resolve(session, letter, "replayed", changed, force=force)
-    again = _promise(letter, args)
-    enqueue(session, [again])
+    job = _new_job(letter, args)
+    enqueue(session, [job])
     if args is not None:
-        _must_have_args(session, again)
+        _must_have_args(session, job)
     return letter
 
 
@@ -159,25 +158,25 @@ def replayable(
     force: bool = False,
     since: datetime | None = None,
 ) -> list[int]:
-    """Return the dead letters that `replay_many` may take, the oldest first: readable, and not replayed too often."""
+    """Return the ids for `replay_many`, oldest first: jobs that were not replayed too often."""
     fit = [DeadLetter.actor != ""] + ([] if force else [DeadLetter.replays < get_settings().replay_limit])
     return _ids(session, fingerprint, limit, since, *fit)
 
 
 def replay_many(session: Session, ids: Collection[int]) -> int:
-    """Replay those of the letters that are still dead and that nobody else replays just now. Returns how many.
+    """Replay those letters that are still dead and not locked by another replay. Returns their number.
 
-    For one batch of some hundreds: it is one transaction, and its rows are locked until it ends.
+    Meant for some hundreds: it is one transaction, and its rows are locked until it ends.
     """
     chosen = select(DeadLetter).where(DeadLetter.id.in_(ids), DeadLetter.state == "dead", DeadLetter.actor != "")
     chosen = chosen.options(defer(DeadLetter.traceback), defer(DeadLetter.raw)).order_by(DeadLetter.id)
     letters = session.scalars(chosen.with_for_update(skip_locked=True)).all()
-    enqueue(session, [_promise(letter) for letter in letters])
+    enqueue(session, [_new_job(letter) for letter in letters])
     return _move(session, [letter.id for letter in letters], "replayed", "")
 
 
 def not_replayable(session: Session, fingerprint: str | None = None, since: datetime | None = None) -> tuple[int, int]:
-    """Return how many dead letters were replayed too often, and how many are messages that could not be read."""
+    """Return the numbers of dead letters that were replayed too often, and of messages that could not be read."""
     capped = func.count().filter(DeadLetter.actor != "", DeadLetter.replays >= get_settings().replay_limit)
     row = session.execute(
         select(capped, func.count().filter(DeadLetter.actor == "")).where(*_chosen("dead", None, fingerprint, since))
@@ -186,20 +185,20 @@ def not_replayable(session: Session, fingerprint: str | None = None, since: date
 
 
 def corrected(session: Session, letter_id: int, *, force: bool = False) -> DeadLetter:
-    """Resolve a message that could not be read: the caller accepts a corrected one in the same transaction.
+    """Resolve a message that could not be read; the caller accepts the corrected one in the same transaction.
 
     Raises UnknownDeadLetter, and ReplayRefused when it is no message.
     """
     letter = get(session, letter_id)
     _must_be(letter, force=force)
     if letter.actor:
-        raise ReplayRefused(f"dead letter {letter_id} is a job, not a message: it takes --args, not --body")
+        raise ReplayRefused(f"dead letter {letter_id} is a job, not a message: it takes other arguments, not a body")
     _resolve(session, letter, "replayed", "the message was corrected", force=force)
     return letter
 
 
 def discard(session: Session, letter_id: int, reason: str) -> DeadLetter:
-    """Give the job up for good and keep the reason. Raises UnknownDeadLetter."""
+    """Mark the letter as discarded, with the reason. Raises UnknownDeadLetter."""
     letter = get(session, letter_id)
     _must_be(letter)
     _resolve(session, letter, "discarded", reason)
@@ -209,12 +208,12 @@ def discard(session: Session, letter_id: int, reason: str) -> DeadLetter:
 def discardable(
     session: Session, fingerprint: str | None = None, limit: int | None = None, since: datetime | None = None
 ) -> list[int]:
-    """Return the dead letters that `discard_many` may take, the oldest first."""
+    """Return the ids for `discard_many`, oldest first."""
     return _ids(session, fingerprint, limit, since)
 
 
 def discard_many(session: Session, ids: Collection[int], reason: str) -> int:
-    """Discard those of the letters that are still dead. Returns how many."""
+    """Discard those letters that are still dead. Returns their number."""
     return _move(session, ids, "discarded", reason)
 
 
@@ -241,16 +240,14 @@ def _chosen(
 def _must_be(letter: DeadLetter, *, force: bool = False) -> None:
     if letter.state == "discarded" and not force:
         why = f" ({letter.reason})" if letter.reason else ""
-        raise UnknownDeadLetter(
-            f"dead letter {letter.id} was discarded before{why}; `aura dead replay {letter.id} --force` brings it back"
-        )
+        raise UnknownDeadLetter(f"dead letter {letter.id} was discarded before{why}; only a forced replay enqueues it")
     if letter.state not in ("dead", "discarded"):
         raise UnknownDeadLetter(f"dead letter {letter.id} was {letter.state} before")
 
 
 def _resolve(session: Session, letter: DeadLetter, state: str, reason: str, *, force: bool = False) -> None:
     if not _move(session, [letter.id], state, reason, ("dead", "discarded") if force else ("dead",)):
-        session.refresh(letter)  # somebody was faster
+        session.refresh(letter)  # it was resolved meanwhile
         _must_be(letter, force=force)
 
 
@@ -263,7 +260,7 @@ def _move(session: Session, ids: Collection[int], state: str, reason: str, allow
     return len(session.execute(moved.returning(DeadLetter.id)).all())
 
 
-def _promise(letter: DeadLetter, args: list[Any] | None = None) -> NewJob:
+def _new_job(letter: DeadLetter, args: list[Any] | None = None) -> NewJob:
     return NewJob(
         letter.actor,
         letter.key,
@@ -275,14 +272,13 @@ def _promise(letter: DeadLetter, args: list[Any] | None = None) -> NewJob:
     )
 
 
-def _must_have_args(session: Session, promised: NewJob) -> None:
-    """Refuse when the same work was promised before, for then it keeps the arguments it had."""
-    same = (Job.actor == promised.actor, Job.key == promised.key, Job.pipeline == promised.pipeline)
+def _must_have_args(session: Session, new: NewJob) -> None:
+    """Refuse when the same job is enqueued already, for it keeps its arguments."""
+    same = (Job.actor == new.actor, Job.key == new.key, Job.pipeline == new.pipeline)
     job = session.execute(select(Job.id, Job.args).where(*same)).one()
-    if job.args != promised.args:
+    if job.args != new.args:
         raise ReplayRefused(
-            f"{promised.actor} {promised.key} is promised already, as job {job.id}, with other arguments: "
-            f"cancel that one first, `aura jobs cancel {job.id}`"
+            f"{new.actor} {new.key} is enqueued already, as job {job.id}, with other arguments: cancel that job first"
         )
 
 

@@ -1,4 +1,4 @@
-"""Hints: which jobs are due, which the broker has been told of, and which of those hints are lost.
+"""Hints: finds due jobs, marks them as dispatched, and finds lost hints.
 
 A job that crashed its worker more than once is a suspect: suspects are hinted one at a time, so that a job which kills
 its worker again takes no other suspect with it, and only the guilty one comes to three crashes.
@@ -16,29 +16,29 @@ from db.models import Job
 from db.statements import Prepared, in_subquery, table, unnest
 from db.time import elapsed, from_now, now
 
-#: The priorities of jobs, the most urgent first.
+#: The priorities of jobs, most urgent first.
 PRIORITIES = range(9, -1, -1)
 #: Crashes that make a job a suspect.
 SUSPECT_AFTER = 2
 
 _c = table(Job).c
-_lane = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
+_bucket = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
 _waiting = (_c.hinted_at.is_(None), _c.lease.is_(None), _c.due_at <= now())
 
 
 def due_buckets(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
-    """Return the (actor, priority) of which something is due, the most urgent first.
+    """Return the (actor, priority) with a due job, most urgent first.
 
-    A probe of the index for each lane: its cost does not grow with the backlog, nor with what is due later.
+    One probe of the index for each bucket: the cost does not grow with the backlog, nor with jobs that are due later.
     """
-    probed = _LANES(session, actors=sorted(actors), priorities=_PRIORITIES)
-    return sorted(((row[0], row[1]) for row in probed if row[2]), key=lambda lane: (-lane[1], lane[0]))
+    probed = _BUCKETS(session, actors=sorted(actors), priorities=_PRIORITIES)
+    return sorted(((row[0], row[1]) for row in probed if row[2]), key=lambda bucket: (-bucket[1], bucket[0]))
 
 
-def _lanes(session: Session) -> Select[Any]:
+def _buckets(session: Session) -> Select[Any]:
     actor, priority = unnest(session, "actors"), unnest(session, "priorities")
     wanted = cast(priority.c.value, Integer)
-    # ordered, though any row would do: or PostgreSQL reads the table instead, in vain for a lane with nothing due
+    # ordered, though any row would do: else PostgreSQL reads the table, in vain for a bucket with no due job
     first = select(_c.id).where(_c.actor == actor.c.value, _c.priority == wanted, *_waiting)
     first = first.order_by(_c.due_at, _c.id).limit(1)
     # as a column, not as a condition: PostgreSQL would make a join of that, which reads the whole backlog
@@ -46,18 +46,18 @@ def _lanes(session: Session) -> Select[Any]:
     return probe.select_from(actor.join(priority, true()))
 
 
-_LANES = Prepared(_lanes)
+_BUCKETS = Prepared(_buckets)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
-def gathered(session: Session, actor: str, priority: int, jobs: int, seconds: float) -> bool:
-    """Return whether so many jobs of a lane are due, or one of them for so long."""
+def gathered(session: Session, actor: str, priority: int, jobs: int) -> tuple[bool, float]:
+    """Return whether so many jobs of a bucket are due, and the seconds for which the oldest is due."""
     [row] = _GATHERED(session, whose=actor, place=priority, others=jobs - 1)
-    return bool(row.enough or (row.waited or 0.0) > seconds)
+    return bool(row.enough), row.waited or 0.0
 
 
 def _gathered(_session: Session) -> Any:
-    due = select(_c.due_at).where(*_lane, *_waiting).order_by(_c.due_at, _c.id).limit(1)
+    due = select(_c.due_at).where(*_bucket, *_waiting).order_by(_c.due_at, _c.id).limit(1)
     last = due.offset(bindparam("others")).scalar_subquery()
     return select(last.is_not(None).label("enough"), elapsed(due.scalar_subquery()).label("waited"))
 
@@ -66,7 +66,7 @@ _GATHERED = Prepared(_gathered)
 
 
 class Dispatched(NamedTuple):
-    """A job that is being hinted: whether it was tried before, and how many seconds it has been due."""
+    """A dispatched job: whether it was tried before, and the seconds for which it was due."""
 
     id: int
     tried: bool
@@ -74,21 +74,21 @@ class Dispatched(NamedTuple):
 
 
 def dispatch(session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
-    """Mark due jobs as hinted, the longest due first, and return them.
+    """Mark due jobs as dispatched, the longest due first, and return them.
 
-    Passed over by other relays. Give them back when the broker does not take their hints.
+    Other relays pass over them. The caller releases them when the broker does not confirm their hints.
     """
-    rows = _TAKE(session, whose=actor, place=priority, limit=limit)
+    rows = _DISPATCH(session, whose=actor, place=priority, limit=limit)
     return sorted(Dispatched(row.id, row.attempts > 0, row.waited) for row in rows)
 
 
-def _take(session: Session) -> Any:
-    due = select(_c.id).where(*_lane, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
+def _dispatch(session: Session) -> Any:
+    due = select(_c.id).where(*_bucket, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
     return _mark(in_subquery(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
 
 
 def dispatch_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
-    """Mark one suspect as hinted when no other one is hinted or running. Returns (id, actor, priority)."""
+    """Mark one suspect as dispatched unless another one is queued or running. Returns (id, actor, priority)."""
     # a claim counts as a crash until it ends in order: of a running suspect there is one more
     suspects = select(_c.id, _c.actor, _c.priority, _c.hinted_at, _c.lease, (_c.due_at <= now()).label("due")).where(
         _c.crashes > 1,
@@ -109,13 +109,14 @@ def _mark(chosen: ColumnElement[bool]) -> Any:
     return marked.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited"))
 
 
-_TAKE = Prepared(_take)
+_DISPATCH = Prepared(_dispatch)
 
 
 def in_flight(session: Session, older_than: float = 0.0) -> dict[str, int]:
-    """Return how many hinted, unclaimed jobs each actor has (what waits inside the broker), by age in seconds."""
-    aged = _inside.where(_c.hinted_at < from_now(-older_than))
-    found: Any = session.execute(aged) if older_than else _INSIDE(session)
+    """Return the number of queued jobs of each actor: hinted, and not claimed for more than so many seconds."""
+    found: Any = (
+        session.execute(_inside.where(_c.hinted_at < from_now(-older_than))) if older_than else _INSIDE(session)
+    )
     return {row.actor: row.jobs for row in found}
 
 
@@ -125,13 +126,13 @@ _INSIDE = Prepared(lambda _session: _inside)
 
 
 def running(session: Session) -> dict[str, int]:
-    """Return how many jobs of each actor are leased, on all workers together."""
+    """Return the number of running jobs of each actor, on all workers."""
     leased = select(_c.actor, func.count().label("jobs")).where(_c.lease.is_not(None)).group_by(_c.actor)
     return {row.actor: row.jobs for row in session.execute(leased)}
 
 
 def redispatch_lost(session: Session, actor: str | None = None, older_than: float = 0.0) -> int:
-    """Make hinted, unclaimed jobs due again whose hints are lost; `older_than` in seconds. Returns how many."""
+    """Make queued jobs due again, those hinted more than `older_than` seconds ago. Returns their number."""
     lost: list[ColumnElement[bool]] = [_c.hinted_at.is_not(None), _c.lease.is_(None)]
     if actor is not None:
         lost += [_c.actor == actor]
@@ -141,7 +142,7 @@ def redispatch_lost(session: Session, actor: str | None = None, older_than: floa
 
 
 def release(session: Session, ids: Collection[int]) -> int:
-    """Make these jobs due again whose hint came at a bad time, such as to a paused queue. Returns how many."""
+    """Make queued jobs due again, such as those of a paused queue. Returns their number."""
     return _count(session, [_c.id.in_(ids), _c.hinted_at.is_not(None), _c.lease.is_(None)])
 
 
@@ -151,5 +152,5 @@ def _count(session: Session, lost: list[ColumnElement[bool]]) -> int:
 
 
 def enqueued(session: Session, actor: str, ids: Collection[int]) -> bool:
-    """Return whether any of these jobs is promised to the actor."""
+    """Return whether any of these jobs is enqueued for the actor."""
     return session.scalar(select(_c.id).where(_c.id.in_(ids), _c.actor == actor).limit(1)) is not None

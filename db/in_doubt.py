@@ -1,9 +1,9 @@
-"""Messages of which nobody knows whether they left, on channels where a repeat is worse than a question.
+"""Deliveries in doubt, on the channels where a person decides whether to resend a message.
 
-    promised --hold--> sending --keep--> sent
-       ^                  |---give_back--> promised (it surely did not leave)
-       |                  '---mark-------> unknown  (its worker died, or the answer never came)
-       '------------- a person: `aura notices resend`, or `settle` when it has arrived
+    enqueued --mark_sending--> sending --mark_sent--------> sent
+                                  |------unmark_sending---> enqueued  (the message was not sent)
+                                  '------mark_in_doubt----> in_doubt  (the worker died, or the answer is missing)
+    in_doubt --resend--> enqueued, or --settle--> sent: a person's decision, see `db.notifications`
 
 Every function takes the caller's session and commits nothing.
 """
@@ -22,20 +22,20 @@ _c = table(Notification).c
 
 
 def mark_sending(session: Session, notification_id: str) -> bool:
-    """Mark that it is about to be sent. Returns whether it was ours to mark: else somebody else is at it, or was."""
+    """Mark an enqueued notification as being sent. Returns False when another worker sends or has sent it."""
     return bool(_move(session, [notification_id], "enqueued", "sending"))
 
 
-def mark_unsent(session: Session, notification_id: str) -> None:
-    """Take the mark back: it is certain that it did not leave."""
+def unmark_sending(session: Session, notification_id: str) -> None:
+    """Mark a notification that was certainly not sent as enqueued again."""
     _move(session, [notification_id], "sending", "enqueued")
 
 
 def mark_in_doubt(session: Session, notification_ids: Sequence[str]) -> list[str]:
-    """Record that nobody knows whether these left. Returns those of which that is so."""
+    """Mark these notifications as in doubt. Returns the ids of those that were being sent."""
     return _move(session, notification_ids, "sending", "in_doubt")
 
 
 def _move(session: Session, ids: Sequence[str], old: str, new: str) -> list[str]:
-    moved = update(table(Notification)).where(_c.id.in_(ids), _c.state == old).values(state=new)
-    return list(session.scalars(moved.returning(_c.id)))
+    statement = update(table(Notification)).where(_c.id.in_(ids), _c.state == old).values(state=new)
+    return list(session.scalars(statement.returning(_c.id)))

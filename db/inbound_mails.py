@@ -1,4 +1,4 @@
-"""Mails that came in: each kept once with what became of it, and the tickets that it may belong to."""
+"""Inbound mails, each stored once with its outcome, and the tickets that a mail can belong to."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.ids import is_id
 from db.models import Agent, Comment, InboundMail, Notification, Ticket
 from db.queue_stats import COUNT_LIMIT
 from db.statements import table, upsert
 from db.time import elapsed, from_now, now
 
-#: What a mail is before anybody decided, and how the other outcomes begin.
+#: The outcome of a new mail, and the prefixes of two final outcomes.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
 
-#: How every outcome begins.
+#: The prefixes of all final outcomes.
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
 
 _m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
 
 
 class StoredMail(NamedTuple):
-    """A mail's row; `new` says that this transaction is the one to decide what becomes of it."""
+    """A stored mail; `new`: this transaction decides its outcome."""
 
     id: int
     new: bool
@@ -36,99 +35,101 @@ class StoredMail(NamedTuple):
 def store(
     session: Session, identity: str, sender: str, raw: bytes, attachments: Sequence[Mapping[str, Any]] = ()
 ) -> StoredMail:
-    """Insert a mail, or return what became of it before. One that was refused is tried anew.
+    """Insert a mail, or return its earlier outcome; a refused mail is decided again.
 
-    It waits for another process that is about to take the same mail, so two at once are one.
+    A second transaction with the same mail waits for the first one.
     """
     values = {"sender": sender, "raw": raw, "attachments": list(attachments), "outcome": UNDECIDED}
     insert = upsert(session, InboundMail).values(message_id=identity, created_at=now(), **values)
     new = session.scalar(insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id))
     if new is not None:
         return StoredMail(new, True, UNDECIDED, None, sender)
-    again = update(table(InboundMail)).where(_m.message_id == identity, _m.outcome.startswith(REFUSED)).values(**values)
-    session.execute(again)
-    wanted = select(_m.id, _m.outcome, _m.ticket_id, _m.sender).where(_m.message_id == identity)
-    row = session.execute(wanted).one()
+    reopened = (
+        update(table(InboundMail)).where(_m.message_id == identity, _m.outcome.startswith(REFUSED)).values(**values)
+    )
+    session.execute(reopened)
+    query = select(_m.id, _m.outcome, _m.ticket_id, _m.sender).where(_m.message_id == identity)
+    row = session.execute(query).one()
     return StoredMail(row.id, row.outcome == UNDECIDED, row.outcome, row.ticket_id, row.sender)
 
 
-def settle(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
-    """Record what became of a mail."""
+def save_outcome(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
+    """Save the outcome of a mail, with its ticket."""
     session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(outcome=outcome, ticket_id=ticket_id))
 
 
 def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
-    """Return how many mails of a sender came in lately."""
-    theirs = (_m.created_at >= from_now(-seconds), _m.sender == sender)
-    return session.scalar(select(func.count()).select_from(InboundMail).where(*theirs)) or 0
+    """Return the number of mails of a sender within the last seconds."""
+    recent = (_m.created_at >= from_now(-seconds), _m.sender == sender)
+    return session.scalar(select(func.count()).select_from(InboundMail).where(*recent)) or 0
 
 
-# -- which ticket -----------------------------------------------------------------------------------------------------
+# -- the ticket of a mail -------------------------------------------------------------------------------------------------
 
 
-def is_own(session: Session, notification_id: str) -> bool:
-    """Return whether a Message-ID's left side is that of a mail of ours."""
+def is_notification(session: Session, notification_id: str) -> bool:
+    """Return whether the left side of a Message-ID is the id of a notification."""
     return bool(session.scalar(select(exists().where(_n.id == notification_id))))
 
 
-def of_notifications(session: Session, ids: Collection[str]) -> dict[str, int]:
-    """Return the ticket of each notification, by its id."""
+def tickets_of_notifications(session: Session, ids: Collection[str]) -> dict[str, int]:
+    """Return the tickets of notifications, by the notification's id."""
     rows = session.execute(select(_n.id, _n.ticket_id).where(_n.id.in_(ids), _n.ticket_id.is_not(None)))
     return {row.id: row.ticket_id for row in rows}
 
 
-def of_mails(session: Session, identities: Collection[str]) -> dict[str, int]:
-    """Return the ticket of each mail that became one, by its identity."""
-    became = (_m.message_id.in_(identities), _m.ticket_id.is_not(None), _m.outcome.in_(("ticket", "comment")))
+def tickets_of_mails(session: Session, identities: Collection[str]) -> dict[str, int]:
+    """Return the tickets of inbound mails that became a ticket or a comment, by Message-ID."""
+    conditions = (_m.message_id.in_(identities), _m.ticket_id.is_not(None), _m.outcome.in_(("ticket", "comment")))
     return {
-        row.message_id: row.ticket_id for row in session.execute(select(_m.message_id, _m.ticket_id).where(*became))
+        row.message_id: row.ticket_id for row in session.execute(select(_m.message_id, _m.ticket_id).where(*conditions))
     }
 
 
-def takes_part(session: Session, ticket_id: int, address: str) -> bool:
-    """Return whether an address is the ticket's requester, its agent, somebody told of it, or an author of a comment."""
+def is_participant(session: Session, ticket_id: int, address: str) -> bool:
+    """Return whether an address is a requester, assignee, notification recipient or comment author of the ticket."""
     if not address:
         return False
-    asked = func.lower(_t.requester)
+    lower = func.lower(_t.requester)
     # requesters may come as "Ann Lee <ann@example.com>"
-    requester = or_(asked == address, asked.endswith(f"<{address}>", autoescape=True))
+    requester = or_(lower == address, lower.endswith(f"<{address}>", autoescape=True))
     agent = exists().where(Agent.name == _t.assignee, func.lower(Agent.email) == address)
-    told = exists().where(_n.ticket_id == _t.id, _n.channel == "email", func.lower(_n.recipient) == address)
+    notified = exists().where(_n.ticket_id == _t.id, _n.channel == "email", func.lower(_n.recipient) == address)
     author = exists().where(Comment.ticket_id == _t.id, func.lower(Comment.author) == address)
-    return bool(session.scalar(select(exists().where(_t.id == ticket_id, or_(requester, agent, told, author)))))
+    return bool(session.scalar(select(exists().where(_t.id == ticket_id, or_(requester, agent, notified, author)))))
 
 
-class State(NamedTuple):
-    """How a ticket stands."""
+class TicketStatus(NamedTuple):
+    """The status of a ticket."""
 
     id: int
     status: str
-    #: Seconds since it was resolved; of one that is closed otherwise, since it was changed last.
-    rested: float
+    #: Seconds since it was resolved, or else changed.
+    idle_seconds: float
 
 
-def state(session: Session, ticket_id: int) -> State | None:
-    """Return how a ticket stands, locked until the transaction ends; None when there is no such ticket."""
+def lock_ticket(session: Session, ticket_id: int) -> TicketStatus | None:
+    """Return the status of a ticket, locked until the transaction ends; None when it does not exist."""
     since = elapsed(func.coalesce(_t.resolved_at, _t.changed_at, _t.created_at))
-    wanted = select(_t.id, _t.status, since.label("rested")).where(_t.id == ticket_id).with_for_update()
-    row = session.execute(wanted).first() if is_id(ticket_id) else None
-    return State(*row) if row else None
+    query = select(_t.id, _t.status, since.label("idle_seconds")).where(_t.id == ticket_id).with_for_update()
+    row = session.execute(query).first() if 0 < ticket_id < 2**63 else None
+    return TicketStatus(*row) if row else None
 
 
-# -- to look at -------------------------------------------------------------------------------------------------------
+# -- administration --------------------------------------------------------------------------------------------------
 
 
 def listing(session: Session, outcome: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest mails without their bytes; `outcome` is how theirs begins."""
+    """Return the newest mails without their content; `outcome` is a prefix of their outcome."""
     shown = (_m.id, _m.created_at, _m.sender, _m.outcome, _m.ticket_id, _m.message_id, _m.attachments)
-    wanted = select(*shown, func.length(_m.raw).label("bytes")).order_by(_m.id.desc()).limit(limit)
+    query = select(*shown, func.length(_m.raw).label("bytes")).order_by(_m.id.desc()).limit(limit)
     if outcome is not None:
-        wanted = wanted.where(_m.outcome.startswith(outcome, autoescape=True))
-    return [dict(row) for row in session.execute(wanted).mappings()]
+        query = query.where(_m.outcome.startswith(outcome, autoescape=True))
+    return [dict(row) for row in session.execute(query).mappings()]
 
 
 def outcomes(session: Session, seconds: float = 3600.0) -> dict[str, int]:
-    """Return how many mails that came in lately became a ticket or a comment, or were ignored or refused."""
+    """Return the number of mails of the last seconds by outcome: ticket, comment, ignored, refused."""
     recent = (
         select(_m.outcome)
         .where(_m.created_at >= from_now(-seconds))
@@ -140,8 +141,8 @@ def outcomes(session: Session, seconds: float = 3600.0) -> dict[str, int]:
     return dict(zip(OUTCOMES, (int(count or 0) for count in session.execute(select(*kinds)).one()), strict=True))
 
 
-class Found(NamedTuple):
-    """A mail with its bytes; none when they were pruned."""
+class MailContent(NamedTuple):
+    """A mail with its content; empty when its retention time has passed."""
 
     id: int
     identity: str
@@ -149,8 +150,8 @@ class Found(NamedTuple):
     raw: bytes
 
 
-def find(session: Session, mail_id: int) -> Found | None:
-    """Return a mail by its number, locked until the transaction ends."""
-    wanted = select(_m.id, _m.message_id, _m.outcome, _m.raw).where(_m.id == mail_id).with_for_update()
-    row = session.execute(wanted).first() if is_id(mail_id) else None
-    return Found(*row) if row else None
+def lock_mail(session: Session, mail_id: int) -> MailContent | None:
+    """Return a mail by its number, locked until the transaction ends; None when it does not exist."""
+    query = select(_m.id, _m.message_id, _m.outcome, _m.raw).where(_m.id == mail_id).with_for_update()
+    row = session.execute(query).first() if 0 < mail_id < 2**63 else None
+    return MailContent(*row) if row else None

@@ -1,9 +1,9 @@
-"""The life of a job: promise -> hint -> claim -> keep, retry or bury; every move is one guarded statement.
+"""The life of a job: enqueue -> hint -> claim -> complete, retry or dead-letter; every move is one guarded statement.
 
-    due ----hint---> hinted ----claim---> leased ----keep----> gone (the next step is promised in the same transaction)
-     ^                  |                   |------retry---> due again, later
-     |                  | (hint lost)       |------bury----> dead letter
-     +------------------+-------------------+ (worker died, or handed back)
+    available --hint--> queued --claim--> running --complete--> deleted (the next step is enqueued in the same transaction)
+        ^                 |                 |------retry------> due again, later
+        |                 | (hint lost)     |--dead_letter----> dead letter
+        +-----------------+-----------------+ (worker died, or handed back)
 
 Every function takes the caller's session and commits nothing. Time is the database's.
 """
@@ -38,18 +38,18 @@ from db.models import Attempt, DeadLetter, Job
 from db.statements import BulkInsert, Prepared, in_list, in_subquery, on_postgresql, table
 from db.time import elapsed, from_now, now
 
-#: The PostgreSQL channel that tells relays of a new promise.
+#: The PostgreSQL channel on which relays are notified of new jobs.
 CHANNEL = "aura_jobs"
-#: The longest error text that is kept, in characters.
+#: Characters of the longest error text that is stored.
 ERROR_LIMIT = 2000
 
-#: Called in this process after each commit that promised something: the embedded relay listens here.
+#: Called in this process after each commit that enqueued jobs; wakes the embedded relay.
 on_enqueue: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """One piece of work for one actor; `delay` in seconds, `priority` 0 to 9, higher first."""
+    """A job to enqueue; `delay` in seconds, `priority` 0 to 9, higher first."""
 
     actor: str
     key: str
@@ -59,13 +59,13 @@ class NewJob:
     priority: int = 0
     delay: float = 0.0
     replays: int = 0
-    #: The span that the work belongs to; by default the one in which it is promised.
+    #: The span that the job belongs to; by default the one in which it is enqueued.
     traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A job that we hold the lease of."""
+    """A job under a lease of the caller."""
 
     id: int
     actor: str
@@ -77,13 +77,13 @@ class Claimed:
     attempts: int
     replays: int = 0
     traceparent: str | None = None
-    #: Seconds from when it was due until it was claimed.
+    #: Seconds from its due time until its claim.
     waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job did not succeed this time; `traceback` and `fingerprint` are for the dead letter."""
+    """The error of a failed attempt; `traceback` and `fingerprint` are for the dead letter."""
 
     error_type: str
     error: str
@@ -92,27 +92,27 @@ class Failure:
 
 
 class LocalDispatcher(Protocol):
-    """A worker that takes jobs at once, in the transaction that promises them, without waiting for a hint."""
+    """A worker that leases jobs in the transaction that enqueues them, without a hint."""
 
     worker: str
 
-    def lease(self, promise: NewJob) -> str | None:
-        """Return the lease under which to take it, or None to leave it to the relay."""
+    def lease(self, job: NewJob) -> str | None:
+        """Return the lease under which to insert the job, or None to leave it to the relay."""
 
-    def take(self, lease: str, job: Claimed) -> None:
-        """Note that the job is ours when the transaction commits."""
+    def add(self, lease: str, job: Claimed) -> None:
+        """Note that the job is leased to the worker once the transaction has committed."""
 
 
-def enqueue(session: Session, promises: Iterable[NewJob]) -> None:
+def enqueue(session: Session, new_jobs: Iterable[NewJob]) -> None:
     """Insert the jobs as part of the caller's transaction, and wake the relay when it commits.
 
-    A second promise for the same (actor, key, pipeline) merges into the first: the higher priority, the earlier due
-    time, and one more run if it is running just now. So a wake-up is never lost and work is never doubled.
-    A new job may be leased at once to the transaction's taker (see `taking`).
+    A second job for the same (actor, key, pipeline) merges with the first: the higher priority, the earlier due time, and one
+    more run if the first is running. So a wake-up is never lost and no job is doubled. A new job may be leased at once to the
+    transaction's local dispatcher (see `dispatch_locally`).
     """
     # one row per identity, in a fixed order: PostgreSQL refuses to touch a row twice, and order prevents deadlocks
     merged: dict[tuple[str, str, str], NewJob] = {}
-    for new in promises:
+    for new in new_jobs:
         identity = (new.actor, new.key, new.pipeline)
         old = merged.setdefault(identity, new)
         merged[identity] = replace(
@@ -121,37 +121,37 @@ def enqueue(session: Session, promises: Iterable[NewJob]) -> None:
             delay=min(old.delay, new.delay),
             replays=max(old.replays, new.replays),
         )
-    taker: LocalDispatcher | None = session.info.get("taker")
-    free: list[dict[str, Any]] = []
-    taken: list[dict[str, Any]] = []
-    mine: set[tuple[str, str, str]] = session.info.setdefault("taken", set())
+    dispatcher: LocalDispatcher | None = session.info.get("local_dispatcher")
+    unleased: list[dict[str, Any]] = []
+    leased: list[dict[str, Any]] = []
+    local: set[tuple[str, str, str]] = session.info.setdefault("dispatched_locally", set())
     for identity, each in sorted(merged.items()):
-        if identity in mine:
-            continue  # taken in this very transaction: its run begins afterwards and is the one that is promised
-        lease = taker.lease(each) if taker is not None else None
-        (free if lease is None else taken).append(_row(each, lease, taker.worker if taker else None))
-    if free:
-        _PROMISE(session, free)
+        if identity in local:
+            continue  # leased in this very transaction: its run begins after it
+        lease = dispatcher.lease(each) if dispatcher is not None else None
+        (unleased if lease is None else leased).append(_row(each, lease, dispatcher.worker if dispatcher else None))
+    if unleased:
+        _ENQUEUE(session, unleased)
         wake_relay(session)
-    if taken and taker is not None:
-        leases = {row["lease"] for row in taken}
-        for row in sorted(_PROMISE_TAKEN(session, taken)):
+    if leased and dispatcher is not None:
+        leases = {row["lease"] for row in leased}
+        for row in sorted(_ENQUEUE_LEASED(session, leased)):
             if row.lease in leases:
-                mine.add((row.actor, row.key, row.pipeline))
-                taker.take(row.lease, _claimed_at_once(row.id, merged[row.actor, row.key, row.pipeline]))
+                local.add((row.actor, row.key, row.pipeline))
+                dispatcher.add(row.lease, _claimed_locally(row.id, merged[row.actor, row.key, row.pipeline]))
             else:
-                wake_relay(session)  # it was promised before: that job may be due earlier now
+                wake_relay(session)  # it merged with an earlier job, which may be due earlier now
 
 
 def number_of(session: Session, actor: str, key: str, pipeline: str) -> int:
-    """Return the number of a job that is promised."""
+    """Return the id of a job that is enqueued."""
     c = table(Job).c
     return int(session.scalars(select(c.id).where(c.key == key, c.actor == actor, c.pipeline == pipeline)).one())
 
 
-def dispatch_locally(session: Session, taker: LocalDispatcher) -> None:
-    """Let the taker have what is promised in this transaction from here on."""
-    session.info["taker"] = taker
+def dispatch_locally(session: Session, dispatcher: LocalDispatcher) -> None:
+    """Offer the dispatcher every job that this transaction enqueues from here on."""
+    session.info["local_dispatcher"] = dispatcher
 
 
 def _row(each: NewJob, lease: str | None, worker: str | None) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _row(each: NewJob, lease: str | None, worker: str | None) -> dict[str, Any]:
     }
 
 
-def _claimed_at_once(job_id: int, each: NewJob) -> Claimed:
+def _claimed_locally(job_id: int, each: NewJob) -> Claimed:
     return Claimed(
         job_id,
         each.actor,
@@ -190,13 +190,13 @@ def _traceparent(each: NewJob) -> str | None:
 
 
 def _merge(statement: Any) -> Any:
-    """Add to an INSERT of jobs how a second promise of the same work merges into the first."""
+    """Add to an INSERT of jobs how a second job of the same identity merges with the first."""
     old, new = table(Job).c, statement.excluded
     return statement.on_conflict_do_update(
         index_elements=["key", "actor", "pipeline"],
         set_={
             "priority": case((new.priority > old.priority, new.priority), else_=old.priority),
-            # of a job that is running, due_at is the time of its next run, if it has one
+            # due_at of a running job is the time of its next run, if it has one
             "due_at": case(
                 (old.lease.is_not(None) & old.rerun.is_(False), new.due_at),
                 (new.due_at < old.due_at, new.due_at),
@@ -208,18 +208,18 @@ def _merge(statement: Any) -> Any:
     )
 
 
-_PROMISED = ("actor", "key", "args", "pipeline", "next_steps", "priority", "replays", "traceparent")
-_PROMISE = BulkInsert(
+_COLUMNS = ("actor", "key", "args", "pipeline", "next_steps", "priority", "replays", "traceparent")
+_ENQUEUE = BulkInsert(
     Job,
-    _PROMISED,
+    _COLUMNS,
     inputs={"delay": Float()},
     computed=lambda new: {"due_at": from_now(new["delay"])},
     finish=_merge,
 )
-#: Leased to the worker that promises it, as if it had been hinted and claimed.
-_PROMISE_TAKEN = BulkInsert(
+#: Leased to the worker that enqueues it, as if it had been hinted and claimed.
+_ENQUEUE_LEASED = BulkInsert(
     Job,
-    (*_PROMISED, "lease", "worker"),
+    (*_COLUMNS, "lease", "worker"),
     computed=lambda _new: {"due_at": now(), "hinted_at": now(), "attempts": 1, "crashes": 1},
     finish=lambda statement: _merge(statement).returning(
         *(table(Job).c[name] for name in ("id", "actor", "key", "pipeline", "lease"))
@@ -239,7 +239,7 @@ def wake_relay(session: Session) -> None:
         after_commit(session, wake)
 
 
-#: What frees a job: nobody's lease, no hint, no run more than the one it waits for.
+#: The values of a job that is free: no lease, no hint, no further run.
 FREE: dict[str, Any] = {"lease": None, "worker": None, "hinted_at": None, "rerun": False}
 #: The columns of a Claimed.
 CLAIMED = (
@@ -269,10 +269,10 @@ def claimed_from(row: Any) -> Claimed:
 def claim(
     session: Session, actor: str, ids: Sequence[int], lease: str, worker: str, most: int | None = None
 ) -> list[Claimed]:
-    """Lease those of the jobs that are due and free, the first `most`; duplicates, forgeries and early hints get nothing."""
+    """Lease those jobs that are due and free, at most `most`; a duplicate, forged or early hint leases nothing."""
     most = len(ids) if most is None else most
-    # what crashed a worker goes alone: a hint from before the crash must not take the others along once more; and what
-    # crashed two when it is its turn (see `db.hints`): the broker gives hints of the dead worker to another one
+    # a job that crashed a worker is claimed alone: a hint from before the crash must not endanger the others; and one that
+    # crashed two only in its turn (see `db.hints`): the broker delivers hints of the dead worker to another one
     alone = min(most, len(ids)) == 1
     rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone, most=most)
     return sorted(map(claimed_from, rows), key=lambda job: job.id)
@@ -280,8 +280,8 @@ def claim(
 
 def _claim(session: Session) -> Any:
     c = table(Job).c
-    its_turn = or_(c.crashes < SUSPECT_AFTER, c.hinted_at.is_not(None))
-    allowed = or_(c.crashes == 0, and_(bindparam("alone", type_=Boolean), its_turn))
+    in_turn = or_(c.crashes < SUSPECT_AFTER, c.hinted_at.is_not(None))
+    allowed = or_(c.crashes == 0, and_(bindparam("alone", type_=Boolean), in_turn))
     free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
     locked = select(c.id).where(in_list(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))
@@ -302,57 +302,57 @@ def still_held(session: Session, lease: str, jobs: Iterable[Claimed]) -> list[Cl
     """Lock and return those of the jobs that the lease still holds; a worker that lost its lease changes nothing."""
     jobs = list(jobs)
     c = table(Job).c
-    mine = select(c.id).where(c.id.in_([job.id for job in jobs]), held_by(lease))
-    held = set(session.scalars(mine.order_by(c.id).with_for_update()))
+    leased = select(c.id).where(c.id.in_([job.id for job in jobs]), held_by(lease))
+    held = set(session.scalars(leased.order_by(c.id).with_for_update()))
     return [job for job in jobs if job.id in held]
 
 
 def complete(session: Session, lease: str, jobs: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
-    """Delete the jobs that are done, write that into the ledger, and return them; one that the lease lost is left out.
+    """Delete the jobs that the lease still holds, record their attempts, and return them.
 
-    One that was promised again meanwhile stays for one more run, due as promised. Comes first in its transaction: the
-    effects that follow are those of the jobs returned.
+    A job that was enqueued again meanwhile stays for one more run. Must come first in its transaction: the effects that
+    follow are those of the jobs returned.
     """
     ids = [job.id for job in jobs]
-    kept = set(_KEEP(session, ids=ids, under=lease, by=worker, took=seconds).scalars())
+    completed = set(_COMPLETE(session, ids=ids, under=lease, by=worker, took=seconds).scalars())
     if not on_postgresql(session):
-        record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in kept])
-    if len(kept) < len(jobs):
+        record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in completed])
+    if len(completed) < len(jobs):
         c = table(Job).c
         once_more = update(table(Job)).where(c.id.in_(ids), held_by(lease))
         once_more = once_more.values(**FREE, attempts=0, crashes=0, last_error=None)
         if rerun := set(session.scalars(once_more.returning(c.id))):
             record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in rerun])
-            kept |= rerun
+            completed |= rerun
             wake_relay(session)
-    return [job for job in jobs if job.id in kept]
+    return [job for job in jobs if job.id in completed]
 
 
-def _keep(session: Session) -> Any:
+def _complete(session: Session) -> Any:
     c = table(Job).c
     done = delete(table(Job)).where(in_list(session, c.id, "ids"), c.lease == bindparam("under"), c.rerun.is_(False))
     if not on_postgresql(session):  # SQLite deletes nothing inside another statement
         return done.returning(c.id)
-    kept = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("completed")
+    completed = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("completed")
     values = {
-        "job_id": kept.c.id,
-        "actor": kept.c.actor,
-        "key": kept.c.key,
-        "pipeline": kept.c.pipeline,
-        "number": kept.c.attempts,
+        "job_id": completed.c.id,
+        "actor": completed.c.actor,
+        "key": completed.c.key,
+        "pipeline": completed.c.pipeline,
+        "number": completed.c.attempts,
         "worker": bindparam("by", type_=String),
         "outcome": literal("completed"),
         "seconds": bindparam("took", type_=Float),
     }
     ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
-    return select(kept.c.id).add_cte(ledger)
+    return select(completed.c.id).add_cte(ledger)
 
 
-_KEEP = Prepared(_keep)
+_COMPLETE = Prepared(_complete)
 
 
 def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) -> None:
-    """Make each job due again after its delay in seconds, with the attempts it says; an orderly failure is no crash."""
+    """Make each job due again after its delay in seconds, with its number of attempts; a failure is no crash."""
     for job, failure, delay in failed:
         session.execute(
             update(Job)
@@ -371,7 +371,7 @@ def retry(session: Session, failed: Sequence[tuple[Claimed, Failure, float]]) ->
 def dead_letter(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> None:
     """Move each job to the dead letters, with everything needed to replay it.
 
-    One that was promised again meanwhile stays for one more run, due as promised.
+    A job that was enqueued again meanwhile stays for one more run.
     """
     if not failed:
         return
@@ -397,9 +397,9 @@ def dead_letter(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> 
         ],
     )
     c = table(Job).c
-    given_up = c.id.in_([job.id for job, _ in failed])
-    session.execute(delete(table(Job)).where(given_up, c.rerun.is_(False)))
-    once_more = update(table(Job)).where(given_up).values(**FREE, attempts=0, crashes=0, last_error=None)
+    dead = c.id.in_([job.id for job, _ in failed])
+    session.execute(delete(table(Job)).where(dead, c.rerun.is_(False)))
+    once_more = update(table(Job)).where(dead).values(**FREE, attempts=0, crashes=0, last_error=None)
     if session.scalars(once_more.returning(c.id)).all():
         wake_relay(session)
 
@@ -407,7 +407,7 @@ def dead_letter(session: Session, failed: Sequence[tuple[Claimed, Failure]]) -> 
 def record_attempts(
     session: Session, worker: str, outcome: str, seconds: float, tried: Sequence[tuple[Claimed, str | None]]
 ) -> None:
-    """Write the ledger: one row per job tried, with its error if it had one."""
+    """Insert one row of `attempts` for each job, with its error if it had one."""
     if tried:
         _ATTEMPT(
             session,

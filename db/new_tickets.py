@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from db.text import DEPTH_LIMIT as DEPTH_LIMIT
+from db.text import parse_json as parse_json
+from db.text import storable as storable
 
 #: Characters of the longest description and title; a longer one is a validation error.
 DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
-#: Nesting levels of JSON; near Python's recursion limit it can be read, but not written again.
-DEPTH_LIMIT = 100
 
 #: Names of the priorities in other service desks, in English and German.
 PRIORITY_NAMES = {
@@ -70,30 +70,3 @@ def parse_priority(value: object) -> str | None:
     """Return the priority for a name such as "URGENT!!!", "hoch" or "P2"; None for an unknown name."""
     word = re.sub(r"[^a-z0-9]", "", str(value).lower())
     return next((priority for priority, names in PRIORITY_NAMES.items() if word in names), None)
-
-
-def storable(text: str) -> str:
-    """Return the text without NUL bytes and lone surrogates, which PostgreSQL cannot store."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text. Raises ValueError, also for NaN and for more than DEPTH_LIMIT levels."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
-    level, depth = [value], 0
-    while level := [inner for outer in level for inner in _inside(outer)]:
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            raise ValueError(f"the JSON is nested more than {DEPTH_LIMIT} levels deep")
-    return value
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not valid JSON")

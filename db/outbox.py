@@ -1,4 +1,4 @@
-"""Events that other services may hear: recorded with what makes them true, published by the relay with confirms."""
+"""The transactional outbox: events are recorded with the change that they report, and published by the relay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECORD = BulkInsert(EventRow, ("id", "routing_key", "subject", "data"))
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, on its way to other services."""
+    """An event for other services."""
 
     id: str
     routing_key: str
@@ -39,8 +39,8 @@ def routing_word(text: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "other"
 
 
-def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
-    """Record events as (routing key, ticket id, data), unless nobody listens: embedded, or with AURA_EVENTS=false."""
+def record(session: Session, events: Iterable[tuple[str, int, dict[str, Any]]]) -> None:
+    """Record events as (routing key, ticket id, data); not in embedded mode, nor with AURA_EVENTS=false."""
     if get_settings().embedded or not get_settings().events:
         return
     rows = [
@@ -50,7 +50,7 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
             "subject": f"ticket/{ticket}",
             "data": {"ticket_id": ticket, **data},
         }
-        for key, ticket, data in happened
+        for key, ticket, data in events
     ]
     if rows:
         _RECORD(session, rows)
@@ -58,7 +58,7 @@ def record(session: Session, happened: Iterable[tuple[str, int, dict[str, Any]]]
 
 
 def any_waiting(session: Session) -> bool:
-    """Return whether an event is not published yet."""
+    """Return whether an event waits to be published."""
     return _ANY(session).first() is not None
 
 
@@ -68,9 +68,9 @@ def oldest(session: Session) -> float:
 
 
 def dispatch(session: Session, limit: int) -> list[Event]:
-    """Delete and return the oldest events, passing over those that another relay has taken.
+    """Delete and return the oldest events, except those that another relay publishes.
 
-    Commit when the broker has confirmed their publication.
+    The caller commits when the broker has confirmed them.
     """
     oldest = select(_c.id).order_by(_c.created_at, _c.id).limit(limit).with_for_update(skip_locked=True)
     rows = session.execute(delete(table(EventRow)).where(in_subquery(session, _c.id, oldest)).returning(*_c))

@@ -1,4 +1,4 @@
-"""Preferences: how somebody wants to be told; one row for each address or user name, in lower case."""
+"""Preferences of recipients: language, quiet hours, digest; one row for each e-mail address or user name, in lower case."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from db.statements import table, upsert
 from db.time import now
 
 _c = table(Preference).c
-#: What somebody prefers.
+#: The columns of a preference.
 FIELDS = ("language", "timezone", "quiet_from", "quiet_to", "digest", "digest_at")
 
 
-def every(session: Session) -> dict[str, dict[str, str]]:
+def all_preferences(session: Session) -> dict[str, dict[str, str]]:
     """Return all preferences by recipient."""
-    found = session.execute(select(_c.recipient, *(_c[name] for name in FIELDS)).order_by(_c.recipient))
-    return {row.recipient: {name: getattr(row, name) for name in FIELDS} for row in found}
+    rows = session.execute(select(_c.recipient, *(_c[name] for name in FIELDS)).order_by(_c.recipient))
+    return {row.recipient: {name: getattr(row, name) for name in FIELDS} for row in rows}
 
 
-def put(session: Session, recipient: str, values: Mapping[str, str]) -> None:
-    """Set these of somebody's preferences; those that are not named stay as they are."""
+def save(session: Session, recipient: str, values: Mapping[str, str]) -> None:
+    """Set these columns of a recipient's preference; the others keep their values."""
     row: dict[str, Any] = {"recipient": recipient.lower(), **values}
     changed = {**values, "changed_at": now()}
     session.execute(
@@ -32,7 +32,7 @@ def put(session: Session, recipient: str, values: Mapping[str, str]) -> None:
     )
 
 
-def forget(session: Session, recipient: str) -> bool:
-    """Forget all preferences of somebody. Returns whether there were any."""
-    gone = delete(Preference).where(_c.recipient == recipient.lower()).returning(_c.recipient)
-    return session.execute(gone).first() is not None
+def remove(session: Session, recipient: str) -> bool:
+    """Remove the preference of a recipient. Returns whether there was one."""
+    statement = delete(Preference).where(_c.recipient == recipient.lower()).returning(_c.recipient)
+    return session.execute(statement).first() is not None

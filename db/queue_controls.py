@@ -1,6 +1,6 @@
-"""Control: pause a queue, limit how many of its jobs run at once, cancel a job; and see what waits where.
+"""Queue controls: pauses a queue, limits its running jobs, cancels jobs, and lists queues and jobs.
 
-Held in the database and obeyed by every relay, which each change wakes. Every function takes the caller's session and
+Every relay obeys them, and each change wakes the relays. Every function takes the caller's session and
 commits nothing. A queue without a row is neither paused nor limited.
 """
 
@@ -18,14 +18,14 @@ from aura.errors import InvalidInput, NotFound
 from db.ids import is_id
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
-from db.new_tickets import storable
 from db.statements import Prepared, table, upsert
+from db.text import storable
 from db.time import from_now, now
 
-#: The longest time that a pause may be given, in days; without a time it lasts until it is resumed.
+#: Days of the longest timed pause; a pause without a time lasts until the queue is resumed.
 LONGEST_PAUSE = 366
 
-#: What a job can be doing; the first that holds is its state.
+#: The states of jobs; the first that holds is the job's state.
 STATES: dict[str, ColumnElement[bool]] = {
     "running": Job.lease.is_not(None),
     "retrying": (Job.due_at > now()) & Job.last_error.is_not(None),
@@ -37,16 +37,16 @@ _state = case(*[(holds, name) for name, holds in STATES.items()]).label("state")
 
 
 class InvalidControl(InvalidInput):
-    """A pause or a limit that makes no sense; the text says what does."""
+    """A pause or a limit is out of range."""
 
 
 class UnknownJob(NotFound):
-    """There is no such job: it is done, given up or cancelled, or it never was."""
+    """There is no such job: it is completed, dead or cancelled, or it never existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What holds a queue back just now; a pause that ran out reads as not paused."""
+    """The pause and the limit of a queue; an expired pause reads as not paused."""
 
     queue: str
     paused: bool = False
@@ -60,7 +60,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A job that was cancelled, and the dead letter that remembers it."""
+    """A cancelled job, with the id of the discarded dead letter that records it."""
 
     job_id: int
     actor: str
@@ -74,8 +74,8 @@ def pause(
 ) -> None:
     """Hold back the queue's jobs for some seconds, or until it is resumed.
 
-    A longer pause stays as it is, unless it is to be shortened: a provider's Retry-After must not end what a person
-    began. Raises WrongControl for a time that is not between 0 and LONGEST_PAUSE days.
+    A longer pause stays as it is unless `shorten`: a provider's Retry-After must not end the pause of a person. Raises
+    InvalidControl for a time that is not between 0 and LONGEST_PAUSE days.
     """
     if seconds is not None and not 0 < seconds <= LONGEST_PAUSE * 86_400:
         raise InvalidControl(
@@ -106,9 +106,9 @@ def resume(session: Session, queue: str) -> None:
 
 
 def limit(session: Session, queue: str, jobs: int | None) -> None:
-    """Let at most so many of the queue's jobs run at once across all workers; None takes the limit away.
+    """Let at most so many of the queue's jobs run at once across all workers; None removes the limit.
 
-    Raises WrongControl for less than 1.
+    Raises InvalidControl for less than 1.
     """
     if jobs is not None and not 1 <= jobs < 2**31:
         raise InvalidControl("a limit is at least 1; to stop a queue, pause it")
@@ -119,7 +119,7 @@ def limit(session: Session, queue: str, jobs: int | None) -> None:
 
 
 def current(session: Session) -> dict[str, Control]:
-    """Return what holds each queue back, by the database's clock; a queue that is missing here is free."""
+    """Return the controls of each queue, by the database's clock; a queue without controls is missing."""
     found = {}
     for row in _CURRENT(session):
         until = row.paused_until if row.held and not row.paused else None
@@ -132,13 +132,13 @@ _CURRENT = Prepared(lambda _session: select(*table(QueueControl).c, _held).order
 
 
 def lock(session: Session) -> None:
-    """Let one relay at a time count the free places of limited queues, until its transaction ends."""
+    """Let one relay at a time count the room of limited queues, until its transaction ends."""
     limited = select(QueueControl.queue).where(QueueControl.job_limit.is_not(None)).order_by(QueueControl.queue)
     session.execute(limited.with_for_update())
 
 
 def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return each queue with its actors, how many jobs are in which state, and what holds it back.
+    """Return each queue with its actors, the number of its jobs in each state, and its controls.
 
     `queue_of` is the queue of each actor. Jobs of an actor that is not in it stand under the queue None.
     """
@@ -164,37 +164,35 @@ def listing(session: Session, queue_of: Mapping[str, str]) -> list[dict[str, Any
 def list_jobs(
     session: Session, *, actor: str | None = None, state: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return promised jobs, the oldest first, each with its state, a key of STATES."""
-    told = (Job.id, Job.actor, Job.key, Job.pipeline, Job.priority, Job.due_at, Job.attempts, Job.last_error)
-    oldest = select(_state, *told).order_by(Job.id).limit(limit)
+    """Return jobs, oldest first, each with its state, a key of STATES."""
+    fields = (Job.id, Job.actor, Job.key, Job.pipeline, Job.priority, Job.due_at, Job.attempts, Job.last_error)
+    oldest = select(_state, *fields).order_by(Job.id).limit(limit)
     if actor is not None:
         oldest = oldest.where(Job.actor == actor)
     if state is not None:
-        # spelt out, so that an index can be used: this state holds, and none of those before it
+        # spelled out, so that an index can be used: this state holds, and none before it
         before = list(STATES)[: list(STATES).index(state)]
         oldest = oldest.where(and_(*[not_(STATES[name]) for name in before], STATES[state]))
     return [dict(row._mapping) for row in session.execute(oldest)]
 
 
 def cancel(session: Session, job_id: int, reason: str) -> Cancelled:
-    """Take the promise of a job back, running or not. Raises UnknownJob.
+    """Cancel a job, running or not. Raises UnknownJob.
 
-    The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A dead letter remembers
-    the job as discarded; it can be replayed by force.
+    The row is deleted, so that a worker that runs it finds its lease lost and changes nothing. A discarded dead letter records
+    the job; a forced replay enqueues it again.
     """
     found = _cancel(session, Job.id == job_id, reason) if is_id(job_id) else []
     if not found:
-        raise UnknownJob(
-            f"there is no job {job_id}: it is done or was given up; `aura jobs list` shows those there are"
-        )
+        raise UnknownJob(f"there is no job {job_id}: it is completed, dead or cancelled, or it never existed")
     return found[0]
 
 
 def cancel_ticket(session: Session, ticket_id: int, reason: str) -> list[Cancelled]:
-    """Cancel every job whose key is the ticket; a notification that is written already goes out. Raises UnknownJob."""
+    """Cancel every job with the ticket's id as key; deliveries have other keys and stay. Raises UnknownJob."""
     found = _cancel(session, Job.key == str(ticket_id), reason)
     if not found:
-        raise UnknownJob(f"no job is promised for ticket {ticket_id}; `aura tickets show {ticket_id}` tells its story")
+        raise UnknownJob(f"ticket {ticket_id} has no jobs")
     return found
 
 
@@ -203,10 +201,12 @@ def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[
     copied = ("actor", "key", "args", "pipeline", "next_steps", "priority", "attempts", "replays")
     # locked in id order, so that it cannot deadlock with a claim
     locked = select(Job.id).where(chosen).order_by(Job.id).with_for_update().scalar_subquery()
-    # deleting is the guard: of two who cancel at once, or a cancel and a keep, one gets the row
-    taken = delete(Job).where(Job.id.in_(locked)).returning(Job.id, Job.lease, *[getattr(Job, name) for name in copied])
+    # deleting is the guard: of two cancels at once, or a cancel and a completion, one gets the row
+    deleted = (
+        delete(Job).where(Job.id.in_(locked)).returning(Job.id, Job.lease, *[getattr(Job, name) for name in copied])
+    )
     cancelled = []
-    for row in sorted(session.execute(taken), key=lambda row: row.id):
+    for row in sorted(session.execute(deleted), key=lambda row: row.id):
         letter = insert(DeadLetter).values(
             **{name: getattr(row, name) for name in copied},
             job_id=row.id,

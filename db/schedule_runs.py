@@ -1,6 +1,6 @@
-"""Who leads the clock, and which slot of the timetable has run: two guarded rows make two clocks fire once.
+"""Leader election of the scheduler, and the runs of scheduled jobs: two guarded rows make two schedulers fire once.
 
-A slot that went by while no clock ran is a row too, with the note MISSED, until somebody runs it after all.
+A run that was missed while no scheduler ran is a row with the note MISSED, until it is made up for.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from db.models import LeaderLease, ScheduleControl, ScheduleRun
 from db.statements import on_postgresql, upsert
 from db.time import from_now, now
 
-#: The note of a slot that went by.
+#: The note of a missed run.
 MISSED = "missed"
 
 
 def lead(session: Session, name: str, holder: str, seconds: float) -> int | None:
-    """Take or renew the lease for some seconds. Returns its term, or None while somebody else leads.
+    """Take or renew the lease for some seconds. Returns its term, or None while another process leads.
 
-    The term grows with every change of leader, so what an older leader still writes can be told apart.
+    The term grows with every change of leader, so a write of an older leader is recognised.
     """
     statement: Any = upsert(session, LeaderLease).values(name=name, holder=holder, term=1, expires_at=from_now(seconds))
     statement = statement.on_conflict_do_update(
@@ -45,7 +45,7 @@ def lead(session: Session, name: str, holder: str, seconds: float) -> int | None
 
 
 def led(session: Session, name: str) -> bool:
-    """Return whether somebody holds the lease."""
+    """Return whether a process holds the lease."""
     held = select(LeaderLease.name).where(LeaderLease.name == name, LeaderLease.expires_at >= now())
     return session.scalar(held) is not None
 
@@ -82,7 +82,7 @@ def resign(session: Session, name: str, holder: str) -> None:
 def start_slot(session: Session, job: str, slot: datetime, name: str, holder: str, term: int, seconds: float) -> bool:
     """Record that the slot runs, and renew the lease. Returns False when it ran before, or the lease is not ours any more.
 
-    The lease's row stays locked until the transaction ends, so nobody else leads meanwhile. PostgreSQL ends a
+    The lease's row stays locked until the transaction ends, so no other process leads meanwhile. PostgreSQL ends a
     transaction whose process sleeps, or whose statement runs on, for longer than the lease lasts.
     """
     if on_postgresql(session):

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
 from db.models import Ticket
-from db.new_tickets import storable
+from db.text import storable
 from db.tickets import RESOLVED, UNRESOLVED
 
 #: Tickets that one page reads, and the most that it shows.

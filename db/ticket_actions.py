@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from db.ids import is_id
 from db.models import Agent, Comment, Ticket
-from db.new_tickets import storable
 from db.statements import BulkUpdate, table
+from db.text import storable
 from db.tickets import UnknownTicket
 from db.time import UtcDateTime, now
 

@@ -1,4 +1,4 @@
-"""Traces: the W3C traceparent that rides in a job's row, from whoever promised the work to whoever does it.
+"""Traces: the W3C traceparent in a job's row, which connects the span that enqueued it with the one that runs it.
 
 https://www.w3.org/TR/trace-context/
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-#: The span in which this thread, or this request, promises work.
+#: The span in which this thread, or this request, enqueues jobs.
 current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 _FORM = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -19,7 +19,7 @@ _FORM = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2
 
 @contextmanager
 def within(traceparent: str | None) -> Iterator[None]:
-    """Have what the block promises belong to this span."""
+    """Have the jobs that the block enqueues belong to this span."""
     token = current.set(traceparent)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Workers: a row for each boot of a process, and what becomes of the jobs it held when it stops or dies."""
+"""Workers: a row for each boot of a process, and the recovery of its jobs when it stops or dies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUARANTINE_AFTER = 3
 
 
 class UnknownWorker(NotFound):
-    """There is no such worker, or it is no worker that can be drained; the text says what to do."""
+    """There is no worker with that id or name; a relay cannot be drained."""
 
 
 def beat(session: Session, worker: str, name: str, kind: str = "worker") -> bool:
@@ -31,7 +31,7 @@ def beat(session: Session, worker: str, name: str, kind: str = "worker") -> bool
 
 
 def drain(session: Session, worker: str) -> str:
-    """Ask a worker, by its id or its name (host:process), to finish what it holds and end. Returns its name.
+    """Ask a worker, by its id or its name (host:process), to complete its jobs and end. Returns its name.
 
     It reads that at its next heartbeat. Raises UnknownWorker.
     """
@@ -39,20 +39,20 @@ def drain(session: Session, worker: str) -> str:
     values = {"drain_at": func.coalesce(Worker.drain_at, now())}
     name = session.scalar(asked.values(**values).returning(Worker.name).execution_options(synchronize_session=False))
     if name is None:
-        raise UnknownWorker(f"there is no worker {worker}; `aura workers list` shows those there are")
+        raise UnknownWorker(f"there is no worker {worker}")
     return str(name)
 
 
 def leave(session: Session, worker: str) -> None:
-    """Record that the worker has stopped in order, and hand back what it still held."""
+    """Delete the row of a worker that stops in order, and hand back its jobs."""
     hand_back(session, worker, running=lambda: ())
     session.execute(delete(Worker).where(Worker.id == worker))
 
 
 def hand_back(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
-    """Free the worker's leases except those it is running; an orderly return spends no attempt. Returns how many."""
-    # The rows first, then what runs: a lease runs before its row says so. The other way round, one that is taken
-    # between the two looks abandoned, and its work is done twice.
+    """Free the worker's jobs except those that run; they use up no attempt. Returns their number."""
+    # The rows are read before `running`: a lease counts as running before its row exists. In the other order a lease that is
+    # made in between would look abandoned, and its job would run twice.
     abandoned = leases_of(session, worker).difference(running())
     if not abandoned:
         return 0
@@ -75,12 +75,12 @@ def hand_back(session: Session, worker: str, running: Callable[[], Collection[st
 def recover(
     session: Session,
     dead_after: float,
-    given_up: Callable[[list[tuple[Claimed, str]]], None] = lambda _quarantined: None,
+    on_dead: Callable[[list[tuple[Claimed, str]]], None] = lambda _dead: None,
 ) -> tuple[int, int]:
-    """Free the jobs of dead workers, and quarantine those that crashed too many. Returns (freed, quarantined).
+    """Free the jobs of dead workers, and quarantine those with too many crashes. Returns (freed, quarantined).
 
-    A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone. `given_up` is told, in the
-    same transaction, what was quarantined, each job with its error.
+    A worker is dead when its heartbeat is older than `dead_after` seconds, or its row is gone. `on_dead` gets the quarantined
+    jobs in the same transaction, each with its error.
     """
     living = select(Worker.id).where(Worker.heartbeat_at >= from_now(-dead_after))
     dead = session.scalars(select(Job.worker).where(Job.lease.is_not(None), Job.worker.not_in(living)).distinct())
@@ -114,7 +114,7 @@ def recover(
         )
         wake_relay(session)
     dead_letter(session, suspects)
-    given_up([(job, failure.error) for job, failure in suspects])
+    on_dead([(job, failure.error) for job, failure in suspects])
     session.execute(delete(Worker).where(Worker.heartbeat_at < from_now(-dead_after * 60)))
     return len(freed), len(suspects)
 

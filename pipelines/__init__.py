@@ -1,4 +1,4 @@
-"""Which step follows which. Workers find the pipelines here by their names, see AURA_PIPELINES."""
+"""The pipelines, each the order of its steps. Importing this package registers them by their names."""
 
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage

@@ -1,6 +1,7 @@
 """Triage: what every new ticket passes."""
 
-from actors.intake import classify, intake
+from actors.classify import classify
+from actors.intake import intake
 from actors.notify import notify
 from aura.jobs.pipeline import Pipeline
 

@@ -1,8 +1,4 @@
-"""Aura inside the test's own process: a migrated database, and a hand that relays and works in the calling thread.
-
-The broker is made when `actors` is first imported, so that happens here, with the settings' defaults, whatever the
-developer's environment says. A conftest.py that imports this module must do so before any test module is imported.
-"""
+"""Aura inside the test's own process: a migrated database, and a hand that relays and works in the calling thread."""
 
 from __future__ import annotations
 
@@ -22,31 +18,26 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.orm import Session
 
+import actors
+import pipelines  # noqa: F401
 from aura import settings
-
-settings.use(settings.given())
-import actors  # noqa: E402
-import pipelines  # noqa: E402, F401
-
-settings._chosen.clear()
-settings.get_settings.cache_clear()
-
-from aura.jobs.attempt import WORKER_ID  # noqa: E402
-from aura.jobs.broker import make_broker  # noqa: E402
-from aura.jobs.in_process import InProcessBroker  # noqa: E402
-from aura.jobs.relay import Relay  # noqa: E402
-from db import database as sessions  # noqa: E402
-from db import hints, jobs, reading, transaction, workers  # noqa: E402
-from db.database import dispose, make_engine  # noqa: E402
-from db.jobs import Claimed, NewJob  # noqa: E402
-from db.migrate import migrate  # noqa: E402
-from db.models import Attempt, DeadLetter, Job  # noqa: E402
-from db.time import from_now, now  # noqa: E402
-from pipelines import embedded  # noqa: E402
+from aura.jobs import process_state
+from aura.jobs.broker import JobBroker
+from aura.jobs.process_state import WORKER_ID
+from aura.jobs.relay import Relay
+from aura.jobs.ttl_cache import TTLCache
+from db import database as sessions
+from db import hints, jobs, queue_controls, reading, transaction, workers
+from db.database import dispose, make_engine
+from db.jobs import Claimed, NewJob
+from db.migrate import migrate
+from db.models import Attempt, DeadLetter, Job
+from db.time import from_now, now
+from pipelines import embedded
 
 #: The fixtures, for a conftest.py to take all of.
 __all__ = [
-    *("database", "declare", "hand", "kept_postgresql", "migrated_postgresql", "migrated_sqlite"),
+    *("database", "declare", "fresh_process", "hand", "kept_postgresql", "migrated_postgresql", "migrated_sqlite"),
     *("own_postgres", "postgres", "sqlite"),
 ]
 
@@ -186,29 +177,40 @@ class _WorkQueue:
 class Hand:
     """The relay and one of Dramatiq's worker threads, driven step by step in the calling thread."""
 
-    def __init__(self, broker: InProcessBroker) -> None:
+    def __init__(self, broker: JobBroker) -> None:
         self.broker = broker
 
+    @property
+    def queues(self) -> dict[str, Any]:
+        """The queues of this process, which hold hints."""
+        return self.broker.local.queues
+
     def relay(self) -> int:
-        """Hint what is due, once. Returns how many jobs."""
-        return Relay(self.broker, self.broker, settings.get_settings()).round()
+        """Dispatch due jobs, once. Returns how many."""
+        return Relay(self.broker, self.broker.local).round()
 
     def work(self) -> int:
         """Work on every hint that waits. Returns how many there were."""
         worked = 0
-        for name, queue in self.broker.queues.items():
-            consumer = self.broker.consume(name, prefetch=10_000, timeout=1)
-            thread = WorkerThread(
-                broker=self.broker,
-                consumers={name: _Acks(consumer)},  # type: ignore[dict-item]
-                work_queue=_WorkQueue(),  # type: ignore[arg-type]
-                worker_timeout=1,
-            )
-            while queue.qsize():
-                message = next(consumer)
-                assert message is not None
-                thread.process_message(message)
-                worked += 1
+        for name in sorted(self.broker.queues):
+            if self.queues[name].qsize():
+                worked += self.work_on(name)
+        return worked
+
+    def work_on(self, name: str) -> int:
+        """Work on every hint in one queue."""
+        worked, consumer = 0, self.broker.consume(name, prefetch=10_000, timeout=1)
+        thread = WorkerThread(
+            broker=self.broker,
+            consumers={name: _Acks(consumer)},  # type: ignore[dict-item]
+            work_queue=_WorkQueue(),  # type: ignore[arg-type]
+            worker_timeout=1,
+        )
+        while self.queues[name].qsize():
+            message = next(consumer)
+            assert message is not None
+            thread.process_message(message)
+            worked += 1
         return worked
 
     def run(self) -> int:
@@ -219,23 +221,26 @@ class Hand:
         return total
 
 
+@pytest.fixture(autouse=True)
+def fresh_process() -> None:
+    """Have each test begin as a process does: with nothing remembered, and a broker that reads its settings anew."""
+    process_state.reset()
+    actors.broker.close()
+
+
 @pytest.fixture
-def hand() -> Iterator[Hand]:
+def hand() -> Hand:
     """The relay and a worker in this thread, on the database that another fixture names."""
-    broker = actors.broker
-    assert isinstance(broker, InProcessBroker)
-    broker.flush_all()
     with transaction() as session:
         workers.beat(session, WORKER_ID, "the test")
-    yield Hand(broker)
-    broker.flush_all()
+    return Hand(actors.broker)
 
 
 @pytest.fixture
 def declare() -> Iterator[Callable[..., Any]]:
     """A function that declares a durable actor for this test alone: declare(fn, save=...)."""
     broker = actors.broker
-    known, queues = dict(broker.actors), dict(broker.queues)
+    declared, queues, registered = dict(broker.actors), set(broker.queues), dict(process_state.pipelines)
 
     def declare(fn: Callable[[list[Any]], Any], **options: Any) -> Any:
         from aura.jobs.actor import durable
@@ -245,18 +250,21 @@ def declare() -> Iterator[Callable[..., Any]]:
 
     yield declare
     broker.actors.clear()
-    broker.actors.update(known)
+    broker.actors.update(declared)
     broker.queues.clear()
     broker.queues.update(queues)
+    process_state.pipelines.clear()
+    process_state.pipelines.update(registered)
 
 
 @contextmanager
-def fresh_broker(chosen: settings.Settings) -> Iterator[dramatiq.Broker]:
-    """Make a broker of the settings the one of this process for a while, with every actor declared on it.
+def fresh_broker(chosen: settings.Settings) -> Iterator[JobBroker]:
+    """Make another broker the one of this process for a while, with every actor declared on it.
 
     Each Worker leaves a middleware behind on its broker, and each broker boots once: so one broker a test.
     """
-    usual, broker = actors.broker, make_broker(chosen)
+    assert chosen == settings.get_settings(), "the broker reads the settings of the process"
+    usual, broker = actors.broker, JobBroker(actors.broker.program)
     for actor in list(usual.actors.values()):
         broker.declare_actor(actor)
     actors.broker = broker
@@ -270,7 +278,12 @@ def fresh_broker(chosen: settings.Settings) -> Iterator[dramatiq.Broker]:
         broker.close()
 
 
-# A few things to say in one line
+# Short forms of frequent calls
+
+
+def cache_no_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every pause and limit of a queue obeyed at once, not half a second later."""
+    monkeypatch.setattr(process_state, "queue_controls", TTLCache(0.0, queue_controls.current))
 
 
 class CrashBeforeCommit(Exception):

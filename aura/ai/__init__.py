@@ -1,6 +1,6 @@
-"""Engines that read a ticket and say what it is about and how urgent it is.
+"""AI engines: classify tickets by category and priority.
 
-``make_engine(settings).classify(questions)`` is all the other packages need. Importing this package imports neither
+``make_engine(settings).classify(requests)`` is the entry point for other packages. Importing this package imports neither
 openai nor scikit-learn.
 """
 

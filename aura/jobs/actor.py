@@ -1,44 +1,57 @@
-"""Durable actors: `send` writes a job row in the caller's transaction, a hint makes a worker claim, work and keep.
+"""Durable actors: `send` inserts a job in the caller's transaction, a hint makes a worker claim, run and complete it.
 
     @durable(queue_name="ai.classify", load=tickets.load, save=save_verdicts)
     def classify(tickets: list[Ticket]) -> list[Verdict]: ...
 
-The function gets what `load` found, a batch at a time, outside any transaction, and returns one result for each; a
-result that is an exception fails that job alone. `save` records the results in the transaction that keeps the jobs.
+The function gets a batch of loaded items, outside any transaction, and returns one result for each; a result that is an
+exception fails that job alone. `save` records the results in the transaction that completes the jobs.
 """
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import dramatiq
+import structlog
 from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars
 
-from aura.jobs import attempt as attempts
-from aura.jobs import control_cache, local_dispatch, metrics, tracing
+from aura.jobs import metrics, process_state, tracing
 from aura.jobs.attempt import Attempt, Missing
-from aura.jobs.batches import batch_size
-from aura.settings import get_settings
-from db import hints, jobs, queue_controls, reading, tickets, traces, transaction
+from aura.jobs.local_dispatch import LocalDispatch
+from aura.settings import Settings, get_settings
+from db import hints, jobs, queue_controls, reading, transaction
 from db.jobs import Claimed, NewJob
+from db.queue_controls import Control
 
-#: Finds what the jobs are about: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
+if TYPE_CHECKING:
+    from aura.jobs.broker import JobBroker
+
+logger = structlog.get_logger("aura.jobs")
+
+#: Finds the items of jobs: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
 Load = Callable[[Session, Sequence[str]], Mapping[str, Any]]
-
-
-#: Most keys that a log line names.
+#: Most keys in a log line.
 KEYS_LOGGED = 20
+#: Milliseconds an attempt may take when its actor sets no `time_limit`.
+TIME_LIMIT = 60_000
+
+
+class DeadLettered(Exception):
+    """Jobs of the hint became dead letters: Dramatiq moves the hint to the queue's `.XQ`."""
 
 
 @dataclass(slots=True)
 class JobResult:
-    """A job with what it was about and what came out; `priority` is the next step's, and `save` may change it.
+    """A job with its item and its result; `priority` is the next step's, and `save` may change it.
 
-    What `save` promises because of it belongs to the trace of `traceparent`.
+    Jobs that `save` enqueues belong to the trace of `traceparent`.
     """
 
     job: Claimed
@@ -52,10 +65,25 @@ Save = Callable[[Session, list[JobResult]], None]
 
 
 class DurableActor(dramatiq.Actor[Any, Any]):
-    """A Dramatiq actor whose messages are hints and whose truth is a row of `jobs`."""
+    """A Dramatiq actor whose messages are hints; the job is a row of `jobs`."""
 
     load: Load | None = None
     save: Save
+
+    @cached_property
+    def key_label(self) -> str:
+        """The name of the jobs' keys in log lines."""
+        return cast("JobBroker", self.broker).program.key_label(self)
+
+    def batch_size(self, settings: Settings | None = None) -> int:
+        """Return the most jobs in one hint and in one call: the option `batch`, or AURA_JOBS_PER_HINT."""
+        settings = settings or get_settings()
+        return int(self.option("batch", settings) or settings.jobs_per_hint)
+
+    def option(self, name: str, settings: Settings | None = None) -> Any:
+        """Return the value of an option or None; a function of the settings stands for its result."""
+        value = self.options.get(name)
+        return value(settings or get_settings()) if callable(value) else value
 
     def send_with_options(
         self,
@@ -68,7 +96,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         next_steps: tuple[str, ...] = (),
         **options: Any,
     ) -> dramatiq.Message[Any]:
-        """Promise the work: in the open transaction if there is one, else in its own; never waits for a broker.
+        """Enqueue a job: in the open transaction if there is one, else in its own; never waits for a broker.
 
         `delay` is a timedelta or milliseconds, `priority` 0 to 9, higher first. The first argument is the job's key.
         Raises TypeError for an unknown option, ValueError for a missing key or a priority out of range.
@@ -77,128 +105,159 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             unknown = ", ".join(sorted({*options, *(kwargs or {})}))
             raise TypeError(f"{self.actor_name} takes args, delay and priority, not {unknown}")
         if not args:
-            raise ValueError(f"{self.actor_name}.send needs the key of the work, such as a ticket id")
+            raise ValueError(f"{self.actor_name}.send needs the key of the job, such as a ticket id")
         if type(priority) is not int or not isinstance(delay, timedelta | int | None):
             raise TypeError("priority is an int, and delay a timedelta or an int of milliseconds")
         if not 0 <= priority <= 9:
             raise ValueError(f"priority must be 0 to 9, not {priority}")
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else (delay or 0) / 1000
-        promise = NewJob(
-            self.actor_name, str(args[0]), list(args[1:]), pipeline, next_steps, priority, max(seconds, 0.0)
-        )
+        job = NewJob(self.actor_name, str(args[0]), list(args[1:]), pipeline, next_steps, priority, max(seconds, 0.0))
         with transaction() as session:
-            jobs.enqueue(session, [promise])
+            jobs.enqueue(session, [job])
         return self.message_with_options(args=args)
 
     def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
-        """Claim, work and keep the jobs of one hint; what failed is left to the middleware.
+        """Make one attempt at the jobs of a hint, and settle the outcome of each.
 
         With a lease, which only this process can name, the jobs are claimed already (see `aura.jobs.local_dispatch`).
         """
-        attempt = attempts.begin(self.actor_name, lease)
-        attempt.jobs = self.claim(job_ids, attempt.lease) if lease is None else local_dispatch.claimed(lease)
+        attempt = Attempt(self, lease or uuid.uuid4().hex)
+        # the lease counts as running before the database knows of it
+        process_state.attempts[attempt.lease] = attempt
+        try:
+            with attempt.interruptible((self.option("time_limit") or TIME_LIMIT) / 1000):
+                self.perform(attempt, job_ids)
+        except BaseException as error:
+            attempt.error = error
+        self._settle(attempt)
+        if attempt.dead:
+            raise DeadLettered(f"{len(attempt.dead)} jobs became dead letters") from attempt.error
+        if attempt.error is not None:
+            raise attempt.error
+
+    def perform(self, attempt: Attempt, job_ids: Sequence[int]) -> None:
+        """Claim the jobs, run the function and complete them; may be interrupted at any line."""
+        local = process_state.local_jobs.pop(attempt.lease, None)
+        if local is None:
+            with transaction() as session:
+                local = self.claim(session, attempt, job_ids)
+        attempt.jobs = local
         if attempt.jobs:
-            self.about(attempt)
-            self._keep(attempt, self.work(attempt))
+            self.begin(attempt)
+            if results := self.run(attempt):
+                with LocalDispatch(self.broker) as dispatch, transaction() as session:
+                    completed = self.complete(session, attempt, results, dispatch)
+                attempt.completed = completed
 
-    def about(self, attempt: Attempt) -> None:
-        """Have every log line below, the engine's and the channel's too, say which tickets and traces it is about."""
-        about = "tickets" if self.load is tickets.load else "keys"
-        spans = tracing.begin(self.actor_name, attempt.jobs)
-        attempt.spans |= spans
-        named = attempt.jobs[:KEYS_LOGGED]
-        bind_contextvars(
-            **{about: [job.key for job in named]},
-            job_ids=[job.id for job in named],
-            traces=[traces.trace_of(spans[job.id].traceparent) for job in named],
-        )
+    def _settle(self, attempt: Attempt) -> None:
+        # Dramatiq's own order: from the last middleware to the first, whatever one of them raises
+        hooks = ["after_failure", "after_attempt"] if attempt.error or attempt.failures else ["after_attempt"]
+        try:
+            for name, middleware in [(name, each) for name in hooks for each in reversed(self.broker.middleware)]:
+                if (hook := getattr(middleware, name, None)) is not None:
+                    try:
+                        hook(attempt)
+                    except Exception:
+                        logger.critical("middleware failed", middleware=type(middleware).__name__, exc_info=True)
+        finally:
+            # from now on the heartbeat hands back every job that the lease still holds
+            process_state.attempts.pop(attempt.lease, None)
 
-    def claim(self, job_ids: Sequence[int], lease: str, most: int | None = None) -> list[Claimed]:
-        """Lease those of the jobs that are to be had, at most so many; none of a paused queue, nor past a limit."""
-        with transaction() as session:
-            # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
-            room = batch_size(self, get_settings())
-            held = control_cache.of(session, self.queue_name)
-            if held.paused:
-                room = 0
-            elif held.limit is not None:
-                # a hint that was given before the limit was set, or twice, must not go past it
-                queue_controls.lock(session)
-                busy = hints.running(session)
-                sharing = [name for name, other in self.broker.actors.items() if other.queue_name == self.queue_name]
-                room = min(room, max(held.limit - sum(busy.get(name, 0) for name in sharing), 0))
-            ids = job_ids[:room]
-            if held.paused or held.limit is not None:
-                hints.release(session, job_ids[room:])
-            claimed = jobs.claim(session, self.actor_name, ids, lease, attempts.WORKER_ID, most)
+    def claim(
+        self, session: Session, attempt: Attempt, job_ids: Sequence[int], most: int | None = None
+    ) -> list[Claimed]:
+        """Lease those jobs that are due and free, at most `most`; none of a paused queue, nor beyond a limit."""
+        control = attempt.control = process_state.queue_controls(session).get(self.queue_name)
+        # a hint of ours names a batch at most; a forged one must not make an attempt too large for its time limit
+        ids = job_ids[: self.batch_size()]
+        if control is not None and (control.paused or control.limit is not None):
+            ids = ids[: self._room(session, control)]
+            hints.release(session, job_ids[len(ids) :])
+        claimed = jobs.claim(session, self.actor_name, ids, attempt.lease, process_state.WORKER_ID, most)
         if most is not None and len(claimed) == most:
-            ids = [each for each in ids if each <= claimed[-1].id]  # nobody has asked for the others yet
+            ids = [each for each in ids if each <= claimed[-1].id]  # the others are not asked for yet
         metrics.DUPLICATES.labels(self.actor_name).inc(len(ids) - len(claimed))
         waited = metrics.WAITED.labels(self.actor_name)
         for job in claimed:
             waited.observe(job.waited)
         return claimed
 
-    def work(self, attempt: Attempt) -> list[JobResult]:
-        """Load what the claimed jobs are about, and call the function; what failed is noted in the attempt."""
+    def _room(self, session: Session, control: Control) -> int:
+        """Return how many more jobs of the queue may run: a hint from before the limit must not go beyond it."""
+        if control.paused or control.limit is None:
+            return 0 if control.paused else self.batch_size()
+        queue_controls.lock(session)
+        running = hints.running(session)
+        sharing = [name for name, other in self.broker.actors.items() if other.queue_name == self.queue_name]
+        return max(control.limit - sum(running.get(name, 0) for name in sharing), 0)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Begin the jobs' spans, and bind their keys and traces to every log line below."""
+        attempt.spans |= (spans := tracing.begin(self.actor_name, attempt.jobs))
+        logged = attempt.jobs[:KEYS_LOGGED]
+        bind_contextvars(
+            **{self.key_label: [job.key for job in logged]},
+            job_ids=[job.id for job in logged],
+            traces=[spans[job.id].trace_id for job in logged],
+        )
+
+    def run(self, attempt: Attempt) -> list[JobResult]:
+        """Load the items of the jobs and call the function; failures are noted in the attempt."""
         items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
         if self.load is not None:
             with reading() as session:
                 items = self.load(session, [job.key for job in attempt.jobs])
-        found = [job for job in attempt.jobs if job.key in items]
+        loaded = [job for job in attempt.jobs if job.key in items]
         for job in attempt.jobs:
             if job.key not in items:
                 attempt.failures.append((job, Missing(f"{self.actor_name} found nothing with the key {job.key!r}")))
-        with attempts.working(attempt):
-            results = self.fn([items[job.key] for job in found]) if found else []
-        if len(results) != len(found):
-            raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(found)} jobs")
-        done = []
-        for job, result in zip(found, results, strict=True):
+        with attempt.function():
+            results = self.fn([items[job.key] for job in loaded]) if loaded else []
+        if len(results) != len(loaded):
+            raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(loaded)} jobs")
+        good = []
+        for job, result in zip(loaded, results, strict=True):
             if isinstance(result, Exception):
                 attempt.failures.append((job, result))
             else:
-                done.append(JobResult(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
-        return done
+                good.append(JobResult(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
+        return good
 
-    def _keep(self, attempt: Attempt, done: list[JobResult]) -> None:
-        if not done:
-            return
-        with local_dispatch.LocalDispatch(self.broker) as taker, transaction() as session:
-            kept = self.record(session, attempt, done, taker)
-        attempt.completed = kept
-
-    def record(
-        self,
-        session: Session,
-        attempt: Attempt,
-        done: list[JobResult],
-        taker: local_dispatch.LocalDispatch | None = None,
+    def complete(
+        self, session: Session, attempt: Attempt, results: list[JobResult], dispatch: LocalDispatch | None = None
     ) -> list[Claimed]:
-        """Keep the jobs that the lease still holds, with their effects and next steps; return them."""
-        mine = [each.job for each in done]
-        held = {job.id for job in jobs.complete(session, attempt.lease, mine, attempts.WORKER_ID, attempt.seconds)}
-        done = [each for each in done if each.job.id in held]
-        if done:
-            if taker is not None:
-                taker.watch(session)
-            self.save(session, done)
-            next_steps = [
-                NewJob(
-                    each.job.next_steps[0],
-                    each.job.key,
-                    pipeline=each.job.pipeline,
-                    next_steps=each.job.next_steps[1:],
-                    priority=each.priority,
-                    traceparent=each.traceparent,
-                )
-                for each in done
-                if each.job.next_steps
-            ]
-            jobs.enqueue(session, next_steps)
-            if control_cache.of(session, self.queue_name).limit is not None:
-                jobs.wake_relay(session)  # there is room again for what waits
-        return [each.job for each in done]
+        """Complete the jobs that the lease still holds, with their effects and next steps; return them."""
+        completed = jobs.complete(
+            session,
+            attempt.lease,
+            [each.job for each in results],
+            process_state.WORKER_ID,
+            time.perf_counter() - attempt.claimed,
+        )
+        held = {job.id for job in completed}
+        results = [each for each in results if each.job.id in held]
+        if results:
+            controls = process_state.queue_controls(session)
+            if dispatch is not None:
+                dispatch.accept(session, controls)
+            self.save(session, results)
+            if next_steps := [_next_step(each) for each in results if each.job.next_steps]:
+                jobs.enqueue(session, next_steps)
+            control = controls.get(self.queue_name)
+            if control is not None and control.limit is not None:
+                jobs.wake_relay(session)  # the limit leaves room for the next job
+        return completed
+
+
+def _next_step(done: JobResult) -> NewJob:
+    return NewJob(
+        done.job.next_steps[0],
+        done.job.key,
+        pipeline=done.job.pipeline,
+        next_steps=done.job.next_steps[1:],
+        priority=done.priority,
+        traceparent=done.traceparent,
+    )
 
 
 def durable(
@@ -209,7 +268,12 @@ def durable(
     kind: type[DurableActor] = DurableActor,
     **options: Any,
 ) -> Callable[[Callable[[list[Any]], Sequence[Any]]], DurableActor]:
-    """Declare a durable actor; options are those of the middleware: batch, max_attempts, time_limit (milliseconds)."""
+    """Declare a durable actor on Dramatiq's broker.
+
+    Options: `batch` (jobs in one call), `max_attempts`, `time_limit` (milliseconds), `bulkhead` (share of the threads),
+    `background` (one message at a time in a process), and Dramatiq's `priority`. A function of the settings stands for a
+    value that depends on them: settings are not read when an actor is declared.
+    """
 
     def declare(fn: Callable[[list[Any]], Sequence[Any]]) -> DurableActor:
         actor = dramatiq.actor(actor_class=kind, queue_name=queue_name, **options)(fn)

@@ -1,151 +1,117 @@
-"""The attempt that a worker thread makes just now, where its middleware can see what became of each job."""
+"""One attempt at the jobs of one hint, from claim to completion: its lease, its jobs, and the outcome of each."""
 
 from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
 from aura.errors import JobError
-from db.jobs import Claimed
+
+if TYPE_CHECKING:
+    from aura.jobs.actor import DurableActor
+    from aura.jobs.tracing import Span
+    from db.jobs import Claimed
+    from db.queue_controls import Control
 
 
 class Permanent(JobError):
-    """Another try makes no sense: the job goes to the dead letters at once."""
+    """A further attempt makes no sense; the job becomes a dead letter at once."""
 
     permanent = True
 
 
 class Missing(Permanent):
-    """What the job is about is not in the database."""
+    """The database holds nothing with the job's key."""
 
 
 class Cancelled(Interrupt):
-    """Every job of the attempt was cancelled while it ran.
+    """Every job of the attempt was cancelled while the actor's function ran.
 
-    It ends the actor's function at any moment. From Python 3.12 on, a `try` or `with` does not cover every jump back of a
-    loop inside it (python/cpython#130279): an actor that must clean up after itself keeps such a loop in a function of its
-    own, which it calls inside the `try`.
+    It ends the function at any moment. From Python 3.12 on, a `try` or `with` does not cover every jump back of a loop inside
+    it (python/cpython#130279): an actor that must clean up keeps such a loop in a function of its own, called inside the `try`.
     """
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try at the jobs of one hint, under one lease."""
-
-    actor: str
-    lease: str = field(default_factory=lambda: uuid.uuid4().hex)
-    started: float = field(default_factory=time.perf_counter)
-    #: When the jobs in hand were claimed; of a hint that is worked off one by one, later than the start.
-    since: float = field(default_factory=time.perf_counter)
-    jobs: list[Claimed] = field(default_factory=list)
-    completed: list[Claimed] = field(default_factory=list)
-    failures: list[tuple[Claimed, BaseException]] = field(default_factory=list)
-    #: Set by Retries: what is due again, with the delay in seconds, and what is given up.
-    retried: list[tuple[Claimed, BaseException, float]] = field(default_factory=list)
-    given_up: list[tuple[Claimed, BaseException]] = field(default_factory=list)
-    #: The span of each job, by its id.
-    spans: dict[int, Any] = field(default_factory=dict)
-    #: The thread that is in the actor's own function just now, where it may be interrupted.
-    thread: int | None = None
-    #: Whether another thread is just about to interrupt it, or to see that it must not.
-    looked_at: bool = False
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.since
-
-
-class _Thread(threading.local):
-    attempt: Attempt | None = None
-
-
-#: A UUID for each boot of a worker process; leases are tied to it.
-WORKER_ID = uuid.uuid4().hex
-
-_thread = _Thread()
-#: The leases of this process, each with its attempt once that has begun.
-_running: dict[str, Attempt | None] = {}
-#: Held by who interrupts; never by a thread that may be interrupted.
+#: Held by threads that interrupt; never by a thread that may be interrupted.
 _interrupting = threading.Lock()
 
 
-def begin(actor: str, lease: str | None = None) -> Attempt:
-    """Start the attempt of this thread. Its lease counts as running before the database knows of it."""
-    attempt = _thread.attempt = Attempt(actor, lease) if lease else Attempt(actor)
-    _running[attempt.lease] = attempt
-    return attempt
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt; the actor fills it, and then every middleware gets it (see `aura.jobs.middleware`)."""
 
+    actor: DurableActor
+    lease: str
+    started: float = field(default_factory=time.perf_counter)
+    #: When the present jobs were claimed: after `started` when an actor works off a hint one job at a time.
+    claimed: float = field(default_factory=time.perf_counter)
+    #: The pause and the limit of the actor's queue when the jobs were claimed.
+    control: Control | None = None
+    jobs: list[Claimed] = field(default_factory=list)
+    spans: dict[int, Span] = field(default_factory=dict)
+    #: What the function, or the code around it, raised; it concerns every job without an outcome of its own.
+    error: BaseException | None = None
+    #: Jobs whose result is an exception. Retries sorts these, and those of `error`, into `retried` and `dead`.
+    failures: list[tuple[Claimed, BaseException]] = field(default_factory=list)
+    completed: list[Claimed] = field(default_factory=list)
+    #: With the delay in seconds until each is due again.
+    retried: list[tuple[Claimed, BaseException, float]] = field(default_factory=list)
+    dead: list[tuple[Claimed, BaseException]] = field(default_factory=list)
+    #: `time.monotonic()` at which the time limit is exceeded.
+    deadline: float = float("inf")
+    #: The thread to interrupt, while it may be interrupted; and whether it is in the actor's own function.
+    _thread: int | None = None
+    in_function: bool = False
+    #: Whether another thread is about to interrupt the attempt, or to find that it must not.
+    _checked: bool = False
 
-def current() -> Attempt | None:
-    """Return the attempt of this thread, if there is one."""
-    return _thread.attempt
+    @property
+    def seconds(self) -> float:
+        """The seconds since the present jobs were claimed."""
+        return time.perf_counter() - self.claimed
 
+    @contextmanager
+    def interruptible(self, seconds: float) -> Iterator[None]:
+        """Let the attempt be interrupted while the block runs, and only then: elsewhere it would end the thread."""
+        self.deadline, self._thread = time.monotonic() + seconds, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = None
+            self._await_check()
 
-def end() -> None:
-    """Forget the attempt; from now on a lease it may have left behind is handed back by the heartbeat."""
-    if _thread.attempt is not None:
-        _running.pop(_thread.attempt.lease, None)
-        _thread.attempt = None
+    @contextmanager
+    def function(self) -> Iterator[None]:
+        """Mark that the actor's own function runs; only there is a cancelled attempt interrupted."""
+        self.in_function = True
+        try:
+            yield
+        finally:
+            self.in_function = False
+            self._await_check()
 
-
-def reserve() -> str:
-    """Return a new lease that counts as running, for an attempt that begins soon."""
-    lease = uuid.uuid4().hex
-    _running[lease] = None
-    return lease
-
-
-def release(lease: str) -> None:
-    """Forget a reserved lease whose attempt will not begin."""
-    _running.pop(lease, None)
-
-
-def running() -> frozenset[str]:
-    """Return the leases that threads of this process work under just now, or soon."""
-    return frozenset(_running)
-
-
-@contextmanager
-def working(attempt: Attempt) -> Iterator[None]:
-    """Let the attempt be interrupted while the block runs, and only then: an interrupt elsewhere would kill the thread."""
-    attempt.thread = threading.get_ident()
-    try:
-        yield
-    finally:
-        # Not with a lock: on Python 3.14 an interrupt that comes while a thread waits for one leaves it locked for ever
-        # (python/cpython#148874).
-        attempt.thread = None
-        while attempt.looked_at:  # a look that begins from now on finds no thread
+    def _await_check(self) -> None:
+        # Not with a lock: on Python 3.14 an interrupt that hits a thread which waits for a lock leaves it locked without end
+        # (python/cpython#148874). A check that begins from now on finds that it must not interrupt.
+        while self._checked:
             time.sleep(0.001)
 
-
-def at_work() -> list[Attempt]:
-    """Return the attempts whose thread is in the actor's own function."""
-    return [attempt for attempt in list(_running.values()) if attempt is not None and attempt.thread is not None]
-
-
-def interrupt_lost(working_before: Collection[Attempt], held: Collection[str]) -> int:
-    """Raise Cancelled in each attempt that holds no job any more. Returns how many.
-
-    The attempts must have been at work before `held`, the leases in the database, was read.
-    """
-    interrupted = 0
-    for attempt in working_before:
+    def interrupt(self, error: type[Interrupt], *, only_in_function: bool = False) -> bool:
+        """Raise the error in the attempt's thread, once. Returns False when the attempt is past that."""
         with _interrupting:
-            attempt.looked_at = True
+            self._checked = True
             try:
-                thread = attempt.thread
-                if attempt.lease not in held and thread is not None:
-                    raise_thread_exception(thread, Cancelled)
-                    attempt.thread = None  # once
-                    interrupted += 1
+                thread = self._thread
+                if thread is None or (only_in_function and not self.in_function):
+                    return False
+                raise_thread_exception(thread, error)
+                self._thread = None
+                return True
             finally:
-                attempt.looked_at = False
-    return interrupted
+                self._checked = False

@@ -1,71 +1,31 @@
-"""The broker of embedded mode: queues in this process, and at the same time the relay's outlet into them.
+"""Queues of embedded mode, in this process: a source of messages for workers and the transport of the relay.
 
-Hints are all it holds, so nothing is lost with the process: what was not kept is still promised in the database.
+They hold hints alone, so the process loses nothing with them: every job that is not completed is in the database.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
+from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.brokers.stub import StubBroker, _StubConsumer
-from dramatiq.errors import QueueNotFound
 
-from aura.jobs import bulkhead
 from aura.jobs.bulkhead import BulkheadSlot
-from aura.jobs.local_dispatch import LocalMessage
-from aura.jobs.transport import Outgoing
+from aura.jobs.transport import Outgoing, StoreDeadLetter
+
+#: Seconds after which a consumer without a message lets its thread check whether it should stop.
+IDLE = 0.2
 
 
-class InProcessBroker(StubBroker):
-    """Dramatiq's in-memory broker without delay queues and without a memory of what failed."""
-
-    def __init__(self, middleware: list[Any]) -> None:
-        super().__init__(middleware)
-        self.promised = threading.Event()
-
-    def declare_queue(self, queue_name: str) -> None:
-        """Declare a queue; delays live in the database, so there is no delay queue beside it."""
-        if queue_name not in self.queues:
-            self.emit_before("declare_queue", queue_name)
-            self.queues[queue_name] = _PriorityQueue()
-            self.emit_after("declare_queue", queue_name)
-
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Consumer:
-        """Return a consumer. Raises QueueNotFound."""
-        if queue_name not in self.queues:
-            raise QueueNotFound(queue_name)
-        most, door = bulkhead.of(self).share(self, queue_name, prefetch)
-        return _Consumer(self.queues[queue_name], most, min(timeout, 200), door)
-
-    def publish(self, batch: Sequence[Outgoing]) -> None:
-        """Put the hints into their queues; an event has nobody to go to."""
-        for message in batch:
-            if message.routing_key in self.queues:
-                self.queues[message.routing_key].put((message.priority, message.body))
-
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        """Wait for a promise made in this process, at most so many seconds."""
-        if not woken():
-            self.promised.wait(seconds)
-        self.promised.clear()
-
-    def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many hints wait in each queue."""
-        return {queue: self.queues[queue].qsize() for queue in queues}
-
-    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int:
-        """Return 0: there are no dead-letter queues here, the dead letter is a row."""
-        return 0
-
-
-class _PriorityQueue(Queue[Any]):
-    """A queue of (priority, body) that gives the highest priority first, and the oldest among equals."""
+class LocalQueue(Queue[Any]):
+    """A queue of (priority, body) that gives the highest priority first, and the oldest of equal ones."""
 
     def _init(self, maxsize: int) -> None:
         self.queue: Any = []
@@ -79,17 +39,91 @@ class _PriorityQueue(Queue[Any]):
         return body
 
 
-class _Consumer(_StubConsumer):
-    def __init__(self, queue: _PriorityQueue, prefetch: int, timeout: int, door: BulkheadSlot) -> None:
-        super().__init__(queue, [], prefetch, timeout)
-        self._door = door
+class LocalQueues:
+    """One queue for each queue name."""
+
+    def __init__(self) -> None:
+        self.queues: defaultdict[str, LocalQueue] = defaultdict(LocalQueue)
+        #: Set when a job is enqueued in this process.
+        self.enqueued = threading.Event()
+
+    def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> Consumer:
+        """Return a consumer of the queue; `timeout` in milliseconds."""
+        return LocalConsumer(self.queues[queue], prefetch, min(timeout / 1000, IDLE), slot)
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        """Put the hints into their queues, which their routing keys name; events have no subscriber here."""
+        for message in filter(lambda each: each.mandatory, batch):
+            self.queues[message.routing_key].put((message.priority, message.body))
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        """Wait until a job is enqueued in this process, at most so many seconds."""
+        if not woken():
+            self.enqueued.wait(seconds)
+        self.enqueued.clear()
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return the number of hints in each queue."""
+        return {queue: self.queues[queue].qsize() for queue in queues}
+
+    def drain(self, queues: Sequence[str], store: StoreDeadLetter) -> int:
+        """Return 0: there are no dead-letter queues here; each dead letter is a row."""
+        return 0
+
+    def clear(self) -> None:
+        """Drop every hint."""
+        self.queues.clear()
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class LocalConsumer(Consumer):
+    """Reads at most `prefetch` messages at a time from one queue."""
+
+    def __init__(self, queue: LocalQueue, prefetch: int, seconds: float, slot: BulkheadSlot | None) -> None:
+        self._queue, self._seconds, self._slot = queue, seconds, slot
+        self._room = threading.Semaphore(prefetch)
 
     def __next__(self) -> MessageProxy | None:
-        return self._door.take(super().__next__, self.timeout / 1000)
+        return self._read() if self._slot is None else self._slot.read(self._read, self._seconds)
+
+    def _read(self) -> MessageProxy | None:
+        until = time.monotonic() + self._seconds
+        if not self._room.acquire(timeout=self._seconds):
+            return None
+        try:
+            body = self._queue.get(timeout=max(until - time.monotonic(), 0.0))
+        except Empty:
+            self._room.release()
+            return None
+        return LocalHint(Message.decode(body), self)
 
     def ack(self, message: MessageProxy) -> None:
-        if not isinstance(message, LocalMessage):
-            super().ack(message)
+        """Make room for another message."""
+        if isinstance(message, LocalHint):
+            message.consumer.done(message)
 
     def nack(self, message: MessageProxy) -> None:
-        self.ack(message)  # the dead letter is a row; keeping messages here would grow for ever
+        """Do the same: the dead letter is a row, and messages kept here would grow without end."""
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Do nothing: the relay finds lost hints when it starts again."""
+
+    def done(self, message: LocalHint) -> None:
+        """Count the message as no longer held."""
+        self._room.release()
+        if self._slot is not None:
+            self._slot.release(message)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class LocalHint(MessageProxy):
+    """A hint from a queue of this process."""
+
+    def __init__(self, message: Message[Any], consumer: LocalConsumer) -> None:
+        super().__init__(message)
+        self.consumer = consumer

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: pretty for people, one JSON object a line for collectors; one context from web to worker."""
+"""Structured logs on stderr: formatted for people, or one JSON object a line; one context from web to worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aura.settings import get_settings
 
 
 def configure_logging() -> None:
-    """Send structlog's and the libraries' lines through one formatter, as LOG_LEVEL and LOG_FORMAT say."""
+    """Format the lines of structlog and of libraries as LOG_LEVEL and LOG_FORMAT say."""
     settings = get_settings()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -25,7 +25,7 @@ def configure_logging() -> None:
     ]
     renderer: list[Processor]
     if settings.log_format == "json":
-        # locals hold ticket text, which has no business in a log
+        # local variables hold ticket text
         renderer = [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), structlog.processors.JSONRenderer()]
     else:
         plain = structlog.dev.plain_traceback
@@ -40,7 +40,7 @@ def configure_logging() -> None:
     if settings.sentry_dsn is not None:
         handlers.append(Reporter(settings))
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
-    # their own words for what Aura says better: one line an attempt, and no stack for a broker that is away
+    # Aura logs one line for an attempt, and no traceback for a broker that is away
     for name in ("pika", "dramatiq.worker.WorkerThread", "apscheduler", "alembic", "httpx2", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "alembic" else logging.WARNING)
     structlog.configure(
@@ -51,6 +51,6 @@ def configure_logging() -> None:
 
 
 def flush_logs() -> None:
-    """Wait until every line has left this process; a forked one runs nothing when it exits."""
+    """Flush every handler; a forked process runs no exit handler that would."""
     for handler in logging.getLogger().handlers:
         handler.flush()

@@ -1,6 +1,6 @@
-"""The ear: PostgreSQL's NOTIFY wakes the relay at the commit of a promise, wherever it was made.
+"""LISTEN/NOTIFY: wakes the relay when any process commits a new job on PostgreSQL.
 
-It listens on a connection of its own, inside the loop in which the publisher waits, so there is no thread for it.
+It listens on a connection of its own, which the publisher's loop watches, so it needs no thread.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from db.jobs import CHANNEL
 
 
 class Notifier:
-    """Listens while a publisher waits; on SQLite there is nothing to hear, and the relay looks twice a second."""
+    """Listens while a publisher waits; SQLite has no NOTIFY, there the relay polls twice a second."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._connection: Connection | None = None
         self._raw: Any = None
-        self._heard = False
+        self._notified = False
 
     def woken(self) -> bool:
-        """Return whether something was promised since the last time we asked; listens (again) when it must."""
+        """Return whether jobs were enqueued since the last call; opens the connection if there is none."""
         if self._connection is None and engine().dialect.name == "postgresql":
             self._listen()
-        heard, self._heard = self._heard, False
-        return heard
+        notified, self._notified = self._notified, False
+        return notified
 
     def _listen(self) -> None:
         connection = engine().connect().execution_options(reads=True)
-        connection.detach()  # it is not the pool's any more, and lives as long as we listen
+        connection.detach()  # the pool neither counts nor closes it
         connection.execute(text(f"LISTEN {CHANNEL}"))
         self._connection, self._raw = connection, connection.connection.dbapi_connection
-        self._publisher.watch(self._raw.fileno(), self._hear)
-        self._heard = True  # what was promised before we listened
+        self._publisher.watch(self._raw.fileno(), self._read)
+        self._notified = True  # jobs may have been enqueued before
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         fileno = self._raw.fileno()
         try:
             self._raw.poll()
@@ -47,5 +47,5 @@ class Notifier:
             self._connection = self._raw = None
             self._publisher.unwatch(fileno, "the database closed the connection that listens")
             return
-        self._heard = bool(self._raw.notifies) or self._heard
+        self._notified = bool(self._raw.notifies) or self._notified
         self._raw.notifies.clear()

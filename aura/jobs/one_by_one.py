@@ -1,8 +1,8 @@
-"""One by one: the jobs of a hint are claimed, worked and kept each by itself, for work that a crash must not repeat.
+"""One by one: each job of a hint is claimed, run and completed by itself, for effects that a crash must not repeat.
 
-Its worker dies with one of them in hand, and no other is done twice or blamed. Each needs one transaction all the same: what
-keeps a job claims the next. What takes long ends the hint, so that other threads share the rest; and what fails does too, for
-the other side may have asked to be left alone.
+A worker that dies holds one of the jobs, and no other is repeated or blamed. Each job still costs one transaction: the one
+that completes a job claims the next. A job that takes long ends the hint, so that other threads share the rest; a failure
+ends it too, for the other side may have asked for a pause.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from aura.jobs import attempt as attempts
 from aura.jobs.actor import DurableActor, JobResult
 from aura.jobs.attempt import Attempt
-from aura.jobs.batches import batch_size
-from aura.settings import get_settings
 from db import hints, transaction
 from db.jobs import Claimed
 
@@ -23,39 +20,38 @@ LONGEST = 0.2
 
 
 class OneByOne(DurableActor):
-    """A durable actor whose function gets one item at a time."""
+    """A durable actor whose function gets one item at a time; such jobs are never dispatched locally."""
 
-    def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
-        """Work off one hint; nobody takes these jobs eagerly, so there is never a lease."""
-        attempt = attempts.begin(self.actor_name)
-        left = sorted(job_ids)[: batch_size(self, get_settings())]
+    def perform(self, attempt: Attempt, job_ids: Sequence[int]) -> None:
+        """Work off one hint."""
+        left = sorted(job_ids)[: self.batch_size()]
         try:
-            left = self._go_on(attempt, [], left)
-            # `while attempt.jobs` would let an interrupt pass by the `finally`, see `attempt.Cancelled`
+            left = self._advance(attempt, [], left)
+            # `while attempt.jobs` would let an interrupt pass by the `finally`, see `Cancelled`
             while True:
                 if not attempt.jobs:
                     break
-                self.about(attempt)
-                done = self.work(attempt)
-                if not done:
+                self.begin(attempt)
+                results = self.run(attempt)
+                if not results:
                     break
-                left = self._go_on(attempt, done, left)
+                left = self._advance(attempt, results, left)
         finally:
-            # however it ends, by an error, a time limit or a shutdown too: the rest must not wait to be missed
+            # also after an error, a time limit or a shutdown: else the rest counts as lost hints first
             if left:
                 with transaction() as session:
                     hints.release(session, left)
 
-    def _go_on(self, attempt: Attempt, done: list[JobResult], left: list[int]) -> list[int]:
-        """Keep what is done and claim the next job, in one transaction. Returns what is left of the hint."""
-        late = bool(done) and time.perf_counter() - attempt.started > LONGEST
-        kept: list[Claimed] = []
+    def _advance(self, attempt: Attempt, results: list[JobResult], left: list[int]) -> list[int]:
+        """Complete the job in hand and claim the next one, in one transaction. Returns the rest of the hint."""
+        late = bool(results) and time.perf_counter() - attempt.started > LONGEST
+        completed: list[Claimed] = []
         with transaction() as session:
-            if done:
-                kept = self.record(session, attempt, done)
+            if results:
+                completed = self.complete(session, attempt, results)
             if late and left:
                 hints.release(session, left)
-            claimed = self.claim(left, attempt.lease, 1) if left and not late else []
-        attempt.completed += kept
-        attempt.jobs, attempt.since = claimed, time.perf_counter()
+            claimed = self.claim(session, attempt, left, 1) if left and not late else []
+        attempt.completed += completed
+        attempt.jobs, attempt.claimed = claimed, time.perf_counter()
         return [each for each in left if each > claimed[0].id] if claimed else []

@@ -1,7 +1,7 @@
-"""Errors for Sentry, or a server that speaks like it: each log line of level ERROR, with the exception that it names.
+"""Sentry: reports each log line of level ERROR with its exception, to Sentry or a compatible server.
 
-SENTRY_DSN switches it on (the extra `aura-desk[sentry]`). What is sent is what the log says: no request, no local
-variable, nothing that Sentry's integrations would find by themselves, for all of that holds ticket text.
+SENTRY_DSN switches it on (the extra `aura-desk[sentry]`). A report holds the log line alone: no request, no local variable,
+nothing of Sentry's integrations, for those hold ticket text.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 from aura.settings import Settings, SettingsError
 
-#: Seconds that the last reports of a process may take on their way.
+#: Seconds for the last reports of a process.
 FLUSH_WITHIN = 3.0
-#: What the log says that people search by.
+#: Fields of the log line that become searchable tags.
 TAGS = ("actor", "key")
 
 
 class Reporter(logging.Handler):
-    """Sends what is logged as an error. Raises SettingsError when it is not installed, or the DSN is none."""
+    """Sends each error of the log. Raises SettingsError when the SDK is not installed, or the DSN is invalid."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(logging.ERROR)
@@ -44,9 +44,9 @@ class Reporter(logging.Handler):
         """Send a line; structlog's come as a dictionary, and those of libraries as text."""
         from sentry_sdk.utils import event_from_exception
 
-        said: dict[str, Any] = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
-        error = said.pop("exc_info", None) or record.exc_info
-        if error is True:  # structlog's way to say: the one that is handled just now
+        fields: dict[str, Any] = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
+        error = fields.pop("exc_info", None) or record.exc_info
+        if error is True:  # structlog's value for the exception that is being handled
             error = sys.exc_info()
         event, hint = dict[str, Any](), None
         if isinstance(error, BaseException) or (isinstance(error, tuple) and error[0]):
@@ -54,12 +54,12 @@ class Reporter(logging.Handler):
         event |= {
             "level": record.levelname.lower(),
             "logger": record.name,
-            "logentry": {"message": str(said.pop("event", ""))},
-            "tags": {name: str(said[name]) for name in TAGS if name in said},
-            "extra": {name: value for name, value in said.items() if not name.startswith("_")},
+            "logentry": {"message": str(fields.pop("event", ""))},
+            "tags": {name: str(fields[name]) for name in TAGS if name in fields},
+            "extra": {name: value for name, value in fields.items() if not name.startswith("_")},
         }
         self._sentry.capture_event(event, hint)  # type: ignore[arg-type]  # a plain dictionary
 
     def flush(self) -> None:
-        """Wait until what was reported has left."""
+        """Wait until every report is sent."""
         self._sentry.flush(FLUSH_WITHIN)

@@ -1,7 +1,7 @@
-"""Tracing: a span for each request and each job, child of the one that promised it, so that a journey is one trace.
+"""Tracing: a span for each request and each job, child of the span that enqueued it; a run of a pipeline is one trace.
 
-The ids ride in the jobs and stand in the log whether or not spans are exported. AURA_TRACES=otlp exports them (the extra
-`aura-desk[tracing]`; OTEL_EXPORTER_OTLP_ENDPOINT and its like say where to), AURA_TRACES=console prints them.
+Jobs and log lines carry the ids whether or not spans are exported. AURA_TRACES=otlp exports them (the extra
+`aura-desk[tracing]`; OTEL_EXPORTER_OTLP_ENDPOINT names the receiver), AURA_TRACES=console prints them.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from functools import lru_cache
 from typing import Any
 
 from dramatiq import Broker, Middleware, Worker
-from dramatiq.broker import MessageProxy
 
-from aura.jobs import attempt as attempts
+from aura.jobs import process_state
+from aura.jobs.attempt import Attempt
 from aura.settings import Settings, SettingsError, get_settings
 from db import traces
 from db.jobs import Claimed
 
 
 class Span:
-    """One piece of work: where it stands in its trace, and its twin in OpenTelemetry when spans are exported."""
+    """The span of one request or job: its traceparent, and OpenTelemetry's span when spans are exported."""
 
-    __slots__ = ("_span", "traceparent")
+    __slots__ = ("_span", "trace_id", "traceparent")
 
     def __init__(self, name: str, parent: str | None, kind: str, **attributes: Any) -> None:
         self._span: Any = None
         settings = get_settings()
         if settings.traces == "off":
-            self.traceparent = traces.child(parent)
+            self._place(traces.child(parent))
             return
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -41,15 +41,19 @@ class Span:
         from opentelemetry.trace import set_span_in_context
 
         propagator.inject(carrier, set_span_in_context(self._span))
-        self.traceparent = carrier["traceparent"]
+        self._place(carrier["traceparent"])
+
+    def _place(self, traceparent: str) -> None:
+        #: The id of the trace is 32 hexadecimal digits.
+        self.traceparent, self.trace_id = traceparent, traceparent[3:35]
 
     def name(self, name: str) -> None:
-        """Name the span anew, when what it is about is known only now."""
+        """Rename the span, such as when the route of a request is found."""
         if self._span is not None:
             self._span.update_name(name)
 
     def link(self, traceparents: Iterable[str]) -> None:
-        """Name spans of other traces that this one goes back to."""
+        """Link the span to spans of other traces that caused it."""
         if self._span is not None:
             from opentelemetry.trace import get_current_span
             from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -59,7 +63,7 @@ class Span:
                 self._span.add_link(get_current_span(propagator.extract({"traceparent": each})).get_span_context())
 
     def end(self, error: str = "", **attributes: Any) -> None:
-        """End the span, as failed when there is an error."""
+        """End the span; with an error, as failed."""
         if self._span is not None:
             from opentelemetry.trace import Status, StatusCode
 
@@ -83,42 +87,36 @@ def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:
 
 
 def link(job: Claimed, traceparents: Iterable[str]) -> None:
-    """Link the span of a job that this thread works on to those that it goes back to."""
-    attempt = attempts.current()
-    if attempt is not None and job.id in attempt.spans:
-        attempt.spans[job.id].link(traceparents)
+    """Link the span of a running job to the spans that caused it."""
+    for attempt in list(process_state.attempts.values()):
+        if attempt is not None and job.id in attempt.spans:
+            attempt.spans[job.id].link(traceparents)
 
 
 class Tracing(Middleware):
-    """Ends the spans of an attempt when it is decided what became of each job, and exports the last at the end."""
+    """Ends each span with the outcome of its job, and exports the last spans at the shutdown."""
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         flush()
 
-    def after_process_message(
-        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
-    ) -> None:
-        attempt = attempts.current()
-        if attempt is None or not attempt.spans:
-            return
+    def after_attempt(self, attempt: Attempt) -> None:
+        """End the spans of the attempt."""
         errors: dict[int, BaseException] = {job.id: error for job, error, _ in attempt.retried}
-        errors |= {job.id: error for job, error in attempt.given_up}
-        kept = {job.id for job in attempt.completed}
+        errors |= {job.id: error for job, error in attempt.dead}
+        completed = {job.id for job in attempt.completed}
         for job_id, span in attempt.spans.items():
             error = errors.get(job_id)
-            span.end(type(error).__name__ if error else "" if job_id in kept else "handed back")
+            span.end(type(error).__name__ if error else "" if job_id in completed else "handed back")
         attempt.spans = {}
 
-    after_skip_message = after_process_message
 
-
-#: Milliseconds that the last spans of a process may take on their way.
+#: Milliseconds for the export of a process's last spans.
 FLUSH_WITHIN = 3000
 _providers: list[Any] = []
 
 
 def flush() -> None:
-    """Export the spans that have ended and wait in this process; a forked one runs nothing when it exits."""
+    """Export the spans that have ended; a forked process runs no exit handler that would."""
     for provider in _providers:
         provider.force_flush(FLUSH_WITHIN)
 

@@ -1,4 +1,4 @@
-"""Where messages go on their way out: RabbitMQ, or a queue in this process."""
+"""Interface between the relay and a broker: publish, wait, count and drain; `Publisher` and `LocalQueues` implement it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from aura.errors import Unavailable
 
 
 class PublishFailed(Unavailable):
-    """The broker did not take the batch in full; none of it may be counted as published."""
+    """The broker did not confirm every message of a batch; none of the batch counts as published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message on its way to a queue or, not `mandatory`, to whoever is bound."""
+    """One message to publish. If `mandatory`, publishing fails unless it reaches a queue."""
 
     exchange: str
     routing_key: str
@@ -26,11 +26,24 @@ class Outgoing:
     message_id: str | None = None
 
 
+#: Stores a message of a dead-letter queue: (queue, body, reason).
+StoreDeadLetter = Callable[[str, bytes, str], None]
+
+
 class Transport(Protocol):
     """What the relay needs of a broker."""
 
-    def publish(self, batch: Sequence[Outgoing]) -> None: ...
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None: ...
-    def depths(self, queues: Sequence[str]) -> dict[str, int]: ...
-    def drain(self, queues: Sequence[str], keep: Callable[[str, bytes, str], None]) -> int: ...
-    def close(self) -> None: ...
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        """Publish the batch and wait for every confirm. Raises PublishFailed."""
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        """Wait until `woken()` is true, a job is enqueued or the seconds have passed. Raises PublishFailed."""
+
+    def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return the number of messages that wait in each queue. Raises PublishFailed."""
+
+    def drain(self, queues: Sequence[str], store: StoreDeadLetter) -> int:
+        """Pass the messages of the queues' dead-letter queues to `store`; return their number. Raises PublishFailed."""
+
+    def close(self) -> None:
+        """Release the connection; the next use opens another one."""

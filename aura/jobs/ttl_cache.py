@@ -1,32 +1,48 @@
-"""A look at what rarely changes: what a query found, for some seconds."""
+"""Cache of a query's result with a time to live, one entry for each database."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
+import cachetools
 from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 
+#: Engines of one process: one that writes and one that reads.
+ENGINES = 2
+
 
 class TTLCache(Generic[T]):
-    """What `find` returned, until it is `seconds` old or another database is in use."""
+    """Returns the result of `query`, at most `seconds` old. A result of None is not cached."""
 
-    def __init__(self, seconds: float, find: Callable[[Session], T]) -> None:
-        self._seconds, self._find = seconds, find
-        self._until, self._bind = float("-inf"), None
-        self._found: T | None = None
+    def __init__(self, seconds: float, query: Callable[[Session], T]) -> None:
+        self._seconds, self._query = seconds, query
+        self._results: cachetools.TLRUCache[Any, T] = cachetools.TLRUCache(
+            ENGINES, lambda _bind, _result, now: now + self._seconds
+        )
+        self._lock = Lock()
 
     def __call__(self, session: Session) -> T:
+        """Return the cached result for the session's database, or run the query."""
         bind: Any = session.get_bind().engine
-        found = self.recent(bind)
-        if found is None:
-            found, self._bind = self._find(session), bind
-            self._found, self._until = found, time.monotonic() + self._seconds
-        return found
+        cached = self.recent(bind)
+        if cached is not None:
+            return cached
+        result = self._query(session)
+        if result is not None:
+            with self._lock:
+                self._results[bind] = result
+        return result
 
     def recent(self, bind: Any) -> T | None:
-        """Return what was found in the database of that engine, while it is good."""
-        return self._found if time.monotonic() <= self._until and bind is self._bind else None
+        """Return the cached result for the engine, or None."""
+        with self._lock:
+            return self._results.get(bind)
+
+    def clear(self) -> None:
+        """Forget every result."""
+        with self._lock:
+            self._results.clear()

@@ -1,23 +1,23 @@
-"""Telling people: who wants to know (``recipients``, ``subscribers``), when (``delayed_until``), what to say (``word``), and
-how it gets there (``channel``)."""
+"""Notifications: decide who is notified and when, render the message, and send it on a channel."""
 
 from __future__ import annotations
 
-from aura.notifications.channels import Channel, ChannelError, OutboundMessage, channel
-from aura.notifications.quiet_hours import Preference, delay_until, quiet_until
-from aura.notifications.recipients import Agent, Recipient, Role, once, recipients, route
+from aura.notifications.channels import Channel, ChannelError, OutboundMessage
+from aura.notifications.channels.email.html import as_html
+from aura.notifications.channels.registry import make_channel
+from aura.notifications.quiet_hours import Preference
+from aura.notifications.recipients import Agent, Recipient, Role, route
 from aura.notifications.render import (
     DIGEST,
     EVENTS,
     DigestItem,
     RenderedMessage,
     TicketFacts,
-    as_html,
     render_digest,
     render_message,
 )
 from aura.notifications.sanitize import is_email
-from aura.notifications.subscriptions import Subscription, SubscriptionTopic, subscribers
+from aura.notifications.subscriptions import Subscription
 
 __all__ = [
     "DIGEST",
@@ -32,17 +32,11 @@ __all__ = [
     "RenderedMessage",
     "Role",
     "Subscription",
-    "SubscriptionTopic",
     "TicketFacts",
     "as_html",
-    "channel",
-    "delay_until",
     "is_email",
-    "once",
-    "quiet_until",
-    "recipients",
+    "make_channel",
     "render_digest",
     "render_message",
     "route",
-    "subscribers",
 ]

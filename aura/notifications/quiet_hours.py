@@ -1,7 +1,7 @@
-"""When somebody wants to be told: not in quiet hours, or all at once, every hour or every day.
+"""Quiet hours and digests of a recipient: until when a notification is delayed.
 
-Pure rules on plain values. All times of day are those on the recipient's wall. One that a change of clocks leaves out
-comes an hour later. One that it repeats counts at its first occurrence, as in the timetable; quiet hours end at both.
+Pure functions on plain values. Times of day are local times of the recipient. A time that a change to daylight saving time
+skips is an hour later. A repeated time is its first occurrence, as in the schedule; quiet hours end at both.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from zoneinfo import ZoneInfo
 
 from aura.notifications.render import LANGUAGES
 
-#: Events that wait for nothing but the end of a storm.
-PRESSING = ("ticket.escalated",)
+#: Events that only a storm delays.
+URGENT_EVENTS = ("ticket.escalated",)
 DIGESTS = ("hourly", "daily")
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How somebody wants to be told; times of day as 22:00, empty for never."""
+    """The preference of a recipient; times of day as 22:00, empty for never."""
 
     language: str = ""
     zone: str = "UTC"
     quiet_from: str = ""
     quiet_to: str = ""
-    #: Empty for single notices, hourly, or daily at `digest_at`.
+    #: Empty for single notifications, hourly, or daily at `digest_at`.
     digest: str = ""
     digest_at: str = "08:00"
 
 
 def preference(row: Mapping[str, str], zone: str) -> Preference:
-    """Return what a row of the table says; `zone` is that of whoever named none."""
-    said = {name: str(value) for name, value in row.items()}
-    times = (said["quiet_from"], said["quiet_to"], said["digest"], said["digest_at"])
-    return Preference(said["language"], said["timezone"] or zone, *times)
+    """Return the preference of a row of the table; `zone` is the default of its time zone."""
+    text = {name: str(value) for name, value in row.items()}
+    times = (text["quiet_from"], text["quiet_to"], text["digest"], text["digest_at"])
+    return Preference(text["language"], text["timezone"] or zone, *times)
 
 
 def problem(preference: Preference) -> str | None:
-    """Return what is wrong with a preference: the field, and what to write there; None when it is sound."""
+    """Return the invalid field of a preference and its valid values; None when the preference is valid."""
     if preference.language not in ("", *LANGUAGES):
-        return f"language: there is no {preference.language[:20]!r}; there are {', '.join(LANGUAGES)}"
+        return f"language: unknown language {preference.language[:20]!r}; the languages are {', '.join(LANGUAGES)}"
     try:
         ZoneInfo(preference.zone)
     except (KeyError, ValueError, OSError):
-        return f"timezone: there is no zone {preference.zone[:64]!r}; take one such as Europe/Berlin"
+        return f"timezone: unknown time zone {preference.zone[:64]!r}; use a name such as Europe/Berlin"
     first, last = preference.quiet_from, preference.quiet_to
     if (first or last) and not (_CLOCK.fullmatch(first) and _CLOCK.fullmatch(last) and first != last):
         return "quiet: must be two different times such as 22:00-07:00"
@@ -59,7 +59,7 @@ def problem(preference: Preference) -> str | None:
 
 
 def delay_until(preference: Preference, at: datetime) -> datetime | None:
-    """Return until when a notice of this moment waits; None when it may go at once."""
+    """Return until when a notification of this moment is delayed; None when it is delivered at once."""
     zone = ZoneInfo(preference.zone)
     until = at
     if preference.digest == "hourly":
@@ -71,33 +71,33 @@ def delay_until(preference: Preference, at: datetime) -> datetime | None:
 
 
 def quiet_until(preference: Preference, at: datetime) -> datetime | None:
-    """Return when the quiet hours of this moment end; None when it is not quiet."""
+    """Return when the quiet hours of this moment end; None outside quiet hours."""
     if not is_quiet(preference, at):
         return None
-    # where the clock shows the end twice, what is written between the two waits for the second, not for tomorrow's
+    # where the end is a repeated time, a notification between the two is delayed until the second one
     ends = _moments(preference.quiet_to, ZoneInfo(preference.zone), at, folds=(0, 1))
     return next(moment for moment in ends if not is_quiet(preference, moment))
 
 
 def is_quiet(preference: Preference, at: datetime) -> bool:
-    """Return whether the recipient's clock shows a time within the quiet hours, which may go over midnight."""
+    """Return whether the local time is within the quiet hours, which may include midnight."""
     if not preference.quiet_from:
         return False
     first, last = time.fromisoformat(preference.quiet_from), time.fromisoformat(preference.quiet_to)
-    shown = at.astimezone(ZoneInfo(preference.zone)).time()
-    return first <= shown < last if first < last else shown >= first or shown < last
+    local = at.astimezone(ZoneInfo(preference.zone)).time()
+    return first <= local < last if first < last else local >= first or local < last
 
 
 def _moments(clock: str, zone: ZoneInfo, at: datetime, folds: tuple[int, ...] = (0,)) -> Iterator[datetime]:
-    """Yield the moments after this one at which the clock shows this time, in UTC, for each day the occurrences asked for."""
+    """Yield the moments after `at` with this local time, in UTC; `folds` are its occurrences on a day that repeats it."""
     day = at.astimezone(zone).date() - timedelta(days=1)
     while True:
-        shown = datetime.combine(day, time.fromisoformat(clock), zone)
-        yield from sorted({moment for fold in folds if (moment := shown.replace(fold=fold).astimezone(UTC)) > at})
+        local = datetime.combine(day, time.fromisoformat(clock), zone)
+        yield from sorted({moment for fold in folds if (moment := local.replace(fold=fold).astimezone(UTC)) > at})
         day += timedelta(days=1)
 
 
 def _next_hour(at: datetime, zone: ZoneInfo) -> datetime:
-    shown = at.astimezone(zone)
-    past = timedelta(minutes=shown.minute, seconds=shown.second, microseconds=shown.microsecond)
-    return at.astimezone(UTC) - past + timedelta(hours=1)
+    local = at.astimezone(zone)
+    elapsed = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return at.astimezone(UTC) - elapsed + timedelta(hours=1)

@@ -1,6 +1,6 @@
-"""Who wants to know: which agent a ticket goes to, and who is told about it on which channel.
+"""Recipients: the agent that a ticket is assigned to, and the people who are notified of an event, on which channel.
 
-Pure rules on plain values: the caller reads agents and ticket, and stores what comes back.
+Pure functions on plain values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aura.notifications.sanitize import is_email, one_line
 
 Role = Literal["requester", "agent", "team", "subscriber"]
 
-#: Who is told of each event without having asked. Of some only subscribers hear, or everybody would be told twice.
+#: The roles that each event notifies without a subscription. An empty one notifies subscribers alone.
 AUDIENCE: dict[str, tuple[Role, ...]] = {
     "ticket.received": (),
     "ticket.classified": ("agent", "requester"),
@@ -25,18 +25,18 @@ AUDIENCE: dict[str, tuple[Role, ...]] = {
     "ticket.reclassified": ("agent", "requester"),
     "ticket.resolved": ("requester",),
     "ticket.reopened": ("agent",),
-    # the one of them who did not write it
+    # the one of them who is not the author
     "ticket.commented": ("agent", "requester"),
     "ticket.dead_lettered": ("team",),
 }
 
-#: Priorities that an agent is also told by e-mail; in-app can wait for the next look at the screen.
+#: Priorities that notify an agent by e-mail too, besides in-app.
 URGENT = ("high", "critical")
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A person who solves tickets; ``skills`` are categories, ``load`` and ``capacity`` count open tickets."""
+    """A person who solves tickets; `skills` are categories, `load` and `capacity` count open tickets."""
 
     name: str
     email: str = ""
@@ -49,7 +49,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom to tell, as what, and how; ``address`` is an e-mail address, the user name for in-app, or an endpoint."""
+    """A recipient; `address` is an e-mail address, the user name for in-app, or the name of an endpoint."""
 
     address: str
     role: Role
@@ -58,10 +58,10 @@ class Recipient:
 
 
 def route(category: str, priority: str, agents: Sequence[Agent]) -> Agent | None:
-    """Return the agent who takes the ticket: skilled, and the least busy for their capacity; None when nobody fits.
+    """Return the skilled agent with the lowest load for their capacity; None when no agent fits.
 
-    Only a critical ticket may go to somebody who is full or away, and only when no free skilled agent is there.
-    Equal agents are told apart by name, so the answer never depends on their order.
+    Only a critical ticket is assigned to an agent who is away or at capacity, and only when no other skilled agent is
+    available. Equal agents are ordered by name, so the result does not depend on the order of `agents`.
     """
     skilled = [agent for agent in agents if category.casefold() in map(str.casefold, agent.skills)]
     fitting = [agent for agent in skilled if agent.available and agent.load < agent.capacity]
@@ -86,49 +86,49 @@ def recipients(
     duplicate: bool,
     roles: Sequence[Role] = (),
 ) -> list[Recipient]:
-    """Return who is told about the event without having asked, those who must act first (see `AUDIENCE`, or else `roles`).
+    """Return the recipients of an event without subscriptions, those who must act first (see `AUDIENCE`, or `roles`).
 
-    The agent hears in-app, for high and critical by e-mail too. The team hears by e-mail when there is no agent to hear,
-    when the agent cannot be mailed about an urgent ticket, and when nobody else is left, so that nothing goes nowhere.
-    Only the requester hears of a duplicate. Only what is one plain address becomes an e-mail recipient.
+    The agent is notified in-app, for high and critical priorities by e-mail too. The team is notified by e-mail when there is
+    no agent, when the agent of an urgent ticket has no e-mail address, and when there is no other recipient. A duplicate
+    notifies the requester alone. Only one plain address becomes an e-mail recipient.
     """
     audience = roles or AUDIENCE[event]
     if not audience:
         return []
-    told: list[Recipient] = []
-    team = _reach(team_address, "team", language) or Recipient("service-desk", "team", "in_app", language)
+    to: list[Recipient] = []
+    team = _recipient(team_address, "team", language) or Recipient("service-desk", "team", "in_app", language)
     if "agent" in audience and assignee is not None and not duplicate:
-        told.append(Recipient(assignee.name, "agent", "in_app", language))
+        to.append(Recipient(assignee.name, "agent", "in_app", language))
         if priority in URGENT and is_email(assignee.email):
-            told.append(Recipient(assignee.email, "agent", "email", language))
-    unheard = "agent" in audience and (assignee is None or (priority in URGENT and not is_email(assignee.email)))
-    if not duplicate and (unheard or "team" in audience):
-        told.append(team)
-    person = _reach(requester, "requester", language) if "requester" in audience else None
+            to.append(Recipient(assignee.email, "agent", "email", language))
+    no_agent = "agent" in audience and (assignee is None or (priority in URGENT and not is_email(assignee.email)))
+    if not duplicate and (no_agent or "team" in audience):
+        to.append(team)
+    person = _recipient(requester, "requester", language) if "requester" in audience else None
     if person is not None:
-        told.append(person)
-    return once(told or [team])
+        to.append(person)
+    return unique_recipients(to or [team])
 
 
-def once(told: Iterable[Recipient]) -> list[Recipient]:
-    """Return the recipients without those who are named before on the same channel.
+def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
+    """Return the recipients without repeated addresses of the same channel; the first one counts.
 
-    The first mention wins: an agent who reported the ticket is asked to act, not thanked for reporting.
+    So an agent who is also the requester is notified as the agent.
     """
     unique: dict[tuple[str, str], Recipient] = {}
-    for one in told:
-        unique.setdefault((one.channel, one.address.casefold()), one)
+    for each in recipients:
+        unique.setdefault((each.channel, each.address.casefold()), each)
     return list(unique.values())
 
 
 def is_user(name: str) -> bool:
-    """Return whether the text is a user name: one clean line that no mail program would take for an address."""
-    # a name that had to be cleaned could turn out to be somebody else's
+    """Return whether the text is a user name: one clean line without @."""
+    # a cleaned name could be the name of another user
     return bool(name) and "@" not in name and name == one_line(name, 254)
 
 
-def _reach(person: str, role: Role, language: str) -> Recipient | None:
-    """Return how to reach a person, or None for text that is neither an address nor a user name."""
+def _recipient(person: str, role: Role, language: str) -> Recipient | None:
+    """Return the recipient of an address or user name; None for any other text."""
     person = person.strip(" ")
     # "Ann Lee <ann@example.com>", as mail programs and exports write it
     named = re.fullmatch(r"[^<>@,;\r\n]*<([^<>]*)>", person)

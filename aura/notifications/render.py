@@ -1,7 +1,7 @@
-"""What a notice says: templates by language and role, filled with the facts of one ticket.
+"""Rendering: the subject and text of a notification, from a template by language and role and the facts of a ticket.
 
-``templates/{language}/{role}.txt`` holds subject and body, the subject in the first line. The HTML of a mail is that same
-text, escaped, in ``templates/message.html``, so no wording exists twice.
+`templates/{language}/{role}.txt` holds subject and text, the subject in the first line. `channels.email.html` makes the HTML
+part of a mail of the same text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,31 +19,28 @@ from aura.notifications.sanitize import block, one_line, without_links
 from aura.settings import PRIORITIES
 
 EVENTS = tuple(AUDIENCE)
-#: The event of a notice that stands for several.
+#: The event of a digest.
 DIGEST = "digest"
 ROLES = ("requester", "agent", "team", "subscriber")
 LANGUAGES = ("en", "de")
 
-#: Longest parts of a ticket that a notice repeats, in characters; the rest is behind the link.
-_TITLE, _NAME, _REASON, _DESCRIPTION = 120, 120, 300, 600
-#: Most tickets that a digest names; the others are counted.
-NAMED = 50
+#: Characters of the parts of a ticket that a notification repeats; its page shows the whole text.
+TITLE_LIMIT, NAME_LIMIT, LINE_LIMIT, TEXT_LIMIT = 120, 120, 300, 600
+#: Tickets that a digest lists; the others are counted.
+DIGEST_TICKETS_LIMIT = 50
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _templates = Environment(
-    loader=FileSystemLoader(_TEMPLATES),
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
 )
-#: Filled with what is escaped already; they are so plain that Jinja would take ten times as long for nothing.
-_PAGE, _PARAGRAPH = (_TEMPLATES / "message.html").read_text(), '<p style="margin:0 0 16px">\n{}\n</p>'
 
 
 @dataclass(frozen=True, slots=True)
 class TicketFacts:
-    """What a notice may say about a ticket; the requester never gets ``description`` and ``reason``, others do."""
+    """The facts of a ticket that a notification may state; the requester gets neither `description` nor `reason`."""
 
     id: int
     title: str
@@ -55,15 +51,15 @@ class TicketFacts:
     requester: str = ""
     assignee: str = ""
     duplicate_of: int | None = None
-    #: A sentence about the event, such as what resolved it; the requester gets it of a resolved ticket and of a comment alone.
+    #: A sentence about the event; the requester gets the resolution and a public comment only.
     note: str = ""
-    #: Until when it should be resolved, in words; the requester does not get it.
+    #: The resolution target in local time; the requester does not get it.
     due: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """A notice that did not go out by itself."""
+    """A delayed notification, as one item of a digest."""
 
     event: str
     ticket_id: int | None
@@ -74,97 +70,96 @@ class DigestItem:
 
 @dataclass(frozen=True, slots=True)
 class RenderedMessage:
-    """A notice in words: one line of subject, and plain text."""
+    """A rendered notification: a subject of one line, and plain text."""
 
     subject: str
     text: str
 
 
 def render_message(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> RenderedMessage:
-    """Return what to say about the event to somebody in that role.
+    """Return the notification of an event to a recipient in that role.
 
-    ``language`` may carry a region (``de-AT``); an unknown one is English. The only link leads to
-    ``{base_url}/tickets/{id}``. Raises ValueError for an event or role that has no wording.
+    `language` may have a region (`de-AT`); an unknown language is English. The only link is `{base_url}/tickets/{id}`. Raises
+    ValueError for an unknown event or role.
     """
     if event not in EVENTS or role not in ROLES:
-        raise ValueError(f"no wording for {event!r} to {role!r}: events are {EVENTS}, roles are {ROLES}")
-    spoken = _spoken(language)
+        raise ValueError(f"no template for event {event!r} and role {role!r}; events: {EVENTS}, roles: {ROLES}")
+    template = _templates.get_template(f"{supported_language(language)}/{role}.txt")
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
-    letter = _templates.get_template(f"{spoken}/{role}.txt").render(event=event, ticket=_readable(facts), link=link)
-    return _wording(letter)
+    return _message(template.render(event=event, ticket=_sanitized(facts), link=link))
 
 
-def render_digest(notices: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
-    """Return one notice that stands for all of these: how many of what, and a line for each ticket, urgent ones first.
+def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
+    """Return one message for all items: the number of each event, and a line for each ticket, highest priority first.
 
-    The link leads to the ticket when there is only one, else to all tickets.
+    The link is that of the ticket when there is only one, else the list of tickets.
     """
-    spoken = _spoken(language)
-    of: dict[object, list[DigestItem]] = {}
-    for each in notices:  # what belongs to no ticket is a matter of its own
-        of.setdefault(object() if each.ticket_id is None else each.ticket_id, []).append(each)
-    matters = sorted(of.values(), key=lambda its: -PRIORITIES.index(p) if (p := its[-1].priority) in PRIORITIES else 1)
-    lines = [
-        {
-            "id": its[-1].ticket_id,
-            "title": without_links(one_line(its[-1].title, _TITLE)),
-            "category": without_links(one_line(its[-1].category, _NAME)),
-            "priority": its[-1].priority if its[-1].priority in PRIORITIES else "",
-            "events": list(dict.fromkeys(each.event for each in its)),
-        }
-        for its in matters
-    ]
-    only = lines[0]["id"] if len(lines) == 1 else None
+    by_ticket: dict[object, list[DigestItem]] = {}
+    for item in items:  # an item without a ticket gets a line of its own
+        by_ticket.setdefault(object() if item.ticket_id is None else item.ticket_id, []).append(item)
+    tickets = [_digest_ticket(group) for group in sorted(by_ticket.values(), key=_digest_order)]
+    only = tickets[0]["id"] if len(tickets) == 1 else None
     link = f"{base_url.rstrip('/')}/tickets" + (f"/{only}" if only is not None else "")
-    letter = _templates.get_template(f"{spoken}/digest.txt").render(
-        count=len(notices),
-        counts=Counter(each.event for each in notices).most_common(),
-        tickets=lines[:NAMED],
-        more=len(lines[NAMED:]),
-        total=len(lines),
+    text = _templates.get_template(f"{supported_language(language)}/digest.txt").render(
+        count=len(items),
+        counts=Counter(item.event for item in items).most_common(),
+        tickets=tickets[:DIGEST_TICKETS_LIMIT],
+        more=len(tickets[DIGEST_TICKETS_LIMIT:]),
+        total=len(tickets),
         link=link,
     )
-    return _wording(letter)
+    return _message(text)
 
 
-def as_html(wording: RenderedMessage, language: str, link: str) -> str:
-    """Return the HTML page that says the same, in which the line that is the link leads there."""
-    here = escape(link)
-    anchor = f'\n<a href="{here}" style="color:#1a56c4">{here}</a>\n'
-    text = f"\n{escape(wording.text.strip())}\n".replace(f"\n{here}\n", anchor).strip("\n")
-    paragraphs = [_PARAGRAPH.format(part.replace("\n", "<br>\n")) for part in text.split("\n\n")]
-    subject = escape(wording.subject)
-    return _PAGE.format(language=_spoken(language), subject=subject, paragraphs="\n".join(paragraphs))
+def supported_language(language: str) -> str:
+    """Return the language without its region, or English when there are no templates in it."""
+    code = language.replace("_", "-").partition("-")[0].lower()
+    return code if code in LANGUAGES else "en"
 
 
-def _spoken(language: str) -> str:
-    spoken = language.replace("_", "-").partition("-")[0].lower()
-    return spoken if spoken in LANGUAGES else "en"
+def _digest_order(items: Sequence[DigestItem]) -> int:
+    priority = items[-1].priority
+    return -PRIORITIES.index(priority) if priority in PRIORITIES else 1
 
 
-def _wording(letter: str) -> RenderedMessage:
-    subject, _, text = letter.partition("\n")
-    return RenderedMessage(subject, text.strip() + "\n")
+def _digest_ticket(items: Sequence[DigestItem]) -> dict[str, object]:
+    newest = items[-1]
+    return {
+        "id": newest.ticket_id,
+        "title": _line(newest.title, TITLE_LIMIT),
+        "category": _line(newest.category, NAME_LIMIT),
+        "priority": newest.priority if newest.priority in PRIORITIES else "",
+        "events": list(dict.fromkeys(item.event for item in items)),
+    }
+
+
+def _message(text: str) -> RenderedMessage:
+    subject, _, body = text.partition("\n")
+    return RenderedMessage(subject, body.strip() + "\n")
 
 
 @lru_cache(maxsize=64)
-def _readable(facts: TicketFacts) -> dict[str, object]:
-    """Return the facts cut to size and disarmed: a stranger wrote them, and our name is on the mail."""
-
-    def line(text: str, limit: int) -> str:
-        return without_links(one_line(text, limit))
-
+def _sanitized(facts: TicketFacts) -> dict[str, object]:
+    """Return the facts within their limits and without clickable links, because anybody can write a ticket."""
     return {
         "id": int(facts.id),
-        "title": line(facts.title, _TITLE),
-        "category": line(facts.category, _NAME),
-        "priority": line(facts.priority, _NAME),
-        "reason": line(facts.reason, _REASON),
-        "requester": line(facts.requester, _NAME),
-        "assignee": line(facts.assignee, _NAME),
-        "quote": without_links(block(facts.description, _DESCRIPTION)).splitlines(),
+        "title": _line(facts.title, TITLE_LIMIT),
+        "category": _line(facts.category, NAME_LIMIT),
+        "priority": _line(facts.priority, NAME_LIMIT),
+        "reason": _line(facts.reason, LINE_LIMIT),
+        "requester": _line(facts.requester, NAME_LIMIT),
+        "assignee": _line(facts.assignee, NAME_LIMIT),
+        "description": _lines(facts.description),
         "duplicate_of": facts.duplicate_of,
-        "note": line(facts.note, _REASON),
-        "said": without_links(block(facts.note, _DESCRIPTION)).splitlines(),
-        "due": line(facts.due, _NAME),
+        "note": _line(facts.note, LINE_LIMIT),
+        "comment": _lines(facts.note),
+        "due": _line(facts.due, NAME_LIMIT),
     }
+
+
+def _line(text: str, limit: int) -> str:
+    return without_links(one_line(text, limit))
+
+
+def _lines(text: str) -> list[str]:
+    return without_links(block(text, TEXT_LIMIT)).splitlines()

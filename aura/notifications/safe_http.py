@@ -1,13 +1,13 @@
-"""A POST to an address that somebody typed in, which must not become a way into our own network.
+"""Safe HTTP (SSRF guard): a POST to a URL that a user entered, to public addresses only.
 
     post("https://hooks.example.com/aura", b"{}", {"Content-Type": "application/json"})
 
-Only https, to public addresses, by default on port 443: every address the name resolves to is checked, and the connection
-is made to the one that was checked, not to whatever the name means a moment later. Redirects are not followed, an answer is
-read up to its limit, and all of it ends after half a minute. The rules for addresses follow RFC 6890; what is an IPv4 address
-in another form (RFC 4291, 6052) is judged as that one, and the tunnels of old (RFC 3056, 4380, 6145) are refused.
+Only https is allowed, on the ports 443 and 8443. Every address that the host name resolves to is checked, and the connection
+is made to a checked address, so a later DNS answer changes nothing. Redirects are not followed, an answer is read up to a
+limit, and a request ends after half a minute. The rules for addresses follow RFC 6890. An IPv6 address that contains an IPv4
+address (RFC 4291, 6052) is judged by the latter; addresses of tunnels (RFC 3056, 4380, 6145) are refused.
 
-Hosts of our own network can be named one by one, as `name:port` (AURA_WEBHOOK_HOSTS); plain http is allowed there too.
+AURA_WEBHOOK_HOSTS allows single hosts of the private network as `name:port`, with plain http too.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from aura.errors import InvalidInput
+from aura.errors import InvalidInput, Unavailable
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Resolves (host, port) to addresses, as the first element of `socket.getaddrinfo`'s socket address.
 Resolve = Callable[[str, int], list[str]]
 
-#: Seconds for each wait on the socket, and for all of it; bytes of an answer that are read; addresses that are tried.
-PATIENCE, LONGEST = 10.0, 30.0
-LONGEST_ANSWER = 64_000
-MOST_ADDRESSES = 3
-#: NAT64 (RFC 6052): the last 32 bits are an IPv4 address, so a machine without IPv4 reaches the others.
+#: Seconds of each wait on the socket, and of the whole request; bytes of an answer that are read; addresses that are tried.
+WAIT_SECONDS, TOTAL_SECONDS = 10.0, 30.0
+ANSWER_LIMIT = 64_000
+ADDRESSES_LIMIT = 3
+#: NAT64 (RFC 6052): the last 32 bits are an IPv4 address.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-#: Last labels of names that only an inner network knows.
-_INNER = ("local", "localhost", "internal", "lan", "home", "corp", "arpa")
+#: Last labels of host names in private networks.
+_PRIVATE_DOMAINS = ("local", "localhost", "internal", "lan", "home", "corp", "arpa")
 
-#: Special by IANA's registry, and public to some versions of Python: a cloud keeps its secrets at 192.0.0.192, and an IPv6
-#: address of 6to4, Teredo, local NAT64, IPv4-translated or IPv4-compatible leads to an IPv4 address that it hides somewhere.
+#: Special in IANA's registry, but global to some versions of Python: 192.0.0.192 serves the metadata of a cloud, and IPv6
+#: addresses of 6to4, Teredo, local NAT64, IPv4-translated and IPv4-compatible contain an IPv4 address.
 _SPECIAL = tuple(
     map(
         ipaddress.ip_network,
@@ -53,33 +53,33 @@ _SPECIAL = tuple(
 
 
 class ForbiddenAddress(InvalidInput):
-    """The address is none that we may send to; the text says why."""
+    """Requests to the address are not allowed; the message says why."""
 
 
-class RequestFailed(Exception):
-    """Nobody answered, or not in time; another try may help.
+class RequestFailed(Unavailable):
+    """The server did not answer in time; another attempt may succeed.
 
-    `unsure`: the whole request had left before the answer failed to come, so it may have been taken.
+    `in_doubt`: the whole request was sent before the answer failed to arrive, so the server may have processed it.
     """
 
-    def __init__(self, message: str, *, unsure: bool = False) -> None:
+    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
         super().__init__(message)
-        self.unsure = unsure
+        self.in_doubt = in_doubt
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, the headers in lower case, and the beginning of the body."""
+    """An answer: the status, the headers with names in lower case, and the beginning of the body."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-def check(url: str, inside: Collection[str] = ()) -> SplitResult:
-    """Return the parts of a URL that we may send to, as far as the text alone tells. Raises NotAllowed.
+def check(url: str, internal_hosts: Collection[str] = ()) -> SplitResult:
+    """Return the parts of an allowed URL, without resolving its host name. Raises ForbiddenAddress.
 
-    `inside` are the hosts of our own network, as `name:port`, that are allowed by name.
+    `internal_hosts` are the allowed hosts of the private network, as `name:port`.
     """
     if not url.isascii() or any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
         raise ForbiddenAddress("write the address in ASCII, without spaces and backslashes (xn--... for other letters)")
@@ -87,10 +87,10 @@ def check(url: str, inside: Collection[str] = ()) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ForbiddenAddress("this is no URL") from None
+        raise ForbiddenAddress("this is not a URL") from None
     if parts.username is not None or parts.password is not None:
         raise ForbiddenAddress("the address must hold no user and no password")
-    if parts.scheme in ("http", "https") and parts.hostname and named(parts) in inside:
+    if parts.scheme in ("http", "https") and parts.hostname and host_and_port(parts) in internal_hosts:
         return parts
     if parts.scheme != "https":
         raise ForbiddenAddress("only https:// addresses are allowed")
@@ -102,40 +102,43 @@ def check(url: str, inside: Collection[str] = ()) -> SplitResult:
     literal = _literal(host)
     if literal is not None:
         _public(literal)
-    elif "." not in host or host.rpartition(".")[2] in _INNER:
-        raise ForbiddenAddress("the host is a name of an inner network")
+    elif "." not in host or host.rpartition(".")[2] in _PRIVATE_DOMAINS:
+        raise ForbiddenAddress("the host name belongs to a private network")
     elif host.rpartition(".")[2][0].isdigit():
-        # 0x7f.1 and 017700000001 are addresses to some
+        # some resolvers read 0x7f.1 and 017700000001 as addresses
         raise ForbiddenAddress("write an IP address with four decimal numbers")
     return parts
 
 
-def named(parts: SplitResult) -> str:
-    """Return the host and port that a URL leads to as `name:port`, or `[address]:port` for IPv6."""
+def host_and_port(parts: SplitResult) -> str:
+    """Return the host and port of a URL as `name:port`, or `[address]:port` for IPv6."""
     host = parts.hostname or ""
     return f"{f'[{host}]' if ':' in host else host}:{_port(parts)}"
 
 
-def reachable(url: str, inside: Collection[str] = (), resolve: Resolve | None = None) -> tuple[SplitResult, list[str]]:
-    """Return the parts of a URL that we may send to, with the addresses to send to. Raises NotAllowed, NotSent."""
-    parts = check(url, inside)
-    return parts, addresses(parts.hostname or "", _port(parts), resolve, inside=named(parts) in inside)
+def reachable(
+    url: str, internal_hosts: Collection[str] = (), resolve: Resolve | None = None
+) -> tuple[SplitResult, list[str]]:
+    """Return the parts of an allowed URL, and the addresses of its host. Raises ForbiddenAddress, RequestFailed."""
+    parts = check(url, internal_hosts)
+    internal = host_and_port(parts) in internal_hosts
+    return parts, addresses(parts.hostname or "", _port(parts), resolve, internal=internal)
 
 
-def addresses(host: str, port: int, resolve: Resolve | None = None, *, inside: bool = False) -> list[str]:
-    """Return the addresses of a host, all of them public unless it is known to be inside.
+def addresses(host: str, port: int, resolve: Resolve | None = None, *, internal: bool = False) -> list[str]:
+    """Return the addresses of a host, all of them public unless the host is an allowed internal one.
 
-    Raises NotAllowed, NotSent when the name is not known.
+    Raises ForbiddenAddress; RequestFailed when the name cannot be resolved.
     """
     try:
-        found = (resolve or _resolve)(host, port)
+        resolved = (resolve or _resolve)(host, port)
     except (OSError, UnicodeError):
         raise RequestFailed(f"{host} has no address") from None
-    for each in found if not inside else ():
+    for each in resolved if not internal else ():
         _public(ipaddress.ip_address(each.partition("%")[0]))
-    if not found:
+    if not resolved:
         raise RequestFailed(f"{host} has no address")
-    return found
+    return resolved
 
 
 def post(
@@ -143,30 +146,30 @@ def post(
     body: bytes,
     headers: Mapping[str, str],
     *,
-    inside: Collection[str] = (),
+    internal_hosts: Collection[str] = (),
     resolve: Resolve | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Answer:
-    """Send the body and return the answer, of whatever status. Raises NotAllowed, NotSent."""
-    parts, checked = reachable(url, inside, resolve)
+    """Send the body and return the answer, whatever its status. Raises ForbiddenAddress, RequestFailed."""
+    parts, checked = reachable(url, internal_hosts, resolve)
     host, port = parts.hostname or "", _port(parts)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = _Pinned(host, port, checked, (context or _trusted()) if parts.scheme == "https" else None)
-    # whoever sends a byte every few seconds keeps within each wait, but not within this
-    alarm = threading.Timer(LONGEST, connection.hang_up)
+    # a server that sends a byte every few seconds exceeds this limit only
+    alarm = threading.Timer(TOTAL_SECONDS, connection.hang_up)
     alarm.daemon = True
     alarm.start()
-    left = False
+    sent = False
     try:
         connection.request("POST", target, body, dict(headers))
-        left = True
+        sent = True
         with connection.getresponse() as answer:
             text = b""
-            with suppress(OSError, http.client.HTTPException):  # the status says it all, whatever becomes of the rest
-                text = answer.read(LONGEST_ANSWER)
+            with suppress(OSError, http.client.HTTPException):  # the status is enough
+                text = answer.read(ANSWER_LIMIT)
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, text)
     except (OSError, http.client.HTTPException) as error:
-        raise RequestFailed(f"{host}: {type(error).__name__}", unsure=left) from None
+        raise RequestFailed(f"{host}: {type(error).__name__}", in_doubt=sent) from None
     finally:
         alarm.cancel()
         connection.close()
@@ -174,43 +177,43 @@ def post(
 
 
 class _Pinned(http.client.HTTPConnection):
-    """Connects to an address that was checked, and over TLS has the other side prove the name that was asked for."""
+    """Connects to a checked address; over TLS the server proves the host name of the URL."""
 
     def __init__(self, host: str, port: int, checked: list[str], context: ssl.SSLContext | None) -> None:
         self.default_port = 443 if context else 80  # the Host header names any other
-        super().__init__(host, port, timeout=PATIENCE)
+        super().__init__(host, port, timeout=WAIT_SECONDS)
         self._checked, self._tls = checked, context
-        self._line: socket.socket | None = None
-        self._over = False
+        self._socket: socket.socket | None = None
+        self._closed = False
 
     def connect(self) -> None:
         """Try the addresses in order. Raises OSError of the last one."""
         error: OSError = OSError("no address")
-        for address in self._checked[:MOST_ADDRESSES]:
+        for address in self._checked[:ADDRESSES_LIMIT]:
             try:
-                plain = socket.create_connection((address, self.port), PATIENCE)
-            except OSError as trouble:
-                error = trouble
+                plain = socket.create_connection((address, self.port), WAIT_SECONDS)
+            except OSError as failure:
+                error = failure
                 continue
-            self._line = plain.dup()
-            if self._over:
+            self._socket = plain.dup()
+            if self._closed:
                 raise TimeoutError
             self.sock: Any = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
             return
         raise error
 
     def hang_up(self) -> None:
-        """End the connection under whoever waits on it, or opens it just now."""
-        self._over = True
-        if self._line is not None:
-            with suppress(OSError):  # the other side was faster
-                self._line.shutdown(socket.SHUT_RDWR)
-            self._line.close()
+        """Close the connection, also while another thread opens it or waits on it."""
+        self._closed = True
+        if self._socket is not None:
+            with suppress(OSError):  # the server closed it first
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
 
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    # loading the authorities takes longer than a request
+    # loading the certificates takes longer than a request
     return ssl.create_default_context()
 
 
@@ -219,8 +222,8 @@ def _port(parts: SplitResult) -> int:
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in entries))
 
 
 def _literal(host: str) -> IPAddress | None:
@@ -231,15 +234,15 @@ def _literal(host: str) -> IPAddress | None:
 
 
 def _public(address: IPAddress) -> None:
-    real = _real(address)
-    # is_global is what IANA's registry says; multicast and site-local addresses are global to Python
-    special = real.is_multicast or real.is_reserved or any(real in network for network in _SPECIAL)
-    if special or not real.is_global or getattr(real, "is_site_local", False):
-        raise ForbiddenAddress(f"{address} is no public address")
+    embedded = _embedded(address)
+    # is_global follows IANA's registry; Python counts multicast and site-local addresses as global
+    special = embedded.is_multicast or embedded.is_reserved or any(embedded in network for network in _SPECIAL)
+    if special or not embedded.is_global or getattr(embedded, "is_site_local", False):
+        raise ForbiddenAddress(f"{address} is not a public address")
 
 
-def _real(address: IPAddress) -> IPAddress:
-    """Return the IPv4 address that an IPv6 address stands for, if it is the plain form of one."""
+def _embedded(address: IPAddress) -> IPAddress:
+    """Return the IPv4 address that an IPv6 address contains, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped or address

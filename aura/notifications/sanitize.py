@@ -1,7 +1,7 @@
-"""Text from outside, made fit for a header, a log line or a mail body.
+"""Sanitize untrusted text for a mail header, a log line or a message body.
 
-Whoever can open a ticket chooses its title and its requester. Nothing of that may add a header, hide text, turn the
-reading direction round or become a second recipient.
+The author of a ticket chooses its title and requester. Neither may add a header or a recipient, hide text, or reverse the
+reading direction.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 
 def is_email(address: str) -> bool:
-    """Return whether the text is exactly one plain e-mail address, with nothing around it.
+    """Return whether the text is exactly one plain e-mail address.
 
-    At most 254 characters, 64 before the @. Letters of any alphabet are fine; quotes, comments, lists, routes,
+    At most 254 characters, 64 before the @. Letters of any alphabet are allowed; quotes, comments, lists, routes,
     address literals, encoded words, white space and control characters are not.
     """
     if len(address) > 254:
@@ -35,7 +35,7 @@ def is_email(address: str) -> bool:
 
 def block(text: str, limit: int) -> str:
     """Return printable text of at most ``limit`` characters; line breaks stay, two blank lines become one."""
-    # A ticket may hold megabytes of blanks: look at the part that can matter, not at all of it
+    # a ticket may contain megabytes of blanks, so only the beginning is read
     lines = [" ".join(_printable(line).split()) for line in text[: limit * 8].splitlines()]
     return _cut(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), limit)
 
@@ -46,7 +46,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def without_links(text: str) -> str:
-    """Return the text with its links disarmed (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
+    """Return the text with its links defanged (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
     if "://" in text:
         text = _SCHEME.sub(lambda found: found[0].lower().replace("t", "x"), text)
     return _WWW.sub("www[.]", text) if "www." in text.lower() else text
@@ -55,14 +55,14 @@ def without_links(text: str) -> str:
 def _printable(text: str) -> str:
     if text.isprintable():
         return text
-    kept = []
+    characters = []
     for character in text:
         kind = unicodedata.category(character)
         if kind in ("Cc", "Zl", "Zp"):
-            kept.append(" ")
+            characters.append(" ")
         elif kind not in ("Cf", "Cs", "Co") or character in _JOINERS:
-            kept.append(character)
-    return "".join(kept)
+            characters.append(character)
+    return "".join(characters)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -1,6 +1,6 @@
-"""Subscriptions: who wants to know of which events besides those who are told anyway.
+"""Subscriptions: recipients of events besides the audience of `recipients`.
 
-Pure rules on plain values; an empty condition holds for every ticket.
+Pure functions on plain values; an empty condition matches every ticket.
 """
 
 from __future__ import annotations
@@ -20,52 +20,54 @@ ALL = "*"
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Tell `recipient` on `channel` of an event, when the ticket meets every condition."""
+    """Notifies `recipient` on `channel` of an event of tickets that match every condition."""
 
     recipient: str
     channel: str
     event: str = ALL
     category: str = ""
-    #: The least priority.
+    #: The lowest priority.
     priority: str = ""
     department: str = ""
-    #: The team of the agent who has the ticket.
+    #: The team of the assignee.
     team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionTopic:
-    """What a subscription asks of a ticket."""
+    """The attributes of a ticket that subscriptions match."""
 
     category: str
     priority: str
     department: str
     team: str
     language: str
-    #: Somebody has been told: it is a duplicate, or one of the many tickets of an incident.
-    known: bool = False
+    #: Another ticket of the same topic was announced: the original of a duplicate, or an incident.
+    announced: bool = False
 
 
 class InvalidSubscription(InvalidInput):
-    """The subscription can never be met, or leads nowhere; the text names the field and the fix."""
+    """The subscription can match no ticket or reach no recipient; the message names the field and its valid values."""
 
 
-def checked(
+def validated(
     subscription: Subscription, categories: Collection[str], endpoints: Collection[tuple[str, str]]
 ) -> Subscription:
-    """Return the subscription with its values as they are spelt here. Raises WrongSubscription.
+    """Return the subscription with its values in their defined spelling. Raises InvalidSubscription.
 
-    `endpoints` are those there are, as (channel, name).
+    `endpoints` are the existing endpoints, as (channel, name).
     """
     channel, recipient = subscription.channel, subscription.recipient
     _one_of("channel", channel, (*CHANNELS, "in_app"))
     if channel == "email" and not is_email(recipient):
-        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is no e-mail address, such as ada@example.com")
+        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is not an e-mail address such as ada@example.com")
     if channel == "in_app" and not is_user(recipient):
-        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is no user name, such as ada")
+        raise InvalidSubscription(f"recipient: {recipient[:80]!r} is not a user name such as ada")
     if channel not in ("email", "in_app") and (channel, recipient) not in endpoints:
-        there = ", ".join(sorted(name for its, name in endpoints if its == channel)) or "none yet"
-        raise InvalidSubscription(f"recipient: there is no {channel} endpoint {recipient[:80]!r}; there are: {there}")
+        names = ", ".join(sorted(name for kind, name in endpoints if kind == channel)) or "not defined yet"
+        raise InvalidSubscription(
+            f"recipient: unknown {channel} endpoint {recipient[:80]!r}; the {channel} endpoints are {names}"
+        )
     for field, limit in (("department", 200), ("team", 80)):
         if len(getattr(subscription, field)) > limit:
             raise InvalidSubscription(f"{field}: must have at most {limit} characters")
@@ -77,38 +79,37 @@ def checked(
     )
 
 
-def _one_of(field: str, value: str, known: Collection[str]) -> str:
-    found = next((each for each in known if each.casefold() == value.casefold()), None)
-    if found is None:
-        raise InvalidSubscription(f"{field}: there is no {value[:80]!r}; there are {', '.join(filter(None, known))}")
-    return found
+def _one_of(field: str, value: str, choices: Collection[str]) -> str:
+    choice = next((each for each in choices if each.casefold() == value.casefold()), None)
+    if choice is None:
+        raise InvalidSubscription(
+            f"{field}: unknown value {value[:80]!r}; use one of {', '.join(filter(None, choices))}"
+        )
+    return choice
 
 
-def subscribers(event: str, matter: SubscriptionTopic, subscriptions: Iterable[Subscription]) -> list[Recipient]:
-    """Return who subscribed to this event of such a ticket.
-
-    Of what is known already people are not told again; a webhook is a program, and gets every ticket.
-    """
+def subscribers(event: str, topic: SubscriptionTopic, subscriptions: Iterable[Subscription]) -> list[Recipient]:
+    """Return the subscribers of this event of a ticket; of a topic that was announced before, webhooks alone."""
     return [
-        Recipient(each.recipient, "subscriber", each.channel, matter.language)
+        Recipient(each.recipient, "subscriber", each.channel, topic.language)
         for each in subscriptions
-        if wants(each, event, matter) and (each.channel == "webhook" or not matter.known)
+        if matches(each, event, topic) and (each.channel == "webhook" or not topic.announced)
     ]
 
 
-def wants(subscription: Subscription, event: str, matter: SubscriptionTopic) -> bool:
-    """Return whether the event of such a ticket meets all conditions of the subscription."""
+def matches(subscription: Subscription, event: str, topic: SubscriptionTopic) -> bool:
+    """Return whether the event of a ticket meets all conditions of the subscription."""
     if subscription.event not in (ALL, event):
         return False
     pairs = (
-        (subscription.category, matter.category),
-        (subscription.department, matter.department),
-        (subscription.team, matter.team),
+        (subscription.category, topic.category),
+        (subscription.department, topic.department),
+        (subscription.team, topic.team),
     )
-    return all(not asked or asked.casefold() == said.casefold() for asked, said in pairs) and (
-        not subscription.priority or _urgent(matter.priority) >= _urgent(subscription.priority)
+    return all(not condition or condition.casefold() == value.casefold() for condition, value in pairs) and (
+        not subscription.priority or _rank(topic.priority) >= _rank(subscription.priority)
     )
 
 
-def _urgent(priority: str) -> int:
+def _rank(priority: str) -> int:
     return PRIORITIES.index(priority) if priority in PRIORITIES else -1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from prometheus_client.core import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy.exc import SQLAlchemyError
 
-from aura.jobs.rabbitmq.publisher import describe, parameters
+from aura.jobs.rabbitmq.connection import describe, parameters
 from aura.settings import SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
@@ -123,7 +122,7 @@ def check_in_doubt() -> Check:
     """Count the notifications in doubt, which wait for a person."""
     try:
         with reading() as session:
-            count = notifications.unknown(session)
+            count = notifications.in_doubt_count(session)
     except SQLAlchemyError:
         return Check("in doubt", True, "unknown: the database does not answer")
     if not count:
@@ -138,23 +137,14 @@ def check_imap() -> Check:
     url = get_settings().imap_url
     if url is None:
         return Check("imap", True, "AURA_IMAP_URL is not set: no mailbox is read")
-    from aura.mail.imap import Away, Mailbox
+    from aura.mail.imap import Mailbox, MailServerUnavailable
 
     try:
         with Mailbox(url.get_secret_value()) as mailbox:
             return Check("imap", True, mailbox.name)
-    except (Away, SettingsError) as error:
+    except (MailServerUnavailable, SettingsError) as error:
         where = redact(url.get_secret_value())
         return Check("imap", False, f"{where}: {error}", "start the mail server, or correct AURA_IMAP_URL")
-
-
-def check_pipelines() -> Check:
-    name = get_settings().pipelines
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        return Check("pipelines", False, str(error), "correct AURA_PIPELINES")
-    return Check("pipelines", True, name)
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
@@ -163,7 +153,6 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_rabbitmq,
     check_redis,
     check_openai,
-    check_pipelines,
     check_work,
     check_in_doubt,
     check_imap,

@@ -102,7 +102,7 @@ def _gauges(session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "aura_notifications_in_doubt",
         "Notifications of which the channel did not confirm whether they were sent; a person decides.",
-        value=notifications.unknown(session),
+        value=notifications.in_doubt_count(session),
     )
     yield GaugeMetricFamily(
         "aura_oldest_event_seconds",

@@ -24,7 +24,7 @@ from aura.settings import explain, first_line, problems_of
 from aura.web.error_page import error_page
 from aura.web.headers import HEADERS, PRIVATE
 from aura.web.render import wants_page
-from db.new_tickets import storable
+from db.text import storable
 
 logger = structlog.get_logger("aura.web")
 

@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2.extras import Json, NamedTupleCursor, execute_values
 
 from actors.analysis import classify_batch
-from actors.intake import DUPLICATE_DAYS, _prepare
+from actors.intake import DUPLICATE_DAYS, prepare
 from actors.notify import _tell
 from aura.notifications import Agent
 from bench.peers import steps
@@ -86,7 +86,7 @@ Work = Callable[[Any, list[str]], Iterable[str]]
 def intake(cursor: Any, keys: list[str]) -> Iterable[str]:
     batch = _all(cursor, TICKETS, _numbers(keys))
     recent: Any = _all(cursor, RECENT, [ticket.requester for ticket in batch], DUPLICATE_DAYS)
-    found = [(ticket.id, _prepare(ticket, recent)) for ticket in batch]
+    found = [(ticket.id, prepare(ticket, recent)) for ticket in batch]
     rows = [(ticket_id, *(getattr(each, name) for name in steps.PREPARED)) for ticket_id, each in found]
     execute_values(cursor, SAVE_PREPARED, rows, "(%s, %s, %s, %s, %s, %s, %s::bigint)", BATCH)
     return keys

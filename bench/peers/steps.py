@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from actors.analysis import classify_batch
-from actors.intake import DUPLICATE_DAYS, _prepare
+from actors.intake import DUPLICATE_DAYS
+from actors.intake import prepare as prepare_ticket
 from actors.notify import _tell
 from aura.ai import Verdict
 from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, channel
@@ -47,7 +48,7 @@ def prepare(ticket_id: int) -> None:
     """Clean the text, detect the language, look for a duplicate."""
     with transaction() as session:
         ticket = session.get_one(Ticket, ticket_id)
-        found = _prepare(_loaded(ticket), [_loaded(each) for each in _recent(session, ticket.requester)])
+        found = prepare_ticket(_loaded(ticket), [_loaded(each) for each in _recent(session, ticket.requester)])
         for name in PREPARED:
             setattr(ticket, name, getattr(found, name))
         if ticket.stage == "received":

@@ -1,4 +1,4 @@
-"""Jobs: what is promised, what was tried, what was given up, and who works."""
+"""Jobs, attempts, workers, dead letters, queue controls and the outbox."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from db.time import UtcDateTime, now
 
 
 class Job(Base):
-    """A promise of one piece of work to one actor; the row exists from the promise until it is kept or buried.
+    """One job of one actor; the row exists until the job is completed, cancelled or dead-lettered.
 
-    due, un-hinted -> hinted (a RabbitMQ message names it) -> leased (a worker runs it) -> gone, or due again.
+    available -> queued (a RabbitMQ message names it) -> running (a worker's lease holds it) -> deleted, or due again.
     """
 
     __tablename__ = "jobs"
@@ -57,7 +57,7 @@ class Job(Base):
         ),
         Index("ix_jobs_suspect", "id", postgresql_where=text("crashes > 1"), sqlite_where=text("crashes > 1")),
         {
-            # an id is never given twice, so that nobody cancels another job, and the ledger tells one job's story
+            # an id is never used twice, so that no one cancels another job, and attempts belong to one job
             "sqlite_autoincrement": True,
             # rows come and go by the thousand a second: vacuum often, for the due index is read at its front
             "postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0},
@@ -66,11 +66,11 @@ class Job(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     actor: Mapped[str] = mapped_column(String(80))
-    #: What the work is about: the ticket's id for a step, the notification's id for a delivery.
+    #: The id of the ticket for a step, of the notification for a delivery.
     key: Mapped[str] = mapped_column(String(200))
     args: Mapped[list[Any]] = mapped_column(Json, default=list)
     pipeline: Mapped[str] = mapped_column(String(80), default="")
-    #: The steps that follow this one; the rest of the chain rides in the job.
+    #: The steps of the pipeline that follow this one.
     next_steps: Mapped[list[str]] = mapped_column(Json, default=list)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
@@ -78,11 +78,11 @@ class Job(Base):
     lease: Mapped[str | None] = mapped_column(String(32))
     worker: Mapped[str | None] = mapped_column(String(32))
     attempts: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    #: Claims that ended neither kept nor failed: the worker died with it.
+    #: Claims that ended without an outcome: the worker died.
     crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    #: Promised once more while it was running: it runs again afterwards.
+    #: Enqueued once more while it was running: it runs again afterwards.
     rerun: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
-    #: How often a person replayed it after it was given up.
+    #: How often it was replayed from a dead letter.
     replays: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     last_error: Mapped[str | None] = mapped_column(Text)
     traceparent: Mapped[str | None] = mapped_column(String(64))
@@ -90,7 +90,7 @@ class Job(Base):
 
 
 class Attempt(Base):
-    """One try at a job, kept as a ledger after the job is gone."""
+    """One attempt at a job; the rows stay after the job is deleted."""
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -105,16 +105,16 @@ class Attempt(Base):
     pipeline: Mapped[str] = mapped_column(String(80), default="")
     number: Mapped[int] = mapped_column(Integer)
     worker: Mapped[str] = mapped_column(String(32))
-    #: kept, retry, dead or crashed.
+    #: completed, retried, dead or crashed.
     outcome: Mapped[str] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
-    #: Seconds the batch took in which this job was tried.
+    #: Seconds of the batch with this job.
     seconds: Mapped[float] = mapped_column(Float)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Worker(Base):
-    """One boot of one process that works or relays; a worker's leases are good while its heartbeat is fresh."""
+    """One boot of a worker or relay; a worker's leases are valid while its heartbeat is fresh."""
 
     __tablename__ = "workers"
 
@@ -122,16 +122,16 @@ class Worker(Base):
     #: worker or relay.
     kind: Mapped[str] = mapped_column(String(8), default="worker", server_default="worker")
     name: Mapped[str] = mapped_column(String(200))
-    #: Of Aura; a deploy changes it worker by worker.
+    #: The version of Aura; a deploy changes it worker by worker.
     version: Mapped[str] = mapped_column(String(40), default="", server_default="")
-    #: When somebody asked it to finish what it holds and end.
+    #: When it was asked to complete its jobs and end.
     drain_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class DeadLetter(Base):
-    """A job that was given up, or a message that could not be read, with everything needed to replay it."""
+    """A job that failed finally, or a message that could not be read, with everything needed to replay it."""
 
     __tablename__ = "dead_letters"
     __table_args__ = (
@@ -149,14 +149,14 @@ class DeadLetter(Base):
     next_steps: Mapped[list[str]] = mapped_column(Json, default=list)
     priority: Mapped[int] = mapped_column(Integer, default=0)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    #: How often this work was replayed before it died this time.
+    #: How often the job was replayed before.
     replays: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     error_type: Mapped[str] = mapped_column(String(200))
     error: Mapped[str] = mapped_column(Text)
     traceback: Mapped[str] = mapped_column(Text, default="")
-    #: The same for the same error at the same place, so that a hundred alike are one line.
+    #: The same for the same type of error at the same place; groups are made by it.
     fingerprint: Mapped[str] = mapped_column(String(12))
-    #: The message's bytes, when what died was a message that could not be read.
+    #: The bytes of a message that could not be read.
     raw: Mapped[bytes | None] = mapped_column(LargeBinary)
     #: dead, replayed or discarded.
     state: Mapped[str] = mapped_column(String(16), default="dead", server_default="dead")
@@ -166,12 +166,12 @@ class DeadLetter(Base):
 
 
 class QueueControl(Base):
-    """What holds a queue back: a pause, a limit of jobs that run at once, or both."""
+    """The pause of a queue, its limit of running jobs, or both."""
 
     __tablename__ = "queue_controls"
 
     queue: Mapped[str] = mapped_column(String(80), primary_key=True)
-    #: Paused until it is resumed, whatever `paused_until` says.
+    #: Paused until it is resumed; `paused_until` does not matter then.
     paused: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Most jobs that run at once, across all workers; None is no limit.
@@ -181,12 +181,12 @@ class QueueControl(Base):
 
 
 class OutboxEvent(Base):
-    """Something that became true, waiting to be published to the `tickets` exchange; gone once confirmed."""
+    """An event that waits to be published; deleted once confirmed."""
 
     __tablename__ = "outbox"
     __table_args__ = ({"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_cost_delay": 0}},)
 
-    #: A UUID, the CloudEvents id: receivers drop a repeat by it.
+    #: A UUID, the CloudEvents id, by which receivers drop duplicates.
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     routing_key: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(80))
@@ -195,7 +195,7 @@ class OutboxEvent(Base):
 
 
 class IdempotencyKey(Base):
-    """What an `Idempotency-Key` was answered with, so that a repeated request gets the same answer."""
+    """The ticket that a request with an `Idempotency-Key` created, so that a repeated request gets the same answer."""
 
     __tablename__ = "idempotency_keys"
 

@@ -1,4 +1,4 @@
-"""People: whom there is to tell, and what they were told."""
+"""Notifications and their recipients: agents, subscriptions, preferences, endpoints, and the rates of channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from db.time import UtcDateTime, now
 
 
 class Notification(Base):
-    """One message to one recipient on one channel; the dedupe key makes it once."""
+    """One message to one recipient on one channel, unique by its dedupe key."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -54,15 +54,15 @@ class Notification(Base):
     body: Mapped[str] = mapped_column(Text)
     #: The facts as a program reads them, for webhooks.
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict, server_default="{}")
-    #: promised -> sent; waiting -> folded into a digest, or promised after all; sending -> unknown when its worker died
-    #: between sending and recording, on a channel that holds such. One that was given up is a dead letter, and stays.
+    #: enqueued -> sent; delayed -> digested, or enqueued; on an at-most-once channel enqueued -> sending -> sent or in_doubt.
+    #: A notification whose delivery is a dead letter stays enqueued.
     state: Mapped[str] = mapped_column(String(16), default="enqueued")
     provider_id: Mapped[str] = mapped_column(Text, default="")
-    #: Until when it waits: for the end of quiet hours, for a digest, for the end of a storm.
+    #: The end of its delay by quiet hours, a digest or a storm.
     delayed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The notification that it was folded into.
+    #: The digest that it is part of.
     digest_id: Mapped[str | None] = mapped_column(String(32))
-    #: The span that wrote it, of one that waits.
+    #: The span that wrote it, while it is delayed.
     traceparent: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -70,7 +70,7 @@ class Notification(Base):
 
 
 class Agent(Base):
-    """A person of the service desk, with what they know and how much they can take on."""
+    """A person who solves tickets, with their skills (categories) and capacity (open tickets)."""
 
     __tablename__ = "agents"
 
@@ -84,7 +84,7 @@ class Agent(Base):
 
 
 class Subscription(Base):
-    """Who wants to know of which events, and where; an empty condition holds for every ticket."""
+    """Notifies a recipient of events; an empty condition matches every ticket."""
 
     __tablename__ = "subscriptions"
     __table_args__ = (
@@ -94,22 +94,22 @@ class Subscription(Base):
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
-    #: An e-mail address, a user name (in_app), or the name of an endpoint (slack, teams, webhook, apprise).
+    #: An e-mail address, a user name (in_app), or the name of an endpoint (the other channels).
     recipient: Mapped[str] = mapped_column(String(254))
     channel: Mapped[str] = mapped_column(String(40))
-    #: Such as ticket.escalated, or * for all.
+    #: An event such as ticket.escalated, or * for all.
     event: Mapped[str] = mapped_column(String(80), default="*")
     category: Mapped[str] = mapped_column(String(80), default="")
-    #: The least priority.
+    #: The lowest priority.
     priority: Mapped[str] = mapped_column(String(16), default="")
     department: Mapped[str] = mapped_column(String(200), default="")
-    #: The team of the agent who has the ticket.
+    #: The team of the assignee.
     team: Mapped[str] = mapped_column(String(80), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Preference(Base):
-    """How somebody wants to be told: in which language, not at night, all at once."""
+    """The preference of a recipient: language, quiet hours, digest."""
 
     __tablename__ = "preferences"
 
@@ -119,33 +119,33 @@ class Preference(Base):
     language: Mapped[str] = mapped_column(String(8), default="", server_default="")
     #: The zone of the times here; empty takes AURA_TIMEZONE.
     timezone: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    #: Quiet from .. to, as 22:00 and 07:00; empty: never. Critical tickets pass.
+    #: Quiet hours, as 22:00 and 07:00; empty for none. They do not delay critical tickets.
     quiet_from: Mapped[str] = mapped_column(String(5), default="", server_default="")
     quiet_to: Mapped[str] = mapped_column(String(5), default="", server_default="")
-    #: Empty for single notices, hourly, or daily at `digest_at`. Critical tickets pass.
+    #: Empty for single notifications, hourly, or daily at `digest_at`. Critical tickets are not delayed.
     digest: Mapped[str] = mapped_column(String(8), default="", server_default="")
     digest_at: Mapped[str] = mapped_column(String(5), default="08:00", server_default="08:00")
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class Endpoint(Base):
-    """Where a channel leads that is no person: a URL, and the keys that sign what goes there."""
+    """A named URL of a channel, and the keys that sign its messages."""
 
     __tablename__ = "endpoints"
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
-    #: slack, teams, webhook or apprise.
+    #: A channel with endpoints (see `aura.notifications.channels.registry`).
     channel: Mapped[str] = mapped_column(String(40))
-    #: A secret too: whoever knows it can write there.
+    #: A secret: it permits to write to the endpoint.
     url: Mapped[str] = mapped_column(Text)
-    #: The key that signs, and the one before it, which signs too until the receiver knows the new one.
+    #: The signing key, and the previous one, which signs too until it is removed.
     secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
     old_secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
 class ChannelRate(Base):
-    """When a channel with a rate limit may send its next message, for all workers together."""
+    """The time of the next turn of a channel with a rate limit, for all workers."""
 
     __tablename__ = "channel_rates"
 

@@ -39,7 +39,9 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
     house = service_house
     house.procfile("worker").says("Worker process is ready")
     house.procfile("web")
-    key = json.loads(house.aura("keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)["key"]
+    key = json.loads(house.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)[
+        "key"
+    ]
     house.serves()
     folder = house.folder / "snippets"
     folder.mkdir()

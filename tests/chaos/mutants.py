@@ -13,46 +13,46 @@ from typing import Any
 from tests.chaos.seams import Hook
 
 
-def consumer_guard_off(rabbitmq: Any) -> None:
+def consumer_guard_off(consumer: Any) -> None:
     """A message is acked on whatever connection its queue has now, by a tag that was good on an earlier one."""
-    assert rabbitmq.GuardedConsumer.ack
+    assert consumer.GuardedConsumer.ack
 
     def ack(self: Any, message: Any) -> None:
         self.subscription.ack(message._tag)
 
-    rabbitmq.GuardedConsumer.ack = ack
+    consumer.GuardedConsumer.ack = ack
 
 
 def outbox_bypassed(jobs: Any) -> None:
-    """A promise is made after the commit of what it belongs to, as with `commit(); actor.send()`."""
+    """A job is enqueued after the commit of the change that it belongs to, as with `commit(); actor.send()`."""
     from sqlalchemy.orm import Session
 
     from db.database import after_commit, engine
 
-    promise = jobs.promise
+    enqueue = jobs.enqueue
 
-    def promise_later(session: Any, promises: Iterable[Any]) -> None:
-        promises = list(promises)
+    def enqueue_later(session: Any, new_jobs: Iterable[Any]) -> None:
+        new_jobs = list(new_jobs)
 
         def send() -> None:
             with Session(engine()) as own, own.begin():
-                promise(own, promises)
+                enqueue(own, new_jobs)
 
         after_commit(session, send)
 
-    jobs.promise = promise_later
+    jobs.enqueue = enqueue_later
 
 
 def lease_check_off(jobs: Any) -> None:
     """A worker that lost its lease records its results all the same."""
-    keep = jobs.keep
+    complete = jobs.complete
 
-    def keep_anyway(session: Any, lease: str, kept: Any, worker: str, seconds: float) -> Any:
-        held = keep(session, lease, kept, worker, seconds)
-        jobs.record_attempts(session, worker, "completed", seconds, [(job, None) for job in kept if job not in held])
-        return list(kept)
+    def complete_anyway(session: Any, lease: str, done: Any, worker: str, seconds: float) -> Any:
+        held = complete(session, lease, done, worker, seconds)
+        jobs.record_attempts(session, worker, "completed", seconds, [(job, None) for job in done if job not in held])
+        return list(done)
 
-    jobs.keep = keep_anyway
+    jobs.complete = complete_anyway
 
 
 def dedupe_off(notifications: Any) -> None:
@@ -66,7 +66,7 @@ def dedupe_off(notifications: Any) -> None:
 
 
 MUTANTS: dict[str, tuple[str, Hook]] = {
-    "consumer_guard_off": ("aura.jobs.rabbitmq.broker", consumer_guard_off),
+    "consumer_guard_off": ("aura.jobs.rabbitmq.consumer", consumer_guard_off),
     "outbox_bypassed": ("db.jobs", outbox_bypassed),
     "lease_check_off": ("db.jobs", lease_check_off),
     "dedupe_off": ("db.notifications", dedupe_off),

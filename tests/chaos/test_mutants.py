@@ -83,12 +83,12 @@ NOTIFY_TWICE = """
 import json, sys
 from actors.notify import notify
 from db import tickets, transaction
-from db.new_tickets import Submission
+from db.new_tickets import NewTicket
 from aura.jobs.pipeline import Pipeline
 
 payload = json.loads(sys.argv[1])
 with transaction() as session:
-    [ticket_id] = tickets.accept(session, "http", [(Submission.model_validate(payload), payload)])
+    [ticket_id] = tickets.create(session, "http", [(NewTicket.model_validate(payload), payload)])
     notify.send(ticket_id)
     Pipeline("again", notify).send(ticket_id)
 print(ticket_id)

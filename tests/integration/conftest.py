@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from aura.jobs.in_process import InProcessBroker
-from aura.jobs.rabbitmq.broker import HintBroker
+from aura.jobs.broker import JobBroker
 from tests.commands import run
 from tests.embedded import *  # noqa: F403
 from tests.embedded import fresh_broker
@@ -19,18 +18,18 @@ __all__ = ["run"]
 
 
 @pytest.fixture
-def service(postgres: str, rabbitmq_url: str, configure: Callable[..., Any]) -> Iterator[HintBroker]:
+def service(postgres: str, rabbitmq_url: str, configure: Callable[..., Any]) -> Iterator[JobBroker]:
     """The broker of service mode, on a migrated database and an empty virtual host; nothing runs yet."""
     with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=rabbitmq_url, AURA_DIGEST_ABOVE="0")) as broker:
-        assert isinstance(broker, HintBroker)
+        assert isinstance(broker, JobBroker)
         yield broker
 
 
 @pytest.fixture
-def embedded(database: str, configure: Callable[..., Any]) -> Iterator[InProcessBroker]:
+def embedded(database: str, configure: Callable[..., Any]) -> Iterator[JobBroker]:
     """A broker of embedded mode, on a migrated database; nothing runs yet. Every notification leaves by itself."""
     with fresh_broker(configure(AURA_DIGEST_ABOVE="0")) as broker:
-        assert isinstance(broker, InProcessBroker)
+        assert isinstance(broker, JobBroker)
         yield broker
 
 

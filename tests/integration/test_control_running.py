@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -10,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from aura.jobs import attempt as attempts_here
-from aura.jobs import control_cache, relay
+from aura.jobs import process_state, relay
 from aura.jobs.attempt import Cancelled
+from aura.jobs.broker import JobBroker
 from aura.jobs.middleware import heartbeat
 from aura.jobs.pipeline import Pipeline
-from aura.jobs.rabbitmq.broker import HintBroker
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
 from aura.settings import get_settings
@@ -23,19 +21,19 @@ from db import queue_controls, transaction
 from db.jobs import NewJob
 from pipelines.embedded import running
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, attempts, letters, promise
+from tests.embedded import all_jobs, attempts, cache_no_controls, letters, promise
 from tests.integration.test_rabbitmq import accept, all_done
 
 Declare = Callable[..., Any]
 
 embedded = pytest.mark.usefixtures("embedded")
-STALE_AT_MOST = control_cache.FRESH
+STALE_AT_MOST = process_state.CONTROLS_FRESH
 
 
 @pytest.fixture(autouse=True)
 def each_look_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Relay and worker share this process, and what it saw of the controls half a second ago."""
-    monkeypatch.setattr(control_cache, "FRESH", -1.0)
+    cache_no_controls(monkeypatch)
 
 
 def do(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -122,7 +120,7 @@ def test_a_step_that_was_taken_at_once_is_interrupted_too(declare: Declare):
         pipeline.send("1")
         wait_until(lambda: endless.begun, message="the second step runs")
         do(queue_controls.cancel, job_id("1"), "a test")
-        wait_until(lambda: endless.interrupted and not attempts_here.running(), message="it is interrupted and over")
+        wait_until(lambda: endless.interrupted and not process_state.attempts, message="it is interrupted and over")
 
     assert (kept("first"), kept("endless"), all_jobs()) == (["1"], [], [])
 
@@ -139,45 +137,13 @@ def test_cancelling_one_job_of_a_batch_leaves_the_others(declare: Declare):
         do(queue_controls.cancel, job_id("two"), "a test")
         for _ in range(3):
             heartbeat.beat()
-        assert len(attempts_here.at_work()) == 1
+        assert [each.in_function for each in process_state.attempts.values() if each] == [True]
         endless.let_go = True
         wait_until(lambda: not all_jobs(), message="the others are done")
 
     assert (endless.begun, endless.interrupted) == ([["one", "two", "three"]], [])
     assert sorted(kept("endless")) == ["one", "three"]
     assert [letter.key for letter in letters()] == ["two"]
-
-
-def test_an_interrupt_at_the_end_of_a_function_holds_up_no_other_attempt(monkeypatch: pytest.MonkeyPatch):
-    interrupted, other = attempts_here.Attempt("interrupted"), attempts_here.Attempt("other")
-    inside, leave, seen = threading.Event(), threading.Event(), list[str]()
-    interrupt = attempts_here.raise_thread_exception
-
-    def step(attempt: attempts_here.Attempt) -> None:
-        try:
-            with attempts_here.working(attempt):
-                inside.set()
-                leave.wait(10)
-        except Cancelled:
-            seen.append(attempt.actor)
-
-    def interrupt_at_the_end(thread: int, error: type[BaseException]) -> None:
-        leave.set()
-        wait_until(lambda: sys._current_frames()[thread].f_code.co_name == "working", message="the function has ended")
-        interrupt(thread, error)
-
-    # Given an interrupt that was decided on before the function ended, and comes after
-    monkeypatch.setattr(attempts_here, "raise_thread_exception", interrupt_at_the_end)
-    first = threading.Thread(target=step, args=(interrupted,), daemon=True)
-    first.start()
-    assert inside.wait(10)
-    assert attempts_here.interrupt_lost([interrupted], []) == 1
-    first.join(10)
-    # Then it is seen where an interrupt may come, and the next attempt can end
-    second = threading.Thread(target=step, args=(other,), daemon=True)
-    second.start()
-    second.join(10)
-    assert (first.is_alive(), second.is_alive(), seen) == (False, False, ["interrupted"])
 
 
 # -- pause ------------------------------------------------------------------------------------------------------------
@@ -216,10 +182,10 @@ def test_a_pause_for_a_time_ends_by_itself(declare: Declare):
         wait_until(lambda: kept("held") == ["1"], message="it goes on, though nobody resumed it")
 
 
-def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service: HintBroker):
+def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service: JobBroker):
     # Given hints that wait in RabbitMQ, and a pause that comes after them
     ids = [accept() for _ in range(120)]
-    with closing(Publisher(get_settings(), lambda: sorted(service.get_declared_queues()))) as publisher:
+    with closing(Publisher(get_settings(), service.get_declared_queues, service.program.topology)) as publisher:
         Relay(service, publisher, get_settings()).round()
     assert all(job.hinted_at for job in all_jobs())
     do(queue_controls.pause, "tickets.intake")

@@ -9,9 +9,10 @@ from typing import Any
 import pika
 import pytest
 
+from actors import TOPOLOGY
 from aura.jobs.rabbitmq import topology
+from aura.jobs.rabbitmq.connection import parameters
 from aura.jobs.rabbitmq.definitions import definitions
-from aura.jobs.rabbitmq.publisher import parameters
 from tests.conftest import ROOT
 from tests.services import RabbitMQ
 
@@ -39,10 +40,10 @@ def test_the_code_declares_what_was_imported(
         channel = connection.channel()
         channel.confirm_delivery()
         for queue in (queue["name"] for queue in wanted["queues"] if not queue["name"].endswith(".XQ")):
-            topology.declare(channel, queue, settings)
-            way = topology.hint_route(queue)
-            channel.basic_publish(way.exchange, way.routing_key, b"x", mandatory=True)
-        topology.declare_exchanges(channel)
+            topology.declare(channel, queue, TOPOLOGY, quorum="quorum" in name)
+            route = TOPOLOGY.hint_route(queue)
+            channel.basic_publish(route.exchange, route.routing_key, b"x", mandatory=True)
+        topology.declare_exchanges(channel, TOPOLOGY)
 
         # Then nothing else may be touched by it
         with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
@@ -51,6 +52,6 @@ def test_the_code_declares_what_was_imported(
 
 
 def test_the_file_names_no_guest_and_holds_no_password() -> None:
-    found = definitions(["ai.classify"], quorum=True)
+    found = definitions(["ai.classify"], TOPOLOGY, quorum=True)
     assert "guest" not in {user["name"] for user in found["users"]}
     assert {user["password_hash"] for user in found["users"]} == {""}

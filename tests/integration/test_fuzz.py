@@ -25,9 +25,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import DataError
 
 from aura.jobs import maintenance
+from aura.jobs.broker import JobBroker
+from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq.broker import HintBroker
-from aura.jobs.rabbitmq.messages import Malformed
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.settings import get_settings
 from db import reading
@@ -130,10 +130,10 @@ def envelopes(queue: str, hint: dict[str, Any], number: int) -> list[tuple[bytes
     return found + [(body, pika.BasicProperties()) for body in huge]
 
 
-def fate(queue: str, body: bytes, odd: pika.BasicProperties, actors: Any) -> str:
+def fate(queue: str, body: bytes, odd: pika.BasicProperties, broker: JobBroker) -> str:
     """Return what must become of a message: it is a hint, it becomes a job, or it is malformed."""
     try:
-        message = messages.read(queue, body, actors)
+        message = messages.read(queue, body, broker)
         if isinstance(message, Message):
             return "hint"
         with crash_before_commit() as session:
@@ -157,13 +157,13 @@ def difference(found: Counter[tuple[str, bytes]], expected: Counter[tuple[str, b
 
 
 def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
-    service: HintBroker, rabbitmq: RabbitMQ, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+    service: JobBroker, rabbitmq: RabbitMQ, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     print(f"FUZZ_SEED={SEED}")
     # Given mutated messages in every queue, some of which expire there, and good tickets behind them
     expected: Counter[tuple[str, bytes]] = Counter()
     fates: Counter[str] = Counter()
-    publisher = Publisher(get_settings(), lambda: sorted(service.get_declared_queues()))
+    publisher = Publisher(get_settings(), service.get_declared_queues, service.program.topology)
     publisher.wait(0, lambda: True)
     publisher.close()
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
@@ -172,7 +172,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
             queue = actor.queue_name
             hint = json.loads(actor.message_with_options(args=([NOBODY],)).encode())
             for body, odd in envelopes(queue, hint, ENVELOPES):
-                what = fate(queue, body, odd, service.actors)
+                what = fate(queue, body, odd, service)
                 fates[what] += 1
                 if what == "malformed":
                     expected[queue, body] += 1
@@ -208,7 +208,7 @@ def workforce() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if isinstance(thread, WorkerThread | ConsumerThread)}
 
 
-def spy(monkeypatch: pytest.MonkeyPatch, service: HintBroker) -> list[str]:
+def spy(monkeypatch: pytest.MonkeyPatch, service: JobBroker) -> list[str]:
     """Return a list that gets the queue of each consumer that is started."""
     started: list[str] = []
     consume = service.consume

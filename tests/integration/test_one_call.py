@@ -98,4 +98,4 @@ def test_while_redis_is_away_nobody_calls(httpserver: HTTPServer) -> None:
 
     assert len(httpserver.log) == 0
     assert [engine for engine, *_ in verdicts] == ["local", "local"]
-    assert all("Redis is away" in fallback for *_, fallback in verdicts)
+    assert all("Redis is unavailable" in fallback for *_, fallback in verdicts)

@@ -15,10 +15,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from actors.intake import classify
+from actors.plain_messages import PlainJson
+from aura.jobs.broker import JobBroker
 from aura.jobs.maintenance import Maintenance
-from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq import publisher as publishing
-from aura.jobs.rabbitmq.broker import GuardedConsumer, HintBroker
+from aura.jobs.rabbitmq import admin
+from aura.jobs.rabbitmq.consumer import GuardedConsumer
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing, PublishFailed
@@ -37,14 +38,14 @@ from tests.services import RabbitMQ, free_port
 
 
 @pytest.fixture
-def publisher(service: HintBroker) -> Iterator[Publisher]:
-    publisher = Publisher(get_settings(), lambda: sorted(service.get_declared_queues()))
+def publisher(service: JobBroker) -> Iterator[Publisher]:
+    publisher = Publisher(get_settings(), service.get_declared_queues, service.program.topology)
     yield publisher
     publisher.close()
 
 
 @pytest.fixture
-def channel(service: HintBroker, publisher: Publisher, rabbitmq_url: str) -> Iterator[Any]:
+def channel(service: JobBroker, publisher: Publisher, rabbitmq_url: str) -> Iterator[Any]:
     """A channel of another program, in confirm mode, after Aura has declared its topology."""
     publisher.wait(0, lambda: True)
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
@@ -209,9 +210,7 @@ def test_a_broker_that_blocks_publishers_fails_the_batch(publisher: Publisher, r
     publisher.publish([out("tickets.notify")])
 
 
-def test_the_relay_marks_nothing_while_the_broker_is_away(
-    publisher: Publisher, service: HintBroker, rabbitmq: RabbitMQ
-):
+def test_the_relay_marks_nothing_while_the_broker_is_away(publisher: Publisher, service: JobBroker, rabbitmq: RabbitMQ):
     promise(*[NewJob("classify", str(number)) for number in range(10)])
     relay = Relay(service, publisher, get_settings())
     rabbitmq.kill()
@@ -225,7 +224,7 @@ def test_the_relay_marks_nothing_while_the_broker_is_away(
 
 
 def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
-    publisher: Publisher, service: HintBroker, channel: Any
+    publisher: Publisher, service: JobBroker, channel: Any
 ):
     promise(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     relay = Relay(service, publisher, get_settings())
@@ -233,7 +232,7 @@ def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
     channel.queue_purge("ai.classify")
     move(Job, hinted_at=-20)
 
-    relay.upkeep.give_lost_hints_again()
+    relay.maintenance.redispatch_lost_hints()
 
     assert {job.actor: job.hinted_at is None for job in all_jobs()} == {"classify": True, "reanalyze": False}
 
@@ -241,7 +240,7 @@ def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
 # -- the whole way ----------------------------------------------------------------------------------------------------
 
 
-def test_tickets_pass_every_step_and_events_leave(service: HintBroker, channel: Any):
+def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: Any):
     queue = channel.queue_declare("", exclusive=True).method.queue
     channel.queue_bind(queue, "tickets", "ticket.#")
     ids = [accept() for _ in range(20)]
@@ -260,7 +259,7 @@ def test_tickets_pass_every_step_and_events_leave(service: HintBroker, channel: 
     assert letters() == []
 
 
-def test_workers_outlive_a_restart_of_the_broker_and_lose_nothing(service: HintBroker, rabbitmq: RabbitMQ):
+def test_workers_outlive_a_restart_of_the_broker_and_lose_nothing(service: JobBroker, rabbitmq: RabbitMQ):
     with running(clock=False):
         accept()
         wait_until(all_done, timeout=30, message="the first ticket is notified")
@@ -285,7 +284,7 @@ GARBAGE = [
 ]
 
 
-def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consumer(service: HintBroker, channel: Any):
+def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consumer(service: JobBroker, channel: Any):
     queues = sorted(service.get_declared_queues())
     forged = json.loads(classify.message_with_options(args=([10**12],)).encode())
     for queue in queues:
@@ -311,7 +310,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
     assert {letter.error_type for letter in buried} == {"Malformed"}
 
 
-def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: HintBroker, channel: Any):
+def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: JobBroker, channel: Any):
     promise(NewJob("classify_2", "1"))
     theirs = json.loads(classify.message_with_options(args=([one_job().id],)).encode()) | {"actor_name": "classify_2"}
     forged = theirs | {"args": [[10**12]]}
@@ -329,7 +328,7 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
     assert one_job().actor == "classify_2"
 
 
-def test_a_plain_ticket_published_twice_is_one_ticket(service: HintBroker, channel: Any):
+def test_a_plain_ticket_published_twice_is_one_ticket(service: JobBroker, channel: Any):
     body = json.dumps({"title": "VPN drops", "requester": "ada@example.com"}).encode()
     for _ in range(2):
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
@@ -358,7 +357,7 @@ def _kept(actor: str) -> list[int]:
         return list(session.scalars(select(Attempt.id).where(Attempt.actor == actor, Attempt.outcome == "completed")))
 
 
-def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
     from sqlalchemy.exc import OperationalError
 
     away = [True]
@@ -380,16 +379,16 @@ def test_a_message_waits_while_the_database_is_away(service: HintBroker, channel
 
 
 def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
-    service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
+    service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    accept_message = messages.Plain.accept
+    accept_message = PlainJson.accept
 
-    def unforeseen(self: messages.Plain, session: Any, message_id: Any) -> None:
+    def unforeseen(self: PlainJson, session: Any, message_id: Any) -> None:
         if b"odd" in self.body:
             raise RecursionError("nobody thought of that")
         accept_message(self, session, message_id)
 
-    monkeypatch.setattr(messages.Plain, "accept", unforeseen)
+    monkeypatch.setattr(PlainJson, "accept", unforeseen)
     for title in (b"odd", b"VPN drops"):
         channel.basic_publish("tickets", "ticket.created", b'{"title": "%s"}' % title, mandatory=True)
 
@@ -402,7 +401,7 @@ def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
 # -- stale delivery tags ----------------------------------------------------------------------------------------------
 
 
-def a_message_of_an_earlier_connection_acks_nothing(service: HintBroker, channel: Any) -> None:
+def a_message_of_an_earlier_connection_acks_nothing(service: JobBroker, channel: Any) -> None:
     # Given a message that is being worked on when its channel breaks, so that it is delivered again
     hint = classify.message_with_options(args=([1],)).encode()
     channel.basic_publish("", "ai.classify", hint, mandatory=True)
@@ -424,12 +423,12 @@ def a_message_of_an_earlier_connection_acks_nothing(service: HintBroker, channel
     assert channel.queue_declare("ai.classify", passive=True).method.message_count == 1
 
 
-def test_a_stale_delivery_tag_acks_nothing(service: HintBroker, channel: Any):
+def test_a_stale_delivery_tag_acks_nothing(service: JobBroker, channel: Any):
     a_message_of_an_earlier_connection_acks_nothing(service, channel)
 
 
 def test_without_the_guard_it_would_ack_another_message(
-    service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
+    service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     reached: list[Any] = []
 
@@ -444,7 +443,7 @@ def test_without_the_guard_it_would_ack_another_message(
     assert len(reached) == 1
 
 
-def test_its_own_message_is_acked(service: HintBroker, channel: Any):
+def test_its_own_message_is_acked(service: JobBroker, channel: Any):
     channel.basic_publish("", "ai.classify", classify.message_with_options(args=([1],)).encode(), mandatory=True)
     consumer = service.consume("ai.classify", prefetch=1, timeout=5000)
     message = next(consumer)
@@ -455,7 +454,7 @@ def test_its_own_message_is_acked(service: HintBroker, channel: Any):
 
 
 @pytest.mark.parametrize("name", ["classify_2", "\ud800", "nul\0"])
-def test_a_hint_for_an_actor_that_promised_nothing_is_a_dead_letter(service: HintBroker, channel: Any, name: str):
+def test_a_hint_for_an_actor_that_promised_nothing_is_a_dead_letter(service: JobBroker, channel: Any, name: str):
     hint = json.loads(classify.message_with_options(args=([1],)).encode())
     body = json.dumps(hint | {"actor_name": name}).encode()
     channel.basic_publish("", "ai.classify", body, mandatory=True)
@@ -467,7 +466,7 @@ def test_a_hint_for_an_actor_that_promised_nothing_is_a_dead_letter(service: Hin
     assert channel.queue_declare("ai.classify", passive=True).method.message_count == 0
 
 
-def test_one_connection_serves_all_queues_and_is_closed_with_the_last(service: HintBroker, rabbitmq: RabbitMQ):
+def test_one_connection_serves_all_queues_and_is_closed_with_the_last(service: JobBroker, rabbitmq: RabbitMQ):
     consumers = [service.consume(queue) for queue in sorted(service.get_declared_queues())]
     assert len(consumers) > 3
     assert connections(rabbitmq) == 1
@@ -481,7 +480,7 @@ def connections(rabbitmq: RabbitMQ) -> int:
     return int(rabbitmq.evaluate("length(rabbit_networking:connections())"))
 
 
-def test_every_consumer_hears_at_once_that_the_connection_broke(service: HintBroker, rabbitmq: RabbitMQ):
+def test_every_consumer_hears_at_once_that_the_connection_broke(service: JobBroker, rabbitmq: RabbitMQ):
     consumers = [service.consume(queue, timeout=60_000) for queue in ("ai.classify", "notify.email")]
     threading.Timer(0.5, rabbitmq.close_connections).start()
     for consumer in consumers:
@@ -494,7 +493,7 @@ def test_every_consumer_hears_at_once_that_the_connection_broke(service: HintBro
     again.close()
 
 
-def test_a_queue_that_is_deleted_is_declared_again(service: HintBroker, channel: Any):
+def test_a_queue_that_is_deleted_is_declared_again(service: JobBroker, channel: Any):
     consumer = service.consume("ai.classify", timeout=60_000)
     other = service.consume("notify.email", timeout=1)
     channel.queue_delete("ai.classify")
@@ -511,7 +510,7 @@ def test_a_queue_that_is_deleted_is_declared_again(service: HintBroker, channel:
 # -- dead-letter queues -----------------------------------------------------------------------------------------------
 
 
-def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: HintBroker):
+def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: JobBroker):
     # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's,
     # and one names an actor and a job that are nowhere
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
@@ -528,7 +527,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
         message="RabbitMQ has moved it",
     )
     # When the relay drains
-    Relay(service, publisher, get_settings()).upkeep.drain()
+    Relay(service, publisher, get_settings()).maintenance.drain()
     # Then the message and the forgery are dead letters with their bytes and the reason, and both queues are empty
     nowhere, letter = sorted(letters(), key=lambda letter: letter.key)
     assert (nowhere.key, nowhere.raw) == ("ai.classify", forged)
@@ -540,7 +539,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
 
 
 def test_a_message_stays_in_the_dead_letter_queue_while_the_table_is_away(
-    publisher: Publisher, channel: Any, service: HintBroker, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, channel: Any, service: JobBroker, monkeypatch: pytest.MonkeyPatch
 ):
     channel.basic_publish("", "notify.email.XQ", b"nobody could read it", mandatory=True)
 
@@ -550,32 +549,32 @@ def test_a_message_stays_in_the_dead_letter_queue_while_the_table_is_away(
     with monkeypatch.context() as patch:
         patch.setattr(dead_letters, "record_message", away)
         with pytest.raises(OperationalError):
-            Relay(service, publisher, get_settings()).upkeep.drain()
+            Relay(service, publisher, get_settings()).maintenance.drain()
     assert letters() == []
     wait_until(
         lambda: channel.queue_declare("notify.email.XQ", passive=True).method.message_count == 1,
         message="the message is back",
     )
 
-    Relay(service, publisher, get_settings()).upkeep.drain()
+    Relay(service, publisher, get_settings()).maintenance.drain()
     assert [letter.raw for letter in letters()] == [b"nobody could read it"]
 
 
 def test_a_long_dead_letter_queue_is_emptied_bit_by_bit(
-    publisher: Publisher, channel: Any, service: HintBroker, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, channel: Any, service: JobBroker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(publishing, "MOST_DRAINED", 2)
+    monkeypatch.setattr(admin, "MOST_DRAINED", 2)
     for number in range(3):
         channel.basic_publish("", "notify.email.XQ", b"message %d" % number, mandatory=True)
     found = []
     for _ in range(2):
-        Relay(service, publisher, get_settings()).upkeep.drain()
+        Relay(service, publisher, get_settings()).maintenance.drain()
         found.append(len(letters()))
     assert found == [2, 3]
 
 
 def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
-    service: HintBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
+    service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
     promise(NewJob("classify", "17"))  # a ticket that is not there
@@ -587,5 +586,5 @@ def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
         )
 
 
-def test_declaring_actors_opens_no_connection(rabbitmq: RabbitMQ, service: HintBroker, rabbitmq_url: str):
+def test_declaring_actors_opens_no_connection(rabbitmq: RabbitMQ, service: JobBroker, rabbitmq_url: str):
     assert rabbitmq.queues(rabbitmq_url) == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import reading, tickets, transaction
 from db.models import Job, Ticket, Worker
 from db.new_tickets import NewTicket

@@ -78,7 +78,8 @@ import psycopg2
 psycopg2.connect = refuse
 import actors, pipelines
 heavy = {"openai", "fastapi", "starlette", "uvicorn", "sklearn", "numpy", "scipy", "alembic", "typer", "httpx2"}
-print(sorted(heavy & set(sys.modules)), type(actors.broker).__name__)
+loaded = sorted(heavy & set(sys.modules))
+print(loaded, type(actors.broker.source).__name__)
 """
     environment = {name: value for name, value in os.environ.items() if name not in environment_variables()}
 
@@ -90,5 +91,5 @@ print(sorted(heavy & set(sys.modules)), type(actors.broker).__name__)
         text=True,
     )
 
-    broker = "HintBroker" if "RABBITMQ_URL" in variables else "InProcessBroker"
-    assert (result.stdout.strip(), result.returncode) == (f"[] {broker}", 0), result.stderr
+    source = "RabbitmqSource" if "RABBITMQ_URL" in variables else "LocalQueues"
+    assert (result.stdout.strip(), result.returncode) == (f"[] {source}", 0), result.stderr

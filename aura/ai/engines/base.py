@@ -1,4 +1,4 @@
-"""What an engine is: it reads tickets and says what each one is about and how urgent it is."""
+"""Engine interface: the request, the verdict, the error, and the protocols of local and remote engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aura.errors import JobError
 
 @dataclass(frozen=True, slots=True)
 class FewShotExample:
-    """A ticket of this desk that a person decided, for an engine that learns from examples."""
+    """An earlier ticket with the labels that a person set, shown to a remote engine."""
 
     text: str
     category: str
@@ -20,27 +20,27 @@ class FewShotExample:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRequest:
-    """What an engine may read of a ticket; the id is for the budget and the log, and is not sent."""
+    """A ticket as an engine reads it; the id is for budget and log and is not sent to the AI provider."""
 
     title: str
     description: str
     language: str = "en"
     department: str = ""
     claimed_priority: str | None = None
-    precedents: tuple[FewShotExample, ...] = ()
+    examples: tuple[FewShotExample, ...] = ()
     id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a remote engine: exactly what was sent about the ticket, and what came of it."""
+    """A request to an AI provider: the text that was sent, its outcome, tokens and cost."""
 
     model: str
     prompt_version: str
-    #: The text, masked, and how many of each kind were masked.
+    #: The masked text, and the number of masked values by kind.
     sent: str
     masked: dict[str, int]
-    #: "answered", or why there was no answer.
+    #: "answered", or the reason why there is no answer.
     outcome: str
     input_tokens: int = 0
     output_tokens: int = 0
@@ -50,7 +50,7 @@ class Call:
 
 
 class Verdict(NamedTuple):
-    """What an engine said about one ticket; confidences are 0 to 1, the reason is a sentence or two for a person."""
+    """The classification of one ticket; confidences are from 0 to 1, the reason is a sentence or two for agents."""
 
     category: str
     confidence: float
@@ -63,33 +63,33 @@ class Verdict(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     latency_ms: float = 0.0
-    #: Why another engine than the configured one answered; empty when it did not.
+    #: Why the local engine answered in place of the remote engine; empty otherwise.
     fallback: str = ""
-    #: One sentence that says what the ticket is about.
+    #: One sentence about the ticket.
     summary: str = ""
     #: negative, neutral or positive.
     sentiment: str = "neutral"
-    #: What the requester can try meanwhile, a sentence each.
+    #: Steps that the requester can try, a sentence each.
     self_fix: tuple[str, ...] = ()
-    #: The words that decided.
+    #: The words that decided the category.
     words: tuple[str, ...] = ()
-    #: Whether a person should look at it before anybody relies on it.
+    #: Whether a person has to review the verdict.
     review: bool = False
     #: US dollars.
     cost: float = 0.0
-    #: Whether the answer to an equal ticket was used again.
+    #: Whether the verdict is the cached one of an equal ticket.
     cached: bool = False
-    #: What the other engine said, when it was asked too and disagreed.
+    #: The verdict of the local engine, if its category differs from the remote engine's.
     disagreement: str = ""
-    #: What left the house for this verdict, one entry for each request.
+    #: The requests to the AI provider for this verdict.
     calls: tuple[Call, ...] = ()
 
 
 class EngineError(JobError):
-    """An engine gave no verdict; ``permanent`` says that asking again will not help, ``retry_after`` is in seconds.
+    """An engine has no verdict on a ticket.
 
-    The message is short and free of ticket text and secrets. ``sent`` says whether a request left the house, and
-    ``billed`` whether the provider may charge for it.
+    ``permanent`` and ``retry_after`` as in JobError; ``sent``: a request reached the network; ``billed``: the AI provider may
+    charge for it. The message holds neither text of the ticket nor secrets.
     """
 
     def __init__(
@@ -101,33 +101,31 @@ class EngineError(JobError):
         sent: bool = False,
         billed: bool = False,
     ) -> None:
-        super().__init__(message)
-        self.permanent = permanent
-        self.retry_after = retry_after
+        super().__init__(message, permanent=permanent, retry_after=retry_after)
         self.sent = sent
         self.billed = billed
-        #: The request, as the verdict would have told it.
+        #: The requests to the AI provider, as in Verdict.
         self.calls: tuple[Call, ...] = ()
 
 
 class Engine(Protocol):
-    """Anything that can classify tickets."""
+    """Classifies tickets."""
 
     name: str
 
-    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
-        """Return one verdict per question, in the same order. Raises EngineError."""
+    def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
+        """Return one verdict per request, in the same order. Raises EngineError."""
         ...
 
 
 class RemoteEngine(Engine, Protocol):
-    """An engine somewhere else: what is sent to it is masked, counted and written down."""
+    """An engine that sends tickets to an AI provider."""
 
     model: str
     prompt_version: str
     #: Bytes that are sent beside the text about the ticket.
     instructions_bytes: int
 
-    def sends(self, question: ClassificationRequest) -> str:
-        """Return the text about the ticket exactly as it is sent."""
+    def outbound_text(self, request: ClassificationRequest) -> str:
+        """Return the text about the ticket exactly as it is sent to the AI provider."""
         ...

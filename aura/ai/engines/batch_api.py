@@ -1,10 +1,9 @@
-"""OpenAI's Batch API: many tickets in one file, answered within a day, at a part of the price.
+"""OpenAI's Batch API: classifies many tickets with one file within a day, at half the price.
 
-    prepare -> reserve -> upload -> submit -> look (until it is over) -> answers -> settle
+    prepare -> reserve -> upload -> submit -> status (until finished) -> results -> settle
 
-Everything that a live question passes holds here too: it is masked, its cost is reserved, its answer has to fit the
-schema and stays within the bounds. A file and a batch carry our name for it, by which a step that was done and not
-recorded is found again.
+As for a single call, texts are masked, costs are reserved, and answers are checked against the schema and the guardrails. File
+and batch have a name chosen by the caller, so that a step is not repeated after a crash.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from typing import Any, NamedTuple
 
 from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.budget import Reservation, cost
-from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, Reply, explain
+from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, Reply, engine_error
 from aura.ai.engines.prompt import conversation
-from aura.ai.engines.remote import GuardedEngine
+from aura.ai.engines.remote import RemoteEngineWithFallback
 from aura.settings import Settings
 
-#: Seconds that one request may take: files are large.
-PATIENCE = 120.0
-#: Files and batches, the newest, among which ours is looked for.
-REMEMBERED = 1_000
+#: Seconds that one request may take; files are large.
+TIMEOUT = 120.0
+#: Newest files and batches that are searched by name.
+SEARCHED = 1_000
 #: Seconds after which the provider deletes the files.
-KEPT = 3 * 86_400
-#: Seconds for which a reservation is remembered.
-RESERVED = 7 * 86_400
-#: What a batch is called in its metadata.
+FILE_SECONDS = 3 * 86_400
+#: Seconds after which a reservation expires.
+RESERVATION_SECONDS = 7 * 86_400
+#: The metadata key of a batch's name.
 NAME = "aura_batch"
-#: States that a batch at the provider does not leave.
-OVER = ("completed", "expired", "cancelled", "failed")
+#: Final states of a batch.
+FINISHED = ("completed", "expired", "cancelled", "failed")
 
 
 class Line(NamedTuple):
-    """One ticket of a file: what is sent about it, how many of each kind were masked, and its line."""
+    """One ticket of a file: the text that is sent, the number of masked values by kind, and its line."""
 
     id: int
     sent: str
@@ -47,80 +46,80 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How far the provider is with a batch."""
+class BatchStatus:
+    """The state of a batch at the provider, and its files."""
 
     status: str
     output_file: str
     error_file: str
 
     @property
-    def over(self) -> bool:
-        return self.status in OVER
+    def finished(self) -> bool:
+        return self.status in FINISHED
 
 
 class BatchApi:
-    """The Batch API behind the guards of the live engine. Every method may raise EngineError."""
+    """The Batch API with the masking, budget and guardrails of the remote engine. Every method may raise EngineError."""
 
-    def __init__(self, guarded: GuardedEngine, settings: Settings) -> None:
+    def __init__(self, engine: RemoteEngineWithFallback, settings: Settings) -> None:
         import openai
 
-        assert isinstance(guarded.remote, OpenAIEngine)
+        assert isinstance(engine.remote, OpenAIEngine)
         assert settings.openai_api_key is not None
-        self._guarded, self._engine, self._settings = guarded, guarded.remote, settings
+        self._engine, self._openai, self._settings = engine, engine.remote, settings
         self._client = openai.OpenAI(
             api_key=settings.openai_api_key.get_secret_value(),
             base_url=settings.openai_base_url or "https://api.openai.com/v1",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             max_retries=0,
         )
 
     def close(self) -> None:
         self._client.close()
 
-    def prepare(self, questions: Sequence[ClassificationRequest]) -> list[Line]:
-        """Return the line of each question."""
-        return [self._line(question) for question in questions]
+    def prepare(self, requests: Sequence[ClassificationRequest]) -> list[Line]:
+        """Return the line of each request."""
+        return [self._line(request) for request in requests]
 
     def reserve(self, name: str, lines: Sequence[Line]) -> int:
-        """Reserve what the first lines cost at most, once. Returns how many of them there is room for."""
-        known = self._guarded.store.get(f"batch:{name}")
-        if known is not None:
-            return int(json.loads(known)["count"])
-        sizes = [len(each.sent.encode()) + self._engine.instructions_bytes for each in lines]
-        count, held = self._guarded.budget.reserve_batch(self._engine.model, sizes, self._settings.ai_max_tokens)
+        """Reserve the costs of the first lines, once per name. Returns the number of lines that the budget has room for."""
+        stored = self._engine.shared_state.get(f"batch:{name}")
+        if stored is not None:
+            return int(json.loads(stored)["count"])
+        sizes = [len(line.sent.encode()) + self._openai.instructions_bytes for line in lines]
+        count, reservation = self._engine.budget.reserve_batch(self._openai.model, sizes, self._settings.ai_max_tokens)
         if count:
-            note = json.dumps({"count": count, "keys": held.keys, "amount": held.amount})
-            self._guarded.store.put(f"batch:{name}", note, RESERVED)
+            note = json.dumps({"count": count, "keys": reservation.keys, "amount": reservation.amount})
+            self._engine.shared_state.put(f"batch:{name}", note, RESERVATION_SECONDS)
         return count
 
-    def settle(self, name: str, spent: float) -> None:
-        """Replace what was reserved by what was spent, in US dollars."""
-        known = self._guarded.store.get(f"batch:{name}")
-        if known is not None:
-            said = json.loads(known)
-            self._guarded.store.drop(f"batch:{name}")
-            self._guarded.budget.settle(Reservation(tuple(said["keys"]), said["amount"]), spent)
+    def settle(self, name: str, dollars: float) -> None:
+        """Replace the reservation by the cost, in US dollars."""
+        stored = self._engine.shared_state.get(f"batch:{name}")
+        if stored is not None:
+            reservation = json.loads(stored)
+            self._engine.shared_state.delete(f"batch:{name}")
+            self._engine.budget.settle(Reservation(tuple(reservation["keys"]), reservation["amount"]), dollars)
 
     def upload(self, name: str, lines: Sequence[Line]) -> str:
-        """Return the provider's id of the file; one that was uploaded under this name is not uploaded again."""
+        """Return the provider's id of the file; a file of this name is not uploaded again."""
         file = f"{name}.jsonl"
-        with self._asking():
+        with self._errors():
             files = self._client.files.list(purpose="batch", order="desc", limit=100)
-            for each in islice(files, REMEMBERED):
-                if each.filename == file:
-                    return each.id
-            expires: Any = {"anchor": "created_at", "seconds": KEPT}
-            body = b"".join(each.line for each in lines)
+            for uploaded in islice(files, SEARCHED):
+                if uploaded.filename == file:
+                    return uploaded.id
+            expires: Any = {"anchor": "created_at", "seconds": FILE_SECONDS}
+            body = b"".join(line.line for line in lines)
             return self._client.files.create(file=(file, body), purpose="batch", expires_after=expires).id
 
     def submit(self, name: str, file: str) -> str:
-        """Return the provider's id of the batch; one that was submitted under this name is not submitted again."""
-        with self._asking():
-            for each in islice(self._client.batches.list(limit=100), REMEMBERED):
-                if (each.metadata or {}).get(NAME) == name:
-                    return each.id
-            expires: Any = {"anchor": "created_at", "seconds": KEPT}
+        """Return the provider's id of the batch; a batch of this name is not submitted again."""
+        with self._errors():
+            for submitted in islice(self._client.batches.list(limit=100), SEARCHED):
+                if (submitted.metadata or {}).get(NAME) == name:
+                    return submitted.id
+            expires: Any = {"anchor": "created_at", "seconds": FILE_SECONDS}
             return self._client.batches.create(
                 input_file_id=file,
                 endpoint=self._endpoint,
@@ -129,56 +128,56 @@ class BatchApi:
                 output_expires_after=expires,
             ).id
 
-    def look(self, batch: str) -> Look:
-        """Return how far a batch is."""
-        with self._asking():
-            found = self._client.batches.retrieve(batch)
-            return Look(found.status, found.output_file_id or "", found.error_file_id or "")
+    def status(self, batch: str) -> BatchStatus:
+        """Return the state of a batch."""
+        with self._errors():
+            retrieved = self._client.batches.retrieve(batch)
+            return BatchStatus(retrieved.status, retrieved.output_file_id or "", retrieved.error_file_id or "")
 
-    def answers(
-        self, questions: Sequence[ClassificationRequest], files: Sequence[str]
+    def results(
+        self, requests: Sequence[ClassificationRequest], files: Sequence[str]
     ) -> dict[int, Verdict | EngineError]:
-        """Return what the files say about each question; the first line about it counts, a strange one is passed over."""
-        by_id = {str(question.id): question for question in questions}
-        found: dict[int, Verdict | EngineError] = {}
+        """Return the result of each request by its id; the first line of a request counts, other lines are ignored."""
+        by_id = {str(request.id): request for request in requests}
+        results: dict[int, Verdict | EngineError] = {}
         for file in filter(None, files):
             for line in self._lines(file):
                 try:
-                    said = json.loads(line)
-                    question = by_id.get(said["custom_id"])
+                    result = json.loads(line)
+                    request = by_id.get(result["custom_id"])
                 except (ValueError, LookupError, TypeError):
                     continue
-                if question is not None and question.id not in found:
-                    found[question.id] = self._read(question, said)
-        return found
+                if request is not None and request.id not in results:
+                    results[request.id] = self._result(request, result)
+        return results
 
-    def _line(self, question: ClassificationRequest) -> Line:
-        masked, found = self._guarded.masked(question)
+    def _line(self, request: ClassificationRequest) -> Line:
+        request, masked = self._engine.mask(request)
         body = json.dumps(
-            {"custom_id": str(question.id), "method": "POST", "url": self._endpoint, "body": self._body(masked)}
+            {"custom_id": str(request.id), "method": "POST", "url": self._endpoint, "body": self._body(request)}
         )
-        return Line(question.id, self._engine.sends(masked), found, body.encode() + b"\n")
+        return Line(request.id, self._openai.outbound_text(request), masked, body.encode() + b"\n")
 
     @property
     def _endpoint(self) -> Any:
-        return "/v1/chat/completions" if self._engine.compatible else "/v1/responses"
+        return "/v1/chat/completions" if self._openai.compatible else "/v1/responses"
 
-    def _body(self, question: ClassificationRequest) -> dict[str, Any]:
-        """Return the request as the live engine makes it; without a temperature, for nobody can ask again without it."""
+    def _body(self, request: ClassificationRequest) -> dict[str, Any]:
+        """Return the body as the OpenAI engine sends it; without a temperature, because a rejected line cannot be repeated."""
         from openai import pydantic_function_tool
 
-        system, user = conversation(question, self._settings.categories)
-        strict: Any = pydantic_function_tool(self._engine.answer)["function"]
+        system, user = conversation(request, self._settings.categories)
+        strict: Any = pydantic_function_tool(self._openai.answer)["function"]
         schema = {"name": strict["name"], "strict": True, "schema": strict["parameters"]}
-        if self._engine.compatible:
+        if self._openai.compatible:
             return {
-                "model": self._engine.model,
+                "model": self._openai.model,
                 "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
                 "response_format": {"type": "json_schema", "json_schema": schema},
                 "max_tokens": self._settings.ai_max_tokens,
             }
         return {
-            "model": self._engine.model,
+            "model": self._openai.model,
             "instructions": system,
             "input": user,
             "text": {"format": {"type": "json_schema", **schema}},
@@ -187,40 +186,40 @@ class BatchApi:
         }
 
     def _lines(self, file: str) -> Iterator[bytes]:
-        """Yield the lines of a file, but none that is longer than any real answer."""
-        with self._asking(), self._client.files.with_streaming_response.content(file) as response:
+        """Yield the lines of a file, without those of more than ``LONGEST_ANSWER`` bytes."""
+        with self._errors(), self._client.files.with_streaming_response.content(file) as response:
             line, skipping = bytearray(), False
             for chunk in response.iter_bytes(65_536):
-                first, *rest = chunk.split(b"\n")
+                first, *others = chunk.split(b"\n")
                 line += first
-                for more in rest:
+                for other in others:
                     if line and not skipping and len(line) <= LONGEST_ANSWER:
                         yield bytes(line)
-                    line, skipping = bytearray(more), False
+                    line, skipping = bytearray(other), False
                 if len(line) > LONGEST_ANSWER:
                     line, skipping = bytearray(), True
             if line and not skipping:
                 yield bytes(line)
 
-    def _read(self, question: ClassificationRequest, said: dict[str, Any]) -> Verdict | EngineError:
+    def _result(self, request: ClassificationRequest, result: dict[str, Any]) -> Verdict | EngineError:
         try:
-            answer = said["response"]
-            if answer is None or answer["status_code"] != 200:
-                status = answer["status_code"] if answer else (said.get("error") or {}).get("code", "no answer")
-                return EngineError(f"the batch says: {str(status)[:80]}", permanent=False, sent=True)
-            verdict = self._engine.verdict(self._reply(answer["body"]))
+            response = result["response"]
+            if response is None or response["status_code"] != 200:
+                status = response["status_code"] if response else (result.get("error") or {}).get("code", "no answer")
+                return EngineError(f"the batch answered {str(status)[:80]}", permanent=False, sent=True)
+            verdict = self._openai.verdict(self._reply(response["body"]))
         except EngineError as error:
             return error
         except Exception as error:
-            return explain(error, PATIENCE)
-        spent = cost(self._engine.model, verdict.input_tokens, verdict.output_tokens, batch=True)
-        [local] = self._guarded.local.classify([question])
-        return self._guarded.within_bounds(verdict._replace(cost=spent), local)
+            return engine_error(error, TIMEOUT)
+        dollars = cost(self._openai.model, verdict.input_tokens, verdict.output_tokens, batch=True)
+        [local] = self._engine.local.classify([request])
+        return self._engine.apply_guardrails(verdict._replace(cost=dollars), local)
 
     def _reply(self, body: dict[str, Any]) -> Reply:
-        parse = self._engine.answer.model_validate_json
+        parse = self._openai.answer.model_validate_json
         usage = body.get("usage") or {}
-        if self._engine.compatible:
+        if self._openai.compatible:
             choice = body["choices"][0]
             message = choice["message"]
             text, refused = message.get("content"), bool(message.get("refusal"))
@@ -235,11 +234,12 @@ class BatchApi:
         return Reply(parse(text) if text and not refused and not cut_off else None, refused, cut_off, *tokens)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
+        """Raise EngineError for every exception of the block."""
         try:
             yield
         except EngineError:
             raise
         except Exception as error:
             # `from None`: the cause holds the request, and with it the tickets and the key
-            raise explain(error, PATIENCE) from None
+            raise engine_error(error, TIMEOUT) from None

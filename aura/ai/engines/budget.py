@@ -1,7 +1,7 @@
-"""What may be spent on the remote engine: reserved before each call, settled after it, per day and per ticket.
+"""Budget of the remote engine, per day and per ticket: costs are reserved before a call and settled after it.
 
-The reservation is the most that the call can cost, so that calls which run at the same time cannot pass the limit
-together. A worker that dies in between leaves its reservation standing until the day is over.
+A reservation is the most that the call can cost, so concurrent calls cannot exceed the budget together. The reservation of a
+worker that crashes during a call counts until the day is over.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from aura.ai.engines.shared_state import MemoryState, SharedState
 MICRO = 1_000_000
 
 
-@lru_cache(maxsize=1)
+@cache
 def _prices() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(Path(__file__).with_name("prices.json").read_text(encoding="utf-8"))
     return table
@@ -29,32 +29,32 @@ def _prices() -> dict[str, Any]:
 
 def _row(model: str, day: date) -> dict[str, Any]:
     table = _prices()
-    known = max((name for name in table if name != "_" and model.startswith(name)), key=len, default="default")
-    rows: list[dict[str, Any]] = [row for row in table[known] if date.fromisoformat(row["from"]) <= day]
-    return (rows or table[known])[-1 if rows else 0]
+    prefix = max((name for name in table if name != "_" and model.startswith(name)), key=len, default="default")
+    rows: list[dict[str, Any]] = [row for row in table[prefix] if date.fromisoformat(row["from"]) <= day]
+    return (rows or table[prefix])[-1 if rows else 0]
 
 
 def price(model: str, day: date) -> tuple[float, float]:
-    """Return US dollars for a token of input and of output; an unknown model costs what "default" says."""
+    """Return US dollars per token of input and of output on a day; a model that is not listed has the price of "default"."""
     row = _row(model, day)
     return row["input"] / 1e6, row["output"] / 1e6
 
 
 def cost(model: str, input_tokens: int, output_tokens: int, *, batch: bool = False) -> float:
-    """Return what a call cost today, in US dollars; `batch` when it was one of the provider's Batch API."""
+    """Return the cost of a call today, in US dollars; `batch`: the call is part of a batch of the provider's Batch API."""
     today = datetime.now(UTC).date()
     per_input, per_output = price(model, today)
     share: float = _row(model, today).get("batch", 1.0) if batch else 1.0
     return (input_tokens * per_input + output_tokens * per_output) * share
 
 
-def _day(moment: datetime) -> str:
-    return f"spent:{moment.date().isoformat()}"
+def _day_key(moment: datetime) -> str:
+    return f"costs:{moment.date().isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a call may cost at most, in millionths of a dollar, and the counters that hold it."""
+    """The most that a call can cost, in millionths of a dollar, and the counters that it was added to."""
 
     keys: tuple[str, ...]
     amount: int
@@ -65,26 +65,29 @@ class Reservation:
 
 
 class Budget:
-    """Reserves and settles; raises EngineError when there is not enough left, StoreAway when nobody knows."""
+    """Reserves and settles costs. Every method may raise SharedStateUnavailable."""
 
-    def __init__(self, store: SharedState, day: float, ticket: float) -> None:
-        self._store = store
+    def __init__(self, shared_state: SharedState, day: float, ticket: float) -> None:
+        self._shared_state = shared_state
         self._day, self._ticket = round(day * MICRO), round(ticket * MICRO)
 
-    def opened_with(self, spent: float) -> None:
-        """Count what was spent today before this process began, unless the store remembers it."""
-        if isinstance(self._store, MemoryState):
-            self._store.add(_day(datetime.now(UTC)), round(spent * MICRO))
+    def add_earlier_costs(self, dollars: float) -> None:
+        """Add today's costs from before this process started; Redis has them already."""
+        if isinstance(self._shared_state, MemoryState):
+            self._shared_state.add(_day_key(datetime.now(UTC)), round(dollars * MICRO))
 
-    def reserve(self, model: str, ticket_id: int, sent: int, answer: int) -> Reservation:
-        """Reserve for a call that sends so many bytes and gets at most so many tokens back."""
-        # a token is a byte at least, so this is the most it can be
-        amount = max(round(cost(model, sent, answer) * MICRO), 1)
+    def reserve(self, model: str, ticket_id: int, input_bytes: int, output_tokens: int) -> Reservation:
+        """Reserve the most that a call with this input and at most this output can cost. Raises EngineError.
+
+        A ticket id of 0 has no budget of its own.
+        """
+        # a token has at least one byte
+        amount = max(round(cost(model, input_bytes, output_tokens) * MICRO), 1)
         today = datetime.now(UTC)
-        limits = {_day(today): self._day}
+        limits = {_day_key(today): self._day}
         if ticket_id:
             limits[f"ticket:{ticket_id}"] = self._ticket
-        full = self._store.reserve(limits, amount)
+        full = self._shared_state.reserve(limits, amount)
         if full is None:
             return Reservation(tuple(limits), amount)
         if full.startswith("ticket:"):
@@ -96,21 +99,22 @@ class Budget:
             retry_after=(tomorrow - today).total_seconds(),
         )
 
-    def reserve_batch(self, model: str, sent: Sequence[int], answer: int) -> tuple[int, Reservation]:
-        """Reserve for the first of these calls (the bytes that each sends), as many as there is room for. Returns how many.
+    def reserve_batch(self, model: str, input_bytes: Sequence[int], output_tokens: int) -> tuple[int, Reservation]:
+        """Reserve for as many of a batch's first calls as half of the day's budget has room for.
 
-        Half of the day's budget at most, so that new tickets find some.
+        ``input_bytes`` has one item per call. Returns the number of calls and the reservation.
         """
-        today = _day(datetime.now(UTC))
-        count = len(sent)
+        today = _day_key(datetime.now(UTC))
+        count = len(input_bytes)
         while count:
-            amount = max(round(cost(model, sum(sent[:count]), count * answer, batch=True) * MICRO), 1)
-            if self._store.reserve({today: self._day // 2}, amount) is None:
+            dollars = cost(model, sum(input_bytes[:count]), count * output_tokens, batch=True)
+            amount = max(round(dollars * MICRO), 1)
+            if self._shared_state.reserve({today: self._day // 2}, amount) is None:
                 return count, Reservation((today,), amount)
             count //= 2
         return 0, Reservation((), 0)
 
-    def settle(self, reservation: Reservation, spent: float) -> None:
-        """Replace the reservation by what was spent, in US dollars."""
+    def settle(self, reservation: Reservation, dollars: float) -> None:
+        """Replace the reservation by the cost of the call, in US dollars."""
         for key in reservation.keys:
-            self._store.add(key, round(spent * MICRO) - reservation.amount)
+            self._shared_state.add(key, round(dollars * MICRO) - reservation.amount)

@@ -1,6 +1,6 @@
-"""The circuit breaker around the remote engine: after some failures in a row it is left alone for a while, by all.
+"""Circuit breaker: stops calls to the AI provider for some seconds after several failures in a row.
 
-With Redis the workers share one breaker, so an outage costs the cluster a few timeouts, not each worker its own.
+With Redis all workers share one breaker, so an outage of the provider costs the cluster a few timeouts, not every worker.
 """
 
 from __future__ import annotations
@@ -13,54 +13,55 @@ import pybreaker
 import redis
 
 from aura.ai.engines.base import EngineError
-from aura.ai.engines.shared_state import RedisState, SharedState, SharedStateUnavailable
+from aura.ai.engines.shared_state import RedisState, SharedState, unavailable
 
-#: Failures in a row that open the breaker, and the seconds until one call may try again.
+#: Failures in a row that open the breaker, and seconds until it lets one call through.
 FAILURES = 5
 OPEN_SECONDS = 10.0
 
 
-def _no_fault_of_the_provider(error: BaseException) -> bool:
-    # a refusal or an answer off the schema came from a server that works; an interrupt came from ourselves
+def _not_a_failure(error: BaseException) -> bool:
+    # a provider that refuses or answers outside the schema works; other exceptions are our own
     return not isinstance(error, EngineError) or error.permanent
 
 
-class Breaker:
-    """Lets calls through while the provider works."""
+class CircuitBreaker:
+    """Counts failures of calls and rejects calls while it is open."""
 
-    def __init__(self, store: SharedState) -> None:
-        self._store = store
+    def __init__(self, shared_state: SharedState) -> None:
+        self._shared_state = shared_state
         self._made: Any = None
 
     @property
     def _breaker(self) -> Any:
-        # at first use, for it asks Redis at once, and a worker starts without it too
+        # made at the first use: it connects to Redis, and a worker starts without Redis
         if self._made is None:
             self._made = pybreaker.CircuitBreaker(
                 fail_max=FAILURES,
                 reset_timeout=OPEN_SECONDS,
-                exclude=[_no_fault_of_the_provider],
+                exclude=[_not_a_failure],
                 throw_new_error_on_trip=False,
-                state_storage=_shared(self._store) if isinstance(self._store, RedisState) else None,
+                state_storage=_redis_storage(self._shared_state)
+                if isinstance(self._shared_state, RedisState)
+                else None,
             )
         return self._made
 
     @property
     def state(self) -> str:
-        """closed, open or half-open. Raises StoreAway."""
+        """closed, open or half-open. Raises SharedStateUnavailable."""
         return str(self._breaker.current_state)
 
     @contextmanager
-    def guarding(self) -> Iterator[None]:
-        """Count what happens inside. Raises EngineError at once while the breaker is open, StoreAway."""
-        # not `call`: that holds a lock for as long as the provider takes to answer
+    def guard(self) -> Iterator[None]:
+        """Count the outcome of the block. Raises EngineError while the breaker is open, and SharedStateUnavailable."""
+        # not `call`: it holds a lock until the provider answers
         calling = self._breaker.calling()
         try:
             calling.__enter__()
         except pybreaker.CircuitBreakerError:
-            raise EngineError(
-                "it failed too often and is left alone for a while", permanent=False, retry_after=OPEN_SECONDS
-            ) from None
+            reason = f"the circuit breaker is open after {FAILURES} failures in a row"
+            raise EngineError(reason, permanent=False, retry_after=OPEN_SECONDS) from None
         try:
             yield
         except BaseException as error:
@@ -69,8 +70,8 @@ class Breaker:
         calling.__exit__(None, None, None)
 
 
-def _shared(store: RedisState) -> Any:
+def _redis_storage(shared_state: RedisState) -> Any:
     try:
-        return pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, store.redis, namespace="aura:ai")
+        return pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, shared_state.redis, namespace="aura:ai")
     except redis.RedisError as error:
-        raise SharedStateUnavailable(f"Redis is away ({type(error).__name__})") from None
+        raise unavailable(error) from None

@@ -1,4 +1,7 @@
-"""Which engine answers: the local one, or with a key the remote one behind its guards, with the local one at its side."""
+"""Engine factory, and the process-wide state of ``aura.ai``: the engines by settings, and the active local model.
+
+Without OPENAI_API_KEY the local engine classifies; with it, the remote engine with the local engine as fallback.
+"""
 
 from __future__ import annotations
 
@@ -6,69 +9,88 @@ import gzip
 import os
 import threading
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aura.ai.engines.base import Engine
-from aura.ai.engines.local import LocalEngine, Model, read_model
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import Model, read_model
 from aura.settings import Settings
 
-_making = threading.Lock()
+if TYPE_CHECKING:
+    from aura.ai.engines.remote import RemoteEngineWithFallback
 
 
-class _Learned:
-    """The local model that was learned here and is active; none is the one that is shipped."""
+@dataclass(slots=True)
+class _State:
+    """The state of this process; the circuit breaker, the budget and the cache belong to a remote engine."""
 
-    version = ""
+    #: Held while an engine is made, so that threads share one engine and one budget.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: The active local model and its version; None and "" for the shipped model.
     model: Model | None = None
+    version: str = ""
+    #: With the active model, by settings.
+    local: dict[Settings, LocalEngine] = field(default_factory=dict)
+    #: By process id too: a forked worker must not share the connections of its parent.
+    remote: dict[tuple[int, Settings], RemoteEngineWithFallback] = field(default_factory=dict)
+
+
+_state = _State()
+
+
+def reset() -> None:
+    """Drop all engines and activate the shipped model, for tests."""
+    global _state
+    _state = _State()
 
 
 def use_model(version: str, body: bytes | None) -> None:
-    """Let the local engine of this process answer with this model, gzipped JSON; an empty version is the shipped one."""
-    if version != _Learned.version:
-        _Learned.model = read_model(gzip.decompress(body)) if version and body else None
-        _Learned.version = version if _Learned.model else ""
+    """Activate a local model of this version, gzipped JSON; an empty version is the shipped model. Raises InvalidModel."""
+    if version == _state.version:
+        return
+    model = read_model(gzip.decompress(body)) if version and body else None
+    with _state.lock:
+        _state.model, _state.version = model, version if model else ""
+        _state.local.clear()
 
 
 def model_in_use() -> str:
-    """Return the version that `use_model` set; empty for the shipped model."""
-    return _Learned.version
+    """Return the version that `use_model` activated; empty for the shipped model."""
+    return _state.version
 
 
-def make_engine(settings: Settings, spent_today: Callable[[], float] = lambda: 0.0) -> Engine:
-    """Return the engine the settings ask for. Cheap to call again: it is kept per process and settings.
+def make_engine(settings: Settings, costs_today: Callable[[], float] = lambda: 0.0) -> Engine:
+    """Return the engine for the settings; made once per process and settings.
 
-    `spent_today` tells US dollars, for a budget that is kept in this process alone and begins anew with it.
+    ``costs_today`` returns US dollars, for a budget in the memory of this process.
     """
     local = local_engine(settings)
     if not settings.openai_api_key:
         return local
-    with _making:  # lru_cache lets threads that come together make one each, and each its own budget
-        # a forked worker must not share its parent's connections
-        guarded = _guarded(os.getpid(), settings, spent_today)
-    guarded.local = local
-    engine: Engine = guarded
+    key = os.getpid(), settings
+    with _state.lock:
+        if key not in _state.remote:
+            _state.remote[key] = _remote_engine(settings, local, costs_today())
+        engine = _state.remote[key]
+    engine.local = local
     return engine
 
 
 def local_engine(settings: Settings) -> LocalEngine:
-    """Return the local engine with the model that `use_model` set."""
-    return _local(settings, _Learned.version)
+    """Return the local engine with the active model."""
+    with _state.lock:
+        if settings not in _state.local:
+            _state.local[settings] = LocalEngine(settings.categories, _state.model, settings.auto_apply_precision)
+        return _state.local[settings]
 
 
-@lru_cache(maxsize=4)
-def _local(settings: Settings, version: str) -> LocalEngine:
-    return LocalEngine(settings.categories, _Learned.model if version else None, settings.auto_apply_precision)
-
-
-@lru_cache(maxsize=4)
-def _guarded(_process: int, settings: Settings, spent_today: Callable[[], float]) -> Any:
-    # here, for the imports cost most of a second, and nothing of them is needed without a key
+def _remote_engine(settings: Settings, local: Engine, costs_today: float) -> RemoteEngineWithFallback:
+    # imported here: the imports take most of a second, and are needed with a key alone
     from aura.ai.engines.openai import OpenAIEngine
-    from aura.ai.engines.remote import GuardedEngine
+    from aura.ai.engines.remote import RemoteEngineWithFallback
     from aura.ai.engines.shared_state import make_shared_state
 
-    store = make_shared_state(settings)
-    guarded = GuardedEngine(OpenAIEngine(settings), _local(settings, ""), store, settings)
-    guarded.budget.opened_with(spent_today())
-    return guarded
+    engine = RemoteEngineWithFallback(OpenAIEngine(settings), local, make_shared_state(settings), settings)
+    engine.budget.add_earlier_costs(costs_today)
+    return engine

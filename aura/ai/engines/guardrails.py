@@ -1,7 +1,7 @@
-"""What a remote engine's answer may do, and which of its words people get to see.
+"""Guardrails: limit the priority of a remote engine's answer, and remove links and addresses from its texts.
 
-The ticket's text reaches the remote engine, so its answer may be what a stranger wants. The local engine only looks words
-up and obeys nobody: its priority is the measure.
+The text of a ticket can manipulate a remote engine (prompt injection). The local engine follows no instructions, so its
+priority bounds the remote one.
 """
 
 from __future__ import annotations
@@ -10,27 +10,26 @@ import re
 
 from aura.ai.text.clean import clean
 from aura.ai.text.masking import mask
-from aura.ai.text.masking.plain import plain
+from aura.ai.text.masking.plain_characters import plain_characters
 from aura.settings import PRIORITIES
 
 
-def apply_guardrails(said: str, local: str) -> tuple[str, bool]:
-    """Return the priority that is allowed, at most one level from the local engine's, and whether it was cut.
+def limit_priority(remote: str, local: str) -> tuple[str, bool]:
+    """Return the remote priority, at most one level from the local one, and whether it was limited.
 
-    Upwards, because a stranger's text must not page people at night. Downwards too, because it must not keep an outage
-    quiet: one level too high costs a person a look, several levels too low may cost the night unseen.
+    An upper bound, because a ticket must not page people at night by its wording. A lower bound, because it must not hide an
+    outage.
     """
-    middle = PRIORITIES.index(local)
-    if said not in PRIORITIES:
+    if remote not in PRIORITIES:
         return local, True
-    wanted = PRIORITIES.index(said)
-    allowed = min(max(wanted, middle - 1), middle + 1)
-    return PRIORITIES[allowed], allowed != wanted
+    rank, local_rank = PRIORITIES.index(remote), PRIORITIES.index(local)
+    allowed = min(max(rank, local_rank - 1), local_rank + 1)
+    return PRIORITIES[allowed], allowed != rank
 
 
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _LABELLED = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,1000}(?:[ \t][^()]{0,200})?\)")
-#: Endings that mail programs make a link of; "report.docx" and "Node.js" are none.
+#: Domain endings that mail programs turn into links; "report.docx" and "Node.js" have none.
 _ENDINGS = (
     "com|net|org|info|biz|io|co|de|at|ch|uk|eu|us|ru|cn|fr|nl|pl|it|es|tk|xyz|top|site|online|app|dev|ly|me|link|click|shop|"
     "club|live|store|cloud|example|invalid|test"
@@ -41,16 +40,16 @@ _LINK = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?/\S*",
     re.IGNORECASE,
 )
-#: The beginning of a link or the middle of an address whose rest was not recognised.
+#: The beginning of a link or the middle of an address whose rest no pattern above matches.
 _OPENING = re.compile(r":/{2}|www\.|@", re.IGNORECASE)
 
 
-def safe_words(text: str, limit: int) -> str:
-    """Return what a remote engine wrote as one line for people, of at most so many characters.
+def safe_text(text: str, limit: int) -> str:
+    """Return a remote engine's text as one line of at most ``limit`` characters.
 
-    No tags, links, addresses, phone numbers or control characters: nobody can be sent somewhere, or made to call.
+    It has no tags, links, addresses, phone numbers or control characters, so it can lead no reader to another place.
     """
-    text = plain(clean(text, 4 * limit))
+    text = plain_characters(clean(text, 4 * limit))
     text = _TAG.sub("", " ".join(text.split())).replace("<", "").replace(">", "")
     text = _LINK.sub("[link]", _LABELLED.sub(r"\1", text))
     text = _OPENING.sub(" ", mask(text).text)

@@ -1,8 +1,8 @@
-"""The OpenAI engine: one structured answer per ticket, or an EngineError that says whether asking again makes sense.
+"""OpenAI engine: sends each ticket to OpenAI or a compatible server and reads a structured answer.
 
-Talks to api.openai.com with the Responses API; with OPENAI_BASE_URL to any compatible server with Chat Completions,
-which is what those servers have. AI_TIMEOUT bounds the whole call, connection, waiting and reading together: the calls
-run on an event loop of the engine's own, for only there can a call be cut off in the middle of a read.
+api.openai.com is called by the Responses API, a server at OPENAI_BASE_URL by Chat Completions, which compatible servers have.
+AI_TIMEOUT bounds the whole call with connecting and reading: calls run on an event loop in a thread, because only there a
+call can be cancelled while it reads.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from aura import retry_after
 from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.prompt import VERSION, conversation, system_prompt, ticket_message
 from aura.ai.text.clean import clean, clean_line
@@ -27,21 +26,21 @@ from aura.settings import PRIORITIES, Settings
 if TYPE_CHECKING:
     import httpx2
 
-#: Bytes of an answer that are read; an answer of AI_MAX_TOKENS is a fraction of it.
+#: Bytes of an answer that are read; an answer of AI_MAX_TOKENS has fewer.
 LONGEST_ANSWER = 256_000
 #: Characters of each text of an answer that are read.
 LONGEST_TEXT = 1_000
 SENTIMENTS = ("negative", "neutral", "positive")
-#: Seconds to leave the provider alone when the account itself is the trouble (key, quota).
+#: Seconds without calls after a problem of the account (key, quota).
 ACCOUNT_PAUSE = 120.0
 
 
 class AnswerTooLong(Exception):
-    """The server sent more than any real answer has."""
+    """The server sent more than ``LONGEST_ANSWER`` bytes."""
 
 
 class Reply(NamedTuple):
-    """What came back: the answer by the schema, or why there is none."""
+    """An answer by the schema, or why there is none, and its tokens."""
 
     parsed: Any
     refused: bool
@@ -51,50 +50,31 @@ class Reply(NamedTuple):
 
 
 def answer_model(categories: Sequence[str]) -> type[BaseModel]:
-    """Return the pydantic model of an answer: categories and priorities are closed lists.
+    """Return the pydantic model of an answer, with categories and priorities as enumerations.
 
-    The schema asks for every field; an answer without the last three, of a server that knows no schema, will do.
+    The schema requires every field; an answer of a server without schema support may lack the last three.
     """
-    choice: Any = Literal
+    literal: Any = Literal
     fields: dict[str, Any] = {
-        "category": (choice[tuple(categories)], ...),
+        "category": (literal[tuple(categories)], ...),
         "category_confidence": (float, ...),
-        "priority": (choice[PRIORITIES], ...),
+        "priority": (literal[PRIORITIES], ...),
         "priority_confidence": (float, ...),
         "reason": (str, ...),
         "summary": (str, ""),
-        "sentiment": (choice[SENTIMENTS], "neutral"),
+        "sentiment": (literal[SENTIMENTS], "neutral"),
         "self_fix": (list[str], []),
     }
     return create_model("Classification", __config__=ConfigDict(json_schema_extra=_without_defaults), **fields)
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
-    for each in schema["properties"].values():
-        each.pop("default", None)
-
-
-def retry_after(headers: Any) -> float | None:
-    """Return the seconds a server asks to wait: ``retry-after-ms``, ``Retry-After`` in seconds or as an HTTP date."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if not value:
-            continue
-        try:
-            seconds = float(value) / unit
-        except ValueError:
-            try:
-                when = parsedate_to_datetime(value)
-            except ValueError:
-                continue
-            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    return None
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 def _limit_answer() -> Any:
-    """Return the response hook that stops reading an endless answer (a custom transport would lose proxy settings)."""
+    """Return a response hook that stops reading a too long answer; a transport of our own would ignore proxy settings."""
     import httpx2
 
     class Limited(httpx2.AsyncByteStream):
@@ -102,10 +82,10 @@ def _limit_answer() -> Any:
             self._stream = stream
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = LONGEST_ANSWER
+            remaining = LONGEST_ANSWER
             async for chunk in self._stream:
-                left -= len(chunk)
-                if left < 0:
+                remaining -= len(chunk)
+                if remaining < 0:
                     raise AnswerTooLong
                 yield chunk
 
@@ -120,12 +100,12 @@ def _limit_answer() -> Any:
 
 
 class OpenAIEngine:
-    """Asks OpenAI, or a server that speaks like it, about each ticket; tickets of one batch are asked side by side."""
+    """Classifies with OpenAI or a compatible server; the requests of one batch are sent concurrently."""
 
     name = "openai"
 
     def __init__(self, settings: Settings) -> None:
-        # not at the top of the module: the import costs most of a second
+        # imported here: the import takes most of a second
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         if settings.openai_api_key is None:
@@ -134,7 +114,7 @@ class OpenAIEngine:
         self.prompt_version = VERSION
         self._settings = settings
         self.answer = answer_model(settings.categories)
-        # the schema goes along, and every message costs a few tokens
+        # the schema is sent too, and every message costs a few tokens
         schema = json.dumps(self.answer.model_json_schema())
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
         self.compatible = settings.openai_base_url is not None
@@ -143,10 +123,10 @@ class OpenAIEngine:
             api_key=settings.openai_api_key.get_secret_value(),
             base_url=settings.openai_base_url or "https://api.openai.com/v1",
             timeout=settings.ai_timeout,
-            max_retries=0,  # the job system retries, and knows how long the provider asked to wait
+            max_retries=0,  # the job system retries
             http_client=DefaultAsyncHttpxClient(
                 timeout=settings.ai_timeout,
-                # what is not compressed cannot unpack to more than was counted
+                # an answer without compression has no more bytes than were counted
                 headers={"Accept-Encoding": "identity"},
                 event_hooks={"response": [_limit_answer()]},
             ),
@@ -154,16 +134,16 @@ class OpenAIEngine:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
 
-    def classify(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
-        """Return one verdict per question, in order. Raises the first EngineError when any of them fails."""
-        return asyncio.run_coroutine_threadsafe(self._all(questions), self._loop).result()
+    def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
+        """Return one verdict per request, in order. Raises the first EngineError when any of them fails."""
+        return asyncio.run_coroutine_threadsafe(self._classify_all(requests), self._loop).result()
 
-    def sends(self, question: ClassificationRequest) -> str:
-        """Return the text about the ticket exactly as it is sent."""
-        return ticket_message(question)
+    def outbound_text(self, request: ClassificationRequest) -> str:
+        """Return the text about the ticket exactly as it is sent to the provider."""
+        return ticket_message(request)
 
-    async def _all(self, questions: Sequence[ClassificationRequest]) -> list[Verdict]:
-        outcomes = await asyncio.gather(*(self._one(question) for question in questions), return_exceptions=True)
+    async def _classify_all(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
+        outcomes = await asyncio.gather(*(self._classify_one(request) for request in requests), return_exceptions=True)
         verdicts: list[Verdict] = []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -171,13 +151,13 @@ class OpenAIEngine:
             verdicts.append(outcome)
         return verdicts
 
-    async def _one(self, question: ClassificationRequest) -> Verdict:
+    async def _classify_one(self, request: ClassificationRequest) -> Verdict:
         start = perf_counter()
-        reply = await self._ask_in_time(question)
+        reply = await self._call_with_timeout(request)
         return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
 
     def verdict(self, reply: Reply) -> Verdict:
-        """Return what a reply says as a verdict. Raises EngineError when it says nothing that can be used."""
+        """Return the verdict of a reply. Raises EngineError if the reply has no usable answer."""
         if reply.refused:
             raise _unusable("the model refused to answer")
         if reply.cut_off:
@@ -201,27 +181,27 @@ class OpenAIEngine:
             output_tokens=reply.output_tokens,
         )
 
-    async def _ask_in_time(self, question: ClassificationRequest) -> Reply:
+    async def _call_with_timeout(self, request: ClassificationRequest) -> Reply:
         import openai
 
         try:
             async with asyncio.timeout(self._settings.ai_timeout):
                 try:
-                    return await self._ask(question)
+                    return await self._call(request)
                 except openai.BadRequestError as error:
-                    # newer models reason and take no temperature; they say so, and are asked without it from then on
+                    # reasoning models reject a temperature; from the first rejection on it is not sent
                     if error.param != "temperature" or not self._sends_temperature:
                         raise
                     self._sends_temperature = False
-                    return await self._ask(question)
+                    return await self._call(request)
         except Exception as error:
             # `from None`: the cause holds the request, and with it the ticket and the key
-            raise explain(error, self._settings.ai_timeout) from None
+            raise engine_error(error, self._settings.ai_timeout) from None
 
-    async def _ask(self, question: ClassificationRequest) -> Reply:
+    async def _call(self, request: ClassificationRequest) -> Reply:
         from openai import omit
 
-        system, user = conversation(question, self._settings.categories)
+        system, user = conversation(request, self._settings.categories)
         temperature = self._settings.ai_temperature if self._sends_temperature else omit
         if self.compatible:
             completion = await self._client.chat.completions.parse(
@@ -265,8 +245,8 @@ def _share(value: float) -> float:
     return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
 
 
-def explain(error: Exception, timeout: float) -> EngineError:
-    """Return what happened as an EngineError; nothing of the request or the answer gets into its message."""
+def engine_error(error: Exception, timeout: float) -> EngineError:
+    """Return the EngineError of an exception; its message holds nothing of the request or the answer."""
     import openai
 
     if isinstance(error, (TimeoutError, openai.APITimeoutError)):
@@ -274,7 +254,7 @@ def explain(error: Exception, timeout: float) -> EngineError:
     if isinstance(error, openai.RateLimitError):
         if error.code == "insufficient_quota":
             return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
-        wait = retry_after(error.response.headers)
+        wait = retry_after.seconds(error.response.headers)
         return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True)
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
@@ -284,9 +264,9 @@ def explain(error: Exception, timeout: float) -> EngineError:
         if status == 404:
             hint = "model or address unknown (404); check AI_MODEL"
             return EngineError(hint, permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
-        heals = status >= 500 or status in (408, 409)
-        wait = retry_after(error.response.headers) if heals else None
-        return EngineError(f"the server answered {status}", permanent=not heals, retry_after=wait, sent=True)
+        temporary = status >= 500 or status in (408, 409)
+        wait = retry_after.seconds(error.response.headers) if temporary else None
+        return EngineError(f"the server answered {status}", permanent=not temporary, retry_after=wait, sent=True)
     if isinstance(error, openai.APIConnectionError):
         return EngineError("the server cannot be reached", permanent=False, sent=True)
     if isinstance(error, openai.LengthFinishReasonError):
@@ -294,7 +274,7 @@ def explain(error: Exception, timeout: float) -> EngineError:
     if isinstance(error, openai.ContentFilterFinishReasonError):
         return _unusable("the provider's content filter stopped the answer")
     if isinstance(error, AnswerTooLong):
-        return _unusable("the answer was far too long")
+        return _unusable("the answer was too long")
     if isinstance(error, ValidationError):
         problem = error.errors(include_input=False, include_url=False)[0]
         if "EOF" in str(problem.get("ctx", {}).get("error", "")):
@@ -304,8 +284,8 @@ def explain(error: Exception, timeout: float) -> EngineError:
     return _unusable(f"the answer cannot be read ({type(error).__name__})")
 
 
-def _unusable(what: str) -> EngineError:
-    return EngineError(what, permanent=True, sent=True, billed=True)
+def _unusable(problem: str) -> EngineError:
+    return EngineError(problem, permanent=True, sent=True, billed=True)
 
 
 _FIELDS = (

@@ -1,14 +1,13 @@
-"""The prompt of the OpenAI engine: a versioned file, and the ticket beside it as JSON data.
+"""Prompt of the OpenAI engine: instructions from a versioned file, and the ticket as JSON data.
 
-A change of wording is a new file (``prompts/classify-v3.txt``) and a new ``VERSION``, so that every verdict says which
-prompt it came from.
+A changed prompt is a new file (``prompts/classify-v3.txt``) and a new ``VERSION``, which every verdict stores.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from string import Template
 
@@ -18,8 +17,8 @@ from aura.ai.text.clean import clean, clean_line
 VERSION = "classify-v2"
 #: Characters of a ticket that are sent; they bound the cost of one call.
 TITLE, DESCRIPTION = 300, 8_000
-#: Characters of a ticket that is sent as an example.
-PRECEDENT = 300
+#: Characters of an example that are sent.
+EXAMPLE = 300
 
 _ABOUT = {
     "Hardware": "devices and their parts: computers, docks, screens, printers, phones, servers as machines",
@@ -32,35 +31,35 @@ _ABOUT = {
 }
 
 
-@lru_cache(maxsize=4)
+@cache
 def system_prompt(categories: tuple[str, ...]) -> str:
-    """Return the instructions for these categories."""
+    """Return the instructions, with these categories."""
     lines = [f"- {name}: {_ABOUT[name]}" if name in _ABOUT else f"- {name}" for name in categories]
     text = Path(__file__).with_name("prompts").joinpath(f"{VERSION}.txt").read_text(encoding="utf-8")
     return Template(text).substitute(categories="\n".join(lines))
 
 
-def ticket_message(question: ClassificationRequest) -> str:
-    """Return the ticket as one JSON object; quoting keeps its text apart from everything else in the conversation."""
+def ticket_message(request: ClassificationRequest) -> str:
+    """Return the ticket as one JSON object, whose quoting separates its text from the instructions."""
     examples = [
-        {"ticket": clean_line(each.text, PRECEDENT), "category": each.category, "priority": each.priority}
-        for each in question.precedents
+        {"ticket": clean_line(example.text, EXAMPLE), "category": example.category, "priority": example.priority}
+        for example in request.examples
     ]
     return json.dumps(
         {
             **({"examples": examples} if examples else {}),
             "ticket": {
-                "title": clean_line(question.title, TITLE),
-                "description": clean(question.description, DESCRIPTION),
-                "language": clean_line(question.language, 10),
-                "department": clean_line(question.department, 100),
-                "claimed_priority": clean_line(question.claimed_priority or "", 20) or None,
+                "title": clean_line(request.title, TITLE),
+                "description": clean(request.description, DESCRIPTION),
+                "language": clean_line(request.language, 10),
+                "department": clean_line(request.department, 100),
+                "claimed_priority": clean_line(request.claimed_priority or "", 20) or None,
             },
         },
         ensure_ascii=False,
     )
 
 
-def conversation(question: ClassificationRequest, categories: Sequence[str]) -> tuple[str, str]:
-    """Return the system text and the user text for one ticket."""
-    return system_prompt(tuple(categories)), ticket_message(question)
+def conversation(request: ClassificationRequest, categories: Sequence[str]) -> tuple[str, str]:
+    """Return the system text and the user text of one request."""
+    return system_prompt(tuple(categories)), ticket_message(request)

@@ -1,6 +1,6 @@
-"""What all workers must know of the remote engine: what was spent, answers to use again, who is asking just now.
+"""Shared state of the remote engine: counters of costs, cached answers, claims of running calls, the circuit breaker.
 
-It is kept in Redis when REDIS_URL names one, else in this process, which is enough when there is only one.
+It is in Redis if REDIS_URL is set, else in the memory of this process.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from aura.errors import Unavailable
 from aura.settings import Settings
 
 #: Seconds that Redis may take to answer.
-PATIENCE = 2.0
-#: Seconds that a counter is kept: a day's is over after a day, a ticket's after its last retry.
-COUNTERS_KEPT = 7 * 86_400
+TIMEOUT = 2.0
+#: Seconds until a counter expires: a day's counter is needed for a day, a ticket's until its last retry.
+COUNTER_SECONDS = 7 * 86_400
+#: Values that the memory of a process holds, and how many are left when it is full.
+MEMORY_MOST, MEMORY_LEFT = 10_000, 9_000
 _PREFIX = "aura:ai:"
 
-#: Adds to all the counters or to none: KEYS, then the amount, the seconds to keep them, and a limit for each.
+#: Adds to all counters or to none. KEYS: counters; ARGV: the amount, seconds until they expire, and a limit for each.
 _RESERVE = """
 for i, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') + tonumber(ARGV[1]) > tonumber(ARGV[i + 2]) then return i end
@@ -35,30 +37,30 @@ return 0
 
 
 class SharedStateUnavailable(Unavailable):
-    """What the workers share cannot be reached, so nobody knows what may still be spent."""
+    """The shared state does not answer, so the costs of today are not known."""
 
 
 class SharedState(Protocol):
-    """Texts that expire, claims, and counters of whole numbers. Every method may raise StoreAway."""
+    """Texts that expire, claims, and counters of whole numbers. Every method may raise SharedStateUnavailable."""
 
     def get(self, key: str) -> str | None: ...
 
     def put(self, key: str, value: str, seconds: float) -> None: ...
 
     def claim(self, key: str, seconds: float) -> bool:
-        """Return whether nobody else holds the key; it is ours then, for at most so many seconds."""
+        """Claim the key for some seconds. Returns False if it is claimed already."""
 
-    def drop(self, key: str) -> None: ...
+    def delete(self, key: str) -> None: ...
 
     def reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
-        """Add the amount to all counters, unless it takes one beyond its limit: return that one and add to none."""
+        """Add the amount to all counters and return None, or return the counter that would exceed its limit and add to none."""
 
     def add(self, key: str, amount: int) -> None:
-        """Correct a counter, by a negative amount too."""
+        """Add to a counter; the amount may be negative."""
 
 
 class MemoryState:
-    """The store of a single process."""
+    """Shared state in the memory of one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,9 +74,9 @@ class MemoryState:
 
     def put(self, key: str, value: str, seconds: float) -> None:
         with self._lock:
-            if len(self._texts) >= 10_000:  # forget what expired, and the oldest when nothing has
-                self._texts = {k: v for k, v in self._texts.items() if time.monotonic() < v[1]}
-                for old in list(self._texts)[: len(self._texts) - 9_000]:
+            if len(self._texts) >= MEMORY_MOST:  # delete the expired texts, and the oldest of the others
+                self._texts = {name: text for name, text in self._texts.items() if time.monotonic() < text[1]}
+                for old in list(self._texts)[: len(self._texts) - MEMORY_LEFT]:
                     del self._texts[old]
             self._texts[key] = value, time.monotonic() + seconds
 
@@ -85,7 +87,7 @@ class MemoryState:
             self._texts[key] = "", time.monotonic() + seconds
             return True
 
-    def drop(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         with self._lock:
             self._texts.pop(key, None)
 
@@ -104,40 +106,45 @@ class MemoryState:
 
 
 class RedisState:
-    """The store that all workers share."""
+    """Shared state in Redis, of all workers."""
 
     def __init__(self, url: str) -> None:
-        self.redis: Any = redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        self.redis: Any = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
         self._reserve = self.redis.register_script(_RESERVE)
 
     def get(self, key: str) -> str | None:
-        value = self._do(lambda: self.redis.get(_PREFIX + key))
+        value = self._run(lambda: self.redis.get(_PREFIX + key))
         return None if value is None else str(value.decode())
 
     def put(self, key: str, value: str, seconds: float) -> None:
-        self._do(lambda: self.redis.set(_PREFIX + key, value, px=max(int(seconds * 1000), 1)))
+        self._run(lambda: self.redis.set(_PREFIX + key, value, px=max(int(seconds * 1000), 1)))
 
     def claim(self, key: str, seconds: float) -> bool:
-        return bool(self._do(lambda: self.redis.set(_PREFIX + key, "", px=max(int(seconds * 1000), 1), nx=True)))
+        return bool(self._run(lambda: self.redis.set(_PREFIX + key, "", px=max(int(seconds * 1000), 1), nx=True)))
 
-    def drop(self, key: str) -> None:
-        self._do(lambda: self.redis.delete(_PREFIX + key))
+    def delete(self, key: str) -> None:
+        self._run(lambda: self.redis.delete(_PREFIX + key))
 
     def reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
-        keys, given = [_PREFIX + key for key in limits], [amount, COUNTERS_KEPT, *limits.values()]
-        full = self._do(lambda: self._reserve(keys=keys, args=given))
+        keys, arguments = [_PREFIX + key for key in limits], [amount, COUNTER_SECONDS, *limits.values()]
+        full = self._run(lambda: self._reserve(keys=keys, args=arguments))
         return list(limits)[full - 1] if full else None
 
     def add(self, key: str, amount: int) -> None:
-        self._do(lambda: self.redis.incrby(_PREFIX + key, amount))
+        self._run(lambda: self.redis.incrby(_PREFIX + key, amount))
 
-    def _do(self, call: Any) -> Any:
+    def _run(self, call: Any) -> Any:
         try:
             return call()
         except redis.RedisError as error:
-            raise SharedStateUnavailable(f"Redis is away ({type(error).__name__})") from None
+            raise unavailable(error) from None
+
+
+def unavailable(error: redis.RedisError) -> SharedStateUnavailable:
+    """Return the error of a Redis that does not answer."""
+    return SharedStateUnavailable(f"Redis is unavailable ({type(error).__name__})")
 
 
 def make_shared_state(settings: Settings) -> SharedState:
-    """Return the store of the settings; opens no connection yet."""
+    """Return the shared state of the settings; opens no connection."""
     return RedisState(settings.redis_url.get_secret_value()) if settings.redis_url else MemoryState()

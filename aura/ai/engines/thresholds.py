@@ -1,8 +1,8 @@
-"""From which confidence on a verdict is applied without review, class by class.
+"""Thresholds: the confidence from which a verdict is applied without review, for each category and priority.
 
-Learned from held-back tickets, of which it is known how sure the model was and whether it was right. A class gets the
-lowest confidence above which its verdicts are right as often as wanted, judged by a lower bound, so that few lucky
-tickets are no evidence. A class that never gets there is always reviewed.
+They are derived from verdicts on tickets that were held back from training. A name gets the lowest confidence above which a
+lower bound of the precision reaches the wanted precision; the bound keeps a few lucky verdicts from counting as evidence. A
+name without such a confidence is always reviewed.
 """
 
 from __future__ import annotations
@@ -11,53 +11,53 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-#: How sure a model was of a verdict, and whether it was right.
-Pair = tuple[float, bool]
-#: Standard errors below what was seen that the bound lies.
-CAUTION = 1.3
-#: Verdicts that must have been seen above a threshold; the first few say nothing.
-LEAST = 15
+#: Confidence of a verdict on a held-back ticket, and whether it was right.
+HeldBackVerdict = tuple[float, bool]
+#: Standard errors between the measured precision and its lower bound.
+STANDARD_ERRORS = 1.3
+#: Fewest held-back verdicts above a threshold.
+FEWEST = 15
 
 
 class Threshold(NamedTuple):
-    """From which confidence on verdicts of one class are right often enough; None: never, as far as was seen."""
+    """The lowest confidence at which the verdicts of one name reach the wanted precision; None if no confidence does."""
 
     confidence: float | None
-    #: The share of the class's held-back verdicts that reach it, and how many of those were right.
+    #: Share of the name's held-back verdicts that reach it, and the share of those that are right.
     share: float
     precision: float
-    #: Held-back verdicts of this class.
-    seen: int
+    #: Held-back verdicts of the name.
+    tickets: int
 
     def reached(self, confidence: float) -> bool:
-        """Return whether a verdict of this confidence needs no review."""
+        """Return whether a verdict of this confidence can be applied without review."""
         return self.confidence is not None and confidence >= self.confidence
 
 
-def lower_bound(right: int, seen: int, caution: float = CAUTION) -> float:
-    """Return the lower end of Wilson's interval for a share: what it is at least, with some certainty."""
-    if not seen:
+def lower_bound(right: int, count: int, caution: float = STANDARD_ERRORS) -> float:
+    """Return the lower end of the Wilson score interval of a share."""
+    if not count:
         return 0.0
-    share, square = right / seen, caution * caution
-    centre = share + square / (2 * seen)
-    margin = caution * math.sqrt(share * (1 - share) / seen + square / (4 * seen * seen))
-    return (centre - margin) / (1 + square / seen)
+    share, square = right / count, caution * caution
+    centre = share + square / (2 * count)
+    margin = caution * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    return (centre - margin) / (1 + square / count)
 
 
-def threshold(pairs: Iterable[Pair], precision: float) -> Threshold:
-    """Return the lowest confidence above which the verdicts of one class are right as often as wanted."""
-    ranked = sorted(pairs, reverse=True)
+def threshold(verdicts: Iterable[HeldBackVerdict], precision: float) -> Threshold:
+    """Return the threshold of one name's verdicts for the wanted precision."""
+    ranked = sorted(verdicts, reverse=True)
     best, right = Threshold(None, 0.0, 0.0, len(ranked)), 0
     for count, (confidence, was_right) in enumerate(ranked, start=1):
         right += was_right
-        # what is equally sure stands or falls together
+        # verdicts of equal confidence are applied or reviewed together
         if count < len(ranked) and ranked[count][0] == confidence:
             continue
-        if count >= LEAST and lower_bound(right, count) >= precision:
+        if count >= FEWEST and lower_bound(right, count) >= precision:
             best = Threshold(confidence, count / len(ranked), right / count, len(ranked))
     return best
 
 
-def thresholds(held_back: Mapping[str, Iterable[Pair]], precision: float) -> dict[str, Threshold]:
-    """Return the threshold of each class."""
-    return {name: threshold(pairs, precision) for name, pairs in held_back.items()}
+def thresholds(held_back: Mapping[str, Iterable[HeldBackVerdict]], precision: float) -> dict[str, Threshold]:
+    """Return the threshold of each name."""
+    return {name: threshold(verdicts, precision) for name, verdicts in held_back.items()}

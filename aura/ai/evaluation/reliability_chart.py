@@ -1,4 +1,4 @@
-"""The reliability chart as SVG: how often an engine was right, beside how sure it was."""
+"""Reliability chart as SVG: accuracy by confidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STYLE = (
 
 
 def reliability_chart(figures: Mapping[str, Mapping[str, Any]], caption: str) -> str:
-    """Return one plot for each label, side by side; bars on the dashed line are what a calibrated engine would show."""
+    """Return one plot per label, side by side; the bars of a calibrated engine end at the dashed line."""
     width = LEFT + len(figures) * (SIDE + GAP)
     plots = "".join(
         _plot(
@@ -46,7 +46,7 @@ def _plot(left: int, label: str, bins: Sequence[Mapping[str, float]], figures: s
         x, right = left + SIDE * each["from"], bottom - SIDE * each["accuracy"]
         sure = bottom - SIDE * each["confidence"]
         wide = SIDE * (each["to"] - each["from"]) - 2
-        hint = f"{each['tickets']:.0f} tickets, confidence {each['confidence']:.2f}, right {each['accuracy']:.2f}"
+        hint = f"{each['tickets']:.0f} tickets, confidence {each['confidence']:.2f}, accuracy {each['accuracy']:.2f}"
         parts.append(
             f'<g><title>{hint}</title><rect x="{x + 1:.1f}" y="{right:.1f}" width="{wide:.1f}" '
             f'height="{bottom - right:.1f}" class="bar"/><rect x="{x + 1:.1f}" y="{min(right, sure):.1f}" '
@@ -56,6 +56,6 @@ def _plot(left: int, label: str, bins: Sequence[Mapping[str, float]], figures: s
     parts.append(f'<path d="M{left} {TOP}V{bottom}H{left + SIDE}" fill="none" class="axis"/>')
     parts.append(f'<text x="{left + SIDE / 2}" y="{bottom + 40}" text-anchor="middle">confidence</text>')
     parts.append(
-        f'<text transform="translate({left - 42} {TOP + SIDE / 2}) rotate(-90)" text-anchor="middle">share that was right</text>'
+        f'<text transform="translate({left - 42} {TOP + SIDE / 2}) rotate(-90)" text-anchor="middle">accuracy</text>'
     )
     return "\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
-"""Ticket text made safe to store, to show and to compare.
+"""Text cleaning: makes any text safe to store, to show and to compare, and converts HTML to plain text.
 
-``clean`` and ``clean_line`` take any ``str`` and return text that every database, mail header and terminal accepts.
-``html_to_text`` turns an HTML mail into plain text. All are linear in the length of the text and never raise.
+``clean`` and ``clean_line`` return text that every database, mail header and terminal accepts. All functions take linear time
+and never raise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 
-#: Longest run of combining marks that is kept; sorting longer runs costs Unicode normalisation quadratic time.
+#: Longest run of combining marks; longer runs are cut, because Unicode normalisation takes quadratic time for them.
 _MARKS = 8
 _INVISIBLE = [
     (0x0000, 0x0008),
@@ -43,22 +43,22 @@ _LONG_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
 
 
 def _few_marks(text: str) -> str:
-    kept: list[str] = []
+    characters: list[str] = []
     run = 0
     for character in text:
         run = run + 1 if unicodedata.combining(character) else 0
         if run <= _MARKS:
-            kept.append(character)
-    return "".join(kept)
+            characters.append(character)
+    return "".join(characters)
 
 
 def clean(text: str, limit: int) -> str:
-    """Return the text in Unicode NFC, without what cannot be stored or seen, at most ``limit`` characters long.
+    """Return the text in Unicode NFC without invalid and invisible characters, at most ``limit`` characters long.
 
-    NUL, control characters (newline and tab stay), lone surrogates, bidi overrides and zero-width characters go;
+    NUL, control characters (except newline and tab), lone surrogates, bidi overrides and zero-width characters are removed;
     newlines become ``\\n``, runs of blank lines one blank line. Cleaning twice changes nothing.
     """
-    # a generous first cut bounds the work; NFC and the dropped characters need some slack
+    # the first cut bounds the work and leaves room for removed characters
     text = text[: 4 * limit + 1000].replace("\r\n", "\n").replace("\r", "\n").translate(_TABLE)
     if not text.isascii():
         text = _few_marks(unicodedata.normalize("NFC", _few_marks(_SURROGATE.sub("", text))))
@@ -77,15 +77,15 @@ def clean_line(text: str, limit: int) -> str:
 
 
 def has_text(text: str) -> bool:
-    """Return whether anything a person could read is in the text."""
+    """Return whether the text has a letter or a digit."""
     return any(character.isalnum() for character in text)
 
 
 def html_to_text(text: str) -> str:
-    """Return the text without its HTML tags when it looks like HTML, else unchanged.
+    """Return the text without HTML tags if it looks like HTML, else unchanged.
 
-    Script, style and comments are dropped, block tags become newlines, entities are decoded. Not ``html.parser``: on
-    unclosed tags and comments that one takes quadratic time, so that 100 kB of ``<!--`` would hold a worker.
+    Scripts, styles and comments are removed, block tags become newlines, entities are decoded. ``html.parser`` is not used: it
+    takes quadratic time for unclosed tags and comments, so 100 kB of ``<!--`` would block a worker.
     """
     if not _LOOKS_HTML.search(text):
         return text

@@ -1,4 +1,4 @@
-"""Whether two tickets say the same: shared words and word pairs, without the politeness around them."""
+"""Similarity of two tickets by shared words and word pairs, without greetings, signatures and quotes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-#: Words of a text that are compared; a longer text is judged by its beginning.
+#: Words of a text that are compared, from its beginning.
 WORDS = 600
-#: From this similarity on two tickets count as the same report.
+#: The similarity from which two tickets are duplicates.
 THRESHOLD = 0.75
 
 _PREFIX = re.compile(r"^(?:\s*(?:re|fwd?|aw|wg|antw|tr|sv)\s*(?:\[\d{1,3}\])?\s*:)+", re.IGNORECASE)
@@ -21,7 +21,7 @@ _LEAD = re.compile(
     r"^\s*(?:hi|hello|hey|hallo|moin)(?:\s+(?:all|team|there|zusammen|everyone))?\s*[,!]\s*", re.IGNORECASE
 )
 _FAREWELL = re.compile(
-    r"^\s*(?:--\s*$|-{3,}|_{5,}|(?:(?:many )?thanks|thank you|thx|(?:best|kind|warm)(?: regards| wishes)|regards|best|"
+    r"^\s*(?:--\s*$|-{3,}|_{5,}|(?:(?:many )?thanks|thank you|thx|(?:best|kind|warm)(?: regards| wish\w*)|regards|best|"
     r"cheers|sincerely|(?:vielen |herzlichen )?danke?|"
     r"(?:(?:viele|beste|liebe|freundliche|schöne) )?gr(?:u|ü|ue)(?:ß|ss)e?|"
     r"mit freundlichen gr(?:ü|ue)(?:ß|ss)en|mfg|lg|vg)\b.{0,40}$|sent from my|von meinem .{0,20} gesendet|"
@@ -33,7 +33,7 @@ _WORD = re.compile(r"\w+")
 
 def _words(text: str) -> list[str]:
     lines = text[:20_000].split("\n")
-    kept: list[str] = []
+    content: list[str] = []
     for line in lines:
         line = line[:4_000]
         if line.lstrip().startswith(">"):
@@ -41,10 +41,10 @@ def _words(text: str) -> list[str]:
         line = _PREFIX.sub("", line)
         if _GREETING.match(line):
             continue
-        if kept and _FAREWELL.match(line):
+        if content and _FAREWELL.match(line):
             break
-        kept.append(_LEAD.sub("", line))
-    return _WORD.findall(" ".join(kept).casefold())[:WORDS]
+        content.append(_LEAD.sub("", line))
+    return _WORD.findall(" ".join(content).casefold())[:WORDS]
 
 
 def _share(one: frozenset[object], other: frozenset[object]) -> float:
@@ -60,7 +60,7 @@ def _compare(a: list[str], b: list[str]) -> float:
     words = _share(frozenset(a), frozenset(b))
     pairs = _share(frozenset(pairwise(a)), frozenset(pairwise(b)))
     score = (words + pairs) / 2
-    # "server 3 is down" is not "server 4 is down", however alike they read
+    # "server 3 is down" is no duplicate of "server 4 is down"
     numbers_a, numbers_b = ({word for word in side if any(c.isdigit() for c in word)} for side in (a, b))
     if numbers_a and numbers_b and not numbers_a & numbers_b:
         score *= 0.6
@@ -68,7 +68,7 @@ def _compare(a: list[str], b: list[str]) -> float:
 
 
 def similarity(a: str, b: str) -> float:
-    """Return 0.0 (nothing in common) to 1.0 (the same words in the same order); empty texts are like nothing.
+    """Return the similarity from 0.0 (no common word) to 1.0 (the same words in the same order); 0.0 for an empty text.
 
     Case, punctuation, greetings, signatures, quoted lines and the prefixes Re:, Fwd:, AW:, WG: do not count.
     """
@@ -76,7 +76,7 @@ def similarity(a: str, b: str) -> float:
 
 
 def find_duplicate(text: str, candidates: Sequence[tuple[int, str]], threshold: float = THRESHOLD) -> int | None:
-    """Return the id of the most similar candidate at or above the threshold, the first one on a tie, else None."""
+    """Return the id of the most similar candidate at or above the threshold, the first of equal ones; None without one."""
     words = _words(text)
     best: tuple[float, int] | None = None
     for identity, other in candidates:

@@ -1,6 +1,6 @@
-"""A ticket as the words, word pairs and character runs that the local model weighs.
+"""Features of a ticket for the local model: words, word pairs, character n-grams within words, and rule signals.
 
-Training and classification both use this module, so they cannot drift apart.
+Training and classification both use this module, so that their features are the same.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ import re
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from aura.ai.text.memo import Memo
-from aura.ai.text.priority_rules import Assessment, evidence, plain
+from aura.ai.text.instructions import strip_ticket
+from aura.ai.text.normalize import fold, normalize
+from aura.ai.text.priority_rules import Assessment, assess
 
-#: What the length of a ticket is at least, squared: of a few words nobody is sure, however telling they are.
-LEAST_SQUARED = 600.0
+#: Added to the squared length of a ticket's vector, so that a ticket of few words gets low scores.
+SMOOTHING = 600.0
+#: Characters of a word that count.
+LONGEST_WORD = 30
 
 _UNC = re.compile(r"\\\\[\w.$\\-]+")
 _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
@@ -25,68 +28,73 @@ _NOISE = re.compile(
     r"-{2,40} ?original message[^\n]*",
     re.MULTILINE,
 )
-#: One of these is in every text that has noise, and is quicker to look for.
+#: Every text with noise has one of these; searching for them is quicker.
 _NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
 
-def _fold(part: str) -> tuple[str, ...]:
-    """Return the words of what stands between two blanks: numbers, links and addresses are replaced by a stand-in."""
+def _tokens(part: str) -> list[str]:
+    """Return the words of a text without spaces; numbers, links and addresses are replaced by a placeholder."""
     if "\\\\" in part:
         part = _UNC.sub(" uncpath ", part)
     if "://" in part or "www." in part:
         part = _URL.sub(" link ", part)
     if "@" in part:
         part = _MAIL.sub(" addr ", part)
-    return tuple([word[:30] for word in _WORD.findall(_NUMBER.sub("0", part))])
-
-
-_folded = Memo(_fold)
+    return [word[:LONGEST_WORD] for word in _WORD.findall(_NUMBER.sub("0", part))]
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, umlauts spelled out, without what mail programs add."""
-    text = plain(text)
+    """Return the folded words of a text, without reply prefixes, mail headers and footers."""
+    text = fold(text)
     if any([mark in text for mark in _NOISE_MARKS]):
         text = _NOISE.sub(" ", text)
-    return list(chain.from_iterable(map(_folded.__getitem__, text.split())))
+    return list(chain.from_iterable(map(_tokens, text.split())))
 
 
 def ticket_words(title: str, description: str) -> list[str]:
-    """Return the folded words of a ticket; the title counts twice, for it says most."""
+    """Return the folded words of a ticket; those of the title count twice."""
     return 2 * words(title) + words(description)
 
 
-def grams(words: list[str]) -> list[str]:
-    """Return the words and the pairs of neighbours ("shared drive")."""
-    return [*words, *map(" ".join, pairwise(words))]
+def word_pairs(words: list[str]) -> list[str]:
+    """Return the pairs of adjacent words ("shared drive")."""
+    return list(map(" ".join, pairwise(words)))
 
 
-def pieces(word: str) -> list[str]:
-    """Return the runs of three to five characters within a word, its borders marked by "_"; none of a short word."""
+def words_and_pairs(words: list[str]) -> list[str]:
+    """Return the words and the pairs of adjacent words."""
+    return [*words, *word_pairs(words)]
+
+
+def ngrams(word: str) -> list[str]:
+    """Return the runs of three to five characters of a word, its ends marked by "_"; none for a word of one or two."""
     if len(word) < 3:
         return []
     bordered = f"_{word}_"
     return [bordered[at : at + size] for size in (3, 4, 5) for at in range(len(bordered) - size + 1)]
 
 
-def signals(found: Assessment) -> list[str]:
-    """Return what the impact and urgency rules saw, as features of the priority model."""
-    return [f"impact={found.impact}", f"urgency={found.urgency}", f"matrix={found.impact}/{found.urgency}"]
+def signals(assessment: Assessment) -> list[str]:
+    """Return impact and urgency as features of the priority model."""
+    impact, urgency = assessment.impact, assessment.urgency
+    return [f"impact={impact}", f"urgency={urgency}", f"matrix={impact}/{urgency}"]
 
 
-class Reading(NamedTuple):
-    """What the model sees of a ticket, without what gives orders to a machine."""
+class TicketFeatures(NamedTuple):
+    """A ticket without the instructions in it, its words and the assessment of the priority rules."""
 
     title: str
     description: str
-    #: The folded words that count.
+    #: Folded, those of the title twice.
     words: list[str]
     assessment: Assessment
 
 
-def read(title: str, description: str) -> Reading:
-    """Read one ticket."""
-    title, description, _, assessment = evidence(title, description)
-    return Reading(title, description, ticket_words(title, description), assessment)
+def extract(title: str, description: str) -> TicketFeatures:
+    """Return the features of a ticket; at most 4,000 characters of title and description are read."""
+    title, description = strip_ticket(title, description)
+    return TicketFeatures(
+        title, description, ticket_words(title, description), assess(normalize(f"{title}\n{description}"))
+    )

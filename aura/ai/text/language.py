@@ -1,4 +1,4 @@
-"""Which of the two languages a ticket is written in, by its little words."""
+"""Language detection: English or German, by frequent words, word endings and umlauts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ _UMLAUTS = frozenset("äöüß")
 
 
 def detect(text: str) -> str:
-    """Return "de" or "en" for a text of any length; "en" when in doubt. Reads the first 2,000 characters."""
+    """Return "de" or "en", "en" for an undecided text; the first 2,000 characters are read."""
     text = text[:2000].lower()
-    found = _WORD.findall(text)
-    german = sum([word in _GERMAN for word in found]) + sum([word.endswith(_ENDINGS) for word in found]) * 0.5
+    found_words = _WORD.findall(text)
+    german = (
+        sum([word in _GERMAN for word in found_words]) + sum([word.endswith(_ENDINGS) for word in found_words]) * 0.5
+    )
     if not text.isascii():
-        german += sum([not _UMLAUTS.isdisjoint(word) for word in found])
-    return "de" if german > sum([word in _ENGLISH for word in found]) else "en"
+        german += sum([not _UMLAUTS.isdisjoint(word) for word in found_words])
+    return "de" if german > sum([word in _ENGLISH for word in found_words]) else "en"

@@ -1,34 +1,24 @@
-"""What the local engine says beside category and priority: a summary, the sentiment, and what to try meanwhile.
-
-The summary is a sentence of the ticket itself, masked, without links and addresses; sentiment and steps come from word
-lists in ``wording/``. All of it costs a fraction of the classification, and a text is only looked through, never obeyed.
-"""
+"""Summary of a ticket: one of its own sentences, without salutation, links and network paths."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
-from functools import lru_cache
+from collections.abc import Sequence
 
-from aura.ai.text.lexicons import lines
-from aura.ai.text.priority_rules import plain
+from aura.ai.text.normalize import fold
 
-#: Characters and sentences of a description in which the one is looked for, and how long it may be.
+#: Characters and sentences of a description that are considered, and characters of the longest summary.
 READ, SENTENCES, LONGEST = 1_200, 8, 160
-#: Most steps that are offered.
-STEPS = 3
-#: So many exclamation marks are an upset person.
-SHOUTS = 3
 
-#: Blanks after a full stop, or the ends of lines; begins with a blank, for a set of characters is quick to search for.
+#: White space after a full stop, or line ends; begins with white space, because `re` searches for a set quickly.
 _SENTENCE = re.compile(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
-_HELLO = (
+_SALUTATIONS = (
     *("hi", "hello", "hey", "dear", "good morning", "good afternoon", "good evening", "good day"),
     *("hallo", "guten", "moin", "servus", "liebe", "sehr geehrte"),
 )
-_GREETING = re.compile(rf"(?:{'|'.join(_HELLO)})[^,.!?:\n]{{0,40}}(?:[,.!:?]+\s*|$)", re.IGNORECASE)
-#: How lines begin that say nothing about the matter.
-_NO_MATTER = (
+_GREETING = re.compile(rf"(?:{'|'.join(_SALUTATIONS)})[^,.!?:\n]{{0,40}}(?:[,.!:?]+\s*|$)", re.IGNORECASE)
+#: Beginnings of lines without content: thanks, farewells, headers of forwarded mails.
+_BOILERPLATE = (
     *(
         "thanks",
         "thank you",
@@ -58,38 +48,35 @@ _NO_MATTER = (
 _LINK = re.compile(r"(?:https?://|www\.|\\\\)\S+", re.IGNORECASE)
 _LINK_MARKS = ("://", "www.", "\\\\")
 
-_NEGATIVE = frozenset(lines("negative.txt"))
-_POSITIVE = frozenset(lines("positive.txt"))
-_MOODS = _NEGATIVE | _POSITIVE
 
+def summary(title: str, description: str, explanation: Sequence[str]) -> str:
+    """Return one sentence of the ticket, unmasked: the first with a word of the explanation, else the first with content.
 
-def summary(title: str, description: str, telling: Sequence[str]) -> str:
-    """Return one sentence of the ticket, unmasked: the first with a word that decided, else the first that says something.
-
-    Title and description come without the sentences that give orders to a machine.
+    Title and description have to be free of instructions.
     """
-    heads = [word.split(" ", 1)[0] for word in telling]
+    words = [term.split(" ", 1)[0] for term in explanation]
     first = ""
     for sentence in _SENTENCE.split(description[:READ], SENTENCES)[:SENTENCES]:
-        if sentence.count(" ") < 2 or sentence[:16].lower().startswith(_NO_MATTER):
+        if sentence.count(" ") < 2 or sentence[:16].lower().startswith(_BOILERPLATE):
             continue
         bare = _bare(sentence)
-        if bare.count(" ") >= 2 and _names_one(bare, heads):
+        if bare.count(" ") >= 2 and _has_one(bare, words):
             return _presentable(bare)
         first = first or bare
-    named = _bare(title)
-    if first and not _names_one(named, heads):
+    bare_title = _bare(title)
+    if first and not _has_one(bare_title, words):
         return _presentable(first)
-    return _presentable(named or first or " ".join(description[:READ].split()))
+    return _presentable(bare_title or first or " ".join(description[:READ].split()))
 
 
-def _names_one(sentence: str, heads: Sequence[str]) -> bool:
-    said = plain(sentence)
-    return any([head in said for head in heads])
+def _has_one(sentence: str, words: Sequence[str]) -> bool:
+    folded = fold(sentence)
+    return any([word in folded for word in words])
 
 
 def _bare(sentence: str) -> str:
-    if sentence[:16].lower().startswith(_HELLO):
+    """Return the sentence without a salutation, with single spaces."""
+    if sentence[:16].lower().startswith(_SALUTATIONS):
         sentence = _GREETING.sub("", sentence, count=1)
     return " ".join(sentence.split())
 
@@ -101,33 +88,3 @@ def _presentable(sentence: str) -> str:
     if any([mark in lower for mark in _LINK_MARKS]):
         sentence = _LINK.sub("(link)", sentence)
     return sentence[:1].upper() + sentence[1:]
-
-
-def sentiment(grams: Set[str], text: str) -> str:
-    """Return negative, neutral or positive, by the words and pairs of words of a ticket and by how it shouts."""
-    telling = _MOODS & grams
-    upset = len(_NEGATIVE & telling) + (text.count("!") >= SHOUTS)
-    pleased = len(_POSITIVE & telling)
-    return "negative" if upset > pleased else "positive" if pleased > upset else "neutral"
-
-
-@lru_cache(maxsize=1)
-def _steps() -> dict[tuple[str, str], list[tuple[frozenset[str], str]]]:
-    found: dict[tuple[str, str], list[tuple[frozenset[str], str]]] = {}
-    for line in lines("self_fix.txt"):
-        head, _, step = line.partition(": ")
-        category, language, words = head.split(" ", 2)
-        triggers = frozenset(word.strip() for word in words.split(","))
-        found.setdefault((category, language), []).append((triggers, step))
-    return found
-
-
-def self_fix(category: str, language: str, grams: Set[str]) -> tuple[str, ...]:
-    """Return what the requester can try meanwhile, at most three steps, in German or else in English."""
-    language = "de" if language == "de" else "en"
-    fitting = [
-        step
-        for triggers, step in _steps().get((category, language), ())
-        if "*" in triggers or not triggers.isdisjoint(grams)
-    ]
-    return tuple(fitting[:STEPS])

@@ -1,7 +1,4 @@
-"""Confidence that means something: a model's scores on tickets it has not seen, and the temperature that fits them.
-
-Needs no scikit-learn: what is calibrated is the plain Python that works later.
-"""
+"""Calibration: fits the temperatures of a model to its scores on held-back tickets. Needs no scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,56 +6,57 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aura.ai.engines.local import Model, ask, softmax
+from aura.ai.engines.model import Model, score, softmax
 from aura.ai.training.datasets import Example
 
 
 class Scored(NamedTuple):
-    """What a model's plain Python said of one held-back ticket: scores before any temperature, and what was true."""
+    """A model's scores of one held-back ticket, before any temperature, and the true label."""
 
     names: Sequence[str]
     scores: Sequence[float]
     truth: str
 
 
-def score(model: Model, examples: Sequence[Example]) -> dict[str, list[Scored]]:
-    """Return the scores of each label, computed as they are at work; of labels that are known."""
-    found: dict[str, list[Scored]] = {"category": [], "priority": []}
-    for each in examples:
-        answer = ask(each.title, each.description, model)
-        if each.category is not None:
-            found["category"].append(Scored(model.categories, answer.category_scores, each.category))
-        if each.priority is not None and model.priorities:
-            found["priority"].append(Scored(model.priorities, answer.priority_scores, each.priority))
-    return found
+def score_examples(model: Model, examples: Sequence[Example]) -> dict[str, list[Scored]]:
+    """Return the scores of the examples by label ("category", "priority"); unlabelled examples are left out."""
+    scored: dict[str, list[Scored]] = {"category": [], "priority": []}
+    for example in examples:
+        scores = score(example.title, example.description, model)
+        if example.category is not None:
+            scored["category"].append(Scored(model.categories, scores.categories, example.category))
+        if example.priority is not None and model.priorities:
+            scored["priority"].append(Scored(model.priorities, scores.priorities, example.priority))
+    return scored
 
 
 def temperature(scored: Sequence[Scored]) -> float:
-    """Return the temperature at which the probabilities fit the truth best (least log loss)."""
-    known = [(each.scores, each.names.index(each.truth)) for each in scored if each.truth in each.names]
+    """Return the temperature with the least log loss; labels that the model does not have are ignored."""
+    usable = [(each.scores, each.names.index(each.truth)) for each in scored if each.truth in each.names]
 
-    def loss(heat: float) -> float:
+    def loss(candidate: float) -> float:
         total = 0.0
-        for scores, truth in known:
+        for scores, truth in usable:
             top = max(scores)
-            total -= (scores[truth] - top) / heat - math.log(sum(math.exp((s - top) / heat) for s in scores))
+            powers = sum(math.exp((score - top) / candidate) for score in scores)
+            total -= (scores[truth] - top) / candidate - math.log(powers)
         return total
 
-    return min((round(0.1 + 0.02 * step, 2) for step in range(150)), key=loss) if known else 1.0
+    return min((round(0.1 + 0.02 * step, 2) for step in range(150)), key=loss) if usable else 1.0
 
 
 def calibrate(model: dict[str, Any], scored: dict[str, list[Scored]]) -> None:
-    """Set the temperatures of a model, and note how sure it was of held-back tickets and whether it was right.
-
-    The notes are what thresholds are made from: for each class what was said rightly and wrongly, and how surely.
-    """
+    """Set a model's temperatures, and its verdicts on held-back tickets: by name, the confidences of right and wrong ones."""
     model["held_back"] = {}
-    for label, each in scored.items():
-        heat = model[f"{label}_temperature"] = temperature(each)
-        notes: dict[str, dict[str, list[float]]] = {}
-        for names, scores, truth in each:
-            shares = softmax(scores, heat)
-            said = names[shares.index(max(shares))]
-            note = notes.setdefault(said, {"right": [], "wrong": []})
-            note["right" if said == truth else "wrong"].append(round(max(shares), 4))
-        model["held_back"][label] = {said: {k: sorted(v) for k, v in notes[said].items()} for said in sorted(notes)}
+    for label, examples in scored.items():
+        fitted = model[f"{label}_temperature"] = temperature(examples)
+        verdicts: dict[str, dict[str, list[float]]] = {}
+        for names, scores, truth in examples:
+            shares = softmax(scores, fitted)
+            predicted = names[shares.index(max(shares))]
+            confidences = verdicts.setdefault(predicted, {"right": [], "wrong": []})
+            confidences["right" if predicted == truth else "wrong"].append(round(max(shares), 4))
+        model["held_back"][label] = {
+            name: {outcome: sorted(confidences) for outcome, confidences in verdicts[name].items()}
+            for name in sorted(verdicts)
+        }

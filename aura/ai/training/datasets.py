@@ -1,7 +1,7 @@
-"""Tickets of which it is known what they are: what models learn from and are measured by, read from a CSV file.
+"""Datasets: labelled tickets from a CSV file, for training and evaluation.
 
-Comma, semicolon or tab, with or without a byte order mark, plain or gzipped. A bad row is reported with its line and
-left out; a file that cannot be used at all is an UnusableFile.
+The separator is a comma, a semicolon or a tab; the file may begin with a byte order mark and may be gzipped. Rows without text
+or label are skipped and reported with their line.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from aura.ai.text.clean import clean, clean_line, html_to_text
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 
-#: The longest cell that is read, in characters.
+#: Characters of the longest cell.
 CELL = 1_000_000
-#: Bad rows whose reasons are kept; the others are only counted.
-REASONS_KEPT = 100
+#: Rows whose problems are reported; more are counted only.
+REPORTED = 100
 FIELDS = ("title", "description", "category", "priority")
 LABELS = ("category", "priority")
-#: Characters of a title and a description that are read, as intake does.
+#: Characters of a title and a description that are read, as for new tickets.
 TITLE, DESCRIPTION = 300, 50_000
-#: The longest name of a category.
+#: Characters of the longest name of a category.
 CATEGORY = 80
 _PRIORITIES = " or ".join((", ".join(PRIORITIES[:-1]), PRIORITIES[-1]))
-#: Other names of the seven categories, English and German, as service desks write them.
+#: Other names of the seven categories, English and German.
 CATEGORY_NAMES = {
     "Hardware": ("hw", "device", "devices", "geräte"),
     "Software": ("sw", "application", "applications", "app", "anwendung", "programme"),
@@ -44,12 +44,12 @@ CATEGORY_NAMES = {
 
 
 class UnusableFile(InvalidInput):
-    """The file cannot be used at all; the text says why and what to do."""
+    """A file is no dataset; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A ticket with its labels, None where one is not known; examples of one `group` say the same, -1 is no group."""
+    """A ticket with its labels, None without one; examples of one `group` are variants of one text, -1 is no group."""
 
     title: str
     description: str
@@ -61,22 +61,22 @@ class Example:
 
 @dataclass(slots=True)
 class Dataset:
-    """The usable rows of a file; `bad` holds (line number, reason) of others, `rejected` counts those left out."""
+    """The labelled tickets of a file; `bad` has pairs of line and problem, `rejected` counts the skipped rows."""
 
     examples: list[Example] = field(default_factory=list)
-    #: Which labels the file has a column for.
+    #: The labels with a column in the file.
     labels: tuple[str, ...] = ()
     bad: list[tuple[int, str]] = field(default_factory=list)
     rejected: int = 0
 
     def reject(self, line: int, reason: str) -> None:
-        """Count a row that is left out."""
+        """Count and report a skipped row."""
         self.rejected += 1
-        self.complain(line, reason)
+        self.report(line, reason)
 
-    def complain(self, line: int, reason: str) -> None:
-        """Keep what is wrong with a row, of the first ones."""
-        if len(self.bad) < REASONS_KEPT:
+    def report(self, line: int, reason: str) -> None:
+        """Report a problem of a row."""
+        if len(self.bad) < REPORTED:
             self.bad.append((line, reason))
 
 
@@ -90,28 +90,28 @@ def read_dataset(
 ) -> Dataset:
     """Read the labelled tickets of a file. Raises UnusableFile.
 
-    `columns` maps title, description, category and priority to columns that are called otherwise; `priority_of` tells
-    which of the four priorities is meant, None when nobody can tell; `progress` is told how many bytes were read.
+    `columns` maps title, description, category and priority to columns of other names; `priority_of` returns one of the four
+    priorities for the text of a cell, or None; `progress` is called with the number of bytes that were read.
     """
-    found = Dataset()
+    dataset = Dataset()
     try:
         with path.open("rb") as raw:
-            for line, row in _rows(path, raw, columns, found):
-                if limit is not None and len(found.examples) >= limit:
+            for line, row in _rows(path, raw, columns, dataset):
+                if limit is not None and len(dataset.examples) >= limit:
                     break
-                _take(found, line, row, priority_of)
-                if len(found.examples) % 1000 == 0:
+                _add(dataset, line, row, priority_of)
+                if len(dataset.examples) % 1000 == 0:
                     progress(raw.tell())
     except (OSError, EOFError, zlib.error) as error:
         raise UnusableFile(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if not found.examples:
-        why = f"; line {found.bad[0][0]}: {found.bad[0][1]}" if found.bad else ""
+    if not dataset.examples:
+        why = f"; line {dataset.bad[0][0]}: {dataset.bad[0][1]}" if dataset.bad else ""
         raise UnusableFile(f"{path}: no ticket with a text and a label{why}")
-    return found
+    return dataset
 
 
 def _rows(
-    path: Path, raw: IO[bytes], columns: Mapping[str, str], found: Dataset
+    path: Path, raw: IO[bytes], columns: Mapping[str, str], dataset: Dataset
 ) -> Iterator[tuple[int, dict[str, str]]]:
     stream: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
     lines = (line.decode("utf-8-sig" if at == 0 else "utf-8", "replace") for at, line in enumerate(stream))
@@ -126,7 +126,7 @@ def _rows(
     except csv.Error as error:
         raise UnusableFile(f"{path}: line 1: {error}") from None
     mapping = _mapping(path, header, columns)
-    found.labels = tuple(label for label in LABELS if label in mapping)
+    dataset.labels = tuple(label for label in LABELS if label in mapping)
     while True:
         line = reader.line_num + 1
         try:
@@ -134,65 +134,71 @@ def _rows(
         except StopIteration:
             return
         except csv.Error as error:
-            found.reject(line, str(error))
+            dataset.reject(line, str(error))
             continue
         if any(cells[len(header) :]):
-            found.reject(line, f"{len(cells)} cells for {len(header)} columns: put a cell that holds a comma in quotes")
+            dataset.reject(
+                line, f"{len(cells)} cells for {len(header)} columns: put a cell that holds a comma in quotes"
+            )
         elif any(cells):
             yield line, {name: cells[at].strip() if at < len(cells) else "" for name, at in mapping.items()}
 
 
 def _mapping(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Return at which place of a row each field is: as told, else by its own name."""
+    """Return the position of each field in a row."""
     lower = [name.lower() for name in header]
-    there = ", ".join(header)[:200] or "none"
-    found: dict[str, int] = {}
+    available = ", ".join(header)[:200] or "none"
+    positions: dict[str, int] = {}
     for name in FIELDS:
         column = columns.get(name, name)
         if lower.count(column.lower()) > 1:
-            raise UnusableFile(f"{path}: there are two columns {column!r}; rename one")
+            raise UnusableFile(f"{path}: two columns are called {column!r}; rename one")
         if column.lower() in lower:
-            found[name] = lower.index(column.lower())
+            positions[name] = lower.index(column.lower())
         elif name in columns:
-            raise UnusableFile(f"{path}: no column {column!r}; there are: {there}")
-    if not found.keys() & {"title", "description"}:
-        raise UnusableFile(f"{path}: no column title or description; name the one with the text. There are: {there}")
-    if not found.keys() & set(LABELS):
-        raise UnusableFile(f"{path}: no column category or priority; name the one with the label. There are: {there}")
-    return found
+            raise UnusableFile(f"{path}: no column {column!r}; available: {available}")
+    if not positions.keys() & {"title", "description"}:
+        raise UnusableFile(
+            f"{path}: no column title or description; name the column with the text. Available: {available}"
+        )
+    if not positions.keys() & set(LABELS):
+        raise UnusableFile(
+            f"{path}: no column category or priority; name the column with the label. Available: {available}"
+        )
+    return positions
 
 
-def _take(found: Dataset, line: int, row: Mapping[str, str], priority_of: Callable[[object], str | None]) -> None:
-    # the same text that a worker sees
+def _add(dataset: Dataset, line: int, row: Mapping[str, str], priority_of: Callable[[object], str | None]) -> None:
+    # the same text that an engine reads
     title = clean_line(html_to_text(row.get("title", "")), TITLE)
     description = clean(html_to_text(row.get("description", "")), DESCRIPTION)
-    said, category = row.get("priority", ""), clean_line(row.get("category", ""), CATEGORY) or None
-    priority = priority_of(said)
+    priority_cell, category = row.get("priority", ""), clean_line(row.get("category", ""), CATEGORY) or None
+    priority = priority_of(priority_cell)
     if not title and not description:
-        found.reject(line, "no text")
+        dataset.reject(line, "no text")
     elif category is None and priority is None:
-        found.reject(line, f"no priority that anybody knows: use {_PRIORITIES}" if said else "no label")
+        dataset.reject(line, f"unknown priority: use {_PRIORITIES}" if priority_cell else "no label")
     else:
-        if said and priority is None:
-            found.complain(line, f"only its category counts, for nobody knows its priority: use {_PRIORITIES}")
-        found.examples.append(Example(title, description, category, priority, len(found.examples)))
+        if priority_cell and priority is None:
+            dataset.report(line, f"only the category is used, the priority is unknown: use {_PRIORITIES}")
+        dataset.examples.append(Example(title, description, category, priority, len(dataset.examples)))
 
 
 def name_of(label: str, names: Collection[str]) -> str:
-    """Return which of the names a label means, in whatever case or other usual words; the label itself if none."""
+    """Return the name that a label stands for, compared without case and by other usual names; else the label itself."""
     bare = _bare(label)
     same = [name for name in names if _bare(name) == bare]
     return next(iter(same + [name for name in names if bare in CATEGORY_NAMES.get(name, ())]), label)
 
 
 def one_spelling(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
-    """Return the examples with one spelling of each category: as in `names`, else as it came first."""
-    spelled = {_bare(name): name for name in reversed(names)}
+    """Return the examples with one spelling of each category: that of `names`, else the first one."""
+    spellings = {_bare(name): name for name in reversed(names)}
     for each in examples:
         if each.category is not None:
-            spelled.setdefault(_bare(each.category), each.category)
+            spellings.setdefault(_bare(each.category), each.category)
     return [
-        each if each.category is None else replace(each, category=spelled[_bare(each.category)]) for each in examples
+        each if each.category is None else replace(each, category=spellings[_bare(each.category)]) for each in examples
     ]
 
 

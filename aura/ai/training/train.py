@@ -1,11 +1,11 @@
-"""Learning: from labelled tickets a new local model, measured beside the old one on tickets that neither has seen.
+"""Training of a local model from labelled tickets, with a comparison to the model in use on held-back tickets.
 
-1. Texts that say the same are one, so that none is on both sides.
-2. Of each class a part is held back, chosen by the text's own hash: the same tickets are held back the next time, so that
-   the old model, if it was learned here, has not seen them either.
-3. The new model learns from the others, and from the shipped seeds if it is meant to know their categories.
-4. Its confidence is calibrated on tickets it has not seen.
-5. Both judge what was held back. A model that is worse at anything is not activated unless it is forced to be.
+1. Tickets with equal texts form a group; a group is either for training or held back.
+2. A part of each class is held back, chosen by a hash of the text: the same tickets are held back again by a later training,
+   so the model in use has not seen them either.
+3. The new model is trained on the other tickets, and on the shipped training examples if it has to know their categories.
+4. Its confidence is calibrated on tickets that it has not seen.
+5. Both models are evaluated on the held-back tickets. `TrainedModel.worse` has the labels that the new one is worse at.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from aura.ai.engines.local import LocalEngine, Model, read_model
-from aura.ai.evaluation.evaluate import ask_all
+from aura.ai.engines.local import LocalEngine
+from aura.ai.engines.model import Model, read_model
+from aura.ai.evaluation.evaluate import evaluate
 from aura.ai.text.features import ticket_words
-from aura.ai.training.calibration import calibrate, score
-from aura.ai.training.data import examples as seeds
-from aura.ai.training.data import folds as seed_folds
+from aura.ai.training.calibration import calibrate, score_examples
+from aura.ai.training.data import examples as shipped_examples
+from aura.ai.training.data import folds as shipped_folds
 from aura.ai.training.datasets import LABELS, Example
-from aura.ai.training.fit import Untrainable, cross_validate, fit, packed, seal
+from aura.ai.training.fit import TrainingError, cross_validate, fit, set_version, to_json
 
-#: The share that is held back, and the one of a large file, from where on it is large.
+#: The share that is held back, the share of a large dataset, and the tickets of a large dataset.
 HELD_BACK, HELD_BACK_OF_MANY, MANY = 0.2, 0.1, 5_000
-#: The fewest tickets that something can be learned from; and held-back ones on which confidence can be calibrated.
+#: Fewest tickets for a training, and fewest held-back tickets for a calibration without cross-validation.
 LEAST, CALIBRATING = 20, 500
 FOLDS = 5
-#: What a ticket of this desk counts beside one that was composed of seeds.
+#: Weight of a labelled ticket beside a composed training example, which has 1.
 WEIGHT = 4.0
 
+#: Called with the name of a step and the share that is done.
 Progress = Callable[[str, float], None]
 
 
 class TrainedModel(NamedTuple):
-    """A new model as its file and ready to use, and how good it is beside the old one."""
+    """A new model, the content of its file, and the comparison to the old model."""
 
     content: str
     model: Model
@@ -46,17 +48,17 @@ class TrainedModel(NamedTuple):
 
     @property
     def worse(self) -> list[str]:
-        """What the new model is worse at, such as "category: 81.0% right, before 84.2%"."""
+        """The labels that the new model is worse at, such as "category: 81.0% right, before 84.2%"."""
         compared = {label: self.report[label] for label in LABELS if label in self.report}
         return [
-            f"{label}: {found['accuracy']:.1%} right, before {found['before']['accuracy']:.1%}"
-            for label, found in compared.items()
-            if found["accuracy"] < found["before"]["accuracy"]
+            f"{label}: {figures['accuracy']:.1%} right, before {figures['before']['accuracy']:.1%}"
+            for label, figures in compared.items()
+            if figures["accuracy"] < figures["before"]["accuracy"]
         ]
 
 
 def hold_out(tickets: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Return what is learned from and what is held back, a part of each class; equal texts are on one side."""
+    """Return the tickets for training and those held back, a part of each class; equal texts are on one side."""
     groups: dict[str, list[Example]] = defaultdict(list)
     for each in tickets:
         groups[_key(each)].append(each)
@@ -73,8 +75,8 @@ def hold_out(tickets: Sequence[Example]) -> tuple[list[Example], list[Example]]:
 
 
 def _key(example: Example) -> str:
-    said = " ".join(ticket_words(example.title, example.description))
-    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+    text = " ".join(ticket_words(example.title, example.description))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _part(members: int, share: float) -> int:
@@ -86,32 +88,37 @@ def train(
     old: Model,
     precision: float,
     *,
-    with_seeds: bool,
-    progress: Progress = lambda _what, _share: None,
+    with_shipped: bool,
+    progress: Progress = lambda _step, _share: None,
 ) -> TrainedModel:
-    """Learn a model from labelled tickets, and compare it with the old one. Raises Untrainable."""
+    """Train a model on labelled tickets, and compare it with the old one. Raises TrainingError."""
     start = perf_counter()
     if len(tickets) < LEAST:
-        raise Untrainable(f"{len(tickets)} labelled tickets are too few: at least {LEAST} are needed")
+        raise TrainingError(f"{len(tickets)} labelled tickets are too few: at least {LEAST} are needed")
     progress("reading", 0.0)
-    kept, held = hold_out([replace(each, weight=WEIGHT) for each in tickets] if with_seeds else tickets)
+    training, held_back = hold_out([replace(each, weight=WEIGHT) for each in tickets] if with_shipped else tickets)
     progress("training", 0.1)
-    raw = fit([*(seeds() if with_seeds else ()), *kept])
+    raw = fit([*(shipped_examples() if with_shipped else ()), *training])
     progress("calibrating", 0.6)
-    enough = len(held) >= CALIBRATING
-    calibrate(raw, score(read_model(packed(raw)), held) if enough else cross_validate(_folds(kept, with_seeds)))
-    content = packed(seal(raw))
+    enough = len(held_back) >= CALIBRATING
+    calibrate(
+        raw,
+        score_examples(read_model(to_json(raw)), held_back)
+        if enough
+        else cross_validate(_folds(training, with_shipped)),
+    )
+    content = to_json(set_version(raw))
     new = read_model(content)
     progress("comparing", 0.9)
     report = {
         "version": new.version,
         "tickets": len(tickets),
-        "held_back": len(held),
-        "with_seeds": with_seeds,
+        "held_back": len(held_back),
+        "with_shipped": with_shipped,
         "categories": list(new.categories),
         "has_priorities": bool(new.priorities),
         "compared_with": old.version,
-        **_figures(new, old, held, precision),
+        **_figures(new, old, held_back, precision),
         "bytes": len(content.encode()),
         "seconds": round(perf_counter() - start, 1),
     }
@@ -119,21 +126,21 @@ def train(
     return TrainedModel(content, new, report)
 
 
-def _folds(kept: Sequence[Example], with_seeds: bool) -> Iterator[tuple[list[Example], list[Example]]]:
-    own = [(each, each.group % FOLDS) for each in kept]
-    seeded = seed_folds(FOLDS) if with_seeds else ((list[Example](), list[Example]()) for _ in range(FOLDS))
-    for fold, (learned, held_back) in enumerate(seeded):
+def _folds(tickets: Sequence[Example], with_shipped: bool) -> Iterator[tuple[list[Example], list[Example]]]:
+    own = [(each, each.group % FOLDS) for each in tickets]
+    shipped = shipped_folds(FOLDS) if with_shipped else ((list[Example](), list[Example]()) for _ in range(FOLDS))
+    for fold, (training, held_back) in enumerate(shipped):
         yield (
-            learned + [each for each, at in own if at != fold],
+            training + [each for each, at in own if at != fold],
             held_back + [each for each, at in own if at == fold],
         )
 
 
-def _figures(new: Model, old: Model, held: Sequence[Example], precision: float) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _figures(new: Model, old: Model, held_back: Sequence[Example], precision: float) -> dict[str, Any]:
+    comparison: dict[str, Any] = {}
     names = ("accuracy", "macro_f1")
     for model in (new, old):
-        report = ask_all(LocalEngine(model.categories, model, precision).classify, held).report(
+        report = evaluate(LocalEngine(model.categories, model, precision).classify, held_back).report(
             new.categories, precision
         )
         for label in LABELS:
@@ -141,7 +148,11 @@ def _figures(new: Model, old: Model, held: Sequence[Example], precision: float) 
                 continue
             figures = {name: report[label][name] for name in names}
             if model is new:
-                found[label] = {"tickets": report[label]["tickets"], **figures, "applied": report[label]["applied"]}
+                comparison[label] = {
+                    "tickets": report[label]["tickets"],
+                    **figures,
+                    "applied": report[label]["applied"],
+                }
             else:
-                found[label]["before"] = figures
-    return found
+                comparison[label]["before"] = figures
+    return comparison

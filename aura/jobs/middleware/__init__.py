@@ -1,11 +1,13 @@
-"""What surrounds every attempt, in one visible order."""
+"""The middleware of a worker, in one visible order.
+
+When an attempt is over it goes, from the last middleware of the list to the first as with Dramatiq's own `after_` hooks, to
+each that has the method `after_failure(attempt)`, if any of its jobs failed; and then to each with `after_attempt(attempt)`.
+"""
 
 from __future__ import annotations
 
 from dramatiq import Middleware
-from dramatiq.middleware import TimeLimit
 
-from aura.jobs.bulkhead import Bulkhead
 from aura.jobs.local_dispatch import LocalDispatchMiddleware
 from aura.jobs.metrics import Metrics
 from aura.jobs.middleware.dead_letters import DeadLetters
@@ -14,25 +16,21 @@ from aura.jobs.middleware.logging import Logging
 from aura.jobs.middleware.relay import RelayMiddleware
 from aura.jobs.middleware.retries import Retries
 from aura.jobs.middleware.shutdown import Shutdown
+from aura.jobs.middleware.time_limit import TimeLimit
 from aura.jobs.tracing import Tracing
-from aura.settings import Settings
-
-#: Milliseconds an attempt may take when its actor does not say.
-TIME_LIMIT = 60_000
 
 
-def middleware(settings: Settings) -> list[Middleware]:
-    """Return the middleware. Before an attempt they run from the top down, after it from the bottom up."""
+def middleware() -> list[Middleware]:
+    """Return the middleware; none of it reads a setting before the process boots."""
     return [
-        Logging(),  # first and last: it binds the log context, and writes the line when all is decided
-        Heartbeat(),  # a worker's row before its first claim, and handing back after its last
-        RelayMiddleware(settings),  # needs no order
+        Logging(),  # last: logs the outcomes, and ends the log context that it began first
+        Heartbeat(),  # inserts the worker's row before its first claim, hands back after its last
+        RelayMiddleware(),  # needs no order
         Shutdown(),  # needs no order
-        Tracing(),  # after Retries and DeadLetters, which say what became of each job
+        TimeLimit(),  # needs no order
         LocalDispatchMiddleware(),  # needs no order
-        Bulkhead(),  # needs no order
-        Metrics(settings),  # needs no order
-        DeadLetters(),  # after Retries: buries what Retries gave up
-        Retries(settings),  # after TimeLimit: a limit that was hit is an error like any other
-        TimeLimit(time_limit=TIME_LIMIT),  # innermost: its alarm must be off before the others write
+        Metrics(),  # needs no order
+        Tracing(),  # needs no order: a span ends with its job's outcome
+        DeadLetters(),  # after Retries, which chooses the dead jobs
+        Retries(),  # first: sorts the failures into retried and dead
     ]

@@ -1,4 +1,4 @@
-"""Dead letters: what Retries gave up is kept with its error, for a person to see and replay."""
+"""Dead letters: moves the jobs that Retries gives up to `dead_letters`, with their errors, to be replayed or discarded."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from typing import Any
 from dramatiq import Broker, Middleware
 from dramatiq.broker import MessageProxy
 
-from actors.events import enqueue_dead_letter_events
-from aura.jobs import attempt as attempts
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs import process_state
+from aura.jobs.actor import DeadLettered
+from aura.jobs.attempt import Attempt
 from aura.jobs.middleware.retries import failure, one_line
 from db import jobs, transaction
-from db.jobs import Claimed
 
 
 class DeadLetters(Middleware):
-    """Buries the jobs that were given up, and tells people and other services which tickets they were about."""
+    """Moves dead jobs in one transaction with the program's reaction (`Program.on_dead`)."""
+
+    def after_failure(self, attempt: Attempt) -> None:
+        """Move the dead jobs that the lease still holds."""
+        if not attempt.dead:
+            return
+        actor: Any = attempt.actor
+        with transaction() as session:
+            held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _ in attempt.dead])}
+            attempt.dead = [each for each in attempt.dead if each[0].id in held]
+            jobs.dead_letter(session, [(job, failure(actor.actor_name, error)) for job, error in attempt.dead])
+            dead = [(job, one_line(error)) for job, error in attempt.dead]
+            jobs.record_attempts(session, process_state.WORKER_ID, "dead", attempt.seconds, dead)
+            actor.broker.program.on_dead(session, dead)
 
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
-        attempt = attempts.current()
-        if attempt is None or not attempt.given_up:
-            return
-        with transaction() as session:
-            held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _ in attempt.given_up])}
-            attempt.given_up = [each for each in attempt.given_up if each[0].id in held]
-            jobs.dead_letter(session, [(job, failure(attempt.actor, error)) for job, error in attempt.given_up])
-            tried: list[tuple[Claimed, str | None]] = [(job, one_line(error)) for job, error in attempt.given_up]
-            jobs.record_attempts(session, WORKER_ID, "dead", attempt.seconds, tried)
-            # as Dramatiq does it: RabbitMQ moves the hint to the queue's .XQ, where others look for what failed
+        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures."""
+        if isinstance(exception, DeadLettered):
             message.fail()
-            enqueue_dead_letter_events(session, broker, [(job, one_line(error)) for job, error in attempt.given_up])

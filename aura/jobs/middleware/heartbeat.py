@@ -1,24 +1,18 @@
-"""The heartbeat: a row in `workers` for each boot of a process, fresh while it lives; leases are good as long.
+"""Heartbeat of a worker: a row in `workers` for each boot of a process; its leases are valid while the row is fresh.
 
-A worker that somebody asked to drain reads so here, and ends its command in order: `aura workers drain`.
-
-The same thread hands back leases that no thread of this process works under any more, which is what remains when the
-database was away at the moment an attempt ended; and it interrupts an attempt whose every job was cancelled.
+The same thread hands back leases that no attempt of this process works under any more, as after an attempt that ended
+while the database was away; interrupts an attempt whose every job was cancelled; and ends a worker that is asked to drain.
 """
 
 from __future__ import annotations
-
-import os
-import socket
-import threading
 
 import structlog
 from dramatiq import Broker, Middleware, Worker
 from sqlalchemy.exc import SQLAlchemyError
 
-from aura.jobs import attempt as attempts
-from aura.jobs import process
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs import heartbeat, process_state
+from aura.jobs.attempt import Cancelled
+from aura.jobs.middleware.shutdown import stop_command
 from aura.settings import first_line
 from db import transaction, workers
 
@@ -32,50 +26,46 @@ class Heartbeat(Middleware):
     """Keeps the worker's row fresh from its boot to its shutdown."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
+        self._thread: heartbeat.HeartbeatThread | None = None
+        self._draining = False
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        self._stop = threading.Event()
-        # before the first claim, or the lease of an unknown worker is taken for a dead one's; when a worker has booted,
+        # before the first claim, or the lease of an unknown worker would count as a dead one's; once a worker has booted,
         # its threads and the relay run already
-        beat()
-        threading.Thread(target=self._run, args=(self._stop,), name="heartbeat", daemon=True).start()
+        self._draining = False
+        self._thread = heartbeat.HeartbeatThread(self.beat, EVERY, "heartbeat")
+        self._thread.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        self._stop.set()
+        if self._thread is not None:
+            self._thread.stop()
         try:
             with transaction() as session:
-                workers.leave(session, WORKER_ID)
+                workers.leave(session, process_state.WORKER_ID)
         except SQLAlchemyError as error:
-            logger.warning("could not hand back: the jobs are due when the heartbeat is old", error=first_line(error))
+            logger.warning("jobs not handed back: they are due when the heartbeat is old", error=first_line(error))
 
-    def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(EVERY):
-            if beat():
-                logger.warning("asked to drain: what is held is finished, nothing new is taken")
-                process.stop()
-                break
-        while not stop.wait(EVERY):  # it lives until it has finished
-            beat()
+    def beat(self) -> None:
+        """Beat, and stop the command when the worker is asked to drain; the row stays fresh until it has ended."""
+        if beat() and not self._draining:
+            self._draining = True
+            logger.warning("worker draining: it completes its jobs and claims no more")
+            stop_command()
 
 
 def beat() -> bool:
-    """Record that this process lives, hand back what it holds without working on it, and stop what was cancelled.
+    """Update the worker's row, hand back leases without an attempt, and interrupt cancelled attempts.
 
-    Returns whether the process is asked to drain.
+    Returns whether the worker is asked to drain.
     """
-    drains = False
-    try:
-        at_work = attempts.at_work()
-        with transaction() as session:
-            drains = workers.beat(session, WORKER_ID, f"{socket.gethostname()}:{os.getpid()}")
-            held = workers.leases_of(session, WORKER_ID)
-            if count := workers.hand_back(session, WORKER_ID, attempts.running):
-                logger.warning("handed back what an interrupted attempt left", jobs=count)
-        if count := attempts.interrupt_lost(at_work, held):
-            logger.warning("interrupted what was cancelled", attempts=count)
-    except Exception as error:
-        # whatever it is, the next beat must come: a worker that looks dead loses its jobs to others
-        expected = isinstance(error, SQLAlchemyError)
-        logger.warning("no heartbeat", error=first_line(error), exc_info=None if expected else error)
+    # before the leases are read: an attempt that begins in between must not count as cancelled
+    in_function = [each for each in list(process_state.attempts.values()) if each is not None and each.in_function]
+    with transaction() as session:
+        drains = heartbeat.beat(session, process_state.WORKER_ID, "worker")
+        held = workers.leases_of(session, process_state.WORKER_ID)
+        if count := workers.hand_back(session, process_state.WORKER_ID, running=lambda: set(process_state.attempts)):
+            logger.warning("jobs handed back", jobs=count)
+    cancelled = [each for each in in_function if each.lease not in held]
+    if count := sum(each.interrupt(Cancelled, only_in_function=True) for each in cancelled):
+        logger.warning("cancelled attempts interrupted", attempts=count)
     return drains

@@ -1,82 +1,87 @@
-"""Relaying: the relay comes with the worker command, as a fork beside RabbitMQ and as a thread when embedded."""
+"""The relay of the worker command: a fork beside RabbitMQ, a thread in embedded mode; and a watch over the fork."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import structlog
-from dramatiq import Broker, Middleware, Worker
+from dramatiq import Middleware, Worker
+from dramatiq.middleware import MiddlewareError
 from sqlalchemy.exc import SQLAlchemyError
 
-from aura.jobs import process, relay
-from aura.jobs.in_process import InProcessBroker
-from aura.settings import Settings
-from db import hints, jobs, reading, transaction
+from aura.jobs import process_state, relay
+from aura.jobs.middleware.shutdown import stop_command, worker_command
+from aura.settings import get_settings
+from db import hints, reading, transaction
 from db.process_stats import count_live
 
-logger = structlog.get_logger("aura.relaying")
+logger = structlog.get_logger("aura.relay")
 
-#: Seconds between two looks for a living relay, how many in a row must find none, and how many more at the boot: the relay
-#: starts after the workers, and on a busy machine it takes its time.
+#: Seconds between two checks for a living relay, how many in a row must find none, and how many more at the boot: the relay
+#: starts after the workers, and on a busy machine that takes time.
 WATCH_EVERY = 2.0
 MISSING_LIMIT = 3
-BOOT_LOOKS = 30
+BOOT_CHECKS = 30
 
 
 class RelayMiddleware(Middleware):
-    """Starts and stops the relay with the workers, so that there is no extra process to deploy."""
+    """Starts and stops the relay with the workers, so that there is no further process to deploy."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def actor_options(self) -> set[str]:
-        return {"batch"}
+        return {"batch", "bulkhead", "background"}
 
     @property
     def forks(self) -> list[Callable[[], int]]:
-        return [] if self._settings.embedded else [relay.main]
+        return [] if get_settings().embedded else [relay.main]
 
-    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        if not isinstance(broker, InProcessBroker):
-            self._watch()
-            return
-        with transaction() as session:
-            hints.redispatch_lost(session)  # they were in the memory of a process that is gone
-        jobs.on_enqueue.append(broker.promised.set)
+    def before_worker_boot(self, broker: Any, worker: Worker) -> None:
+        """Import the modules of the program that construct its pipelines."""
+        try:
+            for module in broker.program.modules:
+                import_module(module)
+        except ImportError as error:
+            raise MiddlewareError(f"a module of the program cannot be imported: {error}") from error
+
+    def after_worker_boot(self, broker: Any, worker: Worker) -> None:
         self._stop = threading.Event()
-        run = relay.Relay(broker, broker, self._settings).run
+        if broker.embedded:
+            with transaction() as session:
+                hints.redispatch_lost(session)  # they were in the memory of a process that ended
+            process_state.on_enqueue.append(broker.local.enqueued.set)
+            self._start(relay.Relay(broker, broker.local).run)
+        elif worker_command() is not None:  # a process that embeds workers runs its own relay
+            self._start(self._watch)
+
+    def _start(self, run: Callable[[threading.Event], None]) -> None:
         self._thread = threading.Thread(target=run, args=(self._stop,), name="relay", daemon=True)
         self._thread.start()
 
-    def _watch(self) -> None:
-        """Stop the worker command when no relay lives, for it does not notice that its fork died; supervisors restart it."""
-        if process.master() is None:
-            return  # not under the worker command: whoever runs this process runs a relay too
-        self._stop = threading.Event()
-        watch = threading.Thread(target=self._run_watch, args=(self._stop,), name="relay-watch", daemon=True)
-        watch.start()
-
-    def _run_watch(self, stop: threading.Event) -> None:
-        missing = -BOOT_LOOKS
+    def _watch(self, stop: threading.Event) -> None:
+        """Stop the worker command when no relay lives: it does not notice that its fork died. Supervisors restart it."""
+        missing, dead_after = -BOOT_CHECKS, get_settings().worker_dead_after
         while missing < MISSING_LIMIT:
             if stop.wait(WATCH_EVERY):
                 return
             try:
                 with reading() as session:
-                    missing = 0 if count_live(session, "relay", self._settings.worker_dead_after) else missing + 1
+                    missing = 0 if count_live(session, "relay", dead_after) else missing + 1
             except SQLAlchemyError:
-                missing = 0  # the database is away; that says nothing about the relay, and Heartbeat reports it
-        logger.critical("no relay lives: the worker command stops, to be started again by its supervisor")
-        process.stop()
+                missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
+        logger.critical("no relay lives: the worker command stops, for its supervisor to restart it")
+        stop_command()
 
-    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+    def before_worker_shutdown(self, broker: Any, worker: Worker) -> None:
         self._stop.set()
-        if self._thread is not None and isinstance(broker, InProcessBroker):
-            jobs.on_enqueue.remove(broker.promised.set)
-            broker.promised.set()
+        if self._thread is not None and broker.embedded:
+            process_state.on_enqueue.remove(broker.local.enqueued.set)
+            broker.local.enqueued.set()
             self._thread.join(5)
-            self._thread = None
+        self._thread = None

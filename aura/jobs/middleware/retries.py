@@ -1,145 +1,162 @@
-"""Retries: a failed job is due again after a backoff that is kept in its row, so that it survives everything.
+"""Retries: a failed job is due again after a backoff that is stored in its row, so that it survives every restart.
 
-1. A job whose error is permanent, or whose attempts are used up, is given up: DeadLetters buries it.
-2. An error that names a time (`retry_after` seconds, a provider's Retry-After) is obeyed, and the queue is paused until
-   then: the provider would tell the next job the same. Unless the error says that it would not (`pauses_queue` is False).
-3. Otherwise the pause doubles from two seconds up to ten minutes, with jitter so that a crowd spreads out.
-4. A batch that failed as one is tried again at once, each job alone, so that a poison ticket takes no neighbour along.
-5. A database that is away spends no attempt, and neither does a shutdown, nor an error that says so (`counts_attempt` is
-   False): nobody was asked.
+1. A job whose error is permanent, or whose attempts are used up, becomes a dead letter (see `DeadLetters`).
+2. An error with `retry_after` (seconds; a provider's Retry-After) sets the delay, and pauses the queue for as long: the
+   provider would refuse the next job too. With `pauses_queue` False it delays its own job alone.
+3. Otherwise the delay doubles from two seconds up to ten minutes, with jitter.
+4. When a batch fails as one, each of its jobs is retried at once and alone, so that a poison job fails by itself.
+5. A database that is away, a shutdown and an error with `counts_attempt` False use up no attempt.
 """
 
 from __future__ import annotations
 
-import random
+import hashlib
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import structlog
-from dramatiq import Broker, Middleware
-from dramatiq.broker import MessageProxy
+from dramatiq import Middleware
 from dramatiq.middleware import Interrupt, TimeLimitExceeded
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from aura.jobs import attempt as attempts
-from aura.jobs.attempt import WORKER_ID, Attempt
-from aura.settings import Settings
+from aura.errors import JobError
+from aura.jobs import process_state
+from aura.jobs.attempt import Attempt
+from aura.jobs.backoff import backoff
+from aura.settings import get_settings
 from db import jobs, queue_controls, transaction
 from db.jobs import Claimed, Failure
-from db.new_tickets import storable
+from db.text import storable
 
 logger = structlog.get_logger("aura.retries")
 
-#: Seconds: the first pause, and the longest.
+#: Seconds: the first delay, and the longest.
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 600.0
-#: The longest a provider's Retry-After is believed, in seconds.
+#: The longest `retry_after` that is obeyed, in seconds.
 LONGEST_RETRY_AFTER = 3600.0
 
 
 class Retries(Middleware):
     """Decides for each failed job whether and when it is tried again."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.max_attempts = settings.max_attempts
-
     @property
     def actor_options(self) -> set[str]:
         return {"max_attempts"}
 
-    def after_process_message(
-        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
-    ) -> None:
-        attempt = attempts.current()
-        if attempt is None:
-            return
-        failures = list(attempt.failures)
-        if exception is not None:
-            settled = {job.id for job in attempt.completed} | {job.id for job, _ in failures}
-            failures += [(job, exception) for job in attempt.jobs if job.id not in settled]
+    def after_failure(self, attempt: Attempt) -> None:
+        """Sort the failures into `retried` and `dead`, and make the former due again."""
+        failures = _failures(attempt)
         if not failures:
             return
-        if _away(exception) or (isinstance(exception, Interrupt) and not isinstance(exception, TimeLimitExceeded)):
-            # the heartbeat hands these back without spending an attempt, as soon as the database answers
-            attempt.failures = []
+        if is_away(attempt.error) or (
+            isinstance(attempt.error, Interrupt) and not isinstance(attempt.error, TimeLimitExceeded)
+        ):
+            # the heartbeat hands these back as soon as the database answers, and no attempt is used up
             logger.warning(
-                "an attempt is handed back", actor=attempt.actor, jobs=len(failures), error=one_line(exception)
+                "attempt handed back",
+                actor=attempt.actor.actor_name,
+                jobs=len(failures),
+                error=one_line(attempt.error),
             )
             return
-        limit = broker.get_actor(message.actor_name).options.get("max_attempts", self.max_attempts)
-        as_one = exception is not None and len(attempt.jobs) > 1
+        limit = attempt.actor.option("max_attempts") or get_settings().max_attempts
+        as_one = attempt.error is not None and len(attempt.jobs) > 1
         for job, error in failures:
-            if as_one and error is exception:
+            rules = job_error(error)
+            if as_one and error is attempt.error:
                 attempt.retried.append((job, error, 0.0))
-            elif getattr(error, "permanent", False) or (job.attempts >= limit and _spends(error)):
-                attempt.given_up.append((job, error))
+            elif rules.permanent or (job.attempts >= limit and rules.counts_attempt):
+                attempt.dead.append((job, error))
             else:
                 attempt.retried.append((job, error, pause(job.attempts, error)))
-        self._write(attempt, broker.get_actor(message.actor_name).queue_name)
-
-    def _write(self, attempt: Attempt, queue: str) -> None:
-        if not attempt.retried:
-            return
-        with transaction() as session:
-            held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _, _ in attempt.retried])}
-            attempt.retried = [each for each in attempt.retried if each[0].id in held]
-            jobs.retry(
-                session,
-                [(_unspent(job, error), failure(attempt.actor, error), delay) for job, error, delay in attempt.retried],
-            )
-            tried: list[tuple[Claimed, str | None]] = [
-                (job, one_line(error)) for job, error, _ in attempt.retried if _spends(error)
-            ]
-            jobs.record_attempts(session, WORKER_ID, "retried", attempt.seconds, tried)
-            asked = [error for _, error, _ in attempt.retried if _named(error) and getattr(error, "pauses_queue", True)]
-            if asked:
-                longest = max(asked, key=lambda error: _named(error) or 0.0)
-                queue_controls.pause(session, queue, _named(longest), f"asked to wait: {one_line(longest)}")
+        if attempt.retried:
+            _retry(attempt)
 
 
-def _spends(error: BaseException) -> bool:
-    return getattr(error, "counts_attempt", True)
+def _failures(attempt: Attempt) -> list[tuple[Claimed, BaseException]]:
+    """Return every failed job with its error; that of the whole attempt concerns the jobs without an outcome."""
+    if attempt.error is None:
+        return attempt.failures
+    settled = {job.id for job in attempt.completed} | {job.id for job, _ in attempt.failures}
+    return attempt.failures + [(job, attempt.error) for job in attempt.jobs if job.id not in settled]
 
 
-def _unspent(job: Claimed, error: BaseException) -> Claimed:
-    """Return the job with the attempts that it is to have from now on: claiming it counted one."""
-    return job if _spends(error) else replace(job, attempts=job.attempts - 1)
+def _retry(attempt: Attempt) -> None:
+    name = attempt.actor.actor_name
+    with transaction() as session:
+        held = {job.id for job in jobs.still_held(session, attempt.lease, [job for job, _, _ in attempt.retried])}
+        attempt.retried = [each for each in attempt.retried if each[0].id in held]
+        jobs.retry(
+            session, [(_uncounted(job, error), failure(name, error), delay) for job, error, delay in attempt.retried]
+        )
+        tried = [(job, one_line(error)) for job, error, _ in attempt.retried if job_error(error).counts_attempt]
+        jobs.record_attempts(session, process_state.WORKER_ID, "retried", attempt.seconds, tried)
+        if longest := _longest_pause([error for _, error, _ in attempt.retried]):
+            seconds, error = longest
+            queue_controls.pause(session, attempt.actor.queue_name, seconds, f"asked to wait: {one_line(error)}")
 
 
-def _away(error: BaseException | None) -> TypeGuard[Exception]:
+def _longest_pause(errors: Sequence[BaseException]) -> tuple[float, BaseException] | None:
+    """Return the longest pause of the queue that the errors ask for, with its error."""
+    asked = [
+        (seconds, error)
+        for error in errors
+        if (rules := job_error(error)).pauses_queue and (seconds := rules.retry_after) is not None
+    ]
+    return max(asked, key=lambda each: each[0], default=None)
+
+
+def _uncounted(job: Claimed, error: BaseException) -> Claimed:
+    """Return the job without the attempt that its claim counted, if the error does not count."""
+    return job if job_error(error).counts_attempt else replace(job, attempts=job.attempts - 1)
+
+
+def job_error(error: BaseException) -> JobError:
+    """Return the error's rules for retries; a foreign one's are the defaults, with its `retry_after` and `permanent`."""
+    rules = error if isinstance(error, JobError) else None
+    seconds = getattr(error, "retry_after", None)
+    return JobError(
+        permanent=rules.permanent if rules else getattr(error, "permanent", False) is True,
+        retry_after=_bounded(seconds),
+        pauses_queue=rules.pauses_queue if rules else None,
+        counts_attempt=rules.counts_attempt if rules else None,
+    )
+
+
+def _bounded(seconds: object) -> float | None:
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        return None
+    return min(float(seconds), LONGEST_RETRY_AFTER)
+
+
+def is_away(error: BaseException | None) -> TypeGuard[Exception]:
+    """Return whether the error says that the database is away."""
     return (
         isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False) is True
     )
 
 
-def _named(error: BaseException) -> float | None:
-    """Return the seconds after which the error says that another try makes sense, if it says so."""
-    named = getattr(error, "retry_after", None)
-    return min(float(named), LONGEST_RETRY_AFTER) if isinstance(named, int | float) and named >= 0 else None
+def pause(attempts: int, error: BaseException) -> float:
+    """Return the seconds until the next attempt, after so many."""
+    seconds = job_error(error).retry_after
+    return backoff(attempts, FIRST_PAUSE, LONGEST_PAUSE) if seconds is None else seconds
 
 
-def pause(attempt: int, error: BaseException) -> float:
-    """Return the seconds to wait after this many attempts."""
-    if (named := _named(error)) is not None:
-        return named
-    return min(FIRST_PAUSE * 2.0 ** min(attempt - 1, 30), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
-
-
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | None) -> str:
     """Return the error's type and the first line of its text."""
     text = storable(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def failure(actor: str, error: BaseException) -> Failure:
-    """Describe the error for the row, with a fingerprint that is the same for the same error at the same place."""
-    import hashlib
-
+    """Describe the error for the row; its fingerprint is the same for the same type of error at the same place."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
     digest = hashlib.sha1(f"{actor}:{type(error).__qualname__}:{place}".encode(), usedforsecurity=False)
-    # an error may quote what no database stores, and a failure that cannot be written would be tried for ever
+    # an error may quote text that no database stores, and a failure that cannot be written would be retried without end
     text = storable("".join(traceback.format_exception(error)))[-8000:]
-    said = storable(str(error)) or type(error).__name__
-    return Failure(type(error).__name__, said, text, digest.hexdigest()[:12])
+    message = storable(str(error)) or type(error).__name__
+    return Failure(type(error).__name__, message, text, digest.hexdigest()[:12])

@@ -1,10 +1,10 @@
-"""RabbitMQ's definitions file: what `aura.jobs.rabbitmq.topology` declares, and who may do what with it.
+"""RabbitMQ's definitions file: the topology that Aura declares, with roles and their permissions.
 
-No role has a password here: `rabbitmqctl change_password ROLE` sets it, and until then nobody can log in with it.
+No role has a password here: `rabbitmqctl change_password ROLE` sets it; without one nobody can log in.
 
 aura-worker      worker and relay: declares, reads and writes everything of Aura
-aura-publisher   other programs: publishes to the three exchanges, reads nothing
-aura-listener    other services: queues of their own, named `events.`, bound to `tickets`
+aura-publisher   other programs: publishes to the exchanges, reads nothing
+aura-listener    other services: queues of their own, named `events.`, bound to the exchange of events
 aura-monitor     sees the management pages and metrics, no message
 """
 
@@ -13,21 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aura.jobs.rabbitmq.topology import EXCHANGES, arguments_of, dead_letter_arguments, dead_letter_queue, route
+from aura.jobs.rabbitmq.topology import Topology, arguments_of, dead_letter_arguments, dead_letter_queue
 
 VHOST = "/"
-#: Bytes that wait in one queue; what is published beyond them is refused, so that the relay or the publisher tries later.
+#: Most bytes in one queue; a message beyond them is refused, so that its publisher tries again.
 MOST_BYTES = 1 << 30
 
-_EXCHANGES = "|".join(EXCHANGES)
 _NOTHING = "^$"
 
 
-def definitions(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
+def definitions(queues: Sequence[str], topology: Topology, *, quorum: bool) -> dict[str, Any]:
     """Return the definitions of a virtual host with these queues."""
+    exchanges = "|".join(topology.exchanges)
     dead = [dead_letter_queue(queue) for queue in queues]
     ours = _any_of(sorted([*queues, *dead]))
-    everything = f"^({_EXCHANGES}|{ours})$"
+    everything = f"^({exchanges}|{ours})$"
     return {
         "vhosts": [{"name": VHOST}],
         "users": [
@@ -40,26 +40,26 @@ def definitions(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
             )
         ],
         "permissions": [
-            # amq.default is how the broker calls the exchange without a name, by which dead letters and hints go
-            _may("aura-worker", everything, f"^({_EXCHANGES}|{ours}|amq[.]default)$", everything),
-            _may("aura-publisher", _NOTHING, f"^({_EXCHANGES})$", _NOTHING),
-            _may("aura-listener", "^events[.].*$", "^events[.].*$", "^(tickets|events[.].*)$"),
+            # amq.default is the default exchange, over which dead letters and hints go
+            _may("aura-worker", everything, f"^({exchanges}|{ours}|amq[.]default)$", everything),
+            _may("aura-publisher", _NOTHING, f"^({exchanges})$", _NOTHING),
+            _may("aura-listener", "^events[.].*$", "^events[.].*$", f"^({topology.events}|events[.].*)$"),
             _may("aura-monitor", _NOTHING, _NOTHING, _NOTHING),
         ],
         "exchanges": [
             {"name": name, "vhost": VHOST, "type": "topic", "durable": True, "auto_delete": False, "internal": False}
             | {"arguments": {}}
-            for name in EXCHANGES
+            for name in topology.exchanges
         ],
         "queues": [
             *[_queue(name, arguments_of(name, quorum=quorum)) for name in queues],
             *[_queue(name, dead_letter_arguments()) for name in dead],
         ],
         "bindings": [
-            {"source": way.exchange, "vhost": VHOST, "destination": queue, "destination_type": "queue"}
-            | {"routing_key": way.routing_key, "arguments": {}}
+            {"source": route.exchange, "vhost": VHOST, "destination": queue, "destination_type": "queue"}
+            | {"routing_key": route.routing_key, "arguments": {}}
             for queue in queues
-            if (way := route(queue)).exchange
+            if (route := topology.route(queue)).exchange
         ],
         "policies": [_bounded(queues, quorum=quorum)],
     }
@@ -79,7 +79,7 @@ def _queue(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(queues: Sequence[str], *, quorum: bool) -> dict[str, Any]:
-    """Return the policy that bounds each queue; jobs count their crashes themselves, so no delivery limit blames others."""
+    """Return the policy that bounds each queue; jobs count their own crashes, so the delivery limit never applies."""
     limits: dict[str, Any] = {"max-length-bytes": MOST_BYTES, "overflow": "reject-publish"}
     return {
         "name": "aura-bounded",

@@ -1,23 +1,15 @@
-"""The exchanges and queues on RabbitMQ, as other programs know them.
+"""Exchanges, queues and bindings on RabbitMQ: how each is named and declared.
 
-| exchange        | routing key         | queue            |
-| `tickets`       | `ticket.created`    | `tickets.intake` |
-| `ai_processing` | `ai.{type}`         | one per type     |
-| `notifications` | `notify.{channel}`  | one per channel  |
-
-Each queue is durable, has priorities and a dead-letter queue (`.XQ`). Events for other services leave through
-`tickets` too, with routing keys of their own.
+A program names its exchanges and the route of each queue (see `aura.jobs.program`). Each queue is durable, has priorities
+and a dead-letter queue (`.XQ`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aura.settings import Settings
-
-#: Topic exchanges, durable.
-EXCHANGES = ("tickets", "ai_processing", "notifications")
 #: RabbitMQ keeps one list per priority and queue; 0 to 9 is what a job can have.
 MAX_PRIORITY = 9
 #: Milliseconds a message stays in a dead-letter queue; the reason and the job are in the dead_letters table.
@@ -26,31 +18,35 @@ DEAD_MESSAGE_TTL = 7 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How messages reach a queue; with no exchange, by the queue's own name."""
+    """The exchange and routing key that lead to a queue; the default exchange "" routes by the queue's name."""
 
     exchange: str
     routing_key: str
 
 
-def route(queue: str) -> Route:
-    """Return the exchange and routing key by which everybody publishes to a queue."""
-    if queue == "tickets.intake":
-        return Route("tickets", "ticket.created")
-    if queue.startswith("ai."):
-        return Route("ai_processing", queue)
-    if queue.startswith("notify."):
-        return Route("notifications", queue)
+def default_route(queue: str) -> Route:
+    """Return the route over the default exchange, to which every queue is bound."""
     return Route("", queue)
 
 
-def hint_route(queue: str) -> Route:
-    """Return where the relay sends hints: past the `tickets` exchange, where other services listen for events."""
-    way = route(queue)
-    return Route("", queue) if way.exchange == "tickets" else way
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The exchanges of a program: topic exchanges, durable."""
+
+    exchanges: tuple[str, ...] = ()
+    #: How other programs publish to a queue.
+    route: Callable[[str], Route] = default_route
+    #: The exchange on which events are published; None publishes none.
+    events: str | None = None
+
+    def hint_route(self, queue: str) -> Route:
+        """Return the route of hints, whose key is the queue's name; not over the exchange on which others read events."""
+        route = self.route(queue)
+        return route if route.exchange != self.events and route.routing_key == queue else default_route(queue)
 
 
 def dead_letter_queue(queue: str) -> str:
-    """Return the queue to which RabbitMQ moves what is rejected from a queue, or expires in it."""
+    """Return the queue to which RabbitMQ moves messages that are rejected from a queue, or expire in it."""
     return f"{queue}.XQ"
 
 
@@ -72,19 +68,18 @@ def dead_letter_arguments() -> dict[str, Any]:
     return {"x-message-ttl": DEAD_MESSAGE_TTL}
 
 
-def declare(channel: Any, queue: str, settings: Settings) -> None:
+def declare(channel: Any, queue: str, topology: Topology, *, quorum: bool) -> None:
     """Declare the queue, its dead-letter queue, its exchange and their binding on an open channel."""
     channel.queue_declare(queue=dead_letter_queue(queue), durable=True, arguments=dead_letter_arguments())
-    arguments = arguments_of(queue, quorum=settings.quorum_queues)
-    channel.queue_declare(queue=queue, durable=True, arguments=arguments)
-    way = route(queue)
-    if way.exchange:
-        # after its queue: who finds the exchange and publishes to it loses nothing
-        channel.exchange_declare(exchange=way.exchange, exchange_type="topic", durable=True)
-        channel.queue_bind(queue=queue, exchange=way.exchange, routing_key=way.routing_key)
+    channel.queue_declare(queue=queue, durable=True, arguments=arguments_of(queue, quorum=quorum))
+    route = topology.route(queue)
+    if route.exchange:
+        # after its queue: a publisher that finds the exchange loses nothing
+        channel.exchange_declare(exchange=route.exchange, exchange_type="topic", durable=True)
+        channel.queue_bind(queue=queue, exchange=route.exchange, routing_key=route.routing_key)
 
 
-def declare_exchanges(channel: Any) -> None:
-    """Declare the topic exchanges, those too that no queue of ours is bound to; declaring twice changes nothing."""
-    for exchange in EXCHANGES:
+def declare_exchanges(channel: Any, topology: Topology) -> None:
+    """Declare every exchange, with or without queues of ours; declaring twice changes nothing."""
+    for exchange in topology.exchanges:
         channel.exchange_declare(exchange=exchange, exchange_type="topic", durable=True)

@@ -9,7 +9,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from db.ids import MAX_ID
-from db.new_tickets import storable
+from db.text import storable
 
 
 def _utc(moment: datetime) -> datetime:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from actors.notification_settings import names_of
+from actors.notification_settings import aliases
 from aura.errors import Forbidden, InvalidInput, NotFound
 from aura.web.auth.identity import Identity
 from aura.web.auth.requirements import Reader
@@ -70,7 +70,7 @@ def read_notification(who: Reader, notification_id: str, recipient: Recipient) -
     with transaction() as session:
         _require_own(session, who, recipient)
         notifications.mark_read(session, recipient, [notification_id])
-        found = notifications.one(session, recipient, notification_id)
+        found = notifications.find_in_app(session, recipient, notification_id)
     if found is None:
         raise NotFound(f"no in-app notification {notification_id} of {recipient}")
     return _shown(found)
@@ -80,7 +80,7 @@ def _require_own(session: Session, who: Identity, recipient: str) -> None:
     """Raise Forbidden unless the recipient is the user, by name or address, or the user may operate."""
     if {"operate", "admin"} & who.scopes:
         return
-    if recipient.lower() not in names_of(session, who.name.partition(" ")[2]):
+    if recipient.lower() not in aliases(session, who.name.partition(" ")[2]):
         raise Forbidden("recipient: notifications of other users need the scope operate")
 
 

@@ -14,7 +14,7 @@ from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import Fields, audited, integer, reason, redirect
 from aura.web.render import page
 from db import dead_letters, reading, transaction
-from db.new_tickets import parse_json
+from db.text import parse_json
 
 router = APIRouter(prefix="/dead-letters")
 

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from aura.errors import InvalidInput
 from db import audit
-from db.new_tickets import storable
+from db.text import storable
 
 Answer = TypeVar("Answer")
 

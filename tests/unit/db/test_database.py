@@ -1,4 +1,4 @@
-"""Transactions join, readers do not wait, and time is the database's."""
+"""Sessions: nested transactions, concurrent readers and writers, callbacks after commit, prepared statements."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select, text
 
 from aura.settings import get_settings
-from db import database, jobs, reading, transaction
+from db import database, jobs, transaction
 from db.database import after_commit, dispose, engine, make_engine
 from db.jobs import NewJob
 from db.models import Job
-from db.time import from_now, now
 from tests.conftest import ROOT
 from tests.embedded import count, crash_before_commit, promise
 
@@ -87,35 +85,7 @@ def test_after_commit_calls_once_and_a_rollback_forgets():
     assert calls == ["called"]
 
 
-def test_the_databases_clock_is_utc_and_counts_both_ways():
-    with reading() as session:
-        at, later, before, half = session.execute(select(now(), from_now(3600), from_now(-86_400), from_now(0.5))).one()
-
-    assert at.tzinfo is UTC
-    assert abs((at - datetime.now(UTC)).total_seconds()) < 60
-    assert (later - at).total_seconds() == pytest.approx(3600, abs=1)
-    assert (before - at).total_seconds() == pytest.approx(-86_400, abs=1)
-    assert 0.4 < (half - at).total_seconds() < 1.5
-
-
-def test_a_time_comes_back_as_it_went_in_and_compares_as_time():
-    moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
-    promise(NewJob("classify", "1"))
-    with transaction() as session:
-        job = session.scalars(select(Job)).one()
-        job.due_at = moment
-
-    with reading() as session:
-        assert session.scalars(select(Job.due_at).where(Job.due_at == moment)).all() == [moment]
-        assert session.scalars(select(Job.due_at).where(Job.due_at < now())).all() == [moment]
-
-
-def test_a_naive_time_is_refused():
-    with pytest.raises(Exception, match="must be aware"), reading() as session:
-        session.scalar(select(Job).where(Job.due_at < datetime(2026, 1, 1)))
-
-
-def test_a_disposed_engine_is_made_anew(monkeypatch: pytest.MonkeyPatch):
+def test_a_disposed_engine_is_created_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(database, "make_engine", make_engine)  # the tests' own keeps engines
     first = engine()
     dispose()

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 import actors
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import diagnosis, jobs, queue_controls, reading, transaction, workers
 from db.jobs import Failure, NewJob
 from db.models import Job, Ticket, Worker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import hints, jobs, reading, transaction, workers
 from db.jobs import Failure, NewJob
 from db.models import Job

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 import actors
 from actors.intake import classify, intake
-from aura.jobs.attempt import WORKER_ID
 from aura.jobs.pipeline import Pipeline
+from aura.jobs.process_state import WORKER_ID
 from db import hints, jobs, reading, transaction, workers
 from db.database import engine
 from db.jobs import Failure, NewJob
@@ -80,7 +80,7 @@ def test_a_send_outside_a_transaction_is_its_own_and_needs_no_broker():
     assert (job.actor, job.key, job.pipeline, job.next_steps) == ("intake", "17", "triage", ["classify", "notify"])
     assert (job.priority, job.args, job.hinted_at, job.lease) == (0, [], None, None)
     assert message.actor_name == "intake"
-    assert all(queue.qsize() == 0 for queue in actors.broker.queues.values())
+    assert all(queue.qsize() == 0 for queue in actors.broker.local.queues.values())
 
 
 def test_a_send_wakes_the_relay_after_the_commit_and_not_after_a_rollback(monkeypatch: pytest.MonkeyPatch):
@@ -197,7 +197,7 @@ def test_delays_are_milliseconds_or_a_timedelta():
         ({"args": (1,), "priority": -1}, ValueError, "priority must be 0 to 9, not -1"),
         ({"args": (1,), "priority": "high"}, TypeError, "priority is an int"),
         ({"args": (1,), "delay": "1 hour"}, TypeError, "delay a timedelta or an int of milliseconds"),
-        ({"args": ()}, ValueError, "classify.send needs the key of the work"),
+        ({"args": ()}, ValueError, "classify.send needs the key of the job"),
         ({"args": (1,), "eta": 5}, TypeError, "classify takes args, delay and priority, not eta"),
         ({"args": (1,), "kwargs": {"ticket": 1}}, TypeError, "not ticket"),
     ],

@@ -240,7 +240,7 @@ def test_a_cancelled_job_can_be_brought_back():
 
 @pytest.mark.parametrize("number", [0, -1, 999, 2**63, 10**30])
 def test_an_unknown_job_says_where_to_look(number: int):
-    with pytest.raises(UnknownJob, match="`aura jobs list` shows those there are"):
+    with pytest.raises(UnknownJob, match="there is no job"):
         do(queue_controls.cancel, number, "a test")
 
 
@@ -252,7 +252,7 @@ def test_all_jobs_of_a_ticket_are_cancelled_and_no_others():
 
     assert [(each.actor, each.was_running) for each in cancelled] == [("intake", False), ("notify", True)]
     assert one_job().key == "170"
-    with pytest.raises(UnknownJob, match="no job is promised for ticket 17; `aura tickets show 17` tells its story"):
+    with pytest.raises(UnknownJob, match="ticket 17 has no jobs"):
         do(queue_controls.cancel_ticket, 17, "a test")
 
 

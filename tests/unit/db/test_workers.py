@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from aura import VERSION
-from aura.jobs import process
-from aura.jobs.middleware import heartbeat
+from aura.jobs.middleware import heartbeat, shutdown
+from aura.jobs.process_state import WORKER_ID
 from aura.settings import get_settings
 from aura.web import health
 from db import audit, notifications, reading, transaction, workers
@@ -37,7 +36,7 @@ def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(ru
     assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
 
     # When one is drained by its name, and the page and the API are asked for the other
-    assert "desk:1 finishes what it holds" in run("workers", "drain", "desk:1").out
+    assert "desk:1 drains" in run("workers", "drain", "desk:1").out
     browser = local_client()
     page = browser.get("/workers").text
     assert browser.post(f"/api/v1/workers/{B}/drain").json() == {"draining": "desk:2"}
@@ -83,26 +82,23 @@ def test_a_heartbeat_that_hears_it_ends_the_command_once_and_beats_on(monkeypatc
     # Given a worker with its heartbeat
     signals: list[int] = []
     monkeypatch.setattr(heartbeat, "EVERY", 0.01)
-    monkeypatch.setattr(process.os, "kill", lambda _pid, number: signals.append(number))
-    heart, stop = heartbeat.Heartbeat(), threading.Event()
-    heartbeat.beat()
-    thread = threading.Thread(target=heart._run, args=(stop,), daemon=True)
-    thread.start()
+    monkeypatch.setattr(shutdown.os, "kill", lambda _pid, number: signals.append(number))
+    heart: Any = heartbeat.Heartbeat()
+    heart.before_worker_boot(None, None)
 
     # When it is drained
     with transaction() as session:
-        workers.drain(session, heartbeat.WORKER_ID)
+        workers.drain(session, WORKER_ID)
 
     def heard() -> Any:
         with reading() as session:
-            return session.execute(select(Worker.heartbeat_at).where(Worker.id == heartbeat.WORKER_ID)).scalar_one()
+            return session.execute(select(Worker.heartbeat_at).where(Worker.id == WORKER_ID)).scalar_one()
 
     # Then the command is told once, while the heartbeat goes on, for others must not take what it still holds
     wait_until(lambda: signals == [signal.SIGTERM], 5, "it did not hear")
     last = heard()
     wait_until(lambda: heard() > last, 5, "it beats no more")
-    stop.set()
-    thread.join(5)
+    heart.after_worker_shutdown(None, None)
     assert signals == [signal.SIGTERM]
 
 
@@ -115,7 +111,7 @@ def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(config
     assert (found.ok, found.detail) == (True, "1 notification in doubt: sent or not, the channel did not say")
     assert "aura notifications list --state in_doubt" in found.fix
     with reading() as session:
-        assert notifications.unknown(session) == 1
+        assert notifications.in_doubt_count(session) == 1
 
     assert health.check_imap().detail.startswith("AURA_IMAP_URL is not set")
     configure(

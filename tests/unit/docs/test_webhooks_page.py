@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aura.notifications.signatures import new_secret, signed
+from aura.notifications.signatures import new_secret, sign
 from tests.conftest import ROOT
 
 BODY = '{"type":"ticket.classified","data":{"title":"Größe"}}'.encode()
@@ -32,13 +32,13 @@ def verify() -> Callable[..., Any]:
 
 def test_the_python_snippet_takes_what_is_signed_with_either_key(verify: Callable[..., Any]) -> None:
     new, old = new_secret(), new_secret()
-    headers = signed([new, old], "m1", BODY)
+    headers = sign([new, old], "m1", BODY)
     assert verify(new, headers, BODY) == verify(old, headers, BODY) == "m1"
 
 
 def test_the_python_snippet_refuses_everything_else(verify: Callable[..., Any]) -> None:
     key = new_secret()
-    headers = signed([key], "m1", BODY)
+    headers = sign([key], "m1", BODY)
     for secret, changes, body in (
         (new_secret(), {}, BODY),
         (key, {}, BODY + b" "),
@@ -48,13 +48,13 @@ def test_the_python_snippet_refuses_everything_else(verify: Callable[..., Any]) 
         with pytest.raises(ValueError, match="wrong signature"):
             verify(secret, headers | changes, body)
     with pytest.raises(ValueError, match="too old"):
-        verify(key, signed([key], "m1", BODY, int(time.time()) - 301), BODY)
+        verify(key, sign([key], "m1", BODY, int(time.time()) - 301), BODY)
 
 
 def test_the_shell_snippet_prints_the_signature(tmp_path: Any) -> None:
     key = new_secret()
     (tmp_path / "body.json").write_bytes(BODY)
-    headers = signed([key], "m1", BODY)
+    headers = sign([key], "m1", BODY)
     known = {"SECRET": key, "ID": "m1", "TIMESTAMP": headers["webhook-timestamp"], "PATH": "/usr/bin:/bin"}
     said = subprocess.run(
         ["sh", "-c", snippet("sh")], cwd=tmp_path, env=known, capture_output=True, text=True, check=True

@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import select, true, update
 
 import actors
-from actors.intake import JOB_PRIORITY, classify
+from actors.analysis import JOB_PRIORITY
+from actors.classify import classify
 from aura.jobs import actor as durable
-from aura.jobs import attempt as current_attempt
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs import process_state
 from aura.jobs.middleware import heartbeat
 from aura.jobs.pipeline import Pipeline
+from aura.jobs.process_state import WORKER_ID
 from db import jobs, notifications, reading, tickets, transaction, workers
 from db.dead_letters import replay
 from db.jobs import NewJob
@@ -280,7 +281,7 @@ def test_a_duplicate_or_forged_hint_works_on_nothing(hand: Hand, declare: Declar
     hand.relay()
     hint = actor.message_with_options(args=([one_job().id, 999],)).encode()
     for _ in range(3):
-        hand.broker.queues["tests.work"].put((0, hint))
+        hand.queues["tests.work"].put((0, hint))
     hand.work()
 
     assert runs == ["1"]
@@ -302,15 +303,14 @@ def test_an_attempt_is_over_when_its_message_is_done(hand: Hand, declare: Declar
     during: list[int] = []
 
     def look(items: list[Any]) -> list[str]:
-        during.append(len(current_attempt.running()))
+        during.append(len(process_state.attempts))
         return one_each(items)
 
     declare(look).send(1)
     hand.run()
 
     assert during == [1]
-    assert not current_attempt.running()
-    assert current_attempt.current() is None
+    assert not process_state.attempts
 
 
 def test_a_worker_is_known_before_its_threads_can_claim_anything():

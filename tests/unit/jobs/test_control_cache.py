@@ -15,10 +15,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 import actors
-from aura.jobs import control_cache
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs import process_state
+from aura.jobs.attempt import Attempt
+from aura.jobs.process_state import WORKER_ID
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing
+from aura.jobs.ttl_cache import TTLCache
 from aura.settings import get_settings
 from db import hints, jobs, queue_controls, reading, transaction
 from db.database import engine
@@ -26,7 +28,7 @@ from db.jobs import Claimed, Failure, NewJob
 from db.models import Job, QueueControl
 from db.queue_controls import Control
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, claim, mark_hinted, move, promise
+from tests.embedded import all_jobs, cache_no_controls, claim, mark_hinted, move, promise
 
 FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
@@ -38,7 +40,7 @@ on_postgresql = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def seen_at_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the table each time."""
-    monkeypatch.setattr(control_cache, "FRESH", -1.0)
+    cache_no_controls(monkeypatch)
 
 
 class Shelf:
@@ -68,7 +70,9 @@ def relay(**values: Any) -> list[tuple[str, int]]:
 
 def deliver(actor: str, *ids: int, lease: str = "lease") -> list[Claimed]:
     """Claim the jobs of a hint as a worker does."""
-    claimed: list[Claimed] = actors.broker.get_actor(actor).claim(ids, lease)
+    durable: Any = actors.broker.get_actor(actor)
+    with transaction() as session:
+        claimed: list[Claimed] = durable.claim(session, Attempt(durable, lease), ids)
     return claimed
 
 
@@ -130,16 +134,16 @@ def test_a_queue_resumes_by_itself_when_its_time_has_come():
 
 
 def test_a_look_at_the_table_is_good_for_half_a_second_and_for_one_database(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(control_cache, "FRESH", 3600.0)
+    monkeypatch.setattr(process_state, "queue_controls", TTLCache(3600.0, queue_controls.current))
     with reading() as session:
-        assert control_cache.of(session, "ai.classify") == Control("ai.classify")
+        assert process_state.queue_controls(session) == {}
     do(queue_controls.pause, "ai.classify")
 
     with reading() as session:
-        before = control_cache.of(session, "ai.classify").paused
-        monkeypatch.setattr(control_cache, "FRESH", 0.0)
-        after = control_cache.of(session, "ai.classify").paused
-    assert (before, after) == (False, True)
+        before = process_state.queue_controls(session)
+        process_state.queue_controls.clear()
+        after = process_state.queue_controls(session)
+    assert (before, after) == ({}, {"ai.classify": Control("ai.classify", paused=True)})
 
 
 # -- limited ----------------------------------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 from dramatiq import Worker
 
-from aura.jobs import attempt as attempts_here
-from aura.jobs import control_cache, local_dispatch
-from aura.jobs.attempt import WORKER_ID
-from aura.jobs.in_process import InProcessBroker
-from aura.jobs.local_dispatch import LocalDispatchMiddleware
+from aura.jobs import local_dispatch, process_state
+from aura.jobs.broker import JobBroker
+from aura.jobs.in_process import LocalQueues
 from aura.jobs.middleware import heartbeat
 from aura.jobs.middleware.relay import RelayMiddleware
 from aura.jobs.pipeline import Pipeline
+from aura.jobs.process_state import WORKER_ID
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing
 from aura.settings import get_settings
@@ -27,23 +26,23 @@ from db import jobs, queue_controls, transaction
 from db.jobs import NewJob
 from db.models import Job
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, attempts, fresh_broker, letters, move, one_job, promise
+from tests.embedded import all_jobs, attempts, cache_no_controls, fresh_broker, letters, move, one_job, promise
 
 Declare = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def broker(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessBroker]:
+def broker(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobBroker]:
     """The broker of embedded mode without its relay: the test relays by hand, so it knows who takes what."""
-    monkeypatch.setattr(control_cache, "FRESH", -1.0)
+    cache_no_controls(monkeypatch)
     with fresh_broker(get_settings()) as broker:
-        assert isinstance(broker, InProcessBroker)
+        assert isinstance(broker, JobBroker)
         broker.middleware[:] = [each for each in broker.middleware if not isinstance(each, RelayMiddleware)]
         yield broker
 
 
 @contextmanager
-def working(broker: InProcessBroker, *, threads: int = 2, queues: set[str] | None = None) -> Iterator[Worker]:
+def working(broker: JobBroker, *, threads: int = 2, queues: set[str] | None = None) -> Iterator[Worker]:
     """Run one of Dramatiq's workers while the block runs."""
     worker = Worker(broker, queues=queues, worker_timeout=20, worker_threads=threads)
     worker.start()
@@ -56,16 +55,16 @@ def working(broker: InProcessBroker, *, threads: int = 2, queues: set[str] | Non
 class Counting:
     """An outlet that counts the hints of each actor on their way to the broker."""
 
-    def __init__(self, broker: InProcessBroker) -> None:
-        self._broker = broker
+    def __init__(self, broker: JobBroker) -> None:
+        self._queues: LocalQueues = broker.local
         self.hints: Counter[str] = Counter()
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         self.hints.update(json.loads(message.body)["actor_name"] for message in batch)
-        self._broker.publish(batch)
+        self._queues.publish(batch)
 
 
-def relay(broker: InProcessBroker) -> Counter[str]:
+def relay(broker: JobBroker) -> Counter[str]:
     """Relay once. Returns how many hints each actor got."""
     outlet = Counting(broker)
     Relay(broker, outlet, get_settings()).round()  # type: ignore[arg-type]
@@ -93,13 +92,13 @@ def kept() -> list[str]:
 
 
 def nothing_is_held() -> bool:
-    return not attempts_here.running() and not LocalDispatchMiddleware.waiting
+    return not process_state.attempts and not process_state.local_jobs
 
 
 # -- taken ------------------------------------------------------------------------------------------------------------
 
 
-def test_one_ticket_passes_every_step_with_one_hint(broker: InProcessBroker, declare: Declare):
+def test_one_ticket_passes_every_step_with_one_hint(broker: JobBroker, declare: Declare):
     Pipeline("four", *steps(declare, "a", "b", "c", "d")).send(1)
 
     with working(broker):
@@ -110,7 +109,7 @@ def test_one_ticket_passes_every_step_with_one_hint(broker: InProcessBroker, dec
         wait_until(nothing_is_held, message="every lease is released")
 
 
-def test_a_batch_stays_a_batch(broker: InProcessBroker, declare: Declare):
+def test_a_batch_stays_a_batch(broker: JobBroker, declare: Declare):
     sizes: list[int] = []
 
     def second(items: list[Any]) -> list[str]:
@@ -129,7 +128,7 @@ def test_a_batch_stays_a_batch(broker: InProcessBroker, declare: Declare):
     assert sizes == [40]
 
 
-def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: InProcessBroker, declare: Declare):
+def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: JobBroker, declare: Declare):
     tries: list[int] = []
 
     def second(items: list[Any]) -> list[str]:
@@ -170,7 +169,7 @@ def change(function: Callable[..., None], *arguments: Any) -> None:
     ids=["paused", "paused for a time", "limited"],
 )
 def test_nothing_is_taken_of_a_queue_that_is_held_back(
-    broker: InProcessBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
+    broker: JobBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
     change(*hold)
@@ -187,7 +186,7 @@ def test_nothing_is_taken_of_a_queue_that_is_held_back(
         wait_until(lambda: not all_jobs(), message="the second step is done")
 
 
-def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker: InProcessBroker, declare: Declare):
+def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker: JobBroker, declare: Declare):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
 
     with working(broker, queues={"tests.first"}):
@@ -201,7 +200,7 @@ def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker:
 
 
 def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
-    broker: InProcessBroker, declare: Declare, configure: Callable[..., Any]
+    broker: JobBroker, declare: Declare, configure: Callable[..., Any]
 ):
     configure(AURA_JOBS_PER_HINT="2")
     first, *_ = both = steps(declare, "first", "second")
@@ -222,7 +221,7 @@ def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
     assert sorted(attempt.key for attempt in attempts("completed") if attempt.actor == "second") == list("0123456")
 
 
-def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declare: Declare):
+def test_what_is_promised_for_later_is_not_taken(broker: JobBroker, declare: Declare):
     (later,) = steps(declare, "later")
     first = declare(
         done, actor_name="first", save=lambda session, done: later.send_with_options(args=(1,), delay=60_000)
@@ -236,7 +235,7 @@ def test_what_is_promised_for_later_is_not_taken(broker: InProcessBroker, declar
         assert (job.actor, job.lease, job.attempts) == ("later", None, 0)
 
 
-def test_what_was_promised_before_merges_and_is_not_taken(broker: InProcessBroker, declare: Declare):
+def test_what_was_promised_before_merges_and_is_not_taken(broker: JobBroker, declare: Declare):
     first, second = steps(declare, "first", "second")
     promise(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
     Pipeline("two", first, second).send(1)
@@ -252,7 +251,7 @@ def test_what_was_promised_before_merges_and_is_not_taken(broker: InProcessBroke
     assert kept() == ["first", "second"]
 
 
-def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: InProcessBroker, declare: Declare):
+def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: JobBroker, declare: Declare):
     seen: list[list[str]] = []
 
     def incident(items: list[Any]) -> list[str]:
@@ -275,7 +274,7 @@ def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: InProces
 
 
 def test_a_promise_that_is_rolled_back_is_not_taken(
-    broker: InProcessBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
+    broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
     promise, failures = jobs.enqueue, [RuntimeError("cannot promise the next step")]
@@ -301,7 +300,7 @@ def test_a_promise_that_is_rolled_back_is_not_taken(
 # -- a worker that stops ----------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: InProcessBroker, declare: Declare):
+def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: JobBroker, declare: Declare):
     # Given a worker of one thread that has taken the second step, and is busy with something else
     busy, stop = threading.Event(), threading.Event()
 
@@ -324,7 +323,7 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: I
     # When it is told to stop, and the heartbeat still beats
     stopping = threading.Thread(target=worker.stop, args=(10_000,))
     stopping.start()
-    wait_until(lambda: LocalDispatchMiddleware.worker is None, message="it is stopping")
+    wait_until(lambda: process_state.worker is None, message="it is stopping")
     heartbeat.beat()
     assert {job.worker for job in all_jobs()} == {WORKER_ID}, "what it took is still its own"
     stop.set()
@@ -345,10 +344,10 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: I
         wait_until(lambda: not all_jobs(), message="the next worker does it")
 
 
-def test_without_a_worker_nothing_is_taken(broker: InProcessBroker, declare: Declare):
+def test_without_a_worker_nothing_is_taken(broker: JobBroker, declare: Declare):
     (step,) = steps(declare, "step")
     with local_dispatch.LocalDispatch(broker) as taker, transaction() as session:
-        taker.watch(session)
+        taker.accept(session, {})
         step.send(1)
 
     assert (one_job().lease, nothing_is_held()) == (None, True)

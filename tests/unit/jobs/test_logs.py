@@ -53,7 +53,7 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
     mine = [line for line in lines if line.get("tickets") == ["1"]]
     assert [(line["event"], line.get("actor")) for line in mine] == [
         ("tickets created", None),
-        *[("completed", name) for name in ("intake", "classify", "notify")],
+        *[("job completed", name) for name in ("intake", "classify", "notify")],
     ]
     assert {tuple(line["traces"]) for line in mine} == {(TRACE,)}
     assert all(line["job_ids"] for line in mine[1:])

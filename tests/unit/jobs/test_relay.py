@@ -263,7 +263,7 @@ def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
     hint(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     move(Job, hinted_at=-16)
 
-    relay(Shelf(depths={"ai.reanalyze": 1})).upkeep.give_lost_hints_again()
+    relay(Shelf(depths={"ai.reanalyze": 1})).maintenance.redispatch_lost_hints()
 
     assert is_hinted() == {"classify": False, "reanalyze": True}
 
@@ -272,11 +272,11 @@ def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
     hint(NewJob("classify", "1"))
     shelf = Shelf(depths={"ai.classify": 1000})
     move(Job, hinted_at=-299)
-    relay(shelf).upkeep.give_lost_hints_again()
+    relay(shelf).maintenance.redispatch_lost_hints()
     assert is_hinted() == {"classify": True}
 
     move(Job, hinted_at=-301)
-    relay(shelf).upkeep.give_lost_hints_again()
+    relay(shelf).maintenance.redispatch_lost_hints()
 
     assert is_hinted() == {"classify": False}
 
@@ -285,7 +285,7 @@ def test_a_young_hint_is_not_lost():
     hint(NewJob("classify", "1"))
     move(Job, hinted_at=-14)
 
-    relay(Shelf()).upkeep.give_lost_hints_again()
+    relay(Shelf()).maintenance.redispatch_lost_hints()
 
     assert is_hinted() == {"classify": True}
 
@@ -295,7 +295,7 @@ def test_a_job_that_is_claimed_has_no_lost_hint():
     move(Job, hinted_at=-16)
     claim("classify", one_job().id)
 
-    relay(Shelf()).upkeep.give_lost_hints_again()
+    relay(Shelf()).maintenance.redispatch_lost_hints()
 
     assert one_job().hinted_at is not None
 
@@ -304,7 +304,7 @@ def test_the_relay_frees_the_jobs_of_dead_workers():
     promise(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
 
-    relay(Shelf()).upkeep.recover()
+    relay(Shelf()).maintenance.recover()
 
     assert one_job().lease is None
     assert [attempt.outcome for attempt in attempts()] == ["crashed"]
@@ -318,10 +318,10 @@ def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
 
 def test_a_chore_is_done_at_once_and_then_when_it_is_due():
     done: list[int] = []
-    chore = PeriodicTask(lambda: done.append(1), every=3600)
+    task = PeriodicTask(lambda: done.append(1), every=3600)
 
-    chore.when_due()
-    chore.when_due()
+    task.run_if_due()
+    task.run_if_due()
 
     assert done == [1]
 
@@ -406,12 +406,12 @@ def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, dec
 
 
 def test_a_nap_ends_with_a_promise():
-    broker: Any = actors.broker
-    broker.promised.set()
-    broker.wait(3600, lambda: False)
-    broker.wait(3600, lambda: True)
+    local = actors.broker.local
+    local.enqueued.set()
+    local.wait(3600, lambda: False)
+    local.wait(3600, lambda: True)
 
-    assert not broker.promised.is_set()
+    assert not local.enqueued.is_set()
     assert relays.NAP < 1
     with reading() as session:
         assert hints.due_buckets(session, ["classify"]) == []

@@ -34,8 +34,8 @@ from sqlalchemy import delete, event, select, true, update
 from sqlalchemy.orm import Session
 
 import actors
-from aura.jobs import attempt as attempts
-from aura.jobs import control_cache
+from aura.jobs import process_state
+from aura.jobs.attempt import Attempt as AttemptInHand
 from aura.jobs.relay import Relay
 from aura.jobs.transport import Outgoing, PublishFailed
 from aura.settings import get_settings
@@ -44,7 +44,7 @@ from db.database import engine
 from db.jobs import Claimed, Failure, NewJob
 from db.models import Attempt, DeadLetter, Job, QueueControl, Worker
 from db.time import from_now
-from tests.embedded import all_jobs, letters
+from tests.embedded import all_jobs, cache_no_controls, letters
 
 Identity = tuple[str, str, str]
 
@@ -118,18 +118,18 @@ class Inside:
     def close(self) -> None: ...
 
 
-class EagerWorker:
-    """A worker that takes the next step in the transaction that promises it."""
+class LocalWorker:
+    """A worker that leases the next step in the transaction that enqueues it."""
 
     def __init__(self, worker: str, blocked: Sequence[str]) -> None:
         self.worker = worker
         self.batch = Batch(uuid.uuid4().hex, worker)
         self._blocked = blocked
 
-    def lease(self, promise: NewJob) -> str | None:
-        return None if promise.delay or queue_of(promise.actor) in self._blocked else self.batch.lease
+    def lease(self, job: NewJob) -> str | None:
+        return None if job.delay or queue_of(job.actor) in self._blocked else self.batch.lease
 
-    def take(self, lease: str, job: Claimed) -> None:
+    def add(self, lease: str, job: Claimed) -> None:
         assert lease == self.batch.lease
         self.batch.jobs.append(job)
 
@@ -227,7 +227,7 @@ class JobMachine(RuleBasedStateMachine):
             assert sum(queue_of(job.actor) == queue for job in under_way) <= self.limits[queue]
         for actor, ids in given:
             assert {(rows[i].actor, rows[i].lease, rows[i].hinted_at is None) for i in ids} == {(actor, None, False)}
-            most = actors.broker.get_actor(actor).options.get("batch", get_settings().jobs_per_hint)
+            most = actors.broker.get_actor(actor).batch_size()
             assert len(ids) <= (1 if any(rows[i].attempts for i in ids) else most)
         new = [i for _, ids in given for i in ids if self.crashes[identity(rows[i])] >= hints.SUSPECT_AFTER]
         assert len(new) <= (0 if suspects else 1)
@@ -258,7 +258,7 @@ class JobMachine(RuleBasedStateMachine):
     def lost_hints_are_given_again(self, age: float) -> None:
         with transaction() as session:
             session.execute(update(Job).where(Job.hinted_at.is_not(None)).values(hinted_at=from_now(-age)))
-        self.relay.upkeep.give_lost_hints_again()
+        self.relay.maintenance.redispatch_lost_hints()
 
     # Work
 
@@ -273,7 +273,9 @@ class JobMachine(RuleBasedStateMachine):
         actor, ids = hints_inside[pick % len(hints_inside)] if twice else hints_inside.pop(pick % len(hints_inside))
         batch = Batch(uuid.uuid4().hex, self.workers[worker % len(self.workers)])
         with working_as(batch.worker):
-            batch.jobs = actors.broker.get_actor(actor).claim(ids, batch.lease)
+            durable: Any = actors.broker.get_actor(actor)
+            with transaction() as session:
+                batch.jobs = durable.claim(session, AttemptInHand(durable, batch.lease), ids)
         claimed = [identity(job) for job in batch.jobs]
         assert {job.id for job in batch.jobs} <= set(ids)
         assert not self.held.keys() & set(claimed), "leased twice"
@@ -284,21 +286,21 @@ class JobMachine(RuleBasedStateMachine):
             self.batches.append(batch)
 
     @precondition(lambda self: self.rows)
-    @rule(pick=picks, mask=masks, eager=st.booleans())
-    def keep(self, pick: int, mask: int, eager: bool) -> None:
+    @rule(pick=picks, mask=masks, local_dispatch=st.booleans())
+    def keep(self, pick: int, mask: int, local_dispatch: bool) -> None:
         if batch := self.under_way(pick):
-            self.keep_some(batch, mask, eager)
+            self.keep_some(batch, mask, local_dispatch)
 
     @precondition(lambda self: self.batches)
     @rule(pick=picks)
     def keep_late(self, pick: int) -> None:
         self.keep_some(self.batches[pick % len(self.batches)], ~0, False)
 
-    def keep_some(self, batch: Batch, mask: int, eager: bool) -> None:
+    def keep_some(self, batch: Batch, mask: int, local_dispatch: bool) -> None:
         chosen = some(batch.jobs, mask)
         expected = [job for job in chosen if job in self.holding(batch)]
         before = snapshot()
-        taker = EagerWorker(batch.worker, [*self.paused, *self.limits])
+        local = LocalWorker(batch.worker, [*self.paused, *self.limits])
         with transaction() as session:
             kept = jobs.complete(session, batch.lease, chosen, "w", 0.0)
             following = [
@@ -306,8 +308,8 @@ class JobMachine(RuleBasedStateMachine):
                 for job in kept
                 if job.next_steps
             ]
-            if eager:
-                jobs.dispatch_locally(session, taker)
+            if local_dispatch:
+                jobs.dispatch_locally(session, local)
             jobs.enqueue(session, following)
         assert kept == expected
         assert kept or snapshot() == before, "a worker that lost its lease changed something"
@@ -315,11 +317,11 @@ class JobMachine(RuleBasedStateMachine):
             self.free(identity(job), done=True)
         new = [each for each in following if not self.owed.get(identity(each))]
         self.owe(*following)
-        taken = {identity(each) for each in new if eager and taker.lease(each)}
-        assert {identity(job) for job in taker.batch.jobs} == taken
-        self.held |= dict.fromkeys(taken, taker.batch)
+        taken = {identity(each) for each in new if local_dispatch and local.lease(each)}
+        assert {identity(job) for job in local.batch.jobs} == taken
+        self.held |= dict.fromkeys(taken, local.batch)
         if taken:
-            self.batches.append(taker.batch)
+            self.batches.append(local.batch)
 
     @precondition(lambda self: self.rows)
     @rule(pick=picks, mask=masks, delay=st.sampled_from([0.0, LONG]))
@@ -494,18 +496,18 @@ def snapshot() -> list[Any]:
 @contextmanager
 def working_as(worker: str) -> Iterator[None]:
     """Let this process be that worker for a moment."""
-    usual, attempts.WORKER_ID = attempts.WORKER_ID, worker
+    usual, process_state.WORKER_ID = process_state.WORKER_ID, worker
     try:
         yield
     finally:
-        attempts.WORKER_ID = usual
+        process_state.WORKER_ID = usual
 
 
 @pytest.fixture(autouse=True)
 def quick(database: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches, controls that are obeyed at once, and a disk that need not be waited for."""
     configure(AURA_JOBS_PER_HINT="3", AURA_MAX_IN_FLIGHT="6")
-    monkeypatch.setattr(control_cache, "FRESH", -1.0)
+    cache_no_controls(monkeypatch)
     if engine().dialect.name == "sqlite":
         event.listen(engine(), "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
 

@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 
 import actors
 from aura.jobs import tracing
-from aura.jobs.rabbitmq.broker import _traceparent
+from aura.jobs.rabbitmq.consumer import _traceparent
 from aura.settings import SettingsError, get_settings
 from aura.web.group_commit import CreateRequest, store
 from db import preferences, tickets, traces, transaction
@@ -164,7 +164,7 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
 ):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")
     with transaction() as session:
-        preferences.put(session, "a@b.example", {"timezone": "UTC", "digest": "hourly"})
+        preferences.save(session, "a@b.example", {"timezone": "UTC", "digest": "hourly"})
     for _ in range(notices):
         accept(traces.child(None))
     hand.run()

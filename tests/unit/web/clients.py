@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import api_keys, jobs, reading, transaction, users
 from db.jobs import Failure, NewJob
 from db.models import AuditEntry, Ticket

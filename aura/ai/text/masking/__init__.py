@@ -1,10 +1,9 @@
-"""Masking: what identifies a person or opens a door is replaced before text leaves the house.
+"""Masking: replaces personal data and secrets in a text before it is sent to the AI provider.
 
     mask("Call ada@example.com, password: hunter2").text  ->  "Call [email 1], password: [password 1]"
 
-Addresses, phone and card numbers, IBANs, tokens, keys and passwords get a stand-in, equal ones the same number, so that
-the meaning survives. Every detector reports where it found something; only then is anything replaced, so that none is
-misled by what another one wrote. The time is linear in the length of the text.
+E-mail addresses, phone and card numbers, IBANs, tokens, keys and passwords become a placeholder; equal values get the same
+number, so that the text keeps its meaning. All detectors run on the unmasked text. The time is linear in its length.
 """
 
 from __future__ import annotations
@@ -15,38 +14,38 @@ from dataclasses import dataclass
 from itertools import chain
 
 from aura.ai.text.masking.addresses import addresses
+from aura.ai.text.masking.credential_pairs import credential_pairs
 from aura.ai.text.masking.numbers import numbers
-from aura.ai.text.masking.pairs import pairs
 from aura.ai.text.masking.passwords import passwords
-from aura.ai.text.masking.plain import plain
+from aura.ai.text.masking.plain_characters import plain_characters
 from aura.ai.text.masking.secrets import secrets
 from aura.ai.text.masking.span import Span
 
 __all__ = ["Masked", "mask"]
 
-#: What does not tell two spellings of one number or address apart.
-_NO_MATTER = re.compile(r"[\s()./\\+>-]+")
+#: Characters in which two spellings of one number or address may differ.
+_IGNORED = re.compile(r"[\s()./\\+>-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """The text with stand-ins, and how many values of each kind they stand for."""
+    """A text with placeholders, and the number of masked values by kind."""
 
     text: str
     found: dict[str, int]
 
 
 def mask(text: str) -> Masked:
-    """Return the text, without invisible and look-alike characters, and a stand-in for each value that must not leave."""
-    text = plain(text)
+    """Return the text in plain characters, with a placeholder for each detected value."""
+    text = plain_characters(text)
     parts: list[str] = []
     found: dict[str, int] = {}
-    names: dict[str, dict[str, int]] = {}
+    numbers_by_kind: dict[str, dict[str, int]] = {}
     at = 0
-    for span in _merged(chain(addresses(text), numbers(text), secrets(text), passwords(text), pairs(text))):
-        value = _NO_MATTER.sub("", text[span.start : span.end].casefold())
-        known = names.setdefault(span.kind, {})
-        number = known.setdefault(value, len(known) + 1)
+    for span in _merged(chain(addresses(text), numbers(text), secrets(text), passwords(text), credential_pairs(text))):
+        value = _IGNORED.sub("", text[span.start : span.end].casefold())
+        numbered = numbers_by_kind.setdefault(span.kind, {})
+        number = numbered.setdefault(value, len(numbered) + 1)
         parts += text[at : span.start], f"[{span.kind} {number}]"
         found[span.kind] = found.get(span.kind, 0) + 1
         at = span.end
@@ -54,9 +53,9 @@ def mask(text: str) -> Masked:
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans in order; those that overlap are one, of the kind that begins first and reaches farthest."""
+    """Return the spans in order; overlapping spans become one, of the kind of the first and longest."""
     merged: list[Span] = []
-    for span in sorted(spans, key=lambda each: (each.start, -each.end)):
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if merged and span.start < merged[-1].end:
             merged[-1] = merged[-1]._replace(end=max(merged[-1].end, span.end))
         else:

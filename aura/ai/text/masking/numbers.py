@@ -1,4 +1,8 @@
-"""Card numbers, IBANs and phone numbers, but no ticket number, IP address, date or version."""
+"""Detector of card numbers, IBANs and phone numbers, which skips ticket numbers, IP addresses, dates and versions.
+
+python-stdnum checks whole numbers; here the end of a number in running text has to be found, which takes its lengths by country
+and the sums over groups of digits anyway.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,19 @@ from itertools import accumulate
 
 from aura.ai.text.masking.span import Span
 
-#: Groups of digits with little between them, which may be one number or several.
+#: Groups of digits with up to three separators between them: one number or several.
 _RUN = re.compile(r"[0-9]+(?:(?:[ \t()/.-]{1,3}|[ \t-]{0,3}\r?\n[ \t>]{0,4})[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
-#: Fewer digits than this are no number of any kind.
-_LEAST = 5
+#: Characters of the shortest number of any kind.
+_SHORTEST = 5
 
 Groups = Sequence[tuple[int, int]]
 
 
 def numbers(text: str) -> Iterator[Span]:
-    """Find card numbers, IBANs and phone numbers."""
+    """Yield the card numbers, IBANs and phone numbers."""
     for run in _RUN.finditer(text):
-        if run.end() - run.start() >= _LEAST:
+        if run.end() - run.start() >= _SHORTEST:
             groups = [group.span() for group in _GROUP.finditer(text, run.start(), run.end())]
             yield from _cards(text, groups)
             for line in _lines(text, groups):
@@ -29,7 +33,7 @@ def numbers(text: str) -> Iterator[Span]:
 
 
 def _lines(text: str, groups: Groups) -> Iterator[Groups]:
-    """Part the groups where a line ends."""
+    """Yield the groups of each line."""
     first = 0
     for last in range(1, len(groups) + 1):
         if last == len(groups) or "\n" in text[groups[last - 1][1] : groups[last][0]]:
@@ -37,9 +41,9 @@ def _lines(text: str, groups: Groups) -> Iterator[Groups]:
             first = last
 
 
-# -- cards: 13 to 19 digits that pass Luhn's check, in any grouping, written alike throughout ---------------------------
+# -- cards: 13 to 19 digits that pass Luhn's check, with the same separator or in fours ---------------------------------
 
-#: So many digits may go on in the next line; of fewer or more it is rather a list of numbers.
+#: Lengths of a card number that may continue in the next line; other lengths are lists of numbers.
 _BROKEN = (15, 16)
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -50,13 +54,13 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
     if len(digits) < 13:
         return
     at = [0, *accumulate(end - start for start, end in groups)]
-    # sums of the digits so far, those at even places doubled, and those at odd places doubled
+    # prefix sums of the digits, with those at even places doubled, and with those at odd places doubled
     sums = [
         [0, *accumulate(_DOUBLED[digit] if place % 2 == odd else digit for place, digit in enumerate(digits))]
         for odd in (0, 1)
     ]
     for first, (start, _) in enumerate(groups):
-        if not 2 <= digits[at[first]] <= 6:  # no card begins otherwise
+        if not 2 <= digits[at[first]] <= 6:  # first digits of cards
             continue
         gaps: set[str] = set()
         fours, breaks = True, 0
@@ -80,7 +84,7 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
 
 # -- IBANs: a country, its length, and a remainder of 1 -----------------------------------------------------------------
 
-#: The third and fourth character of one: digits are rarer than letters.
+#: The check digits of an IBAN; searching for digits is quicker than for letters.
 _IBAN = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9]")
 _LENGTHS = {
     country: int(length)
@@ -126,13 +130,13 @@ _OTHER_NUMBER = re.compile(
     r"\W{0,3}(?:(?:nr|no|number|nummer|id|code)\W{0,3})?$",
     re.IGNORECASE,
 )
-#: Characters before a number that tell what it is.
+#: Characters before a number that are searched for a word such as "phone" or "ticket".
 _CONTEXT = 40
 
 
 def _phones(text: str, groups: Groups) -> Iterator[Span]:
     for first, (start, _) in enumerate(groups):
-        # every group may begin one, also inside of another: "call 030 12 0170 1234567"
+        # any group may be the start, also within another number: "call 030 12 0170 1234567"
         last = _phone(text, groups, first)
         if last is not None:
             opening = (
@@ -142,10 +146,10 @@ def _phones(text: str, groups: Groups) -> Iterator[Span]:
 
 
 def _phone(text: str, groups: Groups, first: int) -> int | None:
-    """Return the last group of the phone number that begins with this one, None when there is none."""
+    """Return the last group of the phone number that starts with group ``first``, None if there is none."""
     start, end = groups[first]
     number, before = text[start:end], text[max(0, start - 1) : start]
-    # the middle of a date, a version or an address is no beginning
+    # a phone number does not start within a date, a version or an IP address
     if first and before not in tuple(" \t("):
         return None
     if before == "+" and text[max(0, start - 2) : start - 1] not in tuple("+0123456789"):
@@ -170,13 +174,13 @@ def _phone(text: str, groups: Groups, first: int) -> int | None:
 
 
 def _reach(text: str, groups: Groups, first: int, least: int, most: int) -> int | None:
-    """Return the last group that still belongs to a number of so many digits, None when there are fewer."""
+    """Return the last group of a number of ``least`` to ``most`` digits, None if there are fewer."""
     digits, last = 0, None
     for place in range(first, len(groups)):
         start, end = groups[place]
         gap = text[groups[place - 1][1] : start] if place > first else ""
         digits += end - start
-        if digits > most or ("." in gap and " " in gap):  # a sentence ends here
+        if digits > most or ("." in gap and " " in gap):  # the end of a sentence
             break
         last = place if digits >= least else None
     return last
@@ -206,7 +210,7 @@ def _is_date(text: str, groups: Groups, first: int) -> bool:
 
 
 def _is_dotted(text: str, groups: Groups, first: int) -> bool:
-    """Return whether an IP address or a version begins here."""
+    """Return whether an IP address or a version starts with group ``first``."""
     three = groups[first : first + 3]
     if len(three) < 3 or not text[three[0][1]] == "." == text[three[1][1]]:
         return False
@@ -215,5 +219,5 @@ def _is_dotted(text: str, groups: Groups, first: int) -> bool:
 
 
 def _pairs(groups: Groups, first: int) -> bool:
-    """Return whether five groups of two follow, as the French write a number: 06.12.34.56.78."""
+    """Return whether five groups of two digits follow, a French phone number: 06.12.34.56.78."""
     return [end - start for start, end in groups[first : first + 5]] == [2] * 5

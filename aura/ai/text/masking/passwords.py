@@ -1,4 +1,4 @@
-"""Passwords and PINs that somebody names as such, in English and German: "password: hunter2", "die PIN ist 4711"."""
+"""Detector of passwords and PINs after their name, in English and German: "password: hunter2", "die PIN ist 4711"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from aura.ai.text.lexicons import words
 from aura.ai.text.masking.span import Span
 
-#: One of these is in every text that names a password, or one of the words is; both are quicker to look for.
+#: Every text that names a password has one of these stems or words; searching for them is quicker.
 _STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential", "wachtwoord", "contrase")
 _WORDS = frozenset({"pwd", "pw", "psw", "psk", "pin", "puk", "tan", "otp"})
 
@@ -21,9 +21,9 @@ _NAME = (
     r"(?<![^\W_])(?:pass|pwd|pw|psw|psk|pin|puk|tan|otp)(?![^\W\d_]))"
 )
 _QUOTE = r"[\"'*_`„“”‚‘’«»]"
-#: A dot that ends no sentence: Ms. Meier, vpn.example.com
+#: A dot within a sentence: Ms. Meier, vpn.example.com
 _NO_STOP = r"(?<=\b(?:mr|ms|dr|hr|fr|st|nr|no))\.|(?<=\b(?:mrs|abt|tel))\.|(?<=\bprof)\.|\.(?=[^\W_])"
-#: What may stand between the name and the value: (temporary), for the VPN, neu
+#: Text between the name and the value: (temporary), for the VPN, neu
 _ABOUT = (
     rf"(?:e?s|\d)?{_QUOTE}{{0,3}}(?:{_BLANK}\([^()\n]{{0,40}}\)"
     rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|zum|zur|im|am|bei|beim|des|der)[ \t](?:[^\n.:=!?;,]|{_NO_STOP}){{0,60}}?"
@@ -38,10 +38,10 @@ _QUOTED = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[„“‚‘«»
 
 _NAMED = re.compile(
     rf"{_NAME}{_ABOUT}(?:{_SIGN}(?P<value>{_QUOTED}|\S{{1,400}}(?:[ \t]?/[ \t]?\S{{1,100}})?)"
-    rf"|{_VERB}(?:(?P<quoted>{_QUOTED})|(?P<said>\S{{1,200}})))",
+    rf"|{_VERB}(?:(?P<quoted>{_QUOTED})|(?P<word>\S{{1,200}})))",
     re.IGNORECASE,
 )
-#: Where nothing tells that the value follows, it must look like one.
+#: Values without a sign or verb before them; they must look like a password.
 _OTHERS = (
     re.compile(
         rf"{_NAME}(?:e?s)?{_GAP}(?:(?:to|as){_GAP})?(?P<value>{_QUOTED}|(?=\S{{0,64}}\d)(?=\S{{0,64}}[^\W\d])\S{{6,200}})",
@@ -57,35 +57,35 @@ _OTHERS = (
     re.compile(r"(?<!\S)--?(?:password|passwd|pass|pw|token|secret|api-key)[ =](?P<value>\S{1,200})", re.IGNORECASE),
 )
 
-#: What people say of a password rather than as one: "my password is expired".
-_SAID = words("said_of_passwords.txt")
+#: Words that follow "password is" and are no password: "my password is expired".
+_WORDS_AFTER = words("words_after_password.txt")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def passwords(text: str) -> Iterator[Span]:
-    """Find what follows "password:", "Passwort ist", "PIN", "token =" and the like."""
-    if not named(text.lower()):
+    """Yield the values after "password:", "Passwort ist", "PIN", "token =" and similar names."""
+    if not _may_name_one(text.lower()):
         return
     at = 0
-    while found := _NAMED.search(text, at):
-        kind = str(found.lastgroup)
-        # from the value on, not after it: what looked like a value may be the next name
-        at = found.start(kind)
-        if kind != "said" or not _only_says(found[kind]):
-            yield Span(*found.span(kind), "password")
+    while match := _NAMED.search(text, at):
+        kind = str(match.lastgroup)
+        # continue at the value, not after it: it may be the next name
+        at = match.start(kind)
+        if kind != "word" or not _is_plain_word(match[kind]):
+            yield Span(*match.span(kind), "password")
     for pattern in _OTHERS:
-        for found in pattern.finditer(text):
-            yield Span(*found.span("value"), "password")
+        for match in pattern.finditer(text):
+            yield Span(*match.span("value"), "password")
 
 
-def named(lower: str) -> bool:
-    """Return whether a text in lower case may name a password; quick to tell."""
+def _may_name_one(lower: str) -> bool:
+    """Return whether a text in lower case may name a password."""
     return any([stem in lower for stem in _STEMS]) or (
         any([word in lower for word in _WORDS]) and not _WORDS.isdisjoint(_WORD.findall(lower))
     )
 
 
-def _only_says(said: str) -> bool:
-    """Return whether this is a plain word that people say of a password."""
-    word = _WORD.match(said)
-    return word is not None and word[0].lower() in _SAID and not any(char.isdigit() for char in said)
+def _is_plain_word(value: str) -> bool:
+    """Return whether the value is a word about a password and no password."""
+    word = _WORD.match(value)
+    return word is not None and word[0].lower() in _WORDS_AFTER and not any(char.isdigit() for char in value)

@@ -1,4 +1,4 @@
-"""Tokens and keys: those that say what they are by their first letters, and those that only look random."""
+"""Detector of tokens and keys, by known prefixes and by randomness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KNOWN = re.compile(
     r"|(?i:authorization)[ \t]{0,3}[:=][ \t]{0,3}\S{1,40}(?:[ \t]{1,3}\S{4,})?",
     re.ASCII,
 )
-#: Where neither a run of so many characters nor one of these words is, there is no secret; both are quick to look for.
+#: A text without a run of this length and without these words has no secret; searching for them is quicker.
 _SHORTEST, _NAMES = 14, ("bearer", "authorization", "-----begin")
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----")
@@ -27,21 +27,21 @@ _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{20,}")
 _NO_LETTER = re.compile(r"[+/_=-]+")
 _HEX = re.compile(r"[0-9a-fA-F]{24,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-#: The share of the highest possible entropy from which on letters and digits are no words and names any more.
+#: The share of the highest possible entropy above which letters and digits are no words and names.
 _RANDOM = 0.85
 
 
 def secrets(text: str) -> Iterator[Span]:
-    """Find tokens, private keys, product keys, and long runs of letters and digits that look random."""
+    """Yield tokens, private keys, product keys, and long random runs of letters and digits."""
     lower = text.lower()
     if max(map(len, text.split()), default=0) < _SHORTEST and not any([name in lower for name in _NAMES]):
         return
-    for known in _KNOWN.finditer(text):
-        yield Span(*known.span(), "secret")
+    for match in _KNOWN.finditer(text):
+        yield Span(*match.span(), "secret")
     at = 0
     while begins := _KEY_BEGINS.search(text, at):
         ends = _KEY_ENDS.search(text, begins.end())
-        # the end may have been cut off: then all that follows may be the key
+        # without an end the rest of the text may be the key
         at = ends.end() if ends else len(text)
         yield Span(begins.start(), at, "secret")
     for run in _RUN.finditer(text):

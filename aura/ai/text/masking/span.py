@@ -1,4 +1,4 @@
-"""A place in a text that holds something to be masked."""
+"""Span: a part of a text that a detector of ``aura.ai.text.masking`` found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """From where to where, and what stands there: email, phone, card, iban, secret or password."""
+    """Start, end and kind of a value to mask: email, phone, card, iban, secret or password."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""What the local model learns from: phrasings, things, whole tickets, and how example tickets are composed of them."""
+"""Training examples of the shipped model: complete tickets, and tickets composed of phrasings and things."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from aura.ai.text import lexicons
 from aura.ai.training.datasets import Example
 
 CATEGORIES = ("Hardware", "Software", "Network", "Email", "Access", "Security", "Other")
-#: Example tickets that are composed of one phrasing, and of one thing.
+#: Examples that are composed of one phrasing, and of one thing.
 VARIANTS, FRAMES = 8, 3
-#: What a whole ticket counts, which nobody composed.
+#: Weight of a complete ticket beside a composed one, which has 1.
 WHOLE = 3.0
 _T = TypeVar("_T")
 _LEVEL = {"l": "low", "m": "medium", "h": "high", "c": "critical"}
@@ -25,7 +25,7 @@ _VAGUE = tuple(lexicons.lines("vague_titles.txt"))
 
 @dataclass(frozen=True, slots=True)
 class Phrasing:
-    """One way to say one matter; ``title`` may equal ``text`` when only a sentence was given."""
+    """A problem in one wording; ``title`` equals ``text`` for a single sentence."""
 
     category: str
     priority: str
@@ -42,18 +42,18 @@ def _lines(name: str) -> list[str]:
 
 
 def phrasings() -> list[Phrasing]:
-    """Return every phrasing of every category, in file order."""
+    """Return the phrasings of all categories, in the order of the files."""
     found = []
     for category in CATEGORIES:
         for line in _lines(f"{category.lower()}.txt"):
-            level, _, matter = line.partition(" ")
-            title, _, text = (part.strip() for part in matter.partition(" | "))
+            level, _, phrasing = line.partition(" ")
+            title, _, text = (part.strip() for part in phrasing.partition(" | "))
             found.append(Phrasing(category, _LEVEL[level], title, text or title))
     return found
 
 
 def priority_phrasings() -> list[tuple[str, str]]:
-    """Return (priority, phrase) pairs that name an impact or an urgency and no matter."""
+    """Return pairs of a priority and a phrase of impact or urgency."""
     return [(_LEVEL[line[0]], line[2:].strip()) for line in _lines("priorities.txt")]
 
 
@@ -67,19 +67,19 @@ def wrappers() -> dict[str, list[str]]:
 
 
 def whole() -> list[Example]:
-    """Return the whole tickets, written by hand in many styles."""
+    """Return the complete tickets, written by hand."""
     rows = csv.DictReader(io.StringIO(_read("whole.csv")))
     return [Example(row["title"], row["description"], row["category"], row["priority"], -1, WHOLE) for row in rows]
 
 
 def things() -> list[tuple[str, str]]:
-    """Return (category, thing) pairs: what tickets of a category are about, in a word or two."""
+    """Return pairs of a category and a thing that its tickets are about."""
     lines = [line.split(" ", 1) for line in _lines("things.txt")]
     return [(name, thing.strip()) for name, rest in lines if name in CATEGORIES for thing in rest.split(",")]
 
 
 def frames() -> dict[str, list[tuple[str, str]]]:
-    """Return, by category, what is said about its things: (priority, sentence with a gap)."""
+    """Return pairs of a priority and a sentence with a gap for a thing, by category."""
     found: dict[str, list[tuple[str, str]]] = {}
     for line in _lines("things.txt"):
         name, _, rest = line.partition(" ")
@@ -99,7 +99,7 @@ def _typo(text: str, chance: random.Random) -> str:
 
 
 def _combine(natural: str, phrase: str) -> str:
-    """Return the priority of a matter that is said to have an impact or urgency of its own."""
+    """Return the priority of a phrasing with a phrase of impact or urgency."""
     order = list(_LEVEL.values())
     if phrase in ("low", "medium"):
         return phrase
@@ -107,26 +107,26 @@ def _combine(natural: str, phrase: str) -> str:
 
 
 def compose(
-    matters: Sequence[tuple[int, Phrasing]], urgencies: Sequence[tuple[str, str]], variants: int, seed: int
+    phrasings: Sequence[tuple[int, Phrasing]], urgencies: Sequence[tuple[str, str]], variants: int, seed: int
 ) -> list[Example]:
-    """Return ``variants`` example tickets per phrasing, the same ones for the same seed.
+    """Return ``variants`` examples per phrasing, the same ones for the same seed.
 
-    The first variant is the phrasing as it stands; the others are wrapped, cut, misspelled or given an urgency.
+    The first variant is the phrasing itself; the others get greetings, typos, a phrase of urgency, or lose a part.
     """
     chance = random.Random(seed)
-    around = wrappers()
+    wrapping = wrappers()
     made = []
-    for group, matter in matters:
-        bare = matter.text if matter.text != matter.title else ""
-        made.append(Example(matter.title, bare, matter.category, matter.priority, group))
+    for group, phrasing in phrasings:
+        bare = phrasing.text if phrasing.text != phrasing.title else ""
+        made.append(Example(phrasing.title, bare, phrasing.category, phrasing.priority, group))
         for _ in range(variants - 1):
-            title, text, priority = matter.title, matter.text, matter.priority
+            title, text, priority = phrasing.title, phrasing.text, phrasing.priority
             form = chance.random()
             if form < 0.2:
                 title = chance.choice(_VAGUE)
-                text = f"{matter.title}. {matter.text}" if matter.text != matter.title else matter.text
+                text = f"{phrasing.title}. {phrasing.text}" if phrasing.text != phrasing.title else phrasing.text
             elif form < 0.35:
-                title = " ".join(matter.title.split()[:4])
+                title = " ".join(phrasing.title.split()[:4])
             elif form < 0.45:
                 text = ""
             fits = [u for u in urgencies if not (u[0] in ("low", "medium") and priority in ("high", "critical"))]
@@ -135,30 +135,30 @@ def compose(
                 priority = _combine(priority, level)
                 text = chance.choice((f"{text}. {phrase}", f"{phrase}. {text}", f"{text}, {phrase}"))
             if chance.random() < 0.4:
-                text = f"{text} {chance.choice(around['filler'])}"
+                text = f"{text} {chance.choice(wrapping['filler'])}"
             if chance.random() < 0.4:
-                text = f"{chance.choice(around['greeting'])} {text}"
+                text = f"{chance.choice(wrapping['greeting'])} {text}"
             if chance.random() < 0.4:
-                text = f"{text}\n{chance.choice(around['farewell'])}"
+                text = f"{text}\n{chance.choice(wrapping['farewell'])}"
             if chance.random() < 0.15:
-                text = f"{text}\n{chance.choice(around['footer'])}"
+                text = f"{text}\n{chance.choice(wrapping['footer'])}"
             if chance.random() < 0.2:
-                title = f"{chance.choice(around['prefix'])} {title}"
+                title = f"{chance.choice(wrapping['prefix'])} {title}"
             if chance.random() < 0.25:
                 title, text = _typo(title, chance), _typo(text, chance) if text else text
             if chance.random() < 0.2:
                 title, text = title.lower(), text.lower()
-            made.append(Example(title, text, matter.category, priority, group))
+            made.append(Example(title, text, phrasing.category, priority, group))
     return made
 
 
 def about_things(some: Sequence[tuple[str, str]], seed: int) -> list[Example]:
-    """Return short tickets that say something usual about each thing; their priority is what such sentences mean."""
+    """Return short tickets with usual sentences about each thing."""
     chance = random.Random(seed)
-    said = frames()
+    sentences = frames()
     made = []
     for category, thing in some:
-        fits = said[category]
+        fits = sentences[category]
         for level, sentence in chance.sample(fits, min(FRAMES, len(fits))):
             text = sentence.format(thing)
             title, text = chance.choice(((thing, text), (text, ""), (chance.choice(_VAGUE), text)))
@@ -167,7 +167,7 @@ def about_things(some: Sequence[tuple[str, str]], seed: int) -> list[Example]:
 
 
 def examples() -> list[Example]:
-    """Return everything the shipped model learns from."""
+    """Return all training examples of the shipped model."""
     return [
         *compose(list(enumerate(phrasings())), priority_phrasings(), VARIANTS, seed=0),
         *about_things(things(), seed=0),
@@ -176,20 +176,20 @@ def examples() -> list[Example]:
 
 
 def folds(count: int) -> Iterator[tuple[list[Example], list[Example]]]:
-    """Yield pairs of what is learned from and what is held back; all the held-back parts together are everything once.
+    """Yield pairs of training examples and held-back examples, one pair per fold.
 
-    Nothing is on both sides: no phrasing, no impact or urgency, no thing, no whole ticket. What is held back is one wrapped
-    ticket of each phrasing, and the whole tickets.
+    No phrasing, phrase of urgency, thing or complete ticket is on both sides. Held back are one composed example of each
+    phrasing and the complete tickets, each in one fold.
     """
-    matters, urgencies, tickets = list(enumerate(phrasings())), priority_phrasings(), whole()
+    numbered, urgencies, tickets = list(enumerate(phrasings())), priority_phrasings(), whole()
     for fold in range(count):
-        learned = [
-            *compose(_without(matters, fold, count), _without(urgencies, fold, count), VARIANTS, seed=fold),
+        training = [
+            *compose(_without(numbered, fold, count), _without(urgencies, fold, count), VARIANTS, seed=fold),
             *about_things(_without(things(), fold, count), seed=fold),
             *_without(tickets, fold, count),
         ]
-        held_back = compose(matters[fold::count], urgencies[fold::count], 2, seed=100 + fold)[1::2]
-        yield learned, held_back + tickets[fold::count]
+        held_back = compose(numbered[fold::count], urgencies[fold::count], 2, seed=100 + fold)[1::2]
+        yield training, held_back + tickets[fold::count]
 
 
 def _without(items: Sequence[_T], fold: int, count: int) -> list[_T]:

@@ -8,31 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.ai.engines.guardrails import apply_guardrails, safe_words
+from aura.ai.engines.guardrails import limit_priority, safe_text
 from aura.settings import PRIORITIES
 
 anything = st.text(st.characters(exclude_categories=()), max_size=120)
 
 
 @pytest.mark.parametrize("local", PRIORITIES)
-@pytest.mark.parametrize("said", PRIORITIES)
-def test_a_priority_goes_one_level_and_no_farther(said: str, local: str):
-    allowed, cut = apply_guardrails(said, local)
-    far = PRIORITIES.index(said) - PRIORITIES.index(local)
+@pytest.mark.parametrize("remote", PRIORITIES)
+def test_a_priority_differs_by_at_most_one_level_from_the_local_one(remote: str, local: str):
+    allowed, limited = limit_priority(remote, local)
+    far = PRIORITIES.index(remote) - PRIORITIES.index(local)
 
     assert abs(PRIORITIES.index(allowed) - PRIORITIES.index(local)) <= 1
-    assert cut is (abs(far) > 1)
-    assert allowed == said or cut
-    # in the direction that was asked for
+    assert limited is (abs(far) > 1)
+    assert allowed == remote or limited
+    # in the direction of the remote priority
     assert (PRIORITIES.index(allowed) - PRIORITIES.index(local)) * far >= 0
 
 
-def test_an_unknown_priority_counts_as_nothing_said():
-    assert apply_guardrails("apocalyptic", "medium") == ("medium", True)
+def test_an_unknown_priority_becomes_the_local_one():
+    assert limit_priority("apocalyptic", "medium") == ("medium", True)
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         (
             "The VPN is down: two tries failed (code 0x80070005).",
@@ -53,11 +53,11 @@ def test_an_unknown_priority_counts_as_nothing_said():
         ("one\ntwo\tthree\x1b[31m\x00\u202e four", "one two three[31m four"),
     ],
 )
-def test_words_for_people_hold_no_way_out(said: str, shown: str | None):
-    assert safe_words(said, 400) == (said if shown is None else shown)
+def test_a_safe_text_has_no_links_and_addresses(text: str, shown: str | None):
+    assert safe_text(text, 400) == (text if shown is None else shown)
 
 
-_WAY_OUT = re.compile(r"://|www\.|[<>@]", re.IGNORECASE)
+_LINK = re.compile(r"://|www\.|[<>@]", re.IGNORECASE)
 lures = st.sampled_from(
     ["https://evil.example/x", "www.evil.example", "evil@evil.example", "<a href='//evil.example'>", "![x](http://evil.example)",
      "ht<b>tp://evil", "://", "www.", "@", "<", "](", "[", "\u200b", "\u202e", "//"]
@@ -65,13 +65,13 @@ lures = st.sampled_from(
 
 
 @given(st.lists(anything | lures, max_size=8).map("".join), st.integers(1, 200))
-def test_no_words_lead_anywhere_whatever_was_written(said: str, limit: int):
-    shown = safe_words(said, limit)
+def test_any_text_becomes_one_line_without_links_and_addresses(text: str, limit: int):
+    shown = safe_text(text, limit)
 
-    assert not _WAY_OUT.search(shown)
+    assert not _LINK.search(shown)
     assert len(shown) <= limit
     assert shown.isprintable() or not any(char in shown for char in "\n\r\t\x00\x1b\u200b\u202e")
 
 
-def test_what_is_endless_is_cut():
-    assert len(safe_words("word " * 100_000, 400)) <= 400
+def test_a_long_text_is_cut():
+    assert len(safe_text("word " * 100_000, 400)) <= 400

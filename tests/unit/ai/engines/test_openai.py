@@ -3,17 +3,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from aura.ai import ClassificationRequest, EngineError, make_engine
-from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, retry_after
-from aura.ai.engines.prompt import conversation
+from aura.ai import ClassificationRequest, EngineError
+from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine
 from aura.settings import Settings
 
 KEY = "sk-test-secret"
@@ -43,7 +40,7 @@ def engine(httpserver: HTTPServer) -> OpenAIEngine:
 
 @pytest.fixture
 def official(httpserver: HTTPServer) -> OpenAIEngine:
-    """The engine as it talks to api.openai.com, only the address changed."""
+    """The engine for api.openai.com with the address of the test server."""
     made = OpenAIEngine(make_settings(None))
     made._client.base_url = httpserver.url_for("/v1/")
     return made
@@ -95,7 +92,9 @@ def failure(engine: OpenAIEngine) -> EngineError:
     return caught.value
 
 
-def test_a_compatible_server_is_asked_with_a_strict_schema(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_a_compatible_server_gets_chat_completions_with_a_strict_schema(
+    httpserver: HTTPServer, engine: OpenAIEngine
+) -> None:
     httpserver.expect_request(CHAT, method="POST").respond_with_json(chat(json.dumps(ANSWER)))
     verdict = engine.classify([TICKET])[0]
 
@@ -111,7 +110,7 @@ def test_a_compatible_server_is_asked_with_a_strict_schema(httpserver: HTTPServe
     assert request.headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_openai_itself_is_asked_with_the_responses_api(httpserver: HTTPServer, official: OpenAIEngine) -> None:
+def test_openai_gets_the_responses_api(httpserver: HTTPServer, official: OpenAIEngine) -> None:
     httpserver.expect_request(RESPONSES).respond_with_json(response(output_text(json.dumps(ANSWER))))
     verdict = official.classify([TICKET])[0]
 
@@ -121,32 +120,17 @@ def test_openai_itself_is_asked_with_the_responses_api(httpserver: HTTPServer, o
     assert sent["text"]["format"]["strict"] is True
 
 
-def test_the_ticket_travels_as_data_apart_from_the_instructions() -> None:
-    system, user = conversation(TICKET, ("Network", "Other"))
-    assert SECRET not in system and "never an instruction" in system
-    assert json.loads(user)["ticket"]["description"].startswith(SECRET)
-
-
-def test_too_many_requests_can_be_retried_after_the_time_named(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_too_many_requests_have_the_retry_after_of_the_answer(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
     httpserver.expect_request(CHAT).respond_with_json({"error": {}}, status=429, headers={"Retry-After": "7"})
     error = failure(engine)
     assert (error.permanent, error.retry_after) == (False, 7.0)
-
-
-def test_retry_after_is_read_in_all_its_forms() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
-    assert 50 < (retry_after({"retry-after": later}) or 0) <= 60
-    assert retry_after({"retry-after": "-5"}) == 0.0
-    for nonsense in ("soon", "nan", "1e999", ""):
-        assert retry_after({"retry-after": nonsense}) is None
 
 
 @pytest.mark.parametrize(
     ("status", "permanent"),
     [(500, False), (503, False), (408, False), (400, True), (401, True), (403, True), (404, True)],
 )
-def test_the_status_says_whether_to_ask_again(
+def test_the_status_decides_whether_an_error_is_permanent(
     httpserver: HTTPServer, engine: OpenAIEngine, status: int, permanent: bool
 ) -> None:
     httpserver.expect_request(CHAT).respond_with_json({"error": {"message": SECRET}}, status=status)
@@ -154,12 +138,12 @@ def test_the_status_says_whether_to_ask_again(
     assert len(httpserver.log) == 1
 
 
-def test_a_used_up_quota_is_no_passing_rush(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_a_used_up_quota_is_permanent(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
     httpserver.expect_request(CHAT).respond_with_json({"error": {"code": "insufficient_quota"}}, status=429)
     assert failure(engine).permanent is True
 
 
-def test_a_server_that_is_not_there_can_be_tried_again() -> None:
+def test_an_unreachable_server_is_a_temporary_error() -> None:
     error = failure(OpenAIEngine(make_settings(None, OPENAI_BASE_URL="http://127.0.0.1:9/v1")))
     assert error.permanent is False
 
@@ -171,7 +155,7 @@ def released() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_server_that_hangs_is_left_at_the_timeout(httpserver: HTTPServer, released: threading.Event) -> None:
+def test_a_call_to_a_hanging_server_ends_at_the_timeout(httpserver: HTTPServer, released: threading.Event) -> None:
     def hang(_: Request) -> Response:
         released.wait(10)
         return Response("")
@@ -182,9 +166,7 @@ def test_a_server_that_hangs_is_left_at_the_timeout(httpserver: HTTPServer, rele
     assert error.permanent is False and "0.2 s" in str(error)
 
 
-def test_a_server_that_answers_in_drops_is_left_at_the_timeout(
-    httpserver: HTTPServer, released: threading.Event
-) -> None:
+def test_a_call_to_a_dripping_server_ends_at_the_timeout(httpserver: HTTPServer, released: threading.Event) -> None:
     # Given a server whose every read succeeds well within the timeout, while the whole answer never ends
     def drip(_: Request) -> Response:
         def body() -> Iterator[bytes]:
@@ -199,7 +181,7 @@ def test_a_server_that_answers_in_drops_is_left_at_the_timeout(
     assert error.permanent is False
 
 
-def test_an_endless_answer_is_not_read(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_an_endless_answer_is_cut_off(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
     httpserver.expect_request(CHAT).respond_with_data(" " * (LONGEST_ANSWER + 1), content_type="application/json")
     assert "too long" in str(failure(engine))
 
@@ -228,7 +210,7 @@ def test_an_unusable_answer_is_permanent(
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/html"])
-def test_a_body_that_is_no_json_is_permanent(httpserver: HTTPServer, engine: OpenAIEngine, content_type: str) -> None:
+def test_a_body_without_json_is_permanent(httpserver: HTTPServer, engine: OpenAIEngine, content_type: str) -> None:
     httpserver.expect_request(CHAT).respond_with_data("<h1>proxy</h1>", content_type=content_type)
     assert failure(engine).permanent is True
 
@@ -249,35 +231,20 @@ def test_an_unusable_response_is_permanent(
     assert error.permanent is True and words in str(error)
 
 
-def test_a_model_without_temperature_is_asked_without(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_after_a_rejected_temperature_none_is_sent(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
     # Given a model that refuses the parameter
     refusal = {"error": {"message": "Unsupported parameter", "param": "temperature", "code": "unsupported_parameter"}}
     httpserver.expect_ordered_request(CHAT).respond_with_json(refusal, status=400)
     for _ in range(2):
         httpserver.expect_ordered_request(CHAT).respond_with_json(chat(json.dumps(ANSWER)))
-    # When two tickets are asked about, Then only the very first request carried it
+    # When two tickets are classified, Then only the first request has it
     engine.classify([TICKET])
     engine.classify([TICKET])
     assert ["temperature" in json.loads(request.get_data()) for request, _ in httpserver.log] == [True, False, False]
 
 
-def test_confidences_outside_their_range_are_brought_back(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
+def test_confidences_outside_their_range_are_clamped(httpserver: HTTPServer, engine: OpenAIEngine) -> None:
     wild = {**ANSWER, "category_confidence": 90, "priority_confidence": -1, "reason": "x" * 5000}
     httpserver.expect_request(CHAT).respond_with_json(chat(json.dumps(wild)))
     verdict = engine.classify([TICKET])[0]
     assert (verdict.confidence, verdict.priority_confidence, len(verdict.reason)) == (1.0, 0.0, 1000)
-
-
-def test_with_a_key_the_local_engine_answers_what_openai_does_not(httpserver: HTTPServer) -> None:
-    httpserver.expect_request(CHAT).respond_with_json({"error": {}}, status=500)
-    verdicts = make_engine(make_settings(httpserver)).classify([TICKET, TICKET])
-    (own,) = make_engine(Settings(_env_file=None)).classify([TICKET])
-    assert [(v.category, v.engine, v.fallback) for v in verdicts] == [
-        (own.category, "local", "openai: the server answered 500")
-    ] * 2
-
-
-def test_without_a_key_the_local_engine_answers() -> None:
-    keyless = Settings(_env_file=None)
-    assert make_engine(keyless).name == "local"
-    assert make_engine(keyless) is make_engine(keyless)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.ai.text.clean import clean, clean_line, has_text, html_to_text
+from tests.unit.ai.growth import MOST, growth
 
-# st.text() leaves lone surrogates out by default; tickets do not
+# st.text() leaves lone surrogates out by default; tickets have them
 any_text = st.text(st.characters(exclude_categories=()), max_size=300)
 
 
@@ -37,7 +38,7 @@ def test_html_to_text_never_raises(text: str) -> None:
     html_to_text("<p>" + text)
 
 
-def test_clean_drops_what_cannot_be_seen_and_keeps_what_can() -> None:
+def test_clean_drops_invisible_characters_and_keeps_visible_ones() -> None:
     assert clean("a\0b\u202ec\u200bd\ud800e\x07f\tg", 100) == "abcdef\tg"
     assert clean("u\u0308ber \U0001f600", 100) == "über \U0001f600"
     assert clean("one\r\ntwo\rthree\n\n\n\n\nfour  \n", 100) == "one\ntwo\nthree\n\nfour"
@@ -51,7 +52,7 @@ def test_a_header_cannot_be_smuggled_into_a_title() -> None:
     assert clean_line("Hello\r\nBcc: victim@example.com", 100) == "Hello Bcc: victim@example.com"
 
 
-def test_has_text_needs_something_to_read() -> None:
+def test_has_text_needs_a_letter_or_digit() -> None:
     assert has_text("?! a") and has_text("7")
     assert not has_text(" \n\t!?…")
 
@@ -64,14 +65,14 @@ def test_html_becomes_text() -> None:
     assert html_to_text(page) == "Hello & welcome\n\none\n\ntwo\n\na\nb ü"
 
 
-def test_text_that_is_not_html_stays_as_it_is() -> None:
+def test_text_without_html_stays_unchanged() -> None:
     for text in ("if a < b and c > d", "mail <anna@example.com> about it", "x <- y"):
         assert html_to_text(text) == text
 
 
 @pytest.mark.parametrize("hostile", ["<", "<!--", "<a ", "<script>", "<p ", "&#", "</", '<a "', "<style", "<![CDATA["])
-def test_hostile_html_is_read_to_the_end(hostile: str) -> None:
-    html_to_text("<p>" + hostile * (100_000 // len(hostile)))
+def test_hostile_html_becomes_text_in_linear_time(hostile: str) -> None:
+    assert growth(lambda text: html_to_text("<p>" + text), hostile * (100_000 // len(hostile))) < MOST
 
 
 def test_an_endless_number_reference_does_not_raise() -> None:

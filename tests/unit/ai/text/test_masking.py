@@ -1,5 +1,3 @@
-"""What identifies a person or opens a door never survives masking, and what only looks like it does."""
-
 from __future__ import annotations
 
 import re
@@ -12,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.ai.text.masking import Masked, mask
-from aura.ai.text.masking.plain import plain
+from aura.ai.text.masking.plain_characters import plain_characters
 
 # -- examples -----------------------------------------------------------------------------------------------------------
 
@@ -73,7 +71,7 @@ from aura.ai.text.masking.plain import plain
         ('PIN and user are "4711 / 889900"', 'PIN and user are "[password 1]"'),
     ],
 )
-def test_what_must_not_leave_gets_a_stand_in(text: str, masked: str):
+def test_personal_data_and_secrets_become_placeholders(text: str, masked: str):
     assert mask(text).text == masked
 
 
@@ -96,14 +94,14 @@ def test_what_must_not_leave_gets_a_stand_in(text: str, masked: str):
         "serial 4711 / 889900, assets\n4711\n4712\n4713\n4714, done",
     ],
 )
-def test_what_only_looks_like_it_stays(text: str):
+def test_similar_texts_stay_unchanged(text: str):
     assert mask(text) == Masked(text, {})
 
 
-def test_a_corpus_of_harmless_texts_leaves_as_it_is():
+def test_a_corpus_of_harmless_texts_stays_unchanged():
     lines = (Path(__file__).parents[3] / "data/harmless.txt").read_text(encoding="utf-8").splitlines()[1:]
     assert len(lines) >= 60
-    # a system and its part are written with capitals; anything else may be a user and a password
+    # a system and its part have capitals; other pairs may be a user and a password
     for pair in ("SAP/Hr2secret", "Citrix/Welcome1", "citrix/xenapp7!", "Meier/XenApp7", "admin/SuperSecret1"):
         assert mask(f"log in with {pair}").text == "log in with [password 1]"
     assert {line: mask(line).text for line in lines if mask(line).text != line} == {}
@@ -116,7 +114,7 @@ def test_equal_values_get_the_same_number_and_all_are_counted():
     assert masked.found == {"email": 3, "phone": 2}
 
 
-def test_look_alikes_and_invisible_characters_hide_nothing():
+def test_similar_and_invisible_characters_hide_no_value():
     for hidden, kind in [
         ("４１１１ １１１１ １１１１ １１１１", "card"),
         ("4\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e3-1111-1111-1111", "card"),
@@ -134,7 +132,7 @@ def test_look_alikes_and_invisible_characters_hide_nothing():
 
 # -- properties -----------------------------------------------------------------------------------------------------------
 
-#: Beginnings of other things, which must not swallow half of what follows.
+#: Beginnings of other values, which must not take a part of the value after them.
 beginnings = st.sampled_from(
     ["7 ", "2. ", "030 12 ", "0170 1", "+49 ", "4111 ", "4111-", "DE89 ", "a@", "@", '"', "'", "password: ", "pin ", "pw is ",
      "[email 1]", "eyJ", "sk-", "AKIA", "(", "[at]", "Bearer ", "24.11.2026 ", "192.168.", "\\", "/", "=", "-", "_"]
@@ -190,8 +188,8 @@ tokens = st.one_of(
 
 
 def bare(text: str) -> str:
-    """Return letters and digits alone, the way a human would compare two numbers."""
-    return re.sub(r"[\W_]", "", plain(text)).casefold()
+    """Return letters and digits alone."""
+    return re.sub(r"[\W_]", "", plain_characters(text)).casefold()
 
 
 def survives(canary: str, before: str, after: str) -> bool:
@@ -200,7 +198,7 @@ def survives(canary: str, before: str, after: str) -> bool:
 
 
 @given(anything, border, cards() | ibans() | phones | emails | tokens, border, anything)
-def test_a_canary_never_survives_whatever_stands_around_it(before: str, left: str, canary: str, right: str, after: str):
+def test_a_value_is_masked_in_any_context(before: str, left: str, canary: str, right: str, after: str):
     assert not survives(canary, before + left, right + after)
 
 
@@ -212,16 +210,16 @@ introductions = st.sampled_from(
 
 
 @given(anything, border, introductions, secret_words, border, anything)
-def test_a_password_never_survives_its_introduction(
+def test_a_password_after_its_name_is_masked_in_any_context(
     before: str, left: str, introduction: str, secret: str, right: str, after: str
 ):
     masked = mask(before + left + introduction + secret + right + after).text
 
-    assert secret not in masked or secret in plain(before) + " " + plain(after)
+    assert secret not in masked or secret in plain_characters(before) + " " + plain_characters(after)
 
 
 @given(cards(), st.data())
-def test_invisible_characters_and_other_digits_change_nothing(card: str, data: st.DataObject):
+def test_a_card_number_of_other_digits_and_invisible_characters_is_masked(card: str, data: st.DataObject):
     odd = [
         data.draw(
             st.sampled_from(
@@ -237,18 +235,18 @@ def test_invisible_characters_and_other_digits_change_nothing(card: str, data: s
 
 
 @given(anything)
-def test_masking_takes_any_text_and_counts_what_it_replaced(text: str):
+def test_masking_takes_any_text_and_counts_its_placeholders(text: str):
     masked = mask(text)
 
     assert sum(masked.found.values()) == 0 or "[" in masked.text
     if not masked.found:
-        assert masked.text == plain(text)
+        assert masked.text == plain_characters(text)
 
 
 @given(anything)
-def test_plain_text_is_plain_and_no_longer(text: str):
-    assert plain(plain(text)) == plain(text)
-    assert len(plain(text)) <= len(text)
+def test_plain_characters_are_plain_and_no_more_than_before(text: str):
+    assert plain_characters(plain_characters(text)) == plain_characters(text)
+    assert len(plain_characters(text)) <= len(text)
 
 
 # -- time -----------------------------------------------------------------------------------------------------------------
@@ -270,7 +268,7 @@ HOSTILE = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_eight_times_the_text_takes_about_eight_times_the_time(hostile: str):
+def test_masking_hostile_text_takes_linear_time(hostile: str):
     small, large = ((hostile * size)[:size] for size in (6_000, 48_000))
     least = min(seconds(mask, small) for _ in range(3))
 

@@ -1,14 +1,16 @@
-"""The line's pauses: a broker that is away is not asked by everybody at the same moment, nor all the time."""
+"""Connections to RabbitMQ: their parameters, their pauses, and headers that pika cannot decode."""
 
 from __future__ import annotations
 
+import pika
 import pytest
 from dramatiq.errors import ConnectionClosed
-from pika.exceptions import AMQPConnectionError
+from pika.exceptions import AMQPConnectionError, InvalidFrameError
 
-from aura.jobs.rabbitmq import connection
-from aura.jobs.rabbitmq.connection import FIRST_PAUSE, LONGEST_PAUSE, Connection, backoff
-from aura.jobs.rabbitmq.publisher import parameters
+from aura.jobs.rabbitmq import subscriptions
+from aura.jobs.rabbitmq.connection import LenientConnection, parameters, without_headers
+from aura.jobs.rabbitmq.subscriptions import FIRST_PAUSE, LONGEST_PAUSE, Connection
+from aura.jobs.rabbitmq.topology import Topology
 from aura.settings import given
 
 SETTINGS = given(RABBITMQ_URL="amqp://a:b@127.0.0.1:1/?heartbeat=0", DATABASE_URL="postgresql://a:b@127.0.0.1:1/a")
@@ -20,24 +22,64 @@ def test_a_connection_that_dies_in_silence_or_is_blocked_is_noticed():
     assert 0 < found.blocked_connection_timeout <= 30
 
 
-def test_the_pause_before_a_new_connection_grows_with_jitter_up_to_a_longest(monkeypatch: pytest.MonkeyPatch):
-    for failures in (1, 3, 400):
-        full = min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE)
-        found = {backoff(failures) for _ in range(20)}
-        assert full / 2 <= min(found) < max(found) <= full, "all of a house would come back at the same moment"
-
-    def away(_settings: object) -> None:
+def test_the_pause_before_a_new_connection_grows(monkeypatch: pytest.MonkeyPatch):
+    def away(*_: object) -> None:
         raise AMQPConnectionError
 
-    def none(failures: int) -> float:
-        asked.append(failures)
+    def none(failures: int, first: float, longest: float) -> float:
+        asked.append((failures, first, longest))
         return 0.0
 
-    asked: list[int] = []
-    monkeypatch.setattr(connection, "_Link", away)
-    monkeypatch.setattr(connection, "backoff", none)
-    ours = Connection(SETTINGS)
+    asked: list[tuple[int, float, float]] = []
+    monkeypatch.setattr(subscriptions, "_Link", away)
+    monkeypatch.setattr(subscriptions, "backoff", none)
+    ours = Connection(SETTINGS, Topology())
     for _ in range(4):
         with pytest.raises(ConnectionClosed):
             ours.subscribe("ai.classify", 1)
-    assert asked == [1, 2, 3]
+    assert asked == [(failures, FIRST_PAUSE, LONGEST_PAUSE) for failures in (1, 2, 3)]
+
+
+def header_frame(table: bytes) -> bytes:
+    """Return the frame of a message's properties, with a field table in the place of its headers."""
+    properties = pika.BasicProperties(
+        content_type="application/json", headers={"placeholder": 1}, priority=7, message_id="m-1"
+    )
+    frame = pika.frame.Header(1, 9, properties).marshal()
+    good = b"".join(pika.BasicProperties(headers={"placeholder": 1}).encode())[2:]
+    assert frame.count(good) == 1
+    body = frame[7:-1].replace(good, len(table).to_bytes(4, "big") + table)
+    return frame[:3] + len(body).to_bytes(4, "big") + body + frame[-1:]
+
+
+def decode(data: bytes) -> tuple[int, pika.frame.Header]:
+    connection = LenientConnection.__new__(LenientConnection)
+    connection._frame_buffer = data
+    return connection._read_frame()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [b"\x01aT" + (2**60).to_bytes(8, "big"), b"\x01a?\xff", b"\x01aF\x00\x00\x0f\xff", b"\x01a", b"\x05a"],
+    ids=["a date beyond 9999", "an unknown type", "a table that is longer than its outer one", "no value", "no name"],
+)
+def test_headers_that_pika_cannot_decode_are_dropped_and_the_message_is_read(table: bytes):
+    data = header_frame(table)
+    length, frame = decode(data + b"the next frame")
+
+    assert length == len(data)
+    assert (frame.channel_number, frame.body_size) == (1, 9)
+    found = frame.properties
+    assert (found.content_type, found.priority, found.message_id, found.headers) == ("application/json", 7, "m-1", None)
+
+
+def test_good_headers_are_read_as_they_are():
+    data = header_frame(b"\x01bI" + (7).to_bytes(4, "big"))
+    length, frame = decode(data)
+    assert (length, frame.properties.headers, frame.properties.message_id) == (len(data), {"b": 7}, "m-1")
+
+
+def test_a_frame_that_is_broken_elsewhere_is_an_error():
+    data = pika.frame.Header(1, 9, pika.BasicProperties(content_type="x" * 20)).marshal()
+    with pytest.raises(InvalidFrameError):
+        without_headers(data)

@@ -12,19 +12,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import actors
+from actors import plain_messages
 from actors.intake import classify
+from actors.plain_messages import PlainJson
+from aura.jobs.program import Malformed, PlainMessage
 from aura.jobs.rabbitmq import messages
-from aura.jobs.rabbitmq.messages import SIZE_LIMIT, Malformed, Plain
+from aura.jobs.rabbitmq.messages import SIZE_LIMIT
 from db import transaction
 from db.models import Agent, Notification, Ticket
-from db.new_tickets import storable
+from db.text import storable
 from tests.embedded import Hand, all_jobs, count, letters, one_job
 
 QUEUES = sorted({actor.queue_name for actor in actors.broker.actors.values()})
 
 
-def read(queue: str, body: bytes | dict[str, Any]) -> Message[Any] | Plain:
-    return messages.read(queue, body if isinstance(body, bytes) else json.dumps(body).encode(), actors.broker.actors)
+def read(queue: str, body: bytes | dict[str, Any]) -> Message[Any] | PlainMessage:
+    return messages.read(queue, body if isinstance(body, bytes) else json.dumps(body).encode(), actors.broker)
 
 
 def hint(**changes: Any) -> dict[str, Any]:
@@ -54,6 +57,7 @@ def reads_or_refuses(queue: str, body: bytes) -> None:
         assert all(type(number) is int and number > 0 for number in ids)
         assert (message.kwargs, message.options) == ({}, {})
     else:
+        assert isinstance(message, PlainJson)
         assert isinstance(message.payload, dict)
 
 
@@ -177,7 +181,7 @@ def test_a_refusal_never_repeats_a_long_input():
 
 def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None = None) -> None:
     message = read(queue, payload)
-    assert isinstance(message, Plain)
+    assert isinstance(message, PlainJson)
     with transaction() as session:
         message.accept(session, message_id)
 
@@ -227,7 +231,7 @@ class TestPlain:
     ):
         def at(hour: int) -> None:
             clock = type("Clock", (), {"now": staticmethod(lambda zone: datetime(2026, 11, 23, hour, tzinfo=zone))})
-            monkeypatch.setattr(messages, "datetime", clock)
+            monkeypatch.setattr(plain_messages, "datetime", clock)
 
         at(8)
         accept("tickets.intake", {"title": "VPN drops"})
@@ -332,14 +336,3 @@ class TestPlain:
                 accept(queue, payload)
             except Malformed:
                 continue
-
-
-@pytest.mark.parametrize("content", [b"\x01aT" + (2**60).to_bytes(8, "big"), b"\x01a?\xff", b"\x01aF\x00\x00\x0f\xff"])
-def test_headers_that_cannot_be_decoded_are_passed_over(content: bytes):
-    import pika.data
-
-    table = len(content).to_bytes(4, "big") + content
-    # a good table is read as ever, a bad one is empty, and what stands behind either is found
-    good = b"\x00\x00\x00\x07" + b"\x01bI" + (7).to_bytes(4, "big")
-    assert pika.data.decode_table(good + b"rest", 0) == ({"b": 7}, len(good))
-    assert pika.data.decode_table(table + b"rest", 0)[1] == len(table)

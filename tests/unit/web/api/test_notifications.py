@@ -16,7 +16,7 @@ from db.statements import table
 from tests.commands import Run
 from tests.conftest import ROOT
 from tests.embedded import all_jobs, web_app
-from tests.unit.actors.test_notify import BOSS, ticket, told, wait_for
+from tests.unit.actors.helpers import MANAGER, create_ticket, notifications_to, write_delayed
 from tests.unit.web.clients import create_key, create_user, log_in, remote_client
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -26,7 +26,7 @@ _c = table(Notification).c
 
 
 def inbox(recipient: str, rows: int) -> None:
-    wait_for(recipient, rows)
+    write_delayed(recipient, rows)
     set_(recipient, channel="in_app", state="sent", delayed_until=None)
 
 
@@ -79,11 +79,11 @@ def test_an_invalid_query_is_a_problem(web: TestClient, path: str, status: int):
 
 
 def test_a_notification_of_another_channel_is_not_marked_as_read(web: TestClient):
-    wait_for(rows=1)
-    for key in ("nothing", told()[0].id, "%00"):
-        answer = web.post(f"{PATH}/{key}/read", params={"recipient": told()[0].recipient})
+    write_delayed(rows=1)
+    for key in ("nothing", notifications_to()[0].id, "%00"):
+        answer = web.post(f"{PATH}/{key}/read", params={"recipient": notifications_to()[0].recipient})
         assert answer.status_code in (404, 422)
-    assert told()[0].read_at is None
+    assert notifications_to()[0].read_at is None
 
 
 def test_notifications_are_shown_to_their_recipient_and_to_operators():
@@ -101,36 +101,38 @@ def test_notifications_are_shown_to_their_recipient_and_to_operators():
 
 
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
-    wait_for(rows=2)
-    assert run("notices", "waiting", "--format", "json").json()[0]["waiting"] == 2
-    one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
-    assert run("notices", "resend", one).out == f"{one} goes out by email\n"
+    write_delayed(rows=2)
+    assert run("notifications", "delayed", "--format", "json").json()[0]["waiting"] == 2
+    one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())
+    assert run("notifications", "resend", one).out == f"{one} enqueued for email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is in_doubt can be settled" in run("notices", "settle", one).err
-    set_(BOSS, state="in_doubt")
-    assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", BOSS).err
-    wrong = run("notices", "settle", other, "nothing")
+    assert "only what is in_doubt can be settled" in run("notifications", "settle", one).err
+    set_(MANAGER, state="in_doubt")
+    assert "2 in doubt" in run("notifications", "list", "--channel", "email", "--recipient", MANAGER).err
+    wrong = run("notifications", "settle", other, "nothing")
     assert "there is no notification nothing" in wrong.err
     with reading() as session:
         assert session.get_one(Notification, other).state == "in_doubt"
-    assert run("notices", "settle", other).out == f"{other} is settled: it has arrived\n"
-    assert {each.state for each in told()} == {"in_doubt", "sent"}
+    assert run("notifications", "settle", other).out == f"{other} settled as delivered\n"
+    assert {each.state for each in notifications_to()} == {"in_doubt", "sent"}
 
 
 @pytest.mark.parametrize("how", ["text", "html", "json"])
 def test_the_wording_is_previewed(run: Run, how: str):
-    shown = run("notices", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how)
+    shown = run(
+        "notifications", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how
+    )
     assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
-    assert run("notices", "preview").err.count("--- ticket.") >= 9
-    assert "there is no ticket 99" in run("notices", "preview", "--ticket", 99).err
-    assert "event: there is no 'x'" in run("notices", "preview", "--event", "x").err
+    assert run("notifications", "preview").err.count("--- ticket.") >= 9
+    assert "there is no ticket 99" in run("notifications", "preview", "--ticket", 99).err
+    assert "event: there is no 'x'" in run("notifications", "preview", "--event", "x").err
 
 
 def test_the_commands_of_the_notifications_page_work_as_written(run: Run, tmp_path: Path):
     # Given what the page speaks of: ticket 1, a notice that is unknown and one that waits
-    ticket()
+    create_ticket()
     for key, state in (("4d7e", "in_doubt"), ("9b21", "in_doubt"), ("c3f0", "delayed")):
-        wait_for(f"{key}@example.com", rows=1)
+        write_delayed(f"{key}@example.com", rows=1)
         set_(f"{key}@example.com", id=key, state=state)
     (tmp_path / "wishes.yaml").write_text((ROOT / "examples" / "subscriptions.yaml").read_text())
 

@@ -1,0 +1,52 @@
+"""Everything that a process remembers beyond one attempt: it holds no job that is not in the database too.
+
+| name             | value                                                                                   |
+| ---------------- | --------------------------------------------------------------------------------------- |
+| `WORKER_ID`      | id of this boot of the process; leases belong to it                                     |
+| `worker`         | Dramatiq's worker while it accepts work, for local dispatch                              |
+| `attempts`       | the leases that count as running, each with its attempt once that has begun             |
+| `local_jobs`     | jobs that were dispatched locally and wait in the worker's own queue, by lease          |
+| `queue_controls` | pauses and limits of queues, cached for half a second                                   |
+| `pipelines`      | every pipeline by its name; constructing one registers it                               |
+| `on_enqueue`     | called after each commit that enqueued jobs; the embedded relay is waked by it          |
+
+Caches of settings and of prepared statements are beside the code that fills them: they hold nothing that changes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from aura.jobs.ttl_cache import TTLCache
+from db import queue_controls as controls
+from db.jobs import on_enqueue
+
+if TYPE_CHECKING:
+    from dramatiq import Worker
+
+    from aura.jobs.attempt import Attempt
+    from aura.jobs.pipeline import Pipeline
+    from db.jobs import Claimed
+
+__all__ = ["WORKER_ID", "attempts", "local_jobs", "on_enqueue", "pipelines", "queue_controls", "reset", "worker"]
+
+#: Seconds for which pauses and limits are cached.
+CONTROLS_FRESH = 0.5
+
+WORKER_ID = uuid.uuid4().hex
+worker: Worker | None = None
+attempts: dict[str, Attempt | None] = {}
+local_jobs: dict[str, list[Claimed]] = {}
+queue_controls = TTLCache(CONTROLS_FRESH, controls.current)
+pipelines: dict[str, Pipeline] = {}
+
+
+def reset() -> None:
+    """Forget what changes while the process runs, for tests; the worker's id and the pipelines stay."""
+    global worker
+    worker = None
+    attempts.clear()
+    local_jobs.clear()
+    queue_controls.clear()
+    on_enqueue.clear()

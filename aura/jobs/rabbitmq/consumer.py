@@ -1,0 +1,126 @@
+"""Consumers of service mode: RabbitMQ messages, each validated before a worker thread receives it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.errors import ConnectionClosed
+from dramatiq.message import Message
+from sqlalchemy.exc import DataError, SQLAlchemyError
+
+from aura.jobs.bulkhead import BulkheadSlot
+from aura.jobs.program import Malformed
+from aura.jobs.rabbitmq import messages
+from aura.jobs.rabbitmq.subscriptions import Connection, Subscription
+from aura.settings import Settings, first_line
+from db import dead_letters, traces, transaction
+
+logger = logging.getLogger(__name__)
+
+
+class RabbitmqSource:
+    """Consumes every queue over one connection, which opens with the first consumer and closes with the last."""
+
+    def __init__(self, broker: Any, settings: Settings) -> None:
+        self._broker = broker
+        self._connection = Connection(settings, broker.program.topology)
+
+    def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> GuardedConsumer:
+        """Return a consumer on a channel of its own; `timeout` in milliseconds. Raises ConnectionClosed."""
+        return GuardedConsumer(self._broker, queue, self._connection.subscribe(queue, prefetch), timeout / 1000, slot)
+
+    def close(self) -> None:
+        """Do nothing: the last consumer closes the connection."""
+
+
+class GuardedMessage(MessageProxy):
+    """A hint with its delivery tag and the consumer that received it."""
+
+    def __init__(self, message: Message[Any], tag: int, consumer: GuardedConsumer) -> None:
+        super().__init__(message)
+        self._tag, self.consumer = tag, consumer
+
+
+class GuardedConsumer(Consumer):
+    """Validates every message, and acks only those that it received itself.
+
+    A hint goes to the workers; one for an actor that only another version has is left to that version. A plain JSON message
+    becomes a job in one transaction and is acked. Any other message becomes a dead letter with its bytes and the reason, and
+    is acked too.
+    """
+
+    def __init__(
+        self, broker: Broker, queue_name: str, subscription: Subscription, timeout: float, slot: BulkheadSlot | None
+    ) -> None:
+        self.broker = broker
+        self.queue_name = queue_name
+        self.subscription = subscription
+        self._timeout = timeout
+        self._slot = slot
+
+    def __next__(self) -> MessageProxy | None:
+        return self._read() if self._slot is None else self._slot.read(self._read, self._timeout)
+
+    def _read(self) -> MessageProxy | None:
+        delivery = self.subscription.get(self._timeout)
+        if delivery is None:
+            return None
+        method, properties, body = delivery
+        try:
+            message = messages.understand(self.queue_name, body, self.broker)
+            if isinstance(message, Message):
+                return GuardedMessage(message, method.delivery_tag, self)
+            if message is not None:
+                with traces.within(_traceparent(properties)), transaction() as session:
+                    message.accept(session, properties.message_id)
+        except (Malformed, DataError) as error:
+            self._dead_letter(body, error)  # also data that the database cannot store
+        except SQLAlchemyError as error:
+            # not acked: RabbitMQ delivers it again when this consumer comes back
+            raise ConnectionClosed(f"the database is away: {first_line(error)}") from None
+        except Exception as error:
+            # it would be delivered again and again, before every message behind it
+            logger.exception("reading a message in %s failed", self.queue_name)
+            self._dead_letter(body, error)
+        self.subscription.ack(method.delivery_tag)
+        return None
+
+    def ack(self, message: Any) -> None:
+        """Ack a message, but not one that came over an earlier connection: its tag may be another message's now."""
+        self._release(message)
+        if message.consumer is self:
+            self.subscription.ack(message._tag)
+
+    def nack(self, message: Any) -> None:
+        """Reject a message that came over this connection; it goes to the queue's `.XQ`."""
+        self._release(message)
+        if message.consumer is self:
+            self.subscription.reject(message._tag)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Do nothing: RabbitMQ delivers unacked messages again as soon as the channel closes."""
+
+    def close(self) -> None:
+        """Close the channel; the last one closes the connection."""
+        self.subscription.close()
+
+    def _release(self, message: Any) -> None:
+        if self._slot is not None:
+            self._slot.release(message)
+
+    def _dead_letter(self, body: bytes, error: Exception) -> None:
+        logger.warning("message in %s dead-lettered: %s", self.queue_name, error)
+        try:
+            with transaction() as session:
+                dead_letters.record_message(session, self.queue_name, body, error)
+        except SQLAlchemyError as away:
+            raise ConnectionClosed(f"the database is away: {first_line(away)}") from None
+
+
+def _traceparent(properties: Any) -> str | None:
+    """Return the traceparent in the headers of a plain message, if it is valid."""
+    value = (properties.headers or {}).get("traceparent")
+    return value if isinstance(value, str) and traces.trace_of(value) else None

@@ -1,0 +1,7 @@
+"""The console channel."""
+
+from __future__ import annotations
+
+from aura.notifications.channels.console.transport import ConsoleChannel
+
+__all__ = ["ConsoleChannel"]

@@ -1,0 +1,7 @@
+"""The Microsoft Teams channel."""
+
+from __future__ import annotations
+
+from aura.notifications.channels.teams.transport import TeamsChannel
+
+__all__ = ["TeamsChannel"]

@@ -1,0 +1,88 @@
+"""Digest policy: which notifications are delayed until when, and which of the due ones are delivered now.
+
+Pure functions on plain values: no database, no clock, no settings. A critical notification and one in the inbox are never
+delayed. The others are delayed by the recipient's quiet hours and digest, and by a storm: more notifications to one
+recipient within a minute than the limit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from aura.notifications.decide import Notification
+from aura.notifications.quiet_hours import URGENT_EVENTS, Preference, delay_until, quiet_until
+
+#: Priority of tickets whose notifications are never delayed.
+CRITICAL = "critical"
+
+
+class HasEvent(Protocol):
+    """A delayed notification, as far as the policy needs it."""
+
+    @property
+    def event(self) -> str: ...
+
+
+T = TypeVar("T", bound=HasEvent)
+
+
+def can_be_delayed(notification: Notification) -> bool:
+    """Return whether quiet hours, a digest or a storm may delay the notification."""
+    return notification.channel != "in_app" and notification.priority != CRITICAL
+
+
+def delays(
+    notifications: Sequence[Notification],
+    preferences: Mapping[str, Preference],
+    recent: Mapping[tuple[str, str], int],
+    limit: int,
+    now: datetime,
+) -> dict[Notification, datetime]:
+    """Return until when each delayed notification is delayed; the others are delivered at once.
+
+    `recent` counts the notifications of the last minute by (channel, recipient). More than `limit` of them are a storm,
+    which ends with the minute; 0 is no limit.
+    """
+    counts = Counter(recent)
+    delayed: dict[Notification, datetime] = {}
+    for each in filter(can_be_delayed, notifications):
+        until = preferred_delay(each.event, preferences.get(each.recipient.lower()), now)
+        address = (each.channel, each.recipient)
+        if until is None and limit:
+            counts[address] += 1
+            until = end_of_minute(now) if counts[address] > limit else None
+        if until is not None:
+            delayed[each] = until
+    return delayed
+
+
+def preferred_delay(event: str, preference: Preference | None, now: datetime) -> datetime | None:
+    """Return until when the recipient's preference delays an event of this moment; None when it does not."""
+    return None if preference is None or event in URGENT_EVENTS else delay_until(preference, now)
+
+
+def end_of_minute(now: datetime) -> datetime:
+    """Return the moment at which the next minute begins."""
+    return now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+def split_due(
+    due: Sequence[T], preference: Preference | None, now: datetime
+) -> tuple[list[T], list[T], datetime | None]:
+    """Return which due notifications are delivered now, which are delayed again, and until when.
+
+    Due notifications are delayed again when the worker reaches them within the recipient's quiet hours.
+    """
+    until = quiet_until(preference, now) if preference else None
+    deliver = [each for each in due if until is None or each.event in URGENT_EVENTS]
+    delay = [each for each in due if until is not None and each.event not in URGENT_EVENTS]
+    return deliver, delay, until
+
+
+def digest_language(languages: Sequence[str], preference: Preference | None) -> str:
+    """Return the language of a digest: the recipient's preference, or the most frequent language of its notifications."""
+    preferred = preference.language if preference else ""
+    return preferred or Counter(languages).most_common(1)[0][0]

@@ -1,0 +1,32 @@
+"""Growth of processor time with the length of a text, for tests that a function takes linear time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import process_time
+
+#: A function of linear time takes 4 times as long for 4 times the text, one of quadratic time 16 times.
+MOST = 8.0
+#: Measured pairs, of which the best counts: other processes only make a measurement worse.
+ROUNDS = 5
+#: Seconds a measurement takes at least; the call is repeated until then.
+LEAST = 0.01
+
+
+def growth(work: Callable[[str], object], text: str) -> float:
+    """Return how many times as long the work takes for the text as for its first quarter, in the best of some rounds."""
+    quarter = text[: len(text) // 4]
+    repeats = 1
+    while _seconds(work, quarter, repeats) < LEAST:
+        repeats *= 2
+    quarters, wholes = zip(
+        *((_seconds(work, quarter, repeats), _seconds(work, text, repeats)) for _ in range(ROUNDS)), strict=True
+    )
+    return min(wholes) / min(quarters)
+
+
+def _seconds(work: Callable[[str], object], text: str, repeats: int) -> float:
+    start = process_time()
+    for _ in range(repeats):
+        work(text)
+    return process_time() - start

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from aura.ai.training.calibration import Scored, calibrate, temperature
+
+
+def test_the_temperature_of_an_overconfident_model_is_above_one() -> None:
+    def scored(high: float, truth: str) -> Scored:
+        return Scored(("a", "b"), (high, 0.0), truth)
+
+    assert temperature([scored(3, "a"), scored(3, "a"), scored(3, "b")]) > 1 > temperature([scored(1, "a")] * 20)
+    assert temperature([]) == 1.0
+    # labels that the model does not have are ignored
+    assert temperature([scored(1, "a")] * 20 + [scored(1, "c")]) == temperature([scored(1, "a")] * 20)
+
+
+def test_calibrating_stores_the_held_back_verdicts_by_predicted_name() -> None:
+    model = {"category_temperature": 9.0, "priority_temperature": 9.0}
+    scores = [
+        Scored(("a", "b"), (2.0, 0.0), "a"),
+        Scored(("a", "b"), (2.0, 0.0), "b"),
+        Scored(("a", "b"), (0.0, 1.0), "b"),
+    ]
+    calibrate(model, {"category": scores, "priority": []})
+    held_back = model["held_back"]["category"]  # type: ignore[index]
+    assert model["category_temperature"] != 9.0
+    assert [len(held_back["a"]["right"]), len(held_back["a"]["wrong"])] == [1, 1] and held_back["a"][
+        "right"
+    ] == held_back["a"]["wrong"]
+    assert [len(held_back["b"]["right"]), len(held_back["b"]["wrong"])] == [1, 0]

@@ -1,0 +1,104 @@
+"""Digest policy: delays by quiet hours, digests and storms, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from aura.notifications import Preference, digest_policy
+from aura.notifications.decide import Notification
+
+NOW = datetime(2026, 6, 1, 12, 30, 15, tzinfo=UTC)
+END_OF_MINUTE = datetime(2026, 6, 1, 12, 31, tzinfo=UTC)
+NOTIFICATION = Notification(17, "ticket.warned", "email", "Ada@example.com", "subscriber", "en", "medium", "key")
+QUIET = Preference(quiet_from="12:00", quiet_to="14:00")
+HOURLY = Preference(digest="hourly")
+
+
+def delays(
+    notifications: list[Notification], preference: Preference | None = None, recent: int = 0, limit: int = 0
+) -> list[datetime]:
+    preferences = {"ada@example.com": preference} if preference else {}
+    counts = {("email", "Ada@example.com"): recent}
+    return list(digest_policy.delays(notifications, preferences, counts, limit, NOW).values())
+
+
+DELAYED = {
+    "quiet hours": (QUIET, NOW.replace(hour=14, minute=0, second=0)),
+    "an hourly digest": (HOURLY, NOW.replace(hour=13, minute=0, second=0)),
+    "a digest in quiet hours": (replace(QUIET, digest="hourly"), NOW.replace(hour=14, minute=0, second=0)),
+}
+
+
+@pytest.mark.parametrize(("preference", "until"), DELAYED.values(), ids=DELAYED)
+def test_a_preference_delays_a_notification(preference: Preference, until: datetime):
+    assert delays([NOTIFICATION], preference) == [until]
+
+
+IMMEDIATE = {
+    "no preference": (NOTIFICATION, None),
+    "other quiet hours": (NOTIFICATION, Preference(quiet_from="22:00", quiet_to="07:00")),
+    "an escalation": (replace(NOTIFICATION, event="ticket.escalated"), QUIET),
+    "a critical ticket": (replace(NOTIFICATION, priority="critical"), QUIET),
+    "the inbox": (replace(NOTIFICATION, channel="in_app"), QUIET),
+    "another recipient": (replace(NOTIFICATION, recipient="eve@example.com"), QUIET),
+}
+
+
+@pytest.mark.parametrize(("notification", "preference"), IMMEDIATE.values(), ids=IMMEDIATE)
+def test_a_notification_is_delivered_at_once(notification: Notification, preference: Preference | None):
+    assert delays([notification], preference) == []
+
+
+@pytest.mark.parametrize(
+    ("recent", "limit", "count", "delayed"),
+    [(0, 3, 3, 0), (0, 3, 5, 2), (3, 3, 2, 2), (2, 3, 2, 1), (100, 0, 5, 0)],
+)
+def test_a_storm_delays_the_notifications_above_the_limit(recent: int, limit: int, count: int, delayed: int):
+    notifications = [replace(NOTIFICATION, dedupe_key=str(number)) for number in range(count)]
+
+    assert delays(notifications, recent=recent, limit=limit) == [END_OF_MINUTE] * delayed
+
+
+def test_a_storm_counts_only_what_is_delivered_at_once():
+    critical = [replace(NOTIFICATION, priority="critical", dedupe_key=str(number)) for number in range(5)]
+
+    assert delays([*critical, NOTIFICATION], limit=1) == []
+
+
+def test_a_storm_ends_with_the_minute():
+    last = datetime(2026, 6, 1, 12, 59, 59, 999_999, tzinfo=UTC)
+
+    assert digest_policy.end_of_minute(last) == datetime(2026, 6, 1, 13, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Due:
+    event: str
+
+
+WARNED, ESCALATED = Due("ticket.warned"), Due("ticket.escalated")
+
+
+@pytest.mark.parametrize(
+    ("preference", "deliver", "delay", "until"),
+    [
+        (None, [WARNED, ESCALATED], [], None),
+        (HOURLY, [WARNED, ESCALATED], [], None),
+        (QUIET, [ESCALATED], [WARNED], NOW.replace(hour=14, minute=0, second=0)),
+    ],
+)
+def test_quiet_hours_delay_due_notifications_again(
+    preference: Preference | None, deliver: list[Due], delay: list[Due], until: datetime | None
+):
+    assert digest_policy.split_due([WARNED, ESCALATED], preference, NOW) == (deliver, delay, until)
+
+
+@pytest.mark.parametrize(
+    ("languages", "preference", "expected"),
+    [(["de", "en", "de"], None, "de"), (["de", "de"], Preference(language="en"), "en"), (["en"], Preference(), "en")],
+)
+def test_the_language_of_a_digest(languages: list[str], preference: Preference | None, expected: str):
+    assert digest_policy.digest_language(languages, preference) == expected
