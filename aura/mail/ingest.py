@@ -39,7 +39,7 @@ HEAD = 64_000
 #: Ticket numbers of one mail that are looked up.
 MAX_NUMBERS = 10
 
-#: The identifiers of notifications that `aura.notifications.channels.mime` writes.
+#: The identifiers of notifications that `aura.notifications.channels.email.mime` writes.
 _NOTIFICATION_ID = re.compile(r"([0-9a-f]{32})@")
 _CONVERSATION_ID = re.compile(r"ticket-(\d{1,18})@(.+)")
 _SUBJECT_TAG = re.compile(r"\[(?:Aura )?#(\d{1,18})\]", re.IGNORECASE)

@@ -88,7 +88,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     from aura.web.app import make_app
 
     headers = {"Content-Type": "message/rfc822", **sign([secret], "1", raw)}
-    posted = TestClient(make_app()).post("/api/v1/intake/email", content=raw, headers=headers)
+    posted = TestClient(make_app()).post("/api/v1/mail", content=raw, headers=headers)
 
     assert [each.code for each in said] == [0, 0, 0]
     lines = [line for each in said for line in each.out.splitlines()]

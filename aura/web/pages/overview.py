@@ -157,14 +157,7 @@ def _engine() -> dict[str, str]:
 def _alerts(stages: list[Stage], current: Snapshot, stats: TicketStats, costs: dict[str, float]) -> list[Alert]:
     return [
         *_blocked(stages, current),
-        *(
-            Alert(
-                f"{each.name}: {count_of(each.backlog.retrying, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
-                f"/jobs?actor={each.name}&state=retrying",
-            )
-            for each in stages
-            if each.backlog.retrying
-        ),
+        *_retrying(stages),
         *_counts(stats),
         *_budget(costs),
     ]
@@ -181,6 +174,17 @@ def _blocked(stages: list[Stage], current: Snapshot) -> list[Alert]:
             f"{count_of(count, 'job waits', 'jobs wait', COUNT_LIMIT)}. {reason}", address, critical=not current.workers
         )
         for reason, count in jobs.items()
+    ]
+
+
+def _retrying(stages: list[Stage]) -> list[Alert]:
+    return [
+        Alert(
+            f"{stage.name}: {count_of(count, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
+            f"/jobs?actor={stage.name}&state=retrying",
+        )
+        for stage in stages
+        if (count := stage.backlog.retrying)
     ]
 
 

@@ -14,123 +14,8 @@ from db.models import DeadLetter, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now, now
 from pipelines.recovery import restart_stranded
-from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs, claim, move, promise
-
-# -- a submission -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "meant"),
-    [
-        ("URGENT!!!", "critical"),
-        ("hoch", "high"),
-        ("P2", "high"),
-        (3, "medium"),
-        ("  Normal ", "medium"),
-        ("gering", "low"),
-        ("", None),
-        (None, None),
-        ("whenever", None),
-        (["high", "low"], None),
-    ],
-)
-def test_a_claimed_priority_is_understood_or_nobody_can_tell(said: object, meant: str | None):
-    assert parse_priority(said) == meant
-
-
-def test_a_submission_takes_what_people_send():
-    found = NewTicket.model_validate({"title": "  VPN \0", "description": None, "external_id": 17, "colour": "red"})
-
-    assert (found.title, found.description, found.external_id) == ("VPN", "", "17")
-    assert NewTicket(title="x", external_id="  ").external_id is None
-    assert NewTicket(title="x", priority="").priority is None
-
-
-@pytest.mark.parametrize(
-    ("payload", "words"),
-    [
-        ({}, "needs a title or a description"),
-        ({"title": " \0 ", "description": "\ud800"}, "needs a title or a description"),
-        ({"title": 5}, "title"),
-        ({"title": "x" * 2001}, "title"),
-        ({"title": "x", "description": "x" * (DESCRIPTION_LIMIT + 1)}, "description"),
-        ({"title": "x", "priority": "whenever"}, "priority"),
-        ({"title": "x", "external_id": True}, "external_id"),
-        ({"title": "x", "external_id": "x" * 201}, "external_id"),
-    ],
-)
-def test_what_is_no_ticket_is_refused_without_repeating_it(payload: dict[str, Any], words: str):
-    with pytest.raises(ValidationError, match=words) as refused:
-        NewTicket.model_validate(payload)
-
-    assert "xxxx" not in str(refused.value)
-    assert "whenever" not in str(refused.value)
-
-
-@given(st.text())
-def test_storable_text_has_nothing_that_postgresql_refuses(text: str):
-    kept = storable(text)
-
-    assert "\0" not in kept
-    assert kept.encode().decode() == kept
-    assert storable(kept) == kept
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        max_leaves=10,
-    )
-)
-def test_json_is_parsed_as_json(value: Any):
-    assert parse_json(json.dumps(value)) == value
-
-
-@pytest.mark.parametrize("text", ["NaN", '{"a": -Infinity}', "{", "", "[" * 50_000, "1" * 5000, b"\xff\xfe{"])
-def test_what_is_no_json_is_a_value_error(text: str | bytes):
-    with pytest.raises(ValueError):
-        parse_json(text)
-
-
-def test_the_depth_that_is_read_can_be_written_again():
-    def nested(levels: int) -> str:
-        return '{"title": "x", "priority": ' + "[" * levels + "]" * levels + "}"
-
-    deep = parse_json(nested(DEPTH_LIMIT - 1))
-    assert parse_priority(deep["priority"]) is None
-    json.dumps(deep)
-    for levels in (DEPTH_LIMIT + 1, 900, 980, 990, 995, 2000):
-        with pytest.raises(ValueError, match="deep"):
-            parse_json(nested(levels))
-
-
-# -- in the database --------------------------------------------------------------------------------------------------
-
-
-def accept(*submissions: NewTicket, source: str = "test", promised: bool = False) -> list[int]:
-    with transaction() as session:
-        new = tickets.create(session, source, [(each, {"as": "it came"}) for each in submissions])
-        if promised:
-            triage.send_many(new)
-    return new
-
-
-def all_tickets() -> list[Ticket]:
-    with reading() as session:
-        return list(session.scalars(select(Ticket).order_by(Ticket.id)))
-
-
-def one_ticket() -> Ticket:
-    (ticket,) = all_tickets()
-    return ticket
-
-
-def change(**values: Any) -> None:
-    """Set columns of every ticket."""
-    with transaction() as session:
-        session.execute(update(Ticket).values(**values))
+from tests.unit.db.helpers import all_tickets, create, one_ticket, save_verdicts, update_tickets, verdict
 
 
 @pytest.mark.usefixtures("database")
@@ -235,9 +120,9 @@ class TestVerdicts:
 
 @pytest.mark.usefixtures("database")
 class TestRecovery:
-    def test_a_ticket_without_a_promise_starts_again(self, hand: Hand):
-        (ticket,) = accept(NewTicket(title="VPN drops", requester="ada@example.com"))
-        assert restart_stranded() == 0, "it may be on its way into this very second"
+    def test_a_ticket_without_a_job_is_triaged_again(self, hand: Hand):
+        (ticket,) = create(NewTicket(title="VPN drops", requester="ada@example.com"))
+        assert restart_stranded() == 0, "its job may be about to be enqueued"
 
         move(Ticket, created_at=-121)
         assert restart_stranded() == 1
@@ -271,7 +156,7 @@ class TestRecovery:
             jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
             session.execute(update(DeadLetter).values(state=state))
 
-        assert restart_stranded() == stranded
+        assert restart_stranded() == recovered
 
     @pytest.mark.parametrize("values", [{"stage": "notified", "notified_at": now()}, {"status": "closed"}])
     def test_a_finished_or_closed_ticket_is_left_alone(self, values: dict[str, Any]):
