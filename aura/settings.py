@@ -321,7 +321,6 @@ class Settings(BaseSettings):
         10.0, ge=6, description="Seconds without a heartbeat after which a worker is dead and its jobs are freed."
     )
     events: bool = Field(True, description="Publish the events of tickets on RabbitMQ.")
-    pipelines: str = Field("pipelines", description="Module with the pipelines, which workers import.")
 
     # Scheduled jobs and retention
     timezone: str = Field("UTC", description="Time zone of the schedule and the business hours, such as Europe/Berlin.")

@@ -82,13 +82,12 @@ def test_the_key_and_the_model_of_openai_are_checked(
     assert bool(found.fix) != found.ok
 
 
-def test_a_missing_redis_and_missing_pipelines_fail_the_check(configure: Callable[..., Any]):
+def test_a_missing_redis_fails_the_check_when_processes_share_a_remote_engine(configure: Callable[..., Any]):
     service = {"RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/a"}
     configure(**service)
-    assert (health.check_redis().ok, health.check_pipelines().ok) == (True, True)
-    configure(**service, OPENAI_API_KEY="k", AURA_PIPELINES="nowhere")
-    assert (health.check_redis().fix, health.check_pipelines().fix) == ("set REDIS_URL", "correct AURA_PIPELINES")
-    assert (health.check_redis().ok, health.check_pipelines().ok) == (False, False)
+    assert health.check_redis().ok
+    configure(**service, OPENAI_API_KEY="k")
+    assert (health.check_redis().ok, health.check_redis().fix) == (False, "set REDIS_URL")
 
 
 def test_missing_tables_and_a_missing_database_fail_the_check(run: Run, sqlite_url: str, configure: Callable[..., Any]):

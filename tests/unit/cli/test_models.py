@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aura.ai.engines.model import MODEL, load
+from db import local_models, transaction
 from tests.commands import Run
-from tests.unit.db.test_local_models import store
+
+MODEL_FILE = json.dumps(
+    {
+        "version": "local-pets",
+        "scale": 1000,
+        "categories": ["Cats", "Dogs"],
+        "priorities": [],
+        "category_bias": [0.0, 0.0],
+        "priority_bias": [],
+        "category_temperature": 0.5,
+        "priority_temperature": 1.0,
+        "held_back": {
+            "category": {"Cats": {"right": [0.9] * 60, "wrong": [0.2] * 10}, "Dogs": {"right": [], "wrong": [0.9]}}
+        },
+        "signals": {},
+        "words": {"purr": [9000, 9000, -9000], "bark": [9000, -9000, 9000]},
+        "pieces": {},
+    }
+)
+
+
+def store(version: str, content: str = MODEL_FILE, report: dict[str, Any] | None = None, use: bool = False) -> None:
+    with transaction() as session:
+        local_models.store(session, version, gzip.compress(content.encode()), report or {})
+        if use:
+            local_models.activate(session, version)
 
 
 @pytest.mark.usefixtures("sqlite")

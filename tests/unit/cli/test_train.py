@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -16,10 +17,17 @@ from aura.ai.engines.model import load, read_model
 from aura.ai.training import train
 from aura.ai.training.data import examples as shipped_examples
 from aura.ai.training.data import folds
-from db import local_models, reading
-from db.models import LocalModel
+from db import local_models, reading, transaction
+from db.models import LocalModel, Ticket
 from tests.commands import Run
-from tests.unit.db.test_local_models import ticket
+
+
+def ticket(title: str, **values: Any) -> int:
+    with transaction() as session:
+        row = Ticket(source="test", raw="{}", title=title, description=f"about {title}", **values)
+        session.add(row)
+        session.flush()
+        return row.id
 
 
 def write_pets(path: Path, rows: int, spoil: bool = False) -> Path:

@@ -101,7 +101,7 @@ def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: 
     monkeypatch.setattr(
         retention, "delete_batch", lambda *what: batches.append(delete_batch(*what, batch=3)) or batches[-1]
     )
-    monkeypatch.setattr(retention_actor, "REST", 0.0)
+    monkeypatch.setattr(retention_actor, "BATCH_INTERVAL", 0.0)
 
     # When nothing is old, nothing goes
     enqueue_retention()
