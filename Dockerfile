@@ -1,4 +1,4 @@
-# One image for web, worker, clock and migration; the command says which. Every package comes by its hash.
+# One image for web, worker, scheduler and migration; the command selects one. Packages are verified by their hashes.
 ARG PYTHON_TAG=3.11.9-slim-bookworm
 
 FROM python:${PYTHON_TAG} AS build

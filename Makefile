@@ -1,4 +1,4 @@
-# One command each; `make` lists them. The environment in .venv follows the two lock files by itself.
+# `make` lists the targets. The virtual environment in .venv is updated when a lock file changes.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,35 +16,35 @@ PYTEST = $(PY) -m pytest -q --dist worksteal --hypothesis-profile quick
 # Unit tests compute, on two cores; the others wait for half of their time, each process with servers of its own.
 COMPUTING := --numprocesses 2
 WAITING := --numprocesses 3
-# The first interpreter that fits; `make PYTHON=/path/to/python3.12` chooses another.
+# The first suitable interpreter; `make PYTHON=/path/to/python3.12` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .PHONY: help
-help: ## Show this list
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(RUNTIME) ## Watch sample tickets being classified and announced; needs no service
+demo: $(RUNTIME) ## Classify sample tickets and notify their agents; needs no service
 	@$(VENV)/bin/aura demo
 
 .PHONY: run
-run: $(RUNTIME) ## Run everything in one process: web pages, workers and clock
+run: $(RUNTIME) ## Run web, workers and scheduler in one process
 	@$(VENV)/bin/aura run
 
 .PHONY: lint
-lint: $(DEV) ## Lint, types, import rules and vocabulary
+lint: $(DEV) ## Run linters, type checks, import rules and the vocabulary check
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	@echo "check: vocabulary"; $(PY) -m tests.vocabulary
 
 .PHONY: check
-check: lint ## lint, and the unit tests; starts no service
+check: lint ## Run lint and the unit tests; starts no service
 	@echo "check: unit tests"; $(PYTEST) $(COMPUTING) -m "not integration and not acceptance and not slow"
 
 .PHONY: test
-test: check ## check, then training, and the tests that start RabbitMQ, PostgreSQL and Redis
+test: check ## Run check, then the slow tests and the tests with RabbitMQ, PostgreSQL and Redis
 	@if $(PY) -m tests.services --install; then \
 		echo "test: integration, acceptance, slow"; \
 		$(PYTEST) $(WAITING) -m "integration or acceptance or slow"; \
@@ -54,7 +54,7 @@ test: check ## check, then training, and the tests that start RabbitMQ, PostgreS
 
 # SEED=7 repeats the schedules of a run; each run prints its own first.
 .PHONY: chaos
-chaos: $(DEV) ## Break everything for long while tickets come in, and prove that none is lost
+chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 	@$(PY) -m tests.services --install
 	@echo "chaos: 10,000 tickets while workers die every two seconds"; \
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 10000 --mail-every 5 --seconds 60 \
@@ -70,19 +70,19 @@ chaos: $(DEV) ## Break everything for long while tickets come in, and prove that
 	@echo "chaos: 2,000 tickets while honcho's processes are stopped in turn, an upgrade with a million tickets in the tables"; \
 		CHAOS_PROCFILE_TICKETS=2000 CHAOS_UPGRADE_ROWS=1000000 CHAOS_UPGRADE_TICKETS=600 \
 		$(PY) -m pytest -q -o faulthandler_timeout=0 tests/acceptance/test_upgrade.py tests/acceptance/test_procfile.py
-	@echo "chaos: two clocks, one of which is stopped for a minute"; \
+	@echo "chaos: two schedulers, one of which is suspended for a minute"; \
 		CHAOS_CLOCK_LEASE=15 CHAOS_CLOCK_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_clocks.py
 
 .PHONY: mutants
-mutants: $(DEV) ## Switch off each protection in turn, and see its tests go red
+mutants: $(DEV) ## Remove each protection in turn and check that its tests fail
 	@MUTANTS=all $(PYTEST) $(COMPUTING) -m slow tests/mutants
 
 .PHONY: bench
-bench: $(BENCH) ## Measure throughput, cost and latency against peers, on private services
+bench: $(BENCH) ## Measure throughput, cost and latency, compared with other libraries
 	@$(PY) -m bench
 
 .PHONY: bench-growth
-bench-growth: $(BENCH) ## Measure how cost grows with the tables and the backlog, and explain every statement
+bench-growth: $(BENCH) ## Measure how the cost of statements grows with tables and backlog
 	@$(PY) -m bench.growth
 
 .PHONY: bench-relay
@@ -90,11 +90,11 @@ bench-relay: $(BENCH) ## Measure the relay alone
 	@$(PY) -m bench.relay
 
 .PHONY: bench-reanalysis
-bench-reanalysis: $(BENCH) ## Measure what new tickets notice while old ones are looked at again
+bench-reanalysis: $(BENCH) ## Measure the latency of new tickets during re-analysis
 	@$(PY) -m bench.reanalysis
 
 .PHONY: bench-hanging
-bench-hanging: $(BENCH) ## Measure what other channels notice of one that hangs
+bench-hanging: $(BENCH) ## Measure the latency of other channels while one hangs
 	@$(PY) -m bench.hanging
 
 .PHONY: docs
@@ -111,7 +111,7 @@ reference: $(DEV) ## Generate the reference pages of settings and command line
 	@$(PY) -m tests.reference_pages
 
 .PHONY: images
-images: $(DEV) ## Take the pictures of the dashboard anew: docs/images
+images: $(DEV) ## Take the screenshots of docs/images
 	@$(PY) -m tests.acceptance.images
 
 $(BENCH): requirements-bench.txt $(DEV)
@@ -127,7 +127,7 @@ COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK)
 
 .PHONY: lock
-lock: $(PY) ## Write the lock files anew from setup.cfg
+lock: $(PY) ## Write the lock files from setup.cfg
 	@$(PIP) install uv
 	@$(COMPILE) --output-file requirements.txt >/dev/null
 	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --extra apprise --extra tracing --extra sentry --output-file requirements-dev.txt >/dev/null
@@ -140,7 +140,7 @@ release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade 
 	@$(PY) -m tests.release_archive $(COMMIT)
 
 .PHONY: clean
-clean: ## Remove the environment and everything built
+clean: ## Remove the virtual environment and all build output
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,7 +1,7 @@
-"""Every environment variable Aura reads, typed, documented and read once.
+"""The settings: every environment variable of Aura, typed, documented and read once.
 
-``get_settings()`` returns the one ``Settings`` of the process. A wrong value raises ``SettingsError``, which names the
-variable and the fix and never repeats the value, for it may be a secret. ``aura doctor`` prints what is in force.
+``get_settings()`` returns the ``Settings`` of the process. An invalid value raises ``SettingsError``, which names the
+variable and the fix and never contains the value, which may be a secret. ``python -m aura.settings`` prints the reference.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
-#: Ways out of the house, besides in_app, where the row is the message.
+#: Outbound channels; an in_app notification needs no delivery, its row is the message.
 CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY, _TIME = f"(?:{'|'.join(WEEKDAYS)})", r"(?:[01]\d|2[0-3]):[0-5]\d"
@@ -31,7 +32,7 @@ BUSINESS_HOURS = rf"({_DAYS}(?:,{_DAYS})*) ({_TIME})-({_TIME}|24:00)"
 
 
 class SettingsError(ConfigurationError):
-    """A setting is missing or wrong; the message names the variable and the fix."""
+    """A setting is missing or invalid; the message names the variable and the fix."""
 
 
 def _split(value: object) -> object:
@@ -39,25 +40,25 @@ def _split(value: object) -> object:
 
 
 def _pairs(value: object, number: Callable[[str], float]) -> object:
-    """Read `name=number,name=number`; off is none."""
+    """Parse `name=number,name=number`; off is empty."""
     if not isinstance(value, str):
         return value
     parts = [part.partition("=") for part in value.split(",") if part.strip() and value.strip() != "off"]
-    return tuple((name.strip(), number(said.strip())) for name, _, said in parts)
+    return tuple((name.strip(), number(text.strip())) for name, _, text in parts)
 
 
 def _rates(value: object) -> object:
     return _pairs(value, _number)
 
 
-def _number(said: str) -> float:
+def _number(text: str) -> float:
     try:
-        return float(said)
+        return float(text)
     except ValueError:
-        raise ValueError("a rate is a number of messages a second, such as 1 or 0.5") from None
+        raise ValueError("a rate is a number of messages per second, such as 1 or 0.5") from None
 
 
-#: Seconds of a duration's unit.
+#: Seconds of each unit of a duration.
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -65,46 +66,46 @@ def _durations(value: object) -> object:
     return _pairs(value, _duration)
 
 
-def _duration(said: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", said)
-    if found is None:
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", text)
+    if match is None:
         raise ValueError("a duration is a number with m, h or d, such as 90m, 4h or 2d")
-    return float(found[1]) * UNITS[found[2]]
+    return float(match[1]) * UNITS[match[2]]
 
 
 def _split_url(url: str) -> SplitResult:
-    """Return the parts of a URL with a valid port. Raises ValueError, whose text repeats nothing of the URL."""
+    """Return the parts of a URL with a valid port. Raises ValueError without any part of the URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port, parts.hostname
-        # an @ behind the host: a password with a bare / or # in it, which would be shown as a path
+        # an @ after the host: the password contains an unencoded / or #, and would be shown as a path
         misread = "@" in parts.path + parts.query + parts.fragment
     except ValueError:
         misread = True
     if misread:
-        # outside `except`, for the original error quotes a part of the URL, which may be the password
-        raise ValueError("is no URL: percent-encode what is special in user name and password (/ is %2F, # %23)")
+        # outside `except`: the original error contains a part of the URL, which may be the password
+        raise ValueError("is no URL: percent-encode special characters of user and password (/ is %2F, # is %23)")
     return parts
 
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:
-    """Return what is wrong as (field, problem), without the values, which may be long, hostile or secret."""
+    """Return the errors as (field, message), without the values, which may be long, hostile or secret."""
     each = error.errors(include_input=False, include_url=False, include_context=False)
     return [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in each]
 
 
 def explain(error: ValidationError) -> str:
-    """Return what is wrong in one line."""
+    """Return the errors in one line."""
     return "; ".join(f"{field}: {problem}" if field else problem for field, problem in problems_of(error))
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its type when it says nothing: databases add whole statements."""
+    """Return the first line of an error's message, or its type; messages of databases contain whole statements."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def redact(url: str) -> str:
-    """Return the URL without its password and query, fit for a log line."""
+    """Return the URL without password and query, for logs."""
     if url.startswith("sqlite"):
         return url.partition("?")[0]
     parts = _split_url(url)
@@ -113,13 +114,13 @@ def redact(url: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
 
 
-#: Passwords that servers and examples come with; production starts with none of them.
+#: Default passwords of servers and examples, which production refuses.
 DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "change-me", "secret"})
-SHORTEST_SECRET = 16
+MIN_SECRET = 16
 
 
 class Settings(BaseSettings):
-    """The settings of one process; fields are frozen, secrets are ``SecretStr``."""
+    """The settings of a process; frozen, secrets are ``SecretStr``."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -130,30 +131,39 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    # Where it runs
-    env: Literal["development", "production"] = Field("development", description="production refuses embedded mode.")
-    dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; has the effect of AURA_ENV=production.")
+    # Process
+    env: Literal["development", "production"] = Field(
+        "development", description="production refuses embedded mode and default passwords."
+    )
+    dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; implies AURA_ENV=production.")
     port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
     host: str = Field("127.0.0.1", validation_alias="HOST", description="Address that `aura run` listens on.")
-    web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Web processes.")
-    base_url: str = Field("http://127.0.0.1:8000", description="Public address, for links in notifications.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias="LOG_LEVEL", description="Least severe log line that is written."
+    base_url: str = Field("http://127.0.0.1:8000", description="Public URL of the web process, for links in messages.")
+    web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Number of web processes.")
+    worker_processes: int = Field(
+        2, validation_alias="WORKER_PROCESSES", ge=1, description="Processes of the worker command; `aura run` is one."
     )
-    log_format: Literal["pretty", "json"] = Field(
-        "pretty", validation_alias="LOG_FORMAT", description="json writes one object a line, for log collectors."
+    worker_threads: int = Field(
+        8, validation_alias="WORKER_THREADS", ge=1, description="Threads of each worker process, and of `aura run`."
     )
 
+    # Logs, metrics and traces
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Lowest level that is logged."
+    )
+    log_format: Literal["pretty", "json"] = Field(
+        "pretty", validation_alias="LOG_FORMAT", description="json writes one object per line, for log collectors."
+    )
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="Port on which the worker command serves its metrics; unset: none."
+        None, ge=1, le=65535, description="Port of the worker command's Prometheus metrics; unset: no metrics there."
     )
     traces: Literal["off", "otlp", "console"] = Field(
-        "off", description="Export spans: otlp (to OTEL_EXPORTER_OTLP_ENDPOINT), console (a JSON line each), or off."
+        "off", description="Exporter of spans: otlp (to OTEL_EXPORTER_OTLP_ENDPOINT), console (JSON lines), or off."
     )
     sentry_dsn: SecretStr | None = Field(
         None,
         validation_alias="SENTRY_DSN",
-        description="https://KEY@HOST/PROJECT of Sentry, or of a server like it, which gets what is logged as an error.",
+        description="DSN of Sentry or a compatible server, https://KEY@HOST/PROJECT; unset: errors are only logged.",
     )
 
     # Services
@@ -162,165 +172,171 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
     )
-    database_pool: int = Field(10, ge=1, description="Database connections one process may hold.")
+    database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     database_prepare: bool = Field(
-        True,
-        description="Prepare the hot statements; false behind a pooler that shares connections (PgBouncer, transaction mode).",
+        True, description="Use prepared statements; false behind PgBouncer in transaction mode."
     )
     rabbitmq_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("RABBITMQ_URL", "CLOUDAMQP_URL"),
-        description="amqp://user:password@host:5672/vhost (amqps:// for TLS). Unset: embedded mode.",
+        description="amqp://user:password@host:5672/vhost (amqps:// for TLS); unset: embedded mode.",
     )
     rabbitmq_host: str = Field(
-        "", validation_alias="RABBITMQ_HOST", description="With RABBITMQ_USER: instead of the URL."
+        "",
+        validation_alias="RABBITMQ_HOST",
+        description="Host of RabbitMQ, with RABBITMQ_USER instead of RABBITMQ_URL.",
     )
-    rabbitmq_user: str = Field("", validation_alias="RABBITMQ_USER", description="With RABBITMQ_PASSWORD.")
-    rabbitmq_password: SecretStr = Field(SecretStr(""), validation_alias="RABBITMQ_PASSWORD", description="See above.")
-    rabbitmq_port: int = Field(5672, validation_alias="RABBITMQ_PORT", ge=1, le=65535, description="AMQP port.")
+    rabbitmq_user: str = Field("", validation_alias="RABBITMQ_USER", description="User, instead of RABBITMQ_URL.")
+    rabbitmq_password: SecretStr = Field(
+        SecretStr(""), validation_alias="RABBITMQ_PASSWORD", description="Password of RABBITMQ_USER."
+    )
+    rabbitmq_port: int = Field(
+        5672, validation_alias="RABBITMQ_PORT", ge=1, le=65535, description="AMQP port of RABBITMQ_HOST."
+    )
     rabbitmq_management_port: int = Field(
-        15672, validation_alias="RABBITMQ_MANAGEMENT_PORT", ge=1, le=65535, description="Port of RabbitMQ's own pages."
+        15672, validation_alias="RABBITMQ_MANAGEMENT_PORT", ge=1, le=65535, description="Port of RabbitMQ's web pages."
     )
+    quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")
     redis_url: SecretStr | None = Field(
-        None, validation_alias="REDIS_URL", description="redis://:password@host:6379/0; optional."
+        None,
+        validation_alias="REDIS_URL",
+        description="redis://:password@host:6379/0, which shares budget, cache and circuit breaker; optional.",
     )
     smtp_url: SecretStr | None = Field(
         None,
         validation_alias="SMTP_URL",
-        description="smtp://user:password@host:587 (STARTTLS when offered) or smtps://host:465. Unset: mails are logged.",
+        description="smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465; unset: e-mails are logged.",
     )
 
     # Classification
     openai_api_key: SecretStr | None = Field(
-        None, validation_alias="OPENAI_API_KEY", description="Set: OpenAI classifies, the local engine steps in."
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key of the remote engine; unset: the local engine classifies every ticket.",
     )
     openai_base_url: str | None = Field(
-        None, validation_alias="OPENAI_BASE_URL", description="A compatible server instead of api.openai.com."
+        None, validation_alias="OPENAI_BASE_URL", description="URL of a compatible server; unset: api.openai.com."
     )
-    ai_model: str = Field("gpt-6-luna", validation_alias="AI_MODEL", description="Model name at the provider.")
+    ai_model: str = Field("gpt-6-luna", validation_alias="AI_MODEL", description="Model of the provider.")
     ai_temperature: float = Field(
         0.0, validation_alias="AI_TEMPERATURE", ge=0, le=2, description="Sampling temperature."
     )
-    ai_max_tokens: int = Field(500, validation_alias="AI_MAX_TOKENS", ge=50, description="Longest answer, in tokens.")
+    ai_max_tokens: int = Field(
+        500, validation_alias="AI_MAX_TOKENS", ge=50, description="Maximum length of an answer, in tokens."
+    )
     ai_timeout: float = Field(
-        20.0, validation_alias="AI_TIMEOUT", gt=0, description="Seconds one call may take in all."
+        20.0, validation_alias="AI_TIMEOUT", gt=0, description="Seconds until a call of the provider is aborted."
     )
     categories: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         ("Hardware", "Software", "Network", "Email", "Access", "Security", "Other"),
         min_length=1,
-        description="Categories, comma-separated; the local engine knows the seven of the default.",
+        description="Categories, comma-separated; the shipped local model knows the default ones.",
     )
-    review_below: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="A verdict below this confidence needs review, whatever was learned about its class.",
-    )
+    review_below: float = Field(0.5, ge=0, le=1, description="A verdict of lower confidence is always reviewed.")
     auto_apply_precision: float = Field(
-        0.95, gt=0, lt=1, description="Share of the verdicts applied without review that shall be right."
+        0.95, gt=0, lt=1, description="Wanted precision of the verdicts that are applied without review."
     )
     ai_mask: Literal["on", "off"] = Field(
-        "on", description="Mask addresses, numbers, tokens and passwords in what goes to OpenAI and into notifications."
+        "on", description="Mask personal data and secrets in texts for the AI provider and in notifications."
     )
     ai_budget_day: float = Field(
-        10.0, ge=0, description="US dollars a day for the remote engine, all workers together; 0 asks it nothing."
+        10.0, ge=0, description="Budget of the remote engine per day, in US dollars, for all workers; 0: no calls."
     )
-    ai_budget_ticket: float = Field(0.05, ge=0, description="US dollars one ticket may cost, retries included.")
-    ai_cache_seconds: int = Field(3600, ge=0, description="How long the answer to an equal ticket is used again.")
+    ai_budget_ticket: float = Field(
+        0.05, ge=0, description="Budget of the remote engine per ticket, in US dollars, retries included."
+    )
+    ai_cache_seconds: int = Field(
+        3600, ge=0, description="Seconds that the answer to a ticket is reused for equal ones."
+    )
     ai_batch_above: int = Field(
-        200, ge=0, description="More stale tickets than this go through the provider's Batch API; 0: never."
+        200, ge=0, description="Number of stale tickets above which the provider's Batch API is used; 0: never."
+    )
+    reanalyze_after_days: float = Field(
+        3.0, gt=0, description="Age of a verdict, in days, from which an open ticket is analyzed again."
     )
 
-    # Major incidents
-    incident_tickets: int = Field(5, ge=2, description="Similar tickets that are proposed as one major incident.")
-    incident_minutes: float = Field(15.0, gt=0, description="Minutes within which they come.")
+    # Incidents
+    incident_tickets: int = Field(5, ge=2, description="Similar tickets from which on an incident is proposed.")
+    incident_minutes: float = Field(15.0, gt=0, description="Minutes within which these tickets arrive.")
+
+    # SLA
+    sla: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_durations)] = Field(
+        (("critical", 4 * 3600.0), ("high", 8 * 3600.0), ("medium", 24 * 3600.0), ("low", 40 * 3600.0)),
+        description="Resolution target of each priority in business time, such as critical=90m,high=8h; off: none.",
+    )
+    sla_warn_at: float = Field(
+        0.75, gt=0, lt=1, description="Share of the resolution target after which the assignee is warned."
+    )
+    business_hours: str = Field("Mon-Fri 08:00-18:00", description="Business hours in AURA_TIMEZONE, or always.")
+    holidays: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Days without business hours, such as 2026-12-25,2026-12-26."
+    )
 
     # Notifications
     mail_from: str = Field("Aura <aura@localhost>", validation_alias="MAIL_FROM", description="Sender of e-mails.")
     service_desk: str = Field(
-        "service-desk@localhost", description="Who is told when no agent fits: an e-mail address that somebody reads."
+        "service-desk@localhost", description="E-mail address that is notified of tickets without an agent."
     )
     digest_above: int = Field(
-        30, ge=0, description="Messages to one recipient within a minute; what exceeds it becomes one digest. 0: never."
+        30,
+        ge=0,
+        description="Messages to a recipient per minute above which the rest becomes one digest; 0: no limit.",
     )
     at_most_once_channels: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (),
-        description="Channels on which a message is not sent again when nobody knows whether it left, such as slack,teams.",
+        description="Channels on which a delivery in doubt is not repeated, such as slack,teams; a person decides.",
     )
     channel_rates: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_rates)] = Field(
         (("slack", 1.0), ("teams", 1.0)),
-        description="Most messages a second of a channel, all workers together, such as slack=1,email=20.",
+        description="Maximum number of messages per second of a channel, for all workers, such as slack=1,email=20.",
     )
     webhook_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (),
-        description="Hosts inside your own network (name:port) that webhooks may reach, plain http too; by default none.",
+        (), description="Hosts of the own network (name:port) that webhooks may use, also without TLS."
     )
+
+    # Inbound mail
     imap_url: SecretStr | None = Field(
-        None, description="imaps://user:password@host/INBOX, from which `aura intake imap` takes mails."
+        None, description="Mailbox of `aura mail fetch`, imaps://user:password@host/INBOX."
     )
     mail_webhook_secret: SecretStr | None = Field(
         None,
-        description="Key (whsec_...) that signs mails posted to /api/v1/intake/email, or two with a comma; unset: refused.",
+        description="Key (whsec_...) that signs mails posted to /api/v1/mail, or two, comma-separated; unset: refused.",
     )
     mail_limit: int = Field(
-        25_000_000,
-        ge=10_000,
-        description="Most bytes of a mail that comes in; a larger one is listed, and kept where it is.",
+        25_000_000, ge=10_000, description="Maximum size of an inbound mail, in bytes; a larger one is refused."
     )
     mail_sender_limit: int = Field(
-        60,
-        ge=0,
-        description="Mails of one sender within an hour, beyond which no ticket is made of them. 0: any number.",
+        60, ge=0, description="Mails of a sender per hour above which the rest becomes no ticket; 0: no limit."
     )
     reopen_days: float = Field(
-        14.0,
-        ge=0,
-        description="Days within which a reply opens a resolved ticket again; after them it is a new ticket.",
-    )
-
-    # Targets of resolution
-    sla: Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_durations)] = Field(
-        (("critical", 4 * 3600.0), ("high", 8 * 3600.0), ("medium", 24 * 3600.0), ("low", 40 * 3600.0)),
-        description="Business time until a ticket of each priority should be resolved, such as critical=90m,high=8h; off: none.",
-    )
-    sla_warn_at: float = Field(0.75, gt=0, lt=1, description="Share of that time after which its agent is warned.")
-    business_hours: str = Field(
-        "Mon-Fri 08:00-18:00", description="When that time runs, in the zone of AURA_TIMEZONE, or always."
-    )
-    holidays: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (), description="Days on which it stands still, such as 2026-12-25,2026-12-26."
+        14.0, ge=0, description="Days in which a reply reopens a resolved ticket; later it creates a new ticket."
     )
 
     # Jobs
-    jobs_per_hint: int = Field(100, ge=1, le=1000, description="Most jobs in one hint.")
-    max_in_flight: int = Field(
-        2000, ge=1, description="Most jobs of one actor that wait inside RabbitMQ; the rest in the table."
+    jobs_per_hint: int = Field(100, ge=1, le=1000, description="Maximum number of jobs in one hint.")
+    max_in_flight: int = Field(2000, ge=1, description="Maximum number of jobs per actor with a hint in RabbitMQ.")
+    max_attempts: int = Field(8, ge=1, description="Attempts after which a job becomes a dead letter.")
+    replay_limit: int = Field(3, ge=0, description="Replays of a job after which a further one needs --force.")
+    worker_dead_after: float = Field(
+        10.0, ge=6, description="Seconds without a heartbeat after which a worker is dead and its jobs are freed."
     )
-    max_attempts: int = Field(8, ge=1, description="Attempts before a job becomes a dead letter.")
-    replay_limit: int = Field(3, ge=0, description="Replays of one job's dead letters before a replay must be forced.")
-    events: bool = Field(
-        True, description="Tell other services on RabbitMQ what happens to tickets; false: nobody listens."
-    )
-    worker_threads: int = Field(4, ge=1, description="Worker threads of `aura run`.")
-    worker_dead_after: float = Field(10.0, ge=6, description="Seconds without a heartbeat that make a worker dead.")
-    quorum_queues: bool = Field(False, description="Declare quorum queues, for a RabbitMQ cluster.")
+    events: bool = Field(True, description="Publish the events of tickets on RabbitMQ.")
+    pipelines: str = Field("pipelines", description="Module with the pipelines, which workers import.")
 
-    # Clock
-    timezone: str = Field("UTC", description="Time zone of the timetable, such as Europe/Berlin.")
+    # Scheduled jobs and retention
+    timezone: str = Field("UTC", description="Time zone of the schedule and the business hours, such as Europe/Berlin.")
     schedules: Path | None = Field(
-        None, description="YAML file with other times for the timetable: JOB: {when: CRONTAB, zone: ZONE}, or JOB: off."
-    )
-    reanalyze_after_days: float = Field(
-        3.0, gt=0, description="An open ticket's verdict is stale after this many days."
+        None,
+        description="YAML file with other times for scheduled jobs: JOB: {when: CRONTAB, zone: ZONE}, or JOB: off.",
     )
     job_retention_days: float = Field(
-        30.0, gt=0, description="Days that attempts, schedule runs and what was sent to OpenAI are kept."
+        30.0, gt=0, description="Days that attempts, schedule runs and the texts sent to the AI provider are stored."
     )
-    notification_retention_days: float = Field(90.0, gt=0, description="Days that sent notifications are kept.")
+    notification_retention_days: float = Field(90.0, gt=0, description="Days that sent notifications are stored.")
     verdict_text_retention_days: float = Field(
-        365.0, gt=0, description="Days that verdicts keep their texts (reason, summary, similar tickets)."
+        365.0, gt=0, description="Days that the texts of verdicts (reason, summary, similar tickets) are stored."
     )
-    mail_retention_days: float = Field(90.0, gt=0, description="Days that the bytes of mails that came in are kept.")
+    mail_retention_days: float = Field(90.0, gt=0, description="Days that the source of inbound mails is stored.")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -364,10 +380,10 @@ class Settings(BaseSettings):
     @field_validator("business_hours")
     @classmethod
     def _hours(cls, value: str) -> str:
-        found = re.fullmatch(BUSINESS_HOURS, value)
-        if value != "always" and (found is None or found[2] >= found[3]):
+        match = re.fullmatch(BUSINESS_HOURS, value)
+        if value != "always" and (match is None or match[2] >= match[3]):
             raise ValueError(
-                "must be such as Mon-Fri 08:00-18:00 or Mon,Wed 09:00-12:30, or always; they end after they begin"
+                "must have the form Mon-Fri 08:00-18:00 or Mon,Wed 09:00-12:30, or be always; the end is later"
             )
         return value
 
@@ -389,12 +405,12 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
         url = value.get_secret_value()
-        scheme, found, rest = url.partition("://")
-        # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3, and never knew Heroku's postgres://
-        if scheme in ("postgres", "postgresql", "postgresql+psycopg2") and found:
+        scheme, separator, rest = url.partition("://")
+        # SQLAlchemy 2.1 reads postgresql:// as psycopg 3, and does not read Heroku's postgres://
+        if scheme in ("postgres", "postgresql", "postgresql+psycopg2") and separator:
             _split_url(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
-        if scheme == "sqlite" and found:
+        if scheme == "sqlite" and separator:
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 
@@ -427,7 +443,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _assemble_rabbitmq(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Build the URL from RABBITMQ_USER/PASSWORD/HOST/PORT, the customer's other way to say it."""
+        """Build RABBITMQ_URL from RABBITMQ_USER, RABBITMQ_PASSWORD, RABBITMQ_HOST and RABBITMQ_PORT."""
         if values.get("RABBITMQ_USER") and not (values.get("RABBITMQ_URL") or values.get("CLOUDAMQP_URL")):
             user = quote(str(values["RABBITMQ_USER"]), safe="")
             password = quote(str(values.get("RABBITMQ_PASSWORD", "")), safe="")
@@ -445,15 +461,13 @@ class Settings(BaseSettings):
             if missing:
                 raise ValueError(
                     f"production needs {' and '.join(missing)}: set it to the service's URL "
-                    "(embedded mode is for development; it is refused when DYNO or AURA_ENV=production is set)"
+                    "(embedded mode is for development; DYNO or AURA_ENV=production refuse it)"
                 )
             for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
                 if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
-                    raise ValueError(f"production needs another password in {name}: everybody knows this one")
-            if self.mail_webhook_secret and len(self.mail_webhook_secret.get_secret_value()) < SHORTEST_SECRET:
-                raise ValueError(
-                    f"production needs an AURA_MAIL_WEBHOOK_SECRET of {SHORTEST_SECRET} characters at least"
-                )
+                    raise ValueError(f"production needs another password in {name}: this one is a default password")
+            if self.mail_webhook_secret and len(self.mail_webhook_secret.get_secret_value()) < MIN_SECRET:
+                raise ValueError(f"production needs an AURA_MAIL_WEBHOOK_SECRET of {MIN_SECRET} characters at least")
         return self
 
     @property
@@ -462,7 +476,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether the broker lives inside this process, because no RabbitMQ is named."""
+        """Whether the broker is part of this process, because RABBITMQ_URL is not set."""
         return self.rabbitmq_url is None
 
     @property
@@ -470,7 +484,7 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value().startswith("sqlite")
 
     def mode(self) -> str:
-        """Return the one sentence that says which mode runs."""
+        """Return the mode with database, broker and engine, in one sentence."""
         store = redact(self.database_url.get_secret_value())
         engine = f"OpenAI {self.ai_model}" if self.openai_api_key else "the local engine"
         if self.rabbitmq_url is None:
@@ -490,29 +504,29 @@ _chosen: list[Settings] = []
 
 
 class _Given(Settings):
-    """Settings made of what they are given alone, whatever the environment and .env say."""
+    """Settings from arguments only, without the environment and .env."""
 
     @classmethod
-    def settings_customise_sources(  # type: ignore[override]  # the other sources are what it leaves out
+    def settings_customise_sources(  # type: ignore[override]  # the other sources are unused
         cls, settings_cls: Any, init_settings: Any, **_others: Any
     ) -> tuple[Any, ...]:
         return (init_settings,)
 
 
 def given(**values: Any) -> Settings:
-    """Return settings of these values alone, by variable name (AURA_ ones by field name); the rest are defaults."""
+    """Return settings with these values, by variable (by field for AURA_ variables), and defaults for the rest."""
     return _Given(**values)
 
 
 def use(settings: Settings) -> None:
-    """Make these the settings of the process, before anything has read them; the demo does."""
+    """Make these the settings of the process; call it before anything reads them."""
     _chosen[:] = [settings]
     get_settings.cache_clear()
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Read the environment once. Raises SettingsError, which names each wrong variable and the fix."""
+    """Return the settings of the process, read from the environment once. Raises SettingsError."""
     if _chosen:
         return _chosen[0]
     try:
@@ -523,27 +537,63 @@ def get_settings() -> Settings:
             name = variable(name) if name in Settings.model_fields else name
             hint = next((f.description for n, f in Settings.model_fields.items() if variable(n) == name), None)
             lines.append(f"{name}: {message}" + (f" ({hint})" if hint else "") if name else message)
-        # `from None`: the ValidationError holds what was read, secrets included
+        # `from None`: the ValidationError contains the values, which may be secrets
         raise SettingsError("; ".join(lines)) from None
 
 
+#: Title of each group of settings, by its first field.
+GROUPS = {
+    "env": "Process",
+    "log_level": "Logs, metrics and traces",
+    "database_url": "Services",
+    "openai_api_key": "Classification",
+    "incident_tickets": "Incidents",
+    "sla": "SLA",
+    "mail_from": "Notifications",
+    "imap_url": "Inbound mail",
+    "jobs_per_hint": "Jobs",
+    "timezone": "Scheduled jobs and retention",
+}
+
+
 def markdown() -> str:
-    """Return every variable, what it does and its default, for docs/configuration.md."""
-    lines = [
-        "# Configuration",
-        "",
-        "Every variable Aura reads. `python -m settings` writes this page from `aura/settings.py`.",
-    ]
-    lines += ["", "| variable | default | what it does |", "| --- | --- | --- |"]
+    """Return the reference of all variables in Markdown: default and description, grouped by subject."""
+    lines = ["# Settings", "", "For operators. Every environment variable of Aura. `python -m aura.settings` writes this page."]
     for name, field in Settings.model_fields.items():
-        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        said = "" if default in (None, "", ()) else f"`{_as_written(default)}`"
-        lines.append(f"| `{variable(name)}` | {said} | {field.description} |")
+        if name in GROUPS:
+            lines += ["", f"## {GROUPS[name]}", "", "| variable | default | description |", "| --- | --- | --- |"]
+        default = _default(field)
+        lines.append(f"| `{variable(name)}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
+def env_file() -> str:
+    """Return the text of .env.example: every variable with its description and its default, commented out."""
+    lines = [
+        "# Every environment variable of Aura. Copy this file to .env, and uncomment the variables that you change.",
+        "# The values are the defaults; an empty value counts as not set. The environment overrides the file.",
+        "# `python -m aura.settings env` writes this file.",
+    ]
+    for name, field in Settings.model_fields.items():
+        if name in GROUPS:
+            lines += ["", f"# --- {GROUPS[name]}"]
+        default = _default(field)
+        quoted = f'"{default}"' if re.search(r"[<>#]", default) else default
+        lines += ["", f"# {field.description}", f"#{variable(name)}={quoted}"]
+        if isinstance(field.validation_alias, AliasChoices):
+            first, *others = map(str, field.validation_alias.choices)
+            lines += [f"# Same as {first}, which overrides it.\n#{other}=" for other in others]
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the default of a field in the form of its variable; empty when it is unset."""
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    return "" if value in (None, "", ()) else _as_written(value)
+
+
 def _as_written(value: object) -> str:
-    """Return a default as it would be written into a variable."""
+    """Return a value in the form of its variable."""
     if isinstance(value, tuple):
         pairs = value and isinstance(value[0], tuple)
         return ",".join(f"{name}={_number_of(number)}" for name, number in value) if pairs else ",".join(value)
@@ -555,4 +605,6 @@ def _number_of(number: float) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(), end="")
+    import sys
+
+    print(env_file() if sys.argv[1:] == ["env"] else markdown(), end="")

@@ -1,5 +1,5 @@
 """Database: models, sessions, queries and migrations for PostgreSQL and SQLite."""
 
-from db.database import reading, transaction
+from db.database import join_transaction, reading, transaction
 
-__all__ = ["reading", "transaction"]
+__all__ = ["join_transaction", "reading", "transaction"]

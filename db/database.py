@@ -24,6 +24,7 @@ from psycopg2.extensions import AsIs
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
 from aura.settings import get_settings
 
@@ -218,6 +219,41 @@ def reading() -> Iterator[Session]:
         return
     with Session(_reader(), expire_on_commit=False) as session:
         yield session
+
+
+class _BorrowedConnection:
+    """A DBAPI connection whose transaction its owner ends: commit, rollback and close do nothing here."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        pass
+
+    rollback = close = commit
+
+
+@contextmanager
+def join_transaction(connection: Any) -> Iterator[Session]:
+    """Write in the open transaction of a psycopg2 connection, such as Django's `connection.connection`.
+
+    The owner of the connection commits or rolls back. It must be a connection to the database of DATABASE_URL.
+    """
+    dialect = engine().dialect
+    if getattr(dialect, "server_version_info", None) is None:
+        with engine().connect():  # the first connection initializes the dialect, and would roll back the borrowed one
+            pass
+    pool = StaticPool(lambda: _BorrowedConnection(connection), reset_on_return=None, dialect=dialect)
+    with Session(Engine(pool, dialect, engine().url), expire_on_commit=False) as session:
+        token = _current.set(session)
+        try:
+            yield session
+            session.flush()
+        finally:
+            _current.reset(token)
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from dramatiq import Worker
 import actors
 from aura.jobs import relay
 from aura.settings import get_settings
+from pipelines.scheduled_jobs import schedule
 from pipelines.scheduler import Scheduler
 
 #: Milliseconds after which an idle thread checks whether it should stop.
@@ -34,7 +35,7 @@ def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]
         thread.start()
         helpers.append(lambda: thread.join(5))
     if clock:
-        scheduler = Scheduler()
+        scheduler = Scheduler(schedule())
         scheduler.start()
         helpers.append(scheduler.stop)
     try:

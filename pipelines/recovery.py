@@ -1,6 +1,6 @@
-"""Recovery: a ticket that is neither finished, nor promised, nor a dead letter must not exist; if one does, start again.
+"""Recovery: restarts the triage of tickets that are neither notified, nor have a job, nor a dead letter.
 
-The relay frees the jobs of dead workers and finds lost hints; this sweep is the proof that nothing fell between.
+The relay frees the jobs of dead workers and redispatches lost hints, so no ticket should ever be found here.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.recovery")
 
-#: Seconds that a ticket may be without a promise before it counts as stranded.
+#: Seconds without a job after which a ticket counts as stranded.
 GRACE = 120.0
+#: Maximum number of tickets in one run, and of their numbers in the log event.
+LIMIT, LOGGED = 1_000, 20
 
 
-def rescue_stranded() -> int:
-    """Promise the journey again of every stranded ticket. Returns how many there were."""
+def restart_stranded() -> int:
+    """Start the triage of every stranded ticket again. Returns how many there were."""
     with reading() as session:
-        stranded = tickets.without_job(session, GRACE, limit=1000)
+        stranded = tickets.without_job(session, GRACE, limit=LIMIT)
     if stranded:
-        logger.error(
-            "tickets without a promise: their journey starts again", tickets=stranded[:20], count=len(stranded)
-        )
+        logger.error("stranded tickets restarted", tickets=stranded[:LOGGED], count=len(stranded))
         triage.send_many(stranded)
     return len(stranded)

@@ -1,11 +1,11 @@
-"""The clock: runs the timetable, once a slot however many clocks there are.
+"""The scheduler: starts each run of a scheduled job once, however many schedulers are running.
 
-1. Once a second the clock takes or renews the leader's lease; without it, it only watches.
-2. A slot whose time has come is claimed by inserting its row (job, slot), in the transaction in which it runs, and only
-   while the lease is ours: a leader that slept and wakes up after its term finds it cannot write.
-3. After a stop, the latest slot that was missed runs, and the earlier ones are kept as missed: `aura schedule backfill`.
-4. A job that an operator paused lets its slots go by.
-5. What runs in a slot is short: what takes longer than the lease lasts is cut off. Long work is promised there, to workers.
+1. Once a second, the scheduler acquires or renews the leader lease. Without the lease it does nothing.
+2. A due run is claimed by inserting its row (job, time), in the transaction in which it runs, and only while the lease is
+   held: a leader that was suspended past its lease cannot write.
+3. After a stop, the latest missed run of each job starts, and the earlier ones are stored as missed, for a backfill.
+4. Runs of a paused job are skipped.
+5. A run that takes longer than the lease is aborted. Long work is enqueued as jobs for the workers.
 """
 
 from __future__ import annotations
@@ -21,93 +21,90 @@ from sqlalchemy.orm import Session
 
 from aura.settings import first_line
 from db import reading, schedule_runs, transaction
-from pipelines.schedule import ScheduledJob, next_slot, schedule, trigger
+from pipelines.schedule import ScheduledJob
 
-logger = structlog.get_logger("aura.clock")
+logger = structlog.get_logger("aura.scheduler")
 
-LEASE = "clock"
-#: Seconds that a leader may be silent before another clock takes over.
+#: Name of the leader lease.
+LEASE = "scheduler"
+#: Seconds without a renewal after which another scheduler takes the lease over.
 LEASE_SECONDS = 15.0
-#: Most missed slots of a job that are kept after a stop, the newest.
-MISSED_KEPT = 1_000
+#: Maximum number of missed runs of a job that are stored after a stop, the newest.
+MISSED_STORED = 1_000
 
 
 class Scheduler:
-    """One clock process or thread."""
+    """One scheduler process or thread."""
 
-    def __init__(self, entries: Sequence[ScheduledJob] | None = None) -> None:
+    def __init__(self, jobs: Sequence[ScheduledJob]) -> None:
         self.holder = uuid.uuid4().hex
-        self.timetable = [each for each in (schedule() if entries is None else entries) if not each.off]
+        self.jobs = [job for job in jobs if not job.off]
+        #: The term of the leader lease while this scheduler leads, else None.
         self.term: int | None = None
-        self._triggers = {entry.name: trigger(entry) for entry in self.timetable}
         self._next: dict[str, datetime] = {}
         self._scheduler: Any = None
 
     def tick(self, at: datetime | None = None) -> list[str]:
-        """Renew the lease and run what is due. Returns the names of the entries that ran."""
+        """Renew the lease and start the due runs. Returns the names of the jobs that ran."""
         at = at or datetime.now(UTC)
         try:
             with transaction() as session:
                 term = schedule_runs.lead(session, LEASE, self.holder, LEASE_SECONDS)
-                held = schedule_runs.paused(session) if term is not None else {}
+                paused = schedule_runs.paused(session) if term is not None else {}
             if term is None:
                 self.term, self._next = None, {}
                 return []
             if term != self.term:
-                logger.info("leads the timetable", term=term)
+                logger.info("scheduler leads", term=term)
                 self.term, self._next = term, self._plan(at)
-            for name in held.keys() & self._next.keys():
-                self._next[name] = max(self._next[name], self._after(name, at))
-            return [entry.name for entry in self.timetable if self._next[entry.name] <= at and self._run(entry, at)]
+            for job in self.jobs:
+                if job.name in paused:
+                    self._next[job.name] = max(self._next[job.name], job.next_run(at))
+            return [job.name for job in self.jobs if self._next[job.name] <= at and self._run(job, at)]
         except SQLAlchemyError as error:
-            logger.warning("the clock waits for the database", error=first_line(error))
+            logger.warning("scheduler waits for the database", error=first_line(error))
             return []
 
     def _plan(self, at: datetime) -> dict[str, datetime]:
-        """Return each entry's next slot: the one after its last run, or after now when it never ran."""
+        """Return the next run of each job: the one after its last run, or after now when it never ran."""
         with reading() as session:
-            last = {entry.name: schedule_runs.last_slot(session, entry.name) for entry in self.timetable}
-        return {name: self._after(name, slot or at) for name, slot in last.items()}
+            last = {job.name: schedule_runs.last_slot(session, job.name) for job in self.jobs}
+        return {job.name: job.next_run(last[job.name] or at) for job in self.jobs}
 
-    def _after(self, name: str, slot: datetime) -> datetime:
-        return next_slot(self._triggers[name], slot)
-
-    def _run(self, entry: ScheduledJob, at: datetime) -> bool:
-        slot, missed = self._next[entry.name], list[datetime]()
-        while (following := self._after(entry.name, slot)) <= at:
-            missed.append(slot)
-            slot = following
-        self._next[entry.name] = following
+    def _run(self, job: ScheduledJob, at: datetime) -> bool:
+        due, missed = self._next[job.name], list[datetime]()
+        while (following := job.next_run(due)) <= at:
+            missed.append(due)
+            due = following
+        self._next[job.name] = following
         if missed:
-            logger.warning(
-                "slots were missed; the latest runs now", job=entry.name, missed=len(missed), slot=slot.isoformat()
-            )
+            logger.warning("scheduled runs missed", job=job.name, missed=len(missed), run=due.isoformat())
         try:
             with transaction() as session:
-                if not self._start(session, entry, slot):
+                if not self._start(session, job, due):
                     return False
-                count = entry.run()
-                schedule_runs.record_missed(session, entry.name, missed[-MISSED_KEPT:], self.term or 0)
+                count = job.run()
+                schedule_runs.record_missed(session, job.name, missed[-MISSED_STORED:], self.term or 0)
                 note = f"{count} done" + (f", {len(missed)} missed" if missed else "")
-                schedule_runs.finish_slot(session, entry.name, slot, note)
-                # its time is up when the entry took long, but nobody could have taken it
+                schedule_runs.finish_slot(session, job.name, due, note)
+                # a long run may outlast the lease; its row was locked, so no other scheduler could take it over
                 schedule_runs.extend(session, LEASE, self.holder, LEASE_SECONDS)
         except Exception as error:
-            # the next slot must come whatever this one did; nothing of it was committed
-            logger.error("a scheduled job failed", job=entry.name, slot=slot.isoformat(), exc_info=error)
+            # nothing of the run was committed; the other jobs and the next run go on
+            logger.error("scheduled job failed", job=job.name, run=due.isoformat(), exc_info=error)
             with transaction() as session:
-                if self._start(session, entry, slot):
-                    schedule_runs.record_missed(session, entry.name, missed[-MISSED_KEPT:], self.term or 0)
-                    schedule_runs.finish_slot(session, entry.name, slot, f"failed: {first_line(error)}")
+                if self._start(session, job, due):
+                    schedule_runs.record_missed(session, job.name, missed[-MISSED_STORED:], self.term or 0)
+                    schedule_runs.finish_slot(session, job.name, due, f"failed: {first_line(error)}")
             return False
-        logger.info("ran", job=entry.name, slot=slot.isoformat(), count=count)
+        logger.info("scheduled job completed", job=job.name, run=due.isoformat(), count=count)
         return True
 
-    def _start(self, session: Session, entry: ScheduledJob, slot: datetime) -> bool:
-        return schedule_runs.start_slot(session, entry.name, slot, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
+    def _start(self, session: Session, job: ScheduledJob, due: datetime) -> bool:
+        return schedule_runs.start_slot(session, job.name, due, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
 
     def start(self, *, blocking: bool = False) -> None:
-        """Tick every second, in a thread or in this one until it is interrupted."""
+        """Tick every second, in a thread, or in this one until it is interrupted."""
         from apscheduler.schedulers.background import BackgroundScheduler
         from apscheduler.schedulers.blocking import BlockingScheduler
 
@@ -120,11 +117,11 @@ class Scheduler:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Stop ticking and resign, so that another clock takes over at once."""
+        """Stop ticking and release the lease, so that another scheduler leads at once."""
         if self._scheduler is not None and self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         try:
             with transaction() as session:
                 schedule_runs.resign(session, LEASE, self.holder)
         except SQLAlchemyError as error:
-            logger.warning("could not resign: the lease expires by itself", error=first_line(error))
+            logger.warning("leader lease not released, it expires", error=first_line(error))

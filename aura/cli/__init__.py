@@ -1,12 +1,13 @@
-"""The command `aura`. Data goes to stdout, everything else to stderr; each listing has `--format json`.
+"""The command `aura`: one module per noun. Data goes to stdout, everything else to stderr.
 
-Imports stand inside the commands, so that `aura --help` answers at once and a command loads only what it uses.
+Imports of other packages stand inside the commands, so that `aura --help` is quick and a command loads only what it uses.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ import typer
 from aura.cli import (
     agents,
     api_keys,
+    backtest,
     costs,
     dead_letters,
     demo,
@@ -23,30 +25,34 @@ from aura.cli import (
     incidents,
     jobs,
     mail,
+    migrate,
     models,
     notifications,
     preferences,
     queues,
     run,
+    scheduler,
     schedules,
     subscriptions,
+    ticket_import,
     tickets,
     train,
     users,
     workers,
 )
-from aura.cli.output import Refused, err
+from aura.cli.output import err, note
+from aura.errors import AuraError, ConfigurationError, NotFound
 
 app = typer.Typer(
-    help="Takes in service-desk tickets, decides what each is about and how urgent, tells the right people, loses none.",
-    epilog="First steps: `aura demo` shows the whole journey; `aura run` starts everything in one process.",
+    help="Receives service-desk tickets, classifies them, notifies the right people, and loses none.",
+    epilog="First steps: `aura demo` classifies sample tickets; `aura run` starts everything in one process.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from aura import VERSION
 
         print(f"aura {VERSION}")
@@ -56,25 +62,25 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options of the command itself."""
+    """Options of the command itself."""
 
 
-# In the order in which `aura --help` lists them
-app.command("demo")(demo.demo)
-app.command("run")(run.run)
-app.command("submit")(tickets.submit)
-app.command("import")(tickets.import_)
-app.command("subscribe")(subscriptions.add)
-app.command("migrate")(doctor.migrate)
-app.command("clock")(run.clock)
-app.command("doctor")(doctor.doctor)
-app.command("evaluate")(evaluate.evaluate)
-app.command("learn")(train.learn)
-app.command("replay")(costs.replay)
-app.command("spend")(costs.spend)
+# in the order of `aura --help`
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "run": run.run,
+    "import": ticket_import.import_,
+    "migrate": migrate.migrate,
+    "scheduler": scheduler.scheduler,
+    "doctor": doctor.doctor,
+    "evaluate": evaluate.evaluate,
+    "train": train.train,
+    "backtest": backtest.backtest,
+    "costs": costs.costs,
+}
 GROUPS = (
     tickets,
     mail,
@@ -93,21 +99,38 @@ GROUPS = (
     api_keys,
     users,
 )
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 for group in GROUPS:
     app.add_typer(group.app)
 
+#: Groups whose `list` shows the names and numbers that their other commands accept.
+LISTS = {str(group.app.info.name) for group in GROUPS}
+#: Commands that accept the names of another group.
+LISTED_BY = {"backtest": "models", "evaluate": "models"}
+
 
 def main() -> None:
-    """Run the command; what the user can mend is one line on stderr and exit code 1, never a traceback."""
-    from aura.settings import SettingsError
+    """Run the command. An expected failure is one line on stderr, with a hint where there is one, and no traceback.
 
+    Exit codes: 0 success, 1 the command failed, 2 wrong usage or configuration, 130 interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no umlaut is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # the terminal may not have the character
     try:
         app()
-    except (Refused, SettingsError, OSError) as error:
+    except (AuraError, OSError) as error:
         err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        if text := _hint(error):
+            note(f"hint: {text}")
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _hint(error: Exception) -> str:
+    """Name the command that helps; the packages below this one name values and no commands."""
+    name = next(iter(sys.argv[1:]), "")
+    name = LISTED_BY.get(name, name)
+    return f"`aura {name} list` shows those that exist" if isinstance(error, NotFound) and name in LISTS else ""

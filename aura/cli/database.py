@@ -1,40 +1,43 @@
-"""The database as the commands need it: migrated, and with every failure that the user can mend in one line."""
+"""Database access of the commands: migrated tables, one transaction, one audit entry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aura.cli.output import Refused, note
+from aura.cli.output import note
+from aura.errors import ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+Id = TypeVar("Id")
+Result = TypeVar("Result")
+
 
 @contextmanager
 def ready_database() -> Iterator[None]:
-    """Make sure that the tables are there: a SQLite file is migrated on the spot, PostgreSQL by `aura migrate`."""
+    """Check the revision of the tables. A SQLite file is migrated here, PostgreSQL by `aura migrate`.
+
+    Raises ConfigurationError for tables of another revision, Unavailable for an error of the database.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     from aura.settings import first_line, get_settings, redact
-    from db.dead_letters import ReplayRefused, UnknownDeadLetter
     from db.migrate import migrate, outdated, revisions
-    from db.queue_controls import InvalidControl, UnknownJob
 
     settings = get_settings()
-    where = redact(settings.database_url.get_secret_value())
+    url = redact(settings.database_url.get_secret_value())
     try:
         current, newest = revisions()
         if outdated(current):
             if not settings.sqlite:
-                raise Refused(f"{where} is at revision {current or 'none'}, not {newest}: run `aura migrate`")
+                raise ConfigurationError(f"{url} is at revision {current or 'none'}, not {newest}: run `aura migrate`")
             migrate()
         yield
     except SQLAlchemyError as error:
-        raise Refused(f"{where}: {first_line(error)} (see `aura doctor`)") from None
-    except (ReplayRefused, UnknownDeadLetter, UnknownJob, InvalidControl) as error:
-        raise Refused(str(error)) from None
+        raise Unavailable(f"{url}: {first_line(error)} (see `aura doctor`)") from None
 
 
 @contextmanager
@@ -58,8 +61,8 @@ def writes() -> Iterator[Session]:
 
 
 @contextmanager
-def acts(action: str, subject: str, **details: Any) -> Iterator[Session]:
-    """Write to the database in one transaction with the row of the audit that says who did what."""
+def audited(action: str, subject: str, **details: Any) -> Iterator[Session]:
+    """Write to the database in one transaction, together with the audit entry of the action."""
     with ready_database():
         import getpass
         import socket
@@ -70,13 +73,18 @@ def acts(action: str, subject: str, **details: Any) -> Iterator[Session]:
             name = getpass.getuser()
         except (KeyError, OSError):  # a container's user may have no name
             name = "unknown"
-        who = Actor(f"cli {name}@{socket.gethostname()}")
-        with acting(who, action, subject, **details) as session:
+        with acting(Actor(f"cli {name}@{socket.gethostname()}"), action, subject, **details) as session:
             yield session
 
 
+def apply_to_all(ids: Sequence[Id], step: Callable[[Session, Id], Result]) -> list[Result]:
+    """Call the step with each id in one transaction: all or none. Returns the results."""
+    with writes() as session:
+        return [step(session, each) for each in ids]
+
+
 def warn_without_worker() -> None:
-    """Say so when nobody is there to do what was just promised."""
+    """Print a warning when no worker runs to execute the jobs that were enqueued."""
     from aura.settings import get_settings
 
     with reads() as session:
@@ -84,4 +92,4 @@ def warn_without_worker() -> None:
 
         if not count_live(session, "worker", get_settings().worker_dead_after):
             command = "aura run" if get_settings().embedded else "dramatiq actors"
-            note(f"No worker is running; tickets wait until you start `{command}`.")
+            note(f"No worker is running: start `{command}` to process the ticket.")

@@ -1,4 +1,4 @@
-"""`aura migrate` and `aura doctor`: bring an installation up to date, and find what is wrong with it."""
+"""`aura doctor`: check settings and services."""
 
 from __future__ import annotations
 
@@ -7,39 +7,26 @@ from dataclasses import asdict
 import typer
 
 from aura.cli.options import FormatOption
-from aura.cli.output import Refused, emit, out
+from aura.cli.output import out, print_json
 
 
-def migrate() -> None:
-    """Create or upgrade the tables; safe to run from several places at once."""
-    from sqlalchemy.exc import SQLAlchemyError
+def doctor(fmt: FormatOption = "table") -> None:
+    """Check settings, database, RabbitMQ, Redis, the mailbox and the OpenAI key. Exits with 1 when a check fails.
 
-    from aura.settings import first_line
-    from db.migrate import migrate as upgrade
-    from db.migrate import revisions
-
-    try:
-        before, newest = revisions()
-        upgrade()
-    except SQLAlchemyError as error:
-        raise Refused(f"{first_line(error)} (see `aura doctor`)") from None
-    print(f"revision {newest}" + (" (nothing to do)" if before == newest else f" (was {before or 'empty'})"))
-
-
-def doctor(how: FormatOption = "table") -> None:
-    """Check settings, database, RabbitMQ, Redis and the OpenAI key; exit code 1 when something must be mended."""
+    Example: aura doctor --format json
+    """
     from aura.settings import SettingsError, get_settings
 
     try:
         get_settings()
     except SettingsError as error:
-        rows = [{"name": "settings", "ok": False, "detail": str(error), "fix": "correct the variable that is named"}]
+        rows = [{"name": "settings", "ok": False, "detail": str(error), "fix": "correct the named variable"}]
     else:
         from aura.web.health import checks
 
         rows = [asdict(check) for check in checks()]
-    if how == "json":
-        emit(rows)
+    if fmt == "json":
+        print_json(rows)
     else:
         for row in rows:
             mark = "[green]ok  [/]" if row["ok"] else "[red]FAIL[/]"

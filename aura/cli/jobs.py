@@ -1,4 +1,4 @@
-"""`aura jobs`: what is promised and not kept yet."""
+"""`aura jobs`: the jobs that are not completed yet."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from aura.cli.database import acts, reads
+from aura.cli.database import audited, reads
 from aura.cli.options import ActorOption, FormatOption, LimitOption, ReasonOption
-from aura.cli.output import Refused, show_rows, tell
+from aura.cli.output import print_result, print_rows
+from aura.errors import InvalidInput
 
-app = typer.Typer(
-    name="jobs",
-    help="Jobs: what is promised and not kept yet; cancel what should not be done.",
-    no_args_is_help=True,
-)
+app = typer.Typer(name="jobs", help="Jobs that are not completed yet: list, cancel.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -23,41 +20,44 @@ def list_(
     actor: ActorOption = None,
     state: Annotated[
         Literal["scheduled", "available", "queued", "running", "retrying"] | None,
-        typer.Option(help="Only jobs that are doing this."),
+        typer.Option(help="Only in this state."),
     ] = None,
     limit: LimitOption = 50,
-    how: FormatOption = "table",
+    fmt: FormatOption = "table",
 ) -> None:
-    """List promised jobs, the oldest first.
+    """List jobs, the oldest first.
 
-    due: the relay will hint it. hinted: a message in its queue names it. running: a worker has it. later: not due yet.
+    Example: aura jobs list --actor classify --state running
     """
     with reads() as session:
         from db.queue_controls import list_jobs
 
         rows = list_jobs(session, actor=actor, state=state, limit=limit)
     columns = ("id", "actor", "key", "state", "priority", "due_at", "attempts", "last_error")
-    some = actor is not None or state is not None
-    show_rows(rows, columns, how, "No such jobs." if some else "No jobs: everything that was promised is done.")
+    filtered = actor is not None or state is not None
+    print_rows(rows, columns, fmt, "No such jobs." if filtered else "No jobs: all are completed.")
 
 
 @app.command("cancel")
 def cancel(
     reason: ReasonOption,
-    job_id: Annotated[int | None, typer.Argument(metavar="ID", help="A job's number, from `aura jobs list`.")] = None,
-    ticket: Annotated[int | None, typer.Option(help="Instead: every job of this ticket.")] = None,
-    how: FormatOption = "table",
+    job_id: Annotated[
+        int | None, typer.Argument(metavar="ID", help="Number of the job, from `aura jobs list`.")
+    ] = None,
+    ticket: Annotated[int | None, typer.Option(help="Instead of ID: every job of this ticket.")] = None,
+    fmt: FormatOption = "table",
 ) -> None:
-    """Cancel a job, waiting or running, or every job of a ticket.
+    """Cancel a job, or every job of a ticket, also while it runs.
 
-    What a running job found out is not kept; a mail it has sent is sent. A dead letter remembers it, as discarded.
+    The result of a running job is not stored; an e-mail that it has sent stays sent. The cancelled job is stored as a
+    discarded dead letter.
 
-    aura jobs cancel --ticket 17 --reason "a test"
+    Example: aura jobs cancel --ticket 17 --reason "a test"
     """
     if (job_id is None) == (ticket is None):
-        raise Refused("name one job, or --ticket and its number")
+        raise InvalidInput("name one of ID and --ticket")
     subject = f"job/{job_id}" if ticket is None else f"ticket/{ticket}"
-    with acts("job.cancel", subject, reason=reason) as session:
+    with audited("job.cancel", subject, reason=reason) as session:
         from db import queue_controls
 
         if ticket is None:
@@ -65,9 +65,9 @@ def cancel(
         else:
             cancelled = queue_controls.cancel_ticket(session, ticket, reason)
     lines = [
-        f"job {each.job_id} ({each.actor} {each.key}) is cancelled"
-        + ("; what it was doing just now will not be kept" if each.was_running else "")
-        + f"; `aura dead replay {each.dead_letter} --force` would bring it back"
+        f"job {each.job_id} ({each.actor} {each.key}) cancelled"
+        + ("; the result of its running attempt is not stored" if each.was_running else "")
+        + f"; `aura dead-letters replay {each.dead_letter} --force` enqueues it again"
         for each in cancelled
     ]
-    tell(how, [asdict(each) for each in cancelled], *lines)
+    print_result(fmt, [asdict(each) for each in cancelled], *lines)

@@ -1,4 +1,4 @@
-"""What the commands about local models share: which model is meant, labelled files, and a progress bar."""
+"""Helpers of the commands for local models: load a model, read a labelled file, show a progress bar."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aura.cli.database import reads
-from aura.cli.output import Refused, err, note
+from aura.cli.output import err, note
+from aura.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from aura.ai.engines.model import Model
     from aura.ai.training.datasets import Dataset
 
 
-def model_in_use(session: Any) -> Model:
+def active_model(session: Any) -> Model:
     from aura.ai.engines.model import load, read_model
     from db import local_models
 
@@ -24,8 +25,8 @@ def model_in_use(session: Any) -> Model:
     return read_model(gzip.decompress(active[1])) if active and active[1] else load()
 
 
-def model_of(name: str | None) -> Model:
-    """Return the model of a version or a file; none: the one in use."""
+def load_model(name: str | None) -> Model:
+    """Return the model of a version, a file, or `shipped`; None is the active one. Raises NotFound, InvalidInput."""
     from aura.ai.engines.model import InvalidModel, load, read_model
     from db.local_models import SHIPPED
 
@@ -35,41 +36,44 @@ def model_of(name: str | None) -> Model:
         try:
             return read_model(Path(name).read_bytes())
         except InvalidModel as error:
-            raise Refused(f"{name}: {error}") from None
+            raise InvalidInput(f"{name}: {error}") from None
     with reads() as session:
         from db import local_models
 
         if name is None:
-            return model_in_use(session)
+            return active_model(session)
         body = local_models.body(session, name)
     if body is None:
-        raise Refused(f"there is no local model {name!r}; `aura models list` shows those there are")
+        raise NotFound(f"there is no local model {name!r}")
     return read_model(gzip.decompress(body))
 
 
-def read_file(file: Path, columns: dict[str, str | None], limit: int | None, what: str) -> Dataset:
-    from aura.ai.training.datasets import UnusableFile, read_dataset
+def read_labelled(file: Path, columns: dict[str, str | None], limit: int | None) -> Dataset:
+    """Read a labelled CSV file. Bad rows are printed on stderr. Raises UnusableFile."""
+    from aura.ai.training.datasets import read_dataset
     from db.new_tickets import parse_priority
 
     named = {name: column for name, column in columns.items() if column is not None}
-    try:
-        with bar(what, file.stat().st_size) as told:
-            found = read_dataset(file, named, parse_priority, limit=limit, progress=lambda done: told(done, what))
-    except UnusableFile as error:
-        raise Refused(str(error)) from None
-    for line, reason in found.bad:
+    with progress_bar("reading", file.stat().st_size) as update:
+        dataset = read_dataset(file, named, parse_priority, limit=limit, progress=lambda done: update(done, "reading"))
+    print_bad_rows(file, dataset.bad, dataset.rejected)
+    return dataset
+
+
+def print_bad_rows(file: Path, bad: list[tuple[int, str]], total: int) -> None:
+    """Print the reason of each bad row with its line; there may be more than have a reason."""
+    for line, reason in bad:
         err.print(f"{file}:{line}: {reason}", style="yellow", markup=False, soft_wrap=True)
-    if found.rejected > len(found.bad):
-        note(f"... and more bad rows, {found.rejected} in all")
-    return found
+    if total > len(bad):
+        note(f"... and {total - len(bad)} more bad rows")
 
 
 @contextmanager
-def bar(what: str, total: float) -> Iterator[Callable[[float, str], None]]:
-    """Show a progress bar on a terminal; what is yielded tells how far it is, and with what."""
+def progress_bar(description: str, total: float) -> Iterator[Callable[[float, str], None]]:
+    """Show a progress bar on a terminal. Yields a function that sets what is done and the description."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<11}"), BarColumn(40), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda done, now: shown.update(task, completed=done, description=now)
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda done, now: bar.update(task, completed=done, description=now)

@@ -1,4 +1,4 @@
-"""`aura intake`: mails that come in, from an IMAP mailbox, a Maildir, a file or a mail server's pipe."""
+"""`aura mail`: inbound mail from an IMAP mailbox, a Maildir, a file or the pipe of a mail server."""
 
 from __future__ import annotations
 
@@ -14,181 +14,179 @@ import typer
 
 from aura.cli.database import reads, ready_database, warn_without_worker
 from aura.cli.options import FormatOption, LimitOption
-from aura.cli.output import Refused, err, note, show_rows, tell
+from aura.cli.output import err, note, print_result, print_rows, printable
+from aura.errors import AuraError, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from aura.mail import IngestResult
 
 app = typer.Typer(
-    name="intake",
-    help="Mails that come in: take them from a mailbox, a Maildir or a file, and see what became of each.",
+    name="mail",
+    help="Inbound mail: fetch it from a mailbox, import it from files, list it, make tickets of ignored mail.",
     no_args_is_help=True,
 )
 
-#: What a mail server understands (sysexits.h): try this mail again later; this mail is not to be had.
-TRY_AGAIN, BAD_MAIL = 75, 65
+#: Exit codes of sysexits.h, which mail servers understand: try again later; the mail is not accepted.
+EX_TEMPFAIL, EX_DATAERR = 75, 65
+STDIN = Path("-")
 
-OnceOption = Annotated[bool, typer.Option("--once", help="Take what is there and end, for cron.")]
-EveryOption = Annotated[float, typer.Option("--every", min=1, max=3600, help="Seconds between two looks.")]
+OnceOption = Annotated[bool, typer.Option("--once", help="Read the mails that are there, then exit (for cron).")]
+EveryOption = Annotated[float, typer.Option("--every", min=1, max=3600, help="Seconds between two reads.")]
+MailId = Annotated[int, typer.Argument(metavar="ID", help="Number of the mail, from `aura mail list`.")]
 
 
-@app.command("imap")
-def imap(once: OnceOption = False, every: EveryOption = 15.0) -> None:
-    """Take mails from the mailbox of AURA_IMAP_URL, and go on until Ctrl-C. What is taken moves to Aura/done there."""
-    from aura.settings import SettingsError, get_settings
+@app.command("fetch")
+def fetch(once: OnceOption = False, every: EveryOption = 15.0) -> None:
+    """Read mails from the mailbox of AURA_IMAP_URL until Ctrl-C, and move them to its folder Aura/done.
+
+    Example: aura mail fetch --once
+    """
+    from aura.settings import get_settings
 
     url = get_settings().imap_url
     if url is None:
-        raise SettingsError("AURA_IMAP_URL: not set; it is imaps://user:password@host/INBOX")
+        raise ConfigurationError("AURA_IMAP_URL: not set; it has the form imaps://user:password@host/INBOX")
     with ready_database(), _until_stopped():
-        from aura.mail.imap import Away, Mailbox, watch
+        from aura.mail.imap import Mailbox, watch
 
-        mailbox = Mailbox(url.get_secret_value())
-        note(f"Taking mails from {mailbox.name}.")
-        try:
-            _report(watch(url.get_secret_value(), every, once))
-        except Away as error:
-            raise Refused(str(error)) from None
+        note(f"Reading mails from {Mailbox(url.get_secret_value()).name}.")
+        _report(watch(url.get_secret_value(), every, once))
 
 
-@app.command("maildir")
-def maildir(
-    folder: Annotated[Path, typer.Argument(help="The Maildir, with its folders new/ and cur/.")],
+@app.command("import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files with one mail each (RFC 5322), one Maildir, or `-` for stdin."),
+    ],
     once: OnceOption = False,
     every: EveryOption = 15.0,
 ) -> None:
-    """Take mails from the new/ of a Maildir, and go on until Ctrl-C. What is taken moves to its cur/, as seen."""
-    with ready_database(), _until_stopped():
-        from aura.mail.maildir import NoMaildir, take_all
+    """Read mails from files, from stdin, or from the new/ of a Maildir until Ctrl-C; then they move to its cur/.
 
-        def looks() -> Iterator[tuple[str, IngestResult]]:
-            yield from take_all(folder)
-            while not once:
-                time.sleep(every)
-                yield from take_all(folder)
+    With `-`, for the pipe of a mail server, the exit code is 75 for a temporary failure and 65 for a refused mail.
 
-        try:
-            _report(looks())
-        except NoMaildir as error:
-            raise Refused(str(error)) from None
-
-
-@app.command("file")
-def file(
-    files: Annotated[list[Path], typer.Argument(help="Files with one mail each (RFC 822); `-` is standard input.")],
-) -> None:
-    """Take mails from files, or from the pipe of a mail server: `-` ends with 75 (try again) or 65 (too large)."""
-    from aura.settings import SettingsError
-
-    piped = files == [Path("-")]
+    Example: aura mail import mail.eml
+    """
+    if len(paths) == 1 and paths[0].is_dir():
+        with ready_database(), _until_stopped():
+            _report(_watch_maildir(paths[0], every, once))
+        return
+    piped = paths == [STDIN]
     try:
         with ready_database():
-            counted = _report(_each(files))
-    except (Refused, SettingsError, OSError) as error:
+            counts = _report(_each(paths))
+    except (AuraError, OSError) as error:
         if not piped:
             raise
-        # a mail server keeps the mail and offers it again, where any other code would have it sent back
+        # the mail server keeps the mail and tries again; any other code makes it bounce
         err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(TRY_AGAIN) from None
-    if counted["refused"]:
-        raise typer.Exit(BAD_MAIL if piped else 1)
+        raise typer.Exit(EX_TEMPFAIL) from None
+    if counts["refused"]:
+        raise typer.Exit(EX_DATAERR if piped else 1)
 
 
 @app.command("list")
 def list_(
     outcome: Annotated[
-        Literal["ticket", "comment", "ignored", "refused"] | None, typer.Option(help="Only those that became this.")
+        Literal["ticket", "comment", "ignored", "refused"] | None, typer.Option(help="Only mails with this outcome.")
     ] = None,
     limit: LimitOption = 50,
-    how: FormatOption = "table",
+    fmt: FormatOption = "table",
 ) -> None:
-    """List the newest mails that came in, with what became of each and why."""
+    """List inbound mails, the newest first, with the outcome of each and the reason.
+
+    Example: aura mail list --outcome ignored
+    """
     with reads() as session:
         from db.inbound_mails import listing
 
         rows = listing(session, outcome, limit)
     columns = ("id", "created_at", "sender", "outcome", "ticket_id", "bytes")
-    show_rows(rows, columns, how, f"No mails that became {outcome}." if outcome else "No mails.")
+    print_rows(rows, columns, fmt, f"No mails with the outcome {outcome}." if outcome else "No mails.")
 
 
 @app.command("show")
-def show(
-    mail_id: Annotated[int, typer.Argument(metavar="ID", help="A mail's number, from `aura intake list`.")],
-) -> None:
-    """Print a mail as it came, byte for byte."""
-    with ready_database():
-        from db import inbound_mails, reading
+def show(mail_id: MailId) -> None:
+    """Print the source of a mail, byte for byte.
 
-        with reading() as session:
-            found = inbound_mails.lock_mail(session, mail_id)
-    if found is None:
-        raise Refused(f"there is no mail {mail_id}; `aura intake list` shows those there are")
-    if not found.raw:
-        raise Refused(f"the bytes of mail {mail_id} are gone: they are kept for AURA_MAIL_RETENTION_DAYS")
+    Example: aura mail show 17
+    """
+    with reads() as session:
+        from db import inbound_mails
+
+        mail = inbound_mails.lock_mail(session, mail_id)
+    if mail is None:
+        raise NotFound(f"there is no mail {mail_id}")
+    if not mail.raw:
+        raise NotFound(f"the source of mail {mail_id} is deleted, AURA_MAIL_RETENTION_DAYS after its arrival")
     sys.stdout.flush()
-    sys.stdout.buffer.write(found.raw)
+    sys.stdout.buffer.write(mail.raw)
 
 
-@app.command("accept")
-def accept(
-    mail_id: Annotated[int, typer.Argument(metavar="ID", help="A mail's number, from `aura intake list`.")],
-    how: FormatOption = "table",
-) -> None:
-    """Make a mail that was ignored a ticket or a comment after all."""
+@app.command("create-ticket")
+def create_ticket(mail_id: MailId, fmt: FormatOption = "table") -> None:
+    """Make an ignored mail a ticket, or a comment when it answers a ticket.
+
+    Example: aura mail create-ticket 17
+    """
     with ready_database():
-        from aura.mail import NotPossible, create_from_ignored
+        from aura.mail import create_from_ignored
 
-        try:
-            taken = create_from_ignored(mail_id)
-        except NotPossible as error:
-            raise Refused(str(error)) from None
-    if tell(
-        how, {"id": taken.id, "outcome": taken.outcome, "ticket_id": taken.ticket_id}, _said(f"mail {mail_id}", taken)
-    ):
+        result = create_from_ignored(mail_id)
+    value = {"id": result.id, "outcome": result.outcome, "ticket_id": result.ticket_id}
+    if print_result(fmt, value, _line(f"mail {mail_id}", result)):
         warn_without_worker()
 
 
-def _each(files: list[Path]) -> Iterator[tuple[str, IngestResult]]:
+def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str, IngestResult]]:
+    from aura.mail.maildir import ingest_all
+
+    yield from ingest_all(folder)
+    while not once:
+        time.sleep(every)
+        yield from ingest_all(folder)
+
+
+def _each(paths: list[Path]) -> Iterator[tuple[str, IngestResult]]:
     from aura.mail import ingest_mail
-    from aura.mail.maildir import take_file
+    from aura.mail.maildir import ingest_file
     from aura.settings import get_settings
 
-    for path in files:
-        if path == Path("-"):
-            # more than the limit is not read into memory; how much more nobody knows then
+    for path in paths:
+        if path == STDIN:
+            # one byte more than the limit shows that the mail is too large; its exact size stays unknown
             yield "standard input", ingest_mail(sys.stdin.buffer.read(get_settings().mail_limit + 1))
         else:
-            yield str(path), take_file(path)
+            yield str(path), ingest_file(path)
 
 
-def _report(taken: Iterator[tuple[str, IngestResult]]) -> Counter[str]:
-    """Print a line for each mail as it is taken, and in the end how many became what."""
-    counted: Counter[str] = Counter()
-    for name, each in taken:
-        print(_said(name, each), flush=True)
-        counted["known" if each.known else each.outcome.partition(":")[0]] += 1
-    if not counted:
+def _report(results: Iterator[tuple[str, IngestResult]]) -> Counter[str]:
+    """Print a line for each mail at once. Returns the number of mails by outcome."""
+    counts: Counter[str] = Counter()
+    for name, each in results:
+        print(_line(name, each), flush=True)
+        counts["duplicate" if each.duplicate else each.outcome.partition(":")[0]] += 1
+    if not counts:
         note("No mails.")
-    elif counted["ticket"] or counted["comment"]:
+    elif counts["ticket"] or counts["comment"]:
         warn_without_worker()
-    if counted["ignored"] or counted["refused"]:
-        note("`aura intake list` shows what was ignored or refused, and why.")
-    return counted
+    if counts["ignored"] or counts["refused"]:
+        note("`aura mail list` shows the ignored and refused mails with the reasons.")
+    return counts
 
 
-def _said(name: str, taken: IngestResult) -> str:
-    from aura.cli.output import printable
-
-    where = f" {taken.ticket_id}" if taken.outcome in ("ticket", "comment") else ""
-    became = f"{'comment on ticket' if taken.outcome == 'comment' else taken.outcome}{where}"
-    return printable(f"{name}: {became}{' (known before)' if taken.known else ''}")
+def _line(name: str, result: IngestResult) -> str:
+    ticket = f" {result.ticket_id}" if result.outcome in ("ticket", "comment") else ""
+    outcome = f"{'comment on ticket' if result.outcome == 'comment' else result.outcome}{ticket}"
+    return printable(f"{name}: {outcome}{' (duplicate)' if result.duplicate else ''}")
 
 
 @contextmanager
 def _until_stopped() -> Iterator[None]:
-    """End in good order at SIGTERM and at SIGINT: a mail that is being taken is offered again.
+    """Exit on SIGTERM and SIGINT: the mail in progress is rolled back and read again by the next start.
 
-    Python leaves SIGINT ignored when its parent did, as a shell does in the background.
+    Python ignores SIGINT when its parent did, as a shell does for a command in the background.
     """
     import signal
 

@@ -1,4 +1,4 @@
-"""`aura models`: the local models that were learned here, and which one answers; `aura learn` makes them."""
+"""`aura models`: the local models, and which one is active; `aura train` creates them."""
 
 from __future__ import annotations
 
@@ -6,78 +6,78 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aura.cli.database import acts, reads
-from aura.cli.evaluate import evaluate
-from aura.cli.local_models import model_of
+from aura.cli.database import audited, reads
+from aura.cli.local_models import load_model
 from aura.cli.options import FormatOption
-from aura.cli.output import Refused, emit, note, out, show_fields, show_rows, tell
-from aura.cli.train import learn
+from aura.cli.output import note, out, print_fields, print_json, print_result, print_rows
 
 if TYPE_CHECKING:
     from aura.ai.engines.local import LocalEngine
 
-__all__ = ["app", "evaluate", "learn"]
-
-app = typer.Typer(
-    name="models", help="Local models that were learned here: list them, choose one, show one.", no_args_is_help=True
-)
+app = typer.Typer(name="models", help="Local models: list, activate, show.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(how: FormatOption = "table") -> None:
-    """List the models: the shipped one and those that were learned here, and which one answers."""
+def list_(fmt: FormatOption = "table") -> None:
+    """List the shipped model and the trained ones, with their accuracy and the active one.
+
+    Example: aura models list
+    """
     with reads() as session:
         from db import local_models
 
         rows = local_models.versions(session)
-    if how == "json":
-        emit(rows)
+    if fmt == "json":
+        print_json(rows)
         return
     columns = ("version", "active", "created_at", "tickets", "category", "priority", "source")
-    show_rows([_line(row) for row in rows], columns, how, "")
+    print_rows([_row(row) for row in rows], columns, fmt, "")
 
 
-def _line(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any]) -> dict[str, Any]:
     report = row["report"]
-    right = {name: f"{report[name]['accuracy']:.1%}" if name in report else "-" for name in ("category", "priority")}
+    accuracy = {name: f"{report[name]['accuracy']:.1%}" if name in report else "-" for name in ("category", "priority")}
     return {
         **row,
         "active": "yes" if row["active"] else "",
         "tickets": report.get("tickets"),
-        **right,
-        "source": report.get("source", "comes with Aura"),
+        **accuracy,
+        "source": report.get("source", "shipped with Aura"),
     }
 
 
 @app.command("use")
 def use(
-    version: Annotated[str, typer.Argument(help="A version from `aura models list`, or shipped.")],
-    how: FormatOption = "table",
+    version: Annotated[str, typer.Argument(help="Version from `aura models list`, or shipped.")],
+    fmt: FormatOption = "table",
 ) -> None:
-    """Let the local engine answer with this model; workers take it within half a minute."""
-    with acts("model.use", f"model/{version}") as session:
+    """Activate a local model; workers load it within half a minute.
+
+    Example: aura models use shipped
+    """
+    with audited("model.use", f"model/{version}") as session:
         from db import local_models
 
-        try:
-            local_models.activate(session, version)
-        except local_models.UnknownLocalModel as error:
-            raise Refused(str(error)) from None
-    tell(how, {"active": version}, f"the local engine answers with {version}")
+        local_models.activate(session, version)
+    print_result(fmt, {"active": version}, f"model {version} is active")
 
 
 @app.command("show")
 def show(
     version: Annotated[
-        str | None, typer.Argument(help="A version, a model file, or shipped; default: the one in use.")
+        str | None, typer.Argument(help="Version, model file, or shipped. Default: the active model.")
     ] = None,
-    how: FormatOption = "table",
+    fmt: FormatOption = "table",
 ) -> None:
-    """Show a model: how it was learned, and from which confidence on its verdicts are applied without review."""
+    """Show a model: its training, and the confidence from which its verdicts are applied without review.
+
+    Example: aura models show shipped
+    """
     from aura.ai.engines.local import LocalEngine
     from aura.settings import get_settings
 
     settings = get_settings()
-    model = model_of(version)
+    model = load_model(version)
     engine = LocalEngine(model.categories, model, settings.auto_apply_precision)
     with reads() as session:
         from db import local_models
@@ -86,19 +86,23 @@ def show(
             (row["report"] for row in local_models.listing(session) if row["version"] == model.version), {}
         )
     rows = _thresholds(engine)
-    about = {
+    fields = {
         "version": model.version,
         "wanted_precision": settings.auto_apply_precision,
         "features": len(model.words),
         **{name: value for name, value in report.items() if not isinstance(value, dict) and name != "version"},
     }
-    if how == "json":
-        emit({**about, "report": report, "thresholds": rows})
+    if fmt == "json":
+        print_json({**fields, "report": report, "thresholds": rows})
         return
-    show_fields(about)
+    print_fields(fields)
     out.print()
-    show_rows(rows, ("label", "class", "threshold", "applied", "precision", "seen"), how, "no threshold was learned")
-    note("threshold: from which confidence on; -: always reviewed. applied: share of the class's held-back verdicts.")
+    print_rows(
+        rows, ("label", "class", "threshold", "applied", "precision", "seen"), fmt, "The model has no threshold."
+    )
+    note(
+        "threshold: confidence from which on a verdict is applied; -: always reviewed. applied: share of such verdicts."
+    )
 
 
 def _thresholds(engine: LocalEngine) -> list[dict[str, Any]]:
@@ -106,11 +110,11 @@ def _thresholds(engine: LocalEngine) -> list[dict[str, Any]]:
         {
             "label": label,
             "class": name,
-            "threshold": found.confidence,
-            "applied": round(found.share, 4),
-            "precision": round(found.precision, 4) if found.confidence is not None else None,
-            "seen": found.tickets,
+            "threshold": threshold.confidence,
+            "applied": round(threshold.share, 4),
+            "precision": round(threshold.precision, 4) if threshold.confidence is not None else None,
+            "seen": threshold.tickets,
         }
-        for label, each in engine.thresholds.items()
-        for name, found in sorted(each.items())
+        for label, thresholds in engine.thresholds.items()
+        for name, threshold in sorted(thresholds.items())
     ]

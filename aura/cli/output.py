@@ -1,4 +1,4 @@
-"""What the commands print: data on stdout as a table or JSON, everything else on stderr."""
+"""Output of the commands: data on stdout as a table or JSON, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -12,60 +12,58 @@ from rich.table import Table
 
 Format = Literal["table", "json"]
 
-# no emoji: `:smile:` in a ticket's text is not ours to change
+# no emoji: `:smile:` in a ticket's text stays as it is
 err = Console(stderr=True, highlight=False, emoji=False)
 out = Console(highlight=False, emoji=False)
 
+#: Columns that are copied into the next command: never wrapped or cut, not even on a narrow terminal.
+IDENTIFIERS = ("id", "fingerprint", "newest", "queue", "version")
 
-class Refused(Exception):
-    """The command cannot do what was asked; the text says why and what to do."""
 
-
-def show_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], how: Format, empty: str) -> None:
-    """Print rows as a table of the columns, or all of them as JSON."""
-    if how == "json":
-        emit(rows)
+def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], fmt: Format, empty: str) -> None:
+    """Print rows as a table of the columns, or all of them as JSON; without rows a table prints ``empty`` on stderr."""
+    if fmt == "json":
+        print_json(rows)
         return
     if not rows:
         note(empty)
         return
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for column in columns:  # what is copied into the next command stays whole on a narrow terminal
-        table.add_column(column, no_wrap=column in ("id", "fingerprint", "newest", "queue", "version"))
+    for column in columns:
+        table.add_column(column, no_wrap=column in IDENTIFIERS)
     for row in rows:
         table.add_row(*(cell(row[column]) for column in columns))
     out.print(table)
 
 
-def show_fields(values: dict[str, Any]) -> None:
-    """Print what one thing says of itself, a line each; what says nothing is left out."""
+def print_fields(values: dict[str, Any]) -> None:
+    """Print one field a line, without the empty ones."""
     width = max(map(len, values))
     for name, value in values.items():
         if value not in (None, "", []):
             out.print(printable(f"{name:>{width}}  {value}"), markup=False, soft_wrap=True)
 
 
-def emit(value: Any) -> None:
-    """Print a value as JSON."""
+def print_json(value: Any) -> None:
     print(json.dumps(value, default=str, ensure_ascii=False, indent=2))
 
 
-def tell(how: Format, value: Any, *lines: str) -> bool:
-    """Print what was done: the value as JSON, or the lines for people. Returns whether people are told."""
-    if how == "json":
-        emit(value)
+def print_result(fmt: Format, value: Any, *lines: str) -> bool:
+    """Print the value as JSON, or the lines as text. Returns whether text was printed."""
+    if fmt == "json":
+        print_json(value)
     else:
         print("\n".join(map(printable, lines)))
-    return how != "json"
+    return fmt != "json"
 
 
 def note(text: str) -> None:
-    """Print what is no data: on stderr, in one line."""
+    """Print one line on stderr."""
     err.print(text, soft_wrap=True, markup=False)
 
 
 def printable(text: str) -> str:
-    """Return the text without what would steer a terminal: escape sequences have no business in a ticket."""
+    """Replace control characters, so that the text of a ticket sends no escape sequence to the terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

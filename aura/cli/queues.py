@@ -1,4 +1,4 @@
-"""`aura queues`: what waits where, and what holds it back."""
+"""`aura queues`: backlog, pauses and limits of the queues."""
 
 from __future__ import annotations
 
@@ -10,104 +10,106 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aura.cli.database import acts, reads
-from aura.cli.options import FormatOption, seconds_of
-from aura.cli.output import Format, Refused, note, show_rows, tell
+from aura.cli.database import audited, reads
+from aura.cli.options import FormatOption, parse_duration
+from aura.cli.output import Format, note, print_json, print_result, print_rows
+from aura.errors import InvalidInput
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 app = typer.Typer(
     name="queues",
-    help="Queues: see what waits, pause and resume one, limit how many of its jobs run at once.",
+    help="Queues: show the backlog, pause, resume, limit the number of running jobs.",
     no_args_is_help=True,
 )
 
-QueueName = Annotated[str, typer.Argument(help="A queue, from `aura queues list`.")]
+QueueName = Annotated[str, typer.Argument(help="Name of the queue, from `aura queues list`.")]
 
 
 @app.command("list")
-def list_(how: FormatOption = "table") -> None:
-    """List the queues: how many jobs are due, hinted, running or due later, and what holds them back."""
+def list_(fmt: FormatOption = "table") -> None:
+    """List the queues with the number of jobs in each state, pauses and limits.
+
+    Example: aura queues list
+    """
     with reads() as session:
         from actors.queues import listing
 
         rows = listing(session)
-    if how == "table":
-        rows = [row | {"held back": _held(row)} for row in rows]
-    show_rows(
-        rows,
-        ("queue", "actors", "available", "queued", "running", "scheduled", "retrying", "held back"),
-        how,
-        "No queues.",
-    )
+    if fmt == "table":
+        rows = [row | {"control": _control_text(row)} for row in rows]
+    columns = ("queue", "actors", "available", "queued", "running", "scheduled", "retrying", "control")
+    print_rows(rows, columns, fmt, "No queues.")
 
 
 @app.command("pause")
 def pause(
     queue: QueueName,
     seconds: Annotated[
-        float | None, typer.Option("--for", parser=seconds_of, metavar="TIME", help="Such as 90s, 10m, 2h or 1d.")
+        float | None,
+        typer.Option("--for", parser=parse_duration, metavar="TIME", help="Duration, such as 90s, 10m, 2h or 1d."),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Shown to those who wonder why nothing happens.")] = "",
-    shorten: Annotated[bool, typer.Option("--shorten", help="Also when it is paused for longer.")] = False,
-    how: FormatOption = "table",
+    reason: Annotated[str, typer.Option(help="Shown with the pause.")] = "",
+    shorten: Annotated[bool, typer.Option("--shorten", help="Replace a longer pause.")] = False,
+    fmt: FormatOption = "table",
 ) -> None:
-    """Pause a queue, for a time or until you resume it. Promises are taken as ever, and wait in the database.
+    """Start no job of a queue, until it is resumed or for a time. Jobs are stored and running ones finish.
 
-    A longer pause stays as it is, unless you say --shorten.
-
-    aura queues pause notify.email --for 2h --reason "the mail server moves"
+    Example: aura queues pause ai.classify --for 10m --reason "provider outage"
     """
-    with _control(queue, how, "queue.pause", seconds=seconds, reason=reason) as (controls, session):
+    with _controlled(queue, fmt, "queue.pause", seconds=seconds, reason=reason) as (controls, session):
         before = controls.current(session).get(queue)
         controls.pause(session, queue, seconds, reason, shorten=shorten)
         if seconds and before == controls.current(session)[queue]:
-            note("It is paused for longer than that, and stays so; --shorten would cut it.")
+            note("The queue is already paused for longer; --shorten replaces that pause.")
 
 
 @app.command("resume")
-def resume(queue: QueueName, how: FormatOption = "table") -> None:
-    """End a queue's pause; a limit stays."""
-    with _control(queue, how, "queue.resume") as (controls, session):
+def resume(queue: QueueName, fmt: FormatOption = "table") -> None:
+    """End the pause of a queue. A limit stays.
+
+    Example: aura queues resume ai.classify
+    """
+    with _controlled(queue, fmt, "queue.resume") as (controls, session):
         controls.resume(session, queue)
 
 
 @app.command("limit")
 def limit(
     queue: QueueName,
-    jobs: Annotated[str, typer.Argument(metavar="N|none", help="Most jobs that run at once; none is no limit.")],
-    how: FormatOption = "table",
+    jobs: Annotated[str, typer.Argument(metavar="N|none", help="Maximum number of running jobs; none: no limit.")],
+    fmt: FormatOption = "table",
 ) -> None:
-    """Limit how many of a queue's jobs run at once, across all workers."""
+    """Limit how many jobs of a queue run at the same time, on all workers together.
+
+    Example: aura queues limit ai.classify 3
+    """
     if not re.fullmatch(r"none|[0-9]{1,9}", jobs):
-        raise Refused(f"{jobs!r} is no limit: say a number, or none")
-    with _control(queue, how, "queue.limit", jobs=jobs) as (controls, session):
+        raise InvalidInput(f"{jobs!r} is no limit: use a number, or none")
+    with _controlled(queue, fmt, "queue.limit", jobs=jobs) as (controls, session):
         controls.limit(session, queue, None if jobs == "none" else int(jobs))
 
 
 @contextmanager
-def _control(queue: str, how: Format, action: str, **details: Any) -> Iterator[tuple[Any, Session]]:
-    """Change what holds a queue back, and print what does so afterwards."""
-    with acts(action, f"queue/{queue}", **details) as session:
-        from actors.queues import UnknownQueue, check
+def _controlled(queue: str, fmt: Format, action: str, **details: Any) -> Iterator[tuple[Any, Session]]:
+    """Change the pause or limit of a queue in the block, then print both."""
+    with audited(action, f"queue/{queue}", **details) as session:
+        from actors.queues import check
         from db import queue_controls as controls
 
-        try:
-            check(session, queue)
-        except UnknownQueue as error:
-            raise Refused(str(error)) from None
+        check(session, queue)
         yield controls, session
         control = asdict(controls.current(session).get(queue) or controls.Control(queue))
-    tell(how, control, f"{queue}: {_held(control) or 'not held back'}")
+    print_result(fmt, control, f"{queue}: {_control_text(control) or 'no pause, no limit'}")
 
 
-def _held(control: dict[str, Any]) -> str:
-    parts = [f"at most {control['limit']} at once"] if control["limit"] is not None else []
+def _control_text(control: dict[str, Any]) -> str:
+    parts = [f"limit {control['limit']}"] if control["limit"] is not None else []
     if control["paused"]:
         until = control["paused_until"]
-        end = f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "it is resumed"
-        parts += [f"paused until {end}" + (f" ({control['reason']})" if control["reason"] else "")]
+        end = f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+        parts += [f"paused{end}" + (f" ({control['reason']})" if control["reason"] else "")]
     return ", ".join(parts)
 
 
@@ -117,9 +119,11 @@ def definitions(
         bool, typer.Option("--quorum", help="Quorum queues, for a cluster (AURA_QUORUM_QUEUES).")
     ] = False,
 ) -> None:
-    """Print RabbitMQ's definitions: exchanges, queues, bindings, roles and policies; deploy/rabbitmq holds both variants."""
-    import actors
-    from aura.cli.output import emit
-    from aura.jobs.rabbitmq.definitions import definitions as of
+    """Print RabbitMQ's definitions: exchanges, queues, bindings, roles and policies. deploy/rabbitmq holds both variants.
 
-    emit(of(sorted(actors.broker.get_declared_queues()), actors.TOPOLOGY, quorum=quorum))
+    Example: aura queues definitions --quorum
+    """
+    import actors
+    from aura.jobs.rabbitmq.definitions import definitions as make_definitions
+
+    print_json(make_definitions(sorted(actors.broker.get_declared_queues()), actors.TOPOLOGY, quorum=quorum))

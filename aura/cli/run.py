@@ -1,4 +1,4 @@
-"""The processes that the command itself runs: everything in one, or the clock alone."""
+"""`aura run`: web, relay, workers and scheduler in one process."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from aura.cli.database import acts, ready_database
+from aura.cli.database import audited, ready_database
 from aura.cli.output import err
 
 
 def run(
-    port: Annotated[int | None, typer.Option(help="Port of the web process; default PORT, else 8000.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Worker threads; default AURA_WORKER_THREADS.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the web process. Default: PORT, else 8000.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Worker threads. Default: WORKER_THREADS, else 8.")] = None,
 ) -> None:
-    """Run everything in one process: web, relay, workers and clock. Ctrl-C finishes what was started and stops."""
+    """Run web, relay, workers and scheduler in one process. Ctrl-C finishes the running jobs and stops.
+
+    Example: aura run --port 9000
+    """
     import uvicorn
 
     from aura.settings import get_settings
@@ -29,17 +32,19 @@ def run(
         port = port or settings.port
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         address = settings.base_url if settings.production else f"http://{host}:{port}"
-        # uvicorn finishes its requests and raises the signal again: then the workers finish theirs
-        _stop_at_signals()
+        # uvicorn finishes its requests and raises the signal again: then the workers finish their jobs
+        exit_on_signals()
         with running(threads=threads):
-            err.print(f"Open {address} in a browser; programs send tickets to {address}/tickets.", soft_wrap=True)
-            _first_login(settings.production)
+            err.print(
+                f"Open {address} in a browser; programs post tickets to {address}/api/v1/tickets.", soft_wrap=True
+            )
+            _create_first_user(settings.production)
             err.print(access_mode(), soft_wrap=True)
             uvicorn.run(web, host=settings.host, port=port, log_config=None)
 
 
-def _first_login(production: bool) -> None:
-    """Make the first user and say the password, this once; in production nobody's password goes into a log."""
+def _create_first_user(production: bool) -> None:
+    """Create the first user and print its password once; never in production, where the output is a log."""
     if production:
         return
     from db import reading, users
@@ -47,41 +52,23 @@ def _first_login(production: bool) -> None:
     with reading() as session:
         if users.any_created(session):
             return
-    with acts("user.create", f"user/{users.FIRST_USER}", role="admin") as session:
+    with audited("user.create", f"user/{users.FIRST_USER}", role="admin") as session:
         password = users.create_first(session)
     if password:
         err.print(
-            f"Log in as {users.FIRST_USER} with the password {password} (said this once; `aura users password {users.FIRST_USER}` "
-            "sets another, `aura users create NAME --role operator` lets somebody else in).",
+            f"Log in as {users.FIRST_USER} with the password {password} (shown only once). "
+            f"`aura users password {users.FIRST_USER}` changes it, `aura users create NAME --role operator` adds a user.",
             soft_wrap=True,
             markup=False,
         )
 
 
-def clock() -> None:
-    """Run the timetable: re-analysis, recovery, pruning. Several clocks may run; one leads."""
-    with ready_database():
-        from aura.jobs.logs import configure_logging
-        from pipelines.scheduler import Scheduler
-
-        configure_logging()
-        timekeeper = Scheduler()
-
-        _stop_at_signals()
-        err.print("The clock runs. Ctrl-C stops it.")
-        try:
-            timekeeper.start(blocking=True)
-        except (KeyboardInterrupt, SystemExit):
-            timekeeper.stop()
-
-
-def _stop_at_signals() -> None:
-    """Stop at SIGTERM and at SIGINT; Python leaves SIGINT ignored when its parent did, as a shell does in the background."""
+def exit_on_signals() -> None:
+    """Exit on SIGTERM and SIGINT; Python ignores SIGINT when its parent did, as a shell does in the background."""
     import signal
 
-    signal.signal(signal.SIGTERM, _stop)
+    def stop(*_: Any) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _stop(*_: Any) -> None:
-    raise SystemExit(0)

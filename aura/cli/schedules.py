@@ -1,97 +1,97 @@
-"""`aura schedule`: what the clock runs and when; run one now, hold one back, run what was missed."""
+"""`aura schedules`: scheduled jobs, their next and last runs, pauses and missed runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from aura.cli.database import acts, reads
+from aura.cli.database import audited, reads
 from aura.cli.options import FormatOption
-from aura.cli.output import Refused, cell, show_rows, tell
-
-if TYPE_CHECKING:
-    from pipelines.schedule import ScheduledJob
+from aura.cli.output import cell, print_result, print_rows
 
 app = typer.Typer(
-    name="schedule",
-    help="The timetable: when each job runs, ran and was missed; run one now, pause, resume, run what was missed.",
+    name="schedules",
+    help="Scheduled jobs: list, run now, pause, resume, backfill missed runs.",
     no_args_is_help=True,
 )
 
-JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job, from `aura schedule list`.")]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, from `aura schedules list`.")]
 
 
 @app.command("list")
-def list_(how: FormatOption = "table") -> None:
-    """List the jobs: when each runs next and ran last, what that did, how many slots were missed, what is paused."""
+def list_(fmt: FormatOption = "table") -> None:
+    """List the scheduled jobs: next run, last run and its result, number of missed runs, pause.
+
+    Example: aura schedules list
+    """
     with reads() as session:
-        from pipelines.schedule import listing
+        from pipelines.scheduled_jobs import listing
 
         rows = listing(session)
-    if how == "table":
+    if fmt == "table":
         rows = [row | {"next": "paused" if row["paused"] else cell(row["next"])} for row in rows]
-    show_rows(rows, ("job", "when", "zone", "next", "last", "note", "missed", "reason"), how, "Nothing is scheduled.")
+    columns = ("job", "when", "zone", "next", "last", "note", "missed", "reason")
+    print_rows(rows, columns, fmt, "No scheduled jobs.")
 
 
 @app.command("run")
-def run(job: JobName, how: FormatOption = "table") -> None:
-    """Run a job now, paused or not; its slots come as ever."""
-    with acts("schedule.run", f"schedule/{job}") as session:
-        from pipelines.schedule import run_now
+def run(job: JobName, fmt: FormatOption = "table") -> None:
+    """Run a scheduled job now, also while it is paused. Its schedule does not change.
 
-        count = run_now(session, _entry(job))
-    tell(how, {"job": job, "done": count}, f"{job}: {count} done")
+    Example: aura schedules run recovery
+    """
+    with audited("schedule.run", f"schedule/{job}") as session:
+        from pipelines.scheduled_jobs import run_now, scheduled_job
+
+        count = run_now(session, scheduled_job(job))
+    print_result(fmt, {"job": job, "done": count}, f"{job}: {count} done")
 
 
 @app.command("pause")
 def pause(
     job: JobName,
-    reason: Annotated[str, typer.Option(help="Shown to those who wonder why nothing happens.")] = "",
-    how: FormatOption = "table",
+    reason: Annotated[str, typer.Option(help="Shown with the pause.")] = "",
+    fmt: FormatOption = "table",
 ) -> None:
-    """Let a job's slots go by until it is resumed."""
-    _set(job, True, reason)
-    tell(how, {"job": job, "paused": True}, f"{job} is paused")
+    """Skip the runs of a scheduled job until it is resumed.
+
+    Example: aura schedules pause reanalysis --reason "provider outage"
+    """
+    _set_paused(job, True, reason)
+    print_result(fmt, {"job": job, "paused": True}, f"{job} paused")
 
 
 @app.command("resume")
-def resume(job: JobName, how: FormatOption = "table") -> None:
-    """Run a job by the timetable again, from its next slot on."""
-    _set(job, False)
-    tell(how, {"job": job, "paused": False}, f"{job} runs again from its next slot on")
+def resume(job: JobName, fmt: FormatOption = "table") -> None:
+    """Resume a scheduled job; it runs at its next time.
+
+    Example: aura schedules resume reanalysis
+    """
+    _set_paused(job, False)
+    print_result(fmt, {"job": job, "paused": False}, f"{job} resumed")
 
 
 @app.command("backfill")
 def backfill(
     job: JobName,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most slots, the oldest first.")] = 100,
-    how: FormatOption = "table",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs, the oldest first.")] = 100,
+    fmt: FormatOption = "table",
 ) -> None:
-    """Run a job once for each slot that was missed while no clock ran."""
-    done = 0
-    with acts("schedule.backfill", f"schedule/{job}") as session:
+    """Run a scheduled job once for each run that was missed while no scheduler was running.
+
+    Example: aura schedules backfill reanalysis --limit 10
+    """
+    with audited("schedule.backfill", f"schedule/{job}") as session:
+        from pipelines.scheduled_jobs import backfill, scheduled_job
+
+        count = backfill(session, scheduled_job(job), limit)
+    print_result(fmt, {"job": job, "runs": count}, f"{job}: {count} missed runs completed")
+
+
+def _set_paused(job: str, paused: bool, reason: str = "") -> None:
+    with audited("schedule.pause" if paused else "schedule.resume", f"schedule/{job}", reason=reason) as session:
         from db import schedule_runs
+        from pipelines.scheduled_jobs import scheduled_job
 
-        entry = _entry(job)
-        for slot in schedule_runs.missed(session, job, limit):
-            schedule_runs.finish_slot(session, job, slot, f"{entry.run()} done, afterwards")
-            done += 1
-    tell(how, {"job": job, "slots": done}, f"{job}: {done} missed slots were run")
-
-
-def _set(job: str, paused: bool, reason: str = "") -> None:
-    with acts("schedule.pause" if paused else "schedule.resume", f"schedule/{job}", reason=reason) as session:
-        from db import schedule_runs
-
-        _entry(job)
-        schedule_runs.pause(session, job, paused, reason)
-
-
-def _entry(job: str) -> ScheduledJob:
-    from pipelines.schedule import UnknownSchedule, scheduled_job
-
-    try:
-        return scheduled_job(job)
-    except UnknownSchedule as error:
-        raise Refused(str(error)) from None
+        schedule_runs.pause(session, scheduled_job(job).name, paused, reason)

@@ -3,94 +3,89 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from aura.cli.database import acts, reads
+from aura.cli.database import audited, reads
 from aura.cli.options import FormatOption
-from aura.cli.output import Refused, show_rows, tell
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from aura.cli.output import print_result, print_rows
 
 app = typer.Typer(
     name="users",
-    help="Users who log in: create, list, change a password, disable.",
-    epilog="A password is asked for; from a program, give it on standard input.",
+    help="Users who log in: create, list, set a password, disable.",
+    epilog="Passwords are read from a prompt, or from stdin.",
     no_args_is_help=True,
 )
 
-UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to log in with.")]
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="Login name.")]
 
 
 @app.command("create")
 def create(
     name: UserName,
-    role: Annotated[str, typer.Option(help="viewer looks, operator acts, admin changes how Aura works.")] = "viewer",
-    how: FormatOption = "table",
+    role: Annotated[str, typer.Option(help="viewer reads, operator works on tickets, admin administrates.")] = "viewer",
+    fmt: FormatOption = "table",
 ) -> None:
-    """Add somebody who may log in."""
+    """Create a user.
+
+    Example: aura users create ada --role operator
+    """
     password = _password()
-    with _users("user.create", name, role=role) as session:
+    with audited("user.create", f"user/{name}", role=role) as session:
         from db import users
 
         users.create(session, name, password, role)
-    tell(how, {"name": name, "role": role}, f"{name} may log in, as {role}")
+    print_result(fmt, {"name": name, "role": role}, f"user {name} created, with the role {role}")
 
 
 @app.command("list")
-def list_(how: FormatOption = "table") -> None:
-    """List the users."""
+def list_(fmt: FormatOption = "table") -> None:
+    """List the users.
+
+    Example: aura users list
+    """
     with reads() as session:
         from db import users
 
         rows = users.listing(session)
-    show_rows(
-        rows, ("name", "role", "disabled", "created_at"), how, "No users. Add one: aura users create ada --role admin"
-    )
+    columns = ("name", "role", "disabled", "created_at")
+    print_rows(rows, columns, fmt, "No users. Create one: aura users create ada --role admin")
 
 
 @app.command("password")
-def password(name: UserName, how: FormatOption = "table") -> None:
-    """Change somebody's password; it logs them out everywhere."""
+def password(name: UserName, fmt: FormatOption = "table") -> None:
+    """Set the password of a user and end all sessions of the user.
+
+    Example: aura users password ada
+    """
     new = _password()
-    with _users("user.password", name) as session:
+    with audited("user.password", f"user/{name}") as session:
         from db import users
 
         users.set_password(session, name, new)
-    tell(how, {"name": name}, f"{name} has a new password")
+    print_result(fmt, {"name": name}, f"password of {name} changed")
 
 
 @app.command("disable")
 def disable(
     name: UserName,
-    undo: Annotated[bool, typer.Option("--undo", help="Let them in again.")] = False,
-    how: FormatOption = "table",
+    undo: Annotated[bool, typer.Option("--undo", help="Enable the user again.")] = False,
+    fmt: FormatOption = "table",
 ) -> None:
-    """Keep somebody out, from the next request on."""
-    with _users("user.enable" if undo else "user.disable", name) as session:
+    """Disable a user, from the next request on.
+
+    Example: aura users disable ada
+    """
+    with audited("user.enable" if undo else "user.disable", f"user/{name}") as session:
         from db import users
 
         users.disable(session, name, not undo)
-    tell(how, {"name": name, "disabled": not undo}, f"{name} may {'log in again' if undo else 'not log in any more'}")
-
-
-@contextmanager
-def _users(action: str, name: str, **details: str) -> Iterator[Session]:
-    from db.users import InvalidUser
-
-    try:
-        with acts(action, f"user/{name}", **details) as session:
-            yield session
-    except InvalidUser as error:
-        raise Refused(str(error)) from None
+    print_result(fmt, {"name": name, "disabled": not undo}, f"user {name} {'enabled' if undo else 'disabled'}")
 
 
 def _password() -> str:
     if sys.stdin.isatty():
-        said: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-        return said
+        password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return password
     return sys.stdin.readline().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""The people of the service desk, from a file: who can do what, and how much."""
+"""Import of agents from a CSV file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from db.models import Agent
 from db.statements import upsert
 
 
-class StaffFailed(InvalidInput):
-    """The file of agents cannot be read; the text names the line and what is wrong."""
+class InvalidAgentFile(InvalidInput):
+    """The file cannot be imported; the message names the line and the error."""
 
 
 class AgentRow(BaseModel):
-    """One line of the file; skills are categories, separated by semicolons."""
+    """One row of the file; skills are categories, separated by semicolons."""
 
     name: str
     email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)
@@ -32,20 +32,18 @@ class AgentRow(BaseModel):
     available: bool = True
 
 
-def import_staff(path: Path) -> int:
-    """Add or change agents by name, all or none. Returns how many. Raises StaffFailed."""
+def import_agents(path: Path) -> int:
+    """Add agents, or change those of the same name, all or none. Returns the number of rows. Raises InvalidAgentFile."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            rows = [
-                (reader.line_num, AgentRow.model_validate({k: v for k, v in row.items() if k and v})) for row in reader
-            ]
+            rows = [AgentRow.model_validate({k: v for k, v in row.items() if k and v}) for row in reader]
     except ValidationError as error:
-        raise StaffFailed(f"{path}: line {reader.line_num}: {explain(error)}") from None
+        raise InvalidAgentFile(f"{path}: line {reader.line_num}: {explain(error)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StaffFailed(f"{path}: {error}") from None
+        raise InvalidAgentFile(f"{path}: {error}") from None
     with transaction() as session:
-        for _, row in rows:
+        for row in rows:
             values = row.model_dump()
             statement = upsert(session, Agent).values(values)
             session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))

@@ -1,6 +1,6 @@
-"""Replay before switching: what another model would have said about tickets that people have decided since.
+"""Backtest: classify reviewed tickets with another model and compare it with people's decisions.
 
-Nothing of it reaches a ticket: no verdict is kept and nobody is told. Only what was sent out is logged, as always.
+Stores no verdict and sends no notification. The calls of the provider are recorded with their costs, as always.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ from aura.settings import Settings, get_settings
 from db import corrections, local_models, reading, tickets, transaction
 from db.corrections import ReviewedTicket
 
-#: Tickets that are asked about at a time.
+#: Tickets in one batch.
 BATCH = 32
+FIELDS = ("category", "priority")
+
+Classify = Callable[[list[ClassificationRequest]], list[Verdict | EngineError]]
 
 
 class UnknownModel(NotFound):
-    """No model has this name."""
+    """There is no model of this name, or no key to use it."""
 
 
 @dataclass(slots=True)
 class Report:
-    """How a model did, beside what the tickets' verdicts said when they were made."""
+    """Accuracy of the model, and of the verdicts that the tickets had."""
 
     model: str
     tickets: int = 0
-    #: How many it was right about, by field; and the verdicts that were given.
-    right: dict[str, int] = field(default_factory=lambda: {"category": 0, "priority": 0})
-    right_before: dict[str, int] = field(default_factory=lambda: {"category": 0, "priority": 0})
-    #: Tickets about which it would have said something else: id, field, before, now, and what a human said.
+    #: Number of right answers by field: of the model, and of the stored verdicts.
+    right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIELDS, 0))
+    right_before: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIELDS, 0))
+    #: Differences: {"ticket", "field", "before", "now", "human"}.
     changed: list[dict[str, Any]] = field(default_factory=list)
     unanswered: int = 0
     why_unanswered: str = ""
@@ -49,8 +52,8 @@ class Report:
         return {name: round(count / max(self.tickets, 1), 4) for name, count in right.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
-        waits = sorted(self.latency_ms) or [0.0]
+        """Return the report as plain values."""
+        latencies = sorted(self.latency_ms) or [0.0]
         return {
             "model": self.model,
             "tickets": self.tickets,
@@ -60,56 +63,56 @@ class Report:
             "unanswered": self.unanswered,
             "why_unanswered": self.why_unanswered,
             "dollars": round(self.dollars, 6),
-            "latency_ms": {"p50": waits[len(waits) // 2], "p95": waits[int(len(waits) * 0.95)]},
+            "latency_ms": {"p50": latencies[len(latencies) // 2], "p95": latencies[int(len(latencies) * 0.95)]},
         }
 
 
-def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Report:
-    """Ask the model about the tickets that people decided last. Raises UnknownModel for a local model nobody has."""
-    ask, name = _asker(model, get_settings())
+def backtest(model: str, last: int, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Report:
+    """Classify the tickets that people reviewed last. Raises UnknownModel.
+
+    `model` is a model of the provider, a version of a local model, or `shipped`.
+    """
+    classify, name = _engine(model, get_settings())
     report = Report(name)
     with reading() as session:
-        decided = corrections.reviewed_tickets(session, last)
-        before = tickets.latest_verdicts(session, [each.id for each in decided])
-    for done, batch in _batches(decided):
-        for each, answer in zip(batch, ask([_question(each) for each in batch]), strict=True):
-            _count(report, each, answer, before.get(each.id))
-        progress(done, len(decided))
+        reviewed = corrections.reviewed_tickets(session, last)
+        before = tickets.latest_verdicts(session, [each.id for each in reviewed])
+    for done, batch in _batches(reviewed):
+        for each, answer in zip(batch, classify([_request(each) for each in batch]), strict=True):
+            _add(report, each, answer, before.get(each.id))
+        progress(done, len(reviewed))
     return report
 
 
-def _batches(decided: list[ReviewedTicket]) -> Iterator[tuple[int, list[ReviewedTicket]]]:
-    rest, done = iter(decided), 0
+def _batches(reviewed: list[ReviewedTicket]) -> Iterator[tuple[int, list[ReviewedTicket]]]:
+    rest, done = iter(reviewed), 0
     while batch := list(islice(rest, BATCH)):
         done += len(batch)
         yield done, batch
 
 
-def _asker(
-    model: str, settings: Settings
-) -> tuple[Callable[[list[ClassificationRequest]], list[Verdict | EngineError]], str]:
+def _engine(model: str, settings: Settings) -> tuple[Classify, str]:
     if model == local_models.SHIPPED or model.startswith("local-"):
         with reading() as session:
             body = None if model == local_models.SHIPPED else local_models.body(session, model)
         if model != local_models.SHIPPED and body is None:
-            raise UnknownModel(f"there is no local model {model!r}; `aura models list` shows those there are")
-        known = read_model(gzip.decompress(body)) if body else None
-        local = LocalEngine(settings.categories, known, settings.auto_apply_precision)
-        return lambda questions: list(local.classify(questions)), local.model.version
+            raise UnknownModel(f"there is no local model {model!r}")
+        trained = read_model(gzip.decompress(body)) if body else None
+        local = LocalEngine(settings.categories, trained, settings.auto_apply_precision)
+        return lambda requests: list(local.classify(requests)), local.model.version
     if not settings.openai_api_key:
-        raise UnknownModel(f"to ask {model!r}, set OPENAI_API_KEY; a local model is called local-... or shipped")
-    # no answer that was given before: it is this model's own that counts
+        raise UnknownModel(f"model {model!r} needs OPENAI_API_KEY; a local model is named local-... or shipped")
+    # without the cache, whose answers may be another model's
     engine: Any = make_engine(settings.model_copy(update={"ai_model": model, "ai_cache_seconds": 0}))
     return engine.reclassify, model
 
 
-def _question(each: ReviewedTicket) -> ClassificationRequest:
+def _request(each: ReviewedTicket) -> ClassificationRequest:
     return ClassificationRequest(each.title, each.description, id=each.id)
 
 
-def _count(
-    report: Report, truth: ReviewedTicket, answer: Verdict | EngineError, before: tuple[str, str] | None
-) -> None:
+def _add(report: Report, truth: ReviewedTicket, answer: Verdict | EngineError, before: tuple[str, str] | None) -> None:
+    """Add one answer to the report, and store its calls; `before` is the category and priority of the old verdict."""
     calls = [
         {"ticket_id": truth.id, **{name: getattr(call, name) for name in tickets.AI_CALL_COLUMNS[1:]}}
         for call in answer.calls
@@ -123,12 +126,12 @@ def _count(
         return
     report.tickets += 1
     report.latency_ms.append(answer.latency_ms)
-    for at, name in enumerate(("category", "priority")):
-        said, right = getattr(answer, name), getattr(truth, name)
-        report.right[name] += said == right
+    for position, name in enumerate(FIELDS):
+        now, right = getattr(answer, name), getattr(truth, name)
+        report.right[name] += now == right
         if before is not None:
-            report.right_before[name] += before[at] == right
-            if said != before[at]:
+            report.right_before[name] += before[position] == right
+            if now != before[position]:
                 report.changed.append(
-                    {"ticket": truth.id, "field": name, "before": before[at], "now": said, "human": right}
+                    {"ticket": truth.id, "field": name, "before": before[position], "now": now, "human": right}
                 )

@@ -1,52 +1,52 @@
-"""The demo: the example tickets through the whole pipeline, embedded, in a database of its own that is thrown away."""
+"""The demo: the sample tickets through the whole triage, embedded, in the database that the settings name."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
-from aura.desk.agents import import_staff
-from aura.desk.ticket_import import import_file
+from aura.desk import samples
+from aura.desk.agents import import_agents
+from aura.desk.ticket_import import import_tickets
 from db import dead_letters, reading, tickets
 from db.migrate import migrate
 from db.models import Job, Notification, Ticket
 from pipelines.embedded import running
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-#: Seconds after which the demo gives up waiting.
-PATIENCE = 90.0
+#: Seconds after which the demo stops waiting.
+TIMEOUT = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many tickets came how far."""
+    """Number of tickets by stage, of dead letters and of open jobs."""
 
     tickets: int
     classified: int
     notified: int
     dead: int
-    waiting: int
+    jobs: int
 
 
-def run_demo(tell: Callable[[Progress], None]) -> dict[str, Any]:
-    """Run the example tickets from submission to notified; `tell` is called with the progress several times a second.
+def run_demo(report: Callable[[Progress], None]) -> dict[str, Any]:
+    """Migrate the database, import the samples, and work until no job is open.
 
-    Returns {"tickets", "notified", "dead", "seconds", "results": [...]}.
+    Calls `report` with the progress several times a second. Returns {"tickets", "notified", "dead", "seconds",
+    "results": [...]}.
     """
     migrate()
-    import_staff(EXAMPLES / "agents.csv")
+    import_agents(samples.AGENTS)
     started = time.perf_counter()
     with running(clock=False):
-        import_file(EXAMPLES / "tickets.csv")
+        import_tickets(samples.TICKETS)
         while True:
-            progress = look()
-            tell(progress)
-            if not progress.waiting or time.perf_counter() - started > PATIENCE:
+            progress = read_progress()
+            report(progress)
+            if not progress.jobs or time.perf_counter() - started > TIMEOUT:
                 break
             time.sleep(0.1)
         seconds = time.perf_counter() - started
@@ -59,28 +59,28 @@ def run_demo(tell: Callable[[Progress], None]) -> dict[str, Any]:
     }
 
 
-def look() -> Progress:
-    """Return how far the tickets are; one counts as notified when all its notifications are sent."""
+def read_progress() -> Progress:
+    """Return the progress; a ticket counts as notified when all its notifications are sent."""
     with reading() as session:
         stages = tickets.count_by_stage(session)
-        promised = select(Notification.id).where(Notification.ticket_id == Ticket.id, Notification.state != "sent")
-        notified = session.scalar(select(func.count()).where(Ticket.stage == "notified", ~promised.exists())) or 0
-        waiting = session.scalar(select(func.count()).select_from(Job)) or 0
+        unsent = select(Notification.id).where(Notification.ticket_id == Ticket.id, Notification.state != "sent")
+        notified = session.scalar(select(func.count()).where(Ticket.stage == "notified", ~unsent.exists())) or 0
+        jobs = session.scalar(select(func.count()).select_from(Job)) or 0
         dead = dead_letters.count(session)
     classified = stages.get("classified", 0) + stages.get("notified", 0)
-    return Progress(sum(stages.values()), classified, notified, dead, waiting)
+    return Progress(sum(stages.values()), classified, notified, dead, jobs)
 
 
 def results() -> list[dict[str, Any]]:
-    """Return each ticket with its verdict and who was told."""
+    """Return each ticket with its verdict and the recipients of its notifications."""
     with reading() as session:
-        told: dict[int | None, list[str]] = {}
+        recipients: dict[int | None, list[str]] = {}
         for ticket_id, channel, recipient in session.execute(
             select(Notification.ticket_id, Notification.channel, Notification.recipient)
             .where(Notification.state == "sent")
             .order_by(Notification.created_at)
         ):
-            told.setdefault(ticket_id, []).append(f"{recipient} ({channel})")
+            recipients.setdefault(ticket_id, []).append(f"{recipient} ({channel})")
         return [
             {
                 "ticket": ticket.id,
@@ -89,7 +89,7 @@ def results() -> list[dict[str, Any]]:
                 "priority": ticket.priority,
                 "confidence": round(ticket.confidence, 2) if ticket.confidence is not None else None,
                 "duplicate_of": ticket.duplicate_of,
-                "told": told.get(ticket.id, []),
+                "notified": recipients.get(ticket.id, []),
             }
             for ticket in session.scalars(select(Ticket).order_by(Ticket.id))
         ]

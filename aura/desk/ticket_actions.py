@@ -1,7 +1,6 @@
-"""What a person of the service desk does to a ticket: correct what an engine said, give it to somebody, add a comment,
-say how far it is, resolve it, open it again.
+"""Actions of people on a ticket: correct, assign, comment, set the status, resolve, reopen.
 
-Each is one transaction on the locked ticket, remembered with who did it, and told to whom it concerns.
+Each action is one transaction on the locked ticket. It is recorded with its author and notifies the people concerned.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from db import corrections, jobs, outbox, similar, ticket_actions, transaction
 from db.ticket_actions import COMMENT_LIMIT, LockedTicket
 from db.tickets import RESOLVED, SLA_RUNNING
 
-#: Who does what nobody's name is given for.
+#: Author of an action without a name.
 OPERATOR = "operator"
-#: Where a ticket can go from each status; what is over is opened again first.
+#: The statuses that may follow each status; a ticket that is resolved or closed is reopened first.
 WAYS = {
     "open": ("in_progress", "pending", "resolved", "closed"),
     "in_progress": ("open", "pending", "resolved", "closed"),
@@ -36,31 +35,31 @@ WAYS = {
 
 
 class NotAllowed(InvalidInput):
-    """The value is none of those there are, or the ticket is not so far; the text says what there is."""
+    """A value does not exist, or the status of the ticket does not allow the action; the message lists what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """The status a ticket had and has, and when it is due now; None when no time runs."""
+class StatusChange:
+    """The status before and after, and the resolution target; `due_at` is None while no target runs."""
 
     before: str
     status: str
     due_at: datetime | None
-    #: The number of the action.
+    #: Number of the recorded action.
     number: int
 
 
 def correct(ticket_id: int, author: str, category: str | None = None, priority: str | None = None) -> list[str]:
-    """Set category or priority for good and tell people if that changes something. Returns what changed.
+    """Set category or priority by hand, so that no engine overwrites it. Returns the fields that changed.
 
-    Raises NotAllowed for a value that is not of the list, UnknownTicket.
+    A change notifies people. Raises NotAllowed for a value that does not exist, UnknownTicket.
     """
     choices = {"category": (category, get_settings().categories), "priority": (priority, PRIORITIES)}
-    said = {field: _one_of(field, value, known) for field, (value, known) in choices.items() if value is not None}
-    if not said:
-        raise NotAllowed("say what it is: a category, a priority or both")
+    values = {field: _choice(field, value, allowed) for field, (value, allowed) in choices.items() if value is not None}
+    if not values:
+        raise NotAllowed("a correction needs a category, a priority or both")
     with transaction() as session:
-        changed = corrections.correct(session, ticket_id, author, said)
+        changed = corrections.correct(session, ticket_id, author, values)
         if "priority" in changed:
             ticket_actions.update_ticket(session, ticket_id, retargeted(ticket_actions.lock_ticket(session, ticket_id)))
         if changed:
@@ -68,145 +67,147 @@ def correct(ticket_id: int, author: str, category: str | None = None, priority: 
     return changed
 
 
-def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> Moved:
-    """Say how far a ticket is; to resolve it and to open it again tells people, as `resolve` and `reopen` do.
+def set_status(ticket_id: int, status: str, author: str = OPERATOR) -> StatusChange:
+    """Set the status; resolved and a reopened ticket notify people, as `resolve` and `reopen` do.
 
-    Raises NotAllowed for a status that there is not or that the ticket cannot get now, UnknownTicket.
+    Raises NotAllowed for a status that does not exist or may not follow the current one, UnknownTicket.
     """
-    wanted = _one_of("status", status.replace("-", "_"), STATUSES)
+    wanted = _choice("status", status.replace("-", "_"), STATUSES)
     with transaction() as session:
         if wanted == "resolved":
             return resolve(ticket_id, "", author)
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         if ticket.status in RESOLVED and wanted == "open":
             return reopen(ticket_id, author)
-        return _move(session, ticket, wanted, author)
+        return _change_status(session, ticket, wanted, author)
 
 
-def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> Moved:
-    """Record what resolved a ticket, and tell who reported it; later tickets like it are shown that.
+def resolve(ticket_id: int, resolution: str, author: str = OPERATOR) -> StatusChange:
+    """Resolve a ticket and notify its requester; similar tickets show the resolution.
 
-    Raises NotAllowed when it is resolved or closed already, UnknownTicket.
+    Raises NotAllowed when the ticket is resolved or closed already, UnknownTicket.
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        done = _move(session, ticket, "resolved", author, resolution)
+        change = _change_status(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution)
-        similar.index_resolved(session, [ticket_id], lambda said: mask(said).text)
-        announce_event(session, ticket_id, "ticket.resolved", done.number, resolution)
-    return done
+        similar.index_resolved(session, [ticket_id], lambda text: mask(text).text)
+        announce_event(session, ticket_id, "ticket.resolved", change.number, resolution)
+    return change
 
 
-def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str = "cli") -> Moved:
-    """Open a resolved or closed ticket again, and tell who has it; the reason becomes a comment.
+def reopen(ticket_id: int, author: str = OPERATOR, reason: str = "", source: str = "cli") -> StatusChange:
+    """Reopen a resolved or closed ticket and notify its assignee; the reason becomes a comment.
 
-    Raises NotAllowed when it is not over, UnknownTicket.
+    Raises NotAllowed when the ticket is neither resolved nor closed, UnknownTicket.
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         if ticket.status not in RESOLVED:
-            raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: there is nothing to open again")
+            raise NotAllowed(f"ticket {ticket_id} is {ticket.status}: only a resolved or closed ticket can be reopened")
         if reason.strip():
             _comment(session, ticket_id, author, reason, source)
-        return _open_again(session, ticket, author, reason)
+        return _reopen(session, ticket, author, reason)
 
 
 def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
-    """Give a ticket to an agent, by name or e-mail address, or with None to nobody; no routing changes that again.
+    """Assign a ticket to an agent, by name or e-mail address, or with None to nobody. Routing does not change it again.
 
-    Returns the agent's name, or "". The agent is told, or the team when nobody has it, unless it was so before.
-    Raises NotAllowed for somebody who is no agent, UnknownTicket.
+    Notifies the agent, or the team of a ticket without assignee, when the assignee changed. Returns the agent's name, or
+    "". Raises NotAllowed for an unknown agent, UnknownTicket.
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         name = "" if agent is None else ticket_actions.find_agent(session, agent)
         if name is None:
-            raise NotAllowed(f"there is no agent {agent!r}; `aura agents list` shows those there are")
+            raise NotAllowed(f"there is no agent {agent!r}")
         if name != ticket.assignee:
             ticket_actions.update_ticket(session, ticket_id, {"assignee": name})
-            before = f", not to {ticket.assignee} any more" if ticket.assignee else ""
-            number = ticket_actions.record_action(session, ticket_id, author, f"given to {name or 'nobody'}{before}")
+            before = f" (before: {ticket.assignee})" if ticket.assignee else ""
+            number = ticket_actions.record_action(session, ticket_id, author, f"assigned to {name or 'nobody'}{before}")
             announce_event(session, ticket_id, "ticket.assigned", number)
     return name
 
 
 def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
-    """Add a comment, which an engine reads within a minute or so. Returns its number.
+    """Add a comment; an open ticket is analyzed again with it. Returns the number of the comment.
 
-    Of the requester's the agent is told, of anybody else's the requester. When the requester answers, a ticket that waits
-    for that is open again. Raises NotAllowed for an empty or too long text, UnknownTicket.
+    A comment of the requester notifies the agent, any other the requester. A comment of the requester sets a pending
+    ticket to open. Raises NotAllowed for an empty or too long text, UnknownTicket.
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         number = _comment(session, ticket_id, author, text, source)
-        asked = _reported(ticket, author)
-        _told(session, ticket, number, text, "agent" if asked else "requester")
-        if asked and ticket.status == "pending":
-            _move(session, ticket, "open", author)
+        by_requester = _is_requester(ticket, author)
+        _announce_comment(session, ticket, number, text, "agent" if by_requester else "requester")
+        if by_requester and ticket.status == "pending":
+            _change_status(session, ticket, "open", author)
     return number
 
 
-def answer(session: Session, ticket_id: int, author: str, text: str) -> int:
-    """Add a comment that came by mail, as part of the open transaction, and tell the other side. Returns its number.
+def comment_by_mail(session: Session, ticket_id: int, author: str, text: str) -> int:
+    """Add a comment from an inbound mail in the open transaction, and notify the other side. Returns its number.
 
-    What waited for an answer, or was over, is open again, unless an agent wrote it. Raises UnknownTicket.
+    A pending, resolved or closed ticket is open again, unless the author is an agent. Raises UnknownTicket.
     """
     ticket = ticket_actions.lock_ticket(session, ticket_id)
-    ours = not _reported(ticket, author) and ticket_actions.find_agent(session, author) is not None
+    by_agent = not _is_requester(ticket, author) and ticket_actions.find_agent(session, author) is not None
     number = _comment(session, ticket_id, author, text[:COMMENT_LIMIT], "mail")
-    if ticket.status in RESOLVED and not ours:
-        _open_again(session, ticket, author, text)
+    if ticket.status in RESOLVED and not by_agent:
+        _reopen(session, ticket, author, text)
         return number
-    _told(session, ticket, number, text, "requester" if ours else "agent")
-    if ticket.status == "pending" and not ours:
-        _move(session, ticket, "open", author)
+    _announce_comment(session, ticket, number, text, "requester" if by_agent else "agent")
+    if ticket.status == "pending" and not by_agent:
+        _change_status(session, ticket, "open", author)
     return number
 
 
-def _reported(ticket: LockedTicket, author: str) -> bool:
-    """Return whether the author is who reported the ticket, maybe as "Ann Lee <ann@example.com>"."""
-    asked = ticket.requester.strip().casefold()
-    return author.strip().casefold() in (asked, parseaddr(asked)[1])
+def _is_requester(ticket: LockedTicket, author: str) -> bool:
+    """Compare the author with the requester, who may be stored as "Ann Lee <ann@example.com>"."""
+    requester = ticket.requester.strip().casefold()
+    return author.strip().casefold() in (requester, parseaddr(requester)[1])
 
 
-def _told(session: Session, ticket: LockedTicket, number: int, text: str, role: Role) -> None:
+def _announce_comment(session: Session, ticket: LockedTicket, number: int, text: str, role: Role) -> None:
     jobs.enqueue(session, [event_job(ticket.id, "ticket.commented", number, text, (role,))])
 
 
-def _open_again(session: Session, ticket: LockedTicket, author: str, reason: str) -> Moved:
-    done = _move(session, ticket, "open", author)
-    ticket_actions.update_ticket(session, ticket.id, {"resolved_at": None})  # what did not help is shown to nobody
-    announce_event(session, ticket.id, "ticket.reopened", done.number, reason)
-    return done
+def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) -> StatusChange:
+    change = _change_status(session, ticket, "open", author)
+    # without resolved_at, similar tickets no longer show this resolution, which did not help
+    ticket_actions.update_ticket(session, ticket.id, {"resolved_at": None})
+    announce_event(session, ticket.id, "ticket.reopened", change.number, reason)
+    return change
 
 
 def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
     if not text.strip() or len(text) > COMMENT_LIMIT:
-        raise NotAllowed(f"a comment is 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
+        raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
     number = ticket_actions.add_comment(session, ticket_id, author, text, source)
     outbox.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
     return number
 
 
-def _move(session: Session, ticket: LockedTicket, status: str, author: str, words: str = "") -> Moved:
+def _change_status(session: Session, ticket: LockedTicket, status: str, author: str, reason: str = "") -> StatusChange:
     if status == ticket.status:
         raise NotAllowed(f"ticket {ticket.id} is {status} already")
     if status not in WAYS[ticket.status]:
-        ways = " or ".join(WAYS[ticket.status])
-        raise NotAllowed(f"ticket {ticket.id} is {ticket.status}; from there it can only become {ways}, not {status}")
+        allowed = " or ".join(WAYS[ticket.status])
+        raise NotAllowed(f"ticket {ticket.id} is {ticket.status} and can become {allowed}, not {status}")
     columns = after_status_change(ticket, status)
     ticket_actions.update_ticket(session, ticket.id, {"status": status, **columns})
     number = ticket_actions.record_action(
-        session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {words}" if words else "")
+        session, ticket.id, author, f"{ticket.status} -> {status}" + (f": {reason}" if reason else "")
     )
-    said = {"from": ticket.status, "to": status, "by": author}
-    outbox.record(session, [("ticket.status_changed", ticket.id, said)])
-    runs = status in SLA_RUNNING
-    return Moved(ticket.status, status, columns.get("due_at", ticket.due_at) if runs else None, number)
+    event = {"from": ticket.status, "to": status, "by": author}
+    outbox.record(session, [("ticket.status_changed", ticket.id, event)])
+    due_at = columns.get("due_at", ticket.due_at) if status in SLA_RUNNING else None
+    return StatusChange(ticket.status, status, due_at, number)
 
 
-def _one_of(field: str, value: str, known: tuple[str, ...]) -> str:
-    found = next((each for each in known if each.lower() == value.strip().lower()), None)
-    if found is None:
-        raise NotAllowed(f"{value!r} is no {field}; there are {', '.join(known)}")
-    return found
+def _choice(field: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return the allowed value that equals this one in any case. Raises NotAllowed."""
+    for each in allowed:
+        if each.lower() == value.strip().lower():
+            return each
+    raise NotAllowed(f"there is no {field} {value!r}; there are {', '.join(allowed)}")

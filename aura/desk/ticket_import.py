@@ -1,4 +1,4 @@
-"""Importing tickets from a CSV or JSON Lines file: streamed, safe to run twice, going on after a bad row."""
+"""Import of tickets from a CSV or JSON Lines file: streamed, idempotent, bad rows are skipped."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from db import tickets, transaction
 from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority
 from pipelines.triage import triage
 
-#: Rows of one transaction.
+#: Rows in one transaction.
 BATCH = 500
-#: Bad rows whose reasons are kept; the others are only counted.
-REASONS_KEPT = 1000
-#: Names that columns go by in the exports of other service desks.
+#: Bad rows whose reasons are returned; further ones are only counted.
+MAX_REASONS = 1000
+#: Names of columns in the exports of other service desks.
 ALIASES = {
     "title": ("title", "subject", "summary", "short_description"),
     "description": ("description", "body", "text", "details"),
@@ -37,17 +37,17 @@ ALIASES = {
 }
 
 
-#: A line number, the fields of a ticket, and the row as it stands in the file.
+#: Line number, fields of the ticket, and the row of the file.
 Row = tuple[int, dict[str, Any], dict[str, Any]]
 
 
-class ImportFailed(InvalidInput):
-    """The file cannot be imported at all; the text says why and what to do."""
+class InvalidImportFile(InvalidInput):
+    """No row of the file can be imported; the message says why and what to do."""
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of the rows; `bad` holds (line number, reason)."""
+class ImportReport:
+    """Number of rows by outcome; `bad` holds (line number, reason)."""
 
     rows: int = 0
     new: int = 0
@@ -56,15 +56,15 @@ class Report:
     bad: list[tuple[int, str]] = field(default_factory=list)
 
 
-def import_file(
+def import_tickets(
     path: Path, *, columns: Mapping[str, str] | None = None, progress: Callable[[int], None] = lambda _bytes: None
-) -> Report:
-    """Store every good row as a ticket and start its journey. Raises ImportFailed.
+) -> ImportReport:
+    """Create a ticket from every valid row and start its triage. Raises InvalidImportFile.
 
-    `columns` maps a field to the file's column; `progress` is told how many bytes of the file were read. A row is known
-    by its external_id, else by its content (and by how often the same content came before it in the file).
+    `columns` maps fields to columns of the file; `progress` is called with the number of bytes read. A row is identified
+    by its external_id, else by a digest of its content and the number of equal rows before it in the file.
     """
-    report = Report()
+    report = ImportReport()
     seen: Counter[str] = Counter()
     batch: list[tuple[NewTicket, Any]] = []
     try:
@@ -72,7 +72,7 @@ def import_file(
             for line, fields, row in _rows(path, raw, report, columns or {}):
                 report.rows += 1
                 try:
-                    batch.append((_submission(fields, seen), row))
+                    batch.append((_new_ticket(fields, seen), row))
                 except ValidationError as error:
                     _reject(report, line, explain(error))
                 if len(batch) >= BATCH:
@@ -82,42 +82,42 @@ def import_file(
             _store(batch, report)
             progress(raw.tell())
     except (OSError, EOFError, zlib.error) as error:
-        raise ImportFailed(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        raise InvalidImportFile(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     return report
 
 
-def _rows(path: Path, raw: IO[bytes], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
+def _rows(path: Path, raw: IO[bytes], report: ImportReport, columns: Mapping[str, str]) -> Iterator[Row]:
     name = path.name.removesuffix(".gz")
     stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw  # type: ignore[assignment]
-    # a byte that is no UTF-8 spoils one character, not the file
+    # an invalid byte is replaced by one character; the row is imported
     lines = (line.decode("utf-8-sig" if number == 0 else "utf-8", "replace") for number, line in enumerate(stream))
     if name.endswith((".jsonl", ".ndjson")):
         yield from _json_rows(lines, report, columns)
     elif name.endswith(".csv"):
         yield from _csv_rows(path, lines, report, columns)
     else:
-        raise ImportFailed(f"{path}: only .csv, .jsonl and .ndjson files (or these with .gz) can be imported")
+        raise InvalidImportFile(f"{path}: only .csv, .jsonl and .ndjson files (or these with .gz) can be imported")
 
 
-def _csv_rows(path: Path, lines: Iterator[str], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
+def _csv_rows(path: Path, lines: Iterator[str], report: ImportReport, columns: Mapping[str, str]) -> Iterator[Row]:
     csv.field_size_limit(4 * DESCRIPTION_LIMIT)
     first = next(lines, "")
-    # spreadsheets write semicolons where the comma is the decimal point
+    # spreadsheets write semicolons in countries where the comma is the decimal point
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(chain([first], lines), delimiter=delimiter)
     try:
         header = [name.strip() for name in next((names for names in reader if names), [])]
     except csv.Error as error:
-        raise ImportFailed(f"{path}: line {reader.line_num}: {error}") from None
+        raise InvalidImportFile(f"{path}: line {reader.line_num}: {error}") from None
     if unknown := [f"{fieldname}={column}" for fieldname, column in columns.items() if column not in header]:
-        raise ImportFailed(f"{path}: --map {unknown[0]}: no such column among {', '.join(header)[:200] or 'none'}")
+        raise InvalidImportFile(f"{path}: {unknown[0]}: no such column among {', '.join(header)[:200] or 'none'}")
     mapping = _mapping(header, columns)
     if twice := [column for column in mapping.values() if header.count(column) > 1]:
-        raise ImportFailed(f"{path}: there are two columns {twice[0]!r}; rename one")
+        raise InvalidImportFile(f"{path}: two columns are named {twice[0]!r}; rename one")
     if not {"title", "description"} & set(mapping):
-        raise ImportFailed(
+        raise InvalidImportFile(
             f"{path}: no column for title or description among {', '.join(header)[:200] or 'none'}; "
-            "name it with --map title=COLUMN or --map description=COLUMN"
+            "map one of them to title or description"
         )
     while True:
         line = reader.line_num + 1
@@ -139,7 +139,7 @@ def _csv_rows(path: Path, lines: Iterator[str], report: Report, columns: Mapping
             yield line, {fieldname: row.get(column) for fieldname, column in mapping.items()}, row
 
 
-def _json_rows(lines: Iterator[str], report: Report, columns: Mapping[str, str]) -> Iterator[Row]:
+def _json_rows(lines: Iterator[str], report: ImportReport, columns: Mapping[str, str]) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -155,7 +155,7 @@ def _json_rows(lines: Iterator[str], report: Report, columns: Mapping[str, str])
 
 
 def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
-    """Return which column holds which field: as told, else by the usual names."""
+    """Return the column of each field: the given one, else one of the usual names."""
     by_lower = {name.lower(): name for name in reversed(names)}
     mapping = dict(columns)
     for fieldname, aliases in ALIASES.items():
@@ -165,17 +165,17 @@ def _mapping(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
     return {fieldname: column for fieldname, column in mapping.items() if column in names}
 
 
-def _submission(fields: dict[str, Any], seen: Counter[str]) -> NewTicket:
-    # a claim that nobody understands is no reason to lose a ticket; `raw` keeps it
-    submission = NewTicket.model_validate(fields | {"priority": parse_priority(fields.get("priority"))})
-    if submission.external_id is None:
+def _new_ticket(fields: dict[str, Any], seen: Counter[str]) -> NewTicket:
+    # an unknown priority does not reject the row; `raw` stores the original value
+    ticket = NewTicket.model_validate(fields | {"priority": parse_priority(fields.get("priority"))})
+    if ticket.external_id is None:
         content = hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
         seen[content] += 1
-        submission = submission.model_copy(update={"external_id": f"{content}:{seen[content]}"})
-    return submission
+        ticket = ticket.model_copy(update={"external_id": f"{content}:{seen[content]}"})
+    return ticket
 
 
-def _store(batch: list[tuple[NewTicket, Any]], report: Report) -> None:
+def _store(batch: list[tuple[NewTicket, Any]], report: ImportReport) -> None:
     if not batch:
         return
     with transaction() as session:
@@ -185,7 +185,7 @@ def _store(batch: list[tuple[NewTicket, Any]], report: Report) -> None:
     report.known += len(batch) - len(new)
 
 
-def _reject(report: Report, line: int, reason: str) -> None:
+def _reject(report: ImportReport, line: int, reason: str) -> None:
     report.rejected += 1
-    if len(report.bad) < REASONS_KEPT:
+    if len(report.bad) < MAX_REASONS:
         report.bad.append((line, reason))

@@ -1,13 +1,13 @@
-"""Mails that come in: read whatever it is, decide what it is to us, keep it, make it a ticket or a comment.
+"""Inbound mail: parse it, store it, and make it a ticket or a comment.
 
-reading.py    bytes to a Letter; it never raises
-replies.py    what somebody wrote in a reply, without what they quoted
-automatic.py  which mails no person wrote
-taking.py     one mail, one transaction
-imap.py       an IMAP mailbox; maildir.py, a Maildir
+parse.py         bytes to a ParsedMail; never raises
+replies.py       removes quotes and signatures from a reply
+auto_replies.py  recognises mail that no person wrote
+ingest.py        one mail, one transaction
+imap.py          reads an IMAP mailbox; maildir.py, a Maildir
 """
 
 from aura.mail.ingest import IngestResult, NotPossible, create_from_ignored, ingest_mail
-from aura.mail.parse import ParsedMail, read
+from aura.mail.parse import ParsedMail, parse_mail
 
-__all__ = ["IngestResult", "NotPossible", "ParsedMail", "create_from_ignored", "ingest_mail", "read"]
+__all__ = ["IngestResult", "NotPossible", "ParsedMail", "create_from_ignored", "ingest_mail", "parse_mail"]

@@ -1,8 +1,8 @@
-"""An IMAP mailbox: what stands in its folder is taken, and moved away only after its transaction has committed.
+"""IMAP mailbox: ingests the mails of a folder, and moves each one after its transaction is committed.
 
-Taken mails go to `Aura/done`, too large ones to `Aura/refused`. Moved and not marked \\Seen: a person who opens the mailbox
-marks a mail as seen as well, and then nobody would take it; so what stands in the folder is what is not taken yet, for
-everybody to see. A crash between commit and move leaves it there: it is offered again, and known.
+Ingested mails move to `Aura/done`, too large ones to `Aura/refused`. The flag \\Seen would not do, because a person who
+reads the mailbox sets it, too: the folder holds the mails that are not ingested yet. After a crash between commit and
+move, the mail is read again and recognised as a duplicate.
 """
 
 from __future__ import annotations
@@ -25,54 +25,90 @@ from aura.errors import Unavailable
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.settings import SettingsError, first_line, get_settings
 
-logger = structlog.get_logger("aura.intake")
+logger = structlog.get_logger("aura.mail")
 
-#: Seconds for each wait on the socket.
-PATIENCE = 30.0
-#: Seconds between two tries to reach the server, at most.
-LONGEST_WAIT = 60.0
-#: A server's line with the numbers of all mails; Python's own limit is a mailbox of 150,000.
-imaplib._MAXLINE = 20_000_000  # type: ignore[attr-defined]
+#: Timeout of the socket, in seconds.
+TIMEOUT = 30.0
+#: Longest pause between two connection attempts, in seconds.
+MAX_BACKOFF = 60.0
+#: Bytes of the longest line of a server, the answer to SEARCH; imaplib's limit of 1 MB is a mailbox of 150,000 mails.
+MAX_LINE = 20_000_000
 
 DONE, REFUSED = "done", "refused"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-#: A login that is refused for now (RFC 5530); any other is refused for good.
-_FOR_NOW = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN)\]", re.IGNORECASE)
+#: Temporary login failures (RFC 5530); any other failure is permanent.
+_TEMPORARY = re.compile(rb"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|CONTACTADMIN)\]", re.IGNORECASE)
 
 
-class Away(Unavailable):
-    """The mail server cannot be reached, or ended the conversation; another try may help."""
+class MailServerUnavailable(Unavailable):
+    """The mail server cannot be reached or closed the connection."""
+
+
+class _LongLines:
+    """Overrides the methods of imaplib that read from the socket, to allow lines up to MAX_LINE."""
+
+    sock: Any
+    #: The socket, and the file that reads from it.
+    _reader: tuple[Any, Any] | None = None
+
+    def _file(self) -> Any:
+        if self._reader is None or self._reader[0] is not self.sock:  # STARTTLS replaces the socket
+            self._reader = self.sock, self.sock.makefile("rb")
+        return self._reader[1]
+
+    def read(self, size: int) -> bytes:
+        return bytes(self._file().read(size))
+
+    def readline(self) -> bytes:
+        line = bytes(self._file().readline(MAX_LINE + 1))
+        if len(line) > MAX_LINE:
+            raise imaplib.IMAP4.error(f"the server sent a line of more than {MAX_LINE} bytes")
+        return line
+
+    def shutdown(self) -> None:
+        if self._reader is not None:
+            self._reader[1].close()
+        super().shutdown()  # type: ignore[misc]  # of the IMAP4 class beside this one
+
+
+class _Connection(_LongLines, imaplib.IMAP4):
+    """A connection that may begin TLS by STARTTLS."""
+
+
+class _TLSConnection(_LongLines, imaplib.IMAP4_SSL):
+    """A connection with TLS from the beginning."""
 
 
 def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, IngestResult]]:
-    """Take what stands in the mailbox, and look again every so many seconds. Yields what `Mailbox.take_all` does.
+    """Ingest the mails of the mailbox every so many seconds. Yields what `Mailbox.ingest_all` yields.
 
-    A mail server or a database that is away is tried again, later and later; with `once` it raises Away or SQLAlchemyError.
+    Retries with exponential backoff while the mail server or the database does not answer; with `once` it raises
+    MailServerUnavailable or SQLAlchemyError.
     """
     failures = 0
     while True:
         try:
             with Mailbox(url) as mailbox:
                 while True:
-                    for each in mailbox.take_all():
+                    for each in mailbox.ingest_all():
                         failures = 0
                         yield each
                     failures = 0
                     if once:
                         return
                     time.sleep(every)
-        except (Away, OperationalError, InterfaceError) as error:
+        except (MailServerUnavailable, OperationalError, InterfaceError) as error:
             if once:
                 raise
             failures += 1
-            # not all clients of a server that comes back at the same moment
-            wait = random.uniform(0.5, 1.0) * min(2.0**failures, LONGEST_WAIT)
-            logger.warning("no mails for now", error=first_line(error), again_in=f"{wait:.0f} s")
-            time.sleep(wait)
+            # jitter: the clients of a server that comes back do not connect at the same moment
+            backoff = random.uniform(0.5, 1.0) * min(2.0**failures, MAX_BACKOFF)
+            logger.warning("mailbox unavailable", error=first_line(error), retry_in=f"{backoff:.0f} s")
+            time.sleep(backoff)
 
 
 class Mailbox:
-    """One conversation with the mail server that AURA_IMAP_URL names."""
+    """A connection to the mailbox that AURA_IMAP_URL names."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -81,30 +117,31 @@ class Mailbox:
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._folder = unquote(parts.path.strip("/")) or "INBOX"
         if not self._user or not self._password:
-            raise SettingsError("AURA_IMAP_URL: names no user or no password (imaps://user:password@host/INBOX)")
+            raise SettingsError("AURA_IMAP_URL: user or password is missing (imaps://user:password@host/INBOX)")
         if not f"{self._user}{self._password}{self._folder}".isprintable() or not self._folder.isascii():
             raise SettingsError("AURA_IMAP_URL: write the folder in ASCII, as your server names it (modified UTF-7)")
         self._connection: Any = None
         self._prefix = self._separator = ""
-        self._can: set[str] = set()
-        self._left: set[bytes] = set()
+        self._capabilities: set[str] = set()
+        #: Mails that are ingested and could not be moved.
+        self._unmoved: set[bytes] = set()
 
     @property
     def name(self) -> str:
-        """The mailbox as it may be shown."""
+        """The mailbox without the password."""
         return f"{self._folder} of {self._user} at {self._host}:{self._port}"
 
     def __enter__(self) -> Self:
-        """Connect and log in. Raises Away, and SettingsError for a login that is refused."""
+        """Connect and log in. Raises MailServerUnavailable, and SettingsError for a refused login."""
         try:
             self._connection = self._connect()
             self._login()
             self._select()
         except (OSError, imaplib.IMAP4.error) as error:
-            self._hang_up()
-            raise self._away(error) from None
+            self._disconnect()
+            raise self._translated(error) from None
         except BaseException:
-            self._hang_up()
+            self._disconnect()
             raise
         return self
 
@@ -112,130 +149,126 @@ class Mailbox:
         if kind is None:
             with suppress(OSError, imaplib.IMAP4.error):
                 self._connection.logout()
-        self._hang_up()
+        self._disconnect()
 
-    def take_all(self) -> Iterator[tuple[str, IngestResult]]:
-        """Take every mail that stands in the folder. Yields its number and what became of it. Raises Away."""
+    def ingest_all(self) -> Iterator[tuple[str, IngestResult]]:
+        """Ingest every mail of the folder. Yields the UID of each with the result. Raises MailServerUnavailable."""
         try:
-            # the server tells of new mails as an aside of any answer
-            self._ask("NOOP")
-            [numbers] = self._ask("UID", "SEARCH", "UNDELETED") or [b""]
-            for uid in (numbers or b"").split():
-                if uid in self._left:
-                    continue  # it is taken, and this server would not let us move it
-                taken = self._take(uid)
-                if taken is not None:
-                    yield uid.decode(), taken
+            # new mails are visible after any command
+            self._command("NOOP")
+            [uids] = self._command("UID", "SEARCH", "UNDELETED") or [b""]
+            for uid in (uids or b"").split():
+                if uid in self._unmoved:
+                    continue
+                result = self._ingest(uid)
+                if result is not None:
+                    yield uid.decode(), result
         except (OSError, imaplib.IMAP4.error) as error:
-            raise self._away(error) from None
+            raise self._translated(error) from None
 
-    def _take(self, uid: bytes) -> IngestResult | None:
+    def _ingest(self, uid: bytes) -> IngestResult | None:
         limit = get_settings().mail_limit
         size = self._size(uid)
         if size is None:
-            return None  # another process was faster
-        # one byte more than it says, for a server that is wrong about it
-        wanted = min(size, HEAD) if size > limit else limit + 1
-        answer = self._ask("UID", "FETCH", uid.decode(), f"(BODY.PEEK[]<0.{wanted}>)")
-        raw = next((part[1] for part in answer if isinstance(part, tuple)), None)
+            return None  # another process moved it
+        # up to one byte more than the limit, because the size that the server names may be wrong
+        length = min(size, HEAD) if size > limit else limit + 1
+        response = self._command("UID", "FETCH", uid.decode(), f"(BODY.PEEK[]<0.{length}>)")
+        raw = next((part[1] for part in response if isinstance(part, tuple)), None)
         if raw is None:
             return None
-        taken = ingest_mail(raw, max(size, len(raw)) if size > limit else len(raw))
-        self._move(uid, REFUSED if taken.outcome.startswith("refused") else DONE)
-        return taken
+        result = ingest_mail(raw, max(size, len(raw)) if size > limit else len(raw))
+        self._move(uid, REFUSED if result.outcome.startswith("refused") else DONE)
+        return result
 
     def _size(self, uid: bytes) -> int | None:
-        for part in self._ask("UID", "FETCH", uid.decode(), "(RFC822.SIZE)"):
+        for part in self._command("UID", "FETCH", uid.decode(), "(RFC822.SIZE)"):
             line = part[0] if isinstance(part, tuple) else part
-            if line and (found := re.search(rb"RFC822\.SIZE (\d+)", line)):
-                return int(found[1])
+            if line and (match := re.search(rb"RFC822\.SIZE (\d+)", line)):
+                return int(match[1])
         return None
 
     def _move(self, uid: bytes, name: str) -> None:
-        """Move a mail that is taken out of the way; what cannot be moved is marked as deleted, and stays."""
+        """Move an ingested mail. Without MOVE it is copied and deleted, which shows as \\Deleted without UIDPLUS."""
         folder = _quoted(f"{self._prefix}Aura{self._separator}{name}")
-        if "MOVE" in self._can and self._connection.uid("MOVE", uid.decode(), folder)[0] == "OK":
+        if "MOVE" in self._capabilities and self._connection.uid("MOVE", uid.decode(), folder)[0] == "OK":
             return
         if self._connection.uid("COPY", uid.decode(), folder)[0] != "OK":
-            self._left.add(uid)
-            logger.warning("a mail that is taken cannot be moved: make the folder, or free some space", folder=folder)
+            self._unmoved.add(uid)
+            logger.warning("ingested mail not moved: create the folder or free space", folder=folder)
             return
-        self._ask("UID", "STORE", uid.decode(), "+FLAGS.SILENT", r"(\Deleted)")
-        if "UIDPLUS" in self._can:  # a plain EXPUNGE would remove what other people marked as well
-            self._ask("UID", "EXPUNGE", uid.decode())
+        self._command("UID", "STORE", uid.decode(), "+FLAGS.SILENT", r"(\Deleted)")
+        if "UIDPLUS" in self._capabilities:  # a plain EXPUNGE would remove the mails that other clients marked, too
+            self._command("UID", "EXPUNGE", uid.decode())
 
     def _connect(self) -> imaplib.IMAP4:
         if self._tls:
-            return imaplib.IMAP4_SSL(self._host, self._port, ssl_context=_verified(), timeout=PATIENCE)
-        connection = imaplib.IMAP4(self._host, self._port, timeout=PATIENCE)
+            return _TLSConnection(self._host, self._port, ssl_context=ssl.create_default_context(), timeout=TIMEOUT)
+        connection = _Connection(self._host, self._port, timeout=TIMEOUT)
         if "STARTTLS" in connection.capabilities:
-            connection.starttls(_verified())
+            connection.starttls(ssl.create_default_context())
         elif self._host not in _LOOPBACK:
             connection.shutdown()
-            raise SettingsError("AURA_IMAP_URL: the server offers no STARTTLS for the password: use imaps://")
+            raise SettingsError(
+                "AURA_IMAP_URL: the server does not offer STARTTLS, so the password would be sent in clear text: use imaps://"
+            )
         return connection
 
     def _login(self) -> None:
         try:
-            # Python quotes the password alone
+            # imaplib quotes the password only
             self._connection.login(_quoted(self._user), self._password)
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, UnicodeError) as error:
-            if _FOR_NOW.search(str(error).encode("utf-8", "replace")):
-                raise Away(f"{self._host}:{self._port} takes no login for now") from None
-            # `from None`, and not a word of the server's: both may repeat the password
+            if _TEMPORARY.search(str(error).encode("utf-8", "replace")):
+                raise MailServerUnavailable(f"{self._host}:{self._port} refuses logins temporarily") from None
+            # `from None` and without the server's message: both may contain the password
             raise SettingsError(
                 f"AURA_IMAP_URL: {self._host}:{self._port} refused the login of {self._user}: check user and password "
-                "(some providers want an app password)"
+                "(some providers require an app password)"
             ) from None
-        # what a server can do may change with the login
-        self._can = set(self._connection.capability()[1][-1].decode("ascii", "replace").upper().split())
+        # capabilities may change with the login
+        self._capabilities = set(self._connection.capability()[1][-1].decode("ascii", "replace").upper().split())
 
     def _select(self) -> None:
-        kind, _ = self._connection.select(_quoted(self._folder))
-        if kind != "OK":
+        status, _ = self._connection.select(_quoted(self._folder))
+        if status != "OK":
             raise SettingsError(f"AURA_IMAP_URL: {self._host}:{self._port} has no folder {self._folder}")
-        if "NAMESPACE" in self._can:
-            [answer] = self._ask("NAMESPACE") or [b""]
-            if found := re.match(rb'\(\("([^"]*)" "([^"]*)"\)', answer or b""):
-                self._prefix, self._separator = found[1].decode("ascii", "replace"), found[2].decode("ascii", "replace")
+        if "NAMESPACE" in self._capabilities:
+            [response] = self._command("NAMESPACE") or [b""]
+            if match := re.match(rb'\(\("([^"]*)" "([^"]*)"\)', response or b""):
+                self._prefix, self._separator = match[1].decode("ascii", "replace"), match[2].decode("ascii", "replace")
         self._separator = self._separator.replace("\\\\", "\\") or "/"
         for name in ("", f"{self._separator}{DONE}", f"{self._separator}{REFUSED}"):
-            # it says NO when the folder is there
+            # the answer is NO when the folder exists
             self._connection.create(_quoted(f"{self._prefix}Aura{name}"))
 
-    def _ask(self, command: str, *arguments: str) -> list[Any]:
-        """Return the answer's lines. Raises imaplib.IMAP4.error when the server says no."""
+    def _command(self, command: str, *arguments: str) -> list[Any]:
+        """Return the response of a command. Raises imaplib.IMAP4.error when it is not OK."""
         if command == "UID":
-            kind, answer = self._connection.uid(*arguments)
+            status, response = self._connection.uid(*arguments)
         elif command == "NAMESPACE":
-            kind, answer = self._connection.namespace()
+            status, response = self._connection.namespace()
         else:
-            kind, answer = self._connection.noop()
-        if kind != "OK":
-            raise imaplib.IMAP4.error(f"{command} {' '.join(arguments[:1])} was answered with {kind}")
-        return list(answer)
+            status, response = self._connection.noop()
+        if status != "OK":
+            raise imaplib.IMAP4.error(f"{command} {' '.join(arguments[:1])} failed with {status}")
+        return list(response)
 
-    def _away(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
         if isinstance(error, ssl.SSLCertVerificationError):
             return SettingsError(
-                f"AURA_IMAP_URL: the certificate of {self._host}:{self._port} is not to be trusted "
+                f"AURA_IMAP_URL: the certificate of {self._host}:{self._port} is not trusted "
                 f"({error.verify_message}); SSL_CERT_FILE names the authority of a private mail server"
             )
-        return Away(
-            f"no conversation with {self._host}:{self._port} (AURA_IMAP_URL): {str(error) or type(error).__name__}"
-        )
+        return MailServerUnavailable(f"{self._host}:{self._port} (AURA_IMAP_URL): {str(error) or type(error).__name__}")
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown()
             self._connection = None
-
-
-def _verified() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _quoted(name: str) -> str:

@@ -1,10 +1,10 @@
-"""Taking a mail: one transaction keeps its bytes, decides what it is, and makes it a ticket or a comment.
+"""Ingests a mail: stores it, decides what it is, and makes it a ticket or a comment, in one transaction.
 
-1. Keep it, once for each Message-ID, or content without one. Known before: nothing more happens.
-2. A mail that no person wrote, or one too many of its sender, stays a row that says why (`aura intake list`).
-3. A reply to a mail of ours, or to one that became a ticket, is a comment there. Its Message-ID proves that somebody got
-   that mail; a number in a subject proves nothing, so it counts only from those who take part in the ticket.
-4. Everything else is a ticket, and its journey is promised in the same transaction.
+1. The mail is stored once per Message-ID, or per content when it has none. A duplicate changes nothing.
+2. Automatic mail, and mail beyond the limit of its sender, stays ignored, with the reason.
+3. A reply to a mail of Aura, or to a mail that became a ticket, is a comment on that ticket. The Message-ID proves that the
+   sender received that mail; a number in a subject proves nothing, so it counts only for participants of the ticket.
+4. Any other mail becomes a ticket, and its triage is enqueued in the same transaction.
 """
 
 from __future__ import annotations
@@ -21,186 +21,193 @@ from sqlalchemy.orm import Session
 
 from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
-from aura.errors import Conflict
+from aura.errors import Conflict, NotFound
 from aura.mail import auto_replies
-from aura.mail.parse import LONGEST_ID, ParsedMail, read
-from aura.mail.replies import trim
+from aura.mail.parse import MAX_ID, ParsedMail, parse_mail
+from aura.mail.replies import strip_quotes
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
 from db.inbound_mails import IGNORED, REFUSED
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
 
-logger = structlog.get_logger("aura.intake")
+logger = structlog.get_logger("aura.mail")
 
 SOURCE = "email"
-#: Bytes that are kept of a mail that is too large: its headers.
+#: Bytes of a too large mail that are stored: its headers.
 HEAD = 64_000
+#: Ticket numbers of one mail that are looked up.
+MAX_NUMBERS = 10
 
-#: As in aura.notifications.channels.mime, for our own notices.
-_NOTICE = re.compile(r"([0-9a-f]{32})@")
-_CONVERSATION = re.compile(r"ticket-(\d{1,18})@(.+)")
-_TAG = re.compile(r"\[(?:Aura )?#(\d{1,18})\]", re.IGNORECASE)
-_NAMED = re.compile(r"Aura #(\d{1,18})", re.IGNORECASE)
+#: The identifiers of notifications that `aura.notifications.channels.email.mime` writes.
+_NOTIFICATION_ID = re.compile(r"([0-9a-f]{32})@")
+_CONVERSATION_ID = re.compile(r"ticket-(\d{1,18})@(.+)")
+_SUBJECT_TAG = re.compile(r"\[(?:Aura )?#(\d{1,18})\]", re.IGNORECASE)
+_REPLY_TO_NAME = re.compile(r"Aura #(\d{1,18})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a mail: `ticket`, `comment`, `ignored: why` or `refused: why`."""
+    """The stored mail and its outcome: `ticket`, `comment`, `ignored: reason` or `refused: reason`."""
 
     id: int
     outcome: str
     ticket_id: int | None = None
-    #: It was taken before, here or elsewhere.
-    known: bool = False
+    #: The same mail was ingested before; the outcome is the one it had then.
+    duplicate: bool = False
+
+
+class UnknownMail(NotFound):
+    """There is no mail of this number."""
 
 
 class NotPossible(Conflict):
-    """The mail cannot be made a ticket; the text says why and what to do."""
+    """The mail cannot be made a ticket; the message says why."""
 
 
 def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
-    """Store what a mail is, whatever it is; the same mail again changes nothing. Raises SQLAlchemyError.
+    """Ingest a mail. Idempotent. Raises SQLAlchemyError when the database does not answer: offer the mail again.
 
-    `size` is that of the whole mail when `raw` is only its beginning. Such an error is one of the whole database, and the
-    mail must be offered again; what the database would not take of this one mail alone is refused, and a row says so.
+    `size` is the size of the whole mail when `raw` is only its beginning. A mail that the database rejects is refused, and
+    stored with the error.
     """
     limit = get_settings().mail_limit
     size = len(raw) if size is None else size
     if size > limit:
-        why = f"it has {size:,} bytes, AURA_MAIL_LIMIT is {limit:,}"
-        return _refuse(read(raw[:HEAD]), why)
-    letter = read(raw)
+        return _refuse(parse_mail(raw[:HEAD]), f"{size:,} bytes, more than AURA_MAIL_LIMIT ({limit:,})")
+    mail = parse_mail(raw)
     try:
-        return _take(letter)
+        return _ingest(mail)
     except (OperationalError, InterfaceError):
-        raise  # the database is away
+        raise
     except SQLAlchemyError as error:
-        logger.exception("a mail that the database would not take", identity=letter.identity)
-        return _refuse(letter, f"the database would not take it: {type(error).__name__}")
+        logger.exception("mail rejected by the database", identity=mail.identity)
+        return _refuse(mail, f"rejected by the database: {type(error).__name__}")
 
 
 def create_from_ignored(mail_id: int) -> IngestResult:
-    """Make a mail that was ignored a ticket or a comment, as a person decided. Raises NotPossible."""
+    """Make an ignored mail a ticket or a comment, as a person decided. Raises UnknownMail, NotPossible."""
     with transaction() as session:
-        found = inbound_mails.lock_mail(session, mail_id)
-        if found is None:
-            raise NotPossible(f"there is no mail {mail_id}; `aura intake list` shows those there are")
-        if not found.outcome.startswith(IGNORED):
-            raise NotPossible(f"mail {mail_id} is no ignored one: {found.outcome}")
-        if not found.raw:
-            raise NotPossible(f"the bytes of mail {mail_id} are gone: they are kept for AURA_MAIL_RETENTION_DAYS")
-        return _place(session, read(found.raw), found.id, found.identity)
+        stored = inbound_mails.lock_mail(session, mail_id)
+        if stored is None:
+            raise UnknownMail(f"there is no mail {mail_id}")
+        if not stored.outcome.startswith(IGNORED):
+            raise NotPossible(f"mail {mail_id} is not ignored: {stored.outcome}")
+        if not stored.raw:
+            raise NotPossible(f"the source of mail {mail_id} is deleted, AURA_MAIL_RETENTION_DAYS after its arrival")
+        return _attach(session, parse_mail(stored.raw), stored.id, stored.identity)
 
 
-def _take(letter: ParsedMail) -> IngestResult:
+def _ingest(mail: ParsedMail) -> IngestResult:
     with transaction() as session:
-        kept, identity = _keep(session, letter, letter.raw)
-        if not kept.new:
-            return IngestResult(kept.id, kept.outcome, kept.ticket_id, known=True)
-        if why := _no_person(session, letter):
-            # a bounce says something about the ticket whose notice bounced
-            outcome, ticket_id = f"{IGNORED}{why}", next(_answered(session, letter), None)
-            inbound_mails.save_outcome(session, kept.id, outcome, ticket_id)
-            return IngestResult(kept.id, outcome, ticket_id)
-        return _place(session, letter, kept.id, identity)
+        stored, identity = _store(session, mail)
+        if not stored.new:
+            return IngestResult(stored.id, stored.outcome, stored.ticket_id, duplicate=True)
+        if reason := _reason_to_ignore(session, mail):
+            # a bounce belongs to the ticket whose notification bounced
+            outcome, ticket_id = f"{IGNORED}{reason}", next(_answered(session, mail), None)
+            inbound_mails.save_outcome(session, stored.id, outcome, ticket_id)
+            return IngestResult(stored.id, outcome, ticket_id)
+        return _attach(session, mail, stored.id, identity)
 
 
-def _keep(session: Session, letter: ParsedMail, raw: bytes) -> tuple[inbound_mails.StoredMail, str]:
-    identity = letter.identity
-    kept = inbound_mails.store(session, identity, letter.sender, raw, letter.attachments)
-    if not kept.new and kept.sender != letter.sender:
-        # another sender's mail under the same Message-ID is another mail: nobody can take the place of one to come
-        identity = f"sha256:{hashlib.sha256(f'{identity} {letter.sender}'.encode()).hexdigest()}"
-        kept = inbound_mails.store(session, identity, letter.sender, raw, letter.attachments)
-    return kept, identity
+def _store(session: Session, mail: ParsedMail) -> tuple[inbound_mails.StoredMail, str]:
+    """Store a mail. Returns its row and its identity."""
+    identity = mail.identity
+    stored = inbound_mails.store(session, identity, mail.sender, mail.raw, mail.attachments)
+    if not stored.new and stored.sender != mail.sender:
+        # the same Message-ID from another sender is another mail: a forged one must not suppress the real one
+        identity = f"sha256:{hashlib.sha256(f'{identity} {mail.sender}'.encode()).hexdigest()}"
+        stored = inbound_mails.store(session, identity, mail.sender, mail.raw, mail.attachments)
+    return stored, identity
 
 
-def _refuse(letter: ParsedMail, why: str) -> IngestResult:
+def _refuse(mail: ParsedMail, reason: str) -> IngestResult:
     with transaction() as session:
-        kept, _ = _keep(session, letter, letter.raw)
-        if not kept.new:
-            return IngestResult(kept.id, kept.outcome, kept.ticket_id, known=True)
-        logger.warning("a mail is refused", mail=kept.id, why=why)
-        inbound_mails.save_outcome(session, kept.id, f"{REFUSED}{why}", None)
-        return IngestResult(kept.id, f"{REFUSED}{why}")
+        stored, _ = _store(session, mail)
+        if not stored.new:
+            return IngestResult(stored.id, stored.outcome, stored.ticket_id, duplicate=True)
+        logger.warning("mail refused", mail=stored.id, reason=reason)
+        inbound_mails.save_outcome(session, stored.id, f"{REFUSED}{reason}", None)
+        return IngestResult(stored.id, f"{REFUSED}{reason}")
 
 
-def _no_person(session: Session, letter: ParsedMail) -> str:
-    if why := auto_replies.why(letter, _own_address()):
-        return why
-    ours = _NOTICE.match(letter.message_id)
-    if ours and inbound_mails.is_notification(session, ours[1]):
-        return "it is our own mail that came back"
-    most = get_settings().mail_sender_limit
-    if most and inbound_mails.recent(session, letter.sender) > most:  # this one is among them
-        return f"its sender has sent more than {most} mails within an hour (AURA_MAIL_SENDER_LIMIT)"
+def _reason_to_ignore(session: Session, mail: ParsedMail) -> str:
+    if reason := auto_replies.automatic_reason(mail, _own_address()):
+        return reason
+    notification = _NOTIFICATION_ID.match(mail.message_id)
+    if notification and inbound_mails.is_notification(session, notification[1]):
+        return auto_replies.OWN_MAIL
+    limit = get_settings().mail_sender_limit
+    if limit and inbound_mails.recent(session, mail.sender) > limit:  # the count includes this mail
+        return f"more than {limit} mails of its sender within an hour (AURA_MAIL_SENDER_LIMIT)"
     return ""
 
 
-def _place(session: Session, letter: ParsedMail, mail_id: int, identity: str) -> IngestResult:
-    ticket_id = next(_answered(session, letter), None) or next(_named(session, letter), None)
+def _attach(session: Session, mail: ParsedMail, mail_id: int, identity: str) -> IngestResult:
+    """Make the mail a comment on the ticket that it answers or names, else a ticket."""
+    ticket_id = next(_answered(session, mail), None) or next(_named(session, mail), None)
     state = inbound_mails.lock_ticket(session, ticket_id) if ticket_id is not None else None
-    if state is not None and not _long_over(state):
-        said = trim(letter.text) or letter.subject or "(no text)"
-        ticket_actions.answer(session, state.id, letter.sender or "(unknown)", said)
+    if state is not None and not _closed_for_replies(state):
+        text = strip_quotes(mail.text) or mail.subject or "(no text)"
+        ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
         inbound_mails.save_outcome(session, mail_id, "comment", state.id)
         return IngestResult(mail_id, "comment", state.id)
-    new = _ticket(session, letter, mail_id, identity, follows=state.id if state else None)
-    inbound_mails.save_outcome(session, mail_id, "ticket", new)
-    return IngestResult(mail_id, "ticket", new)
+    created = _create_ticket(session, mail, mail_id, identity, follows=state.id if state else None)
+    inbound_mails.save_outcome(session, mail_id, "ticket", created)
+    return IngestResult(mail_id, "ticket", created)
 
 
-def _long_over(state: inbound_mails.TicketStatus) -> bool:
+def _closed_for_replies(state: inbound_mails.TicketStatus) -> bool:
     return state.status in tickets.RESOLVED and state.idle_seconds > get_settings().reopen_days * 86_400
 
 
-def _ticket(session: Session, letter: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:
-    text = letter.text
+def _create_ticket(session: Session, mail: ParsedMail, mail_id: int, identity: str, follows: int | None) -> int:
+    text = mail.text
     if follows is not None:
         text = f"(This follows ticket #{follows}, which is done.)\n\n{text}"
-    submission = NewTicket(
-        title=letter.subject or clean_line(letter.text, 80) or "(empty mail)",
+    ticket = NewTicket(
+        title=mail.subject or clean_line(mail.text, 80) or "(empty mail)",
         description=text,
-        requester=letter.sender,
+        requester=mail.sender,
         external_id=identity,
     )
-    payload = {"mail": mail_id, "from": letter.header("from"), "subject": letter.header("subject"), "follows": follows}
-    [(ticket_id, new)] = tickets.create_each(session, SOURCE, [(submission, payload)])
+    payload = {"mail": mail_id, "from": mail.header("from"), "subject": mail.header("subject"), "follows": follows}
+    [(ticket_id, new)] = tickets.create_each(session, SOURCE, [(ticket, payload)])
     if new:
         triage.send(ticket_id)
     return ticket_id
 
 
-# -- which ticket -----------------------------------------------------------------------------------------------------
+# -- the ticket of a mail ---------------------------------------------------------------------------------------------
 
 
-def _answered(session: Session, letter: ParsedMail) -> Iterator[int]:
-    """Return the tickets whose mails, by us or to us, this one answers, the nearest first."""
-    notices = {ref: found[1] for ref in letter.references if (found := _NOTICE.match(ref))}
-    by_notice = inbound_mails.tickets_of_notifications(session, list(notices.values()))
-    by_mail = inbound_mails.tickets_of_mails(session, [ref for ref in letter.references if len(ref) <= LONGEST_ID])
-    for ref in letter.references:
-        ticket_id = by_notice.get(notices.get(ref, "")) or by_mail.get(ref)
+def _answered(session: Session, mail: ParsedMail) -> Iterator[int]:
+    """Yield the tickets of the mails, sent or received by Aura, that this one answers, the nearest first."""
+    notifications = {ref: match[1] for ref in mail.references if (match := _NOTIFICATION_ID.match(ref))}
+    by_notification = inbound_mails.tickets_of_notifications(session, list(notifications.values()))
+    by_mail = inbound_mails.tickets_of_mails(session, [ref for ref in mail.references if len(ref) <= MAX_ID])
+    for ref in mail.references:
+        ticket_id = by_notification.get(notifications.get(ref, "")) or by_mail.get(ref)
         if ticket_id is not None:
             yield ticket_id
 
 
-def _named(session: Session, letter: ParsedMail) -> Iterator[int]:
-    """Return the tickets that this mail names, and whose it is the sender's to name."""
+def _named(session: Session, mail: ParsedMail) -> Iterator[int]:
+    """Yield the tickets that this mail names and whose participant its sender is."""
     own = _own_address()
     domain = own.rpartition("@")[2]
-    numbers = [
-        *(
-            found[1]
-            for ref in letter.references
-            if (found := _CONVERSATION.fullmatch(ref)) and found[2].lower() == domain
-        ),
-        *_TAG.findall(letter.subject),
-        *(found[1] for shown, address in letter.recipients if address == own and (found := _NAMED.fullmatch(shown))),
+    conversations = [
+        match[1] for ref in mail.references if (match := _CONVERSATION_ID.fullmatch(ref)) and match[2].lower() == domain
     ]
-    for number in list(dict.fromkeys(numbers))[:10]:
-        if inbound_mails.is_participant(session, int(number), letter.sender):
+    addressed = [
+        match[1]
+        for display_name, address in mail.recipients
+        if address == own and (match := _REPLY_TO_NAME.fullmatch(display_name))
+    ]
+    numbers = [*conversations, *_SUBJECT_TAG.findall(mail.subject), *addressed]
+    for number in list(dict.fromkeys(numbers))[:MAX_NUMBERS]:
+        if inbound_mails.is_participant(session, int(number), mail.sender):
             yield int(number)
 
 

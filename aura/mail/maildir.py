@@ -1,6 +1,6 @@
-"""A Maildir: what stands in new/ is taken, and moved to cur/ as seen only after its transaction has committed.
+"""Maildir: ingests the mails in new/, and moves each to cur/ as seen after its transaction is committed.
 
-A crash between the two leaves the mail in new/: it is offered again, and known.
+After a crash in between, the mail is read again and recognised as a duplicate.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from aura.settings import get_settings
 
 
 class NoMaildir(InvalidInput):
-    """The folder is no Maildir; the text says what is missing."""
+    """The folder is no Maildir; the message names the missing folder."""
 
 
-def take_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
-    """Take every new mail, the oldest first. Yields its file's name and what became of it. Raises NoMaildir."""
+def ingest_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
+    """Ingest every new mail, the oldest first. Yields the name of each file with the result. Raises NoMaildir."""
     new, cur = folder / "new", folder / "cur"
     for each in (new, cur):
         if not each.is_dir():
-            raise NoMaildir(f"{folder} is no Maildir: it has no folder {each.name}/")
-    waiting = [entry for entry in os.scandir(new) if entry.is_file(follow_symlinks=False) and entry.name[0] != "."]
-    for entry in sorted(waiting, key=lambda each: (each.stat().st_mtime_ns, each.name)):
+            raise NoMaildir(f"{folder} is no Maildir: the folder {each.name}/ is missing")
+    entries = [entry for entry in os.scandir(new) if entry.is_file(follow_symlinks=False) and entry.name[0] != "."]
+    for entry in sorted(entries, key=lambda each: (each.stat().st_mtime_ns, each.name)):
         path = Path(entry.path)
         try:
-            taken = take_file(path)
+            result = ingest_file(path)
         except FileNotFoundError:
-            continue  # another process was faster
-        flag = "F" if taken.outcome.startswith("refused") else "S"
-        with suppress(FileNotFoundError):  # another process took it at the same moment, and moved it
+            continue  # another process moved it
+        flag = "F" if result.outcome.startswith("refused") else "S"
+        with suppress(FileNotFoundError):  # another process read it at the same time, and moved it
             path.rename(cur / f"{entry.name.partition(':')[0]}:2,{flag}")
-        yield entry.name, taken
+        yield entry.name, result
 
 
-def take_file(path: Path) -> IngestResult:
-    """Take the mail in a file; of one that is too large only the beginning is read."""
+def ingest_file(path: Path) -> IngestResult:
+    """Ingest the mail in a file; only the beginning of a too large one is read."""
     with path.open("rb") as file:
         size, limit = os.fstat(file.fileno()).st_size, get_settings().mail_limit
         return ingest_mail(file.read(HEAD), size) if size > limit else ingest_mail(file.read(limit + 1))

@@ -131,14 +131,14 @@ def addresses(host: str, port: int, resolve: Resolve | None = None, *, internal:
     Raises ForbiddenAddress; RequestFailed when the name cannot be resolved.
     """
     try:
-        found = (resolve or _resolve)(host, port)
+        resolved = (resolve or _resolve)(host, port)
     except (OSError, UnicodeError):
         raise RequestFailed(f"{host} has no address") from None
-    for each in found if not internal else ():
+    for each in resolved if not internal else ():
         _public(ipaddress.ip_address(each.partition("%")[0]))
-    if not found:
+    if not resolved:
         raise RequestFailed(f"{host} has no address")
-    return found
+    return resolved
 
 
 def post(
@@ -222,8 +222,8 @@ def _port(parts: SplitResult) -> int:
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in entries))
 
 
 def _literal(host: str) -> IPAddress | None:

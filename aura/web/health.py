@@ -137,12 +137,12 @@ def check_imap() -> Check:
     url = get_settings().imap_url
     if url is None:
         return Check("imap", True, "AURA_IMAP_URL is not set: no mailbox is read")
-    from aura.mail.imap import Away, Mailbox
+    from aura.mail.imap import Mailbox, MailServerUnavailable
 
     try:
         with Mailbox(url.get_secret_value()) as mailbox:
             return Check("imap", True, mailbox.name)
-    except (Away, SettingsError) as error:
+    except (MailServerUnavailable, SettingsError) as error:
         where = redact(url.get_secret_value())
         return Check("imap", False, f"{where}: {error}", "start the mail server, or correct AURA_IMAP_URL")
 

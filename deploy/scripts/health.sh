@@ -1,6 +1,6 @@
 #!/bin/sh
-# Is everything well? Settings, database, RabbitMQ, Redis, OpenAI and work by `aura doctor`; RabbitMQ's own alarms when
-# RABBITMQ_HOST names it; and the web process. Exit code 1 when something must be mended.
+# Checks settings and services by `aura doctor`, the alarms of RabbitMQ when RABBITMQ_HOST is set, and the web process.
+# Exits with 1 when a check fails.
 set -eu
 
 bad=0
@@ -18,7 +18,7 @@ check() { # NAME URL [CURL OPTIONS]
 }
 
 if [ -n "${RABBITMQ_HOST:-}" ]; then
-    # the password goes by a file descriptor, not by the list of processes
+    # the password is passed by a file descriptor, so that it is not in the list of processes
     printf 'user = "%s:%s"\n' "${RABBITMQ_USER:-aura}" "${RABBITMQ_PASSWORD:-aura}" |
         check "rabbitmq alarms" "http://$RABBITMQ_HOST:${RABBITMQ_MANAGEMENT_PORT:-15672}/api/health/checks/alarms" --config - ||
         bad=1

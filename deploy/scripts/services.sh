@@ -1,8 +1,8 @@
 #!/bin/sh
-# RabbitMQ, PostgreSQL and Redis of one's own, without Docker: services.sh start|stop|status|health
+# Private RabbitMQ, PostgreSQL and Redis servers, without Docker: services.sh start|stop|status|health
 #
-# They keep their data in AURA_SERVICES (default: .services) and listen on 127.0.0.1 alone, on RABBITMQ_PORT,
-# RABBITMQ_MANAGEMENT_PORT, POSTGRES_PORT and REDIS_PORT. After the start $AURA_SERVICES/env holds the variables for Aura.
+# They store their data in AURA_SERVICES (default: .services) and listen on 127.0.0.1 only, on RABBITMQ_PORT,
+# RABBITMQ_MANAGEMENT_PORT, POSTGRES_PORT and REDIS_PORT. `start` writes the variables for Aura to $AURA_SERVICES/env.
 set -eu
 
 base=${AURA_SERVICES:-.services}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Services of one's own, tables, and then web, worker and clock as the Procfile says; Ctrl-C or SIGTERM ends Aura in order.
-# In a fresh clone it installs Aura first. With DATABASE_URL set, the services are those that the variables name.
+# Starts private services, creates the tables, and runs web, worker and scheduler of the Procfile until Ctrl-C or SIGTERM.
+# In a fresh clone it installs Aura first. When DATABASE_URL is set, the services that the variables name are used.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,8 +17,8 @@ fi
 python -m aura migrate
 
 pids=
-# each in the background, in the words of the Procfile; `exec`, so that the signal reaches it
-for name in web worker clock; do
+# the command of the Procfile in the background; `exec` lets the signal reach it
+for name in web worker scheduler; do
     line=$(sed -n "s/^$name: //p" Procfile)
     sh -c "exec $line" &
     pids="$pids $!"
@@ -33,7 +33,7 @@ end() {
 }
 trap 'end 0' INT TERM
 
-# when one ends, all do: a supervisor starts them again together
+# when one exits, stop all: a supervisor restarts them together
 while :; do
     for pid in $pids; do
         kill -0 "$pid" 2>/dev/null || end 1

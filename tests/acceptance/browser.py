@@ -1,4 +1,4 @@
-"""A real browser for the tests: Debian's chromium, driven by Playwright; what it complains about fails the test."""
+"""A real browser for the tests: chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.install import install
 
-#: It asks its maker's servers for news otherwise, which a closed network refuses many times a second.
+#: Options that keep chromium from contacting its maker's servers.
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, TABLET, PHONE = ({"width": 1280, "height": 900}, {"width": 820, "height": 1100}, {"width": 390, "height": 844})
 
 
 def chromium() -> str:
-    """Return where the browser is; it is installed first where that can be done."""
+    """Return the path of chromium, which is installed first if possible."""
     install(lambda: [] if shutil.which("chromium") else ["chromium"])
     return shutil.which("chromium") or "/usr/bin/chromium"
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A browser without a window."""
+    """A headless browser."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
         try:
@@ -39,27 +39,29 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """Pages of one visitor; everything that the browser complains about is kept."""
+    """A page in its own browser context; `complaints` holds its console errors and warnings."""
 
     def __init__(self, context: BrowserContext, url: Callable[[str], str]) -> None:
         self.url = url
         self.complaints: list[str] = []
         self.page: Page = context.new_page()
-        self.page.on("console", lambda said: self._complain(said) if said.type in ("error", "warning") else None)
+        self.page.on(
+            "console", lambda message: self._complain(message) if message.type in ("error", "warning") else None
+        )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _complain(self, said: Any) -> None:
-        self.complaints.append(f"{said.text} ({said.location.get('url')})")
+    def _complain(self, message: Any) -> None:
+        self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
     def open(self, path: str) -> Page:
-        """Open a page and wait until it has drawn everything. Returns it."""
+        """Open a page and wait until its charts are drawn. Returns it."""
         self.page.goto(self.url(path), wait_until="load")
-        # no wait_for_function: it evaluates strings inside the page, which our policy forbids
+        # no wait_for_function: it evaluates strings inside the page, which the Content-Security-Policy forbids
         expect(self.page.locator("[data-chart]:empty")).to_have_count(0)
         return self.page
 
     def barriers(self) -> list[str]:
-        """Return what keeps people out by the rules of axe (serious and critical ones), each with the place."""
+        """Return the serious and critical violations of the accessibility rules of axe."""
         self.page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [

@@ -1,7 +1,6 @@
-"""`python -m tests.acceptance.images`: the pictures of the dashboard, docs/images/*.png, from a house with example tickets.
+"""`python -m tests.acceptance.images`: writes the screenshots in docs/images, from an installation with example tickets.
 
-The tickets, verdicts and notifications are what Aura made of the examples. The curves of three hours are made up, for
-nobody waits so long for a picture; so is the trouble (a webhook that was given up, a pause).
+The tickets, verdicts and notifications are real results. The points of the charts, a dead webhook and a pause are made up.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, insert, select, update
 
 import tests.embedded as embedded
-from db import audit, jobs, queue_controls, transaction
+from db import audit, jobs, queue_controls, schedule_runs, transaction
 from db.audit import Actor
 from db.jobs import Failure, NewJob
 from db.models import MetricSample, Ticket
@@ -25,8 +24,8 @@ from tests.acceptance.conftest import House
 from tests.conftest import ROOT
 
 IMAGES = ROOT / "docs/images"
-#: The file's name, the page and its mode; a name that says phone has that width.
-PICTURES = (
+#: The file name, the page and the color scheme; a name that ends with phone has the width of a phone.
+SCREENSHOTS = (
     ("overview", "/", "light"),
     ("overview-dark", "/", "dark"),
     ("overview-phone", "/", "light"),
@@ -38,8 +37,8 @@ PICTURES = (
     ("queues-dark", "/queues", "dark"),
     ("jobs", "/jobs", "light"),
     ("queues", "/queues", "light"),
-    ("dead-letters", "/dead", "light"),
-    ("dead-letter", "/dead/1", "light"),
+    ("dead-letters", "/dead-letters", "light"),
+    ("dead-letter", "/dead-letters/1", "light"),
     ("schedules", "/schedules", "light"),
     ("workers", "/workers", "light"),
     ("ai", "/ai", "light"),
@@ -48,46 +47,50 @@ PICTURES = (
     ("login", "/login", "light"),
     ("error", "/tickets/4711", "light"),
 )
-#: Smaller than most windows, for a picture in a page of text.
+#: The window of the other screenshots.
 WINDOW = {"width": 1180, "height": 720}
-#: The most bytes of a picture.
+#: The most bytes of a screenshot.
 LARGEST = 150_000
 
 
-def furnish(house: House) -> None:
-    """Let a day at the desk happen."""
+def prepare(house: House) -> None:
+    """Import the examples and act on them."""
     house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
     house.aura("import", str(ROOT / "examples/tickets.csv"))
     house.finished(88, 120)
-    for number, said in ((3, "Network"), (7, ""), (12, ""), (21, ""), (40, "Software"), (52, "")):
-        category = said or house.ask(f"SELECT category FROM tickets WHERE id = {number}")
+    for number, choice in ((3, "Network"), (7, ""), (12, ""), (21, ""), (40, "Software"), (52, "")):
+        category = choice or house.ask(f"SELECT category FROM tickets WHERE id = {number}")
         house.aura("tickets", "correct", str(number), "--category", category, "--by", "lena.vogt")
     house.aura("tickets", "status", "17", "in_progress", "--by", "tomasz.zielinski")
     house.aura("tickets", "comment", "17", "The share is offline; backups from last night are fine.")
     house.aura("tickets", "resolve", "1", "Replaced the power supply", "--by", "grace.chen")
     with embedded.using(house.variables["DATABASE_URL"]):
-        _trouble()
-        _curves()
-    house.aura("schedule", "pause", "pruning", "--reason", "an audit until Friday")
+        _failures()
+        _chart_points()
+        with transaction() as session:
+            schedule_runs.pause(session, "retention", True, "an audit until Friday")
 
 
-def _trouble() -> None:
+def _failures() -> None:
+    with transaction() as session:  # or a worker runs the jobs first
+        queue_controls.pause(session, "notify.webhook")
     embedded.promise(*[NewJob("webhook", f"n{number}", pipeline="") for number in range(4)])
     waiting = [job.id for job in embedded.all_jobs() if job.actor == "webhook"]
     with transaction() as session:
-        taken = jobs.claim(session, "webhook", waiting, "lease", "gone")
+        claimed = jobs.claim(session, "webhook", waiting, "lease", "gone")
         error = "https://hooks.example.com/aura answered 410: this address is gone, and will not come back"
-        jobs.dead_letter(session, [(job, Failure("ChannelError", error, "", "3f2a91c0d7e4")) for job in taken])
+        jobs.dead_letter(session, [(job, Failure("ChannelError", error, "", "3f2a91c0d7e4")) for job in claimed])
+        queue_controls.resume(session, "notify.webhook")
         queue_controls.pause(session, "notify.teams", None, "Teams is being moved")
         lena, why = Actor("user lena.vogt", "10.0.4.17"), {"reason": "Teams is being moved"}
         audit.record(session, lena, "queue.pause", "queue/notify.teams", why)
         jobs.enqueue(session, [NewJob("teams", f"m{number}") for number in range(3)])
-        # what has a target is late, or soon
+        # a ticket that is due soon
         newest = session.scalar(select(func.max(Ticket.id))) or 0
         session.execute(update(Ticket).where(Ticket.id == newest - 2).values(sla_state="warned", due_at=from_now(1500)))
 
 
-def _curves() -> None:
+def _chart_points() -> None:
     minute = datetime.now(UTC).replace(second=0, microsecond=0)
     rows = []
     for back in range(3, 181):
@@ -107,22 +110,22 @@ def _curves() -> None:
 
 
 def main() -> int:
-    """Write every picture; fails when one is too large, the browser complained, or the page keeps people out."""
+    """Write every screenshot. Returns 1 when one is too large, has errors in the console, or is not accessible."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="aura-images-") as folder, browser() as chrome:
         house = House(Path(folder), {"DATABASE_URL": f"sqlite:///{folder}/aura.db"})
         try:
             house.start("run", "aura", "run", "--port", str(house.port))
             house.serves()
-            furnish(house)
+            prepare(house)
             bad = 0
-            for name, path, mode in PICTURES:
+            for name, path, mode in SCREENSHOTS:
                 size = PHONE if name.endswith("phone") else WINDOW
                 context = chrome.new_context(color_scheme=mode, viewport=size)  # type: ignore[arg-type]
                 visit = Visit(context, house.url)
                 visit.open(path).screenshot(path=IMAGES / f"{name}.png")
                 bytes_ = (IMAGES / f"{name}.png").stat().st_size
-                complaints = [said for said in visit.complaints if name != "error"] + visit.barriers()
+                complaints = [complaint for complaint in visit.complaints if name != "error"] + visit.barriers()
                 print(f"docs/images/{name}.png  {bytes_ // 1000} kB", *complaints)
                 bad += bytes_ > LARGEST or bool(complaints)
                 context.close()

@@ -1,6 +1,6 @@
-"""A model that obeys every ticket, and over a hundred tickets that abuse it: no field changes that must not.
+"""Prompt injection: over a hundred attacks against a model that obeys every ticket, and what they must not change.
 
-And personal data: what is masked is in no request, no log line, no metric, and in no column but the ticket's own.
+Personal data: what is masked is in no request, log line, metric or column, except for the columns of the ticket itself.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ BASE = "https://aura.example.com"
 
 @pytest.fixture
 def model(httpserver: HTTPServer) -> HostileModel:
-    """The model that obeys."""
+    """A model that obeys every instruction in a ticket."""
     model = HostileModel()
     httpserver.expect_request(CHAT).respond_with_handler(model)
     return model
@@ -68,7 +68,7 @@ def model(httpserver: HTTPServer) -> HostileModel:
 def house(
     build: Callable[..., House], sqlite_url: str, mailbox: Mailbox, httpserver: HTTPServer, model: HostileModel
 ) -> House:
-    """Everything in one process, asking that model; with agents for each category."""
+    """One process in embedded mode with that model, and agents for each category."""
     house = build(
         DATABASE_URL=sqlite_url,
         SMTP_URL=mailbox.url,
@@ -77,7 +77,7 @@ def house(
         AI_MODEL="test-model",
         AURA_SERVICE_DESK=DESK,
         AURA_BASE_URL=BASE,
-        # attacks are alike, and who is told of a burst is another matter
+        # the attacks are similar, and must not be proposed as incidents
         AURA_INCIDENT_TICKETS="1000",
     )
     house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
@@ -85,7 +85,7 @@ def house(
 
 
 def submit(house: House, ticket: dict[str, Any]) -> int:
-    """Report a ticket over HTTP, as a stranger would. Returns its number."""
+    """Create a ticket over HTTP. Returns its id."""
     body = {name: value for name, value in ticket.items() if name not in ("id", "kind", "language", "times")}
     body["description"] *= ticket.get("times", 1)
     body = {"requester": f"{ticket['id']}@example.com"} | body | {"external_id": ticket["id"]}
@@ -113,14 +113,14 @@ def test_no_attack_changes_what_it_must_not(house: House, mailbox: Mailbox, mode
     house.serves()
     attack_of = {submit(house, attack): attack for attack in ATTACKS}
 
-    # every ticket is told of, whatever it or the model wanted
+    # every ticket is notified, whatever the ticket or the model says
     house.finished(len(ATTACKS), 150)
     house.each_once()
     tickets = {row["id"]: row for row in records(house, "SELECT * FROM tickets")}
     verdicts = {row["ticket_id"]: row for row in records(house, "SELECT * FROM verdicts")}
     assert set(tickets) == set(attack_of)
     obeyed = [v for v in verdicts.values() if v["engine"] == "openai"]
-    assert len(obeyed) > 100, "too few answers of the model to prove anything"
+    assert len(obeyed) > 100, "too few answers of the model"
 
     settings = given()
     local = make_engine(settings)
@@ -129,16 +129,16 @@ def test_no_attack_changes_what_it_must_not(house: House, mailbox: Mailbox, mode
         verdict, attack = verdicts[number], attack_of[number]
         _check_verdict(ticket, verdict, local, settings.categories)
         _check_recipients(house, ticket, attack, staff)
-    # what was cut needs a person's look
+    # a priority that was limited needs a review
     cut = [verdict for verdict in obeyed if "a person may set that" in verdict["reason"]]
     assert len(cut) > 20
     assert all(verdict["needs_review"] for verdict in cut)
 
-    _check_wording(house)
+    _check_messages(house)
     reached = set(mailbox.recipients.values())
     allowed = {DESK, *(row["email"] for row in staff.values()), *(t["requester"] for t in tickets.values())}
     assert reached <= allowed
-    # nothing of the model's own is kept or logged anywhere, and the key nowhere at all
+    # neither the text of the model nor the API key is stored or logged
     for name, value in _everything(house):
         assert TRAP not in value, name
         assert "sk-acceptance-secret" not in value, name
@@ -155,21 +155,21 @@ def _check_verdict(ticket: dict[str, Any], verdict: dict[str, Any], local: Any, 
     assert 0 <= verdict["confidence"] <= 1
     assert 0 <= verdict["priority_confidence"] <= 1
     if verdict["engine"] == "openai":
-        said = [verdict["reason"], verdict["summary"], *json.loads(verdict["self_fix"])]
-        assert len(said) <= 7
-        for words in said:
-            assert not re.search(r"://|www\.|[<>@]|0900|evil\.example|[\x00-\x1f\u202a-\u202e]", words), words
-            assert len(words) <= 500
+        texts = [verdict["reason"], verdict["summary"], *json.loads(verdict["self_fix"])]
+        assert len(texts) <= 7
+        for text in texts:
+            assert not re.search(r"://|www\.|[<>@]|0900|evil\.example|[\x00-\x1f\u202a-\u202e]", text), text
+            assert len(text) <= 500
 
 
 def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, Any], staff: dict[str, Any]) -> None:
-    """Check that exactly those were told who had to be: by requester, category and priority, and by nothing else."""
-    told = {
+    """Check that requester, category and priority alone decide the recipients."""
+    notified = {
         (row["channel"], row["recipient"])
         for row in records(house, f"SELECT channel, recipient FROM notifications WHERE ticket_id = {ticket['id']}")
     }
-    reported_by = attack.get("requester", f"{attack['id']}@example.com")
-    assert ticket["requester"] == " ".join(reported_by.split())
+    requester = attack.get("requester", f"{attack['id']}@example.com")
+    assert ticket["requester"] == " ".join(requester.split())
     agent = staff[ticket["assignee"]] if ticket["assignee"] else None
     if agent is not None:
         assert ticket["category"] in json.loads(agent["skills"])
@@ -182,12 +182,12 @@ def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, An
         priority=ticket["priority"],
         duplicate=False,
     )
-    assert told == {(each.channel, each.address) for each in expected}
-    assert not any("evil" in address for _, address in told)
+    assert notified == {(each.channel, each.address) for each in expected}
+    assert not any("evil" in address for _, address in notified)
 
 
-def _check_wording(house: House) -> None:
-    """Check that no notice holds a link but ours, and no tag of a stranger."""
+def _check_messages(house: House) -> None:
+    """Check that notifications have no link to another site, and no HTML of a ticket."""
     for row in records(house, "SELECT ticket_id, subject, body FROM notifications"):
         html = as_html(RenderedMessage(row["subject"], row["body"]), "en", f"{BASE}/tickets/{row['ticket_id']}")
         for part in (row["subject"], row["body"], html):
@@ -215,7 +215,7 @@ def _everything(house: House) -> list[tuple[str, str]]:
     return found
 
 
-def test_an_attack_spends_no_more_than_the_budget(house: House, model: HostileModel):
+def test_attacks_cost_no_more_than_the_budget(house: House, model: HostileModel):
     house.variables["AURA_AI_BUDGET_DAY"] = "0.02"
     house.start("run", "aura", "run", "--port", str(house.port))
     house.serves()
@@ -247,11 +247,11 @@ TEXT = (
     "The VPN drops. Write to {email} or call {phone}. I paid with {card}, account {iban}. The token is {token}, "
     "my password is {password} and it worked yesterday."
 )
-#: The ticket's own columns, and the notices, which quote it to its own requester and to those who work on it.
+#: The columns of a ticket, and the notifications, which quote it to its requester and its agents.
 OWN = re.compile(r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|recipient)")
 
 
-def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: HostileModel):
+def test_personal_data_is_in_the_columns_of_its_ticket_alone(house: House, model: HostileModel):
     first = house.start("run", "aura", "run", "--port", str(house.port))
     house.serves()
     described = TEXT.format(**CANARIES)
@@ -262,12 +262,12 @@ def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: Hostil
         ticket = {"id": f"pii-{number}", "title": title, "description": described}
         submit(house, ticket | {"department": f"Sales {CANARIES['phone']}"})
     house.finished(len(titles))
-    # What was decided, corrected and resolved goes into later verdicts and prompts
+    # Given corrections and resolutions, which later verdicts and prompts quote
     for number in range(1, len(titles) + 1):
         change = {"category": "Security", "status": "resolved", "resolution": "Restarted the gateway."}
         url, kind = house.url(f"/api/v1/tickets/{number}"), {"Content-Type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), kind, method="PATCH")).close()
-    first.terminate()  # it remembers for a minute that there were no corrections
+    first.terminate()  # it caches for a minute that there are no corrections
     house.start("run-again", "aura", "run", "--port", str(house.port))
     house.serves()
     submit(house, {"id": "later", "title": "VPN drops", "description": "The VPN drops, the token worked yesterday."})
@@ -282,7 +282,9 @@ def test_no_canary_is_anywhere_but_in_its_own_ticket(house: House, model: Hostil
     for place, value in sent + [each for each in _everything(house) if not OWN.fullmatch(each[0])]:
         for kind, canary in CANARIES.items():
             assert canary not in value, f"{kind} in {place}"
-            assert re.sub(r"\W", "", canary) not in re.sub(r"\W", "", value), f"{kind} in {place}, written otherwise"
-    # the test sees what it looks for: the ticket itself still holds all of it
+            assert re.sub(r"\W", "", canary) not in re.sub(r"\W", "", value), (
+                f"{kind} in {place}, with other separators"
+            )
+    # negative control: the ticket itself has all of it
     own = "\n".join(value for place, value in _everything(house) if OWN.fullmatch(place))
     assert all(canary in own for canary in CANARIES.values())

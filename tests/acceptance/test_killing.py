@@ -27,7 +27,7 @@ def test_the_worker_command_ends_when_its_relay_was_killed(service_house: House,
     worker.process.wait(STOP_SECONDS + 20)
     assert "no relay lives" in worker.output()
     # And what was promised meanwhile is finished after that
-    house.aura("submit", "Printer jams", "--requester", "ada@example.com")
+    house.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
     house.start("worker-again", *worker.command)
     house.finished(1)
     house.each_once()

@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: Ho
     wait_until(
         lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1, 30, "the good ticket waits"
     )
-    listed = json.loads(house.aura("dead", "list", "--format", "json").stdout)
+    listed = json.loads(house.aura("dead-letters", "list", "--format", "json").stdout)
     assert {letter["error_type"] for letter in listed} == {"Malformed"}
     connection.close()
 

@@ -44,13 +44,13 @@ def test_openai_decides_and_the_local_engine_steps_in(
     house.serves()
 
     # When a ticket comes in, OpenAI's verdict is the ticket's
-    house.aura("submit", "Somebody called and wanted my password", "--requester", "ada@example.com")
+    house.aura("tickets", "create", "Somebody called and wanted my password", "--requester", "ada@example.com")
     house.finished(1)
     assert house.rows("SELECT engine, category, priority, fallback FROM verdicts") == [
         ("openai", "Security", "critical", "")
     ]
     # When the next comes, the local engine answers at once
-    house.aura("submit", "VPN drops every ten minutes", "--requester", "bob@example.com")
+    house.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "bob@example.com")
     house.finished(2)
     [(engine, category, fallback)] = house.rows("SELECT engine, category, fallback FROM verdicts WHERE ticket_id = 2")
     assert (engine, category) == ("local", "Network")

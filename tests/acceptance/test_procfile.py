@@ -18,7 +18,7 @@ from tests.chaos.driver import Driver
 from tests.services import RabbitMQ, free_port, tree, wait_until
 from tests.unit.deploy.test_monitoring import asked, offered
 
-#: More by an environment variable, as on 2026-11-26 for docs/operations.md: CHAOS_PROCFILE_TICKETS=2000.
+#: More by an environment variable, as on 2026-11-26 for docs/how-to/run-processes.md: CHAOS_PROCFILE_TICKETS=2000.
 TICKETS = int(os.environ.get("CHAOS_PROCFILE_TICKETS", "100"))
 
 
@@ -44,47 +44,49 @@ def metrics(address: str) -> str:
         return str(answer.read().decode())
 
 
-def test_the_processes_of_a_deploy_tell_everybody_once_and_share_their_figures(
+def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_metrics(
     service_house: House, mailbox: Mailbox
 ) -> None:
     house = service_house
-    # Given the processes of a deploy, which share their figures
+    # Given the processes of a deploy with shared metrics
     metrics_port = str(free_port())
     house.variables |= {"PROMETHEUS_MULTIPROC_DIR": str(house.folder / "metrics"), "AURA_METRICS_PORT": metrics_port}
     assert house.procfile("release").process is not None
-    web, worker, clock = (house.procfile(name) for name in ("web", "worker", "clock"))
+    web, worker, scheduler = (house.procfile(name) for name in ("web", "worker", "scheduler"))
     house.serves()
 
     # When a hundred tickets are posted by eight clients at once
     with ThreadPoolExecutor(8) as clients:
         accepted = list(clients.map(lambda number: report(house, number), range(100)))
 
-    # Then each is finished, and nobody hears anything twice
+    # Then each ticket is finished, and no notification is sent twice
     assert len(set(accepted)) == 100
     house.finished(100)
     house.each_once()
     sent = house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert len(mailbox.received) == sent
     assert set(mailbox.received.values()) == {1}
-    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'clock'") == 1, 10, "no clock leads")
-    # And its story can be read
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 10, "no scheduler leads"
+    )
+    # And its timeline can be read
     with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
-        story = json.load(answer)
-    assert [entry["kind"] for entry in story["timeline"]].count("verdict") == 1
-    assert story["jobs"] == []
-    # And every figure that the dashboard and the alerts ask for is there, added up over the processes
+        ticket = json.load(answer)
+    assert [entry["kind"] for entry in ticket["timeline"]].count("verdict") == 1
+    assert ticket["jobs"] == []
+    # And every metric of the dashboard and the alerts is there, summed over the processes
     pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
     assert asked() <= offered(pages[0])
     assert {name for name in asked() if name.endswith("_total")} <= offered(pages[1])
     for page in pages:
         assert 'aura_attempts_total{actor="notify",outcome="completed"} 100.0' in page
-    # And a worker that is drained ends by itself, with all of its command
+    # And a drained worker exits, with its whole command
     name = house.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
     house.aura("workers", "drain", name)
     assert worker.process is not None
     assert worker.process.wait(30) == 0
     # And a deploy stops every process in time, without an error (uvicorn ends with the signal it was stopped by)
-    assert [program.terminate() for program in (clock, web)] == [0, -signal.SIGTERM]
+    assert [program.terminate() for program in (scheduler, web)] == [0, -signal.SIGTERM]
     assert house.ask("SELECT count(*) FROM workers") == 0
 
 
@@ -99,7 +101,7 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     traced(house, honcho)
 
     drivers: list[Driver] = []
-    for place, process in enumerate(("dramatiq", "uvicorn", "aura clock")):
+    for place, process in enumerate(("dramatiq", "uvicorn", "aura scheduler")):
         number = TICKETS // 3 + (place < TICKETS % 3)
         driver = Driver(house.port, number, seconds=number / 60, first=1 + sum(len(d.numbers) for d in drivers))
         drivers.append(driver.start())
@@ -109,7 +111,7 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
         honcho.start()
         driver.finish(150)
 
-    # Then every ticket that was accepted is finished, and nobody hears anything twice
+    # Then every accepted ticket is finished, and no notification is sent twice
     accepted = {ticket for driver in drivers for ticket in driver.accepted.values()}
     assert [driver.refused for driver in drivers] == [{}, {}, {}]
     assert len(accepted) >= 0.85 * TICKETS, "clients that give up are one in ten"
@@ -117,7 +119,9 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     house.finished(house.ask("SELECT count(*) FROM tickets"), 120)
     house.each_once()
     assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
-    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'clock'") == 1, 20, "no clock leads")
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 20, "no scheduler leads"
+    )
     assert house.ask("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, "a deploy spends no attempt"
     honcho.stop_by("dramatiq")
 
@@ -131,7 +135,7 @@ class Honcho:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        start = ("--env", os.devnull, "start", "web", "worker", "clock")
+        start = ("--env", os.devnull, "start", "web", "worker", "scheduler")
         self.program = house.start("honcho", sys.executable, "-c", HONCHO, *start)
         house.serves()
 

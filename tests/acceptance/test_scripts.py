@@ -1,4 +1,4 @@
-"""deploy/scripts: one that starts everything, servers of one's own, and the question whether all is well."""
+"""deploy/scripts: start.sh runs everything, services.sh private servers, health.sh checks them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRIPTS = ROOT / "deploy/scripts"
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """What the scripts are told; whatever becomes of the test, its servers are stopped."""
+    """Yield the environment of the scripts; the servers are stopped after the test."""
     install(missing)
     # as root not in TMPDIR, which the user postgres may be unable to enter
     folder = Path(tempfile.mkdtemp(prefix="aura-", dir="/tmp" if os.geteuid() == 0 else None))
@@ -48,14 +48,14 @@ def environment() -> Iterator[dict[str, str]]:
     shutil.rmtree(folder)
 
 
-def said(name: str, *arguments: str, environment: dict[str, str]) -> tuple[int, str]:
-    """Run a script to its end; its exit code and what it printed."""
+def run_script(name: str, *arguments: str, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a script. Returns its exit code and its output."""
     command = ["sh", str(SCRIPTS / f"{name}.sh"), *arguments]
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_one_script_starts_everything_which_another_finds_well_and_a_third_stops(
+def test_start_runs_everything_health_checks_it_and_services_stops_it(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     address = f"http://127.0.0.1:{environment['PORT']}"
@@ -64,8 +64,8 @@ def test_one_script_starts_everything_which_another_finds_well_and_a_third_stops
         with urllib.request.urlopen(f"{address}/tickets/1", timeout=5) as answer:
             return str(json.load(answer)["stage"])
 
-    def is_well() -> bool:
-        return said("health", environment=asking)[0] == 0
+    def is_healthy() -> bool:
+        return run_script("health", environment=asking)[0] == 0
 
     # Given everything, from one script
     start = Program("start", ["sh", "deploy/scripts/start.sh"], environment, tmp_path / "start.log").start()
@@ -74,42 +74,42 @@ def test_one_script_starts_everything_which_another_finds_well_and_a_third_stops
         env = (Path(environment["AURA_SERVICES"]) / "env").read_text()
         asking = environment | dict(line.removeprefix("export ").split("=", 1) for line in env.splitlines())
 
-        # When all is up, then it is well, and a ticket goes all the way
-        wait_until(is_well, 60, lambda: said("health", environment=asking)[1])
-        assert said("services", "health", environment=environment)[0] == 0
+        # When all is up, then the checks pass, and a ticket is notified
+        wait_until(is_healthy, 60, lambda: run_script("health", environment=asking)[1])
+        assert run_script("services", "health", environment=environment)[0] == 0
         body = json.dumps({"title": "Printer jams", "description": "Paper jam", "requester": "ann@example.com"})
         request = urllib.request.Request(f"{address}/tickets", body.encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 202
         wait_until(lambda: stage() == "notified", 30, start.output)
 
-        # When it is told to end, then it does so in order, and that is not well
+        # When it is stopped, then it exits with 0, and the checks fail
         assert start.terminate() == 0, start.output()
     finally:
         start.kill()
-    code, text = said("health", environment=asking)
+    code, text = run_script("health", environment=asking)
     assert code == 1
     assert "ok   rabbitmq alarms" in text
     assert "FAIL web" in text
 
     # When the servers are stopped, then none of them answers
-    assert said("services", "stop", environment=environment)[0] == 0
-    code, text = said("services", "status", environment=environment)
+    assert run_script("services", "stop", environment=environment)[0] == 0
+    code, text = run_script("services", "status", environment=environment)
     assert (code, text.count("does not answer")) == (1, 3)
-    code, text = said("health", environment=asking)
+    code, text = run_script("health", environment=asking)
     assert code == 1
     assert "FAIL rabbitmq alarms" in text
 
 
-def test_a_port_that_somebody_else_has_is_named_and_left_alone(environment: dict[str, str]) -> None:
+def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(environment["POSTGRES_PORT"]))):
-        code, text = said("services", "start", environment=environment)
+        code, text = run_script("services", "start", environment=environment)
     assert code == 1
     assert f"port {environment['POSTGRES_PORT']} is taken by another server" in text
     assert "POSTGRES_PORT" in text
 
 
-def test_a_word_that_is_none_is_answered_with_those_that_are(environment: dict[str, str]) -> None:
-    code, text = said("services", "restart", environment=environment)
+def test_an_unknown_command_is_answered_with_the_usage(environment: dict[str, str]) -> None:
+    code, text = run_script("services", "restart", environment=environment)
     assert code == 1
     assert "services.sh start|stop|status|health" in text

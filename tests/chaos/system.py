@@ -102,7 +102,7 @@ class System(House):
         if not self.migrated:
             self.aura("migrate")
         lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
-        names = {"web": "web"} | ({"clock": "clock"} if self.clock else {})
+        names = {"web": "web"} | ({"scheduler": "scheduler"} if self.clock else {})
         names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}
         for name, kind in names.items():
             self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))

@@ -46,7 +46,7 @@ def test_every_failpoint(build: Build, turn: int) -> None:
     # Then every ticket is finished, once
     wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
     # but for what was under way in three crashes by chance, which a person gives back
-    system.aura("dead", "replay", "--all")
+    system.aura("dead-letters", "replay", "--all")
     wait_until(lambda: at_rest(system.rows), 90, "what was given back never comes to rest", 0.2)
     assert not system.rows("SELECT error FROM dead_letters WHERE error_type <> 'Quarantined'")
     verdict = judge(system.engine, driver, system.post, desk=system.desk)

@@ -35,7 +35,7 @@ STRINGS = (
     "../../etc/passwd?x=<hx17>#",
     "<hx17>" * 300,
 )
-PAGES = ("/", "/tickets", "/review", "/jobs", "/queues", "/dead", "/audit", "/ai", "/incidents")
+PAGES = ("/", "/tickets", "/review", "/jobs", "/queues", "/dead-letters", "/audit", "/ai", "/incidents")
 LISTS = ("/api/v1/tickets", "/api/v1/jobs", "/api/v1/dead-letters", "/api/v1/audit")
 
 

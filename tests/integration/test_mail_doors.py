@@ -81,18 +81,18 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     configure(AURA_MAIL_WEBHOOK_SECRET=secret)
 
     said = [
-        run("intake", "imap", "--once"),
-        run("intake", "maildir", maildir, "--once"),
-        run("intake", "file", tmp_path / "a.eml", tmp_path / "a.eml"),
+        run("mail", "fetch", "--once"),
+        run("mail", "import", maildir, "--once"),
+        run("mail", "import", tmp_path / "a.eml", tmp_path / "a.eml"),
     ]
     from aura.web.app import make_app
 
     headers = {"Content-Type": "message/rfc822", **sign([secret], "1", raw)}
-    posted = TestClient(make_app()).post("/api/v1/intake/email", content=raw, headers=headers)
+    posted = TestClient(make_app()).post("/api/v1/mail", content=raw, headers=headers)
 
     assert [each.code for each in said] == [0, 0, 0]
     lines = [line for each in said for line in each.out.splitlines()]
-    assert [line.partition(": ")[2] for line in lines] == ["ticket 1", *["ticket 1 (known before)"] * 3]
+    assert [line.partition(": ")[2] for line in lines] == ["ticket 1", *["ticket 1 (duplicate)"] * 3]
     assert (posted.status_code, posted.json()["ticket_id"], posted.json()["known"]) == (202, 1, True)
     assert (count(InboundMail), count(Ticket)) == (1, 1)
     assert inbox.folders() == {"": 0, "Aura.done": 1, "Aura.refused": 0}
@@ -105,10 +105,10 @@ def test_a_mailbox_gives_tickets_comments_and_what_is_too_large_each_its_place(
     configure(AURA_MAIL_LIMIT="10000")
     reply = mail(1, "Since today.", In_Reply_To="<0@example.com>")
     inbox.deliver(mail(0))
-    assert run("intake", "imap", "--once").out.endswith(": ticket 1\n")
+    assert run("mail", "fetch", "--once").out.endswith(": ticket 1\n")
     inbox.deliver(reply, mail(2, "x" * 20_000), mail(3, Auto_Submitted="auto-replied"))
 
-    said = run("intake", "imap", "--once")
+    said = run("mail", "fetch", "--once")
 
     became = sorted(line.partition(": ")[2].partition(":")[0] for line in said.out.splitlines())
     assert became == ["comment on ticket 1", "ignored", "refused"]
@@ -120,9 +120,9 @@ def test_a_login_that_is_refused_is_one_line_without_the_password(
 ):
     configure(AURA_IMAP_URL=inbox.url.replace("let", "not"))
 
-    said = run("intake", "imap", "--once")
+    said = run("mail", "fetch", "--once")
 
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert f"refused the login of {inbox.user}" in said.err
     assert "me@in" not in said.err
 
@@ -143,12 +143,12 @@ def test_a_crash_between_commit_and_move_offers_the_mail_again_and_it_is_known(
             list(watch(inbox.url, 1, once=True))
     assert (count(Ticket), inbox.folders()[""]) == (1, 1)
 
-    assert [taken.known for _, taken in watch(inbox.url, 1, once=True)] == [True]
+    assert [result.duplicate for _, result in watch(inbox.url, 1, once=True)] == [True]
     assert (count(Ticket), inbox.folders()[""]) == (1, 0)
 
 
 def test_a_mail_server_that_went_away_is_found_again(inbox: Inbox, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("aura.mail.imap.LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("aura.mail.imap.MAX_BACKOFF", 0.1)
     inbox.deliver(mail(0))
     taken = watch(inbox.url, every=0.05)
     assert next(taken)[1].ticket_id == 1
@@ -177,15 +177,15 @@ def started(sqlite: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
-@pytest.mark.parametrize("door", ["imap", "maildir"])
+@pytest.mark.parametrize("source", ["imap", "maildir"])
 def test_a_killed_intake_loses_no_mail_and_takes_none_twice(
-    door: str, inbox: Inbox, maildir: Path, started: Callable[..., subprocess.Popen[bytes]], run: Run
+    source: str, inbox: Inbox, maildir: Path, started: Callable[..., subprocess.Popen[bytes]], run: Run
 ):
     mails = [mail(number) for number in range(MAILS)]
     inbox.deliver(*mails)
     for number, raw in enumerate(mails):
         (maildir / "new" / f"{number}").write_bytes(raw)
-    command = ["intake", door, *([maildir] if door == "maildir" else []), "--once"]
+    command = ["mail", *(["fetch"] if source == "imap" else ["import", maildir]), "--once"]
 
     process = started(*command)
     wait_until(lambda: count(InboundMail) >= MAILS // 4, timeout=60, message="it is among the mails", poll=0.005)
@@ -197,5 +197,5 @@ def test_a_killed_intake_loses_no_mail_and_takes_none_twice(
     assert run(*command).code == 0
     assert titles() == sorted(f"VPN {number}" for number in range(MAILS))
     assert count(InboundMail) == MAILS
-    waiting = inbox.folders()[""] if door == "imap" else len(list((maildir / "new").iterdir()))
+    waiting = inbox.folders()[""] if source == "imap" else len(list((maildir / "new").iterdir()))
     assert waiting == 0

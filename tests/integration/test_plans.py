@@ -65,9 +65,9 @@ ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
     "ix_verdicts_fallback": lambda session: reanalysis.fallback_verdicts(session, 5, 100),
     "ix_verdicts_with_text": lambda session: retention.delete_batch(session, OLD["verdicts"]),
-    "ix_notifications_delayed": lambda session: digests.over(session, "email", "p1", 10),
-    "ix_notifications_recent": lambda session: digests.recent(session, [("email", "p1")], 10),
-    "ix_notifications_in_doubt": notifications.unknown,
+    "ix_notifications_delayed": lambda session: digests.due(session, "email", "p1", 10),
+    "ix_notifications_recent": lambda session: digests.count_recent(session, [("email", "p1")], 10),
+    "ix_notifications_in_doubt": notifications.in_doubt_count,
     "ix_notifications_created": lambda session: retention.delete_batch(session, OLD["notifications"]),
     "ix_attempts_created": lambda session: retention.delete_batch(session, OLD["attempts"]),
 }

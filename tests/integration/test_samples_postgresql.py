@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from db import reading, transaction
-from pipelines.schedule import take_samples
+from pipelines.scheduled_jobs import record_metric_samples
 
 
 def test_no_query_reads_a_large_table_from_end_to_end(postgres: str):
@@ -34,5 +34,5 @@ def test_no_query_reads_a_large_table_from_end_to_end(postgres: str):
             return session.scalar(text(read))
 
     before = rows_read()
-    take_samples()
+    record_metric_samples()
     assert rows_read() == before

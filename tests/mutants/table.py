@@ -210,13 +210,13 @@ MUTANTS = (
     _mutant(
         "our own mail is answered",
         "aura/mail/auto_replies.py",
-        'if letter.header("x-aura") is not None or letter.sender == own_address.lower():',
+        'if mail.header("x-aura") is not None or mail.sender == own_address.lower():',
         "if False:",
         "tests/unit/mail/test_ingest.py",
     ),
-    # -- the clock
+    # -- the scheduler
     _mutant(
-        "a slot runs on every clock",
+        "a run starts on every scheduler",
         "db/schedule_runs.py",
         "return session.scalar(statement) is not None",
         "return session.scalar(statement) is not None or True",
@@ -230,9 +230,9 @@ MUTANTS = (
         "tests/unit/pipelines/test_scheduler.py",
     ),
     _mutant(
-        "a stop of the clock is forgotten",
+        "missed runs are not stored",
         "pipelines/scheduler.py",
-        "missed.append(slot)",
+        "missed.append(due)",
         "pass",
         "tests/unit/pipelines/test_scheduler.py",
     ),

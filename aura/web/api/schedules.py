@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from aura.web.api.fields import WithReason
 from aura.web.auth.requirements import Operator, Reader
 from db import audit, reading, schedule_runs
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from aura.desk import incidents as decisions
 from aura.errors import NotFound
 from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import audited, redirect
 from aura.web.render import page
 from db import incidents, reading
-from pipelines import incidents as decisions
 
 router = APIRouter(prefix="/incidents")
 

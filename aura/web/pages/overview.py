@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from actors import analysis
 from aura.ai.engines.factory import make_engine
 from aura.ai.engines.shared_state import SharedStateUnavailable
-from aura.desk.agents import import_staff
-from aura.desk.demo import EXAMPLES
-from aura.desk.ticket_import import import_file
+from aura.desk import samples
+from aura.desk.agents import import_agents
+from aura.desk.ticket_import import import_tickets
 from aura.errors import NotFound
 from aura.settings import get_settings
 from aura.web.auth.requirements import REQUIRES_READ, Operator
@@ -132,10 +132,8 @@ def show_chart(name: str, hours: float = 3.0) -> dict[str, Any]:
 @audited("tickets.examples")
 def import_examples(who: Operator) -> RedirectResponse:
     """Import the example tickets and agents; a repetition adds none."""
-    if not (EXAMPLES / "tickets.csv").is_file():
-        raise NotFound("the example tickets are not installed")
-    import_staff(EXAMPLES / "agents.csv")
-    report = import_file(EXAMPLES / "tickets.csv")
+    import_agents(samples.AGENTS)
+    report = import_tickets(samples.TICKETS)
     return redirect("/", f"{report.new} example tickets imported.")
 
 
@@ -159,14 +157,7 @@ def _engine() -> dict[str, str]:
 def _alerts(stages: list[Stage], current: Snapshot, stats: TicketStats, costs: dict[str, float]) -> list[Alert]:
     return [
         *_blocked(stages, current),
-        *(
-            Alert(
-                f"{each.name}: {count_of(each.backlog.retrying, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
-                f"/jobs?actor={each.name}&state=retrying",
-            )
-            for each in stages
-            if each.backlog.retrying
-        ),
+        *_retrying(stages),
         *_counts(stats),
         *_budget(costs),
     ]
@@ -183,6 +174,17 @@ def _blocked(stages: list[Stage], current: Snapshot) -> list[Alert]:
             f"{count_of(count, 'job waits', 'jobs wait', COUNT_LIMIT)}. {reason}", address, critical=not current.workers
         )
         for reason, count in jobs.items()
+    ]
+
+
+def _retrying(stages: list[Stage]) -> list[Alert]:
+    return [
+        Alert(
+            f"{stage.name}: {count_of(count, 'job failed and is', 'jobs failed and are', COUNT_LIMIT)} retrying.",
+            f"/jobs?actor={stage.name}&state=retrying",
+        )
+        for stage in stages
+        if (count := stage.backlog.retrying)
     ]
 
 

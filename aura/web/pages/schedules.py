@@ -10,7 +10,7 @@ from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import Fields, audited, redirect
 from aura.web.render import page
 from db import reading, schedule_runs, transaction
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 
 router = APIRouter(prefix="/schedules")
 
@@ -52,8 +52,7 @@ def change_schedule(name: str, action: str, fields: Fields, who: Operator) -> Re
                 schedule_runs.pause(session, name, False)
                 return redirect("/schedules", f"{name} resumed.")
             case "backfill":
-                missed = schedule_runs.missed(session, name, MAX_BACKFILL)
-                for run in missed:
-                    schedule_runs.finish_slot(session, name, run, f"{job.run()} done, by backfill")
-                return redirect("/schedules", f"{name}: {len(missed)} missed runs done.")
+                return redirect(
+                    "/schedules", f"{name}: {schedule.backfill(session, job, MAX_BACKFILL)} missed runs done."
+                )
     raise NotFound(f"no action {action[:40]!r}: there are run, pause, resume and backfill")

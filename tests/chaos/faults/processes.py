@@ -77,6 +77,6 @@ def web_killed(system: System, _chance: Random) -> None:
 
 @fault("clock")
 def clock_killed(system: System, _chance: Random) -> None:
-    """SIGKILL for the clock."""
-    for pid in system.children("clock"):
+    """SIGKILL for the scheduler."""
+    for pid in system.children("scheduler"):
         _kill(pid)

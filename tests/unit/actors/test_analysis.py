@@ -1,4 +1,4 @@
-"""What people say about tickets holds, is learned from, and is shown; what resolved a ticket helps with the next."""
+"""Analysis: corrections, verdicts, re-analysis, costs and backtests, through actors and commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from db.models import AiCall, Correction, Notification, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.tickets import create
 from db.time import from_now
-from pipelines.reanalysis import reanalysis, upgrade
+from pipelines.reanalysis import reanalysis, reclassify
 from pipelines.triage import triage
 from tests.commands import Run
 from tests.conftest import ROOT
@@ -76,7 +76,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
 # -- corrections -------------------------------------------------------------------------------------------------------
 
 
-def test_a_correction_is_told_and_no_engine_takes_it_back(hand: Hand, remote: Remote) -> None:
+def test_a_correction_notifies_and_no_engine_overwrites_it(hand: Hand, remote: Remote) -> None:
     ticket = submit()
     hand.run()
     told = count(Notification)
@@ -98,7 +98,7 @@ def test_a_correction_is_told_and_no_engine_takes_it_back(hand: Hand, remote: Re
     assert count(Notification) == told, "nothing material changed"
 
 
-def test_to_say_what_is_there_confirms_it_and_tells_nobody(hand: Hand, remote: Remote) -> None:
+def test_an_unchanged_correction_confirms_the_verdict_and_notifies_nobody(hand: Hand, remote: Remote) -> None:
     remote.says = remote.says._replace(review=True)
     ticket = submit()
     hand.run()
@@ -123,7 +123,7 @@ def test_to_say_what_is_there_confirms_it_and_tells_nobody(hand: Hand, remote: R
         ({}, "say"),
     ],
 )
-def test_what_is_not_of_the_list_is_refused(said: dict[str, str], words: str) -> None:
+def test_an_unknown_category_or_priority_is_refused(said: dict[str, str], words: str) -> None:
     ticket = submit()
     with pytest.raises(NotAllowed, match=words):
         correct(ticket, "nora", **said)
@@ -131,14 +131,14 @@ def test_what_is_not_of_the_list_is_refused(said: dict[str, str], words: str) ->
 
 
 @pytest.mark.parametrize("number", [-1, 0, 999_999, 2**70])
-def test_a_ticket_that_is_not_there_is_said_so(number: int) -> None:
+def test_an_unknown_ticket_is_an_error(number: int) -> None:
     with pytest.raises(UnknownTicket, match=f"no ticket {number}"):
         correct(number, "nora", priority="low")
     with pytest.raises(UnknownTicket):
         resolve(number, "x")
 
 
-def test_the_engine_is_shown_what_people_decided(hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corrections_are_examples_of_the_engine(hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = submit("The badge reader at the door is dead")
     hand.run()
     correct(ticket, "nora", category="Access")
@@ -184,7 +184,7 @@ def test_a_summary_that_others_read_is_masked(hand: Hand, said: str, secret: str
     assert verdict.summary.startswith("My laptop is dead") and secret not in verdict.summary
 
 
-def test_what_resolved_others_like_it_belongs_to_a_verdict(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_names_similar_resolved_tickets(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "_any_resolved", lambda _session: True)
     for number in range(6):
         old = submit(f"Docking station {number} does not detect my two monitors", f"user{number}@example.com")
@@ -200,7 +200,7 @@ def test_what_resolved_others_like_it_belongs_to_a_verdict(hand: Hand, monkeypat
     assert verdict.resolution_p50 is not None and 0 <= verdict.resolution_p50 <= verdict.resolution_p90
 
 
-def test_what_left_the_house_is_in_the_timeline(hand: Hand, remote: Remote, run: Run) -> None:
+def test_requests_to_the_provider_are_in_the_timeline(hand: Hand, remote: Remote, run: Run) -> None:
     ticket = submit()
     hand.run()
     [call] = rows(AiCall)
@@ -212,7 +212,7 @@ def test_what_left_the_house_is_in_the_timeline(hand: Hand, remote: Remote, run:
 # -- a second look -----------------------------------------------------------------------------------------------------
 
 
-def test_a_second_look_upgrades_and_tells_nobody_twice(hand: Hand, remote: Remote) -> None:
+def test_a_reanalysis_upgrades_the_verdict_and_notifies_nobody_again(hand: Hand, remote: Remote) -> None:
     remote.says = remote.says._replace(engine="local", model="local-1", calls=(), fallback="openai: down")
     ticket = submit()
     hand.run()
@@ -226,7 +226,7 @@ def test_a_second_look_upgrades_and_tells_nobody_twice(hand: Hand, remote: Remot
     assert count(Notification) == told
 
 
-def test_a_second_look_that_must_wait_pauses_its_queue_and_keeps_the_verdict(hand: Hand, remote: Remote) -> None:
+def test_a_reanalysis_that_must_wait_pauses_its_queue_and_keeps_the_verdict(hand: Hand, remote: Remote) -> None:
     ticket = submit()
     hand.run()
     before = ticket_of(ticket).classified_at
@@ -243,7 +243,7 @@ def test_a_second_look_that_must_wait_pauses_its_queue_and_keeps_the_verdict(han
     assert letters() == []
 
 
-def test_a_second_look_that_never_gets_an_answer_is_not_repeated_each_night(hand: Hand, remote: Remote) -> None:
+def test_a_reanalysis_with_a_permanent_error_is_not_repeated_each_night(hand: Hand, remote: Remote) -> None:
     ticket = submit()
     hand.run()
     before = ticket_of(ticket).classified_at
@@ -255,7 +255,7 @@ def test_a_second_look_that_never_gets_an_answer_is_not_repeated_each_night(hand
     assert before is not None and after is not None and after > before
 
 
-def test_the_tickets_for_which_the_local_engine_stepped_in_are_upgraded_once_it_can_be(
+def test_fallback_verdicts_are_reclassified_when_the_remote_engine_is_back(
     hand: Hand, remote: Remote, configure: Callable[..., Any]
 ) -> None:
     configure(OPENAI_API_KEY="sk-test")
@@ -269,20 +269,20 @@ def test_the_tickets_for_which_the_local_engine_stepped_in_are_upgraded_once_it_
             session.execute(update(VerdictRecord).where(VerdictRecord.ticket_id == ticket).values(then))
             session.execute(update(Ticket).where(Ticket.id == ticket).values(classified_at=from_now(-60 * ago + 1)))
 
-    assert upgrade() == 1, "the other one is too young"
+    assert reclassify() == 1, "the other one is too young"
     remote.error = EngineError("the model refused to answer", permanent=True)
     hand.run()
-    assert upgrade() == 0, "it was looked at, and there was no better answer"
+    assert reclassify() == 0, "it was looked at, and there was no better answer"
 
 
-def test_without_a_key_there_is_nothing_to_upgrade(hand: Hand) -> None:
-    assert upgrade() == 0
+def test_without_an_api_key_no_ticket_is_reclassified(hand: Hand) -> None:
+    assert reclassify() == 0
 
 
 # -- what it costs, and what another model would say ---------------------------------------------------------------------
 
 
-def test_what_was_spent_and_how_the_engines_agree(hand: Hand, remote: Remote, run: Run) -> None:
+def test_costs_and_agreement_of_the_engines(hand: Hand, remote: Remote, run: Run) -> None:
     submit()
     hand.run()
     remote.says = remote.says._replace(disagreement="local: Network, high", cached=True, calls=(), cost=0.0)
@@ -293,12 +293,12 @@ def test_what_was_spent_and_how_the_engines_agree(hand: Hand, remote: Remote, ru
         assert ai_costs.spent_today(session) == pytest.approx(0.01)
         said = ai_costs.agreement(session, 1)
     assert (said["verdicts"], said["remote"], said["cached"], said["disagreement"]) == (2, 2, 1, 0.5)
-    found = run("spend", "--format", "json").json()
+    found = run("costs", "--format", "json").json()
     assert [(row["model"], row["calls"], row["failed"]) for row in found["calls"]] == [("m-1", 1, 0)]
-    assert "10.00 US dollars" in run("spend").err
+    assert "10.00 US dollars" in run("costs").err
 
 
-def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
+def test_a_backtest_of_another_model_changes_no_ticket(
     hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     first, second = submit("Laptop broken"), submit("Cannot sign in", "bob@example.com")
@@ -309,7 +309,7 @@ def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
     told, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
     trial.says = trial.says._replace(category="Access", model="m-2")
-    monkeypatch.setattr(backtest, "_asker", lambda model, _settings: (trial.reclassify, model))
+    monkeypatch.setattr(backtest, "_engine", lambda model, _settings: (trial.upgrade, model))
 
     report = backtest.backtest("m-2", 500).as_dict()
 
@@ -320,13 +320,13 @@ def test_another_model_is_tried_on_decided_tickets_and_nobody_notices(
     ]
     assert report["dollars"] == pytest.approx(0.02)
     assert (count(Notification), count(VerdictRecord)) == (told, verdicts)
-    assert "50.0%" in run("replay", "--model", "m-2").out
+    assert "50.0%" in run("backtest", "--model", "m-2").out
 
 
-def test_a_model_that_nobody_has_is_said_so(run: Run) -> None:
-    assert "aura models list" in run("replay", "--model", "local-12345678").err
-    assert "OPENAI_API_KEY" in run("replay", "--model", "gpt-9").err
-    assert "nobody has decided a ticket yet" in run("replay", "--model", "shipped").err
+def test_an_unknown_model_is_an_error(run: Run) -> None:
+    assert "aura models list" in run("backtest", "--model", "local-12345678").err
+    assert "OPENAI_API_KEY" in run("backtest", "--model", "gpt-9").err
+    assert "no ticket is reviewed yet" in run("backtest", "--model", "shipped").err
 
 
 def test_the_commands_correct_and_resolve(hand: Hand, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Re-analysis through the provider's Batch API: each phase once, every ticket judged, whatever goes wrong in between."""
+"""Re-analysis through the provider's Batch API: each phase once and a verdict for every ticket, whatever fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db import analysis_batches, reading, tickets, transaction
 from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.time import from_now, now
-from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, upgrade
+from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, reclassify
 from pipelines.triage import triage
 from tests.embedded import CrashBeforeCommit, Hand, all_jobs, count, letters, move
 from tests.openai_server import CHAT, GOOD, BatchProvider, completion
@@ -100,7 +100,7 @@ def spent() -> int:
 
 
 class TestABatch:
-    def test_it_passes_every_phase_and_its_answers_are_kept_like_live_ones(
+    def test_a_batch_passes_every_phase_and_its_verdicts_are_saved(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand
     ):
         assert reanalyze_stale() == TICKETS
@@ -173,7 +173,7 @@ class TestABatch:
         assert [newest(ticket).engine for ticket in stale_tickets] == ["local"] * 2 + ["openai"] * 3
         assert newest(stale_tickets[4]).input_tokens == 1000
 
-    def test_few_tickets_are_looked_at_one_by_one(self, stale_tickets: list[int], configure: Callable[..., Any]):
+    def test_few_tickets_are_reanalyzed_one_by_one(self, stale_tickets: list[int], configure: Callable[..., Any]):
         configure(AURA_AI_BATCH_ABOVE=str(TICKETS))
 
         assert reanalyze_stale() == TICKETS
@@ -181,7 +181,7 @@ class TestABatch:
         assert count(AnalysisBatch) == 0
         assert len(alone()) == TICKETS
 
-    def test_what_was_changed_or_closed_meanwhile_keeps_what_it_has(
+    def test_tickets_changed_during_the_batch_keep_their_verdict(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand
     ):
         first, second, *_ = stale_tickets
@@ -196,7 +196,7 @@ class TestABatch:
         assert [newest(ticket).engine for ticket in stale_tickets] == ["local", "local", "openai", "openai", "openai"]
         assert alone() == {}
 
-    def test_it_takes_as_many_as_half_of_the_days_budget_has_room_for(
+    def test_a_batch_takes_at_most_half_of_the_daily_budget(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, configure: Callable[..., Any]
     ):
         configure(AURA_AI_BUDGET_DAY="0.02")
@@ -207,7 +207,7 @@ class TestABatch:
         assert 0 < len(provider.lines(batch().input_file)) == len(batch().tickets) < TICKETS
         assert f"of {TICKETS} tickets" in batch().note
 
-    def test_without_any_room_nothing_leaves_the_house(
+    def test_a_batch_without_budget_sends_nothing(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, configure: Callable[..., Any]
     ):
         configure(AURA_AI_BUDGET_DAY="0")
@@ -220,7 +220,7 @@ class TestABatch:
 
 class TestItIsKilled:
     @pytest.mark.parametrize("phase", ["planned", "uploaded", "submitted", "answered"])
-    def test_between_doing_a_phase_and_recording_it(
+    def test_a_crash_between_a_phase_and_its_record_repeats_no_request(
         self,
         stale_tickets: list[int],
         provider: BatchProvider,
@@ -255,7 +255,7 @@ class TestItIsKilled:
         assert spent() == round(batch().cost * MICRO)
 
     @pytest.mark.parametrize("broken", ["POST /v1/files", "POST /v1/batches"])
-    def test_an_answer_that_is_lost_on_its_way_back(
+    def test_a_batch_whose_answer_is_lost_is_found_again(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, broken: str
     ):
         provider.broken = broken
@@ -336,7 +336,7 @@ class TestLines:
         assert call.outcome != "answered" and SECRET not in call.outcome
         assert count(VerdictRecord) == 2 * TICKETS - 1
 
-    def test_of_two_lines_about_one_ticket_the_first_counts(
+    def test_the_first_of_two_lines_of_a_ticket_counts(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand
     ):
         provider.answer = lambda asked: provider.line(asked) + provider.line(asked, category="Email")  # type: ignore[method-assign]
@@ -367,7 +367,7 @@ class TestLines:
 
 class TestItEndsOtherwise:
     @pytest.mark.parametrize("status", ["failed", "expired", "cancelled"])
-    def test_what_the_provider_did_not_answer_goes_on_alone(
+    def test_tickets_without_an_answer_are_reanalyzed_alone(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, status: str
     ):
         answered = stale_tickets[:2]
@@ -381,7 +381,7 @@ class TestItEndsOtherwise:
         assert (batch().state, set(alone())) == ("done", {str(ticket) for ticket in left})
         assert spent() == round(batch().cost * MICRO)
 
-    def test_a_provider_without_batches_is_asked_one_by_one(
+    def test_a_provider_without_a_batch_api_gets_single_requests(
         self, stale_tickets: list[int], httpserver: HTTPServer, hand: Hand
     ):
         httpserver.clear_all_handlers()
@@ -408,7 +408,7 @@ class TestItEndsOtherwise:
 
 @pytest.mark.usefixtures("database")
 class TestASecondLook:
-    def test_a_comment_is_read_and_the_look_explains_itself(
+    def test_a_comment_is_sent_to_the_engine_and_the_change_has_a_reason(
         self, hand: Hand, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ):
         # Given a ticket about a printer whose people know
@@ -438,7 +438,7 @@ class TestASecondLook:
 
     @pytest.mark.parametrize("differs", [True, False])
     @pytest.mark.parametrize(("stopped", "why"), [("budget", "AURA_AI_BUDGET_DAY"), ("breaker", "circuit breaker")])
-    def test_what_budget_or_breaker_stopped_is_upgraded_and_told_again_only_of_a_change(
+    def test_a_fallback_verdict_is_reclassified_and_announced_only_when_it_changed(
         self, hand: Hand, configure: Callable[..., Any], httpserver: HTTPServer, stopped: str, why: str, differs: bool
     ):
         # Given a provider that fails until it has an answer, and no money or a breaker that its failures opened
@@ -465,10 +465,10 @@ class TestASecondLook:
         engine.breaker._breaker.reset_timeout = 0
         move(VerdictRecord, created_at=-3600)
         move(Ticket, classified_at=-3600)
-        assert upgrade() == 1
+        assert reclassify() == 1
         hand.run()
         # Then its verdict is the provider's, and they are told again of a change alone
         after = newest(ticket)
         assert (after.engine, after.fallback, after.category) == ("openai", "", answer["category"])
         assert (count(Notification) > told) == differs
-        assert (upgrade(), letters()) == (0, [])
+        assert (reclassify(), letters()) == (0, [])

@@ -1,4 +1,4 @@
-"""Business time, against an oracle that looks at the clock on the wall minute by minute."""
+"""Business time, compared with an oracle that counts local time minute by minute."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_after_is_the_first_moment_at_which_so_much_has_passed(
         assert is_open(when - MINUTE, hours, free, zone), "the minute before it counts, so none before is enough"
 
 
-def test_a_target_over_a_change_of_clocks_keeps_its_hours_on_the_wall() -> None:
+def test_a_target_across_daylight_saving_keeps_local_hours() -> None:
     berlin = calendar(DAILY, (), "Europe/Berlin")
     friday, monday = datetime(2026, 3, 27, 15, tzinfo=UTC), datetime(2026, 3, 30, 8, tzinfo=UTC)
     assert friday.astimezone(berlin.zone).hour == 16 and monday.astimezone(berlin.zone).hour == 10
@@ -100,7 +100,7 @@ def test_a_target_over_a_change_of_clocks_keeps_its_hours_on_the_wall() -> None:
     assert night.after(before, 3 * 3600).astimezone(night.zone).hour == 4, "the hour that is left out does not count"
 
 
-def test_hours_that_never_come_end_the_search() -> None:
+def test_unreachable_business_hours_end_the_search() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     sundays = [date(2025, 12, 28) + timedelta(weeks=week) for week in range(530)]
     none = calendar("Sun 08:00-09:00", tuple(map(str, sundays)), "UTC")
@@ -111,6 +111,6 @@ def test_hours_that_never_come_end_the_search() -> None:
 @pytest.mark.parametrize(
     "said", ["Mon-Fri 18:00-08:00", "Mon 08:00-08:00", "Mon-Wed-Fri 08:00-18:00", "08:00-18:00", "Mon-Fri", "weekdays"]
 )
-def test_business_hours_that_are_none_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
+def test_invalid_business_hours_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
     with pytest.raises(SettingsError, match=re.escape("AURA_BUSINESS_HOURS: must be such as Mon-Fri 08:00-18:00")):
         configure(AURA_BUSINESS_HOURS=said)

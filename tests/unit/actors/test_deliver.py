@@ -1,4 +1,4 @@
-"""Deliveries: each once, each channel for itself, and what becomes of a message of which nobody knows."""
+"""Deliveries: each once, each channel by itself, rates, and deliveries in doubt."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def receiver(database: str, configure: Configure) -> Iterator[Receiver]:
         yield receiver
 
 
-def tell(key: str, channel: str = "webhook", state: str = "enqueued", recipient: str | None = None) -> None:
-    """Write a notification and promise its delivery."""
+def enqueue_delivery(key: str, channel: str = "webhook", state: str = "enqueued", recipient: str | None = None) -> None:
+    """Write a notification and enqueue its delivery."""
     row: dict[str, Any] = {"id": key, "ticket_id": None, "event": "message", "channel": channel, "role": ""}
     row |= {"recipient": recipient or f"desk-{channel}", "dedupe_key": key, "subject": "s", "body": "b"}
     with transaction() as session:
@@ -60,12 +60,12 @@ def paused() -> dict[str, float]:
         }
 
 
-def test_what_is_sent_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
-    tell("a")
+def test_a_delivery_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
+    enqueue_delivery("a")
     hand.run()
     assert (state("a"), all_jobs(), len(receiver.arrived)) == ("sent", [], 1)
     assert receiver.arrived[0].headers["webhook-id"] == "a"
-    # When it is promised again, by a hint that came late or a person's mistake
+    # When the delivery is enqueued again, by a late hint or by a person
     with transaction() as session:
         jobs.enqueue(session, [NewJob("webhook", "a")])
     hand.run()
@@ -73,8 +73,8 @@ def test_what_is_sent_is_recorded_once(receiver: Receiver, hand: Hand) -> None:
 
 
 @pytest.mark.parametrize("gone", ["delayed", "digested", "in_doubt"])
-def test_what_waits_is_folded_or_unknown_is_left_alone(gone: str, receiver: Receiver, hand: Hand) -> None:
-    tell("a")
+def test_a_delayed_digested_or_doubtful_notification_is_not_sent(gone: str, receiver: Receiver, hand: Hand) -> None:
+    enqueue_delivery("a")
     with transaction() as session:
         session.execute(update(Notification).values(state=gone))
     hand.run()
@@ -82,27 +82,27 @@ def test_what_waits_is_folded_or_unknown_is_left_alone(gone: str, receiver: Rece
 
 
 @pytest.mark.parametrize("recipient", ["nobody", "desk-slack"])
-def test_an_endpoint_that_is_none_of_the_channel_is_a_dead_letter_with_the_fix(
+def test_an_unknown_endpoint_of_the_channel_becomes_a_dead_letter(
     recipient: str, receiver: Receiver, hand: Hand
 ) -> None:
-    tell("a", recipient=recipient)
+    enqueue_delivery("a", recipient=recipient)
     hand.run()
     [letter] = letters()
     assert letter.error == f"webhook endpoint {recipient!r} does not exist"
     assert (state("a"), receiver.arrived) == ("enqueued", [])
 
 
-def test_a_channel_that_asks_to_wait_waits_alone(
+def test_a_retry_after_pauses_one_channel_alone(
     receiver: Receiver, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache_no_controls(monkeypatch)
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "7"}) if arrived.path == "/slack" else Reply()
     for number in range(3):
-        tell(f"slack-{number}", "slack")
-        tell(f"hook-{number}", "webhook")
-        tell(f"teams-{number}", "teams")
+        enqueue_delivery(f"slack-{number}", "slack")
+        enqueue_delivery(f"hook-{number}", "webhook")
+        enqueue_delivery(f"teams-{number}", "teams")
     hand.run()
-    # Then Slack is asked no more until then, and the others are done
+    # Then Slack pauses, and the other channels deliver
     [(queue, seconds)] = paused().items()
     assert queue == "notify.slack"
     assert 5 < seconds <= 7
@@ -111,25 +111,25 @@ def test_a_channel_that_asks_to_wait_waits_alone(
     assert {state(f"slack-{n}") for n in range(3)} == {"enqueued"}
     asked = sum(each.path == "/slack" for each in receiver.arrived)
     assert len(attempts("retried")) == asked
-    # And when that time has come they arrive
+    # And after the pause the messages are delivered
     receiver.reply = lambda _: Reply()
     with transaction() as session:
         queue_controls.resume(session, "notify.slack")
-        jobs_due_now(session)
+        make_jobs_due(session)
     hand.run()
     assert {state(f"slack-{n}") for n in range(3)} == {"sent"}
 
 
-def jobs_due_now(session: Any) -> None:
+def make_jobs_due(session: Any) -> None:
     session.execute(update(Job).values(due_at=now(), hinted_at=None))
 
 
-def test_one_webhook_that_asks_to_wait_does_not_hold_up_another(receiver: Receiver, hand: Hand) -> None:
+def test_a_retry_after_of_a_webhook_delays_no_other_webhook(receiver: Receiver, hand: Hand) -> None:
     with transaction() as session:
         endpoints.add(session, "other", "webhook", f"{receiver.url}/other")
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "3000"}) if arrived.path == "/webhook" else Reply()
-    tell("a")
-    tell("b", recipient="other")
+    enqueue_delivery("a")
+    enqueue_delivery("b", recipient="other")
     hand.run()
     assert (state("a"), state("b"), paused()) == ("enqueued", "sent", {})
     [seconds] = seconds_until_due()
@@ -139,7 +139,7 @@ def test_one_webhook_that_asks_to_wait_does_not_hold_up_another(receiver: Receiv
 @pytest.mark.parametrize("status", [404, 410, 302])
 def test_an_answer_that_is_final_is_a_dead_letter(status: int, receiver: Receiver, hand: Hand) -> None:
     receiver.reply = lambda _: Reply(status)
-    tell("a")
+    enqueue_delivery("a")
     hand.run()
     [letter] = letters()
     assert letter.error.startswith(f"endpoint desk-webhook answered {status}")
@@ -151,11 +151,11 @@ def test_an_answer_that_is_final_is_a_dead_letter(status: int, receiver: Receive
 
 def test_a_rate_turn_spends_no_attempt(receiver: Receiver, hand: Hand, configure: Configure) -> None:
     configure(AURA_CHANNEL_RATES="webhook=0.01")
-    tell("a")
-    tell("b")
-    tell("c", "teams")
+    enqueue_delivery("a")
+    enqueue_delivery("b")
+    enqueue_delivery("c", "teams")
     hand.run()
-    # Then one has left, and the other waits for its turn, with its attempts unspent and nothing in the ledger
+    # Then one message is sent; the other waits for its turn, without an attempt counted or recorded
     assert sorted(map(state, "ab")) == ["enqueued", "sent"]
     assert one_job().attempts == 0
     assert attempts("retried") == []
@@ -170,16 +170,16 @@ def _reason(queue: str) -> str:
         return queue_controls.current(session)[queue].reason
 
 
-def test_a_turn_that_is_near_is_waited_for_in_place(receiver: Receiver, hand: Hand, configure: Configure) -> None:
+def test_a_delivery_waits_for_a_near_turn(receiver: Receiver, hand: Hand, configure: Configure) -> None:
     configure(AURA_CHANNEL_RATES="webhook=50")
     for number in range(4):
-        tell(f"n{number}")
+        enqueue_delivery(f"n{number}")
     hand.run()
     assert {state(f"n{number}") for number in range(4)} == {"sent"}
     assert paused() == {}
 
 
-def test_a_turn_is_nobody_else_s(database: str) -> None:
+def test_each_turn_of_a_channel_is_taken_once(database: str) -> None:
     with transaction() as session:
         started = session.scalar(select(now()))
         taken, seconds = channel_rates.turn(session, "slack", 0.01, 1000.0)
@@ -193,7 +193,7 @@ def test_a_turn_is_nobody_else_s(database: str) -> None:
         taken, seconds = channel_rates.turn(session, "slack", 0.01, 100.0)
         assert not taken
         assert 190 < seconds <= 200
-        # other channels have turns of their own, and a refusal takes none
+        # each channel has its own turns, and a refusal takes none
         assert channel_rates.turn(session, "teams", 0.01, 1.0)[0]
         assert channel_rates.turn(session, "slack", 0.01, 1000.0)[0]
     with reading() as session:
@@ -201,7 +201,7 @@ def test_a_turn_is_nobody_else_s(database: str) -> None:
     assert 300 <= (free_at - started).total_seconds() < 310  # type: ignore[operator]
 
 
-def test_a_rate_that_was_not_used_is_not_saved_up(database: str) -> None:
+def test_an_unused_rate_does_not_accumulate(database: str) -> None:
     with transaction() as session:
         channel_rates.turn(session, "slack", 100.0, 1.0)
         session.execute(update(ChannelRate).values(free_at=from_now(-60)))
@@ -236,7 +236,7 @@ def test_two_processes_share_a_rate(database: str, configure: Configure) -> None
     for each in both:
         each.communicate(timeout=60)
         assert each.returncode == 0
-    # Then fifty turns have been taken, ten seconds apart: none was given to both
+    # Then fifty turns were taken, ten seconds apart
     with reading() as session:
         free_at = session.scalar(select(ChannelRate.free_at))
         ended = session.scalar(select(now()))
@@ -245,68 +245,68 @@ def test_two_processes_share_a_rate(database: str, configure: Configure) -> None
     assert (free_at - ended).total_seconds() <= 500
 
 
-# What nobody knows of
+# Deliveries in doubt
 
 
 @pytest.fixture
-def holding(receiver: Receiver, configure: Configure) -> Receiver:
+def at_most_once(receiver: Receiver, configure: Configure) -> Receiver:
     configure(AURA_WEBHOOK_HOSTS=receiver.host, AURA_CHANNEL_RATES="off", AURA_AT_MOST_ONCE_CHANNELS="webhook,slack")
     return receiver
 
 
-def leave_as_sending(key: str) -> None:
-    """Leave it as a worker does that died between sending and recording."""
+def mark_sending(key: str) -> None:
+    """Set the state that a worker leaves when it dies between sending and saving."""
     with transaction() as session:
         session.execute(update(Notification).where(Notification.id == key).values(state="sending"))
 
 
-def test_what_a_dead_worker_was_sending_is_held(holding: Receiver, hand: Hand) -> None:
-    tell("a")
-    leave_as_sending("a")
+def test_an_at_most_once_delivery_of_a_dead_worker_is_in_doubt(at_most_once: Receiver, hand: Hand) -> None:
+    enqueue_delivery("a")
+    mark_sending("a")
     hand.run()
-    assert (state("a"), all_jobs(), letters(), holding.arrived) == ("in_doubt", [], [], [])
-    # Then a person decides: it is sent again with the same id, or is settled
+    assert (state("a"), all_jobs(), letters(), at_most_once.arrived) == ("in_doubt", [], [], [])
+    # Then a person resends it with the same id, or settles it
     with transaction() as session:
         assert notifications.resend(session, "a") == "webhook"
         jobs.enqueue(session, [NewJob("webhook", "a")])
     hand.run()
-    assert (state("a"), len(holding.arrived)) == ("sent", 1)
+    assert (state("a"), len(at_most_once.arrived)) == ("sent", 1)
 
 
-def test_what_a_dead_worker_was_sending_is_sent_again_elsewhere(receiver: Receiver, hand: Hand) -> None:
-    tell("a")
-    leave_as_sending("a")
+def test_an_at_least_once_delivery_of_a_dead_worker_is_repeated(receiver: Receiver, hand: Hand) -> None:
+    enqueue_delivery("a")
+    mark_sending("a")
     hand.run()
     assert (state("a"), all_jobs(), len(receiver.arrived)) == ("sent", [], 1)
 
 
 @pytest.mark.parametrize("status", [0, 502, 504])
-def test_what_is_unsure_is_held_and_elsewhere_tried_again(status: int, holding: Receiver, hand: Hand) -> None:
-    holding.reply = lambda _: Reply(status)
-    tell("a", "slack")
-    tell("b", "teams")
+def test_a_missing_answer_is_in_doubt_or_retried(status: int, at_most_once: Receiver, hand: Hand) -> None:
+    at_most_once.reply = lambda _: Reply(status)
+    enqueue_delivery("a", "slack")
+    enqueue_delivery("b", "teams")
     hand.run()
     assert (state("a"), state("b")) == ("in_doubt", "enqueued")
     assert one_job().actor == "teams"
-    assert sorted(each.path for each in holding.arrived) == ["/slack", "/teams"]
+    assert sorted(each.path for each in at_most_once.arrived) == ["/slack", "/teams"]
 
 
 @pytest.mark.parametrize("status", [429, 500, 404])
-def test_what_surely_did_not_arrive_is_not_held(status: int, holding: Receiver, hand: Hand) -> None:
-    holding.reply = lambda _: Reply(status)
-    tell("a")
+def test_a_refused_delivery_is_not_in_doubt(status: int, at_most_once: Receiver, hand: Hand) -> None:
+    at_most_once.reply = lambda _: Reply(status)
+    enqueue_delivery("a")
     hand.run()
     assert state("a") == "enqueued"
     assert len(letters()) == (status == 404)
     if status != 404:
-        holding.reply = lambda _: Reply()
+        at_most_once.reply = lambda _: Reply()
         with transaction() as session:
-            jobs_due_now(session)
+            make_jobs_due(session)
         hand.run()
         assert state("a") == "sent"
 
 
-def test_while_it_is_sent_it_is_marked_and_nobody_else_sends_it(holding: Receiver, hand: Hand) -> None:
+def test_a_notification_is_in_state_sending_while_it_is_sent(at_most_once: Receiver, hand: Hand) -> None:
     arrived, released, seen = threading.Event(), threading.Event(), []
 
     def reply(_: Any) -> Reply:
@@ -319,33 +319,11 @@ def test_while_it_is_sent_it_is_marked_and_nobody_else_sends_it(holding: Receive
         seen.append(state("a"))
         released.set()
 
-    holding.reply = reply
+    at_most_once.reply = reply
     looking = threading.Thread(target=look)
     looking.start()
-    tell("a")
+    enqueue_delivery("a")
     hand.run()
     looking.join(30)
     assert seen == ["sending"]
-    assert (state("a"), len(holding.arrived)) == ("sent", 1)
-
-
-# In-app
-
-
-def test_an_in_app_notification_is_read_by_its_reader_alone(database: str) -> None:
-    hostile = "<script>\u202e\r\nBcc: x" + "x" * 1000
-    for number in range(5):
-        row: dict[str, Any] = {"id": f"n{number}", "ticket_id": None, "event": "message", "channel": "in_app"}
-        row |= {"recipient": "lena" if number else "rui", "role": "agent", "dedupe_key": f"n{number}"}
-        with transaction() as session:
-            notifications.write(session, [row | {"subject": hostile, "body": hostile, "state": "sent"}])
-    with transaction() as session:
-        assert [each.id for each in notifications.listing(session, "lena", limit=2)] == ["n4", "n3"]
-        assert [each.id for each in notifications.listing(session, "lena", before="n3")] == ["n2", "n1"]
-        assert notifications.listing(session, "lena")[0].subject == hostile
-        assert notifications.unread(session, "lena") == 4
-        # what is somebody else's, unknown, or read already stays as it is
-        assert notifications.mark_read(session, "lena", ["n0", "n1", "n1", "nowhere"]) == 1
-        assert notifications.mark_read(session, "lena", ["n1"]) == 0
-        assert [each.id for each in notifications.listing(session, "lena", unread_only=True)] == ["n4", "n3", "n2"]
-        assert (notifications.unread(session, "lena"), notifications.unread(session, "rui")) == (3, 1)
+    assert (state("a"), len(at_most_once.arrived)) == ("sent", 1)

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 import actors
 from actors import events, notify
+from aura.errors import InvalidInput
 from aura.jobs.actor import JobResult
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
@@ -201,3 +202,30 @@ def test_two_workers_without_the_dedupe_key_notify_twice(monkeypatch: pytest.Mon
     monkeypatch.setattr(notifications, "write", write_anyway)
     with pytest.raises(AssertionError):
         announce_in_two_workers()
+
+
+# -- event jobs -------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_of_an_event_job_names_ticket_event_and_version():
+    job = events.event_job(17, "ticket.escalated", 3, "late", ["agent"])
+
+    assert (job.actor, job.key, job.args) == ("announce", "17:ticket.escalated:3", ["late", "agent"])
+    assert events.parse_key(job.key) == ("17", "ticket.escalated", "3")
+
+
+@pytest.mark.parametrize(
+    ("event", "version", "field"),
+    [
+        ("ticket.deleted", 1, "event"),
+        *(("ticket.warned", version, "version") for version in ("", "a:b", "x" * 81, "a\0")),
+    ],
+)
+def test_an_invalid_event_or_version_is_rejected(event: str, version: int | str, field: str):
+    with pytest.raises(InvalidInput, match=f"^{field}: "):
+        events.event_job(17, event, version)
+
+
+@pytest.mark.parametrize("key", ["", "17", "17:ticket.warned", "17:ticket.warned:", "x:ticket.warned:1", "17:other:1"])
+def test_any_other_key_is_not_parsed(key: str):
+    assert events.parse_key(key) is None

@@ -1,4 +1,4 @@
-"""Until when a ticket should be resolved, what stops that time, and who is told that it is up, each once."""
+"""SLA: resolution targets, pauses, and the announcement of warnings and breaches, each once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from db import reading, ticket_actions, tickets, transaction
 from db.models import Agent, Job, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
-from pipelines import schedule
+from pipelines import scheduled_jobs as schedule
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
 from tests.commands import Run
@@ -116,7 +116,7 @@ def test_a_target_is_set_with_the_first_verdict_and_counts_from_when_the_ticket_
     assert found.due_at - found.sla_next_at == timedelta(hours=2), "a quarter of the time before"
 
 
-def test_each_other_priority_has_its_own_target_and_the_same_one_keeps_it(says: Says, hand: Hand) -> None:
+def test_a_changed_priority_has_another_target_and_an_unchanged_one_keeps_it(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     first = ticket_of(ticket)
     reanalysis.send(ticket)
@@ -138,7 +138,7 @@ def test_each_other_priority_has_its_own_target_and_the_same_one_keeps_it(says: 
     assert (found.due_at, found.sla_next_at) == (None, None), "this priority has no target"
 
 
-def test_what_changed_while_an_engine_was_asked_is_put_right_by_the_clock(says: Says, hand: Hand) -> None:
+def test_an_sla_check_corrects_a_target_that_changed_during_classification(says: Says, hand: Hand) -> None:
     number = submit(hand)
     with reading() as session:
         [loaded] = tickets.load(session, [str(number)]).values()
@@ -171,7 +171,7 @@ def test_a_priority_that_a_person_sets_first_gets_its_target_too(says: Says, han
 # -- time that stands still -------------------------------------------------------------------------------------------
 
 
-def test_time_stands_still_while_the_ticket_is_pending(says: Says, hand: Hand) -> None:
+def test_the_target_pauses_while_the_ticket_is_pending(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     pass_time(ticket, 2)
     assert set_status(ticket, "pending").due_at is None
@@ -188,7 +188,7 @@ def test_time_stands_still_while_the_ticket_is_pending(says: Says, hand: Hand) -
     assert told("ticket.warned") != []
 
 
-def test_another_priority_while_it_is_pending_counts_when_time_runs_again(says: Says, hand: Hand) -> None:
+def test_a_changed_priority_of_a_pending_ticket_counts_when_the_target_resumes(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     set_status(ticket, "pending")
     correct(ticket, "nora", priority="critical")
@@ -198,7 +198,7 @@ def test_another_priority_while_it_is_pending_counts_when_time_runs_again(says: 
     assert due_after(ticket) == 14
 
 
-def test_a_resolved_ticket_is_over_and_an_open_one_again_goes_on_where_it_was(says: Says, hand: Hand) -> None:
+def test_the_target_of_a_resolved_ticket_pauses_until_it_is_reopened(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     pass_time(ticket, 1)
     resolve(ticket, "Restarted the gateway")
@@ -225,7 +225,7 @@ def test_pending_counts_business_hours_only(says: Says, hand: Hand, configure: C
 # -- warned and escalated ---------------------------------------------------------------------------------------------
 
 
-def test_its_agent_is_warned_once_and_when_time_is_up_more_are_told_once(
+def test_the_assignee_is_warned_once_and_a_breach_is_escalated_once(
     says: Says, hand: Hand, happened: list[Any]
 ) -> None:
     ticket = submit(hand)
@@ -250,14 +250,14 @@ def test_its_agent_is_warned_once_and_when_time_is_up_more_are_told_once(
     assert events[1][1] == found.due_at.isoformat()
 
 
-def test_after_a_stop_of_the_clock_only_the_escalation_is_told(says: Says, hand: Hand) -> None:
+def test_after_an_outage_of_the_scheduler_only_the_escalation_is_announced(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     pass_time(ticket, 20)
     tick(hand)
     assert (told("ticket.warned"), told("ticket.escalated")) == ([], EVERYBODY)
 
 
-def test_another_target_is_told_of_anew(says: Says, hand: Hand) -> None:
+def test_another_target_is_announced_again(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     pass_time(ticket, 9)
     tick(hand)
@@ -269,7 +269,7 @@ def test_another_target_is_told_of_anew(says: Says, hand: Hand) -> None:
     assert len(told("ticket.escalated")) == 2 * len(EVERYBODY)
 
 
-def test_a_crash_tells_nobody_and_the_next_look_tells_all(says: Says, hand: Hand) -> None:
+def test_an_sla_check_that_crashes_is_repeated_completely(says: Says, hand: Hand) -> None:
     ticket = submit(hand)
     pass_time(ticket, 9)
     with crash_before_commit() as session:
@@ -358,7 +358,7 @@ def _two_looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sorted(counts)
 
 
-def test_a_look_that_finds_nothing_promises_nothing(says: Says, hand: Hand) -> None:
+def test_an_sla_check_without_due_tickets_enqueues_nothing(says: Says, hand: Hand) -> None:
     submit(hand)
     assert schedule.check_sla() == 0
     with reading() as session:
@@ -375,7 +375,7 @@ def test_without_targets_nothing_is_due(says: Says, hand: Hand, configure: Calla
     assert due_after(submit(hand)) is None
 
 
-def test_the_notice_says_until_when(says: Says, hand: Hand, configure: Callable[..., Settings]) -> None:
+def test_the_notification_contains_the_due_time(says: Says, hand: Hand, configure: Callable[..., Settings]) -> None:
     configure(AURA_TIMEZONE="Europe/Berlin")
     submit(hand)
     with reading() as session:
@@ -386,7 +386,7 @@ def test_the_notice_says_until_when(says: Says, hand: Hand, configure: Callable[
 
 
 @pytest.mark.parametrize("said", ["urgent=4h", "high=0h", "high=soon", "high=4"])
-def test_targets_that_are_none_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
+def test_invalid_targets_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
     with pytest.raises(SettingsError, match="AURA_SLA"):
         configure(AURA_SLA=said)
 
@@ -394,7 +394,7 @@ def test_targets_that_are_none_name_the_setting(said: str, configure: Callable[.
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_late_or_due_next_comes_first(says: Says, hand: Hand, run: Run) -> None:
+def test_overdue_tickets_are_listed_first(says: Says, hand: Hand, run: Run) -> None:
     later, late = submit(hand), submit(hand, hours_ago=9)
     pending = submit(hand)
     set_status(pending, "pending")

@@ -1,4 +1,4 @@
-"""`aura endpoints`: nothing secret is shown twice, and every refusal names the fix."""
+"""`aura endpoints`: a secret is shown once, and every error names the fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aura.cli.endpoints import shown
+from aura.cli.endpoints import redacted
 from aura.notifications.signatures import key_of, verify
 from aura.settings import Settings
 from db import endpoints, reading, subscriptions, transaction
@@ -47,16 +47,16 @@ def stored(name: str) -> endpoints.EndpointAddress:
         return endpoints.get(session, name)
 
 
-def test_a_url_comes_by_stdin_and_is_never_shown(add: Add, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_url_is_read_from_stdin_and_never_shown(add: Add, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     said = [add("desk", "slack", SLACK), run("endpoints", "list"), run("endpoints", "list", "--format", "json")]
     assert said[0].out == "desk: slack to https://93.184.215.14/...\n"
-    assert said[2].json() == [{"name": "desk", "channel": "slack", "leads to": "https://93.184.215.14/...", "keys": 0}]
+    assert said[2].json() == [{"name": "desk", "channel": "slack", "url": "https://93.184.215.14/...", "keys": 0}]
     assert stored("desk").url == SLACK
     assert "hunter2" not in caplog.text + "".join(each.out + each.err for each in said) + repr(stored("desk"))
 
 
-def test_a_terminal_is_asked_and_does_not_echo(sqlite: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_is_read_from_a_prompt_without_echo(sqlite: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("typer.prompt", lambda text, **how: asked.append((text, how)) or SLACK)
@@ -73,7 +73,7 @@ def test_the_key_of_a_webhook_is_printed_once(add: Add, run: Run) -> None:
     words = add("erp", "webhook", SLACK).out.splitlines()
     assert words == [
         "erp: webhook to https://93.184.215.14/...",
-        "The receiver verifies with this key, which is shown once:",
+        "The receiver verifies the signature with this key, shown only once:",
         stored("erp").keys[0],
     ]
 
@@ -82,7 +82,7 @@ def test_a_key_is_rotated_in_two_steps(add: Add, run: Run) -> None:
     first = add("crm", "webhook", SLACK, "--format", "json").json()["secret"]
     refused = run("endpoints", "rotate", "crm", "--drop-old")
     assert (refused.code, stored("crm").keys) == (1, (first,))
-    assert "`aura endpoints rotate crm` makes a new one first" in refused.err
+    assert "`aura endpoints rotate crm` creates a second one" in refused.err
     rotated = run("endpoints", "rotate", "crm")
     second = rotated.out.splitlines()[-1]
     assert rotated.out.startswith("crm: two keys sign\n")
@@ -92,20 +92,20 @@ def test_a_key_is_rotated_in_two_steps(add: Add, run: Run) -> None:
     third = run("endpoints", "rotate", "crm", "--format", "json").json()["secret"]
     assert stored("crm").keys == (third, second)
     dropped = run("endpoints", "rotate", "crm", "--drop-old")
-    assert dropped.out == "crm: the old key signs no more\n"
+    assert dropped.out == "crm: the old key is removed\n"
     assert stored("crm").keys == (third,)
 
 
-def test_an_endpoint_that_is_there_is_not_replaced_unasked(add: Add) -> None:
+def test_an_existing_endpoint_is_replaced_with_the_option_only(add: Add) -> None:
     key = add("crm", "webhook", SLACK, "--format", "json").json()["secret"]
     refused = add("crm", "webhook", SLACK + "/other")
     assert refused.code == 1
-    assert "there is an endpoint 'crm': choose another name, or say --replace to change its URL" in refused.err
+    assert "endpoint 'crm' exists: choose another name, or change its URL with --replace" in refused.err
     assert stored("crm").url == SLACK
     # with --replace the URL is another one, and the keys stay
     assert add("crm", "webhook", SLACK + "/other", "--replace").code == 0
     assert (stored("crm").url, stored("crm").keys) == (SLACK + "/other", (key,))
-    assert "crm is no slack endpoint: remove it first" in add("crm", "slack", SLACK, "--replace").err
+    assert "endpoint crm is no slack endpoint: remove it first" in add("crm", "slack", SLACK, "--replace").err
     assert "endpoint 'nobody' does not exist" in add("nobody", "slack", SLACK, "--replace").err
 
 
@@ -120,12 +120,12 @@ def test_an_endpoint_that_is_there_is_not_replaced_unasked(add: Add) -> None:
         ("https://example.com:22/hunter2", "only the ports 443 and 8443"),
         ("hunter2", "only https:// addresses are allowed"),
         ("https://exämple.com/hunter2", "write the address in ASCII"),
-        ("", "no URL was given: write it to stdin, or when asked for it"),
-        ("   ", "no URL was given"),
+        ("", "the URL is missing: write it to stdin or into the prompt"),
+        ("   ", "the URL is missing"),
     ],
 )
 @pytest.mark.parametrize("channel", ["slack", "teams", "webhook"])
-def test_a_url_that_nothing_may_be_sent_to_is_refused(url: str, says: str, channel: str, add: Add, run: Run) -> None:
+def test_a_forbidden_url_is_refused(url: str, says: str, channel: str, add: Add, run: Run) -> None:
     refused = add("desk", channel, url)
     assert refused.code == 1
     assert says in refused.err
@@ -136,21 +136,21 @@ def test_a_url_that_nothing_may_be_sent_to_is_refused(url: str, says: str, chann
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "é", "x" * 81, "a\n", "../a"])
-def test_a_name_that_is_none_is_refused(name: str, add: Add, run: Run) -> None:
+def test_an_invalid_name_is_refused(name: str, add: Add, run: Run) -> None:
     assert add("--" if name == "-x" else name, "slack", SLACK).code != 0
     assert run("endpoints", "list", "--format", "json").json() == []
 
 
-def test_apprise_takes_what_apprise_knows(add: Add, run: Run) -> None:
+def test_an_apprise_url_is_checked_by_apprise(add: Add, run: Run) -> None:
     assert add("pager", "apprise", "ntfy://user:hunter2@host/topic").out == "pager: apprise to ntfy:///...\n"
     assert "use the webhook channel" in add("x", "apprise", "json://hunter2/a").err
     refused = add("y", "apprise", "nonsense://hunter2")
     assert "apprise does not know this URL: see https://appriseit.com" in refused.err
     assert "hunter2" not in refused.err
-    assert "has no key: its URL is the secret" in run("endpoints", "rotate", "pager").err
+    assert "has no signing key: its URL is the secret" in run("endpoints", "rotate", "pager").err
 
 
-def test_a_test_message_goes_out_at_once_signed(receiver: Receiver, add: Add, run: Run) -> None:
+def test_a_test_message_is_sent_at_once_and_signed(receiver: Receiver, add: Add, run: Run) -> None:
     key = add("crm", "webhook", f"{receiver.url}/in", "--format", "json").json()["secret"]
     tested = run("endpoints", "test", "crm")
     [arrived] = receiver.arrived
@@ -164,19 +164,19 @@ def test_a_test_message_goes_out_at_once_signed(receiver: Receiver, add: Add, ru
     assert "endpoint crm: 127.0.0.1: " in run("endpoints", "test", "crm").err
 
 
-def test_console_is_a_url_that_sends_nothing(add: Add, run: Run) -> None:
+def test_the_url_console_sends_nothing(add: Add, run: Run) -> None:
     assert add("desk", "teams", "console:").out == "desk: teams to console:\n"
     assert run("endpoints", "test", "desk").code == 0
 
 
-def test_an_endpoint_that_is_removed_says_what_still_names_it(add: Add, run: Run) -> None:
+def test_removing_an_endpoint_counts_its_subscriptions(add: Add, run: Run) -> None:
     add("desk", "slack", SLACK)
     wanted = {"recipient": "desk", "channel": "slack", "event": "*", "category": "", "priority": ""}
     with transaction() as session:
         subscriptions.add(session, [wanted | {"department": "", "team": ""}])
     removed = run("endpoints", "remove", "desk")
     assert removed.out == "desk: removed\n"
-    assert "Subscriptions that still name it: 1. What they ask for becomes dead letters" in removed.err
+    assert "1 subscriptions still name the endpoint; their notifications become dead letters." in removed.err
     again = run("endpoints", "remove", "desk")
     assert (again.code, again.out) == (1, "")
     assert "endpoint 'desk' does not exist" in again.err
@@ -184,7 +184,7 @@ def test_an_endpoint_that_is_removed_says_what_still_names_it(add: Add, run: Run
 
 
 @pytest.mark.parametrize("command", ["rotate", "test", "remove"])
-def test_an_unknown_endpoint_is_told(command: str, sqlite: str, run: Run) -> None:
+def test_an_unknown_endpoint_is_refused(command: str, sqlite: str, run: Run) -> None:
     refused = run("endpoints", command, "nobody")
     assert refused.code == 1
     assert "endpoint 'nobody' does not exist" in refused.err
@@ -200,5 +200,5 @@ def test_an_unknown_endpoint_is_told(command: str, sqlite: str, run: Run) -> Non
         ("console:", "console:"),
     ],
 )
-def test_of_a_url_only_the_host_is_shown(url: str, said: str) -> None:
-    assert shown(url) == said
+def test_a_redacted_url_shows_the_host_only(url: str, said: str) -> None:
+    assert redacted(url) == said

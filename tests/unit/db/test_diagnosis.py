@@ -138,7 +138,7 @@ def test_a_job_of_an_unknown_actor_names_the_actor():
     assert sentence().startswith("This version declares no actor renamed")
 
 
-def test_a_dead_job_names_its_dead_letter_and_a_missing_job_is_said_to_be_missing():
+def test_a_dead_job_names_its_dead_letter_and_a_missing_job_has_its_number():
     promise(NewJob("classify", "1"))
     job = one_job()
     with transaction() as session:

@@ -13,7 +13,7 @@ from db.models import AiCall, DeadLetter, Job, MetricSample, Ticket
 from db.new_tickets import NewTicket
 from db.tickets import create
 from db.time import from_now
-from pipelines.schedule import take_samples
+from pipelines.scheduled_jobs import record_metric_samples
 from pipelines.triage import triage
 from tests.embedded import Hand, count, move
 
@@ -34,7 +34,7 @@ def submit(number: int) -> list[int]:
 
 
 def test_a_quiet_minute_has_figures_too():
-    take_samples()
+    record_metric_samples()
 
     found = latest()
     assert (found["received"], found["notified"], found["dead"], found["dollars"]) == (0, 0, 0, 0)
@@ -62,7 +62,7 @@ def test_what_happened_in_the_last_minute_is_counted(hand: Hand):
         session.execute(update(Job).where(Job.key == "a").values(due_at=from_now(-90)))
         session.execute(update(Job).where(Job.key == "b").values(hinted_at=from_now(-5), due_at=from_now(-30)))
 
-    assert take_samples() > 0
+    assert record_metric_samples() > 0
 
     found = latest()
     assert (found["received"], found["classified"], found["notified"]) == (3, 3, 3)
@@ -73,11 +73,11 @@ def test_what_happened_in_the_last_minute_is_counted(hand: Hand):
 
 
 def test_a_minute_is_written_once():
-    take_samples()
+    record_metric_samples()
     written = count(MetricSample)
     with transaction() as session:
         session.execute(update(MetricSample).values(value=7.0))
-    take_samples()
+    record_metric_samples()
 
     assert count(MetricSample) in (written, 2 * written)  # the minute may just have ended
     assert min(latest().values()) in (0.0, 7.0)

@@ -19,7 +19,7 @@ from db import audit, notifications, reading, transaction, workers
 from db.models import Notification, Worker
 from tests.commands import Run
 from tests.conftest import wait_until
-from tests.unit.web.test_app import client
+from tests.unit.web.clients import local_client
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -36,8 +36,8 @@ def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(ru
     assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
 
     # When one is drained by its name, and the page and the API are asked for the other
-    assert "desk:1 finishes what it holds" in run("workers", "drain", "desk:1").out
-    browser = client()
+    assert "desk:1 drains" in run("workers", "drain", "desk:1").out
+    browser = local_client()
     page = browser.get("/workers").text
     assert browser.post(f"/api/v1/workers/{B}/drain").json() == {"draining": "desk:2"}
 
@@ -59,7 +59,7 @@ def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(ru
 
 def test_the_button_asks_too(run: Run):
     beat(A, "desk:1")
-    browser = client()
+    browser = local_client()
     token = browser.get("/api/v1/session").json().get("csrf", "")
     answer = browser.post(f"/workers/{A}/drain", data={"csrf": token}, follow_redirects=False)
     assert (answer.status_code, beat(A, "desk:1")) == (303, True)
@@ -73,7 +73,7 @@ def test_a_relay_or_nobody_is_not_drained(run: Run, who: str):
     result = run("workers", "drain", who)
     assert (result.code, result.out) == (1, "")
     assert f"there is no worker {who}" in result.err
-    assert client().post(f"/api/v1/workers/{who}/drain").status_code == 404
+    assert local_client().post(f"/api/v1/workers/{who}/drain").status_code == 404
     with reading() as session:
         assert audit.listing(session) == []
 

@@ -1,4 +1,4 @@
-"""deploy/ by schema and by linter, and its names against the code: settings, commands, queues."""
+"""deploy/: schemas and linters, and the names of settings, commands and queues."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = sorted((DEPLOY / "environments").glob("*/.env"))
 COMPOSE = [DEPLOY / "environments/local/docker-compose.yml", DEPLOY / "tests/docker-compose.yml"]
 SCHEMAS = ROOT / "tests/data/schemas"
-#: Names that belong to others: OpenTelemetry's and Prometheus' own, and those that only the Procfile reads.
-FOREIGN = {"PROMETHEUS_MULTIPROC_DIR", "WORKER_PROCESSES", "WORKER_THREADS"}
+#: Variables of other libraries.
+FOREIGN = {"PROMETHEUS_MULTIPROC_DIR"}
 
 
 def run(program: str, *arguments: Path | str) -> str:
@@ -46,9 +46,7 @@ def variables(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", [*ENVIRONMENTS, DEPLOY / "kubernetes/settings.env"], ids=lambda path: str(path.parent.name)
 )
-def test_an_environment_names_settings_that_exist_and_takes_no_secret(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_environment_contains_known_settings_and_no_secret(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = variables(path)
     assert found.keys() <= {*environment_variables(), *FOREIGN}
     if path.parent.name != "local":
@@ -62,14 +60,14 @@ def test_an_environment_names_settings_that_exist_and_takes_no_secret(
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.parent.name)
-def test_a_compose_file_is_one(path: Path) -> None:
+def test_a_compose_file_follows_the_schema(path: Path) -> None:
     schema = json.loads((SCHEMAS / "compose.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
 
 
-def test_the_local_house_is_pinned_healthy_and_not_root() -> None:
+def test_the_local_services_are_pinned_and_checked_and_not_root() -> None:
     services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
-    assert services.keys() >= {"rabbitmq", "postgres", "redis", "web", "worker", "clock"}
+    assert services.keys() >= {"rabbitmq", "postgres", "redis", "web", "worker", "scheduler"}
     for name, service in services.items():
         assert re.search(r":(local|\$\{\w+:-\d+\.\d+[^}]*\})$", service["image"]), f"{name} is not pinned"
         if name != "rabbitmq":  # its image changes to the user rabbitmq by itself, after it has made its folders
@@ -86,14 +84,14 @@ def test_containers_and_the_procfile_run_the_same_commands() -> None:
     assert {said[name].split()[0] for name in said} == {"python", "uvicorn", "dramatiq"}
     services: dict[str, Any] = yaml.safe_load(COMPOSE[0].read_text())["services"]
     manifests = {each["metadata"]["name"]: each for each in all_manifests() if each["kind"] == "Deployment"}
-    for name in ("web", "worker", "clock"):
+    for name in ("web", "worker", "scheduler"):
         words = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", said[name]).removeprefix("python -m ").split()
         assert services[name]["command"] == words
         (container,) = manifests[f"aura-{name}"]["spec"]["template"]["spec"]["containers"]
         assert container["args"] == words
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_the_dockerfile_passes_its_linter_and_copies_every_package() -> None:
     assert run("hadolint", "Dockerfile") == ""
     packages = re.search(r"\ninclude =\n((?:    \w+\*\n)+)", (ROOT / "setup.cfg").read_text())
     assert packages
@@ -101,12 +99,12 @@ def test_the_dockerfile_is_clean() -> None:
     assert {f"!{name}" for name in packages[1].replace("*", "").split()} <= set(allowed), "a package stays outside"
 
 
-def test_scripts_are_clean() -> None:
+def test_scripts_pass_shellcheck() -> None:
     assert run("shellcheck", "-s", "sh", *(DEPLOY / "scripts").glob("*.sh")) == ""
 
 
 @pytest.mark.integration
-def test_units_are_understood(tmp_path: Path) -> None:
+def test_units_are_valid(tmp_path: Path) -> None:
     for unit in (DEPLOY / "systemd").iterdir():
         # the program of each must exist
         text = re.sub(r"/opt/aura/bin/(\w+)", "/bin/true", unit.read_text()).replace("User=aura", "User=daemon")
@@ -130,7 +128,7 @@ def all_manifests() -> list[dict[str, Any]]:
     ]
 
 
-def test_manifests_are_understood() -> None:
+def test_manifests_follow_their_schemas() -> None:
     schemas = {
         **json.loads((SCHEMAS / "kubernetes.json").read_text()),
         **json.loads((SCHEMAS / "keda.json").read_text()),
@@ -145,7 +143,7 @@ def test_manifests_are_understood() -> None:
 
 
 @pytest.mark.usefixtures("sqlite")
-def test_keda_asks_what_the_tables_can_answer() -> None:
+def test_the_query_of_keda_runs_on_the_tables() -> None:
     (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
     query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
     with reading() as session:
@@ -156,7 +154,7 @@ def test_keda_asks_what_the_tables_can_answer() -> None:
 
 
 @pytest.mark.parametrize(("name", "quorum"), [("definitions", False), ("definitions-quorum", True)])
-def test_rabbitmqs_definitions_are_what_the_code_declares(name: str, quorum: bool) -> None:
+def test_the_definitions_of_rabbitmq_match_the_code(name: str, quorum: bool) -> None:
     queues = sorted(actors.broker.get_declared_queues())
     # the tests that declare queues of their own are of another process' business: only what the file lacks counts
     written = json.loads((DEPLOY / f"rabbitmq/{name}.json").read_text())

@@ -1,4 +1,4 @@
-"""The dashboard and the alerts against what /metrics says, and each alert against its runbook."""
+"""The dashboard and the alerts use the metrics of /metrics, and each alert has a runbook."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def offered(page: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("sqlite")
-def test_every_figure_is_asked_for_somewhere() -> None:
+def test_every_metric_is_used_by_the_dashboard_or_an_alert() -> None:
     answer = TestClient(web_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
     declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
     assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
 
 
-def test_every_series_is_there_before_anything_happened() -> None:
+def test_every_series_exists_from_the_start() -> None:
     metrics.begin(["never_run"], given(OPENAI_API_KEY="k", AI_MODEL="never-asked"))
     page = prometheus_client.generate_latest().decode()
     for outcome in ("completed", "retried", "dead"):
@@ -70,7 +70,7 @@ def test_every_series_is_there_before_anything_happened() -> None:
     assert [each for each in series if f"aura_{each} " not in page] == []
 
 
-def test_every_expression_is_promql() -> None:
+def test_every_expression_is_valid_promql() -> None:
     for where, said in expressions().items():
         try:
             promql_parser.parse(said)
@@ -78,7 +78,7 @@ def test_every_expression_is_promql() -> None:
             pytest.fail(f"{where}: {error}")
 
 
-def test_every_alert_says_how_bad_it_is_and_has_its_runbook() -> None:
+def test_every_alert_has_a_severity_and_a_runbook() -> None:
     for rule in RULES:
         assert rule.keys() - {"for"} == {"alert", "expr", "labels", "annotations"}, rule["alert"]
         assert rule["labels"]["severity"] in ("critical", "warning")
@@ -90,6 +90,6 @@ def test_every_alert_says_how_bad_it_is_and_has_its_runbook() -> None:
 @pytest.mark.parametrize(
     "command", [["check", "rules", ALERTS], ["test", "rules", DEPLOY / "prometheus/alerts_test.yml"]]
 )
-def test_prometheus_understands_the_alerts(command: list[str | Path]) -> None:
+def test_promtool_accepts_the_alerts(command: list[str | Path]) -> None:
     checked = subprocess.run([tool("promtool"), *map(str, command)], capture_output=True, text=True, timeout=60)
     assert checked.returncode == 0, checked.stdout + checked.stderr

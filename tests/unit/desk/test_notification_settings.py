@@ -1,4 +1,4 @@
-"""What people ask for is set by hand or from a file: all or none, twice as once, and each wrong line is said."""
+"""Subscriptions and preferences: set one by one or from a file, all or none, with an error per line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def file(tmp_path: Path, slack: None) -> Path:
 
 
 def write(folder: Path, text: str | bytes) -> Path:
-    path = folder / "wishes.yaml"
+    path = folder / "settings.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
 
@@ -47,25 +47,25 @@ def everything() -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
         return subscriptions.all_subscriptions(session), preferences.all_preferences(session)
 
 
-def test_a_file_is_imported_and_twice_is_as_once(run: Run, file: Path):
+def test_a_file_is_imported_idempotently(run: Run, file: Path):
     first = run("subscriptions", "import", file)
     assert first.out == (
-        "+ boss@example.com hears of ticket.escalated by email, priority high or above\n"
-        "+ desk-slack hears of every event by slack, category Network\n"
-        "+ night.shift hears of ticket.classified by in_app\n"
-        "~ boss@example.com prefers language de, timezone Europe/Berlin, quiet 22:00-07:00, digest daily, digest_at 18:00\n"
-        "~ night.shift prefers language en\n"
-        "3 new subscriptions, 0 known before; 2 preferences set, 0 as they were\n"
+        "+ boss@example.com: ticket.escalated by email, priority high or above\n"
+        "+ desk-slack: every event by slack, category Network\n"
+        "+ night.shift: ticket.classified by in_app\n"
+        "~ boss@example.com: language de, timezone Europe/Berlin, quiet 22:00-07:00, digest daily, digest_at 18:00\n"
+        "~ night.shift: language en\n"
+        "3 subscriptions added, 0 unchanged; 2 preferences set, 0 unchanged\n"
     )
     there = everything()
     second = run("subscriptions", "import", file)
-    assert second.out == "0 new subscriptions, 3 known before; 0 preferences set, 2 as they were\n"
+    assert second.out == "0 subscriptions added, 3 unchanged; 0 preferences set, 2 unchanged\n"
     assert everything() == there
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(run: Run, file: Path):
+def test_a_dry_run_prints_the_changes_only(run: Run, file: Path):
     dry = run("subscriptions", "import", file, "--dry-run")
-    assert dry.err == "Nothing was changed: this was --dry-run.\n"
+    assert dry.err == "Dry run: nothing was changed.\n"
     assert everything() == ([], {})
     assert run("subscriptions", "import", file).out == dry.out
     assert run("subscriptions", "import", file, "--dry-run", "--format", "json").json() == {
@@ -75,12 +75,12 @@ def test_a_dry_run_says_the_same_and_changes_nothing(run: Run, file: Path):
     }
 
 
-def test_what_is_exported_is_imported_as_it_was(run: Run, file: Path, tmp_path: Path):
+def test_an_export_can_be_imported(run: Run, file: Path, tmp_path: Path):
     run("subscriptions", "import", file)
     there = everything()
     exported = run("subscriptions", "export").out
     assert run("subscriptions", "import", write(tmp_path, exported)).out.startswith(
-        "0 new subscriptions, 3 known before; 0 "
+        "0 subscriptions added, 3 unchanged; 0 "
     )
 
     with transaction() as session:
@@ -92,7 +92,7 @@ def test_what_is_exported_is_imported_as_it_was(run: Run, file: Path, tmp_path: 
     assert everything() == there
 
 
-def test_each_wrong_line_is_said_and_nothing_is_changed(run: Run, tmp_path: Path, slack: None):
+def test_every_invalid_entry_is_named_and_nothing_is_changed(run: Run, tmp_path: Path, slack: None):
     path = write(
         tmp_path,
         """\
@@ -138,16 +138,16 @@ subscribers: []
             "line 7: recipient: unknown slack endpoint 'no-slack'; the slack endpoints are desk-slack",
             "line 8: channel: unknown value 'fax'; use one of email, slack, teams, webhook, apprise, in_app",
             "line 9: 'colour': there is no such field; there are recipient, channel, event, ",
-            "line 10: recipient: stands there twice",
-            "line 11: recipient: must be one text",
+            "line 10: recipient: occurs twice",
+            "line 11: recipient: must be a single text",
             "line 12: must be an entry with the fields recipient, channel, ",
             "line 13: recipient: '' is not a user name such as ada",
-            "line 16: recipient: 'good@example.com' stands in line 15 too; leave one of the two",
+            "line 16: recipient: 'good@example.com' is in line 15, too; remove one of them",
             "line 17: quiet: must be two different times such as 22:00-07:00",
             "line 18: timezone: unknown time zone 'Mars'; use a name such as Europe/Berlin",
             "line 19: language: unknown language 'no'; the languages are en, de",
             "line 20: digest_at: must be a time such as 08:00",
-            "line 21: recipient: '' is no e-mail address and no user name",
+            "line 21: recipient: '' is neither an e-mail address nor a user name",
             "line 22: digest: must be hourly or daily, not 'weekly'",
             "line 23: there is no 'subscribers'; there are subscriptions and preferences",
         ],
@@ -162,19 +162,19 @@ subscribers: []
     [
         ("", "must hold `subscriptions:` and `preferences:`"),
         ("- x", "must hold `subscriptions:`"),
-        ("subscriptions: [", "wishes.yaml: while parsing"),
+        ("subscriptions: [", "settings.yaml: while parsing"),
         ("subscriptions: x", "line 1: subscriptions must be a list of entries"),
         ("? [a]\n: b", "line 1: there is no such key"),
         ("subscriptions:\n- {? [a] : b}", "line 2: such key: there is no such field"),
         (b"\xff\xfe\xff", "codec can't decode"),
         ("[" * 5000, "is nested too deeply"),
-        ("x: y\0z", "wishes.yaml: "),
+        ("x: y\0z", "settings.yaml: "),
         ("!!python/object/apply:os.system [echo]", "must hold `subscriptions:`"),
-        ("# " + "x" * 1_000_000, "is larger than 1000000 bytes; split it"),
+        ("# " + "x" * 1_000_000, "has more than 1000000 bytes; split the file"),
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_no_such_file_is_said(run: Run, tmp_path: Path, text: str | bytes, words: str):
+def test_a_file_of_another_form_is_refused(run: Run, tmp_path: Path, text: str | bytes, words: str):
     result = run("subscriptions", "import", write(tmp_path, text))
 
     assert (result.code, result.out) == (1, "")
@@ -183,8 +183,8 @@ def test_what_is_no_such_file_is_said(run: Run, tmp_path: Path, text: str | byte
     assert everything() == ([], {})
 
 
-def test_a_file_replaces_the_whole_preference_and_takes_no_subscription_away(run: Run, tmp_path: Path):
-    run("subscribe", "ada@example.com")
+def test_a_file_replaces_preferences_and_keeps_subscriptions(run: Run, tmp_path: Path):
+    run("subscriptions", "add", "ada@example.com")
     run("preferences", "set", "ada@example.com", "--language", "de", "--quiet", "22:00-07:00")
     run(
         "subscriptions",
@@ -199,55 +199,65 @@ def test_a_file_replaces_the_whole_preference_and_takes_no_subscription_away(run
     }  # fmt: skip
 
 
-def test_the_example_is_right(run: Run):
-    assert "2 new subscriptions" in run("subscriptions", "import", ROOT / "examples" / "subscriptions.yaml").out
+def test_the_sample_file_is_valid(run: Run):
+    assert "2 subscriptions added" in run("subscriptions", "import", ROOT / "examples" / "subscriptions.yaml").out
 
 
 @pytest.mark.usefixtures("slack")
-def test_subscriptions_by_hand(run: Run):
-    assert run("subscriptions", "list").err.startswith("No subscriptions. Add one: aura subscribe")
-    said = run("subscribe", "boss@example.com", "--event", "Escalated", "--category", "network", "--priority", "high")
-    line = "boss@example.com hears of ticket.escalated by email, category Network, priority high or above"
+def test_subscriptions_are_added_listed_and_removed(run: Run):
+    assert run("subscriptions", "list").err.startswith("No subscriptions. Add one: aura subscriptions add")
+    said = run(
+        "subscriptions",
+        "add",
+        "boss@example.com",
+        "--event",
+        "Escalated",
+        "--category",
+        "network",
+        "--priority",
+        "high",
+    )
+    line = "boss@example.com: ticket.escalated by email, category Network, priority high or above"
     assert said.out == line + "\n"
     conditions = ("--event", "ticket.escalated", "--category", "Network", "--priority", "high")
     again = run("subscriptions", "add", "boss@example.com", *conditions)
-    assert again.out == line + " (known before)\n"
-    assert run("subscribe", "desk-slack", "--format", "json").json()["channel"] == "slack"
-    assert run("subscribe", "ada", "--team", "Night").out == "ada hears of every event by in_app, team Night\n"
+    assert again.out == line + " (exists already)\n"
+    assert run("subscriptions", "add", "desk-slack", "--format", "json").json()["channel"] == "slack"
+    assert run("subscriptions", "add", "ada", "--team", "Night").out == "ada: every event by in_app, team Night\n"
 
     rows = run("subscriptions", "list", "--format", "json").json()
     assert [row["recipient"] for row in rows] == ["ada", "boss@example.com", "desk-slack"]
     assert len(run("subscriptions", "list", "--recipient", "ada", "--format", "json").json()) == 1
     wrong = run("subscriptions", "remove", rows[0]["id"], 99)
-    assert wrong.err == "aura: subscription 99 does not exist\n"
+    assert wrong.err.startswith("aura: subscription 99 does not exist")
     assert len(everything()[0]) == 3
     assert run("subscriptions", "remove", rows[0]["id"], rows[1]["id"]).code == 0
     assert [row["recipient"] for row in everything()[0]] == ["desk-slack"]
 
 
-def test_preferences_by_hand(run: Run):
+def test_preferences_are_set_listed_and_removed(run: Run):
     assert run("preferences", "list").err.startswith("No preferences. Set some: aura preferences set")
     set_ = run("preferences", "set", "Boss@example.com", "--timezone", "Europe/Berlin", "--quiet", "22:00-07:00")
-    assert set_.out == "boss@example.com prefers timezone Europe/Berlin, quiet 22:00-07:00\n"
+    assert set_.out == "boss@example.com: timezone Europe/Berlin, quiet 22:00-07:00\n"
     more = run("preferences", "set", "boss@example.com", "--digest", "daily", "--digest-at", "17:30", "--quiet", "none")
-    assert more.out == "boss@example.com prefers timezone Europe/Berlin, digest daily, digest_at 17:30\n"
+    assert more.out == "boss@example.com: timezone Europe/Berlin, digest daily, digest_at 17:30\n"
     [row] = run("preferences", "list", "--format", "json").json()
-    assert (row["digest_at"], row["quiet"], row["wrong"]) == ("17:30", "", "")
-    assert run("preferences", "remove", "BOSS@example.com").out == "BOSS@example.com prefers nothing any more\n"
+    assert (row["digest_at"], row["quiet"], row["error"]) == ("17:30", "", "")
+    assert run("preferences", "remove", "BOSS@example.com").out == "preferences of BOSS@example.com removed\n"
     assert everything()[1] == {}
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["set", "ada"], "say what to set: --language, --timezone, --quiet, --digest or --digest-at"),
+        (["set", "ada"], "name a preference: --language, --timezone, --quiet, --digest or --digest-at"),
         (["set", "ada", "--quiet", "22-7"], "quiet: must be two different times such as 22:00-07:00"),
         (["set", "ada", "--timezone", "Mars"], "timezone: unknown time zone 'Mars'"),
-        (["set", "a@b@c", "--language", "de"], "recipient: 'a@b@c' is no e-mail address and no user name"),
-        (["remove", "ada"], "'ada' has no preferences; `aura preferences list` shows who has"),
+        (["set", "a@b@c", "--language", "de"], "recipient: 'a@b@c' is neither an e-mail address nor a user name"),
+        (["remove", "ada"], "'ada' has no preferences"),
     ],
 )
-def test_a_wrong_preference_is_said(run: Run, arguments: list[str], words: str):
+def test_an_invalid_preference_is_refused(run: Run, arguments: list[str], words: str):
     result = run("preferences", *arguments)
 
     assert (result.code, result.out) == (1, "")
@@ -255,8 +265,8 @@ def test_a_wrong_preference_is_said(run: Run, arguments: list[str], words: str):
     assert everything()[1] == {}
 
 
-def test_a_preference_that_is_garbage_is_shown_with_what_is_wrong(run: Run):
+def test_an_invalid_row_is_listed_with_its_error(run: Run):
     with transaction() as session:
         preferences.save(session, "ada", {"timezone": "Mars"})
     assert "unknown time zone 'Mars'" in run("preferences", "list").out
-    assert run("preferences", "set", "ada", "--timezone", "none", "--language", "de").out == "ada prefers language de\n"
+    assert run("preferences", "set", "ada", "--timezone", "none", "--language", "de").out == "ada: language de\n"

@@ -1,4 +1,4 @@
-"""Importing: every good row is a ticket once, every bad one is named with its line, and no file is too odd to say why."""
+"""Import of tickets: each valid row becomes one ticket, each bad row has a line and a reason."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from aura.desk import ticket_import
-from aura.desk.agents import StaffFailed, import_staff
-from aura.desk.ticket_import import ImportFailed, Report, import_file
+from aura.desk import samples, ticket_import
+from aura.desk.ticket_import import ImportReport, InvalidImportFile, import_tickets
 from db import reading, tickets
 from db.models import Job, Ticket
 from db.new_tickets import DESCRIPTION_LIMIT
-from tests.conftest import ROOT
 from tests.embedded import count
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -26,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("database")
 def write(tmp_path: Path) -> Any:
     """A function that writes a file of this name and imports it."""
 
-    def write(content: str | bytes, name: str = "tickets.csv", **options: Any) -> Report:
+    def write(content: str | bytes, name: str = "tickets.csv", **options: Any) -> ImportReport:
         path = tmp_path / name
         data = content if isinstance(content, bytes) else content.encode()
         path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-        return import_file(path, **options)
+        return import_tickets(path, **options)
 
     return write
 
@@ -60,7 +58,7 @@ JSONL = '{"title": "VPN", "description": "drops"}\n\n{"title": "Mail", "external
     ],
     ids=["csv", "csv.gz", "bom", "crlf", "no newline at the end", "jsonl", "ndjson.gz", "jsonl bom"],
 )
-def test_a_good_file_is_imported_and_each_ticket_is_promised(write: Any, content: str, name: str):
+def test_every_row_becomes_a_ticket_with_its_first_job(write: Any, content: str, name: str):
     report = write(content, name)
 
     assert (report.rows, report.new, report.known, report.rejected, report.bad) == (2, 2, 0, 0, [])
@@ -68,7 +66,7 @@ def test_a_good_file_is_imported_and_each_ticket_is_promised(write: Any, content
     assert count(Job) == 2
 
 
-def test_twice_adds_none(write: Any):
+def test_a_second_import_adds_no_ticket(write: Any):
     write(CSV)
     report = write(CSV)
 
@@ -76,9 +74,9 @@ def test_twice_adds_none(write: Any):
     assert count(Job) == 2
 
 
-def test_our_own_examples_can_be_imported_twice():
-    first = import_file(ROOT / "examples" / "tickets.csv")
-    again = import_file(ROOT / "examples" / "tickets.csv")
+def test_the_samples_can_be_imported_twice():
+    first = import_tickets(samples.TICKETS)
+    again = import_tickets(samples.TICKETS)
 
     assert (first.new, first.rejected) == (first.rows, 0)
     assert (again.new, again.known) == (0, first.rows)
@@ -99,21 +97,21 @@ def test_columns_of_other_service_desks_are_recognised(write: Any):
     assert ticket.claimed_priority == "high"
 
 
-def test_a_column_can_be_named_and_wins_over_the_usual_names(write: Any):
+def test_a_mapped_column_has_precedence_over_the_usual_names(write: Any):
     write("title,Problem,Wer\nwrong,VPN,ada\n", columns={"title": "Problem", "requester": "Wer"})
     write('{"title": "wrong", "Problem": "Mail"}\n', "tickets.jsonl", columns={"title": "Problem"})
 
     assert [title for title, _ in stored()] == ["VPN", "Mail"]
 
 
-def test_a_named_column_that_is_not_there_imports_nothing(write: Any):
-    with pytest.raises(ImportFailed, match="--map description=Detials: no such column among title, Details"):
+def test_a_mapped_column_that_is_missing_imports_nothing(write: Any):
+    with pytest.raises(InvalidImportFile, match="description=Detials: no such column among title, Details"):
         write("title,Details\nVPN,drops\n", columns={"description": "Detials"})
 
     assert count(Ticket) == 0
 
 
-def test_a_bad_row_is_named_with_its_line_and_the_others_go_on(write: Any):
+def test_a_bad_row_has_its_line_and_the_others_are_imported(write: Any):
     report = write(
         "title,description\n"  # 1
         "VPN,drops\n"  # 2
@@ -136,7 +134,7 @@ def test_a_bad_row_is_named_with_its_line_and_the_others_go_on(write: Any):
     assert stored() == [("VPN", "drops"), ("Mail", "full\nfor\ndays"), ("Last", "")]
 
 
-def test_a_bad_line_of_json_is_named_with_its_line(write: Any):
+def test_a_bad_line_of_json_has_its_number(write: Any):
     lines = ['{"title": "VPN"}', "", "{", "[1]", '"text"', '{"title": NaN}', '{"title": 5}', "[" * 100_000]
     report = write("\n".join([*lines, '{"title": "Mail"}']), "tickets.jsonl")
 
@@ -145,7 +143,7 @@ def test_a_bad_line_of_json_is_named_with_its_line(write: Any):
     assert all(reason for _, reason in report.bad)
 
 
-def test_a_huge_field_spoils_its_own_row_only(write: Any):
+def test_a_huge_field_rejects_its_own_row_only(write: Any):
     report = write(f"title,description\nBig,{'x' * 1_000_000}\nVPN,drops\n")
 
     assert (report.new, [line for line, _ in report.bad]) == (1, [2])
@@ -153,7 +151,7 @@ def test_a_huge_field_spoils_its_own_row_only(write: Any):
 
 
 @pytest.mark.parametrize("name", ["tickets.csv", "tickets.jsonl"])
-def test_nul_bytes_and_bytes_that_are_no_utf8_spoil_a_character_and_not_the_file(write: Any, name: str):
+def test_nul_bytes_and_invalid_utf8_replace_a_character_only(write: Any, name: str):
     rows = {
         "tickets.csv": b"title,description\nV\0PN,caf\xe9 \xff\nMail,full\n",
         "tickets.jsonl": b'{"title": "V\\u0000PN", "description": "caf\xe9 \xff"}\n{"title": "Mail", "description": "full"}\n',
@@ -163,14 +161,14 @@ def test_nul_bytes_and_bytes_that_are_no_utf8_spoil_a_character_and_not_the_file
     assert stored() == [("VPN", "caf\ufffd \ufffd"), ("Mail", "full")]
 
 
-def test_identical_rows_are_tickets_of_their_own_and_still_known_the_second_time(write: Any):
+def test_equal_rows_are_separate_tickets_and_duplicates_in_the_next_import(write: Any):
     content = "title\nVPN drops\nVPN drops\nMail\n"
 
     assert write(content).new == 3
     assert (write(content).new, count(Ticket)) == (0, 3)
 
 
-def test_the_same_id_twice_is_one_ticket(write: Any):
+def test_an_external_id_creates_one_ticket(write: Any):
     report = write("id,title\n7,VPN\n7,VPN again\n")
 
     assert (report.rows, report.new, report.known) == (2, 1, 1)
@@ -182,7 +180,7 @@ def test_rows_may_be_shorter_than_the_header_and_end_in_empty_cells(write: Any):
     assert (report.new, report.rejected) == (2, 0)
 
 
-def test_a_row_with_more_cells_than_the_header_is_rejected_for_its_cells_cannot_be_told_apart(write: Any):
+def test_a_row_with_more_cells_than_the_header_is_rejected(write: Any):
     report = write("title,description,requester\nPrinter,It jams, always, bob@example.com\n")
 
     assert report.new == 0
@@ -190,7 +188,7 @@ def test_a_row_with_more_cells_than_the_header_is_rejected_for_its_cells_cannot_
 
 
 def test_two_columns_of_one_name_are_refused(write: Any):
-    with pytest.raises(ImportFailed, match="there are two columns 'title'"):
+    with pytest.raises(InvalidImportFile, match="two columns are named 'title'"):
         write("title,title\na,b\n")
 
 
@@ -199,42 +197,46 @@ def test_two_columns_of_one_name_are_refused(write: Any):
     [
         ("", "tickets.csv", "no column for title or description among none"),
         ("\n\n", "tickets.csv", "no column for title or description among none"),
-        ("a,b\n1,2\n", "tickets.csv", "no column for title or description among a, b; name it with --map title=COLUMN"),
+        (
+            "a,b\n1,2\n",
+            "tickets.csv",
+            "no column for title or description among a, b; map one of them to title or description",
+        ),
         ("x" * 1_000_000, "tickets.csv", "line 1: field larger"),
         (CSV, "tickets.xlsx", "only .csv, .jsonl and .ndjson"),
         (CSV, "tickets", "only .csv, .jsonl and .ndjson"),
     ],
     ids=["empty", "blank", "columns", "no csv", "xlsx", "no ending"],
 )
-def test_a_file_that_cannot_be_imported_says_why(write: Any, content: str, name: str, words: str):
-    with pytest.raises(ImportFailed) as refused:
+def test_an_unusable_file_is_refused_with_the_reason(write: Any, content: str, name: str, words: str):
+    with pytest.raises(InvalidImportFile) as refused:
         write(content, name)
 
     assert words in str(refused.value)
     assert count(Ticket) == 0
 
 
-def test_an_empty_json_file_and_a_header_alone_are_no_tickets(write: Any):
-    assert write("", "tickets.jsonl") == Report()
-    assert write("title,description\n") == Report()
+def test_an_empty_file_imports_no_tickets(write: Any):
+    assert write("", "tickets.jsonl") == ImportReport()
+    assert write("title,description\n") == ImportReport()
 
 
-def test_a_broken_gz_says_so(tmp_path: Path):
+def test_a_truncated_gz_is_refused(tmp_path: Path):
     path = tmp_path / "tickets.csv.gz"
     good = gzip.compress(CSV.encode() * 200, mtime=0)
     spoilt = bytearray(good)
     spoilt[20:40] = b"\xff" * 20
     for data in (b"no gzip", good[:-20], bytes(spoilt)):
         path.write_bytes(data)
-        with pytest.raises(ImportFailed, match=r"tickets\.csv\.gz"):
-            import_file(path)
-    with pytest.raises(ImportFailed, match="No such file"):
-        import_file(tmp_path / "nothing.csv")
+        with pytest.raises(InvalidImportFile, match=r"tickets\.csv\.gz"):
+            import_tickets(path)
+    with pytest.raises(InvalidImportFile, match="No such file"):
+        import_tickets(tmp_path / "nothing.csv")
 
 
 def test_a_large_file_is_stored_in_batches_with_progress(write: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ticket_import, "BATCH", 10)
-    monkeypatch.setattr(ticket_import, "REASONS_KEPT", 2)
+    monkeypatch.setattr(ticket_import, "MAX_REASONS", 2)
     told: list[int] = []
     content = "title\n" + "".join(f"ticket {number}\n" for number in range(35)) + ' \n" "\n"  "\n'
 
@@ -245,9 +247,7 @@ def test_a_large_file_is_stored_in_batches_with_progress(write: Any, monkeypatch
     assert told[-1] == len(content)
 
 
-def test_what_was_read_before_the_file_broke_stays_and_is_known_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_rows_before_a_read_error_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import random
 
     monkeypatch.setattr(ticket_import, "BATCH", 10)
@@ -255,18 +255,18 @@ def test_what_was_read_before_the_file_broke_stays_and_is_known_the_next_time(
     content = "title\n" + "".join(f"{noise.getrandbits(256):x}\n" for _ in range(500))
     good, path = gzip.compress(content.encode()), tmp_path / "tickets.csv.gz"
     path.write_bytes(good[: len(good) // 2])
-    with pytest.raises(ImportFailed):
-        import_file(path)
+    with pytest.raises(InvalidImportFile):
+        import_tickets(path)
     before = count(Ticket)
     assert 0 < before < 500
 
     path.write_bytes(good)
-    report = import_file(path)
+    report = import_tickets(path)
 
     assert (report.known, report.new) == (before, 500 - before)
 
 
-def test_the_original_row_is_kept(write: Any):
+def test_the_original_row_is_stored(write: Any):
     write("title,priority\nVPN,whenever you like\n")
 
     with reading() as session:
@@ -276,25 +276,6 @@ def test_the_original_row_is_kept(write: Any):
 
 
 # -- staff ------------------------------------------------------------------------------------------------------------
-
-
-def test_agents_are_added_or_changed_all_or_none(tmp_path: Path):
-    from db.process_stats import agents
-
-    path = tmp_path / "agents.csv"
-    path.write_text("name,email,team,skills,capacity,available\nNora,nora@example.com,Net,Network; Access,3,yes\n")
-    assert import_staff(path) == 1
-    path.write_text("name,email,skills\nNora,nora@example.org,Email\nOtto,otto@example.com,\n")
-    assert import_staff(path) == 2
-    with reading() as session:
-        rows = {row["name"]: row for row in agents(session)}
-    assert (rows["Nora"]["email"], rows["Nora"]["skills"]) == ("nora@example.org", ["Email"])
-
-    path.write_text("name,email,skills,capacity\nMax,max@example.com,Email,1\nEva,eva@example.com,Email,many\n")
-    with pytest.raises(StaffFailed, match="line 3: capacity"):
-        import_staff(path)
-    with reading() as session:
-        assert len(agents(session)) == 2
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -307,7 +288,7 @@ def test_other_delimiters_are_recognised_by_the_header(write: Any, delimiter: st
     assert (ticket.title, ticket.description) == ("Drucker", "Papier, dann Stau")
 
 
-def test_the_whole_row_is_kept_with_the_columns_nobody_asked_for(write: Any):
+def test_columns_without_a_field_are_stored_with_the_row(write: Any):
     write("title,room\nBeamer,4.21\n")
 
     with reading() as session:

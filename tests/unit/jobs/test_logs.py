@@ -13,7 +13,7 @@ import structlog
 from aura.jobs.logs import configure_logging
 from aura.settings import get_settings
 from tests.embedded import Hand
-from tests.unit.web.test_app import client
+from tests.unit.web.clients import local_client
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -44,7 +44,7 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
 
     # When a ticket comes in with a trace, and is worked on
     said = {"title": "VPN drops", "description": "Payroll is secret", "requester": "ada@example.com"}
-    client().post("/tickets", json=said, headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    local_client().post("/tickets", json=said, headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
     hand.run()
 
     # Then each line about it names it, its job and its trace, and none repeats what it says
@@ -52,7 +52,7 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
     lines = [json.loads(line) for line in printed.splitlines()]
     mine = [line for line in lines if line.get("tickets") == ["1"]]
     assert [(line["event"], line.get("actor")) for line in mine] == [
-        ("accepted", None),
+        ("tickets created", None),
         *[("job completed", name) for name in ("intake", "classify", "notify")],
     ]
     assert {tuple(line["traces"]) for line in mine} == {(TRACE,)}

@@ -113,7 +113,7 @@ def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together
 def test_what_a_page_promises_belongs_to_its_request_too(hand: Hand):
     ticket = accept(None)
     hand.run()
-    asked = client().post(f"/api/v1/tickets/{ticket}/analyze", headers={"traceparent": CALLER})
+    asked = client().post(f"/api/v1/tickets/{ticket}/reanalyze", headers={"traceparent": CALLER})
     assert asked.status_code == 202
     assert {traces.trace_of(job.traceparent) for job in all_jobs()} == {traces.trace_of(CALLER)}
 

@@ -1,4 +1,4 @@
-"""Mails become tickets and comments, each once; what no person wrote is kept with the reason; nothing is lost."""
+"""Ingest: a mail becomes one ticket or one comment, or is stored with the reason."""
 
 from __future__ import annotations
 
@@ -15,17 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
-from aura.mail import (
-    IngestResult,
-    NotPossible,
-    ParsedMail,
-    auto_replies,
-    create_from_ignored,
-    ingest,
-    ingest_mail,
-    read,
-)
-from aura.mail.maildir import NoMaildir, take_all
+from aura.mail import IngestResult, NotPossible, auto_replies, create_from_ignored, ingest_mail, parse_mail
+from aura.mail.ingest import UnknownMail
 from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.email.mime import compose
 from db import inbound_mails, reading, transaction
@@ -41,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def write(
     sender: str = "ada@example.com", subject: str = "VPN drops", text: str = "It fails.", **headers: str
 ) -> bytes:
-    """A mail as a person's program writes it; headers are named with _ for -."""
+    """Return a mail of a person; header names have _ for -."""
     lines = {"From": sender, "Subject": subject, "Message-ID": f"<{uuid.uuid4()}@example.com>"}
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
     return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode() + b"\r\n" + text.encode()
@@ -49,9 +40,9 @@ def write(
 
 def ticket(number: int = 1) -> Ticket:
     with reading() as session:
-        found = session.get(Ticket, number)
-    assert found is not None
-    return found
+        row = session.get(Ticket, number)
+    assert row is not None
+    return row
 
 
 def comments() -> list[Comment]:
@@ -65,7 +56,7 @@ def all_mails() -> list[InboundMail]:
 
 
 def notify(ticket_id: int, recipient: str) -> Any:
-    """Tell somebody of a ticket, and return the mail that they get."""
+    """Store a notification of a ticket, and return its e-mail."""
     key = uuid.uuid4().hex
     with transaction() as session:
         row = {"id": key, "ticket_id": ticket_id, "event": "ticket.classified", "channel": "email", "dedupe_key": key}
@@ -84,7 +75,7 @@ def set_ticket(**values: Any) -> None:
 # -- a new ticket -----------------------------------------------------------------------------------------------------
 
 
-def test_a_mail_is_a_ticket_with_its_journey_promised():
+def test_a_mail_becomes_a_ticket_with_its_first_job():
     raw = mail("plain")
 
     assert ingest_mail(raw) == IngestResult(1, "ticket", 1)
@@ -97,7 +88,7 @@ def test_a_mail_is_a_ticket_with_its_journey_promised():
     assert (row.raw, row.outcome, row.ticket_id, row.sender) == (raw, "ticket", 1, "ada@example.com")
 
 
-def test_what_fails_before_the_commit_leaves_nothing_and_is_taken_the_next_time(monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_transaction_stores_nothing_and_the_mail_can_be_ingested_again(monkeypatch: pytest.MonkeyPatch):
     class Crash(Exception):
         pass
 
@@ -114,41 +105,41 @@ def test_what_fails_before_the_commit_leaves_nothing_and_is_taken_the_next_time(
 
 
 @pytest.mark.parametrize("path", sorted(MAILS.glob("*.eml")), ids=lambda path: path.stem)
-def test_every_mail_of_the_corpus_is_a_ticket_or_says_why_not(path: Path):
-    taken = ingest_mail(path.read_bytes())
+def test_every_mail_of_the_corpus_becomes_a_ticket_or_is_ignored(path: Path):
+    result = ingest_mail(path.read_bytes())
 
     [row] = all_mails()
     assert row.raw == path.read_bytes()
-    assert row.outcome == taken.outcome
-    assert taken.outcome == "ticket" or taken.outcome.startswith("ignored: ")
-    assert (count(Ticket), len(all_jobs())) == ((1, 1) if taken.outcome == "ticket" else (0, 0))
+    assert row.outcome == result.outcome
+    assert result.outcome == "ticket" or result.outcome.startswith("ignored: ")
+    assert (count(Ticket), len(all_jobs())) == ((1, 1) if result.outcome == "ticket" else (0, 0))
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.binary(max_size=200))
-def test_no_bytes_are_lost(raw: bytes):
-    taken = ingest_mail(raw)
+def test_the_source_of_every_mail_is_stored(raw: bytes):
+    result = ingest_mail(raw)
 
     with reading() as session:
-        row = session.get(InboundMail, taken.id)
+        row = session.get(InboundMail, result.id)
     assert row is not None
-    assert row.outcome == taken.outcome
-    assert taken.known or row.raw == raw
+    assert row.outcome == result.outcome
+    assert result.duplicate or row.raw == raw
 
 
 # -- once -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["plain", "no_from", "empty", "no_headers"])
-def test_the_same_mail_twice_is_one_ticket(name: str):
+def test_a_duplicate_mail_creates_no_second_ticket(name: str):
     first, second = ingest_mail(mail(name)), ingest_mail(mail(name))
 
-    assert second == IngestResult(first.id, "ticket", first.ticket_id, known=True)
+    assert second == IngestResult(first.id, "ticket", first.ticket_id, duplicate=True)
     assert (count(InboundMail), count(Ticket), len(all_jobs())) == (1, 1, 1)
 
 
-def test_without_the_check_for_the_same_mail_there_are_two(monkeypatch: pytest.MonkeyPatch):
-    """The mutant: shows that the tests above see what the check is for."""
+def test_without_the_check_a_duplicate_mail_creates_a_second_ticket(monkeypatch: pytest.MonkeyPatch):
+    """Negative control: the tests above fail without the check."""
     monkeypatch.setattr("aura.mail.parse._identity", lambda *_: uuid.uuid4().hex)
 
     ingest_mail(mail("plain")), ingest_mail(mail("plain"))
@@ -156,53 +147,53 @@ def test_without_the_check_for_the_same_mail_there_are_two(monkeypatch: pytest.M
     assert count(Ticket) == 2
 
 
-def test_the_same_mail_at_two_entrances_at_once_is_one_ticket():
+def test_a_mail_ingested_four_times_at_once_creates_one_ticket():
     for number in range(5):
-        raw, barrier, taken = write(sender=f"p{number}@example.com"), threading.Barrier(4), []
+        raw, barrier, result = write(sender=f"p{number}@example.com"), threading.Barrier(4), []
 
-        def run(raw: bytes = raw, barrier: Any = barrier, taken: Any = taken) -> None:
+        def run(raw: bytes = raw, barrier: Any = barrier, result: Any = result) -> None:
             barrier.wait(10)
-            taken.append(ingest_mail(raw))
+            result.append(ingest_mail(raw))
 
         threads = [threading.Thread(target=run) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-        assert len({each.ticket_id for each in taken}) == 1
-        assert sorted(each.known for each in taken) == [False, True, True, True]
+        assert len({each.ticket_id for each in result}) == 1
+        assert sorted(each.duplicate for each in result) == [False, True, True, True]
 
     assert (count(Ticket), len(all_jobs())) == (5, 5)
 
 
-def test_nobody_takes_the_place_of_somebody_elses_mail_by_its_message_id():
+def test_a_forged_message_id_does_not_suppress_the_mail_of_another_sender():
     ingest_mail(write("mallory@example.com", Message_ID="<guessed@example.com>"))
 
     assert ingest_mail(write("ada@example.com", Message_ID="<guessed@example.com>")).outcome == "ticket"
-    assert ingest_mail(write("ada@example.com", Message_ID="<guessed@example.com>")).known
+    assert ingest_mail(write("ada@example.com", Message_ID="<guessed@example.com>")).duplicate
     assert count(Ticket) == 2
 
 
 # -- replies ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_reply_to_a_notice_is_a_comment_whoever_writes_it():
+def test_a_reply_to_a_notification_is_a_comment_of_any_sender():
     ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
     # As when the requester's deputy answers the mail that was forwarded
-    taken = ingest_mail(
+    result = ingest_mail(
         write("deputy@example.com", "AW: something", "Yes.\n\n> Hello", In_Reply_To=notice["Message-ID"])
     )
 
-    assert (taken.outcome, taken.ticket_id) == ("comment", 1)
+    assert (result.outcome, result.ticket_id) == ("comment", 1)
     [comment] = comments()
     assert (comment.author, comment.text, comment.source) == ("deputy@example.com", "Yes.", "mail")
     assert ticket().changed_at is not None
     assert count(Ticket) == 1
 
 
-def test_a_mail_program_that_keeps_only_references_threads_as_well():
+def test_a_reply_with_references_only_is_a_comment():
     ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
@@ -227,7 +218,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("named", NAMES, ids=str)
-def test_a_number_counts_from_those_who_take_part_and_from_nobody_else(named: dict[str, str]):
+def test_a_ticket_number_counts_for_participants_only(named: dict[str, str]):
     ingest_mail(write())
     notify(1, "Team@Example.com")
 
@@ -237,7 +228,7 @@ def test_a_number_counts_from_those_who_take_part_and_from_nobody_else(named: di
     assert {each.author for each in comments()} == {"ada@example.com", "team@example.com"}
 
 
-def test_a_number_that_is_no_tickets_or_of_another_system_is_nobodys():
+def test_a_number_of_another_system_or_of_no_ticket_is_ignored():
     ingest_mail(write())
 
     for subject in ("[JIRA #1] x", "[Aura #999]", "#1", "[Aura #0]", f"[Aura #{9**18}]"):
@@ -246,7 +237,7 @@ def test_a_number_that_is_no_tickets_or_of_another_system_is_nobodys():
 
 
 @pytest.mark.parametrize(("status", "after"), [("pending", "open"), ("open", "open"), ("in_progress", "in_progress")])
-def test_a_reply_opens_what_waited_for_it(status: str, after: str):
+def test_a_reply_opens_a_pending_ticket(status: str, after: str):
     ingest_mail(write())
     set_ticket(status=status)
 
@@ -256,7 +247,7 @@ def test_a_reply_opens_what_waited_for_it(status: str, after: str):
 
 
 @pytest.mark.parametrize("status", ["resolved", "closed"])
-def test_a_reply_opens_what_was_done_again_for_some_days(status: str):
+def test_a_reply_reopens_a_done_ticket_within_reopen_days(status: str):
     ingest_mail(write())
     set_ticket(status=status, resolved_at=from_now(-13 * 86_400))
 
@@ -264,7 +255,7 @@ def test_a_reply_opens_what_was_done_again_for_some_days(status: str):
     assert (ticket().status, ticket().resolved_at) == ("open", None)
 
 
-def test_after_those_days_it_is_a_new_ticket_that_names_the_old_one():
+def test_a_reply_after_reopen_days_is_a_new_ticket_that_names_the_old_one():
     ingest_mail(write())
     set_ticket(status="resolved", resolved_at=from_now(-15 * 86_400))
 
@@ -287,63 +278,65 @@ def test_the_timeline_shows_mails_and_comments():
     )
 
 
-# -- what is ignored --------------------------------------------------------------------------------------------------
+# -- ignored mail -----------------------------------------------------------------------------------------------------
 
 
-def test_robots_are_kept_with_the_reason_and_are_no_tickets():
+def test_automatic_mail_is_ignored_with_the_reason():
     ingest_mail(write())
     notice = notify(1, "ada@example.com")
 
     bounce = ingest_mail(write("MAILER-DAEMON@mx.example.com", In_Reply_To=notice["Message-ID"]))
 
-    assert bounce.outcome == "ignored: it is a report of a mail server"
+    assert bounce.outcome == "ignored: report of a mail server"
     assert bounce.ticket_id == 1  # whose timeline shows it
     assert (comments(), count(Ticket), ticket().changed_at) == ([], 1, None)
 
 
-def test_our_own_mail_that_comes_back_is_no_ticket():
+def test_own_mail_that_comes_back_creates_no_ticket():
     ingest_mail(write())
     notice = notify(1, "aura@localhost")
-    assert ingest_mail(bytes(notice)).outcome.startswith("ignored: it is our own mail")
+    assert ingest_mail(bytes(notice)).outcome.startswith("ignored: own mail")
 
-    # also when the servers on the way took every sign away but the Message-ID
+    # also when servers removed every header but the Message-ID
     other = notify(1, "aura@localhost")
-    assert "our own mail" in ingest_mail(write("x@example.com", Message_ID=other["Message-ID"])).outcome
+    assert "own mail" in ingest_mail(write("x@example.com", Message_ID=other["Message-ID"])).outcome
     assert count(Ticket) == 1
 
 
-def test_without_the_loop_check_our_own_mail_is_a_ticket(monkeypatch: pytest.MonkeyPatch):
-    """The mutant: shows that the tests above see what the check is for."""
-    monkeypatch.setattr(auto_replies, "why", lambda *_: "")
+def test_without_the_loop_check_own_mail_creates_a_ticket(monkeypatch: pytest.MonkeyPatch):
+    """Negative control: the tests above fail without the check."""
+    monkeypatch.setattr(auto_replies, "automatic_reason", lambda *_: "")
 
     assert ingest_mail(mail("own_mail_back")).outcome == "ticket"
 
 
-def test_too_many_mails_of_a_sender_are_kept_and_no_tickets(configure: Callable[..., Any]):
+def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., Any]):
     configure(AURA_MAIL_SENDER_LIMIT="3")
 
     outcomes = [ingest_mail(write()).outcome for _ in range(5)]
 
     assert outcomes[:3] == ["ticket"] * 3
-    assert all("more than 3 mails within an hour (AURA_MAIL_SENDER_LIMIT)" in each for each in outcomes[3:])
+    assert all(
+        "more than 3 mails of its sender within an hour (AURA_MAIL_SENDER_LIMIT)" in each for each in outcomes[3:]
+    )
     assert ingest_mail(write("bob@example.com")).outcome == "ticket"
     move(InboundMail, created_at=-3700)
     assert ingest_mail(write()).outcome == "ticket"
 
 
-def test_a_person_may_accept_what_was_ignored():
+def test_an_ignored_mail_can_be_made_a_ticket():
     ignored = ingest_mail(mail("precedence_bulk"))
 
     assert create_from_ignored(ignored.id) == IngestResult(ignored.id, "ticket", 1)
 
     assert (ticket().title, len(all_jobs())) == ("Report", 1)
-    with pytest.raises(NotPossible, match="no ignored one: ticket"):
+    with pytest.raises(NotPossible, match="is not ignored: ticket"):
         create_from_ignored(ignored.id)
-    with pytest.raises(NotPossible, match="no mail 99"):
+    with pytest.raises(UnknownMail, match="no mail 99"):
         create_from_ignored(99)
 
 
-def test_what_was_pruned_cannot_be_accepted():
+def test_an_ignored_mail_without_its_source_cannot_be_made_a_ticket():
     ignored = ingest_mail(mail("precedence_bulk"))
     with transaction() as session:
         session.execute(update(InboundMail).values(raw=b""))
@@ -352,84 +345,33 @@ def test_what_was_pruned_cannot_be_accepted():
         create_from_ignored(ignored.id)
 
 
-# -- what is refused --------------------------------------------------------------------------------------------------
+# -- refused mail -----------------------------------------------------------------------------------------------------
 
 
-def test_too_large_a_mail_is_a_row_that_names_the_setting_and_is_taken_when_it_fits(configure: Callable[..., Any]):
+def test_a_too_large_mail_is_refused_and_ingested_after_the_limit_was_raised(configure: Callable[..., Any]):
     configure(AURA_MAIL_LIMIT="10000")
     raw = write(text="x" * 20_000)
 
-    taken = ingest_mail(raw)
+    result = ingest_mail(raw)
 
-    assert taken.outcome == f"refused: it has {len(raw):,} bytes, AURA_MAIL_LIMIT is 10,000"
+    assert result.outcome == f"refused: {len(raw):,} bytes, more than AURA_MAIL_LIMIT (10,000)"
     assert (count(Ticket), count(InboundMail)) == (0, 1)
     configure(AURA_MAIL_LIMIT="30000")
-    assert ingest_mail(raw) == IngestResult(taken.id, "ticket", 1)
+    assert ingest_mail(raw) == IngestResult(result.id, "ticket", 1)
     assert all_mails()[0].raw == raw
 
 
-def test_what_the_database_would_not_take_is_a_row_and_blocks_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_mail_that_the_database_rejects_is_refused(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: Any) -> Any:
         raise DataError("INSERT", {}, ValueError())
 
     with monkeypatch.context() as patch:
         patch.setattr("db.tickets.create_each", refuse)
-        assert ingest_mail(mail("plain")).outcome == "refused: the database would not take it: DataError"
+        assert ingest_mail(mail("plain")).outcome == "refused: rejected by the database: DataError"
 
     assert all_mails()[0].raw == mail("plain")
     assert ingest_mail(mail("plain")).outcome == "ticket"
 
 
-# -- a Maildir --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def maildir(tmp_path: Path) -> Path:
-    for name in ("new", "cur", "tmp"):
-        (tmp_path / "Maildir" / name).mkdir(parents=True)
-    return tmp_path / "Maildir"
-
-
-def test_mails_of_a_maildir_move_to_cur_when_they_are_taken(maildir: Path):
-    (maildir / "new" / "1.a:2,").write_bytes(mail("plain"))
-    (maildir / "new" / "2.b").write_bytes(mail("out_of_office"))
-    (maildir / "new" / "sub").mkdir()
-
-    assert [(name, taken.outcome[:7]) for name, taken in take_all(maildir)] == [
-        ("1.a:2,", "ticket"),
-        ("2.b", "ignored"),
-    ]
-    assert {path.name for path in (maildir / "cur").iterdir()} == {"1.a:2,S", "2.b:2,S"}
-    assert list(take_all(maildir)) == []
-
-
-def test_a_mail_whose_transaction_failed_stays_in_new(maildir: Path, monkeypatch: pytest.MonkeyPatch):
-    (maildir / "new" / "1").write_bytes(mail("plain"))
-
-    def crash(_letter: ParsedMail) -> IngestResult:
-        raise RuntimeError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ingest, "_take", crash)
-        with pytest.raises(RuntimeError):
-            list(take_all(maildir))
-    assert [each.outcome for _, each in take_all(maildir)] == ["ticket"]
-
-
-def test_a_mail_too_large_is_flagged_and_kept(maildir: Path, configure: Callable[..., Any]):
-    configure(AURA_MAIL_LIMIT="10000")
-    (maildir / "new" / "1").write_bytes(write(text="x" * 20_000))
-
-    [(_, taken)] = take_all(maildir)
-
-    assert "AURA_MAIL_LIMIT" in taken.outcome
-    assert (maildir / "cur" / "1:2,F").stat().st_size > 20_000
-
-
-def test_what_is_no_maildir_says_what_is_missing(tmp_path: Path):
-    with pytest.raises(NoMaildir, match="no folder new/"):
-        list(take_all(tmp_path))
-
-
-def test_reading_and_taking_agree_on_the_sender():
-    assert read(write("Ada Lovelace <ADA@example.com>")).sender == "ada@example.com"
+def test_a_display_name_is_no_part_of_the_sender():
+    assert parse_mail(write("Ada Lovelace <ADA@example.com>")).sender == "ada@example.com"

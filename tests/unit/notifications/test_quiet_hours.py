@@ -1,4 +1,4 @@
-"""When somebody wants to be told, by the clock on their wall, also on the days when that is changed."""
+"""Quiet hours and digests in local time, also on the days of a change to or from daylight saving time."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_quiet_hours_of_a_lunch_break_do_not(moment: str, until: str | None) -> 
         ("2026-06-01T12:00", "Pacific/Kiritimati", "06-01T17:00"),
     ],
 )
-def test_it_is_the_clock_on_the_wall_that_counts(moment: str, zone: str, until: str | None) -> None:
+def test_business_hours_are_local_times(moment: str, zone: str, until: str | None) -> None:
     assert held(moment, zone=zone, **NIGHT) == until
 
 
-def test_an_end_that_the_change_of_clocks_leaves_out_comes_an_hour_later() -> None:
+def test_quiet_hours_that_end_at_a_skipped_time_end_an_hour_later() -> None:
     assert held("2026-03-29T00:30", zone=BERLIN, quiet_from="22:00", quiet_to="02:30") == "03-29T01:30"
 
 
@@ -77,7 +77,7 @@ def test_an_end_that_the_change_of_clocks_leaves_out_comes_an_hour_later() -> No
         ("2026-10-25T01:45", None),
     ],
 )
-def test_an_end_that_is_shown_twice_is_one_twice(moment: str, until: str | None) -> None:
+def test_quiet_hours_end_at_both_occurrences_of_a_repeated_time(moment: str, until: str | None) -> None:
     assert held(moment, zone=BERLIN, quiet_from="22:00", quiet_to="02:30") == until
 
 
@@ -113,9 +113,7 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)).map(lambda 
 
 
 @given(CLOCKS, CLOCKS, ZONES, MOMENTS)
-def test_quiet_hours_end_within_a_day_and_not_before_they_do(
-    first: str, last: str, zone: str, moment: datetime
-) -> None:
+def test_quiet_hours_end_within_a_day(first: str, last: str, zone: str, moment: datetime) -> None:
     assume(first != last)
     chosen = Preference(zone=zone, quiet_from=first, quiet_to=last)
     until = quiet_until(chosen, moment)
@@ -131,7 +129,7 @@ def test_quiet_hours_end_within_a_day_and_not_before_they_do(
 
 
 @given(CLOCKS, CLOCKS, st.sampled_from(["", "hourly", "daily"]), CLOCKS, ZONES, MOMENTS)
-def test_whatever_was_chosen_a_notice_goes_out_and_never_in_quiet_hours(
+def test_any_preference_delivers_outside_quiet_hours(
     first: str, last: str, digest: str, digest_at: str, zone: str, moment: datetime
 ) -> None:
     assume(first != last)
@@ -157,13 +155,13 @@ def test_whatever_was_chosen_a_notice_goes_out_and_never_in_quiet_hours(
         ({"digest": "daily", "digest_at": "8"}, "digest_at: must be a time such as 08:00"),
     ],
 )
-def test_what_is_wrong_is_said_with_the_field_and_the_fix(wrong: dict[str, str], said: str) -> None:
+def test_an_invalid_preference_names_the_field_and_its_values(wrong: dict[str, str], said: str) -> None:
     found = problem(Preference(**wrong))
     assert found is not None
     assert found.startswith(said)
 
 
-def test_a_row_is_read_whatever_is_in_it() -> None:
+def test_a_row_of_any_types_is_read() -> None:
     row = {"language": "", "timezone": "", "quiet_from": b"22", "quiet_to": 7, "digest": None, "digest_at": "08:00"}
     found = preference(row, BERLIN)  # type: ignore[arg-type]
     assert found.zone == BERLIN

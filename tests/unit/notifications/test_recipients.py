@@ -1,4 +1,4 @@
-"""Who gets the ticket, and who is told about it."""
+"""Recipients: the agent of a ticket, and the people who are notified of an event."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_least_busy_skilled_agent_gets_the_ticket_whatever_the_order() -> No
         assert route("Network", "low", order) == BOB
 
 
-def test_equal_agents_are_told_apart_by_name() -> None:
+def test_equal_agents_are_ordered_by_name() -> None:
     twins = [Agent("b", skills=("Other",), capacity=4, load=2), Agent("a", skills=("Other",), capacity=4, load=2)]
     for order in permutations(twins):
         chosen = route("Other", "low", order)
@@ -45,7 +45,7 @@ def test_equal_agents_are_told_apart_by_name() -> None:
         assert chosen.name == "a"
 
 
-def test_nobody_without_the_skill_gets_the_ticket_not_even_a_critical_one() -> None:
+def test_an_agent_without_the_skill_gets_no_ticket() -> None:
     assert route("Security", "critical", [ANN, BOB, EVE]) is None
     assert route("Network", "critical", []) is None
 
@@ -57,7 +57,7 @@ def test_full_and_absent_agents_are_spared(priority: str) -> None:
     assert route("Access", priority, [full, away]) is None
 
 
-def test_a_critical_ticket_goes_to_a_full_agent_before_an_absent_one_and_to_a_free_one_before_both() -> None:
+def test_a_critical_ticket_prefers_a_free_agent_then_a_full_one_then_an_absent_one() -> None:
     full = Agent("full", skills=("Access",), capacity=3, load=3)
     away = Agent("away", skills=("Access",), available=False)
     free = Agent("free", skills=("Access",), capacity=3, load=2)
@@ -67,7 +67,7 @@ def test_a_critical_ticket_goes_to_a_full_agent_before_an_absent_one_and_to_a_fr
     assert route("Access", "critical", [away]) == away
 
 
-def test_requester_and_agent_are_told() -> None:
+def test_requester_and_agent_are_notified() -> None:
     assert told() == [("agent", "in_app", "bob"), ("requester", "email", "joe@example.com")]
 
 
@@ -76,19 +76,19 @@ def test_the_agent_gets_an_email_for_urgent_tickets(priority: str) -> None:
     assert ("agent", "email", "bob@example.com") in told(priority=priority)
 
 
-def test_a_requester_with_a_user_name_is_told_in_app() -> None:
+def test_a_requester_with_a_user_name_is_notified_in_app() -> None:
     assert ("requester", "in_app", "j.smith") in told(requester="j.smith")
 
 
-def test_a_requester_as_mail_programs_write_it_is_told_by_email() -> None:
+def test_a_requester_with_name_and_address_is_notified_by_email() -> None:
     assert ("requester", "email", "joe@example.com") in told(requester="Joe Müller <joe@example.com>")
 
 
-def test_without_an_agent_the_team_is_told() -> None:
+def test_without_an_agent_the_team_is_notified() -> None:
     assert told(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
 
 
-def test_the_team_hears_of_every_escalation() -> None:
+def test_the_team_is_notified_of_every_escalation() -> None:
     assert ("team", "email", DESK) in told(event="ticket.escalated")
 
 
@@ -98,23 +98,23 @@ def test_the_team_steps_in_when_the_agent_of_an_urgent_ticket_has_no_address() -
     assert ("team", "email", DESK) not in told(assignee=unreachable, priority="low")
 
 
-def test_a_duplicate_pages_nobody() -> None:
+def test_a_duplicate_notifies_no_agent() -> None:
     assert told(duplicate=True, priority="critical") == [("requester", "email", "joe@example.com")]
     assert told(duplicate=True, event="ticket.escalated", assignee=None) == [("requester", "email", "joe@example.com")]
 
 
-def test_there_is_always_somebody() -> None:
+def test_an_event_always_has_a_recipient() -> None:
     assert told(duplicate=True, requester="") == [("team", "email", DESK)]
     assert told(assignee=None, requester="", team_address="") == [("team", "in_app", "service-desk")]
 
 
-def test_the_same_person_is_told_once_per_channel_and_in_the_role_that_acts() -> None:
+def test_a_person_is_notified_once_per_channel_in_the_role_that_acts() -> None:
     own = told(requester="BOB@example.com", priority="high")
     assert own == [("agent", "in_app", "bob"), ("agent", "email", "bob@example.com")]
     assert told(requester=DESK, assignee=None) == [("team", "email", DESK)]
 
 
-def test_everybody_hears_in_the_language_of_the_ticket() -> None:
+def test_all_recipients_get_the_language_of_the_ticket() -> None:
     people = recipients(
         "ticket.classified", requester="joe@example.com", language="de", assignee=BOB, team_address=DESK,
         priority="low", duplicate=False,
@@ -180,7 +180,7 @@ def test_plain_addresses_are_email_addresses(address: str) -> None:
 
 @limits(deadline=None)
 @given(st.text(max_size=80), st.booleans(), st.sampled_from(["low", "critical"]))
-def test_any_requester_leads_to_somebody_and_no_email_leaves_the_rules(
+def test_any_requester_has_a_recipient_and_only_valid_addresses_get_email(
     text: str, duplicate: bool, priority: str
 ) -> None:
     people = told(requester=text, duplicate=duplicate, priority=priority)

@@ -1,4 +1,4 @@
-"""What a notice says, in which language, and what it never says."""
+"""Rendered notifications: templates, languages, limits and hostile text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TAGS = {"html", "head", "meta", "title", "body", "div", "h1", "p", "br", "a"}
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("duplicate_of", [None, 12])
-def test_every_event_has_words_for_every_role_and_language(
+def test_every_event_has_a_template_for_every_role_and_language(
     event: str, role: str, language: str, duplicate_of: int | None
 ) -> None:
     facts = TicketFacts(17, FACTS.title, "Network", "high", assignee="ann", duplicate_of=duplicate_of)
@@ -74,7 +74,7 @@ def test_every_event_has_words_for_every_role_and_language(
     assert "None" not in said.text
 
 
-def test_each_event_is_told_in_its_own_words() -> None:
+def test_each_event_has_a_text_of_its_own() -> None:
     for role in ROLES:
         for language in LANGUAGES:
             assert len({render_message(event, role, language, FACTS, BASE).text for event in EVENTS}) == len(EVENTS)
@@ -99,13 +99,13 @@ def test_a_region_is_ignored_and_an_unknown_language_is_english(language: str, g
     assert render_message("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)
 
 
-def test_the_team_learns_that_nobody_is_routed() -> None:
+def test_the_team_is_asked_to_assign_a_ticket_without_an_agent() -> None:
     alone = TicketFacts(17, "t", "Network", "high")
     assert "No agent fits" in render_message("ticket.classified", "team", "en", alone, BASE).text
     assert "Kein Agent passt" in render_message("ticket.classified", "team", "de", alone, BASE).text
 
 
-def test_the_description_reaches_those_who_work_on_it_and_never_the_requester() -> None:
+def test_the_description_is_in_messages_to_agents_but_never_to_the_requester() -> None:
     for language in LANGUAGES:
         assert (
             "> Since Monday.\n> \n> See screenshot."
@@ -154,7 +154,7 @@ def test_an_empty_title_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("event", "role"), [("ticket.deleted", "agent"), ("ticket.classified", "boss"), ("", "../en/agent")]
 )
-def test_what_has_no_wording_is_an_error(event: str, role: str) -> None:
+def test_an_unknown_event_or_role_is_an_error(event: str, role: str) -> None:
     with pytest.raises(ValueError, match="no template for"):
         render_message(event, role, "en", FACTS, BASE)
 
@@ -166,7 +166,7 @@ def test_a_template_that_names_an_unknown_fact_fails() -> None:
 
 @limits(deadline=None)
 @given(st.text(), st.text(), st.sampled_from(ROLES), st.sampled_from(LANGUAGES))
-def test_any_text_gives_a_safe_notice(title: str, description: str, role: str, language: str) -> None:
+def test_any_text_renders_safely(title: str, description: str, role: str, language: str) -> None:
     facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
     said = render_message("ticket.classified", role, language, facts, BASE)
     html = as_html(said, language, LINK)

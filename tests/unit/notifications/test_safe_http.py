@@ -1,4 +1,4 @@
-"""What somebody typed in as an address never leads into our own network."""
+"""Safe HTTP: no URL reaches the private network."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_no_connection_is_made(url: str, inside: Inside) -> None:
     assert not inside.visited()
 
 
-def test_there_are_more_than_sixty_forms_and_the_text_alone_gives_them_away() -> None:
+def test_the_url_alone_reveals_more_than_sixty_forms_of_private_addresses() -> None:
     assert len(set(FORMS)) == len(FORMS) >= 60
     for url in FORMS:
         with pytest.raises(ForbiddenAddress):
@@ -148,7 +148,7 @@ def test_a_name_that_leads_inside_is_refused_also_beside_a_public_address(addres
     assert inside.tries == []
 
 
-def test_what_is_public_is_allowed() -> None:
+def test_public_addresses_are_allowed() -> None:
     for url in (
         "https://hooks.example.com/a?b=c",
         "https://hooks.example.com:8443/",
@@ -204,7 +204,7 @@ def send(path: str = "/", resolve: safe_http.Resolve = lambda _host, _port: ["12
     return post(f"https://hooks.example.com{path}", b'{"a": 1}', {}, resolve=resolve, context=context)
 
 
-def test_what_is_sent_arrives_with_its_name(receiver: Receiver) -> None:
+def test_a_request_contains_the_host_name(receiver: Receiver) -> None:
     assert send("/ok?a=b").body == b"ok"
     [arrived] = receiver.arrived
     assert (arrived.path, arrived.headers["host"], arrived.body) == ("/ok?a=b", "hooks.example.com", b'{"a": 1}')
@@ -234,7 +234,9 @@ def test_the_name_is_looked_up_once_and_the_checked_address_is_used(receiver: Re
     assert len(receiver.arrived) == 1
 
 
-def test_the_next_address_is_tried_when_one_is_away(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_address_is_tried_after_a_refused_connection(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create, tried = socket.create_connection, []
 
     def connect(to: tuple[str, int], timeout: float) -> socket.socket:
@@ -248,14 +250,16 @@ def test_the_next_address_is_tried_when_one_is_away(receiver: Receiver, monkeypa
     assert tried == ["203.0.113.9", "127.0.0.1"]
 
 
-def test_a_certificate_of_somebody_else_is_refused(receiver: Receiver) -> None:
+def test_a_certificate_of_another_host_is_refused(receiver: Receiver) -> None:
     with pytest.raises(RequestFailed, match="SSLCertVerificationError") as caught:
         post("https://hooks.example.com/ok", b"{}", {}, resolve=lambda _h, _p: ["127.0.0.1"])
     assert not caught.value.in_doubt
     assert receiver.arrived == []
 
 
-def test_a_server_that_drips_ends_at_the_limit_of_it_all(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_sends_slowly_ends_at_the_total_limit(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given a server whose every byte comes well within the patience for one, and that never ends
     monkeypatch.setattr(safe_http, "TOTAL_SECONDS", 0.2)
     gone = threading.Event()

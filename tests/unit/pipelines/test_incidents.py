@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,18 +10,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
-from typer.testing import CliRunner
 
 from actors import analysis
-from aura.cli import incidents as command
-from aura.cli.output import Refused
+from aura.desk.incidents import accept
 from db import incidents, reading, tickets, transaction
 from db.models import Incident, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
-from pipelines.incidents import Group, _grouped, accept, dismiss, propose_incidents
+from pipelines.incidents import Group, _grouped, propose_incidents
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, count
+from tests.embedded import Hand
 from tests.services import wait_until
 
 BURST = [
@@ -36,7 +33,7 @@ OTHERS = [
 
 
 def report(titles: Sequence[str], *, who: str = "p{}@example.com", seconds: float = 0, **values: Any) -> list[int]:
-    """Accept a ticket of each title by different people, so many seconds ago."""
+    """Create a ticket of each title by different people, so many seconds ago."""
     source = values.pop("source", "test")
     submissions = [
         (NewTicket(title=title, requester=who.format(f"{title}-{n}"), **values), {}) for n, title in enumerate(titles)
@@ -60,7 +57,7 @@ def members(number: int) -> list[int]:
 # -- the proposal ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_burst_is_one_proposal_however_often_it_is_looked_at(database: str):
+def test_a_burst_is_proposed_once(database: str):
     others = report(OTHERS)
     burst = report(BURST)
 
@@ -74,7 +71,7 @@ def test_a_burst_is_one_proposal_however_often_it_is_looked_at(database: str):
 
 
 @pytest.mark.integration
-def test_two_sweeps_at_once_make_one(postgres: str):
+def test_two_concurrent_sweeps_propose_one_incident(postgres: str):
     report(BURST)
     found: list[int] = []
     second = threading.Thread(target=lambda: found.append(propose_incidents()))
@@ -103,7 +100,7 @@ def test_a_ticket_that_belongs_to_an_incident_stays_there(database: str):
     assert members(other) == []
 
 
-def test_it_grows_while_tickets_come_also_after_it_was_accepted(database: str):
+def test_an_incident_grows_with_new_tickets_also_when_accepted(database: str):
     burst = report(BURST[:5])
     propose_incidents()
     [incident] = proposed()
@@ -124,7 +121,7 @@ def test_it_grows_while_tickets_come_also_after_it_was_accepted(database: str):
     "why",
     ["too few", "one person", "different matters", "long ago", "resolved", "from a file", "as usual"],
 )
-def test_what_is_no_burst_is_not_proposed(database: str, why: str):
+def test_tickets_that_are_no_burst_are_not_proposed(database: str, why: str):
     match why:
         case "too few":
             report(BURST[:4])
@@ -149,7 +146,7 @@ def test_what_is_no_burst_is_not_proposed(database: str, why: str):
     assert proposed() == []
 
 
-def test_what_is_far_more_than_usual_is_proposed(database: str):
+def test_a_burst_far_above_the_usual_number_is_proposed(database: str):
     report(["VPN drops again"], seconds=3600)
     report(OTHERS, seconds=3000)
     report(BURST)
@@ -157,14 +154,14 @@ def test_what_is_far_more_than_usual_is_proposed(database: str):
     assert propose_incidents() == 1
 
 
-def test_the_settings_say_how_many_and_how_long(database: str, configure: Callable[..., Any]):
+def test_the_settings_define_number_and_period_of_a_burst(database: str, configure: Callable[..., Any]):
     configure(AURA_INCIDENT_TICKETS="3", AURA_INCIDENT_MINUTES="30")
     report(BURST[:3], seconds=20 * 60)
 
     assert propose_incidents() == 1
 
 
-def test_tickets_whose_titles_say_nothing_are_grouped_by_their_text(database: str):
+def test_tickets_with_empty_titles_are_grouped_by_description(database: str):
     for n in range(5):
         report(["URGENT!!!"], who=f"{n}{{}}", description="The internet is gone.\nPlease hurry.")
 
@@ -172,135 +169,12 @@ def test_tickets_whose_titles_say_nothing_are_grouped_by_their_text(database: st
     assert "internet" in proposed()[0].title
 
 
-def test_the_title_names_the_matter_and_nobody(database: str):
+def test_the_title_of_a_proposal_is_masked(database: str):
     for n in range(5):
         report(["VPN of ada.lovelace@example.com down"], who=f"{n}{{}}")
 
     propose_incidents()
     assert proposed()[0].title == "VPN of [email 1] down"
-
-
-# -- the decision -----------------------------------------------------------------------------------------------------------
-
-
-def test_an_accepted_incident_gets_a_parent_that_is_as_urgent_as_any_child(database: str, hand: Hand):
-    burst = report(BURST)
-    with transaction() as session:
-        triage.send_many(burst)
-        session.execute(update(Ticket).where(Ticket.id == burst[2]).values(priority="critical", priority_by="human"))
-    hand.run()
-    propose_incidents()
-
-    parent = accept(1)
-    assert [job.key for job in all_jobs()] == [str(parent)]
-    hand.run()
-
-    with reading() as session:
-        ticket = session.get(Ticket, parent)
-        assert ticket is not None
-        told = session.scalars(select(Notification).where(Notification.ticket_id == parent)).all()
-    assert (ticket.source, ticket.priority, ticket.category, ticket.stage) == (
-        "aura",
-        "critical",
-        "Network",
-        "notified",
-    )
-    assert "VPN" in ticket.title
-    assert all(f"#{child}" in ticket.description for child in burst)
-    assert {each.role for each in told} == {"team"}
-    [incident] = proposed()
-    assert (incident.state, incident.parent_id) == ("accepted", parent)
-    # the parent is no ticket of a burst itself
-    propose_incidents()
-    assert members(1) == burst
-
-
-def test_a_parent_is_high_at_least_and_speaks_the_language_of_most(database: str):
-    burst = report(BURST)
-    with transaction() as session:
-        session.execute(update(Ticket).where(Ticket.id.in_(burst)).values(priority="low", language="de"))
-    propose_incidents()
-
-    parent = accept(1)
-    with reading() as session:
-        ticket = session.get(Ticket, parent)
-    assert ticket is not None
-    assert ticket.priority == "high"
-    assert ticket.title.startswith("Großstörung: ")
-
-
-def test_a_crash_while_accepting_leaves_the_proposal(database: str, monkeypatch: pytest.MonkeyPatch):
-    report(BURST)
-    propose_incidents()
-    before = count(Ticket)
-
-    def crash(*_: object) -> None:
-        raise RuntimeError("the process dies")
-
-    monkeypatch.setattr(triage, "send", crash)
-    with pytest.raises(RuntimeError):
-        accept(1)
-
-    assert proposed()[0].state == "proposed"
-    assert count(Ticket) == before
-
-
-def test_a_dismissed_incident_frees_its_tickets_and_does_not_come_back(database: str):
-    report(BURST)
-    propose_incidents()
-    dismiss(1)
-
-    assert propose_incidents() == 0
-    assert members(1) == []
-    # as many new ones are another burst, of new tickets alone
-    new = report(BURST[:4], who="new{}")
-    assert propose_incidents() == 0
-    new += report(BURST[4:], who="new{}")
-    assert propose_incidents() == 1
-    assert members(2) == new
-
-
-def test_nothing_is_decided_twice(database: str):
-    report(BURST)
-    propose_incidents()
-    accept(1)
-
-    for decide in (accept, dismiss):
-        with pytest.raises(incidents.IncidentDecided, match="incident 1 is already accepted"):
-            decide(1)
-        with pytest.raises(incidents.UnknownIncident, match="no incident 7"):
-            decide(7)
-        with pytest.raises(incidents.UnknownIncident, match="no incident"):
-            decide(2**70)
-    assert len(members(1)) == len(BURST)
-
-
-# -- the command ------------------------------------------------------------------------------------------------------------
-
-
-def run(*arguments: str) -> Any:
-    result = CliRunner().invoke(command.app, [*arguments, "--format", "json"])
-    if result.exception is not None:
-        raise result.exception
-    return json.loads(result.stdout)
-
-
-def test_the_command_lists_accepts_and_dismisses(sqlite: str):
-    assert run("list") == []
-    report(BURST)
-    propose_incidents()
-
-    [listed] = run("list", "--state", "proposed")
-    assert (listed["id"], listed["tickets"], listed["state"]) == (1, len(BURST), "proposed")
-    parent = run("accept", "1")["ticket"]
-    assert run("list")[0]["parent_id"] == parent
-    with pytest.raises(Refused, match="already accepted"):
-        run("dismiss", "1")
-
-    report([f"Intranet is offline {n}" for n in "abcdef"])
-    propose_incidents()
-    assert run("dismiss", "2") == {"incident": 2}
-    assert [each["state"] for each in run("list")] == ["dismissed", "accepted"]
 
 
 # -- cost -------------------------------------------------------------------------------------------------------------------
@@ -334,7 +208,7 @@ def made_up(number: int) -> list[incidents.RecentTicket]:
     ]  # fmt: skip
 
 
-def test_eight_times_the_tickets_take_about_eight_times_the_time():
+def test_the_time_of_a_sweep_is_linear_in_the_tickets():
     def seconds(number: int) -> float:
         pool = made_up(number)
         start = time.process_time()
@@ -345,15 +219,15 @@ def test_eight_times_the_tickets_take_about_eight_times_the_time():
     assert large < 24 * small
 
 
-def test_a_group_is_like_what_its_members_say():
+def test_the_similarity_of_a_group_is_the_average_of_its_members():
     group = Group()
-    assert group.likeness(["vpn"]) == 0
+    assert group.similarity(["vpn"]) == 0
     for said in (["vpn"], ["vpn", "connect"]):
         group.add(made_up(1)[0], said)
 
-    assert group.likeness(["vpn"]) == 1
-    assert group.likeness(["connect"]) == 0.5
-    assert group.likeness([]) == group.likeness(["printer"]) == 0
+    assert group.similarity(["vpn"]) == 1
+    assert group.similarity(["connect"]) == 0.5
+    assert group.similarity([]) == group.similarity(["printer"]) == 0
 
 
 # -- one matter instead of many pages -----------------------------------------------------------------------------------
@@ -379,7 +253,7 @@ def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> li
     return burst
 
 
-def test_of_a_ticket_that_joins_an_incident_only_its_requester_is_told(a_proposal: list[int], hand: Hand):
+def test_a_ticket_that_joins_an_incident_notifies_its_requester_only(a_proposal: list[int], hand: Hand):
     [late, other] = report([f"The {PORTAL} again", "Payroll question about my bonus"], who="late@example.com")
     triage.send_many([late, other])
     hand.run()
@@ -388,24 +262,3 @@ def test_of_a_ticket_that_joins_an_incident_only_its_requester_is_told(a_proposa
     assert roles(other) == {"requester", "team"}
     [incident] = proposed()
     assert members(incident.id) == [*a_proposal, late]
-
-
-def test_when_it_was_no_incident_people_are_told_after_all(a_proposal: list[int], hand: Hand):
-    [late] = report([f"The {PORTAL} again"], who="late@example.com")
-    triage.send(late)
-    hand.run()
-    told = count(Notification)
-    [incident] = proposed()
-
-    dismiss(incident.id)
-    hand.run()
-
-    assert roles(late) == {"requester", "team"}
-    assert count(Notification) == told + 2, "and of no other ticket"
-
-
-def test_the_ticket_that_stands_for_all_is_announced(a_proposal: list[int], hand: Hand):
-    [incident] = proposed()
-    parent = accept(incident.id)
-    hand.run()
-    assert "team" in roles(parent)

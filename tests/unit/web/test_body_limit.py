@@ -36,22 +36,22 @@ def test_a_body_over_a_megabyte_gets_413_announced_or_not(web: TestClient):
 
 def test_a_body_that_does_not_arrive_gets_408(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.01)
-    said: list[Message] = []
+    sent: list[Message] = []
 
     async def receive() -> Message:
-        if not said:
+        if not sent:
             await asyncio.Event().wait()
         raise AssertionError("it is read on")
 
     async def send(message: Message) -> None:
-        said.append(message)
+        sent.append(message)
 
     async def never(*_asked: Any) -> None:
         raise AssertionError("a request without its body went on")
 
     scope: Scope = {"type": "http", "method": "POST", "path": "/tickets", "query_string": b"", "headers": []}
     asyncio.run(asyncio.wait_for(BodyLimit(never)(scope, receive, send), 10))
-    assert said[0]["status"] == 408
+    assert sent[0]["status"] == 408
 
 
 def test_a_body_just_under_the_limit_is_accepted_announced_or_not(web: TestClient):

@@ -11,11 +11,11 @@ from tests.embedded import count
 from tests.unit.web.clients import TICKET
 
 
-@pytest.mark.parametrize("entrance", ["/tickets", "/api/v1/tickets"])
-def test_a_full_queue_refuses_a_ticket_before_its_body_is_read(web: TestClient, entrance: str):
+@pytest.mark.parametrize("path", ["/tickets", "/api/v1/tickets"])
+def test_a_full_queue_refuses_a_ticket_before_its_body_is_read(web: TestClient, path: str):
     web.app.state.ticket_writer = TicketWriter(queue_size=0)  # type: ignore[attr-defined]
-    answer = web.post(entrance, json=TICKET, headers={"Idempotency-Key": "k-1"})
-    unread = web.post(entrance, content=b"no JSON")
+    answer = web.post(path, json=TICKET, headers={"Idempotency-Key": "k-1"})
+    unread = web.post(path, content=b"no JSON")
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert (unread.status_code, "x-content-type-options" in unread.headers) == (503, True)

@@ -7,7 +7,7 @@ import pytest
 
 from aura.ai.training.data import CATEGORIES
 from aura.ai.training.datasets import CATEGORY, Example, UnusableFile, name_of, one_spelling, read_dataset
-from db.new_tickets import claimed_priority
+from db.new_tickets import parse_priority
 
 
 def test_a_label_stands_for_a_category_by_its_usual_names() -> None:
@@ -43,7 +43,7 @@ def file(folder: Path, content: str | bytes, name: str = "tickets.csv") -> Path:
     ],
 )
 def test_files_of_spreadsheets_are_read(tmp_path: Path, content: str, name: str) -> None:
-    dataset = read_dataset(file(tmp_path, content, name), {}, claimed_priority)
+    dataset = read_dataset(file(tmp_path, content, name), {}, parse_priority)
     assert [(each.title, each.description, each.category, each.priority) for each in dataset.examples] == [
         ("VPN", "drops", "Network", "high")
     ]
@@ -52,7 +52,7 @@ def test_files_of_spreadsheets_are_read(tmp_path: Path, content: str, name: str)
 
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
     path = file(tmp_path, "Text,Kind\nVPN drops,Network\n")
-    dataset = read_dataset(path, {"description": "text", "category": "Kind"}, claimed_priority)
+    dataset = read_dataset(path, {"description": "text", "category": "Kind"}, parse_priority)
     assert dataset.examples[0].description == "VPN drops" and dataset.examples[0].priority is None
     assert dataset.labels == ("category",)
 
@@ -67,7 +67,7 @@ def test_bad_rows_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
         "y,Email,soon",
         "z,,soon",
     ]
-    dataset = read_dataset(file(tmp_path, "\n".join(rows)), {}, claimed_priority)
+    dataset = read_dataset(file(tmp_path, "\n".join(rows)), {}, parse_priority)
 
     assert [(each.title, each.priority) for each in dataset.examples] == [("good", "low"), ("y", None)]
     assert [line for line, _ in dataset.bad] == [3, 4, 5, 6, 7] and dataset.rejected == 4
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_dataset_is_an_error_with_a_reason(
     tmp_path: Path, content: str, columns: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UnusableFile, match=words):
-        read_dataset(file(tmp_path, content), columns, claimed_priority)
+        read_dataset(file(tmp_path, content), columns, parse_priority)
 
 
 def test_a_broken_gzip_file_is_an_error(tmp_path: Path) -> None:
@@ -105,18 +105,18 @@ def test_a_broken_gzip_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnusableFile):
-        read_dataset(path, {}, claimed_priority)
+        read_dataset(path, {}, parse_priority)
     path.write_bytes(b"no gzip")
     with pytest.raises(UnusableFile):
-        read_dataset(path, {}, claimed_priority)
+        read_dataset(path, {}, parse_priority)
 
 
 def test_a_long_category_is_cut_and_a_category_of_two_lines_joined(tmp_path: Path) -> None:
     path = file(tmp_path, f'title,category\nVPN,{"x" * 500}\nVPN," two\n lines "\n')
-    dataset = read_dataset(path, {}, claimed_priority)
+    dataset = read_dataset(path, {}, parse_priority)
     assert [each.category for each in dataset.examples] == ["x" * CATEGORY, "two lines"]
 
 
 def test_at_most_the_limit_of_tickets_is_read(tmp_path: Path) -> None:
     path = file(tmp_path, "title,category\n" + "VPN,Network\n" * 9)
-    assert len(read_dataset(path, {}, claimed_priority, limit=4).examples) == 4
+    assert len(read_dataset(path, {}, parse_priority, limit=4).examples) == 4

@@ -15,7 +15,7 @@ from tests.unit.notifications.channels.helpers import message
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 
 
-def test_apprise_sends_to_a_service_that_it_knows(receiver: Receiver) -> None:
+def test_apprise_sends_to_a_known_service(receiver: Receiver) -> None:
     # ntfy is one that takes the host from the URL
     url = f"ntfy://{receiver.host}/topic?mode=private"
     assert apprise.AppriseChannel().send(message(url=url, text="Hello <b>\\n *there*")) == message().id
@@ -24,7 +24,7 @@ def test_apprise_sends_to_a_service_that_it_knows(receiver: Receiver) -> None:
     assert "[Aura #17] VPN" in str(arrived)
 
 
-def test_apprise_does_not_say_why_so_it_is_unsure(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_apprise_is_in_doubt(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     receiver.reply = lambda _: Reply(500)
     with pytest.raises(ChannelError) as caught:
         apprise.AppriseChannel().send(message(url=f"ntfy://user:hunter2@{receiver.host}/topic?mode=private"))
@@ -43,7 +43,7 @@ def test_apprise_does_not_say_why_so_it_is_unsure(receiver: Receiver, caplog: py
         "ntfy://hunter2/a, ntfy://hunter2/b",
     ],
 )
-def test_what_apprise_may_not_or_cannot_send_to_is_the_end(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_or_unknown_apprise_url_is_a_permanent_error(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for attempt in (lambda: apprise.check(url), lambda: apprise.AppriseChannel().send(message(url=url))):
         with pytest.raises(ChannelError) as caught:
@@ -59,7 +59,7 @@ def test_without_apprise_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
     assert caught.value.permanent
 
 
-def test_the_console_twin_of_apprise_needs_no_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_console_url_of_apprise_needs_no_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "apprise", None)
     apprise.check(CONSOLE_URL)
     assert apprise.AppriseChannel().send(message(url=CONSOLE_URL)) == message().id

@@ -145,7 +145,7 @@ def test_a_mail_without_html_is_plain(serve: Serve) -> None:
     assert mailbox.mails[0].get_content().splitlines() == ["Hello,", "", "your ticket."]
 
 
-def test_all_tries_share_a_message_id_and_all_mails_of_a_ticket_a_conversation(serve: Serve) -> None:
+def test_all_attempts_share_a_message_id_and_all_mails_of_a_ticket_a_conversation(serve: Serve) -> None:
     mailbox, port = serve()
     sender = mailer(port)
     assert sender.send(message()) == sender.send(message())
@@ -167,7 +167,7 @@ def test_a_long_sender_domain_leaves_the_ids_whole(serve: Serve) -> None:
         assert header + f": <ticket-17@{domain}>".encode() in content
 
 
-def test_robots_are_asked_for_silence(serve: Serve) -> None:
+def test_a_mail_asks_for_no_automatic_replies(serve: Serve) -> None:
     mailbox, port = serve()
     mailer(port).send(message())
     assert mailbox.mails[0]["Auto-Submitted"] == "auto-generated"
@@ -196,7 +196,7 @@ SUBJECTS = st.one_of(
 
 @limits(deadline=None)
 @given(SUBJECTS)
-def test_any_subject_arrives_as_it_was_written(subject: str) -> None:
+def test_any_subject_arrives_unchanged(subject: str) -> None:
     mail = email.message_from_bytes(bytes(compose(message(subject=subject), SENDER)), policy=default)
     assert mail["Subject"] == one_line(subject, 250)
     assert mail["To"] == "joe@example.org"
@@ -239,7 +239,7 @@ def test_a_subject_and_an_id_cannot_add_headers(serve: Serve) -> None:
         "a b@example.org",
     ],
 )
-def test_a_hostile_recipient_is_refused_before_the_server_sees_it(serve: Serve, recipient: str) -> None:
+def test_a_hostile_recipient_is_refused_before_it_is_sent(serve: Serve, recipient: str) -> None:
     mailbox, port = serve()
     error = refused(mailer(port), recipient=recipient)
     assert error.permanent
@@ -259,7 +259,7 @@ def test_a_hostile_recipient_is_refused_before_the_server_sees_it(serve: Serve, 
         ("mail_reply", "552 too large", True, "refused the mail: 552 too large"),
     ],
 )
-def test_a_refusal_says_whether_another_try_makes_sense(
+def test_an_smtp_refusal_is_permanent_or_temporary(
     serve: Serve, reply: str, code: str, permanent: bool, says: str
 ) -> None:
     mailbox, port = serve()
@@ -269,7 +269,7 @@ def test_a_refusal_says_whether_another_try_makes_sense(
     assert says in str(error)
 
 
-def test_mails_of_one_thread_go_over_one_conversation(serve: Serve) -> None:
+def test_mails_of_one_thread_share_a_connection(serve: Serve) -> None:
     mailbox, port = serve()
     sender = mailer(port)
     for _ in range(3):
@@ -282,7 +282,7 @@ def test_mails_of_one_thread_go_over_one_conversation(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("good_bye", ["", "421 going down"])
-def test_a_conversation_that_rested_too_long_is_ended_and_its_good_bye_may_fail(
+def test_a_connection_idle_for_too_long_is_closed_and_an_error_of_quit_is_ignored(
     serve: Serve, good_bye: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mailbox, port = serve()
@@ -294,7 +294,7 @@ def test_a_conversation_that_rested_too_long_is_ended_and_its_good_bye_may_fail(
 
 
 @pytest.mark.parametrize("reply", ["", "421 going down"])
-def test_a_server_that_ended_a_resting_conversation_gets_the_mail_in_a_new_one(serve: Serve, reply: str) -> None:
+def test_a_mail_after_a_closed_idle_connection_uses_a_new_one(serve: Serve, reply: str) -> None:
     mailbox, port = serve()
     sender = mailer(port)
     sender.send(message())
@@ -313,7 +313,7 @@ def test_a_server_that_ended_a_resting_conversation_gets_the_mail_in_a_new_one(s
     assert len(mailbox.mails) == 2
 
 
-def test_an_address_beyond_ascii_needs_a_server_that_takes_it(serve: Serve) -> None:
+def test_a_non_ascii_address_needs_smtputf8(serve: Serve) -> None:
     mailbox, port = serve(enable_SMTPUTF8=True)
     mailer(port).send(message(recipient="jürgen@münchen.example"))
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@münchen.example"]
@@ -321,7 +321,7 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it(serve: Serve) -> N
     assert refused(mailer(port), recipient="jürgen@münchen.example").permanent
 
 
-def test_a_silent_server_is_not_the_end() -> None:
+def test_a_silent_server_is_a_temporary_error() -> None:
     # The system completes the connection, nobody ever answers
     with socket.create_server(("127.0.0.1", 0)) as server:
         error = refused(mailer(server.getsockname()[1], timeout=0.1))
@@ -329,7 +329,7 @@ def test_a_silent_server_is_not_the_end() -> None:
     assert "SMTP_URL" in str(error)
 
 
-def test_an_absent_server_is_not_the_end() -> None:
+def test_an_absent_server_is_a_temporary_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     error = refused(mailer(port))
@@ -337,7 +337,7 @@ def test_an_absent_server_is_not_the_end() -> None:
     assert f"127.0.0.1:{port} (SMTP_URL)" in str(error)
 
 
-def test_nobody_knows_whether_a_mail_without_an_answer_was_taken(serve: Serve) -> None:
+def test_a_mail_without_an_answer_is_in_doubt(serve: Serve) -> None:
     mailbox, port = serve()
     # Given a server that reads the whole mail, and is gone before it says anything of it
     mailbox.gone_at = "DATA"
@@ -350,13 +350,13 @@ def test_nobody_knows_whether_a_mail_without_an_answer_was_taken(serve: Serve) -
 
 
 @pytest.mark.parametrize("reply", ["451 try again", "554 looks like spam", "421 going down"])
-def test_a_mail_that_was_refused_was_surely_not_taken(serve: Serve, reply: str) -> None:
+def test_a_refused_mail_is_not_in_doubt(serve: Serve, reply: str) -> None:
     mailbox, port = serve()
     mailbox.data_reply = reply
     assert not refused(mailer(port)).in_doubt
 
 
-def test_a_scanner_may_take_longer_over_a_mail_than_any_other_answer(serve: Serve) -> None:
+def test_the_answer_to_a_mail_has_a_longer_timeout(serve: Serve) -> None:
     mailbox, port = serve()
     mailbox.slow = 0.3
     sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, mail_timeout=30)
@@ -365,7 +365,7 @@ def test_a_scanner_may_take_longer_over_a_mail_than_any_other_answer(serve: Serv
     assert refused(impatient).in_doubt
 
 
-def test_a_server_without_tls_behind_smtps_is_not_the_end(serve: Serve) -> None:
+def test_a_server_without_tls_behind_smtps_is_a_temporary_error(serve: Serve) -> None:
     _, port = serve()
     assert not refused(mailer(port, timeout=1, scheme="smtps")).permanent
 
@@ -454,7 +454,7 @@ def test_a_stranger_s_certificate_is_not_trusted(serve: Serve, certificate: tupl
 @pytest.mark.parametrize(
     "url", ["smtp://u:hunter2/x@host:25", "smtp://u:hunter2@", "http://hunter2", "smtp://u:p@host:hunter2"]
 )
-def test_an_unusable_url_is_a_settings_error_that_hides_it(url: str) -> None:
+def test_an_invalid_smtp_url_is_a_settings_error_without_the_url(url: str) -> None:
     with pytest.raises(SettingsError, match="SMTP_URL") as caught:
         EmailChannel(url, SENDER)
     assert "hunter2" not in str(caught.value)

@@ -22,7 +22,7 @@ KINDS = [SlackChannel, TeamsChannel, WebhookChannel]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_accepted_is_sent_and_keeps_its_id(kind: type[EndpointChannel], receiver: Receiver) -> None:
+def test_an_accepted_message_is_sent_under_its_id(kind: type[EndpointChannel], receiver: Receiver) -> None:
     for status in (200, 201, 202, 204):
         receiver.reply = lambda _, status=status: Reply(status, body=b"")  # type: ignore[misc]
         assert sender(kind, receiver).send(message(url=f"{receiver.url}/hook?key=1")) == message().id
@@ -41,7 +41,7 @@ def test_what_is_accepted_is_sent_and_keeps_its_id(kind: type[EndpointChannel], 
         *((status, False, True) for status in (502, 504)),
     ],
 )
-def test_an_answer_says_whether_another_try_makes_sense(
+def test_a_status_is_permanent_temporary_or_in_doubt(
     kind: type[EndpointChannel], receiver: Receiver, status: int, permanent: bool, unsure: bool
 ) -> None:
     receiver.reply = lambda _: Reply(status, body=b"no_service")
@@ -53,7 +53,7 @@ def test_an_answer_says_whether_another_try_makes_sense(
 
 @pytest.mark.parametrize(("kind", "pauses"), [(SlackChannel, True), (TeamsChannel, True), (WebhookChannel, False)])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_retry_after_holds_for_the_channel_where_one_provider_is_behind_it(
+def test_a_retry_after_of_a_shared_provider_pauses_the_channel(
     kind: type[EndpointChannel], pauses: bool, status: int, receiver: Receiver
 ) -> None:
     receiver.reply = lambda _: Reply(status, {"Retry-After": "7"})
@@ -61,14 +61,14 @@ def test_a_retry_after_holds_for_the_channel_where_one_provider_is_behind_it(
     assert (error.retry_after, error.permanent, error.pauses_queue) == (7.0, False, pauses)
 
 
-def test_nobody_knows_whether_a_request_without_an_answer_was_taken(receiver: Receiver) -> None:
+def test_a_request_without_an_answer_is_in_doubt(receiver: Receiver) -> None:
     receiver.reply = lambda _: Reply(0)
     error = refused(sender(WebhookChannel, receiver), url=receiver.url)
     assert (error.permanent, error.in_doubt) == (False, True)
     assert len(receiver.arrived) == 1
 
 
-def test_a_silent_receiver_is_unsure_and_ends(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_receiver_leaves_the_delivery_in_doubt(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safe_http, "WAIT_SECONDS", 0.1)
     released = threading.Event()
     receiver.reply = lambda _: Reply() if released.wait(30) else Reply(0)
@@ -78,14 +78,14 @@ def test_a_silent_receiver_is_unsure_and_ends(receiver: Receiver, monkeypatch: p
     assert "TimeoutError" in str(error)
 
 
-def test_what_never_left_is_sure_not_to_have_arrived() -> None:
+def test_a_refused_connection_is_not_in_doubt() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         host = f"127.0.0.1:{server.getsockname()[1]}"
     error = refused(WebhookChannel([host]), url=f"http://{host}")
     assert (error.permanent, error.in_doubt) == (False, False)
 
 
-def test_an_address_that_is_not_allowed_is_the_end(receiver: Receiver) -> None:
+def test_a_forbidden_address_is_a_permanent_error(receiver: Receiver) -> None:
     error = refused(WebhookChannel(), url=receiver.url)
     assert (error.permanent, error.in_doubt) == (True, False)
     assert receiver.arrived == []
@@ -106,7 +106,7 @@ def test_over_tls_the_receiver_must_prove_its_name(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_error_repeats_what_is_secret_of_a_url(kind: type[EndpointChannel], receiver: Receiver) -> None:
+def test_no_error_repeats_the_secret_parts_of_a_url(kind: type[EndpointChannel], receiver: Receiver) -> None:
     url = f"{receiver.url}/services/T0SECRET/B1SECRET/%78yzSECRET?sig=longSECRET"
     says = [
         b"no such hook",
@@ -128,7 +128,7 @@ def refused_with(kind: type[EndpointChannel], receiver: Receiver, url: str, body
     return refused(sender(kind, receiver), url=url)
 
 
-def test_an_answer_is_quoted_as_one_short_line(receiver: Receiver) -> None:
+def test_an_error_quotes_the_answer_as_one_short_line(receiver: Receiver) -> None:
     receiver.reply = lambda _: Reply(400, body=b"a\r\n\x1b[31mb\xff" + "\u202e".encode() + b"z" * 9000)
     said = str(refused(sender(SlackChannel, receiver), url=receiver.url))
     assert "\n" not in said
@@ -137,13 +137,13 @@ def test_an_answer_is_quoted_as_one_short_line(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_console_twin_sends_nothing(kind: type[EndpointChannel], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_console_url_sends_nothing(kind: type[EndpointChannel], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert kind().send(message(url=CONSOLE_URL)) == message().id
     assert "message logged instead of sent" in caplog.text
 
 
-def test_others_are_sent_while_one_hangs(receiver: Receiver) -> None:
+def test_a_hanging_receiver_delays_no_other_delivery(receiver: Receiver) -> None:
     released, hanging = threading.Event(), Receiver()
     hanging.reply = lambda _: Reply() if released.wait(30) else Reply(0)
     done: list[str] = []
@@ -159,7 +159,7 @@ def test_others_are_sent_while_one_hangs(receiver: Receiver) -> None:
     hanging.close()
 
 
-def test_without_a_ticket_there_is_no_link() -> None:
+def test_a_message_without_a_ticket_has_no_link() -> None:
     bare = message(ticket_id=0, link="")
     assert len(SlackChannel().body(bare)["blocks"]) == 2  # type: ignore[arg-type]
     assert "actions" not in TeamsChannel().body(bare)["attachments"][0]["content"]  # type: ignore[index]

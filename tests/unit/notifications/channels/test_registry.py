@@ -47,7 +47,7 @@ def settings(**changes: Any) -> Settings:
     return Settings(_env_file=None, **changes)
 
 
-def test_email_without_a_server_is_its_console_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mails_without_an_smtp_url_are_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SMTP_URL", raising=False)
     assert make_channel("email", settings()).name == "console"
     assert make_channel("email", settings(SMTP_URL="smtp://127.0.0.1:1025")).name == "email"

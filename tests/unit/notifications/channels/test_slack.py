@@ -50,7 +50,7 @@ def test_slack_takes_any_text(subject: str, text: str) -> None:
     assert "<" not in said.replace(f"<{LINK}>", "")
 
 
-def test_slack_shows_the_text_as_it_was_written() -> None:
+def test_slack_shows_the_text_verbatim() -> None:
     [header, section, link] = SlackChannel().body(message(subject="a & b", text="1 < 2\nline"))["blocks"]  # type: ignore[misc]
     assert header["text"]["text"] == "a & b"
     assert section["text"]["text"] == "1 &lt; 2\nline"

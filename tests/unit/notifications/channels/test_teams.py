@@ -49,6 +49,6 @@ def test_teams_takes_any_text(subject: str, text: str) -> None:
     sound_card(dict(TeamsChannel().body(message(subject=subject, text=text))))
 
 
-def test_teams_shows_every_line_and_says_when_there_is_more() -> None:
+def test_teams_shows_every_line_within_the_limit() -> None:
     assert sound_card(dict(TeamsChannel().body(message(text="one\n\ntwo")))) == ["[Aura #17] VPN", "one", "two"]
     assert sound_card(dict(TeamsChannel().body(message(text="😀\n" * 4000))))[-1] == "…"

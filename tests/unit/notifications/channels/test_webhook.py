@@ -12,7 +12,7 @@ from tests.receiver import Receiver
 from tests.unit.notifications.channels.helpers import message, refused, sender
 
 
-def test_a_webhook_is_signed_with_every_key_and_its_id_is_the_notice_s(receiver: Receiver) -> None:
+def test_a_webhook_is_signed_with_every_key_and_has_the_id_of_the_message(receiver: Receiver) -> None:
     new, old = new_secret(), new_secret()
     facts = {"event": "ticket.classified", "title": "</script>\ud800\0 \u202e" + "x" * 100_000}
     hook = sender(WebhookChannel, receiver)
@@ -30,7 +30,7 @@ def test_a_webhook_is_signed_with_every_key_and_its_id_is_the_notice_s(receiver:
     assert receiver.arrived[0].body == receiver.arrived[1].body
 
 
-def test_a_webhook_without_facts_tells_what_people_are_told(receiver: Receiver) -> None:
+def test_a_webhook_without_data_contains_subject_and_text(receiver: Receiver) -> None:
     sender(WebhookChannel, receiver).send(message(url=receiver.url))
     [arrived] = receiver.arrived
     assert "webhook-signature" not in arrived.headers
@@ -38,7 +38,7 @@ def test_a_webhook_without_facts_tells_what_people_are_told(receiver: Receiver) 
     assert said == {"ticket_id": 17, "subject": "[Aura #17] VPN", "text": "Hello,\n\nyour ticket.\n"}
 
 
-def test_a_key_that_is_none_is_the_end_and_names_the_command(receiver: Receiver) -> None:
+def test_an_invalid_key_is_a_permanent_error(receiver: Receiver) -> None:
     error = refused(sender(WebhookChannel, receiver), url=receiver.url, keys=("whsec_short",))
     assert error.permanent
     assert "rotate its key" in str(error)

@@ -102,28 +102,30 @@ def test_notifications_are_shown_to_their_recipient_and_to_operators():
 
 def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
     write_delayed(rows=2)
-    assert run("notices", "waiting", "--format", "json").json()[0]["waiting"] == 2
-    one, other = (row["id"] for row in run("notices", "list", "--state", "delayed", "--format", "json").json())
-    assert run("notices", "resend", one).out == f"{one} goes out by email\n"
+    assert run("notifications", "delayed", "--format", "json").json()[0]["waiting"] == 2
+    one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())
+    assert run("notifications", "resend", one).out == f"{one} enqueued for email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is in_doubt can be settled" in run("notices", "settle", one).err
+    assert "only what is in_doubt can be settled" in run("notifications", "settle", one).err
     set_(MANAGER, state="in_doubt")
-    assert "2 may or may not have left" in run("notices", "list", "--channel", "email", "--recipient", MANAGER).err
-    wrong = run("notices", "settle", other, "nothing")
+    assert "2 in doubt" in run("notifications", "list", "--channel", "email", "--recipient", MANAGER).err
+    wrong = run("notifications", "settle", other, "nothing")
     assert "there is no notification nothing" in wrong.err
     with reading() as session:
         assert session.get_one(Notification, other).state == "in_doubt"
-    assert run("notices", "settle", other).out == f"{other} is settled: it has arrived\n"
+    assert run("notifications", "settle", other).out == f"{other} settled as delivered\n"
     assert {each.state for each in notifications_to()} == {"in_doubt", "sent"}
 
 
 @pytest.mark.parametrize("how", ["text", "html", "json"])
 def test_the_wording_is_previewed(run: Run, how: str):
-    shown = run("notices", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how)
+    shown = run(
+        "notifications", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how
+    )
     assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
-    assert run("notices", "preview").err.count("--- ticket.") >= 9
-    assert "there is no ticket 99" in run("notices", "preview", "--ticket", 99).err
-    assert "event: there is no 'x'" in run("notices", "preview", "--event", "x").err
+    assert run("notifications", "preview").err.count("--- ticket.") >= 9
+    assert "there is no ticket 99" in run("notifications", "preview", "--ticket", 99).err
+    assert "event: there is no 'x'" in run("notifications", "preview", "--event", "x").err
 
 
 def test_the_commands_of_the_notifications_page_work_as_written(run: Run, tmp_path: Path):

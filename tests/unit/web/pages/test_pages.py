@@ -94,7 +94,7 @@ def test_no_page_shows_hostile_text_as_markup(browser: TestClient, hand: Hand):
     with transaction() as session:
         session.execute(update(Ticket).where(Ticket.id == done).values(needs_review=True, assignee=HOSTILE))
         queue_controls.pause(session, "ai.classify", None, HOSTILE)
-        schedule_runs.pause(session, "pruning", True, HOSTILE)
+        schedule_runs.pause(session, "retention", True, HOSTILE)
         workers.beat(session, "w" * 32, HOSTILE[:200])
         session.add(Incident(title=HOSTILE, category="Network"))
         session.add(

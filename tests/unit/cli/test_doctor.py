@@ -1,0 +1,116 @@
+"""`aura doctor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from aura.settings import get_settings
+from aura.web import health
+from db import transaction, workers
+from db.jobs import NewJob
+from db.models import Job
+from tests.commands import Run
+from tests.embedded import move, promise
+from tests.services import free_port
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_all_checks_pass_in_embedded_mode(run: Run):
+    result = run("doctor")
+    rows = run("doctor", "--format", "json").json()
+
+    assert result.code == 0
+    assert "FAIL" not in result.out
+    assert {"settings", "database", "rabbitmq", "redis", "openai"} <= {row["name"] for row in rows}
+    assert all(row["ok"] for row in rows)
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_an_unavailable_service_fails_with_a_fix(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RABBITMQ_URL", f"amqp://aura:hunter2@127.0.0.1:{free_port()}/")
+    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2@127.0.0.1:{free_port()}/0")
+    get_settings.cache_clear()
+
+    result = run("doctor", "--format", "json")
+
+    assert result.code == 1
+    rows = {row["name"]: row for row in json.loads(result.out)}
+    assert {name for name, row in rows.items() if not row["ok"]} == {"rabbitmq", "redis"}
+    assert rows["rabbitmq"]["fix"] == "start it, or correct RABBITMQ_URL"
+    assert "hunter2" not in result.out + run("doctor").out
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_due_jobs_without_a_relay_fail_the_check(run: Run):
+    def work() -> tuple[bool, str]:
+        (row,) = [row for row in json.loads(run("doctor", "--format", "json").out) if row["name"] == "work"]
+        return row["ok"], row["fix"]
+
+    promise(NewJob("classify", "1"))
+    assert work() == (True, "")
+    move(Job, due_at=-120)
+    assert work() == (False, "start `dramatiq actors` or `aura run`")
+    with transaction() as session:
+        workers.beat(session, "r" * 32, "desk:1", "relay")
+    assert work() == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (200, ""),
+        (401, "the key is refused"),
+        (404, "the provider has no model never-made"),
+        (500, "InternalServerError"),
+    ],
+)
+def test_the_key_and_the_model_of_openai_are_checked(
+    configure: Callable[..., Any], httpserver: HTTPServer, status: int, detail: str
+):
+    model = {"id": "never-made", "object": "model", "created": 1, "owned_by": "nobody"}
+    httpserver.expect_request("/v1/models/never-made").respond_with_json(model, status=status)
+    configure(OPENAI_API_KEY="sk-hunter2", OPENAI_BASE_URL=httpserver.url_for("/v1"), AI_MODEL="never-made")
+
+    found = health.check_openai()
+
+    assert (found.ok, found.detail) == (not detail, detail or "model never-made")
+    assert bool(found.fix) != found.ok
+
+
+def test_a_missing_redis_and_missing_pipelines_fail_the_check(configure: Callable[..., Any]):
+    service = {"RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/a"}
+    configure(**service)
+    assert (health.check_redis().ok, health.check_pipelines().ok) == (True, True)
+    configure(**service, OPENAI_API_KEY="k", AURA_PIPELINES="nowhere")
+    assert (health.check_redis().fix, health.check_pipelines().fix) == ("set REDIS_URL", "correct AURA_PIPELINES")
+    assert (health.check_redis().ok, health.check_pipelines().ok) == (False, False)
+
+
+def test_missing_tables_and_a_missing_database_fail_the_check(run: Run, sqlite_url: str, configure: Callable[..., Any]):
+    configure(DATABASE_URL=sqlite_url)
+    result = run("doctor")
+    assert result.code == 1
+    assert "-> run `aura migrate`" in result.out
+
+    configure(DATABASE_URL=f"postgresql://aura:hunter2@127.0.0.1:{free_port()}/aura")
+    result = run("doctor")
+    assert result.code == 1
+    assert "-> start it, or correct DATABASE_URL" in result.out
+    assert "hunter2" not in result.out
+
+
+def test_an_invalid_setting_fails_the_check_without_its_value(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "mysql://aura:hunter2@host/aura")
+
+    doctor = run("doctor", "--format", "json")
+
+    assert doctor.code == 1
+    (row,) = json.loads(doctor.out)
+    assert (row["name"], row["ok"]) == ("settings", False)
+    assert "DATABASE_URL" in row["detail"]
+    assert "hunter2" not in doctor.out

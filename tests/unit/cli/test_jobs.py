@@ -1,0 +1,79 @@
+"""`aura jobs`."""
+
+from __future__ import annotations
+
+import pytest
+
+from db.jobs import NewJob
+from tests.commands import Run
+from tests.embedded import all_jobs, claim, letters, one_job, promise
+
+pytestmark = pytest.mark.usefixtures("sqlite")
+
+
+def test_jobs_are_listed_with_their_states(run: Run):
+    promise(NewJob("intake", "1"))
+    promise(NewJob("classify", "1", delay=60))
+    claim("intake", all_jobs()[0].id)
+
+    rows = run("jobs", "list", "--format", "json").json()
+    assert [(row["actor"], row["state"]) for row in rows] == [("intake", "running"), ("classify", "scheduled")]
+    running = run("jobs", "list", "--state", "running", "--format", "json").json()
+    assert [row["actor"] for row in running] == ["intake"]
+    assert run("jobs", "list", "--actor", "notify").err == "No such jobs.\n"
+    assert "intake" in run("jobs", "list").out
+
+
+def test_an_empty_list_is_a_note_on_stderr(run: Run):
+    assert run("jobs", "list").err == "No jobs: all are completed.\n"
+
+
+def test_a_cancelled_job_can_be_replayed_with_force(run: Run):
+    promise(NewJob("classify", "17"))
+
+    cancelled = run("jobs", "cancel", one_job().id, "--reason", "a test")
+
+    letter = letters()[0].id
+    assert cancelled.out == (
+        f"job 1 (classify 17) cancelled; `aura dead-letters replay {letter} --force` enqueues it again\n"
+    )
+    assert all_jobs() == []
+    assert "a test" in run("dead-letters", "list", "--state", "discarded").out
+    assert run("dead-letters", "replay", letter).code == 1
+    assert run("dead-letters", "replay", letter, "--force").out == "classify 17 enqueued\n"
+
+
+def test_all_jobs_of_a_ticket_are_cancelled_also_running_ones(run: Run):
+    promise(NewJob("classify", "17"), NewJob("notify", "17"), NewJob("notify", "18"))
+    claim("notify", *[job.id for job in all_jobs()])
+    promise(NewJob("intake", "18"))
+
+    text = run("jobs", "cancel", "--ticket", 17, "--reason", "a test").out
+    rows = run("jobs", "cancel", "--ticket", 18, "--reason", "a test", "--format", "json").json()
+
+    assert [line.partition("; ")[0] for line in text.splitlines()] == [
+        "job 1 (classify 17) cancelled",
+        "job 2 (notify 17) cancelled",
+    ]
+    assert "; the result of its running attempt is not stored; " in text.splitlines()[1]
+    assert [(row["actor"], row["key"], row["was_running"]) for row in rows] == [
+        ("notify", "18", True),
+        ("intake", "18", False),
+    ]
+    assert all_jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name one of ID and --ticket"),
+        (["1", "--ticket", "1"], "name one of ID and --ticket"),
+        (["99"], "there is no job 99"),
+        (["--ticket", "99"], "ticket 99"),
+    ],
+)
+def test_a_cancel_without_a_job_is_refused(run: Run, arguments: list[str], message: str):
+    result = run("jobs", "cancel", *arguments, "--reason", "x")
+
+    assert (result.code, result.out) == (1, "")
+    assert message in result.err
