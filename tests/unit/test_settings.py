@@ -243,6 +243,6 @@ def test_the_fixture_hides_the_developers_environment(monkeypatch: pytest.Monkey
 
 
 def test_the_page_about_configuration_is_written_from_the_settings():
-    assert (ROOT / "docs/configuration.md").read_text() == settings.markdown(), (
-        "run: python -m aura.settings > docs/configuration.md"
+    assert (ROOT / "docs/reference/settings.md").read_text() == settings.markdown(), (
+        "run: python -m aura.settings > docs/reference/settings.md"
     )

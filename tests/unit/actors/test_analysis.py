@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +22,6 @@ from db.time import from_now
 from pipelines.reanalysis import reanalysis, reclassify
 from pipelines.triage import triage
 from tests.commands import Run
-from tests.conftest import ROOT
 from tests.embedded import Hand, count, letters
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -340,20 +337,3 @@ def test_the_commands_correct_and_resolve(hand: Hand, run: Run) -> None:
     found = ticket_of(ticket)
     assert (found.status, found.resolution) == ("resolved", "Restarted it")
     assert found.resolved_at is not None
-
-
-def test_the_commands_of_the_page_run_as_they_stand(hand: Hand, run: Run) -> None:
-    submit()
-    hand.run()
-    page = (ROOT / "docs" / "classification.md").read_text()
-    lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]
-    assert len(lines) > 4
-    for line in lines:
-        command = [
-            word.replace("tests/data", str(ROOT / "tests" / "data")) for word in shlex.split(line, comments=True)
-        ]
-        result = run(*command[1:])
-        if "--model gpt" in line:
-            assert "OPENAI_API_KEY" in result.err, line
-        else:
-            assert result.code == 0, f"{line}\n{result.err}"
