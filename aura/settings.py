@@ -557,7 +557,11 @@ GROUPS = {
 
 def markdown() -> str:
     """Return the reference of all variables in Markdown: default and description, grouped by subject."""
-    lines = ["# Settings", "", "For operators. Every environment variable of Aura. `python -m aura.settings` writes this page."]
+    lines = [
+        "# Settings",
+        "",
+        "For operators. Every environment variable of Aura. `python -m aura.settings` writes this page.",
+    ]
     for name, field in Settings.model_fields.items():
         if name in GROUPS:
             lines += ["", f"## {GROUPS[name]}", "", "| variable | default | description |", "| --- | --- | --- |"]
