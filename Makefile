@@ -10,6 +10,7 @@ PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 BENCH := $(VENV)/bench.stamp
+DOCS := $(VENV)/docs.stamp
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 PYTEST = $(PY) -m pytest -q --dist worksteal --hypothesis-profile quick
 # Unit tests compute, on two cores; the others wait for half of their time, each process with servers of its own.
@@ -31,11 +32,15 @@ demo: $(RUNTIME) ## Classify sample tickets and notify their agents; needs no se
 run: $(RUNTIME) ## Run web, workers and scheduler in one process
 	@$(VENV)/bin/aura run
 
-.PHONY: check
-check: $(DEV) ## Run linters, type checks, import rules and unit tests; starts no service
+.PHONY: lint
+lint: $(DEV) ## Run linters, type checks, import rules and the vocabulary check
 	@echo "check: ruff"; $(VENV)/bin/ruff check --quiet .; $(VENV)/bin/ruff format --quiet --check .
 	@echo "check: mypy"; $(VENV)/bin/mypy --no-error-summary
 	@echo "check: imports"; out=$$($(VENV)/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
+	@echo "check: vocabulary"; $(PY) -m tests.vocabulary
+
+.PHONY: check
+check: lint ## lint, and the unit tests; starts no service
 	@echo "check: unit tests"; $(PYTEST) $(COMPUTING) -m "not integration and not acceptance and not slow"
 
 .PHONY: test
@@ -92,12 +97,29 @@ bench-reanalysis: $(BENCH) ## Measure the latency of new tickets during re-analy
 bench-hanging: $(BENCH) ## Measure the latency of other channels while one hangs
 	@$(PY) -m bench.hanging
 
+.PHONY: docs
+docs: $(DOCS) ## Build the documentation into build/docs
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "docs: build/docs/index.html"
+
+.PHONY: docs-serve
+docs-serve: $(DOCS) ## Show the documentation in a browser while you write it
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs serve --strict
+
+.PHONY: reference
+reference: $(DEV) ## Generate the reference pages of settings and command line
+	@$(PY) -m tests.reference_pages
+
 .PHONY: images
 images: $(DEV) ## Take the screenshots of docs/images
 	@$(PY) -m tests.acceptance.images
 
 $(BENCH): requirements-bench.txt $(DEV)
 	@echo "install: requirements-bench.txt"; $(PIP) install --require-hashes -r requirements-bench.txt
+	@touch $@
+
+$(DOCS): requirements-docs.txt $(DEV)
+	@echo "install: requirements-docs.txt"; $(PIP) install --require-hashes -r requirements-docs.txt
 	@touch $@
 
 # The lock also holds setuptools, which builds the project without asking an index. LOCK=--upgrade takes newer versions.
@@ -110,7 +132,8 @@ lock: $(PY) ## Write the lock files from setup.cfg
 	@$(COMPILE) --output-file requirements.txt >/dev/null
 	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --extra apprise --extra tracing --extra sentry --output-file requirements-dev.txt >/dev/null
 	@$(COMPILE) --constraints requirements-dev.txt --extra bench --output-file requirements-bench.txt >/dev/null
-	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt"
+	@$(COMPILE) --constraints requirements-dev.txt --extra docs --output-file requirements-docs.txt >/dev/null
+	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt, requirements-docs.txt"
 
 .PHONY: release-archive
 release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade test; COMMIT=v0.2.0 takes another one than HEAD

@@ -1,6 +1,6 @@
 """`python -m bench`: Aura against its peers, the same work on private servers, taking turns.
 
-A full run writes bench/results.json, docs/performance.svg and the figures of the pages (`bench.page`); one that leaves
+A full run writes bench/results.json, docs/images/performance.svg and the figures of the pages (`bench.page`); one that leaves
 something out only prints, unless --out names a folder.
 """
 

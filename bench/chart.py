@@ -1,4 +1,4 @@
-"""The chart of docs/performance.md: an SVG of bars that follows the reader's light or dark theme."""
+"""The chart of docs/explanation/performance.md: an SVG of bars that follows the reader's light or dark theme."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Tickets come at a steady rate; each is told by e-mail, to a webhook and to Slack. In every other round the server behind Slack
 answers nothing. Printed is how long e-mail and webhook took, from the ticket to the message, and the ratio of the p95; it is
-written to bench/results.json and docs/performance.md. With more than 1.2 the exit code is 1.
+written to bench/results.json and docs/explanation/performance.md. With more than 1.2 the exit code is 1.
 """
 
 from __future__ import annotations

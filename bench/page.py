@@ -15,7 +15,7 @@ from bench.results import Results
 from bench.services import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = (DOCS / "performance.md", DOCS / "scaling.md", ROOT / "README.md")
+PAGES = (DOCS / "explanation/performance.md", DOCS / "how-to/scale.md", DOCS / "explanation/comparison.md")
 
 
 def write(measured: Results) -> None:
@@ -30,7 +30,7 @@ def written(measured: Results) -> dict[Path, str]:
     for name, content in sections(measured).items():
         texts = between(texts, name, content)
     if "peers" in measured:
-        texts[DOCS / "performance.svg"] = chart.draw(measured["peers"])
+        texts[DOCS / "images/performance.svg"] = chart.draw(measured["peers"])
     return texts
 
 

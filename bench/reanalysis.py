@@ -2,7 +2,7 @@
 
 New tickets come at a steady rate, now with and now without the others due for re-analysis at the same moment. Printed is how
 long the new ones took in each round, and the ratio of the medians; it is written to bench/results.json and
-docs/performance.md. With more than 1.2 the exit code is 1.
+docs/explanation/performance.md. With more than 1.2 the exit code is 1.
 """
 
 from __future__ import annotations

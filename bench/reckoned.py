@@ -1,11 +1,11 @@
-"""What was measured, as other pages say it: docs/scaling.md multiplies it, and the README sets it beside the peers'."""
+"""What was measured, as other pages say it: docs/how-to/scale.md multiplies it, and the README sets it beside the peers'."""
 
 from __future__ import annotations
 
 from bench.results import Results, best_celery
 from bench.tables import Grid
 
-#: Tickets a second for which docs/scaling.md says what to do, the first of which come alone.
+#: Tickets a second for which docs/how-to/scale.md says what to do, the first of which come alone.
 RATES = (10, 1_000, 100_000)
 
 

@@ -1,4 +1,4 @@
-"""The figures as tables, once for the terminal and once for docs/performance.md."""
+"""The figures as tables, once for the terminal and once for docs/explanation/performance.md."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class Relay:
         self._transport = transport
         self._settings = settings or get_settings()
         self._topology = broker.program.topology
-        self._publishes_events = self._settings.events and not self._settings.embedded
+        #: The exchange of events; None leaves them in the outbox.
+        self._events = self._topology.events if self._settings.events and not self._settings.embedded else None
         self._known: dict[str, _Actor] = {}
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
@@ -73,8 +74,8 @@ class Relay:
         self.more = self.gathering = False
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
-            events = self._publishes_events and outbox.any_waiting(session)
-        return (self._dispatch(due) if due else 0) + (self._publish_events() if events else 0)
+            exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
+        return (self._dispatch(due) if due else 0) + (0 if exchange is None else self._publish_events(exchange))
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
         # committed before it is published: a worker that has the hint at once must not wait for the broker's confirm
@@ -91,11 +92,10 @@ class Relay:
             raise
         return len(ids)
 
-    def _publish_events(self) -> int:
+    def _publish_events(self, exchange: str) -> int:
         with transaction() as session:
             events = outbox.dispatch(session, ROUND)
-            if self._topology.events is not None:
-                self._transport.publish([cloud_event(event, self._topology.events) for event in events])
+            self._transport.publish([cloud_event(event, exchange) for event in events])
         self.more = self.more or len(events) == ROUND
         return len(events)
 

@@ -1,4 +1,4 @@
-"""The snippets of docs/integrating.md, run as they stand there against the real processes."""
+"""The snippets of how-to/send-tickets.md, run against the real processes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tests.acceptance.conftest import House
 from tests.conftest import ROOT
 from tests.install import tool
 
-PAGE = (ROOT / "docs" / "integrating.md").read_text()
+PAGE = (ROOT / "docs/how-to/send-tickets.md").read_text()
 #: What `npm install amqplib` gives, in the version that is known to work; it needs no other package.
 AMQPLIB = "amqplib@2.3.1"
 #: Calls each web framework's snippet as a browser, or the program around it, would.
 FRAMEWORKS = """
 import flask_app
-said = {"what": "The door of hall 2 stays shut", "who": "kim@example.com", "form_id": "form-1"}
+form = {"what": "The gate of hall 2 does not open", "who": "kim@example.com", "form_id": "form-1"}
 for _ in range(2):  # a double click
-    assert flask_app.app.test_client().post("/help", data=said).status_code == 202
+    assert flask_app.app.test_client().post("/help", data=form).status_code == 202
 import django_app
-django_app.help_wanted(7, "The lift stands still", "kim@example.com")
+django_app.request_help(7, "The lift stands still", "kim@example.com")
 import fastapi_app
 from fastapi.testclient import TestClient
-assert TestClient(fastapi_app.app).post("/help", json=said | {"form_id": "form-2"}).json()["ticket"] > 0
+assert TestClient(fastapi_app.app).post("/help", json=form | {"form_id": "form-2"}).json()["ticket"] > 0
 """
 
 
@@ -39,7 +39,9 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
     house = service_house
     house.procfile("worker").says("Worker process is ready")
     house.procfile("web")
-    key = json.loads(house.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)["key"]
+    key = json.loads(house.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)[
+        "key"
+    ]
     house.serves()
     folder = house.folder / "snippets"
     folder.mkdir()
@@ -55,15 +57,15 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
 
     programs = {".py": sys.executable, ".mjs": tool("node")}
     run(tool("npm"), "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", AMQPLIB)
-    alone = ["script.py", "same_transaction.py", "publish.py", "report.mjs", "publish.mjs"]
+    alone = ["script.py", "same_transaction.py", "publish.py", "create_ticket.mjs", "publish.mjs"]
     assert set(files) == {"aura_client.py", "flask_app.py", "django_app.py", "fastapi_app.py", *alone}
     for name in (*alone, "frameworks.py"):
         for _ in range(1 if name == "same_transaction.py" else 2):
             run(programs[Path(name).suffix], name)
-    # what no queue takes is told, and is no success
+    # a message that is returned is an error
     for name in ("publish.py", "publish.mjs"):
-        (folder / f"astray_{name}").write_text(files[name].replace("ticket.created", "nobody.listens"))
-        run(programs[Path(name).suffix], f"astray_{name}", good=False)
+        (folder / f"unrouted_{name}").write_text(files[name].replace("ticket.created", "no.queue"))
+        run(programs[Path(name).suffix], f"unrouted_{name}", good=False)
     shell = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     tool("curl")
     for command in shell:

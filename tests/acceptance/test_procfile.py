@@ -66,7 +66,9 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
     sent = house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert len(mailbox.received) == sent
     assert set(mailbox.received.values()) == {1}
-    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 10, "no scheduler leads")
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 10, "no scheduler leads"
+    )
     # And its timeline can be read
     with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
         ticket = json.load(answer)
@@ -117,7 +119,9 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     house.finished(house.ask("SELECT count(*) FROM tickets"), 120)
     house.each_once()
     assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
-    wait_until(lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 20, "no scheduler leads")
+    wait_until(
+        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 20, "no scheduler leads"
+    )
     assert house.ask("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, "a deploy spends no attempt"
     honcho.stop_by("dramatiq")
 

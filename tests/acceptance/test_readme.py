@@ -1,64 +1,54 @@
-"""Every command and every snippet of the README, run as it stands there."""
+"""Every command and every snippet of the README."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-import sys
 
-from tests.acceptance.conftest import House, Mailbox
-from tests.conftest import ROOT, wait_until
+from tests.acceptance.conftest import House
+from tests.conftest import ROOT
+from tests.documents import Block, blocks, script
 from tests.install import tool
 
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+#: Commands that a test of its own runs, or that run the tests themselves.
+SEPARATE = ("make demo", "make test")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def shown(command: str) -> list[str]:
+    """Return the lines that the README shows as the output of a command."""
+    [block] = [each for each in blocks(README, "console") if each.code.startswith(f"$ {command}\n")]
+    return block.code.splitlines()[1:]
 
 
-def test_the_snippets_work_as_written(service_house: House, mailbox: Mailbox) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    house.procfile("web")
-    house.serves()
-    assert blocks("sh")
-    assert len(blocks("python")) == 2
+def runnable() -> list[Block]:
+    return [each for each in blocks(README) if not each.code.startswith(tuple(f"$ {name}" for name in SEPARATE))]
 
-    # The shell's own words, but for the port and where the command is installed
+
+def test_the_snippets_create_tickets(embedded_house: House) -> None:
+    embedded_house.start("run", "aura", "run")
+    embedded_house.serves()
+    assert {block.language for block in runnable()} == {"sh", "python"}
     tool("curl")
-    answers = []
-    for block in blocks("sh"):
-        command = block.replace("127.0.0.1:8000", f"127.0.0.1:{house.port}").replace(".venv/bin/aura", "aura")
-        result = subprocess.run(
-            ["sh", "-e", "-c", command], env=house.env(), cwd=ROOT, capture_output=True, text=True, timeout=120
-        )
-        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
-        answers.append(result.stdout)
-    assert answers[0] == '{"id":1,"url":"/tickets/1"}'
-    assert '"timeline"' in answers[1]
-
-    for block in blocks("python"):
-        result = subprocess.run(
-            [sys.executable, "-c", block], env=house.env(), cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert result.returncode == 0, f"{block}\n{result.stderr}"
-
-    # One by curl, one by submit, the examples, one from Python, one by message; and the mail that was asked for
-    examples = house.ask("SELECT count(*) FROM tickets WHERE source = 'import'")
-    assert examples > 75
-    house.finished(examples + 4, 90)
-    subject = "SELECT count(*) FROM notifications WHERE subject = 'Hi' AND state = 'sent'"
-    wait_until(lambda: house.ask(subject) == 1, 20, "the message of the last snippet is not sent")
-    wait_until(lambda: house.ask("SELECT count(*) FROM verdicts WHERE ticket_id = 1") == 2, 20, "no second verdict")
+    command = ["bash", "-c", script(runnable(), embedded_house.port)]
+    env = embedded_house.env() | {"REPOSITORY": str(ROOT)}
+    ran = subprocess.run(command, env=env, cwd=embedded_house.folder, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout == '{"id":1,"url":"/api/v1/tickets/1"}'
+    embedded_house.finished(2)
 
 
-def test_the_demo_prints_what_the_readme_shows(embedded_house: House) -> None:
-    """The README's rows are the demo's, but for the seconds at the end."""
-    shown = next(block for block in blocks("console") if "make demo" in block).splitlines()[1:]
-    printed = embedded_house.aura("demo").stdout.splitlines()
-    for line in shown:
-        if line.strip() == "...":
-            continue
-        wanted = re.sub(r"in [\d.]+ seconds", "in N seconds", line).rstrip()
-        assert wanted in [re.sub(r"in [\d.]+ seconds", "in N seconds", each).rstrip() for each in printed], line
+def test_the_demo_prints_the_lines_of_the_readme(embedded_house: House) -> None:
+    printed = [without_seconds(line) for line in embedded_house.aura("demo").stdout.splitlines()]
+    for line in shown("make demo"):
+        assert line.strip() == "..." or without_seconds(line) in printed, line
+
+
+def without_seconds(line: str) -> str:
+    return re.sub(r"in [\d.]+ seconds", "in N seconds", line).rstrip()
+
+
+def test_the_makefile_prints_the_lines_of_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for line in shown("make test"):
+        assert line == "..." or f'"{line}"' in makefile, line

@@ -20,6 +20,7 @@ from db.migrate import config
 from tests.acceptance.conftest import House, Mailbox, Program
 from tests.chaos.driver import Driver
 from tests.conftest import ROOT, wait_until
+from tests.release_archive import write
 from tests.services import tree
 
 #: Finished tickets in the tables, and tickets that are created during the upgrade; `make chaos` takes a million.
@@ -155,3 +156,14 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * len(drivers)
     new.finished(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
     new.each_once()
+
+
+def test_the_archive_of_a_commit_is_reproducible_and_holds_what_runs(tmp_path: Path) -> None:
+    first = write("HEAD", tmp_path).read_bytes()
+    path = write("HEAD", tmp_path)
+
+    assert path.read_bytes() == first
+    with tarfile.open(path) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert {"Procfile", "aura/__main__.py", "db/migrations/online.py", "actors/__init__.py"} <= names
+    assert not any(name.startswith(("tests/", "docs/", "aura/ai/training/data/")) for name in names)

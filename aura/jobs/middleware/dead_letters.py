@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dramatiq import Broker, Middleware
-from dramatiq.broker import MessageProxy
+from dramatiq import Middleware
 
 from aura.jobs import process_state
-from aura.jobs.actor import DeadLettered
 from aura.jobs.attempt import Attempt
 from aura.jobs.middleware.retries import failure, one_line
 from db import jobs, transaction
@@ -29,10 +27,3 @@ class DeadLetters(Middleware):
             dead = [(job, one_line(error)) for job, error in attempt.dead]
             jobs.record_attempts(session, process_state.WORKER_ID, "dead", attempt.seconds, dead)
             actor.broker.program.on_dead(session, dead)
-
-    def after_process_message(
-        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
-    ) -> None:
-        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures."""
-        if isinstance(exception, DeadLettered):
-            message.fail()

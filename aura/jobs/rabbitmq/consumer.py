@@ -11,6 +11,7 @@ from dramatiq.errors import ConnectionClosed
 from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
+from aura.jobs.actor import DeadLettered
 from aura.jobs.bulkhead import BulkheadSlot
 from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
@@ -42,6 +43,12 @@ class GuardedMessage(MessageProxy):
     def __init__(self, message: Message[Any], tag: int, consumer: GuardedConsumer) -> None:
         super().__init__(message)
         self._tag, self.consumer = tag, consumer
+
+    def stuff_exception(self, exception: BaseException) -> None:
+        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures."""
+        super().stuff_exception(exception)
+        if isinstance(exception, DeadLettered):
+            self.fail()
 
 
 class GuardedConsumer(Consumer):

@@ -53,7 +53,9 @@ async def create_mail(request: Request) -> Response:
     if not body.strip():
         raise InvalidInput("the body must be a raw mail; it is empty")
     ingested = await run_in_threadpool(ingest_mail, body)
-    answer = IngestedMail(id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, known=ingested.duplicate)
+    answer = IngestedMail(
+        id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, known=ingested.duplicate
+    )
     return JSONResponse(answer.model_dump(), 202)
 
 

@@ -41,7 +41,7 @@ def test_an_unavailable_service_fails_with_a_fix(run: Run, monkeypatch: pytest.M
     assert result.code == 1
     rows = {row["name"]: row for row in json.loads(result.out)}
     assert {name for name, row in rows.items() if not row["ok"]} == {"rabbitmq", "redis"}
-    assert rows["rabbitmq"]["fix"] == "start it, or correct RABBITMQ_URL"
+    assert rows["rabbitmq"]["fix"] == "start RabbitMQ, or correct RABBITMQ_URL"
     assert "hunter2" not in result.out + run("doctor").out
 
 
@@ -64,7 +64,7 @@ def test_due_jobs_without_a_relay_fail_the_check(run: Run):
     ("status", "detail"),
     [
         (200, ""),
-        (401, "the key is refused"),
+        (401, "the provider refuses the key"),
         (404, "the provider has no model never-made"),
         (500, "InternalServerError"),
     ],
@@ -99,7 +99,7 @@ def test_missing_tables_and_a_missing_database_fail_the_check(run: Run, sqlite_u
     configure(DATABASE_URL=f"postgresql://aura:hunter2@127.0.0.1:{free_port()}/aura")
     result = run("doctor")
     assert result.code == 1
-    assert "-> start it, or correct DATABASE_URL" in result.out
+    assert "-> start PostgreSQL, or correct DATABASE_URL" in result.out
     assert "hunter2" not in result.out
 
 

@@ -102,18 +102,18 @@ def test_a_heartbeat_that_hears_it_ends_the_command_once_and_beats_on(monkeypatc
     assert signals == [signal.SIGTERM]
 
 
-def test_the_doctor_tells_of_what_nobody_knows_and_tries_the_mailbox(configure: Callable[..., Any]):
+def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(configure: Callable[..., Any]):
     assert "no notification" in health.check_in_doubt().detail
     with transaction() as session:
         row = {"event": "ticket.classified", "channel": "slack", "recipient": "ops", "subject": "s", "body": "b"}
         session.add(Notification(id="n" * 32, dedupe_key="k", state="in_doubt", **row))
     found = health.check_in_doubt()
-    assert (found.ok, found.detail) == (True, "1 notifications may or may not have left")
-    assert "aura notices list --state unknown" in found.fix
+    assert (found.ok, found.detail) == (True, "1 notification in doubt: sent or not, the channel did not say")
+    assert "aura notifications list --state in_doubt" in found.fix
     with reading() as session:
         assert notifications.in_doubt_count(session) == 1
 
-    assert health.check_imap().detail.startswith("not set")
+    assert health.check_imap().detail.startswith("AURA_IMAP_URL is not set")
     configure(
         AURA_IMAP_URL="imap://desk:hunter2@127.0.0.1:1/INBOX",
         DATABASE_URL=get_settings().database_url.get_secret_value(),

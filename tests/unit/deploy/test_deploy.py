@@ -46,9 +46,7 @@ def variables(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", [*ENVIRONMENTS, DEPLOY / "kubernetes/settings.env"], ids=lambda path: str(path.parent.name)
 )
-def test_an_environment_contains_known_settings_and_no_secret(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_environment_contains_known_settings_and_no_secret(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = variables(path)
     assert found.keys() <= {*environment_variables(), *FOREIGN}
     if path.parent.name != "local":

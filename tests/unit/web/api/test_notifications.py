@@ -119,7 +119,9 @@ def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
 
 @pytest.mark.parametrize("how", ["text", "html", "json"])
 def test_the_wording_is_previewed(run: Run, how: str):
-    shown = run("notifications", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how)
+    shown = run(
+        "notifications", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how
+    )
     assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
     assert run("notifications", "preview").err.count("--- ticket.") >= 9
     assert "there is no ticket 99" in run("notifications", "preview", "--ticket", 99).err

@@ -14,7 +14,7 @@ from tests.unit.web.clients import submit
 
 
 def test_charts_have_the_points_of_the_scheduler(browser: TestClient):
-    submit(browser, "/schedules/samples/run")
+    submit(browser, "/schedules/metric-samples/run")
 
     found = browser.get("/charts/tickets.json").json()
     assert [len(each["values"]) for each in found["series"]] == [len(found["at"])] * 3 == [1, 1, 1]
