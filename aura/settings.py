@@ -557,7 +557,11 @@ GROUPS = {
 
 def markdown() -> str:
     """Return the reference of all variables in Markdown: default and description, grouped by subject."""
-    lines = ["# Settings", "", "Every environment variable of Aura. `python -m aura.settings` writes this page."]
+    lines = [
+        "# Settings",
+        "",
+        "For operators: every environment variable of Aura. This page is generated (`make reference`).",
+    ]
     for name, field in Settings.model_fields.items():
         if name in GROUPS:
             lines += ["", f"## {GROUPS[name]}", "", "| variable | default | description |", "| --- | --- | --- |"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ import actors
 from aura.cli import dead_letter_actions
 from db import audit, dead_letters, jobs, reading, transaction
 from db.jobs import Claimed, Failure, NewJob
-from db.models import DeadLetter, Incident
+from db.models import DeadLetter
 from tests.commands import Run
-from tests.conftest import ROOT
 from tests.embedded import all_jobs, claim, letters, move, one_job, promise
 
 pytestmark = pytest.mark.usefixtures("sqlite")
@@ -281,39 +278,3 @@ def test_a_message_is_not_replayed_without_a_correction(run: Run):
     refused = run("dead-letters", "replay", message)
     assert refused.code == 1
     assert f"`aura dead-letters export {message} FILE`" in refused.err
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("sqlite")
-def test_the_commands_of_the_operations_page_work(run: Run, tmp_path: Path):
-    # Given the data of the page: dead letters 1 to 3 of one error, 4 at the replay limit, 5 and 6 messages; jobs, also of
-    # ticket 17; two incidents
-    for number in range(3):
-        die("email", f"n{number}", "3f2a91c0d7e4")
-    promise(NewJob("reanalyze", "3", replays=3))
-    die("reanalyze", "3", "again")
-    unreadable(b"{", "tickets.intake")
-    unreadable(b"{", "tickets.intake")
-    promise(NewJob("classify", "17"))
-    for number in range(20, 27):
-        promise(NewJob("classify", str(number)))
-    with transaction() as session:
-        session.add_all([Incident(title=title, category="Network") for title in ("VPN", "Payroll")])
-
-    page = (ROOT / "docs" / "operations.md").read_text()
-    lines = []
-    for block, text in enumerate(re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)):
-        lines += [(block, line) for line in text.splitlines()]
-    assert len(lines) > 15
-    for number, (block, line) in enumerate(lines):
-        if number and lines[number - 1][0] != block:  # each block of commands needs dead letters of its own
-            for each in range(2):
-                die("email", f"block {block}, {each}", "3f2a91c0d7e4")
-        command = shlex.split(line, comments=True)
-        if command[0] == "$EDITOR":
-            (tmp_path / command[1]).write_text('{"title": "VPN"}')
-        else:
-            assert command[0] == "aura"
-            result = run(*command[1:])
-            assert result.code == 0, f"{line}\n{result.err}"
-            assert result.out or "--state running" in line, line  # no job is running

@@ -17,7 +17,7 @@ from aura.jobs import metrics
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.web.metrics import DatabaseMetrics
-from pipelines.schedule import SCHEDULE
+from pipelines.scheduled_jobs import SCHEDULE
 from tests.conftest import ROOT
 from tests.documents import DOCS
 from tests.reference_pages import pages
