@@ -40,7 +40,7 @@ lint: $(DEV) ## Run linters, type checks, import rules and the vocabulary check
 	@echo "check: vocabulary"; $(PY) -m tests.vocabulary
 
 .PHONY: check
-check: lint ## lint, and the unit tests; starts no service
+check: lint ## Run lint and the unit tests; starts no service
 	@echo "check: unit tests"; $(PYTEST) $(COMPUTING) -m "not integration and not acceptance and not slow"
 
 .PHONY: test

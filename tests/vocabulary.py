@@ -150,8 +150,10 @@ def find(path: str, text: str) -> Iterator[tuple[Finding, str]]:
     """Yield each retired term of a file's text, allowed or not, with its line."""
     lines = text.splitlines()
     words = words_of(text)
+    position = number = 0
     for match in _ALL.finditer(words):
-        number = words.count("\n", 0, match.start())
+        number += words.count("\n", position, match.start())
+        position = match.start()
         instead = _INSTEAD[int((match.lastgroup or "t0")[1:])]
         line = lines[number] if number < len(lines) else ""
         yield Finding(path, number + 1, match[0].replace("\n", " "), instead), line

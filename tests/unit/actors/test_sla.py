@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,6 @@ from pipelines import scheduled_jobs as schedule
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage
 from tests.commands import Run
-from tests.conftest import ROOT
 from tests.embedded import Hand, crash_before_commit
 
 HOUR = 3600.0
@@ -402,13 +400,3 @@ def test_overdue_tickets_are_listed_first(says: Says, hand: Hand, run: Run) -> N
     rows = run("tickets", "list", "--due", "--format", "json").json()
     assert [(row["id"], row["sla_state"]) for row in rows] == [(late, "breached"), (later, "")]
     assert "breached" in run("tickets", "list", "--due").out
-
-
-def test_the_commands_of_the_page_run_as_they_stand(says: Says, hand: Hand, run: Run) -> None:
-    submit(hand)
-    page = (ROOT / "docs" / "sla.md").read_text()
-    lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()]
-    assert len(lines) > 6
-    for line in lines:
-        result = run(*shlex.split(line, comments=True)[1:])
-        assert result.code == 0, f"{line}\n{result.err}"
