@@ -14,7 +14,7 @@ from dramatiq.errors import ConnectionClosed
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from actors.intake import classify
+from actors.classify import classify
 from actors.plain_messages import PlainJson
 from aura.jobs.broker import JobBroker
 from aura.jobs.maintenance import Maintenance

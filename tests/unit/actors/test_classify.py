@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aura.jobs.batches import batch_size, option
 
 import actors
 from actors import classify, reanalyze
@@ -33,17 +32,17 @@ def test_a_hint_of_reanalysis_is_short() -> None:
 def test_the_batch_size_of_an_actor_follows_the_settings(name: str) -> None:
     actor = actors.broker.get_actor(name)
 
-    assert batch_size(actor, REMOTE) == 1 < batch_size(actor, LOCAL)
+    assert actor.batch_size(REMOTE) == 1 < actor.batch_size(LOCAL)
 
 
 @pytest.mark.parametrize(("name", "share"), [("email", 3 / 8), ("slack", 1 / 4), ("webhook", 1 / 4)])
 def test_deliveries_to_other_systems_are_single_and_behind_a_bulkhead(name: str, share: float) -> None:
     actor, sending = actors.broker.get_actor(name), settings(SMTP_URL="smtp://127.0.0.1:1025")
 
-    assert (batch_size(actor, sending), float(option(actor, "bulkhead", sending))) == (10, share)
+    assert (actor.batch_size(sending), float(actor.option("bulkhead", sending))) == (10, share)
 
 
 def test_logged_mails_need_neither_bulkhead_nor_single_deliveries() -> None:
     actor = actors.broker.get_actor("email")
 
-    assert (batch_size(actor, LOCAL), option(actor, "bulkhead", LOCAL)) == (LOCAL.jobs_per_hint, None)
+    assert (actor.batch_size(LOCAL), actor.option("bulkhead", LOCAL)) == (LOCAL.jobs_per_hint, None)

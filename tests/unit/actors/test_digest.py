@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from actors import digest as digest_actor
 from aura.jobs.actor import JobResult
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from aura.notifications import DIGEST, digest_policy
 from aura.settings import get_settings
 from db import digests, notifications, preferences, reading, transaction, workers
@@ -439,7 +439,7 @@ from tests import embedded
 settings.use(settings.given(DATABASE_URL=sys.argv[1]))
 import actors
 from actors import deliver, digest
-from aura.jobs.attempt import WORKER_ID
+from aura.jobs.process_state import WORKER_ID
 from db import transaction, workers
 
 def die(*_):

@@ -11,7 +11,8 @@ from sqlalchemy import select, text, true, update
 from sqlalchemy.orm import Session
 
 import actors
-from actors.intake import classify, intake
+from actors.classify import classify
+from actors.intake import intake
 from aura.jobs.pipeline import Pipeline
 from aura.jobs.process_state import WORKER_ID
 from db import hints, jobs, reading, transaction, workers

@@ -9,7 +9,8 @@ from sqlalchemy import update
 
 import actors
 from actors.batch_analysis import advance
-from actors.intake import classify, reanalyze
+from actors.classify import classify
+from actors.reanalyze import reanalyze
 from aura.jobs import bulkhead
 from db import reading, transaction
 from db import reanalysis as reanalysis_queries

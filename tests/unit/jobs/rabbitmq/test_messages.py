@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import actors
 from actors import plain_messages
-from actors.intake import classify
+from actors.classify import classify
 from actors.plain_messages import PlainJson
 from aura.jobs.program import Malformed, PlainMessage
 from aura.jobs.rabbitmq import messages
