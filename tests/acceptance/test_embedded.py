@@ -37,7 +37,7 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, 
     assert accepted == 600
     house.finished(accepted, 150)
     house.each_once()
-    # The login was said once
+    # The password was shown once
     assert "Log in as admin with the password" in run.output()
     assert "Open http" in again.output() and "password" not in again.output()
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
@@ -47,8 +47,8 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, 
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("run", "Open http"), ("clock", "The clock runs"), ("intake maildir Maildir", "ticket 1")],
-    ids=["run", "clock", "intake"],
+    [("run", "Open http"), ("scheduler", "Scheduler started"), ("mail import Maildir", "ticket 1")],
+    ids=["run", "scheduler", "mail"],
 )
 def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     embedded_house: House, command: str, words: str
@@ -65,7 +65,7 @@ def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     # When it is interrupted
     assert program.process is not None
     program.process.send_signal(signal.SIGINT)
-    # Then it ends in good order
+    # Then it exits without an error
     assert program.process.wait(STOP_SECONDS) in (0, 130), program.output()
     assert "Traceback" not in program.output()
 
