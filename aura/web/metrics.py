@@ -18,6 +18,7 @@ from db import (
     ai_costs,
     dead_letters,
     inbound_mails,
+    leader_election,
     metric_samples,
     notifications,
     outbox,
@@ -122,7 +123,9 @@ def _gauges(session: Session) -> Iterator[Metric]:
         (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
     )
     yield GaugeMetricFamily(
-        "aura_scheduler_leads", "Whether a scheduler holds the leader lease.", value=schedule_runs.led(session, LEASE)
+        "aura_scheduler_leads",
+        "Whether a scheduler holds the leader lease.",
+        value=leader_election.is_held(session, LEASE),
     )
     yield _labelled(
         "aura_queue_paused",
