@@ -25,7 +25,6 @@ from db import (
     queue_controls,
     queue_stats,
     reading,
-    schedule_runs,
 )
 from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE

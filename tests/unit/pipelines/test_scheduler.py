@@ -265,8 +265,8 @@ class TestRuns:
             raise OperationalError("UPDATE leader_leases", {}, Exception("gone"))
 
         with monkeypatch.context() as broken:
-            broken.setattr(schedule_runs, "lead", away)
-            broken.setattr(schedule_runs, "resign", away)
+            broken.setattr(leader_election, "acquire", away)
+            broken.setattr(leader_election, "release", away)
             assert scheduler.tick(NOON) == []
             scheduler.stop()
         scheduler.tick(NOON)
