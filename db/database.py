@@ -20,12 +20,14 @@ from itertools import count
 from typing import Any
 
 import orjson
+import psycopg2.extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from aura.errors import InvalidInput
 from aura.settings import get_settings
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
@@ -241,7 +243,10 @@ def join_transaction(connection: Any) -> Iterator[Session]:
     """Write in the open transaction of a psycopg2 connection, such as Django's `connection.connection`.
 
     The owner of the connection commits or rolls back. It must be a connection to the database of DATABASE_URL.
+    Raises InvalidInput for a connection of another driver; Django prefers psycopg 3 where it is installed.
     """
+    if not isinstance(connection, psycopg2.extensions.connection):
+        raise InvalidInput(f"join_transaction needs a psycopg2 connection, not {type(connection).__module__}")
     dialect = engine().dialect
     if getattr(dialect, "server_version_info", None) is None:
         with engine().connect():  # the first connection initializes the dialect, and would roll back the borrowed one

@@ -19,7 +19,10 @@ BIN = Path(sys.executable).parent
 
 SETTINGS = """\
 import os
+import sys
 from urllib.parse import urlsplit
+
+sys.modules["psycopg"] = None  # Django prefers psycopg 3, which the benchmarks install
 
 url = urlsplit(os.environ.get("DATABASE_URL", "postgresql://user:password@localhost/name"))
 SECRET_KEY = "only for tests"

@@ -80,7 +80,7 @@ def test_the_readme_is_short() -> None:
 def test_few_blocks_are_not_run_and_each_names_the_reason() -> None:
     not_run = [block for page in pages() for block in blocks(page) if block.not_run]
     assert all(len(block.not_run) > 15 for block in not_run)
-    assert len(not_run) <= 16, "\n".join(f"{block.page}:{block.line} {block.not_run}" for block in not_run)
+    assert len(not_run) <= 17, "\n".join(f"{block.page}:{block.line} {block.not_run}" for block in not_run)
 
 
 def test_a_block_below_a_comment_is_not_run() -> None:
