@@ -43,7 +43,7 @@ class Program:
     def says(self, words: str, timeout: float = 30.0) -> None:
         """Wait until the output holds the words."""
         wait_until(
-            lambda: words in self.output(), timeout, f"{self.name} never said {words!r}:\n{self.output()[-3000:]}"
+            lambda: words in self.output(), timeout, f"{self.name} did not print {words!r}:\n{self.output()[-3000:]}"
         )
 
     def output(self) -> str:
@@ -87,7 +87,7 @@ class Mailbox:
         self._controller.stop()
 
 
-class House:
+class Installation:
     """Aura's processes over one database, and questions to that database; `root` holds the version that runs."""
 
     def __init__(self, folder: Path, variables: dict[str, str], root: Path = ROOT) -> None:
@@ -117,10 +117,16 @@ class House:
         lines = dict(line.split(": ", 1) for line in (self.root / "Procfile").read_text().splitlines() if ": " in line)
         return self.start(name, "sh", "-c", f"exec {lines[name]}")
 
-    def aura(self, *arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `aura` to its end, which must be a good one; `said` is what it reads."""
+    def aura(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `aura` with this standard input; an exit code other than 0 fails the test."""
         result = subprocess.run(
-            ["aura", *arguments], env=self.env(), cwd=self.root, input=said, capture_output=True, text=True, timeout=900
+            ["aura", *arguments],
+            env=self.env(),
+            cwd=self.root,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         assert result.returncode == 0, result.stderr
         return result
@@ -150,7 +156,7 @@ class House:
             return list(connection.execute(text(query)))
 
     def finished(self, tickets: int, timeout: float = 60.0) -> None:
-        """Wait until so many tickets are notified and nothing is promised any more."""
+        """Wait until this many tickets are notified and no job is left."""
 
         def state() -> tuple[int, int]:
             return (
@@ -163,15 +169,17 @@ class House:
         )
 
     def each_once(self) -> None:
-        """Check that every ticket has one verdict, each step was kept once, and every notification is sent."""
+        """Check that every ticket has one verdict, each step completed once, and every notification is sent."""
         assert self.rows("SELECT ticket_id FROM verdicts GROUP BY ticket_id HAVING count(*) <> 1") == []
-        kept_twice = (
+        completed_twice = (
             "SELECT key, actor FROM attempts WHERE outcome = 'completed' GROUP BY key, actor HAVING count(*) > 1"
         )
-        assert self.rows(kept_twice) == []
+        assert self.rows(completed_twice) == []
         assert self.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
-        untold = "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"
-        assert self.rows(untold) == []
+        without_notification = (
+            "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"
+        )
+        assert self.rows(without_notification) == []
         assert self.ask("SELECT count(*) FROM dead_letters") == 0
 
     def close(self) -> None:
@@ -188,35 +196,37 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Return a function that makes a house of these environment variables."""
-    houses: list[House] = []
+def build(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Return a function that makes a installation of these environment variables."""
+    installations: list[Installation] = []
 
-    def build(**variables: str) -> House:
-        houses.append(House(tmp_path, variables))
-        return houses[-1]
+    def build(**variables: str) -> Installation:
+        installations.append(Installation(tmp_path, variables))
+        return installations[-1]
 
     yield build
-    for house in houses:
-        house.close()
+    for installation in installations:
+        installation.close()
 
 
 @pytest.fixture
-def service_house(
-    build: Callable[..., House],
+def service_installation(
+    build: Callable[..., Installation],
     rabbitmq: RabbitMQ,
     rabbitmq_url: str,
     postgres_url: str,
     redis_url: str,
     mailbox: Mailbox,
-) -> House:
+) -> Installation:
     """RabbitMQ, PostgreSQL, Redis and SMTP for real, with migrated tables."""
-    house = build(RABBITMQ_URL=rabbitmq_url, DATABASE_URL=postgres_url, REDIS_URL=redis_url, SMTP_URL=mailbox.url)
-    house.aura("migrate")
-    return house
+    installation = build(
+        RABBITMQ_URL=rabbitmq_url, DATABASE_URL=postgres_url, REDIS_URL=redis_url, SMTP_URL=mailbox.url
+    )
+    installation.aura("migrate")
+    return installation
 
 
 @pytest.fixture
-def embedded_house(build: Callable[..., House], sqlite_url: str, mailbox: Mailbox) -> House:
+def embedded_installation(build: Callable[..., Installation], sqlite_url: str, mailbox: Mailbox) -> Installation:
     """SQLite and a broker inside the process; only SMTP is a service."""
     return build(DATABASE_URL=sqlite_url, SMTP_URL=mailbox.url)

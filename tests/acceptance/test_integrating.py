@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 from tests.install import tool
 
@@ -35,21 +35,21 @@ def blocks(language: str) -> dict[str, str]:
     return {name: code for code, name in found}
 
 
-def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    house.procfile("web")
-    key = json.loads(house.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)[
-        "key"
-    ]
-    house.serves()
-    folder = house.folder / "snippets"
+def test_each_snippet_sends_a_ticket_once(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker").says("Worker process is ready")
+    installation.procfile("web")
+    key = json.loads(
+        installation.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout
+    )["key"]
+    installation.serves()
+    folder = installation.folder / "snippets"
     folder.mkdir()
     files = blocks("python") | blocks("js")
     for name, code in files.items():
         (folder / name).write_text(code)
     (folder / "frameworks.py").write_text(FRAMEWORKS)
-    env = house.env() | {"AURA_URL": house.url(""), "AURA_KEY": key, "PYTHONPATH": str(folder)}
+    env = installation.env() | {"AURA_URL": installation.url(""), "AURA_KEY": key, "PYTHONPATH": str(folder)}
 
     def run(*command: str, good: bool = True) -> None:
         result = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=120)
@@ -83,4 +83,4 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
         "curl": 1,
         "bulk": 2,
     }
-    house.finished(sum(sent.values()))
+    installation.finished(sum(sent.values()))

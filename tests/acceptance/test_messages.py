@@ -6,7 +6,7 @@ import json
 
 import pika
 
-from tests.acceptance.conftest import House, Mailbox
+from tests.acceptance.conftest import Installation, Mailbox
 from tests.services import wait_until
 
 
@@ -14,14 +14,14 @@ def publish(channel: pika.adapters.blocking_connection.BlockingChannel, exchange
     channel.basic_publish(exchange, key, json.dumps(body).encode())
 
 
-def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mailbox) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+def test_the_three_snippets_do_what_they_say(service_installation: Installation, mailbox: Mailbox) -> None:
+    installation = service_installation
+    installation.procfile("worker").says("Worker process is ready")
+    connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     # the worker declares the topology as it starts to consume
     wait_until(
-        lambda: all(consumed(house, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
+        lambda: all(consumed(installation, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
         20,
         "no queue",
     )
@@ -32,14 +32,14 @@ def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mail
     ticket = {"title": "Cannot reach the VPN", "description": "Since this morning.", "requester": "ada@example.com"}
     publish(channel, "tickets", "ticket.created", ticket)
     # Then it is stored and passes the whole pipeline
-    house.finished(1)
-    ticket_id = house.ask("SELECT id FROM tickets")
-    assert house.ask("SELECT source FROM tickets") == "message"
+    installation.finished(1)
+    ticket_id = installation.ask("SELECT id FROM tickets")
+    assert installation.ask("SELECT source FROM tickets") == "message"
 
     # When it asks for another classification
     publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
     # Then there is a second verdict
-    wait_until(lambda: house.ask("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
+    wait_until(lambda: installation.ask("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
 
     # When it asks for an e-mail
     data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
@@ -61,11 +61,11 @@ def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mail
     connection.close()
 
 
-def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    wait_until(lambda: all(consumed(house, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker").says("Worker process is ready")
+    wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
+    connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     for garbage in (
         b"",
@@ -78,21 +78,25 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: Ho
         for exchange, key in (("ai_processing", "ai.classify"), ("notifications", "notify.email")):
             channel.basic_publish(exchange, key, garbage)
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12, 20, "not all are buried"
+        lambda: installation.ask("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12,
+        20,
+        "not all are dead letters",
     )
 
     publish(channel, "tickets", "ticket.created", {"title": "Outlook does not start"})
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1, 30, "the good ticket waits"
+        lambda: installation.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1,
+        30,
+        "the good ticket waits",
     )
-    listed = json.loads(house.aura("dead-letters", "list", "--format", "json").stdout)
+    listed = json.loads(installation.aura("dead-letters", "list", "--format", "json").stdout)
     assert {letter["error_type"] for letter in listed} == {"Malformed"}
     connection.close()
 
 
-def consumed(house: House, queue: str) -> bool:
+def consumed(installation: Installation, queue: str) -> bool:
     """Return whether somebody consumes the queue; on a channel of its own, for a missing queue closes it."""
-    with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as connection:
+    with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as connection:
         try:
             return connection.channel().queue_declare(queue, passive=True).method.consumer_count > 0
         except pika.exceptions.ChannelClosedByBroker:

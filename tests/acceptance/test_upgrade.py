@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from db.migrate import config
-from tests.acceptance.conftest import House, Mailbox, Program
+from tests.acceptance.conftest import Installation, Mailbox, Program
 from tests.chaos.driver import Driver
 from tests.conftest import ROOT, wait_until
 from tests.release_archive import write
@@ -89,7 +89,7 @@ def this_version(folder: Path) -> Path:
 @pytest.fixture
 def versions(
     tmp_path: Path, rabbitmq_url: str, postgres_url: str, redis_url: str, mailbox: Mailbox
-) -> Iterator[tuple[House, House]]:
+) -> Iterator[tuple[Installation, Installation]]:
     """The last release and this version, on the same services."""
     variables = {"RABBITMQ_URL": rabbitmq_url, "DATABASE_URL": postgres_url, "REDIS_URL": redis_url}
     variables |= {"SMTP_URL": mailbox.url, "WORKER_PROCESSES": "1", "WORKER_THREADS": "4"}
@@ -98,13 +98,13 @@ def versions(
     systems = []
     for name, root in (("old", last_release(tmp_path)), ("new", this_version(tmp_path))):
         (tmp_path / name).mkdir()
-        systems.append(House(tmp_path / name, dict(variables), root))
+        systems.append(Installation(tmp_path / name, dict(variables), root))
     yield systems[0], systems[1]
     for system in systems:
         system.close()
 
 
-def has_completed_a_job(system: House, program: Program) -> bool:
+def has_completed_a_job(system: Installation, program: Program) -> bool:
     """Return whether a worker process of this command has completed a job."""
     assert program.process is not None
     pids = {str(pid) for pid in tree(program.process.pid)}
@@ -113,7 +113,7 @@ def has_completed_a_job(system: House, program: Program) -> bool:
     return bool(system.ask(completed, ids=ids))
 
 
-def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[House, House]) -> None:
+def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[Installation, Installation]) -> None:
     old, new = versions
     # Given the last release with full tables, at work
     old.aura("migrate")

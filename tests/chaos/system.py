@@ -20,7 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.notifications.signatures import new_secret
 from db.database import make_engine
-from tests.acceptance.conftest import House, Program
+from tests.acceptance.conftest import Installation, Program
 from tests.chaos.failpoints import Failpoints
 from tests.chaos.neighbours import Desk, PostOffice, Provider
 from tests.chaos.proxy import Proxy
@@ -44,7 +44,7 @@ SUBSCRIPTION = """
 """
 
 
-class System(House):
+class System(Installation):
     """Aura's processes, the servers they need, and the neighbours that count what comes out."""
 
     def __init__(
