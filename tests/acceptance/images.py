@@ -57,9 +57,9 @@ def prepare(installation: Installation) -> None:
     """Import the examples and act on them."""
     installation.aura("agents", "import", str(ROOT / "examples/agents.csv"))
     installation.aura("import", str(ROOT / "examples/tickets.csv"))
-    installation.finished(88, 120)
+    installation.wait_until_notified(88, 120)
     for number, choice in ((3, "Network"), (7, ""), (12, ""), (21, ""), (40, "Software"), (52, "")):
-        category = choice or installation.ask(f"SELECT category FROM tickets WHERE id = {number}")
+        category = choice or installation.scalar(f"SELECT category FROM tickets WHERE id = {number}")
         installation.aura("tickets", "correct", str(number), "--category", category, "--by", "lena.vogt")
     installation.aura("tickets", "status", "17", "in_progress", "--by", "tomasz.zielinski")
     installation.aura("tickets", "comment", "17", "The share is offline; backups from last night are fine.")
@@ -116,7 +116,7 @@ def main() -> int:
         installation = Installation(Path(folder), {"DATABASE_URL": f"sqlite:///{folder}/aura.db"})
         try:
             installation.start("run", "aura", "run", "--port", str(installation.port))
-            installation.serves()
+            installation.wait_until_ready()
             prepare(installation)
             bad = 0
             for name, path, mode in SCREENSHOTS:

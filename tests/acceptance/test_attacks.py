@@ -110,12 +110,12 @@ def test_the_corpus_holds_every_kind_of_attack():
 
 def test_no_attack_changes_what_it_must_not(installation: Installation, mailbox: Mailbox, model: HostileModel):
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     attack_of = {submit(installation, attack): attack for attack in ATTACKS}
 
     # every ticket is notified, whatever the ticket or the model says
-    installation.finished(len(ATTACKS), 150)
-    installation.each_once()
+    installation.wait_until_notified(len(ATTACKS), 150)
+    installation.check_each_once()
     tickets = {row["id"]: row for row in records(installation, "SELECT * FROM tickets")}
     verdicts = {row["ticket_id"]: row for row in records(installation, "SELECT * FROM verdicts")}
     assert set(tickets) == set(attack_of)
@@ -130,7 +130,7 @@ def test_no_attack_changes_what_it_must_not(installation: Installation, mailbox:
         _check_verdict(ticket, verdict, local, settings.categories)
         _check_recipients(installation, ticket, attack, staff)
     # a priority that was limited needs a review
-    cut = [verdict for verdict in obeyed if "a person may set that" in verdict["reason"]]
+    cut = [verdict for verdict in obeyed if "a person can set that" in verdict["reason"]]
     assert len(cut) > 20
     assert all(verdict["needs_review"] for verdict in cut)
 
@@ -222,19 +222,19 @@ def _everything(installation: Installation) -> list[tuple[str, str]]:
 def test_attacks_cost_no_more_than_the_budget(installation: Installation, model: HostileModel):
     installation.variables["AURA_AI_BUDGET_DAY"] = "0.02"
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     attacks = [
         attack for attack in ATTACKS if attack["kind"] in ("budget", "long", "many_shot", "direct", "recipients")
     ]
     for attack in attacks:
         submit(installation, attack)
-    installation.finished(len(attacks), 90)
-    installation.each_once()
+    installation.wait_until_notified(len(attacks), 90)
+    installation.check_each_once()
 
-    spent = installation.ask("SELECT sum(cost) FROM ai_calls")
+    spent = installation.scalar("SELECT sum(cost) FROM ai_calls")
     assert 0 < spent <= 0.02
-    assert len(model.bodies) == installation.ask("SELECT count(*) FROM ai_calls") < len(attacks)
-    assert installation.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%AURA_AI_BUDGET_DAY%'") > 0
+    assert len(model.bodies) == installation.scalar("SELECT count(*) FROM ai_calls") < len(attacks)
+    assert installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%AURA_AI_BUDGET_DAY%'") > 0
 
 
 # -- personal data ------------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ OWN = re.compile(r"tickets\.(?:raw|title|description|requester|department)|notif
 
 def test_personal_data_is_in_the_columns_of_its_ticket_alone(installation: Installation, model: HostileModel):
     first = installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     described = TEXT.format(**CANARIES)
     titles = [
         f"VPN of {value}" if kind != "password" else f"VPN, password: {value}" for kind, value in CANARIES.items()
@@ -265,7 +265,7 @@ def test_personal_data_is_in_the_columns_of_its_ticket_alone(installation: Insta
     for number, title in enumerate(titles):
         ticket = {"id": f"pii-{number}", "title": title, "description": described}
         submit(installation, ticket | {"department": f"Sales {CANARIES['phone']}"})
-    installation.finished(len(titles))
+    installation.wait_until_notified(len(titles))
     # Given corrections and resolutions, which later verdicts and prompts quote
     for number in range(1, len(titles) + 1):
         change = {"category": "Security", "status": "resolved", "resolution": "Restarted the gateway."}
@@ -273,12 +273,12 @@ def test_personal_data_is_in_the_columns_of_its_ticket_alone(installation: Insta
         urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), kind, method="PATCH")).close()
     first.terminate()  # it caches for a minute that there are no corrections
     installation.start("run-again", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     submit(
         installation, {"id": "later", "title": "VPN drops", "description": "The VPN drops, the token worked yesterday."}
     )
     submit(installation, {"id": "last", "title": "VPN is slow", "description": described})
-    installation.finished(len(titles) + 2)
+    installation.wait_until_notified(len(titles) + 2)
 
     assert len(model.bodies) >= len(titles) + 2
     assert any("[email 1]" in body and "[iban 1]" in body for body in model.bodies)

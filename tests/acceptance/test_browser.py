@@ -44,10 +44,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     folder = tmp_path_factory.mktemp("browser")
     installation = Installation(folder, {"DATABASE_URL": f"sqlite:///{folder / 'aura.db'}"})
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     installation.aura("agents", "import", str(ROOT / "examples/agents.csv"))
     installation.aura("import", str(ROOT / "examples/tickets.csv"))
-    installation.finished(88, 120)
+    installation.wait_until_notified(88, 120)
     yield installation
     installation.close()
 
@@ -175,7 +175,7 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     # Given an installation with an API key, an operator and a viewer
     installation = embedded_installation
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     with embedded.using(installation.variables["DATABASE_URL"]), transaction() as session:
         api_keys.create(session, "intranet", ["submit"])
     for name, role in (("ada", "operator"), ("bob", "viewer")):
@@ -212,8 +212,8 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
     viewer.open("/audit")
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
-    assert installation.ask("SELECT count(*) FROM corrections") == 0
-    assert installation.ask("SELECT count(*) FROM audit_log WHERE who = 'user bob' AND action <> 'login.begin'") == 0
+    assert installation.scalar("SELECT count(*) FROM corrections") == 0
+    assert installation.scalar("SELECT count(*) FROM audit_log WHERE who = 'user bob' AND action <> 'login.begin'") == 0
     refusals = re.compile("status of 40[13]")
     complaints = [complaint for each in (operator, viewer) for complaint in each.complaints]
     assert [complaint for complaint in complaints if not refusals.search(complaint)] == []

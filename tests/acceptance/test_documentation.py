@@ -50,13 +50,13 @@ def seeded(installation: Installation) -> Mapping[str, str]:
     """Store what the pages about dead letters and the HTTP API refer to, and return the ids that the latter names."""
     installation.aura("agents", "import", "examples/agents.csv")
     installation.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "ada@example.com")
-    installation.finished(1)
+    installation.wait_until_notified(1)
     subprocess.run([sys.executable, "-c", SEED], env=installation.env(), cwd=ROOT, check=True, timeout=60)
     installation.aura("users", "create", "ada", "--role", "admin", stdin="correct horse battery\n")
     [row] = installation.rows("SELECT id, recipient FROM notifications WHERE channel = 'in_app' LIMIT 1")
     return {
-        "JOB": str(installation.ask("SELECT id FROM jobs WHERE key = '999'")),
-        "WORKER": installation.ask("SELECT id FROM workers WHERE kind = 'worker'"),
+        "JOB": str(installation.scalar("SELECT id FROM jobs WHERE key = '999'")),
+        "WORKER": installation.scalar("SELECT id FROM workers WHERE kind = 'worker'"),
         "NOTIFICATION": row.id,
         "RECIPIENT": row.recipient.replace(" ", "%20"),
     }
@@ -87,7 +87,7 @@ def run(page: Path, installation: Installation) -> None:
 @pytest.mark.parametrize("page", EMBEDDED, ids=name_of)
 def test_the_commands_of_a_page_succeed(page: Path, embedded_installation: Installation) -> None:
     embedded_installation.start("run", "aura", "run")
-    embedded_installation.serves()
+    embedded_installation.wait_until_ready()
     run(page, embedded_installation)
 
 
@@ -97,9 +97,9 @@ def test_the_commands_of_a_page_succeed(page: Path, embedded_installation: Insta
 def test_the_commands_of_a_page_succeed_on_services(
     page: Path, service_installation: Installation, mailbox: Mailbox
 ) -> None:
-    service_installation.procfile("worker").says("Worker process is ready")
+    service_installation.procfile("worker").wait_for_output("Worker process is ready")
     service_installation.procfile("web")
-    service_installation.serves()
+    service_installation.wait_until_ready()
     run(page, service_installation)
 
 

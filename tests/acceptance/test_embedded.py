@@ -23,33 +23,33 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_installation: 
 
     # Given everything in one process, and an import beside it
     run = installation.start("run", "aura", "run", "--port", str(installation.port), "--threads", str(THREADS))
-    installation.serves()
+    installation.wait_until_ready()
     importing = installation.start("import", "aura", "import", str(file), "--format", "json")
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") > 50, 30, "nothing moves"
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'") > 50, 30, "nothing moves"
     )
     # When it is killed and started again
     run.kill()
-    assert installation.ask("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
+    assert installation.scalar("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
     again = installation.start("run-again", "aura", "run", "--port", str(installation.port), "--threads", str(THREADS))
     # Then every accepted ticket is finished, and none twice
     assert importing.process is not None
     assert importing.process.wait(60) == 0, importing.output()
-    accepted = installation.ask("SELECT count(*) FROM tickets")
+    accepted = installation.scalar("SELECT count(*) FROM tickets")
     assert accepted == 600
-    installation.finished(accepted, 150)
-    installation.each_once()
+    installation.wait_until_notified(accepted, 150)
+    installation.check_each_once()
     # The login was printed once
     assert "Log in as admin with the password" in run.output()
     assert "Open http" in again.output() and "password" not in again.output()
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
-    assert len(mailbox.received) == installation.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    assert len(mailbox.received) == installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert sum(mailbox.received.values()) - len(mailbox.received) <= THREADS
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("run", "Open http"), ("scheduler", "The scheduler runs"), ("mail import Maildir", "ticket 1")],
+    [("run", "Open http"), ("scheduler", "Scheduler started"), ("mail import Maildir", "ticket 1")],
     ids=["run", "scheduler", "mail"],
 )
 def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
@@ -63,7 +63,7 @@ def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     # Given a command whose parent ignored SIGINT, as a shell does for what it starts in the background
     arguments = command.replace("Maildir", str(maildir)).split()
     program = installation.start("background", "sh", "-c", "trap '' INT; exec \"$@\"", "sh", "aura", *arguments)
-    program.says(words)
+    program.wait_for_output(words)
     # When it is interrupted
     assert program.process is not None
     program.process.send_signal(signal.SIGINT)

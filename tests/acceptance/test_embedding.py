@@ -151,7 +151,7 @@ def test_the_worker_command_starts_and_stops_there(
     command = [str(BIN / "dramatiq"), "actors", "--processes", "1", "--threads", "2"]
     worker = Program("worker", command, environment(**variables), tmp_path / "log", project).start()
     try:
-        worker.says("Worker process is ready")
+        worker.wait_for_output("Worker process is ready")
         assert worker.process is not None
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(STOP_SECONDS) == 0, worker.output()

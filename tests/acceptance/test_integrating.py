@@ -37,12 +37,12 @@ def blocks(language: str) -> dict[str, str]:
 
 def test_each_snippet_sends_a_ticket_once(service_installation: Installation) -> None:
     installation = service_installation
-    installation.procfile("worker").says("Worker process is ready")
+    installation.procfile("worker").wait_for_output("Worker process is ready")
     installation.procfile("web")
     key = json.loads(
         installation.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout
     )["key"]
-    installation.serves()
+    installation.wait_until_ready()
     folder = installation.folder / "snippets"
     folder.mkdir()
     files = blocks("python") | blocks("js")
@@ -83,4 +83,4 @@ def test_each_snippet_sends_a_ticket_once(service_installation: Installation) ->
         "curl": 1,
         "bulk": 2,
     }
-    installation.finished(sum(sent.values()))
+    installation.wait_until_notified(sum(sent.values()))

@@ -18,9 +18,9 @@ def test_the_worker_command_ends_when_its_relay_was_killed(
 ) -> None:
     installation = service_installation
     worker = installation.procfile("worker")
-    worker.says("Worker process is ready")
+    worker.wait_for_output("Worker process is ready")
     alive = "SELECT name FROM workers WHERE kind = 'relay'"
-    name = wait_until(lambda: installation.ask(alive), 20, "no relay lives")
+    name = wait_until(lambda: installation.scalar(alive), 20, "no relay lives")
 
     # When the relay is killed, which the worker command itself does not notice
     os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
@@ -31,13 +31,13 @@ def test_the_worker_command_ends_when_its_relay_was_killed(
     # And the jobs enqueued meanwhile are finished after that
     installation.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
     installation.start("worker-again", *worker.command)
-    installation.finished(1)
-    installation.each_once()
+    installation.wait_until_notified(1)
+    installation.check_each_once()
 
 
 def test_no_property_of_a_message_stops_its_queue(service_installation: Installation) -> None:
     installation = service_installation
-    installation.procfile("worker").says("Worker process is ready")
+    installation.procfile("worker").wait_for_output("Worker process is ready")
     connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
 
@@ -64,7 +64,7 @@ def test_no_property_of_a_message_stops_its_queue(service_installation: Installa
         channel.basic_publish("tickets", "ticket.created", body, properties)
     # Then they are tickets like any other, and so is the one behind them
     channel.basic_publish("tickets", "ticket.created", b'{"title": "The last one"}')
-    installation.finished(4)
+    installation.wait_until_notified(4)
     connection.close()
 
 
@@ -77,22 +77,22 @@ def test_sigterm_under_load_releases_jobs_and_counts_no_attempt(
     file.write_text(
         "\n".join(json.dumps({"title": f"Ticket {n}", "requester": f"p{n}@example.com"}) for n in range(400))
     )
-    worker.says("Worker process is ready")
+    worker.wait_for_output("Worker process is ready")
     installation.aura("import", str(file))
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM tickets WHERE stage <> 'received'") > 50, 30, "nothing moves"
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage <> 'received'") > 50, 30, "nothing moves"
     )
 
     # When the worker command is stopped in the middle
     assert worker.terminate() == 0
     # Then nothing is leased, no attempt is counted, and nobody is registered
-    assert installation.ask("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
-    assert installation.ask("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
-    assert installation.ask("SELECT count(*) FROM workers") == 0
+    assert installation.scalar("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
+    assert installation.scalar("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
+    assert installation.scalar("SELECT count(*) FROM workers") == 0
     # And the next one finishes it all
     installation.start("worker-again", *worker.command)
-    installation.finished(400, 90)
-    installation.each_once()
+    installation.wait_until_notified(400, 90)
+    installation.check_each_once()
     assert set(mailbox.received.values()) == {1}
 
 

@@ -16,7 +16,7 @@ def publish(channel: pika.adapters.blocking_connection.BlockingChannel, exchange
 
 def test_the_three_snippets_do_what_they_say(service_installation: Installation, mailbox: Mailbox) -> None:
     installation = service_installation
-    installation.procfile("worker").says("Worker process is ready")
+    installation.procfile("worker").wait_for_output("Worker process is ready")
     connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     # the worker declares the topology as it starts to consume
@@ -32,14 +32,14 @@ def test_the_three_snippets_do_what_they_say(service_installation: Installation,
     ticket = {"title": "Cannot reach the VPN", "description": "Since this morning.", "requester": "ada@example.com"}
     publish(channel, "tickets", "ticket.created", ticket)
     # Then it is stored and passes the whole pipeline
-    installation.finished(1)
-    ticket_id = installation.ask("SELECT id FROM tickets")
-    assert installation.ask("SELECT source FROM tickets") == "message"
+    installation.wait_until_notified(1)
+    ticket_id = installation.scalar("SELECT id FROM tickets")
+    assert installation.scalar("SELECT source FROM tickets") == "message"
 
     # When it asks for another classification
     publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
     # Then there is a second verdict
-    wait_until(lambda: installation.ask("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
+    wait_until(lambda: installation.scalar("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
 
     # When it asks for an e-mail
     data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
@@ -63,7 +63,7 @@ def test_the_three_snippets_do_what_they_say(service_installation: Installation,
 
 def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_installation: Installation) -> None:
     installation = service_installation
-    installation.procfile("worker").says("Worker process is ready")
+    installation.procfile("worker").wait_for_output("Worker process is ready")
     wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
     connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
@@ -78,14 +78,14 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_installat
         for exchange, key in (("ai_processing", "ai.classify"), ("notifications", "notify.email")):
             channel.basic_publish(exchange, key, garbage)
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12,
+        lambda: installation.scalar("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12,
         20,
         "not all are dead letters",
     )
 
     publish(channel, "tickets", "ticket.created", {"title": "Outlook does not start"})
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1,
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1,
         30,
         "the good ticket waits",
     )

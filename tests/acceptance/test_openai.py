@@ -41,24 +41,24 @@ def test_openai_decides_and_the_local_engine_steps_in(
         AI_MODEL="test-model",
     )
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
 
     # When a ticket comes in, OpenAI's verdict is the ticket's
     installation.aura("tickets", "create", "Somebody called and wanted my password", "--requester", "ada@example.com")
-    installation.finished(1)
+    installation.wait_until_notified(1)
     assert installation.rows("SELECT engine, category, priority, fallback FROM verdicts") == [
         ("openai", "Security", "critical", "")
     ]
     # When the next comes, the local engine answers at once
     installation.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "bob@example.com")
-    installation.finished(2)
+    installation.wait_until_notified(2)
     [(engine, category, fallback)] = installation.rows(
         "SELECT engine, category, fallback FROM verdicts WHERE ticket_id = 2"
     )
     assert (engine, category) == ("local", "Network")
     assert fallback.startswith("openai: ")
-    installation.each_once()
+    installation.check_each_once()
     # And the key is in no log and no row
-    installation.programs[0].says(f"http://127.0.0.1:{installation.port}")
+    installation.programs[0].wait_for_output(f"http://127.0.0.1:{installation.port}")
     assert KEY not in installation.programs[0].output()
     assert KEY.encode() not in (installation.folder / "aura.db").read_bytes()

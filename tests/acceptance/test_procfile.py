@@ -56,7 +56,7 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
     }
     assert installation.procfile("release").process is not None
     web, worker, scheduler = (installation.procfile(name) for name in ("web", "worker", "scheduler"))
-    installation.serves()
+    installation.wait_until_ready()
 
     # When a hundred tickets are posted by eight clients at once
     with ThreadPoolExecutor(8) as clients:
@@ -64,13 +64,13 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
 
     # Then each ticket is finished, and no notification is sent twice
     assert len(set(accepted)) == 100
-    installation.finished(100)
-    installation.each_once()
-    sent = installation.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    installation.wait_until_notified(100)
+    installation.check_each_once()
+    sent = installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert len(mailbox.received) == sent
     assert set(mailbox.received.values()) == {1}
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
+        lambda: installation.scalar("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
         10,
         "no scheduler leads",
     )
@@ -86,13 +86,13 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
     for page in pages:
         assert 'aura_attempts_total{actor="notify",outcome="completed"} 100.0' in page
     # And a drained worker exits, with its whole command
-    name = installation.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
+    name = installation.scalar("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
     installation.aura("workers", "drain", name)
     assert worker.process is not None
     assert worker.process.wait(30) == 0
     # And a deploy stops every process in time, without an error (uvicorn ends with the signal it was stopped by)
     assert [program.terminate() for program in (scheduler, web)] == [0, -signal.SIGTERM]
-    assert installation.ask("SELECT count(*) FROM workers") == 0
+    assert installation.scalar("SELECT count(*) FROM workers") == 0
 
 
 def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
@@ -121,15 +121,15 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     assert [driver.refused for driver in drivers] == [{}, {}, {}]
     assert len(accepted) >= 0.85 * TICKETS, "clients that give up are one in ten"
     assert accepted <= {ticket for (ticket,) in installation.rows("SELECT id FROM tickets")}
-    installation.finished(installation.ask("SELECT count(*) FROM tickets"), 120)
-    installation.each_once()
-    assert len(mailbox.received) == installation.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    installation.wait_until_notified(installation.scalar("SELECT count(*) FROM tickets"), 120)
+    installation.check_each_once()
+    assert len(mailbox.received) == installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     wait_until(
-        lambda: installation.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
+        lambda: installation.scalar("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
         20,
         "no scheduler leads",
     )
-    assert installation.ask("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, (
+    assert installation.scalar("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, (
         "a deploy counts no attempt"
     )
     honcho.stop_by("dramatiq")
@@ -146,11 +146,11 @@ class Honcho:
         self.installation = installation
         start = ("--env", os.devnull, "start", "web", "worker", "scheduler")
         self.program = installation.start("honcho", sys.executable, "-c", HONCHO, *start)
-        installation.serves()
+        installation.wait_until_ready()
 
     def start(self) -> None:
         self.program.start()
-        self.installation.serves()
+        self.installation.wait_until_ready()
 
     def stop_by(self, command: str) -> None:
         """Send SIGTERM to the process of a command; it must end in time, and honcho with all others too."""
@@ -184,12 +184,12 @@ def traced(installation: Installation, honcho: Honcho) -> None:
     """Check that what the processes print as spans is one trace for a request, and one for a message."""
     over_http, over_amqp = (f"00-{letter * 32}-{letter * 16}-01" for letter in "ab")
     report(installation, 0, traceparent=over_http)
-    installation.finished(1)  # a worker is there, and the exchange with it
+    installation.wait_until_notified(1)  # a worker is there, and the exchange with it
     with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as connection:
         body = json.dumps({"title": "Outlook does not start", "requester": "bob@example.com"}).encode()
         properties = pika.BasicProperties(headers={"traceparent": over_amqp})
         connection.channel().basic_publish("tickets", "ticket.created", body, properties)
-    installation.finished(2)
+    installation.wait_until_notified(2)
     steps = {"intake": "POST /tickets", "classify": "intake", "notify": "classify", "email": "notify"}
     wanted = {over_http: {"POST /tickets": ""} | steps, over_amqp: {"receive": ""} | steps | {"intake": "receive"}}
     for traceparent, tree_wanted in wanted.items():
@@ -210,9 +210,9 @@ def test_tickets_are_accepted_while_rabbitmq_is_down_and_finished_when_it_is_bac
     installation = service_installation
     for name in ("web", "worker"):
         installation.procfile(name)
-    installation.serves()
+    installation.wait_until_ready()
     accepted = [report(installation, number) for number in range(5)]
-    installation.finished(5)
+    installation.wait_until_notified(5)
 
     # Given a RabbitMQ that was killed
     rabbitmq.kill()
@@ -220,11 +220,11 @@ def test_tickets_are_accepted_while_rabbitmq_is_down_and_finished_when_it_is_bac
     accepted += [report(installation, number) for number in range(5, 25)]
     # Then they are accepted and wait
     assert len(set(accepted)) == 25
-    assert installation.ask("SELECT count(*) FROM tickets WHERE stage = 'received'") == 20
+    assert installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'received'") == 20
     # And they are finished when it is back
     rabbitmq.start()
-    installation.finished(25, 90)
-    installation.each_once()
+    installation.wait_until_notified(25, 90)
+    installation.check_each_once()
 
 
 def test_an_import_can_run_twice(service_installation: Installation) -> None:
@@ -241,9 +241,9 @@ def test_an_import_can_run_twice(service_installation: Installation) -> None:
     first = installation.aura("import", str(file), "--format", "json")
     assert json.loads(first.stdout) == {"rows": 401, "new": 400, "known": 0, "rejected": 1}
     assert f"{file}:802: a ticket needs a title or a description" in first.stderr
-    installation.finished(400, 90)
-    installation.each_once()
+    installation.wait_until_notified(400, 90)
+    installation.check_each_once()
 
     second = installation.aura("import", str(file), "--format", "json")
     assert json.loads(second.stdout) == {"rows": 401, "new": 0, "known": 400, "rejected": 1}
-    assert installation.ask("SELECT count(*) FROM tickets") == 400
+    assert installation.scalar("SELECT count(*) FROM tickets") == 400

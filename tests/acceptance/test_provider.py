@@ -82,7 +82,7 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
     }
     installation = build(**settings)
     installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     try:
         # Given a provider that fails, each time in another way
         wait_until(
@@ -101,8 +101,8 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
         provider.healed.set()
         wait_until(lambda: _asked_and_answered(installation, tmp_path, 1), 90, "the breaker closes")
         # Then nobody was notified twice, and the cost stayed within the budget
-        installation.each_once()
-        assert 0 < installation.ask("SELECT sum(cost) FROM ai_calls") <= 0.5
+        installation.check_each_once()
+        assert 0 < installation.scalar("SELECT sum(cost) FROM ai_calls") <= 0.5
         assert _outcomes(installation) > 8
         assert installation.rows("SELECT count(*) FROM dead_letters") == [(0,)]
     finally:
@@ -114,19 +114,19 @@ _batch = itertools.count()
 
 def _asked_and_answered(installation: Installation, folder: Path, count: int) -> bool:
     """Whether OpenAI gave the last of some verdicts on tickets that came just now."""
-    before = installation.ask("SELECT count(*) FROM tickets")
+    before = installation.scalar("SELECT count(*) FROM tickets")
     installation.aura("import", str(tickets(folder, f"b{next(_batch)}.csv", count)))
-    installation.finished(before + count)
-    return bool(installation.ask("SELECT engine FROM verdicts ORDER BY id DESC LIMIT 1") == "openai")
+    installation.wait_until_notified(before + count)
+    return bool(installation.scalar("SELECT engine FROM verdicts ORDER BY id DESC LIMIT 1") == "openai")
 
 
 def _outcomes(installation: Installation) -> int:
     """Return in how many ways a call has ended."""
-    return int(installation.ask("SELECT count(DISTINCT outcome) FROM ai_calls"))
+    return int(installation.scalar("SELECT count(DISTINCT outcome) FROM ai_calls"))
 
 
 def _left_alone(installation: Installation) -> bool:
-    return bool(installation.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
+    return bool(installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
 
 
 def test_no_call_is_made_beyond_the_budget(
@@ -144,9 +144,9 @@ def test_no_call_is_made_beyond_the_budget(
         AURA_AI_BUDGET_DAY=str(budget),
     )
     running = installation.start("run", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     installation.aura("import", str(tickets(tmp_path, "a.csv", 60)))
-    installation.finished(60)
+    installation.wait_until_notified(60)
 
     [(spent,)] = installation.rows("SELECT sum(cost) FROM ai_calls")
     assert 0 < spent <= budget
@@ -160,10 +160,10 @@ def test_no_call_is_made_beyond_the_budget(
     calls = provider.calls
     assert running.terminate() == 0
     installation.start("again", "aura", "run", "--port", str(installation.port))
-    installation.serves()
+    installation.wait_until_ready()
     installation.aura("import", str(tickets(tmp_path, "b.csv", 20)))
-    installation.finished(80)
+    installation.wait_until_notified(80)
     [(spent,)] = installation.rows("SELECT sum(cost) FROM ai_calls")
     assert spent <= budget
     assert provider.calls - calls <= 2
-    installation.each_once()
+    installation.check_each_once()

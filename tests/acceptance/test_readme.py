@@ -27,7 +27,7 @@ def runnable() -> list[Block]:
 
 def test_the_snippets_create_tickets(embedded_installation: Installation) -> None:
     embedded_installation.start("run", "aura", "run")
-    embedded_installation.serves()
+    embedded_installation.wait_until_ready()
     assert {block.language for block in runnable()} == {"sh", "python"}
     tool("curl")
     command = ["bash", "-c", script(runnable(), embedded_installation.port)]
@@ -37,7 +37,7 @@ def test_the_snippets_create_tickets(embedded_installation: Installation) -> Non
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout == '{"id":1,"url":"/api/v1/tickets/1"}'
-    embedded_installation.finished(2)
+    embedded_installation.wait_until_notified(2)
 
 
 def test_the_demo_prints_the_lines_of_the_readme(embedded_installation: Installation) -> None:

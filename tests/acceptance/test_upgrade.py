@@ -110,7 +110,7 @@ def has_completed_a_job(system: Installation, program: Program) -> bool:
     pids = {str(pid) for pid in tree(program.process.pid)}
     ids = [worker for worker, name in system.rows("SELECT id, name FROM workers") if name.rpartition(":")[2] in pids]
     completed = "SELECT count(*) FROM attempts WHERE outcome = 'completed' AND worker = ANY(:ids)"
-    return bool(system.ask(completed, ids=ids))
+    return bool(system.scalar(completed, ids=ids))
 
 
 def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[Installation, Installation]) -> None:
@@ -121,7 +121,7 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
         for statement in FILL:
             connection.execute(text(statement.format(n=ROWS)))
     programs = [old.procfile("worker"), old.procfile("web")]
-    old.serves()
+    old.wait_until_ready()
     drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 10).start()]
     wait_until(lambda: drivers[0].accepted, 30, "the release accepts no ticket")
 
@@ -129,13 +129,13 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     new.aura("migrate")
     print(f"slowest response during the migration of {ROWS:,} tickets: {drivers[0].slowest:.2f} s")
     assert not drivers[0].again, "a request was repeated for want of a response"
-    assert [new.ask(query) for query in UPGRADED] == [1, 0]
+    assert [new.scalar(query) for query in UPGRADED] == [1, 0]
 
     # And starts beside the release, and accepts tickets too
     worker = new.procfile("worker")
-    worker.says("Worker process is ready")
+    worker.wait_for_output("Worker process is ready")
     new.procfile("web")
-    new.serves()
+    new.wait_until_ready()
     drivers.append(Driver(new.port, TICKETS, seconds=TICKETS / 10, first=TICKETS + 1).start())
     for driver in drivers:
         driver.finish(900)
@@ -154,8 +154,8 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
 
     # Then every request was answered, every ticket is finished, and no step was completed twice
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * len(drivers)
-    new.finished(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
-    new.each_once()
+    new.wait_until_notified(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
+    new.check_each_once()
 
 
 def test_the_archive_of_a_commit_is_reproducible_and_holds_what_runs(tmp_path: Path) -> None:

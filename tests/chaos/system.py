@@ -106,7 +106,7 @@ class System(Installation):
         names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}
         for name, kind in names.items():
             self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))
-        self.serves()
+        self.wait_until_ready()
         wait_until(lambda: self.pids("worker") and self.pids("relay"), 30, "no worker and relay live")
         return self
 
