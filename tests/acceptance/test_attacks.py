@@ -1,6 +1,6 @@
-"""Prompt injection: over a hundred attacks against a model that obeys every ticket, and what they must not change.
+"""Prompt injection: over a hundred attacks against a model that obeys every ticket, and the fields that they must not change.
 
-Personal data: what is masked is in no request, log line, metric or column, except for the columns of the ticket itself.
+Masked personal data is in no request, log line, metric or column, except for the columns of the ticket itself.
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ def test_the_corpus_holds_every_kind_of_attack():
     assert max(len(attack["description"]) * attack.get("times", 1) for attack in ATTACKS) > 100_000
 
 
-def test_no_attack_changes_what_it_must_not(installation: Installation, mailbox: Mailbox, model: HostileModel):
+def test_no_attack_changes_a_protected_field(installation: Installation, mailbox: Mailbox, model: HostileModel):
     installation.start("run", "aura", "run", "--port", str(installation.port))
     installation.wait_until_ready()
     attack_of = {submit(installation, attack): attack for attack in ATTACKS}
 
-    # every ticket is notified, whatever the ticket or the model says
+    # every ticket is notified, whatever the text of the ticket or of the model
     installation.wait_until_notified(len(ATTACKS), 150)
     installation.check_each_once()
     tickets = {row["id"]: row for row in records(installation, "SELECT * FROM tickets")}
@@ -255,7 +255,7 @@ TEXT = (
 OWN = re.compile(r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|recipient)")
 
 
-def test_personal_data_is_in_the_columns_of_its_ticket_alone(installation: Installation, model: HostileModel):
+def test_personal_data_stays_in_the_columns_of_its_ticket(installation: Installation, model: HostileModel):
     first = installation.start("run", "aura", "run", "--port", str(installation.port))
     installation.wait_until_ready()
     described = TEXT.format(**CANARIES)

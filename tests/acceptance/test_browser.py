@@ -223,4 +223,4 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
 
 def test_the_images_of_the_readme_exist():
     for name in re.findall(r"\(docs/images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert (Path(ROOT) / "docs/images" / name).is_file(), f"{name}: `make images` makes it"
+        assert (Path(ROOT) / "docs/images" / name).is_file(), f"{name}: `make images` writes it"

@@ -13,7 +13,7 @@ from tests.services import wait_until
 THREADS = 4
 
 
-def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_installation: Installation, mailbox: Mailbox) -> None:
+def test_kill_9_during_an_import_loses_no_ticket(embedded_installation: Installation, mailbox: Mailbox) -> None:
     installation = embedded_installation
     file = installation.folder / "tickets.jsonl"
     lines = [

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.install import tool
 
 PAGE = (ROOT / "docs/how-to/send-tickets.md").read_text()
-#: What `npm install amqplib` gives, in the version that is known to work; it needs no other package.
+#: The package of `npm install amqplib`, in a tested version; it has no dependencies.
 AMQPLIB = "amqplib@2.3.1"
 #: Calls each web framework's snippet as a browser, or the program around it, would.
 FRAMEWORKS = """
@@ -31,8 +31,8 @@ assert TestClient(fastapi_app.app).post("/help", json=form | {"form_id": "form-2
 
 def blocks(language: str) -> dict[str, str]:
     """The snippets of a language by the file that their first line names."""
-    found = re.findall(rf"^```{language}\n((?:#|//) (\S+)\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return {name: code for code, name in found}
+    matches = re.findall(rf"^```{language}\n((?:#|//) (\S+)\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return {name: code for code, name in matches}
 
 
 def test_each_snippet_sends_a_ticket_once(service_installation: Installation) -> None:
@@ -62,7 +62,7 @@ def test_each_snippet_sends_a_ticket_once(service_installation: Installation) ->
     for name in (*alone, "frameworks.py"):
         for _ in range(1 if name == "same_transaction.py" else 2):
             run(programs[Path(name).suffix], name)
-    # a message that is returned is an error
+    # a message that RabbitMQ returns is an error
     for name in ("publish.py", "publish.mjs"):
         (folder / f"unrouted_{name}").write_text(files[name].replace("ticket.created", "no.queue"))
         run(programs[Path(name).suffix], f"unrouted_{name}", good=False)

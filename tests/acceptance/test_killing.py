@@ -1,4 +1,4 @@
-"""What a supervisor must see, and what a strange message must not do."""
+"""Worker processes under kill and SIGTERM, and messages with unusual properties."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_the_worker_command_ends_when_its_relay_was_killed(
     installation = service_installation
     worker = installation.procfile("worker")
     worker.wait_for_output("Worker process is ready")
-    alive = "SELECT name FROM workers WHERE kind = 'relay'"
-    name = wait_until(lambda: installation.scalar(alive), 20, "no relay lives")
+    registered = "SELECT name FROM workers WHERE kind = 'relay'"
+    name = wait_until(lambda: installation.scalar(registered), 20, "no relay is registered")
 
     # When the relay is killed, which the worker command itself does not notice
     os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
@@ -48,7 +48,7 @@ def test_no_property_of_a_message_stops_its_queue(service_installation: Installa
             except pika.exceptions.ChannelClosedByBroker:
                 return False
 
-    wait_until(declared, 20, "nobody consumes")
+    wait_until(declared, 20, "the queue has no consumer")
     # Given a message id that is no UTF-8, and headers too deep to decode
     deep: object = 1
     for _ in range(200):
@@ -62,7 +62,7 @@ def test_no_property_of_a_message_stops_its_queue(service_installation: Installa
     ):
         body = json.dumps({"title": f"Ticket {number}", "requester": "ada@example.com"}).encode()
         channel.basic_publish("tickets", "ticket.created", body, properties)
-    # Then they are tickets like any other, and so is the one behind them
+    # Then they are tickets like any other, and so is the next message
     channel.basic_publish("tickets", "ticket.created", b'{"title": "The last one"}')
     installation.wait_until_notified(4)
     connection.close()
@@ -89,7 +89,7 @@ def test_sigterm_under_load_releases_jobs_and_counts_no_attempt(
     assert installation.scalar("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
     assert installation.scalar("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
     assert installation.scalar("SELECT count(*) FROM workers") == 0
-    # And the next one finishes it all
+    # And the next worker finishes all tickets
     installation.start("worker-again", *worker.command)
     installation.wait_until_notified(400, 90)
     installation.check_each_once()

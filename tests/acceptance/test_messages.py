@@ -1,4 +1,4 @@
-"""The customer's three publish snippets, as plain JSON from bare pika, and events for another service."""
+"""Tickets, classifications and mails requested by plain JSON messages, and events for another service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def publish(channel: pika.adapters.blocking_connection.BlockingChannel, exchange
     channel.basic_publish(exchange, key, json.dumps(body).encode())
 
 
-def test_the_three_snippets_do_what_they_say(service_installation: Installation, mailbox: Mailbox) -> None:
+def test_the_three_publish_snippets_are_processed(service_installation: Installation, mailbox: Mailbox) -> None:
     installation = service_installation
     installation.procfile("worker").wait_for_output("Worker process is ready")
     connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
@@ -25,8 +25,8 @@ def test_the_three_snippets_do_what_they_say(service_installation: Installation,
         20,
         "no queue",
     )
-    heard = channel.queue_declare("", exclusive=True).method.queue
-    channel.queue_bind(heard, "tickets", "ticket.classified.#")
+    events = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(events, "tickets", "ticket.classified.#")
 
     # When another program publishes a ticket
     ticket = {"title": "Cannot reach the VPN", "description": "Since this morning.", "requester": "ada@example.com"}
@@ -36,19 +36,19 @@ def test_the_three_snippets_do_what_they_say(service_installation: Installation,
     ticket_id = installation.scalar("SELECT id FROM tickets")
     assert installation.scalar("SELECT source FROM tickets") == "message"
 
-    # When it asks for another classification
+    # When it requests another classification
     publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
     # Then there is a second verdict
     wait_until(lambda: installation.scalar("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
 
-    # When it asks for an e-mail
+    # When it requests an e-mail
     data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
     publish(channel, "notifications", "notify.email", {"user_id": "bob@example.com", "data": data})
-    # Then the person gets it
+    # Then the recipient gets it
     wait_until(lambda: "bob@example.com" in mailbox.recipients.values(), 20, "no mail for bob")
 
-    # And the service that is bound to classifications heard CloudEvents
-    method, properties, body = wait_until(lambda: found(channel, heard), 10, "no event")
+    # And the service that is bound to classifications receives CloudEvents
+    method, properties, body = wait_until(lambda: get(channel, events), 10, "no event")
     event = json.loads(body)
     assert (event["specversion"], event["type"], event["subject"]) == (
         "1.0",
@@ -61,7 +61,7 @@ def test_the_three_snippets_do_what_they_say(service_installation: Installation,
     connection.close()
 
 
-def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_installation: Installation) -> None:
+def test_a_malformed_message_is_a_dead_letter_and_stops_no_queue(service_installation: Installation) -> None:
     installation = service_installation
     installation.procfile("worker").wait_for_output("Worker process is ready")
     wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
@@ -95,7 +95,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_installat
 
 
 def consumed(installation: Installation, queue: str) -> bool:
-    """Return whether somebody consumes the queue; on a channel of its own, for a missing queue closes it."""
+    """Return whether the queue has a consumer, on a separate channel: a missing queue closes the channel."""
     with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as connection:
         try:
             return connection.channel().queue_declare(queue, passive=True).method.consumer_count > 0
@@ -103,8 +103,6 @@ def consumed(installation: Installation, queue: str) -> bool:
             return False
 
 
-def found(
-    channel: pika.adapters.blocking_connection.BlockingChannel, queue: str
-) -> tuple[object, object, bytes] | None:
+def get(channel: pika.adapters.blocking_connection.BlockingChannel, queue: str) -> tuple[object, object, bytes] | None:
     method, properties, body = channel.basic_get(queue, auto_ack=True)
     return (method, properties, body) if method is not None else None

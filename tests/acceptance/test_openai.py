@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol classifies; when it fails, the local engine answers and says so."""
+"""A server with OpenAI's protocol classifies; when it fails, the local engine answers and records the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWER = {
 }
 
 
-def test_openai_decides_and_the_local_engine_steps_in(
+def test_openai_classifies_and_the_local_engine_is_the_fallback(
     build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer
 ) -> None:
     # Given a provider that answers once and is broken from then on

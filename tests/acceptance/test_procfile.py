@@ -1,4 +1,4 @@
-"""The Procfile's own commands on real services: every ticket that was accepted is notified, once."""
+"""The Procfile's own commands on real services: every accepted ticket is notified once."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
     assert installation.scalar("SELECT count(*) FROM workers") == 0
 
 
-def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
+def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_no_ticket(
     service_installation: Installation, mailbox: Mailbox
 ) -> None:
     """Stopped under load, one process after the other; honcho then stops the rest, and is started again."""
@@ -140,7 +140,7 @@ HONCHO = f"from honcho import command, manager; manager.KILL_WAIT = {STOP_SECOND
 
 
 class Honcho:
-    """`honcho start` from the Procfile, started again when it has ended, as a supervisor does."""
+    """`honcho start` from the Procfile, started again by a test after its end, as by a supervisor."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation

@@ -19,7 +19,7 @@ from tests.services import wait_until
 
 
 class Provider:
-    """Fails in a different way each time, until it is healed."""
+    """Fails in a different way each time, until `healed` is set."""
 
     def __init__(self) -> None:
         self.healed = threading.Event()
@@ -67,7 +67,7 @@ def tickets(folder: Path, name: str, count: int) -> Path:
     return file
 
 
-def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
+def test_every_ticket_gets_a_verdict_when_the_provider_fails(
     build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     provider = Provider()
@@ -86,12 +86,12 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
     try:
         # Given a provider that fails, each time in another way
         wait_until(
-            lambda: not _asked_and_answered(installation, tmp_path, 8) and _outcomes(installation) > 7,
+            lambda: not _openai_gives_the_next_verdict(installation, tmp_path, 8) and _outcomes(installation) > 7,
             180,
             "every failure",
         )
         wait_until(
-            lambda: not _asked_and_answered(installation, tmp_path, 2) and _left_alone(installation),
+            lambda: not _openai_gives_the_next_verdict(installation, tmp_path, 2) and _breaker_has_opened(installation),
             30,
             "the breaker opens",
         )
@@ -99,7 +99,7 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
         assert installation.rows("SELECT count(*) FROM verdicts WHERE fallback = ''") == [(0,)]
         # When it works again
         provider.healed.set()
-        wait_until(lambda: _asked_and_answered(installation, tmp_path, 1), 90, "the breaker closes")
+        wait_until(lambda: _openai_gives_the_next_verdict(installation, tmp_path, 1), 90, "the breaker closes")
         # Then nobody was notified twice, and the cost stayed within the budget
         installation.check_each_once()
         assert 0 < installation.scalar("SELECT sum(cost) FROM ai_calls") <= 0.5
@@ -112,8 +112,8 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
 _batch = itertools.count()
 
 
-def _asked_and_answered(installation: Installation, folder: Path, count: int) -> bool:
-    """Whether OpenAI gave the last of some verdicts on tickets that came just now."""
+def _openai_gives_the_next_verdict(installation: Installation, folder: Path, count: int) -> bool:
+    """Import some tickets and return whether the last verdict is OpenAI's."""
     before = installation.scalar("SELECT count(*) FROM tickets")
     installation.aura("import", str(tickets(folder, f"b{next(_batch)}.csv", count)))
     installation.wait_until_notified(before + count)
@@ -121,15 +121,16 @@ def _asked_and_answered(installation: Installation, folder: Path, count: int) ->
 
 
 def _outcomes(installation: Installation) -> int:
-    """Return in how many ways a call has ended."""
+    """Return the number of different outcomes of calls."""
     return int(installation.scalar("SELECT count(DISTINCT outcome) FROM ai_calls"))
 
 
-def _left_alone(installation: Installation) -> bool:
+def _breaker_has_opened(installation: Installation) -> bool:
+    """Return whether a verdict names the open circuit breaker as the reason of its fallback."""
     return bool(installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
 
 
-def test_no_call_is_made_beyond_the_budget(
+def test_provider_calls_stay_within_the_budget(
     build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     provider = Provider()
@@ -156,7 +157,7 @@ def test_no_call_is_made_beyond_the_budget(
     assert installation.rows(
         "SELECT count(*) FROM verdicts WHERE engine = 'local' AND fallback NOT LIKE '%budget%'"
     ) == [(0,)]
-    # A process that starts again remembers what was spent today
+    # A restarted process counts the cost of today
     calls = provider.calls
     assert running.terminate() == 0
     installation.start("again", "aura", "run", "--port", str(installation.port))

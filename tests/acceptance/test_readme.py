@@ -11,7 +11,7 @@ from tests.documents import Block, blocks, script
 from tests.install import tool
 
 README = ROOT / "README.md"
-#: Commands that a test of its own runs, or that run the tests themselves.
+#: Commands that another test runs, or that run the tests themselves.
 SEPARATE = ("make demo", "make test")
 
 

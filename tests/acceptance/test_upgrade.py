@@ -1,7 +1,7 @@
 """Rolling upgrade: this version migrates and starts beside the last release, which keeps working, while tickets arrive.
 
 tests/data/aura-VERSION.tar.xz holds the last release (`make release-archive`), because a clone may be shallow. This version runs
-from a copy with one revision more, so that there is a migration whatever the release contains.
+from a copy with one revision more, so that there is always a migration.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     # When this version migrates the tables, as its release process does
     new.aura("migrate")
     print(f"slowest response during the migration of {ROWS:,} tickets: {drivers[0].slowest:.2f} s")
-    assert not drivers[0].again, "a request was repeated for want of a response"
+    assert not drivers[0].again, "a request was repeated without a response"
     assert [new.scalar(query) for query in UPGRADED] == [1, 0]
 
     # And starts beside the release, and accepts tickets too
@@ -158,7 +158,7 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     new.check_each_once()
 
 
-def test_the_archive_of_a_commit_is_reproducible_and_holds_what_runs(tmp_path: Path) -> None:
+def test_the_archive_of_a_commit_is_reproducible_and_contains_the_packages(tmp_path: Path) -> None:
     first = write("HEAD", tmp_path).read_bytes()
     path = write("HEAD", tmp_path)
 
