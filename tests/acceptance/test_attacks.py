@@ -16,7 +16,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from aura.ai import ClassificationRequest, make_engine
-from aura.notifications import Agent, RenderedMessage, as_html, recipients
+from aura.notifications import Agent, RenderedMessage, as_html
+from aura.notifications.recipients import recipients
 from aura.settings import PRIORITIES, given
 from tests.acceptance.conftest import Installation, Mailbox
 from tests.conftest import ROOT
