@@ -560,7 +560,7 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "For operators. Every environment variable of Aura. `python -m aura.settings` writes this page.",
+        "For operators: every environment variable of Aura. This page is generated (`make reference`).",
     ]
     for name, field in Settings.model_fields.items():
         if name in GROUPS:

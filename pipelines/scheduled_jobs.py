@@ -116,13 +116,13 @@ def listing(session: Session) -> list[dict[str, Any]]:
 def run_now(session: Session, job: ScheduledJob) -> int:
     """Run a scheduled job now, also while it is paused, and record the run. Returns how many items it processed."""
     count = job.run()
-    schedule_runs.run_by_hand(session, job.name, datetime.now(UTC), f"{count} done, started by hand")
+    schedule_runs.record_manual_run(session, job.name, datetime.now(UTC), f"{count} done, started by hand")
     return count
 
 
 def backfill(session: Session, job: ScheduledJob, limit: int) -> int:
     """Run a scheduled job once for each missed run, the oldest first. Returns the number of runs."""
-    missed = schedule_runs.missed(session, job.name, limit)
+    missed = schedule_runs.missed_runs(session, job.name, limit)
     for run in missed:
-        schedule_runs.finish_slot(session, job.name, run, f"{job.run()} done, backfilled")
+        schedule_runs.finish_run(session, job.name, run, f"{job.run()} done, backfilled")
     return len(missed)

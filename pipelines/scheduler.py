@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aura.settings import first_line
-from db import reading, schedule_runs, transaction
+from db import leader_election, reading, schedule_runs, transaction
 from pipelines.schedule import ScheduledJob
 
 logger = structlog.get_logger("aura.scheduler")
@@ -49,7 +49,7 @@ class Scheduler:
         at = at or datetime.now(UTC)
         try:
             with transaction() as session:
-                term = schedule_runs.lead(session, LEASE, self.holder, LEASE_SECONDS)
+                term = leader_election.acquire(session, LEASE, self.holder, LEASE_SECONDS)
                 paused = schedule_runs.paused(session) if term is not None else {}
             if term is None:
                 self.term, self._next = None, {}
@@ -68,7 +68,7 @@ class Scheduler:
     def _plan(self, at: datetime) -> dict[str, datetime]:
         """Return the next run of each job: the one after its last run, or after now when it never ran."""
         with reading() as session:
-            last = {job.name: schedule_runs.last_slot(session, job.name) for job in self.jobs}
+            last = {job.name: schedule_runs.last_run(session, job.name) for job in self.jobs}
         return {job.name: job.next_run(last[job.name] or at) for job in self.jobs}
 
     def _run(self, job: ScheduledJob, at: datetime) -> bool:
@@ -86,22 +86,22 @@ class Scheduler:
                 count = job.run()
                 schedule_runs.record_missed(session, job.name, missed[-MISSED_STORED:], self.term or 0)
                 note = f"{count} done" + (f", {len(missed)} missed" if missed else "")
-                schedule_runs.finish_slot(session, job.name, due, note)
+                schedule_runs.finish_run(session, job.name, due, note)
                 # a long run may outlast the lease; its row was locked, so no other scheduler could take it over
-                schedule_runs.extend(session, LEASE, self.holder, LEASE_SECONDS)
+                leader_election.extend(session, LEASE, self.holder, LEASE_SECONDS)
         except Exception as error:
             # nothing of the run was committed; the other jobs and the next run go on
             logger.error("scheduled job failed", job=job.name, run=due.isoformat(), exc_info=error)
             with transaction() as session:
                 if self._start(session, job, due):
                     schedule_runs.record_missed(session, job.name, missed[-MISSED_STORED:], self.term or 0)
-                    schedule_runs.finish_slot(session, job.name, due, f"failed: {first_line(error)}")
+                    schedule_runs.finish_run(session, job.name, due, f"failed: {first_line(error)}")
             return False
         logger.info("scheduled job completed", job=job.name, run=due.isoformat(), count=count)
         return True
 
     def _start(self, session: Session, job: ScheduledJob, due: datetime) -> bool:
-        return schedule_runs.start_slot(session, job.name, due, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
+        return schedule_runs.start_run(session, job.name, due, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
 
     def start(self, *, blocking: bool = False) -> None:
         """Tick every second, in a thread, or in this one until it is interrupted."""
@@ -122,6 +122,6 @@ class Scheduler:
             self._scheduler.shutdown(wait=True)
         try:
             with transaction() as session:
-                schedule_runs.resign(session, LEASE, self.holder)
+                leader_election.release(session, LEASE, self.holder)
         except SQLAlchemyError as error:
             logger.warning("leader lease not released, it expires", error=first_line(error))

@@ -18,13 +18,13 @@ from db import (
     ai_costs,
     dead_letters,
     inbound_mails,
+    leader_election,
     metric_samples,
     notifications,
     outbox,
     queue_controls,
     queue_stats,
     reading,
-    schedule_runs,
 )
 from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE
@@ -122,7 +122,9 @@ def _gauges(session: Session) -> Iterator[Metric]:
         (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
     )
     yield GaugeMetricFamily(
-        "aura_scheduler_leads", "Whether a scheduler holds the leader lease.", value=schedule_runs.led(session, LEASE)
+        "aura_scheduler_leads",
+        "Whether a scheduler holds the leader lease.",
+        value=leader_election.is_held(session, LEASE),
     )
     yield _labelled(
         "aura_queue_paused",

@@ -39,7 +39,7 @@ def test_kill_9_during_an_import_loses_no_ticket(embedded_installation: Installa
     assert accepted == 600
     installation.wait_until_notified(accepted, 150)
     installation.check_each_once()
-    # The login was printed once
+    # The password was shown once
     assert "Log in as admin with the password" in run.output()
     assert "Open http" in again.output() and "password" not in again.output()
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
@@ -67,7 +67,7 @@ def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     # When it is interrupted
     assert program.process is not None
     program.process.send_signal(signal.SIGINT)
-    # Then it ends in good order
+    # Then it exits without an error
     assert program.process.wait(STOP_SECONDS) in (0, 130), program.output()
     assert "Traceback" not in program.output()
 

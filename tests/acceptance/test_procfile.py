@@ -18,7 +18,7 @@ from tests.chaos.driver import Driver
 from tests.services import RabbitMQ, free_port, tree, wait_until
 from tests.unit.deploy.test_monitoring import asked, offered
 
-#: More by an environment variable, as on 2026-11-26 for docs/how-to/run-processes.md: CHAOS_PROCFILE_TICKETS=2000.
+#: More by an environment variable, such as CHAOS_PROCFILE_TICKETS=2000.
 TICKETS = int(os.environ.get("CHAOS_PROCFILE_TICKETS", "100"))
 
 

@@ -240,9 +240,3 @@ def test_the_env_file_is_read_and_the_environment_wins(tmp_path, configure: Conf
 
 def test_the_fixture_hides_the_developers_environment(monkeypatch: pytest.MonkeyPatch):
     assert settings.Settings() == Settings(_env_file=None)
-
-
-def test_the_page_about_configuration_is_written_from_the_settings():
-    assert (ROOT / "docs/reference/settings.md").read_text() == settings.markdown(), (
-        "run: python -m aura.settings > docs/reference/settings.md"
-    )

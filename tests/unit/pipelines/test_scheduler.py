@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from db import reading, schedule_runs, transaction
+from db import leader_election, reading, schedule_runs, transaction
 from db.jobs import NewJob
 from db.models import Job, LeaderLease, ScheduleRun
 from pipelines.schedule import ScheduledJob
@@ -162,7 +162,7 @@ class TestLeading:
         self.a_suspended_leader_writes_nothing()
 
     def test_without_the_fence_a_suspended_leader_writes(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(schedule_runs, "start_slot", lambda *_: True)
+        monkeypatch.setattr(schedule_runs, "start_run", lambda *_: True)
 
         with pytest.raises(AssertionError):
             self.a_suspended_leader_writes_nothing()
@@ -252,7 +252,7 @@ class TestRuns:
         def away(*_: Any) -> None:
             raise OperationalError("UPDATE schedule_runs", {}, Exception("gone"))
 
-        monkeypatch.setattr(schedule_runs, "finish_slot", away)
+        monkeypatch.setattr(schedule_runs, "finish_run", away)
 
         assert scheduler.tick(NOON + timedelta(minutes=1)) == []
         assert (runs(), count(Job)) == ([], 0)
@@ -265,8 +265,8 @@ class TestRuns:
             raise OperationalError("UPDATE leader_leases", {}, Exception("gone"))
 
         with monkeypatch.context() as broken:
-            broken.setattr(schedule_runs, "lead", away)
-            broken.setattr(schedule_runs, "resign", away)
+            broken.setattr(leader_election, "acquire", away)
+            broken.setattr(leader_election, "release", away)
             assert scheduler.tick(NOON) == []
             scheduler.stop()
         scheduler.tick(NOON)
@@ -285,7 +285,7 @@ class TestRuns:
         scheduler.stop()
 
         with transaction() as session:
-            assert schedule_runs.lead(session, LEASE, "another", 15) == 2
+            assert leader_election.acquire(session, LEASE, "another", 15) == 2
 
 
 @pytest.mark.usefixtures("database")
