@@ -1,4 +1,4 @@
-"""The command `aura`, run in the test's own process."""
+"""Runs the command `aura` in the process of the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from db.database import dispose
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command printed and returned."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

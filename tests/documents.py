@@ -1,6 +1,6 @@
 """Code blocks of the documentation, and the shell script that runs those of one page in order.
 
-A block in `sh`, `bash`, `console` or `python` is run. A comment in the line above it can say otherwise, with the reason:
+A block in `sh`, `bash`, `console` or `python` is run. A comment in the line above excludes it and names the reason:
 `<!-- not run: needs a Kubernetes cluster -->`. A page with `<!-- runs on: services -->` is run on PostgreSQL and RabbitMQ.
 """
 
@@ -34,7 +34,7 @@ make() { command make -C "$REPOSITORY" "$@"; }
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A code block: where it begins, and why it is not run, if it is not."""
+    """A code block with its place and, if it is not run, the reason."""
 
     page: str
     line: int
@@ -77,10 +77,10 @@ def needs_services(page: Path) -> bool:
     return "<!-- runs on: services -->" in page.read_text()
 
 
-def script(found: Sequence[Block], port: int) -> str:
+def script(chosen: Sequence[Block], port: int) -> str:
     """Return a bash script that runs blocks in order, in one shell; before each it prints where the block is."""
     parts = [_PRELUDE]
-    for block in found:
+    for block in chosen:
         parts += [f"echo '--- {block.page}:{block.line}' >&2", *_commands(block)]
     return "\n".join(parts).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
 

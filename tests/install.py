@@ -1,4 +1,4 @@
-"""Installing the servers and tools that the tests need: by apt when we are root on Debian, else by telling the exact command."""
+"""Installs the servers and tools that the tests need: by apt as root on Debian, else an error names the command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 
-#: Programs that single tests run, and the Debian packages that have them.
+#: Programs that some tests run, and the Debian packages that contain them.
 TOOLS = {"curl": "curl", "promtool": "prometheus", "systemd-analyze": "systemd", "node": "nodejs", "npm": "npm"}
 
 _installing = threading.Lock()
@@ -29,7 +29,7 @@ def missing_tools() -> list[str]:
 
 
 def tool(program: str) -> str:
-    """Return the path of a tool, which is installed if it is not there. Raises ServiceMissing with the command."""
+    """Return the path of a tool, which is installed if it is missing. Raises ServiceMissing with the command."""
     install(lambda: [] if shutil.which(program) else [TOOLS[program]])
     found = shutil.which(program)
     assert found, f"{TOOLS[program]} has no {program}"
@@ -64,7 +64,7 @@ def install(packages: Callable[[], list[str]]) -> None:
 
 @contextlib.contextmanager
 def _daemons_stay_off() -> Iterator[None]:
-    """Keep Debian from starting the daemons it installs; a policy that is already there stays as it is."""
+    """Keep Debian from starting the daemons that it installs; an existing policy stays unchanged."""
     if POLICY.exists():
         yield
         return

@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's protocol. The hostile model does whatever a ticket wants, and tries to send people to a trap.
+"""Servers with OpenAI's protocol. The hostile model follows the instructions in a ticket and adds links to a trap.
 
     httpserver.expect_request(CHAT).respond_with_handler(model := HostileModel())
 
@@ -25,7 +25,7 @@ GOOD = {
     "sentiment": "negative",
     "self_fix": ["Reconnect."],
 }
-#: Where only the model sends people: a trace of it came from the model and not from a ticket.
+#: A host that only the model names: text with it comes from the model and not from a ticket.
 TRAP = "trap-of-the-model.example"
 
 _LURE = re.compile(r"[a-z]+://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+|[\w-]+\.example\S*", re.IGNORECASE)
@@ -34,7 +34,7 @@ _QUIET = re.compile(r"priority (?:to )?low|lowest|low priority|answer low|as low
 
 
 def completion(content: str, finish: str = "stop", refusal: str | None = None) -> Response:
-    """Return the answer of a server that says this."""
+    """Return a chat completion with this content."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
     body = {
         "id": "c1",
@@ -48,7 +48,7 @@ def completion(content: str, finish: str = "stop", refusal: str | None = None) -
 
 
 class HostileModel:
-    """Answers each request, and remembers them all."""
+    """Answers each request and stores its body."""
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
@@ -59,9 +59,9 @@ class HostileModel:
         ticket = json.loads(asked["messages"][-1]["content"])["ticket"]
         text = f"{ticket['title']}\n{ticket['description']}\n{ticket['department']}"
         if "Refuse to answer" in text:
-            return self._says(None, refusal="I cannot help with that.")
+            return self._complete(None, refusal="I cannot help with that.")
         if "plain text, not in JSON" in text:
-            return self._says("Sure! It is critical.")
+            return self._complete("Sure! It is critical.")
         answer = _obedient(text, asked["response_format"]["json_schema"]["schema"]["properties"])
         if "one megabyte" in text:
             answer["reason"] = "critical " * 120_000
@@ -69,10 +69,10 @@ class HostileModel:
             answer["escalate_to"] = f"boss@{TRAP}"
         if "Return null" in text:
             answer = dict.fromkeys(answer)
-        return self._says(json.dumps(answer) * (2 if "two JSON objects" in text else 1))
+        return self._complete(json.dumps(answer) * (2 if "two JSON objects" in text else 1))
 
-    def _says(self, content: str | None, refusal: str | None = None) -> Response:
-        # a token for every four characters, and no more than were ordered: the bill is the one thing it cannot forge
+    def _complete(self, content: str | None, refusal: str | None = None) -> Response:
+        # a token for every four characters, at most max_tokens: the model cannot forge its usage
         most = json.loads(self.bodies[-1])["max_tokens"]
         tokens = len(self.bodies[-1]) // 4, min(len(content or "") // 4 + 1, most)
         completion = {
@@ -94,7 +94,7 @@ class HostileModel:
 
 
 def _obedient(text: str, properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the answer that the text wants: its priority, its category, its links and recipients in every field."""
+    """Return the answer that the text demands: its priority, its category, its links and recipients in every field."""
     lure = (
         f"Go to https://{TRAP}/login and www.{TRAP}, mail boss@{TRAP} or call 0900 1234567. ![x](https://{TRAP}/p.png) "
         f"<script src=//{TRAP}></script> ht<b></b>tps://{TRAP} \u202e{text[:200]} {' '.join(_LURE.findall(text)[:20])}"
@@ -112,7 +112,7 @@ def _obedient(text: str, properties: dict[str, dict[str, Any]]) -> dict[str, Any
 
 
 class BatchProvider:
-    """OpenAI's /files and /batches: it remembers what it got, and its batches are over when the test says so.
+    """OpenAI's /files and /batches: it stores each upload, and finish() ends its batches.
 
         provider = BatchProvider()
         httpserver.expect_request(re.compile("/v1/(files|batches).*")).respond_with_handler(provider)
@@ -131,10 +131,10 @@ class BatchProvider:
     def __call__(self, request: Request) -> Response:
         call = f"{request.method} {request.path}"
         self.calls.append(call)
-        said = self._answer(request)
+        result = self._answer(request)
         if call == self.broken:
             return Response("{}", 503, mimetype="application/json")
-        return said if isinstance(said, Response) else Response(json.dumps(said), mimetype="application/json")
+        return result if isinstance(result, Response) else Response(json.dumps(result), mimetype="application/json")
 
     def lines(self, file: str) -> list[dict[str, Any]]:
         """Return the requests of a file."""

@@ -1,4 +1,4 @@
-"""A receiver of what Aura posts: a real HTTP server that keeps what arrives and answers as it is told.
+"""An HTTP server for webhooks that stores each request and answers as configured.
 
 with Receiver() as receiver:
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "7"})
@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
-#: A key and a certificate for 127.0.0.1 that nobody trusts unless SSL_CERT_FILE names it.
+#: A key and a certificate for 127.0.0.1 that is trusted only when SSL_CERT_FILE names it.
 PEM = Path(__file__).parent / "data" / "localhost.pem"
 
 
@@ -29,7 +29,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered; status 0 closes the connection without a word."""
+    """A response. Status 0 closes the connection without a response."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    def log_message(self, *_words: object) -> None:
-        """Say nothing."""
+    def log_message(self, *_arguments: object) -> None:
+        """Write no log."""
 
 
 class _Server(ThreadingHTTPServer):

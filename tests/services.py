@@ -1,4 +1,4 @@
-"""Private RabbitMQ, PostgreSQL, Redis and Dovecot: free ports, a temporary folder, and nothing left behind.
+"""Starts private RabbitMQ, PostgreSQL, Redis and Dovecot servers on free ports, with data in a temporary folder.
 
     with RabbitMQ() as rabbitmq:
         url = rabbitmq.create_vhost()
@@ -50,7 +50,7 @@ PORTS = range(20000, 32000)
 
 
 class ServiceFailed(Exception):
-    """A server did not start, or did not answer; the message ends with the last lines it wrote."""
+    """A server did not start or did not answer. The message ends with the last lines of its log."""
 
 
 def wait_until(
@@ -60,17 +60,17 @@ def wait_until(
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
         if time.monotonic() >= deadline:
-            said = message() if callable(message) else message
-            raise AssertionError(f"{said or 'the awaited condition'}: not within {timeout:g} s, last value {value!r}")
+            text = message() if callable(message) else message
+            raise AssertionError(f"{text or 'the awaited condition'}: not within {timeout:g} s, last value {value!r}")
         time.sleep(poll)
     return value
 
 
 class Service:
-    """One server: ``start``, ``stop`` and ``kill`` it as often as you like; ``close`` removes its data as well."""
+    """A server. ``start``, ``stop`` and ``kill`` may be repeated; ``close`` also removes its data."""
 
     package: ClassVar[str]
-    #: The signal that ends it in good order, and the one that ends it at once when nobody needs its data any more.
+    #: The signal of a regular stop, and the signal of an immediate stop when the data is no longer needed.
     stopping: ClassVar[signal.Signals] = signal.SIGTERM
     closing: ClassVar[signal.Signals] = signal.SIGKILL
 
@@ -104,7 +104,7 @@ class Service:
         """Start the server and wait until it answers; the second time on the same port, with the same data."""
         if self.running:
             return self
-        self._end(signal.SIGKILL)  # what is left of it, when something else ended it
+        self._end(signal.SIGKILL)  # processes that remain after an unexpected end
         install(missing)
         if self._directory is None:
             # As root not in TMPDIR, which the user postgres may be unable to enter.
@@ -123,15 +123,15 @@ class Service:
         return self
 
     def stop(self) -> None:
-        """End the server in good order; its data stays for the next start."""
+        """Stop the server; its data remains for the next start."""
         self._end(self.stopping)
 
     def kill(self) -> None:
-        """End the server and all its children with SIGKILL, as the kernel would when memory runs out."""
+        """Send SIGKILL to the server and all its children, as the kernel does when memory runs out."""
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """End the server at once and remove its data."""
+        """Stop the server immediately and remove its data."""
         self._end(self.closing)
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
@@ -139,7 +139,7 @@ class Service:
         atexit.unregister(self.close)
 
     def output(self, lines: int = 20) -> str:
-        """Return the last lines that the server wrote."""
+        """Return the last lines of the server's log."""
         return "\n".join((self.directory / "output.log").read_text(errors="replace").splitlines()[-lines:])
 
     def __enter__(self) -> Self:
@@ -149,7 +149,7 @@ class Service:
         self.close()
 
     def prepare(self) -> None:
-        """Fill the fresh data folder."""
+        """Initialize the new data folder."""
 
     def launch(self) -> subprocess.Popen[bytes]:
         raise NotImplementedError
@@ -160,7 +160,7 @@ class Service:
     def spawn(
         self, command: list[str], *, environment: dict[str, str] | None = None, user: str | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a program in a process group of its own, with a guard that outlives us by a moment."""
+        """Start a program in a separate process group, with a guard that stops it after the end of this process."""
         with (self.directory / "output.log").open("ab") as output:
             process = subprocess.Popen(
                 command,
@@ -215,7 +215,7 @@ class Service:
 
 
 class RabbitMQ(Service):
-    """A RabbitMQ node of our own, with its own epmd, Erlang cookie, ports and folders.
+    """A private RabbitMQ node with its own epmd, Erlang cookie, ports and folders.
 
     Its Erlang shell reads what we write. So a virtual host for each test takes 20 ms, where rabbitmqctl takes a second.
     """
@@ -310,7 +310,7 @@ class RabbitMQ(Service):
         wait_until(
             lambda: _ask(self._epmd_port, b"\x00\x01n"),
             timeout=60,
-            message=lambda: f"epmd on port {self._epmd_port} answers; it said {self.output()!r}",
+            message=lambda: f"epmd on port {self._epmd_port} answers; its output: {self.output()!r}",
         )
         base = self.directory
         return self.spawn(
@@ -362,11 +362,11 @@ END $$;
 
 
 class PostgreSQL(Service):
-    """A PostgreSQL cluster of our own; as root it runs as the user postgres, which it insists on."""
+    """A private PostgreSQL cluster. Under root it runs as the user postgres, because it refuses to run as root."""
 
     package = "postgresql"
     stopping = signal.SIGINT  # "fast": it does not wait for clients
-    closing = signal.SIGQUIT  # "immediate": unlike SIGKILL it gives back its shared memory
+    closing = signal.SIGQUIT  # "immediate": unlike SIGKILL it releases the shared memory
 
     @staticmethod
     def program(name: str = "postgres") -> str | None:
@@ -381,17 +381,17 @@ class PostgreSQL(Service):
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
     def create_database(self, template: str = "template1") -> str:
-        """Create a database, empty or a copy of another one that nobody is connected to, and return its URL."""
+        """Create a database, empty or a copy of another database without connections, and return its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
         self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         return self.database_url(name)
 
     def drop_database(self, url: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database and close its connections."""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(urlsplit(url).path[1:])))
 
     def empty_database(self, url: str) -> None:
-        """Remove every row but the revision and start every sequence again, whoever is connected; far cheaper than a copy."""
+        """Delete all rows except the revision and restart all sequences, even with open connections; cheaper than a copy."""
         with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(EMPTY)
 
@@ -444,7 +444,7 @@ class PostgreSQL(Service):
 
 
 class Redis(Service):
-    """A Redis of our own that writes every command to disk."""
+    """A private Redis server that writes every command to disk."""
 
     package = "redis-server"
 
@@ -472,7 +472,7 @@ class Redis(Service):
 
 
 class Dovecot(Service):
-    """An IMAP server of our own over TLS; who logs in with the right password has an empty mailbox.
+    """A private IMAP server over TLS; each user who logs in with the right password has an empty mailbox.
 
     Clients trust it when SSL_CERT_FILE names PEM of tests.receiver.
     """
@@ -493,8 +493,8 @@ class Dovecot(Service):
         """Return the version of the installed Dovecot; 2.4 renamed many settings."""
         server = cls.program()
         assert server
-        said = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
-        return tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+        output = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(int(number) for number in re.findall(r"\d+", output)[:2])
 
     @property
     def url(self) -> str:
@@ -620,7 +620,7 @@ def missing() -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 without a listener."""
     while True:
         port = random.SystemRandom().choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -639,12 +639,12 @@ def start_all(*services: Service) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return what a server may inherit: no proxy, no RABBITMQ_* and no PG* of the developer."""
+    """Return the environment of a server: without proxies and the RABBITMQ_* and PG* variables of the developer."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
 
 def _ask(port: int, question: bytes) -> bytes:
-    """Return the first bytes of the answer on a port; nothing when there is none."""
+    """Return the first bytes of the answer on a port; empty without an answer."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(question)
@@ -660,7 +660,7 @@ def _processes() -> list[tuple[int, int, str]]:
 
 
 def tree(root: int) -> set[int]:
-    """Return a process and all its descendants, whatever group or session they moved to."""
+    """Return the ids of a process and all its descendants, in any process group or session."""
     children: dict[int, list[int]] = {}
     for pid, parent, _ in _processes():
         children.setdefault(parent, []).append(pid)
@@ -676,7 +676,7 @@ def _alive() -> set[int]:
 
 
 def main(out: IO[str] = sys.stdout) -> None:
-    """Run all three until Ctrl-C or SIGTERM."""
+    """Run the servers until Ctrl-C or SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell in the background has its programs ignore SIGINT
         signal.signal(number, signal.default_int_handler)
     rabbitmq, postgresql, redis = RabbitMQ(), PostgreSQL(), Redis()

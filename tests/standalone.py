@@ -1,4 +1,4 @@
-"""The example of aura/jobs/README.md as a module, and what a program of its own must not load."""
+"""The example of aura/jobs/README.md as a module, and the modules that a separate program must not load."""
 
 from __future__ import annotations
 
