@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -229,13 +233,51 @@ def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configur
     dispose()
 
 
+#: Migrations as a release may contain them: a column with a default, and an index that is built concurrently.
+ADD_COLUMN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "9998", "{head}"
+
+
+def upgrade():
+    op.add_column("jobs", sa.Column("extra", sa.Integer(), server_default="0", nullable=False))
+"""
+ADD_INDEX = """
+from db.migrations.online import create_index
+
+revision, down_revision = "9999", "9998"
+
+
+def upgrade():
+    create_index("ix_attempts_worker", "attempts", ["worker"])
+"""
+
+
+@pytest.fixture
+def future_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two revisions after the newest one: 9998 adds a column to jobs, 9999 an index to attempts."""
+    versions = Path(migrations.__file__).parent / "migrations" / "versions"
+    head, config = ScriptDirectory.from_config(migrations.config()).get_current_head(), migrations.config
+    (tmp_path / "9998_column.py").write_text(ADD_COLUMN.format(head=head))
+    (tmp_path / "9999_index.py").write_text(ADD_INDEX)
+
+    def config_with_both() -> Config:
+        alembic = config()
+        alembic.set_main_option("version_locations", os.pathsep.join((str(versions), str(tmp_path))))
+        return alembic
+
+    monkeypatch.setattr(migrations, "config", config_with_both)
+
+
 @contextmanager
-def migrating_beside(url: str, revision: str, statement: str) -> Iterator[Callable[[str], Any]]:
-    """Migrate in a thread while somebody has left a transaction open after a statement; yields a way to ask others."""
+def open_transaction_during_migration(url: str, revision: str, statement: str) -> Iterator[Callable[[str], Any]]:
+    """Migrate in a thread while a transaction stays open after a statement; yields a function that queries."""
     holder, other = psycopg2.connect(url), psycopg2.connect(url)
     other.autocommit = True
 
-    def ask(question: str) -> Any:
+    def query(question: str) -> Any:
         with other.cursor() as cursor:
             cursor.execute("SET lock_timeout = '3s'")
             cursor.execute(question)
@@ -245,39 +287,39 @@ def migrating_beside(url: str, revision: str, statement: str) -> Iterator[Callab
     try:
         holder.cursor().execute(statement)
         thread.start()
-        yield ask
+        yield query
     finally:
         holder.close()
         thread.join(60)
         other.close()
 
 
-def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
-    postgres_url: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("future_migrations")
+def test_a_migration_that_waits_for_a_lock_does_not_block_other_sessions(
+    own_postgres: str, monkeypatch: pytest.MonkeyPatch
 ):
-    configure(DATABASE_URL=postgres_url)
-    migrate("0001")
     monkeypatch.setattr(migrations, "RETRY_SECONDS", 0.1)
-    # Given somebody who looks at the jobs for long, when a migration comes that adds a column to them
-    with migrating_beside(postgres_url, "0002", "SELECT count(*) FROM jobs") as ask:
+    # Given a transaction that has read the jobs and stays open, when a migration adds a column to them
+    with open_transaction_during_migration(own_postgres, "9998", "SELECT count(*) FROM jobs") as query:
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
-        wait_until(lambda: ask(waits), 10, "no migration waits")
-        # Then others, who stand behind it in the line, get their turn; it asks again
-        assert ask("SELECT count(*) FROM jobs") == 0
-        wait_until(lambda: ask(waits), 10, "it does not try again")
-    assert revisions()[0] == "0002"
+        wait_until(lambda: query(waits), 10, "no migration waits")
+        # Then other sessions, which queue behind it, are served; the migration is retried
+        assert query("SELECT count(*) FROM jobs") == 0
+        wait_until(lambda: query(waits), 10, "the migration is not retried")
+    assert revisions()[0] == "9998"
     dispose()
 
 
-def test_an_index_of_a_large_table_is_built_beside_its_writers(postgres_url: str, configure: Callable[..., Any]):
-    configure(DATABASE_URL=postgres_url)
-    migrate("0010")
-    # Given somebody who writes and is not done, when an index of that table is built
-    with migrating_beside(postgres_url, "0011", "LOCK TABLE attempts IN ROW EXCLUSIVE MODE") as ask:
-        built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_created'"
-        # Then it is there, and waits for that one alone, to become valid
-        wait_until(lambda: ask(built), 20, "it waits for who writes, and new ones wait for it")
-    assert revisions()[0] == "0011"
+@pytest.mark.usefixtures("future_migrations")
+def test_an_index_of_a_large_table_is_built_beside_its_writers(own_postgres: str):
+    migrate("9998")
+    # Given a transaction that writes and stays open, when an index of that table is built
+    statement = "LOCK TABLE attempts IN ROW EXCLUSIVE MODE"
+    with open_transaction_during_migration(own_postgres, "9999", statement) as query:
+        built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_worker'"
+        # Then the index exists, and waits for that transaction alone to become valid
+        wait_until(lambda: query(built), 20, "the index waits for the writer, and new writers wait for it")
+    assert revisions()[0] == "9999"
     dispose()
 
 

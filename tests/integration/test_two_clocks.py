@@ -29,21 +29,22 @@ import os, time
 from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, text
 from db import transaction
-from db.models import Sample
-from pipelines import clock
-clock.LEASE_SECONDS = float(os.environ["LEASE"])
+from db.models import MetricSample
+from pipelines import scheduler
+from pipelines.schedule import ScheduledJob
+scheduler.LEASE_SECONDS = float(os.environ["LEASE"])
 start, real = datetime(2026, 6, 1, tzinfo=UTC), float(os.environ["START"])
 
 def work():
     with transaction() as session:
-        session.execute(insert(Sample).values(name=str(os.getpid()), at=datetime.now(UTC), value=1))
+        session.execute(insert(MetricSample).values(name=str(os.getpid()), at=datetime.now(UTC), value=1))
         session.execute(text("SELECT pg_sleep(0.1)"))
         time.sleep(0.2)
     return 1
 
-timekeeper = clock.Clock([clock.Entry("work", "* * * * *", work)])
+leader = scheduler.Scheduler([ScheduledJob("work", "* * * * *", work)])
 while True:
-    timekeeper.tick(start + timedelta(minutes=time.time() - real))
+    leader.tick(start + timedelta(minutes=time.time() - real))
     time.sleep(0.05)
 """
 
