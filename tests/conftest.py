@@ -46,7 +46,7 @@ def environment_variables() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Hide the developer's variables and .env: the working folder is tmp_path, and settings are read anew."""
+    """Hide the developer's variables and .env: the working folder is tmp_path, and settings are read again."""
     for name in environment_variables():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -108,7 +108,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep reports in UTF-8, whatever a test has printed: they go from one process to another."""
     report = yield
-    report.sections = [(name, said.encode("utf-8", "backslashreplace").decode()) for name, said in report.sections]
+    report.sections = [(name, output.encode("utf-8", "backslashreplace").decode()) for name, output in report.sections]
     return report
 
 

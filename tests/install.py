@@ -1,4 +1,4 @@
-"""Installing the servers and tools that the tests need: by apt when we are root on Debian, else by telling the exact command."""
+"""Installs the servers and tools that the tests need: by apt as root on Debian, else an error names the command."""
 
 from __future__ import annotations
 

@@ -131,10 +131,10 @@ class BatchProvider:
     def __call__(self, request: Request) -> Response:
         call = f"{request.method} {request.path}"
         self.calls.append(call)
-        said = self._answer(request)
+        result = self._answer(request)
         if call == self.broken:
             return Response("{}", 503, mimetype="application/json")
-        return said if isinstance(said, Response) else Response(json.dumps(said), mimetype="application/json")
+        return result if isinstance(result, Response) else Response(json.dumps(result), mimetype="application/json")
 
     def lines(self, file: str) -> list[dict[str, Any]]:
         """Return the requests of a file."""

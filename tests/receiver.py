@@ -1,4 +1,4 @@
-"""A receiver of what Aura posts: a real HTTP server that keeps what arrives and answers as it is told.
+"""An HTTP server for webhooks that stores each request and answers as configured.
 
 with Receiver() as receiver:
     receiver.reply = lambda arrived: Reply(429, {"Retry-After": "7"})

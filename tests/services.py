@@ -60,8 +60,8 @@ def wait_until(
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
         if time.monotonic() >= deadline:
-            said = message() if callable(message) else message
-            raise AssertionError(f"{said or 'the awaited condition'}: not within {timeout:g} s, last value {value!r}")
+            text = message() if callable(message) else message
+            raise AssertionError(f"{text or 'the awaited condition'}: not within {timeout:g} s, last value {value!r}")
         time.sleep(poll)
     return value
 
@@ -310,7 +310,7 @@ class RabbitMQ(Service):
         wait_until(
             lambda: _ask(self._epmd_port, b"\x00\x01n"),
             timeout=60,
-            message=lambda: f"epmd on port {self._epmd_port} answers; it said {self.output()!r}",
+            message=lambda: f"epmd on port {self._epmd_port} answers; its output: {self.output()!r}",
         )
         base = self.directory
         return self.spawn(
@@ -493,8 +493,8 @@ class Dovecot(Service):
         """Return the version of the installed Dovecot; 2.4 renamed many settings."""
         server = cls.program()
         assert server
-        said = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
-        return tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+        output = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+        return tuple(int(number) for number in re.findall(r"\d+", output)[:2])
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""A real browser for the tests: chromium, driven by Playwright."""
+"""Chromium, driven by Playwright, for the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real commands as processes, a real SMTP server, and a look into the database they share."""
+"""Starts the real commands as processes on real services, with an SMTP server, and queries their database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STOP_SECONDS = 25
 
 
 class Program:
-    """One command in a process group of its own, with its output in a file."""
+    """A command in a separate process group; its output goes to a file."""
 
     def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path, root: Path = ROOT) -> None:
         self.name, self.command, self.env, self.log, self.root = name, command, env, log, root
@@ -40,23 +40,25 @@ class Program:
             )
         return self
 
-    def says(self, words: str, timeout: float = 30.0) -> None:
-        """Wait until the output holds the words."""
+    def wait_for_output(self, expected: str, timeout: float = 30.0) -> None:
+        """Wait until the output contains a text."""
         wait_until(
-            lambda: words in self.output(), timeout, f"{self.name} never said {words!r}:\n{self.output()[-3000:]}"
+            lambda: expected in self.output(),
+            timeout,
+            f"{self.name} did not print {expected!r}:\n{self.output()[-3000:]}",
         )
 
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def terminate(self) -> int:
-        """Stop it as a deploy does. Returns the exit code; a process that needs too long fails the test."""
+        """Send SIGTERM and return the exit code. A process that runs longer than STOP_SECONDS fails the test."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End it at once with all that it started, as a lost machine does."""
+        """Send SIGKILL to the process and its descendants, as the loss of a machine does."""
         if self.process is not None and self.process.poll() is None:
             for pid in sorted(tree(self.process.pid)):
                 with suppress(ProcessLookupError):
@@ -65,7 +67,7 @@ class Program:
 
 
 class Mailbox:
-    """A real SMTP server that counts what arrives by Message-ID."""
+    """An SMTP server that counts mails by Message-ID."""
 
     def __init__(self) -> None:
         self.received: Counter[str] = Counter()
@@ -87,8 +89,8 @@ class Mailbox:
         self._controller.stop()
 
 
-class House:
-    """Aura's processes over one database, and questions to that database; `root` holds the version that runs."""
+class Installation:
+    """Aura's processes on one database; `root` is the folder of the version that runs."""
 
     def __init__(self, folder: Path, variables: dict[str, str], root: Path = ROOT) -> None:
         self.folder, self.root = folder, root
@@ -101,11 +103,11 @@ class House:
         hidden = set(environment_variables())
         env = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
-        # every notification by itself, so that they can be counted; storms have tests of their own
-        ours = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
+        # no digests, so that notifications can be counted
+        defaults = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
         if self.root != ROOT:
-            ours["PYTHONPATH"] = str(self.root)
-        return env | ours | self.variables
+            defaults["PYTHONPATH"] = str(self.root)
+        return env | defaults | self.variables
 
     def start(self, name: str, *command: str) -> Program:
         program = Program(name, list(command), self.env(), self.folder / f"{name}.log", self.root)
@@ -113,14 +115,20 @@ class House:
         return program.start()
 
     def procfile(self, name: str) -> Program:
-        """Start one line of the Procfile, word for word."""
+        """Start a process of the Procfile with its exact command."""
         lines = dict(line.split(": ", 1) for line in (self.root / "Procfile").read_text().splitlines() if ": " in line)
         return self.start(name, "sh", "-c", f"exec {lines[name]}")
 
-    def aura(self, *arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `aura` to its end, which must be a good one; `said` is what it reads."""
+    def aura(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `aura` with this standard input; an exit code other than 0 fails the test."""
         result = subprocess.run(
-            ["aura", *arguments], env=self.env(), cwd=self.root, input=said, capture_output=True, text=True, timeout=900
+            ["aura", *arguments],
+            env=self.env(),
+            cwd=self.root,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         assert result.returncode == 0, result.stderr
         return result
@@ -128,7 +136,7 @@ class House:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def serves(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until the web process answers that tickets can be accepted."""
 
         def ready() -> bool:
@@ -138,9 +146,9 @@ class House:
             except OSError:
                 return False
 
-        wait_until(ready, 30, "the web process is never ready")
+        wait_until(ready, 30, "the web process does not become ready")
 
-    def ask(self, query: str, **values: Any) -> Any:
+    def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""
         with self.engine.connect() as connection:
             return connection.execute(text(query), values).scalar()
@@ -149,30 +157,32 @@ class House:
         with self.engine.connect() as connection:
             return list(connection.execute(text(query)))
 
-    def finished(self, tickets: int, timeout: float = 60.0) -> None:
-        """Wait until so many tickets are notified and nothing is promised any more."""
+    def wait_until_notified(self, tickets: int, timeout: float = 60.0) -> None:
+        """Wait until this many tickets are notified and no job is left."""
 
         def state() -> tuple[int, int]:
             return (
-                self.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'"),
-                self.ask("SELECT count(*) FROM jobs"),
+                self.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'"),
+                self.scalar("SELECT count(*) FROM jobs"),
             )
 
         wait_until(
             lambda: state() == (tickets, 0), timeout, lambda: f"(notified, jobs) is {state()}, not ({tickets}, 0)", 0.1
         )
 
-    def each_once(self) -> None:
-        """Check that every ticket has one verdict, each step was kept once, and every notification is sent."""
+    def check_each_once(self) -> None:
+        """Check that each ticket has one verdict, each step completed once, and each notification is sent."""
         assert self.rows("SELECT ticket_id FROM verdicts GROUP BY ticket_id HAVING count(*) <> 1") == []
-        kept_twice = (
+        completed_twice = (
             "SELECT key, actor FROM attempts WHERE outcome = 'completed' GROUP BY key, actor HAVING count(*) > 1"
         )
-        assert self.rows(kept_twice) == []
-        assert self.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
-        untold = "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"
-        assert self.rows(untold) == []
-        assert self.ask("SELECT count(*) FROM dead_letters") == 0
+        assert self.rows(completed_twice) == []
+        assert self.scalar("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
+        without_notification = (
+            "SELECT id FROM tickets t WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.ticket_id = t.id)"
+        )
+        assert self.rows(without_notification) == []
+        assert self.scalar("SELECT count(*) FROM dead_letters") == 0
 
     def close(self) -> None:
         for program in self.programs:
@@ -188,35 +198,37 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Return a function that makes a house of these environment variables."""
-    houses: list[House] = []
+def build(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Return a function that makes a installation of these environment variables."""
+    installations: list[Installation] = []
 
-    def build(**variables: str) -> House:
-        houses.append(House(tmp_path, variables))
-        return houses[-1]
+    def build(**variables: str) -> Installation:
+        installations.append(Installation(tmp_path, variables))
+        return installations[-1]
 
     yield build
-    for house in houses:
-        house.close()
+    for installation in installations:
+        installation.close()
 
 
 @pytest.fixture
-def service_house(
-    build: Callable[..., House],
+def service_installation(
+    build: Callable[..., Installation],
     rabbitmq: RabbitMQ,
     rabbitmq_url: str,
     postgres_url: str,
     redis_url: str,
     mailbox: Mailbox,
-) -> House:
-    """RabbitMQ, PostgreSQL, Redis and SMTP for real, with migrated tables."""
-    house = build(RABBITMQ_URL=rabbitmq_url, DATABASE_URL=postgres_url, REDIS_URL=redis_url, SMTP_URL=mailbox.url)
-    house.aura("migrate")
-    return house
+) -> Installation:
+    """An installation on RabbitMQ, PostgreSQL, Redis and SMTP, with migrated tables."""
+    installation = build(
+        RABBITMQ_URL=rabbitmq_url, DATABASE_URL=postgres_url, REDIS_URL=redis_url, SMTP_URL=mailbox.url
+    )
+    installation.aura("migrate")
+    return installation
 
 
 @pytest.fixture
-def embedded_house(build: Callable[..., House], sqlite_url: str, mailbox: Mailbox) -> House:
-    """SQLite and a broker inside the process; only SMTP is a service."""
+def embedded_installation(build: Callable[..., Installation], sqlite_url: str, mailbox: Mailbox) -> Installation:
+    """An installation in embedded mode: SQLite, a broker inside the process, and SMTP."""
     return build(DATABASE_URL=sqlite_url, SMTP_URL=mailbox.url)

@@ -20,7 +20,7 @@ from db.jobs import Failure, NewJob
 from db.models import MetricSample, Ticket
 from db.time import from_now
 from tests.acceptance.browser import PHONE, Visit, browser
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 
 IMAGES = ROOT / "docs/images"
@@ -53,18 +53,18 @@ WINDOW = {"width": 1180, "height": 720}
 LARGEST = 150_000
 
 
-def prepare(house: House) -> None:
+def prepare(installation: Installation) -> None:
     """Import the examples and act on them."""
-    house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
-    house.aura("import", str(ROOT / "examples/tickets.csv"))
-    house.finished(88, 120)
+    installation.aura("agents", "import", str(ROOT / "examples/agents.csv"))
+    installation.aura("import", str(ROOT / "examples/tickets.csv"))
+    installation.wait_until_notified(88, 120)
     for number, choice in ((3, "Network"), (7, ""), (12, ""), (21, ""), (40, "Software"), (52, "")):
-        category = choice or house.ask(f"SELECT category FROM tickets WHERE id = {number}")
-        house.aura("tickets", "correct", str(number), "--category", category, "--by", "lena.vogt")
-    house.aura("tickets", "status", "17", "in_progress", "--by", "tomasz.zielinski")
-    house.aura("tickets", "comment", "17", "The share is offline; backups from last night are fine.")
-    house.aura("tickets", "resolve", "1", "Replaced the power supply", "--by", "grace.chen")
-    with embedded.using(house.variables["DATABASE_URL"]):
+        category = choice or installation.scalar(f"SELECT category FROM tickets WHERE id = {number}")
+        installation.aura("tickets", "correct", str(number), "--category", category, "--by", "lena.vogt")
+    installation.aura("tickets", "status", "17", "in_progress", "--by", "tomasz.zielinski")
+    installation.aura("tickets", "comment", "17", "The share is offline; backups from last night are fine.")
+    installation.aura("tickets", "resolve", "1", "Replaced the power supply", "--by", "grace.chen")
+    with embedded.using(installation.variables["DATABASE_URL"]):
         _failures()
         _chart_points()
         with transaction() as session:
@@ -74,7 +74,7 @@ def prepare(house: House) -> None:
 def _failures() -> None:
     with transaction() as session:  # or a worker runs the jobs first
         queue_controls.pause(session, "notify.webhook")
-    embedded.promise(*[NewJob("webhook", f"n{number}", pipeline="") for number in range(4)])
+        jobs.enqueue(session, [NewJob("webhook", f"n{number}", pipeline="") for number in range(4)])
     waiting = [job.id for job in embedded.all_jobs() if job.actor == "webhook"]
     with transaction() as session:
         claimed = jobs.claim(session, "webhook", waiting, "lease", "gone")
@@ -113,16 +113,16 @@ def main() -> int:
     """Write every screenshot. Returns 1 when one is too large, has errors in the console, or is not accessible."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="aura-images-") as folder, browser() as chrome:
-        house = House(Path(folder), {"DATABASE_URL": f"sqlite:///{folder}/aura.db"})
+        installation = Installation(Path(folder), {"DATABASE_URL": f"sqlite:///{folder}/aura.db"})
         try:
-            house.start("run", "aura", "run", "--port", str(house.port))
-            house.serves()
-            prepare(house)
+            installation.start("run", "aura", "run", "--port", str(installation.port))
+            installation.wait_until_ready()
+            prepare(installation)
             bad = 0
             for name, path, mode in SCREENSHOTS:
                 size = PHONE if name.endswith("phone") else WINDOW
                 context = chrome.new_context(color_scheme=mode, viewport=size)  # type: ignore[arg-type]
-                visit = Visit(context, house.url)
+                visit = Visit(context, installation.url)
                 visit.open(path).screenshot(path=IMAGES / f"{name}.png")
                 bytes_ = (IMAGES / f"{name}.png").stat().st_size
                 complaints = [complaint for complaint in visit.complaints if name != "error"] + visit.barriers()
@@ -130,7 +130,7 @@ def main() -> int:
                 bad += bytes_ > LARGEST or bool(complaints)
                 context.close()
         finally:
-            house.close()
+            installation.close()
     return 1 if bad else 0
 
 

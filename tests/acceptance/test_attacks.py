@@ -1,6 +1,6 @@
-"""Prompt injection: over a hundred attacks against a model that obeys every ticket, and what they must not change.
+"""Prompt injection: over a hundred attacks against a model that obeys every ticket, and the fields that they must not change.
 
-Personal data: what is masked is in no request, log line, metric or column, except for the columns of the ticket itself.
+Masked personal data is in no request, log line, metric or column, except for the columns of the ticket itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from aura.ai import ClassificationRequest, make_engine
 from aura.notifications import Agent, RenderedMessage, as_html, recipients
 from aura.settings import PRIORITIES, given
-from tests.acceptance.conftest import House, Mailbox
+from tests.acceptance.conftest import Installation, Mailbox
 from tests.conftest import ROOT
 from tests.openai_server import CHAT, TRAP, HostileModel
 
@@ -65,11 +65,11 @@ def model(httpserver: HTTPServer) -> HostileModel:
 
 
 @pytest.fixture
-def house(
-    build: Callable[..., House], sqlite_url: str, mailbox: Mailbox, httpserver: HTTPServer, model: HostileModel
-) -> House:
+def installation(
+    build: Callable[..., Installation], sqlite_url: str, mailbox: Mailbox, httpserver: HTTPServer, model: HostileModel
+) -> Installation:
     """One process in embedded mode with that model, and agents for each category."""
-    house = build(
+    installation = build(
         DATABASE_URL=sqlite_url,
         SMTP_URL=mailbox.url,
         OPENAI_API_KEY="sk-acceptance-secret",
@@ -80,24 +80,24 @@ def house(
         # the attacks are similar, and must not be proposed as incidents
         AURA_INCIDENT_TICKETS="1000",
     )
-    house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
-    return house
+    installation.aura("agents", "import", str(ROOT / "examples/agents.csv"))
+    return installation
 
 
-def submit(house: House, ticket: dict[str, Any]) -> int:
+def submit(installation: Installation, ticket: dict[str, Any]) -> int:
     """Create a ticket over HTTP. Returns its id."""
     body = {name: value for name, value in ticket.items() if name not in ("id", "kind", "language", "times")}
     body["description"] *= ticket.get("times", 1)
     body = {"requester": f"{ticket['id']}@example.com"} | body | {"external_id": ticket["id"]}
     request = urllib.request.Request(
-        house.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json"}
+        installation.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         return int(json.loads(answer.read())["id"])
 
 
-def records(house: House, query: str) -> list[dict[str, Any]]:
-    return [dict(row._mapping) for row in house.rows(query)]
+def records(installation: Installation, query: str) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in installation.rows(query)]
 
 
 def test_the_corpus_holds_every_kind_of_attack():
@@ -108,38 +108,38 @@ def test_the_corpus_holds_every_kind_of_attack():
     assert max(len(attack["description"]) * attack.get("times", 1) for attack in ATTACKS) > 100_000
 
 
-def test_no_attack_changes_what_it_must_not(house: House, mailbox: Mailbox, model: HostileModel):
-    house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
-    attack_of = {submit(house, attack): attack for attack in ATTACKS}
+def test_no_attack_changes_a_protected_field(installation: Installation, mailbox: Mailbox, model: HostileModel):
+    installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    attack_of = {submit(installation, attack): attack for attack in ATTACKS}
 
-    # every ticket is notified, whatever the ticket or the model says
-    house.finished(len(ATTACKS), 150)
-    house.each_once()
-    tickets = {row["id"]: row for row in records(house, "SELECT * FROM tickets")}
-    verdicts = {row["ticket_id"]: row for row in records(house, "SELECT * FROM verdicts")}
+    # every ticket is notified, whatever the text of the ticket or of the model
+    installation.wait_until_notified(len(ATTACKS), 150)
+    installation.check_each_once()
+    tickets = {row["id"]: row for row in records(installation, "SELECT * FROM tickets")}
+    verdicts = {row["ticket_id"]: row for row in records(installation, "SELECT * FROM verdicts")}
     assert set(tickets) == set(attack_of)
     obeyed = [v for v in verdicts.values() if v["engine"] == "openai"]
     assert len(obeyed) > 100, "too few answers of the model"
 
     settings = given()
     local = make_engine(settings)
-    staff = {row["name"]: row for row in records(house, "SELECT * FROM agents")}
+    staff = {row["name"]: row for row in records(installation, "SELECT * FROM agents")}
     for number, ticket in tickets.items():
         verdict, attack = verdicts[number], attack_of[number]
         _check_verdict(ticket, verdict, local, settings.categories)
-        _check_recipients(house, ticket, attack, staff)
+        _check_recipients(installation, ticket, attack, staff)
     # a priority that was limited needs a review
-    cut = [verdict for verdict in obeyed if "a person may set that" in verdict["reason"]]
+    cut = [verdict for verdict in obeyed if "a person can set that" in verdict["reason"]]
     assert len(cut) > 20
     assert all(verdict["needs_review"] for verdict in cut)
 
-    _check_messages(house)
+    _check_messages(installation)
     reached = set(mailbox.recipients.values())
     allowed = {DESK, *(row["email"] for row in staff.values()), *(t["requester"] for t in tickets.values())}
     assert reached <= allowed
     # neither the text of the model nor the API key is stored or logged
-    for name, value in _everything(house):
+    for name, value in _everything(installation):
         assert TRAP not in value, name
         assert "sk-acceptance-secret" not in value, name
 
@@ -162,11 +162,15 @@ def _check_verdict(ticket: dict[str, Any], verdict: dict[str, Any], local: Any, 
             assert len(text) <= 500
 
 
-def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, Any], staff: dict[str, Any]) -> None:
+def _check_recipients(
+    installation: Installation, ticket: dict[str, Any], attack: dict[str, Any], staff: dict[str, Any]
+) -> None:
     """Check that requester, category and priority alone decide the recipients."""
     notified = {
         (row["channel"], row["recipient"])
-        for row in records(house, f"SELECT channel, recipient FROM notifications WHERE ticket_id = {ticket['id']}")
+        for row in records(
+            installation, f"SELECT channel, recipient FROM notifications WHERE ticket_id = {ticket['id']}"
+        )
     }
     requester = attack.get("requester", f"{attack['id']}@example.com")
     assert ticket["requester"] == " ".join(requester.split())
@@ -186,9 +190,9 @@ def _check_recipients(house: House, ticket: dict[str, Any], attack: dict[str, An
     assert not any("evil" in address for _, address in notified)
 
 
-def _check_messages(house: House) -> None:
+def _check_messages(installation: Installation) -> None:
     """Check that notifications have no link to another site, and no HTML of a ticket."""
-    for row in records(house, "SELECT ticket_id, subject, body FROM notifications"):
+    for row in records(installation, "SELECT ticket_id, subject, body FROM notifications"):
         html = as_html(RenderedMessage(row["subject"], row["body"]), "en", f"{BASE}/tickets/{row['ticket_id']}")
         for part in (row["subject"], row["body"], html):
             links = re.findall(r"https?://[^\s\"'<>]*", part, re.IGNORECASE)
@@ -197,11 +201,11 @@ def _check_messages(house: House) -> None:
         assert "\n" not in row["subject"]
 
 
-def _everything(house: House) -> list[tuple[str, str]]:
+def _everything(installation: Installation) -> list[tuple[str, str]]:
     """Return every value of the database by column, every log and the metrics, as text."""
     found = []
-    for table in records(house, "SELECT name FROM sqlite_master WHERE type = 'table'"):
-        for row in records(house, f'SELECT * FROM "{table["name"]}"'):
+    for table in records(installation, "SELECT name FROM sqlite_master WHERE type = 'table'"):
+        for row in records(installation, f'SELECT * FROM "{table["name"]}"'):
             found += [
                 (
                     f"{table['name']}.{column}",
@@ -209,28 +213,28 @@ def _everything(house: House) -> list[tuple[str, str]]:
                 )
                 for column, value in row.items()
             ]
-    found += [(f"log of {program.name}", program.output()) for program in house.programs]
-    with urllib.request.urlopen(house.url("/metrics"), timeout=10) as answer:
+    found += [(f"log of {program.name}", program.output()) for program in installation.programs]
+    with urllib.request.urlopen(installation.url("/metrics"), timeout=10) as answer:
         found.append(("/metrics", answer.read().decode()))
     return found
 
 
-def test_attacks_cost_no_more_than_the_budget(house: House, model: HostileModel):
-    house.variables["AURA_AI_BUDGET_DAY"] = "0.02"
-    house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
+def test_attacks_cost_no_more_than_the_budget(installation: Installation, model: HostileModel):
+    installation.variables["AURA_AI_BUDGET_DAY"] = "0.02"
+    installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
     attacks = [
         attack for attack in ATTACKS if attack["kind"] in ("budget", "long", "many_shot", "direct", "recipients")
     ]
     for attack in attacks:
-        submit(house, attack)
-    house.finished(len(attacks), 90)
-    house.each_once()
+        submit(installation, attack)
+    installation.wait_until_notified(len(attacks), 90)
+    installation.check_each_once()
 
-    spent = house.ask("SELECT sum(cost) FROM ai_calls")
+    spent = installation.scalar("SELECT sum(cost) FROM ai_calls")
     assert 0 < spent <= 0.02
-    assert len(model.bodies) == house.ask("SELECT count(*) FROM ai_calls") < len(attacks)
-    assert house.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%AURA_AI_BUDGET_DAY%'") > 0
+    assert len(model.bodies) == installation.scalar("SELECT count(*) FROM ai_calls") < len(attacks)
+    assert installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%AURA_AI_BUDGET_DAY%'") > 0
 
 
 # -- personal data ------------------------------------------------------------------------------------------------------
@@ -251,40 +255,42 @@ TEXT = (
 OWN = re.compile(r"tickets\.(?:raw|title|description|requester|department)|notifications\.(?:subject|body|recipient)")
 
 
-def test_personal_data_is_in_the_columns_of_its_ticket_alone(house: House, model: HostileModel):
-    first = house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
+def test_personal_data_stays_in_the_columns_of_its_ticket(installation: Installation, model: HostileModel):
+    first = installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
     described = TEXT.format(**CANARIES)
     titles = [
         f"VPN of {value}" if kind != "password" else f"VPN, password: {value}" for kind, value in CANARIES.items()
     ]
     for number, title in enumerate(titles):
         ticket = {"id": f"pii-{number}", "title": title, "description": described}
-        submit(house, ticket | {"department": f"Sales {CANARIES['phone']}"})
-    house.finished(len(titles))
+        submit(installation, ticket | {"department": f"Sales {CANARIES['phone']}"})
+    installation.wait_until_notified(len(titles))
     # Given corrections and resolutions, which later verdicts and prompts quote
     for number in range(1, len(titles) + 1):
         change = {"category": "Security", "status": "resolved", "resolution": "Restarted the gateway."}
-        url, kind = house.url(f"/api/v1/tickets/{number}"), {"Content-Type": "application/json"}
+        url, kind = installation.url(f"/api/v1/tickets/{number}"), {"Content-Type": "application/json"}
         urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), kind, method="PATCH")).close()
     first.terminate()  # it caches for a minute that there are no corrections
-    house.start("run-again", "aura", "run", "--port", str(house.port))
-    house.serves()
-    submit(house, {"id": "later", "title": "VPN drops", "description": "The VPN drops, the token worked yesterday."})
-    submit(house, {"id": "last", "title": "VPN is slow", "description": described})
-    house.finished(len(titles) + 2)
+    installation.start("run-again", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    submit(
+        installation, {"id": "later", "title": "VPN drops", "description": "The VPN drops, the token worked yesterday."}
+    )
+    submit(installation, {"id": "last", "title": "VPN is slow", "description": described})
+    installation.wait_until_notified(len(titles) + 2)
 
     assert len(model.bodies) >= len(titles) + 2
     assert any("[email 1]" in body and "[iban 1]" in body for body in model.bodies)
-    assert any("Restarted" in row["similar"] for row in records(house, "SELECT similar FROM verdicts"))
+    assert any("Restarted" in row["similar"] for row in records(installation, "SELECT similar FROM verdicts"))
     assert "VPN of [card 1]" in json.loads(model.bodies[-1])["messages"][-1]["content"], "no corrections as examples"
     sent = [("the requests", body) for body in model.bodies]
-    for place, value in sent + [each for each in _everything(house) if not OWN.fullmatch(each[0])]:
+    for place, value in sent + [each for each in _everything(installation) if not OWN.fullmatch(each[0])]:
         for kind, canary in CANARIES.items():
             assert canary not in value, f"{kind} in {place}"
             assert re.sub(r"\W", "", canary) not in re.sub(r"\W", "", value), (
                 f"{kind} in {place}, with other separators"
             )
     # negative control: the ticket itself has all of it
-    own = "\n".join(value for place, value in _everything(house) if OWN.fullmatch(place))
+    own = "\n".join(value for place, value in _everything(installation) if OWN.fullmatch(place))
     assert all(canary in own for canary in CANARIES.values())

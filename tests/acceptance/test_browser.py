@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from db import api_keys, transaction
 from tests import embedded
 from tests.acceptance.browser import DESKTOP, PHONE, TABLET, Visit, chrome
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 
 __all__ = ["chrome"]
@@ -39,28 +39,28 @@ PATIENCE = 30_000
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One process in embedded mode with the example tickets, shared by the tests of this module."""
     folder = tmp_path_factory.mktemp("browser")
-    house = House(folder, {"DATABASE_URL": f"sqlite:///{folder / 'aura.db'}"})
-    house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
-    house.aura("agents", "import", str(ROOT / "examples/agents.csv"))
-    house.aura("import", str(ROOT / "examples/tickets.csv"))
-    house.finished(88, 120)
-    yield house
-    house.close()
+    installation = Installation(folder, {"DATABASE_URL": f"sqlite:///{folder / 'aura.db'}"})
+    installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    installation.aura("agents", "import", str(ROOT / "examples/agents.csv"))
+    installation.aura("import", str(ROOT / "examples/tickets.csv"))
+    installation.wait_until_notified(88, 120)
+    yield installation
+    installation.close()
 
 
 @pytest.fixture
-def visit(chrome: Browser, house: House) -> Iterator[Callable[..., Visit]]:
+def visit(chrome: Browser, installation: Installation) -> Iterator[Callable[..., Visit]]:
     """A function that opens a browser context: visit(mode="dark", size=PHONE). Errors in its console fail the test."""
     contexts, visits = [], []
 
     def visit(mode: str = "light", size: dict[str, int] = DESKTOP, script: bool = True) -> Visit:
         context = chrome.new_context(color_scheme=mode, viewport=size, java_script_enabled=script)  # type: ignore[arg-type]
         contexts.append(context)
-        visits.append(Visit(context, house.url))
+        visits.append(Visit(context, installation.url))
         return visits[-1]
 
     yield visit
@@ -171,17 +171,17 @@ def log_in(page: Page, name: str, password: str) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
-def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedded_house: House):
+def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedded_installation: Installation):
     # Given an installation with an API key, an operator and a viewer
-    house = embedded_house
-    house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
-    with embedded.using(house.variables["DATABASE_URL"]), transaction() as session:
+    installation = embedded_installation
+    installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    with embedded.using(installation.variables["DATABASE_URL"]), transaction() as session:
         api_keys.create(session, "intranet", ["submit"])
     for name, role in (("ada", "operator"), ("bob", "viewer")):
-        house.aura("users", "create", name, "--role", role, said=f"{PASSWORD}\n")
+        installation.aura("users", "create", name, "--role", role, stdin=f"{PASSWORD}\n")
     contexts = [chrome.new_context() for _ in range(2)]
-    operator, viewer = (Visit(context, house.url) for context in contexts)
+    operator, viewer = (Visit(context, installation.url) for context in contexts)
 
     # Then the operator reaches the requested page after the login
     page = operator.open("/tickets/new")
@@ -212,8 +212,8 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
     viewer.open("/audit")
     expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
-    assert house.ask("SELECT count(*) FROM corrections") == 0
-    assert house.ask("SELECT count(*) FROM audit_log WHERE who = 'user bob' AND action <> 'login.begin'") == 0
+    assert installation.scalar("SELECT count(*) FROM corrections") == 0
+    assert installation.scalar("SELECT count(*) FROM audit_log WHERE who = 'user bob' AND action <> 'login.begin'") == 0
     refusals = re.compile("status of 40[13]")
     complaints = [complaint for each in (operator, viewer) for complaint in each.complaints]
     assert [complaint for complaint in complaints if not refusals.search(complaint)] == []
@@ -223,4 +223,4 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
 
 def test_the_images_of_the_readme_exist():
     for name in re.findall(r"\(docs/images/([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert (Path(ROOT) / "docs/images" / name).is_file(), f"{name}: `make images` makes it"
+        assert (Path(ROOT) / "docs/images" / name).is_file(), f"{name}: `make images` writes it"

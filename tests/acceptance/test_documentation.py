@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import House, Mailbox
+from tests.acceptance.conftest import Installation, Mailbox
 from tests.documents import ROOT, blocks, name_of, needs_services, pages, parse, script
 from tests.install import tool
 
@@ -46,38 +46,38 @@ with transaction() as session:
 """
 
 
-def seeded(house: House) -> Mapping[str, str]:
+def seeded(installation: Installation) -> Mapping[str, str]:
     """Store what the pages about dead letters and the HTTP API refer to, and return the ids that the latter names."""
-    house.aura("agents", "import", "examples/agents.csv")
-    house.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "ada@example.com")
-    house.finished(1)
-    subprocess.run([sys.executable, "-c", SEED], env=house.env(), cwd=ROOT, check=True, timeout=60)
-    house.aura("users", "create", "ada", "--role", "admin", said="correct horse battery\n")
-    [row] = house.rows("SELECT id, recipient FROM notifications WHERE channel = 'in_app' LIMIT 1")
+    installation.aura("agents", "import", "examples/agents.csv")
+    installation.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "ada@example.com")
+    installation.wait_until_notified(1)
+    subprocess.run([sys.executable, "-c", SEED], env=installation.env(), cwd=ROOT, check=True, timeout=60)
+    installation.aura("users", "create", "ada", "--role", "admin", stdin="correct horse battery\n")
+    [row] = installation.rows("SELECT id, recipient FROM notifications WHERE channel = 'in_app' LIMIT 1")
     return {
-        "JOB": str(house.ask("SELECT id FROM jobs WHERE key = '999'")),
-        "WORKER": house.ask("SELECT id FROM workers WHERE kind = 'worker'"),
+        "JOB": str(installation.scalar("SELECT id FROM jobs WHERE key = '999'")),
+        "WORKER": installation.scalar("SELECT id FROM workers WHERE kind = 'worker'"),
         "NOTIFICATION": row.id,
         "RECIPIENT": row.recipient.replace(" ", "%20"),
     }
 
 
-PREPARE: dict[str, Callable[[House], Mapping[str, str]]] = {
+PREPARE: dict[str, Callable[[Installation], Mapping[str, str]]] = {
     "how-to/handle-dead-letters.md": seeded,
     "reference/http-api.md": seeded,
 }
 
 
-def run(page: Path, house: House) -> None:
+def run(page: Path, installation: Installation) -> None:
     """Run the blocks of a page in a folder that looks like a clone; a command that fails is named with its output."""
     tool("curl")
-    variables = PREPARE.get(name_of(page), lambda _: {})(house)
-    folder = house.folder / "clone"
+    variables = PREPARE.get(name_of(page), lambda _: {})(installation)
+    folder = installation.folder / "clone"
     folder.mkdir()
     for name in ("examples", "tests"):
         (folder / name).symlink_to(ROOT / name)
-    text = script([each for each in blocks(page) if not each.not_run], house.port)
-    env = house.env() | dict(variables) | {"REPOSITORY": str(ROOT), "USER": "ann"}
+    text = script([each for each in blocks(page) if not each.not_run], installation.port)
+    env = installation.env() | dict(variables) | {"REPOSITORY": str(ROOT), "USER": "ann"}
     ran = subprocess.run(["bash", "-c", text], env=env, cwd=folder, capture_output=True, text=True, timeout=280)
     assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
     assert not re.findall(r"^HTTP (?!2)\d+", ran.stderr, re.MULTILINE), ran.stderr
@@ -85,20 +85,22 @@ def run(page: Path, house: House) -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("page", EMBEDDED, ids=name_of)
-def test_the_commands_of_a_page_succeed(page: Path, embedded_house: House) -> None:
-    embedded_house.start("run", "aura", "run")
-    embedded_house.serves()
-    run(page, embedded_house)
+def test_the_commands_of_a_page_succeed(page: Path, embedded_installation: Installation) -> None:
+    embedded_installation.start("run", "aura", "run")
+    embedded_installation.wait_until_ready()
+    run(page, embedded_installation)
 
 
 @pytest.mark.acceptance
 @pytest.mark.integration
 @pytest.mark.parametrize("page", SERVICES, ids=name_of)
-def test_the_commands_of_a_page_succeed_on_services(page: Path, service_house: House, mailbox: Mailbox) -> None:
-    service_house.procfile("worker").says("Worker process is ready")
-    service_house.procfile("web")
-    service_house.serves()
-    run(page, service_house)
+def test_the_commands_of_a_page_succeed_on_services(
+    page: Path, service_installation: Installation, mailbox: Mailbox
+) -> None:
+    service_installation.procfile("worker").wait_for_output("Worker process is ready")
+    service_installation.procfile("web")
+    service_installation.wait_until_ready()
+    run(page, service_installation)
 
 
 def test_a_failing_command_fails_its_page() -> None:

@@ -7,61 +7,63 @@ import signal
 
 import pytest
 
-from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
+from tests.acceptance.conftest import STOP_SECONDS, Installation, Mailbox
 from tests.services import wait_until
 
 THREADS = 4
 
 
-def test_kill_9_in_the_middle_of_an_import_loses_nothing(embedded_house: House, mailbox: Mailbox) -> None:
-    house = embedded_house
-    file = house.folder / "tickets.jsonl"
+def test_kill_9_during_an_import_loses_no_ticket(embedded_installation: Installation, mailbox: Mailbox) -> None:
+    installation = embedded_installation
+    file = installation.folder / "tickets.jsonl"
     lines = [
         json.dumps({"title": f"Docking station {n} is dead", "requester": f"p{n}@example.com"}) for n in range(600)
     ]
     file.write_text("\n".join(lines))
 
     # Given everything in one process, and an import beside it
-    run = house.start("run", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
-    house.serves()
-    importing = house.start("import", "aura", "import", str(file), "--format", "json")
-    wait_until(lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") > 50, 30, "nothing moves")
+    run = installation.start("run", "aura", "run", "--port", str(installation.port), "--threads", str(THREADS))
+    installation.wait_until_ready()
+    importing = installation.start("import", "aura", "import", str(file), "--format", "json")
+    wait_until(
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'") > 50, 30, "nothing moves"
+    )
     # When it is killed and started again
     run.kill()
-    assert house.ask("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
-    again = house.start("run-again", "aura", "run", "--port", str(house.port), "--threads", str(THREADS))
+    assert installation.scalar("SELECT count(*) FROM jobs") > 0, "killed too late to prove anything"
+    again = installation.start("run-again", "aura", "run", "--port", str(installation.port), "--threads", str(THREADS))
     # Then every accepted ticket is finished, and none twice
     assert importing.process is not None
     assert importing.process.wait(60) == 0, importing.output()
-    accepted = house.ask("SELECT count(*) FROM tickets")
+    accepted = installation.scalar("SELECT count(*) FROM tickets")
     assert accepted == 600
-    house.finished(accepted, 150)
-    house.each_once()
-    # The login was said once
+    installation.wait_until_notified(accepted, 150)
+    installation.check_each_once()
+    # The login was printed once
     assert "Log in as admin with the password" in run.output()
     assert "Open http" in again.output() and "password" not in again.output()
     # And a mail is repeated only if it was under way at that moment, with its own Message-ID
-    assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    assert len(mailbox.received) == installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert sum(mailbox.received.values()) - len(mailbox.received) <= THREADS
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("run", "Open http"), ("clock", "The clock runs"), ("intake maildir Maildir", "ticket 1")],
-    ids=["run", "clock", "intake"],
+    [("run", "Open http"), ("scheduler", "Scheduler started"), ("mail import Maildir", "ticket 1")],
+    ids=["run", "scheduler", "mail"],
 )
 def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
-    embedded_house: House, command: str, words: str
+    embedded_installation: Installation, command: str, words: str
 ) -> None:
-    house = embedded_house
-    maildir = house.folder / "Maildir"
+    installation = embedded_installation
+    maildir = installation.folder / "Maildir"
     for name in ("new", "cur", "tmp"):
         (maildir / name).mkdir(parents=True)
     (maildir / "new" / "1").write_text("From: a@example.com\nSubject: The printer jams\n\nAgain.\n")
     # Given a command whose parent ignored SIGINT, as a shell does for what it starts in the background
     arguments = command.replace("Maildir", str(maildir)).split()
-    program = house.start("background", "sh", "-c", "trap '' INT; exec \"$@\"", "sh", "aura", *arguments)
-    program.says(words)
+    program = installation.start("background", "sh", "-c", "trap '' INT; exec \"$@\"", "sh", "aura", *arguments)
+    program.wait_for_output(words)
     # When it is interrupted
     assert program.process is not None
     program.process.send_signal(signal.SIGINT)
@@ -70,8 +72,8 @@ def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     assert "Traceback" not in program.output()
 
 
-def test_the_demo_notifies_every_example_ticket(embedded_house: House) -> None:
-    result = json.loads(embedded_house.aura("demo", "--format", "json").stdout)
+def test_the_demo_notifies_every_example_ticket(embedded_installation: Installation) -> None:
+    result = json.loads(embedded_installation.aura("demo", "--format", "json").stdout)
     assert result["tickets"] == result["notified"] == len(result["results"]) > 75
     assert result["dead"] == 0
     assert {row["category"] for row in result["results"]} == {

@@ -111,7 +111,7 @@ print("ok")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with a settings.py, a web.py and an ai/ that have nothing to do with Aura."""
+    """A folder with a settings.py, a web.py and an ai/ that do not belong to Aura."""
     folder = tmp_path / "project"
     (folder / "ai").mkdir(parents=True)
     (folder / "ai" / "__init__.py").write_text('NAME = "the project\'s ai"\n')
@@ -143,7 +143,7 @@ def test_commands_and_imports_work_beside_modules_of_the_same_names(project: Pat
     assert run(project, sys.executable, "-c", imported) == "urls the project's web the project's ai\n"
 
 
-def test_the_worker_command_starts_and_stops_there(
+def test_the_worker_command_starts_and_stops_in_another_project(
     project: Path, tmp_path: Path, rabbitmq_url: str, postgres_url: str
 ) -> None:
     variables = {"RABBITMQ_URL": rabbitmq_url, "DATABASE_URL": postgres_url}
@@ -151,7 +151,7 @@ def test_the_worker_command_starts_and_stops_there(
     command = [str(BIN / "dramatiq"), "actors", "--processes", "1", "--threads", "2"]
     worker = Program("worker", command, environment(**variables), tmp_path / "log", project).start()
     try:
-        worker.says("Worker process is ready")
+        worker.wait_for_output("Worker process is ready")
         assert worker.process is not None
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(STOP_SECONDS) == 0, worker.output()

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 from tests.install import tool
 
 PAGE = (ROOT / "docs/how-to/send-tickets.md").read_text()
-#: What `npm install amqplib` gives, in the version that is known to work; it needs no other package.
+#: The package of `npm install amqplib`, in a tested version; it has no dependencies.
 AMQPLIB = "amqplib@2.3.1"
 #: Calls each web framework's snippet as a browser, or the program around it, would.
 FRAMEWORKS = """
@@ -31,25 +31,25 @@ assert TestClient(fastapi_app.app).post("/help", json=form | {"form_id": "form-2
 
 def blocks(language: str) -> dict[str, str]:
     """The snippets of a language by the file that their first line names."""
-    found = re.findall(rf"^```{language}\n((?:#|//) (\S+)\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return {name: code for code, name in found}
+    matches = re.findall(rf"^```{language}\n((?:#|//) (\S+)\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return {name: code for code, name in matches}
 
 
-def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    house.procfile("web")
-    key = json.loads(house.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout)[
-        "key"
-    ]
-    house.serves()
-    folder = house.folder / "snippets"
+def test_each_snippet_sends_a_ticket_once(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker").wait_for_output("Worker process is ready")
+    installation.procfile("web")
+    key = json.loads(
+        installation.aura("api-keys", "create", "snippets", "--scope", "submit", "--format", "json").stdout
+    )["key"]
+    installation.wait_until_ready()
+    folder = installation.folder / "snippets"
     folder.mkdir()
     files = blocks("python") | blocks("js")
     for name, code in files.items():
         (folder / name).write_text(code)
     (folder / "frameworks.py").write_text(FRAMEWORKS)
-    env = house.env() | {"AURA_URL": house.url(""), "AURA_KEY": key, "PYTHONPATH": str(folder)}
+    env = installation.env() | {"AURA_URL": installation.url(""), "AURA_KEY": key, "PYTHONPATH": str(folder)}
 
     def run(*command: str, good: bool = True) -> None:
         result = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=120)
@@ -62,7 +62,7 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
     for name in (*alone, "frameworks.py"):
         for _ in range(1 if name == "same_transaction.py" else 2):
             run(programs[Path(name).suffix], name)
-    # a message that is returned is an error
+    # a message that RabbitMQ returns is an error
     for name in ("publish.py", "publish.mjs"):
         (folder / f"unrouted_{name}").write_text(files[name].replace("ticket.created", "no.queue"))
         run(programs[Path(name).suffix], f"unrouted_{name}", good=False)
@@ -83,4 +83,4 @@ def test_each_snippet_sends_a_ticket_once(service_house: House) -> None:
         "curl": 1,
         "bulk": 2,
     }
-    house.finished(sum(sent.values()))
+    installation.wait_until_notified(sum(sent.values()))

@@ -1,4 +1,4 @@
-"""What a supervisor must see, and what a strange message must not do."""
+"""Worker processes under kill and SIGTERM, and messages with unusual properties."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import subprocess
 
 import pika
 
-from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
+from tests.acceptance.conftest import STOP_SECONDS, Installation, Mailbox
 from tests.services import wait_until
 
 
-def test_the_worker_command_ends_when_its_relay_was_killed(service_house: House, mailbox: Mailbox) -> None:
-    house = service_house
-    worker = house.procfile("worker")
-    worker.says("Worker process is ready")
-    alive = "SELECT name FROM workers WHERE kind = 'relay'"
-    name = wait_until(lambda: house.ask(alive), 20, "no relay lives")
+def test_the_worker_command_ends_when_its_relay_was_killed(
+    service_installation: Installation, mailbox: Mailbox
+) -> None:
+    installation = service_installation
+    worker = installation.procfile("worker")
+    worker.wait_for_output("Worker process is ready")
+    registered = "SELECT name FROM workers WHERE kind = 'relay'"
+    name = wait_until(lambda: installation.scalar(registered), 20, "no relay is registered")
 
     # When the relay is killed, which the worker command itself does not notice
     os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
@@ -26,27 +28,27 @@ def test_the_worker_command_ends_when_its_relay_was_killed(service_house: House,
     assert worker.process is not None
     worker.process.wait(STOP_SECONDS + 20)
     assert "no relay lives" in worker.output()
-    # And what was promised meanwhile is finished after that
-    house.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
-    house.start("worker-again", *worker.command)
-    house.finished(1)
-    house.each_once()
+    # And the jobs enqueued meanwhile are finished after that
+    installation.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
+    installation.start("worker-again", *worker.command)
+    installation.wait_until_notified(1)
+    installation.check_each_once()
 
 
-def test_no_property_of_a_message_stops_its_queue(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+def test_no_property_of_a_message_stops_its_queue(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker").wait_for_output("Worker process is ready")
+    connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
 
     def declared() -> bool:
-        with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as other:
+        with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as other:
             try:
                 return bool(other.channel().queue_declare("tickets.intake", passive=True).method.consumer_count)
             except pika.exceptions.ChannelClosedByBroker:
                 return False
 
-    wait_until(declared, 20, "nobody consumes")
+    wait_until(declared, 20, "the queue has no consumer")
     # Given a message id that is no UTF-8, and headers too deep to decode
     deep: object = 1
     for _ in range(200):
@@ -60,39 +62,43 @@ def test_no_property_of_a_message_stops_its_queue(service_house: House) -> None:
     ):
         body = json.dumps({"title": f"Ticket {number}", "requester": "ada@example.com"}).encode()
         channel.basic_publish("tickets", "ticket.created", body, properties)
-    # Then they are tickets like any other, and so is the one behind them
+    # Then they are tickets like any other, and so is the next message
     channel.basic_publish("tickets", "ticket.created", b'{"title": "The last one"}')
-    house.finished(4)
+    installation.wait_until_notified(4)
     connection.close()
 
 
-def test_sigterm_under_load_hands_back_and_spends_no_attempt(service_house: House, mailbox: Mailbox) -> None:
-    house = service_house
-    worker = house.procfile("worker")
-    file = house.folder / "tickets.jsonl"
+def test_sigterm_under_load_releases_jobs_and_counts_no_attempt(
+    service_installation: Installation, mailbox: Mailbox
+) -> None:
+    installation = service_installation
+    worker = installation.procfile("worker")
+    file = installation.folder / "tickets.jsonl"
     file.write_text(
         "\n".join(json.dumps({"title": f"Ticket {n}", "requester": f"p{n}@example.com"}) for n in range(400))
     )
-    worker.says("Worker process is ready")
-    house.aura("import", str(file))
-    wait_until(lambda: house.ask("SELECT count(*) FROM tickets WHERE stage <> 'received'") > 50, 30, "nothing moves")
+    worker.wait_for_output("Worker process is ready")
+    installation.aura("import", str(file))
+    wait_until(
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage <> 'received'") > 50, 30, "nothing moves"
+    )
 
     # When the worker command is stopped in the middle
     assert worker.terminate() == 0
-    # Then nothing is leased, no attempt is spent, and nobody is registered
-    assert house.ask("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
-    assert house.ask("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
-    assert house.ask("SELECT count(*) FROM workers") == 0
-    # And the next one finishes it all
-    house.start("worker-again", *worker.command)
-    house.finished(400, 90)
-    house.each_once()
+    # Then nothing is leased, no attempt is counted, and nobody is registered
+    assert installation.scalar("SELECT count(*) FROM jobs") > 0, "stopped too late to prove anything"
+    assert installation.scalar("SELECT count(*) FROM jobs WHERE lease IS NOT NULL OR attempts > 0") == 0
+    assert installation.scalar("SELECT count(*) FROM workers") == 0
+    # And the next worker finishes all tickets
+    installation.start("worker-again", *worker.command)
+    installation.wait_until_notified(400, 90)
+    installation.check_each_once()
     assert set(mailbox.received.values()) == {1}
 
 
-def test_a_closed_pipe_is_no_error(service_house: House) -> None:
+def test_a_closed_pipe_is_no_error(service_installation: Installation) -> None:
     command = "aura tickets list --format json | head -c 1"
     result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], env=service_house.env(), capture_output=True, text=True
+        ["bash", "-o", "pipefail", "-c", command], env=service_installation.env(), capture_output=True, text=True
     )
     assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""The customer's three publish snippets, as plain JSON from bare pika, and events for another service."""
+"""Tickets, classifications and mails requested by plain JSON messages, and events for another service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pika
 
-from tests.acceptance.conftest import House, Mailbox
+from tests.acceptance.conftest import Installation, Mailbox
 from tests.services import wait_until
 
 
@@ -14,41 +14,41 @@ def publish(channel: pika.adapters.blocking_connection.BlockingChannel, exchange
     channel.basic_publish(exchange, key, json.dumps(body).encode())
 
 
-def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mailbox) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+def test_the_three_publish_snippets_are_processed(service_installation: Installation, mailbox: Mailbox) -> None:
+    installation = service_installation
+    installation.procfile("worker").wait_for_output("Worker process is ready")
+    connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     # the worker declares the topology as it starts to consume
     wait_until(
-        lambda: all(consumed(house, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
+        lambda: all(consumed(installation, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
         20,
         "no queue",
     )
-    heard = channel.queue_declare("", exclusive=True).method.queue
-    channel.queue_bind(heard, "tickets", "ticket.classified.#")
+    events = channel.queue_declare("", exclusive=True).method.queue
+    channel.queue_bind(events, "tickets", "ticket.classified.#")
 
     # When another program publishes a ticket
     ticket = {"title": "Cannot reach the VPN", "description": "Since this morning.", "requester": "ada@example.com"}
     publish(channel, "tickets", "ticket.created", ticket)
     # Then it is stored and passes the whole pipeline
-    house.finished(1)
-    ticket_id = house.ask("SELECT id FROM tickets")
-    assert house.ask("SELECT source FROM tickets") == "message"
+    installation.wait_until_notified(1)
+    ticket_id = installation.scalar("SELECT id FROM tickets")
+    assert installation.scalar("SELECT source FROM tickets") == "message"
 
-    # When it asks for another classification
+    # When it requests another classification
     publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
     # Then there is a second verdict
-    wait_until(lambda: house.ask("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
+    wait_until(lambda: installation.scalar("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
 
-    # When it asks for an e-mail
+    # When it requests an e-mail
     data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
     publish(channel, "notifications", "notify.email", {"user_id": "bob@example.com", "data": data})
-    # Then the person gets it
+    # Then the recipient gets it
     wait_until(lambda: "bob@example.com" in mailbox.recipients.values(), 20, "no mail for bob")
 
-    # And the service that is bound to classifications heard CloudEvents
-    method, properties, body = wait_until(lambda: found(channel, heard), 10, "no event")
+    # And the service that is bound to classifications receives CloudEvents
+    method, properties, body = wait_until(lambda: get(channel, events), 10, "no event")
     event = json.loads(body)
     assert (event["specversion"], event["type"], event["subject"]) == (
         "1.0",
@@ -61,11 +61,11 @@ def test_the_three_snippets_do_what_they_say(service_house: House, mailbox: Mail
     connection.close()
 
 
-def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker").says("Worker process is ready")
-    wait_until(lambda: all(consumed(house, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
-    connection = pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"]))
+def test_a_malformed_message_is_a_dead_letter_and_stops_no_queue(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker").wait_for_output("Worker process is ready")
+    wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
+    connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     for garbage in (
         b"",
@@ -78,29 +78,31 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody(service_house: Ho
         for exchange, key in (("ai_processing", "ai.classify"), ("notifications", "notify.email")):
             channel.basic_publish(exchange, key, garbage)
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12, 20, "not all are buried"
+        lambda: installation.scalar("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12,
+        20,
+        "not all are dead letters",
     )
 
     publish(channel, "tickets", "ticket.created", {"title": "Outlook does not start"})
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1, 30, "the good ticket waits"
+        lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1,
+        30,
+        "the good ticket waits",
     )
-    listed = json.loads(house.aura("dead-letters", "list", "--format", "json").stdout)
+    listed = json.loads(installation.aura("dead-letters", "list", "--format", "json").stdout)
     assert {letter["error_type"] for letter in listed} == {"Malformed"}
     connection.close()
 
 
-def consumed(house: House, queue: str) -> bool:
-    """Return whether somebody consumes the queue; on a channel of its own, for a missing queue closes it."""
-    with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as connection:
+def consumed(installation: Installation, queue: str) -> bool:
+    """Return whether the queue has a consumer, on a separate channel: a missing queue closes the channel."""
+    with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as connection:
         try:
             return connection.channel().queue_declare(queue, passive=True).method.consumer_count > 0
         except pika.exceptions.ChannelClosedByBroker:
             return False
 
 
-def found(
-    channel: pika.adapters.blocking_connection.BlockingChannel, queue: str
-) -> tuple[object, object, bytes] | None:
+def get(channel: pika.adapters.blocking_connection.BlockingChannel, queue: str) -> tuple[object, object, bytes] | None:
     method, properties, body = channel.basic_get(queue, auto_ack=True)
     return (method, properties, body) if method is not None else None

@@ -1,4 +1,4 @@
-"""The Procfile's own commands on real services: every ticket that was accepted is notified, once."""
+"""The Procfile's own commands on real services: every accepted ticket is notified once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pika
 
-from tests.acceptance.conftest import STOP_SECONDS, House, Mailbox
+from tests.acceptance.conftest import STOP_SECONDS, Installation, Mailbox
 from tests.chaos.driver import Driver
 from tests.services import RabbitMQ, free_port, tree, wait_until
 from tests.unit.deploy.test_monitoring import asked, offered
@@ -22,7 +22,7 @@ from tests.unit.deploy.test_monitoring import asked, offered
 TICKETS = int(os.environ.get("CHAOS_PROCFILE_TICKETS", "100"))
 
 
-def report(house: House, number: int, **headers: str) -> int:
+def report(installation: Installation, number: int, **headers: str) -> int:
     """Post a ticket and return its id; anything but 202 fails the test."""
     body = {
         "title": f"Printer {number} on floor {number % 7} jams",
@@ -30,7 +30,7 @@ def report(house: House, number: int, **headers: str) -> int:
         "requester": f"person{number}@example.com",
     }
     request = urllib.request.Request(
-        house.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
+        installation.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 202
@@ -45,68 +45,73 @@ def metrics(address: str) -> str:
 
 
 def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_metrics(
-    service_house: House, mailbox: Mailbox
+    service_installation: Installation, mailbox: Mailbox
 ) -> None:
-    house = service_house
+    installation = service_installation
     # Given the processes of a deploy with shared metrics
     metrics_port = str(free_port())
-    house.variables |= {"PROMETHEUS_MULTIPROC_DIR": str(house.folder / "metrics"), "AURA_METRICS_PORT": metrics_port}
-    assert house.procfile("release").process is not None
-    web, worker, scheduler = (house.procfile(name) for name in ("web", "worker", "scheduler"))
-    house.serves()
+    installation.variables |= {
+        "PROMETHEUS_MULTIPROC_DIR": str(installation.folder / "metrics"),
+        "AURA_METRICS_PORT": metrics_port,
+    }
+    assert installation.procfile("release").process is not None
+    web, worker, scheduler = (installation.procfile(name) for name in ("web", "worker", "scheduler"))
+    installation.wait_until_ready()
 
     # When a hundred tickets are posted by eight clients at once
     with ThreadPoolExecutor(8) as clients:
-        accepted = list(clients.map(lambda number: report(house, number), range(100)))
+        accepted = list(clients.map(lambda number: report(installation, number), range(100)))
 
     # Then each ticket is finished, and no notification is sent twice
     assert len(set(accepted)) == 100
-    house.finished(100)
-    house.each_once()
-    sent = house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    installation.wait_until_notified(100)
+    installation.check_each_once()
+    sent = installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     assert len(mailbox.received) == sent
     assert set(mailbox.received.values()) == {1}
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 10, "no scheduler leads"
+        lambda: installation.scalar("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
+        10,
+        "no scheduler leads",
     )
     # And its timeline can be read
-    with urllib.request.urlopen(house.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
+    with urllib.request.urlopen(installation.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
         ticket = json.load(answer)
     assert [entry["kind"] for entry in ticket["timeline"]].count("verdict") == 1
     assert ticket["jobs"] == []
     # And every metric of the dashboard and the alerts is there, summed over the processes
-    pages = [metrics(house.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
+    pages = [metrics(installation.url("/metrics")), metrics(f"http://127.0.0.1:{metrics_port}/")]
     assert asked() <= offered(pages[0])
     assert {name for name in asked() if name.endswith("_total")} <= offered(pages[1])
     for page in pages:
         assert 'aura_attempts_total{actor="notify",outcome="completed"} 100.0' in page
     # And a drained worker exits, with its whole command
-    name = house.ask("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
-    house.aura("workers", "drain", name)
+    name = installation.scalar("SELECT name FROM workers WHERE kind = 'worker' LIMIT 1")
+    installation.aura("workers", "drain", name)
     assert worker.process is not None
     assert worker.process.wait(30) == 0
     # And a deploy stops every process in time, without an error (uvicorn ends with the signal it was stopped by)
     assert [program.terminate() for program in (scheduler, web)] == [0, -signal.SIGTERM]
-    assert house.ask("SELECT count(*) FROM workers") == 0
+    assert installation.scalar("SELECT count(*) FROM workers") == 0
 
 
-def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
-    service_house: House, mailbox: Mailbox
+def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_no_ticket(
+    service_installation: Installation, mailbox: Mailbox
 ) -> None:
     """Stopped under load, one process after the other; honcho then stops the rest, and is started again."""
-    house = service_house
-    house.variables["AURA_TRACES"] = "console"
-    honcho = Honcho(house)
+    installation = service_installation
+    installation.variables["AURA_TRACES"] = "console"
+    honcho = Honcho(installation)
     # One request and one message, each a trace from its caller to its mail
-    traced(house, honcho)
+    traced(installation, honcho)
 
     drivers: list[Driver] = []
     for place, process in enumerate(("dramatiq", "uvicorn", "aura scheduler")):
         number = TICKETS // 3 + (place < TICKETS % 3)
-        driver = Driver(house.port, number, seconds=number / 60, first=1 + sum(len(d.numbers) for d in drivers))
+        driver = Driver(installation.port, number, seconds=number / 60, first=1 + sum(len(d.numbers) for d in drivers))
         drivers.append(driver.start())
         wait_until(lambda: len(driver.accepted) > number // 3, 60, "no ticket is accepted")  # noqa: B023
-        # When a process is told to stop, then it stops in time, and so does what honcho stops because of it
+        # When a process gets SIGTERM, then it stops in time, and so does what honcho stops because of it
         honcho.stop_by(process)
         honcho.start()
         driver.finish(150)
@@ -115,14 +120,18 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_nothing(
     accepted = {ticket for driver in drivers for ticket in driver.accepted.values()}
     assert [driver.refused for driver in drivers] == [{}, {}, {}]
     assert len(accepted) >= 0.85 * TICKETS, "clients that give up are one in ten"
-    assert accepted <= {ticket for (ticket,) in house.rows("SELECT id FROM tickets")}
-    house.finished(house.ask("SELECT count(*) FROM tickets"), 120)
-    house.each_once()
-    assert len(mailbox.received) == house.ask("SELECT count(*) FROM notifications WHERE channel = 'email'")
+    assert accepted <= {ticket for (ticket,) in installation.rows("SELECT id FROM tickets")}
+    installation.wait_until_notified(installation.scalar("SELECT count(*) FROM tickets"), 120)
+    installation.check_each_once()
+    assert len(mailbox.received) == installation.scalar("SELECT count(*) FROM notifications WHERE channel = 'email'")
     wait_until(
-        lambda: house.ask("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1, 20, "no scheduler leads"
+        lambda: installation.scalar("SELECT count(*) FROM leader_leases WHERE name = 'scheduler'") == 1,
+        20,
+        "no scheduler leads",
     )
-    assert house.ask("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, "a deploy spends no attempt"
+    assert installation.scalar("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, (
+        "a deploy counts no attempt"
+    )
     honcho.stop_by("dramatiq")
 
 
@@ -131,17 +140,17 @@ HONCHO = f"from honcho import command, manager; manager.KILL_WAIT = {STOP_SECOND
 
 
 class Honcho:
-    """`honcho start` from the Procfile, started again when it has ended, as a supervisor does."""
+    """`honcho start` from the Procfile, started again by a test after its end, as by a supervisor."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         start = ("--env", os.devnull, "start", "web", "worker", "scheduler")
-        self.program = house.start("honcho", sys.executable, "-c", HONCHO, *start)
-        house.serves()
+        self.program = installation.start("honcho", sys.executable, "-c", HONCHO, *start)
+        installation.wait_until_ready()
 
     def start(self) -> None:
         self.program.start()
-        self.house.serves()
+        self.installation.wait_until_ready()
 
     def stop_by(self, command: str) -> None:
         """Send SIGTERM to the process of a command; it must end in time, and honcho with all others too."""
@@ -152,7 +161,7 @@ class Honcho:
             assert self.program.process is not None
             # neither the shell that honcho starts it by nor what it started itself
             named = {pid: _command(pid) for pid in tree(self.program.process.pid)}
-            its = {pid for pid, said in named.items() if command in said and not said.startswith(("/bin/sh ", "sh "))}
+            its = {pid for pid, line in named.items() if command in line and not line.startswith(("/bin/sh ", "sh "))}
             started[:] = [pid for pid in its if tree(pid) >= its]
             return bool(started)
 
@@ -171,16 +180,16 @@ def _command(pid: int) -> str:
         return ""
 
 
-def traced(house: House, honcho: Honcho) -> None:
+def traced(installation: Installation, honcho: Honcho) -> None:
     """Check that what the processes print as spans is one trace for a request, and one for a message."""
     over_http, over_amqp = (f"00-{letter * 32}-{letter * 16}-01" for letter in "ab")
-    report(house, 0, traceparent=over_http)
-    house.finished(1)  # a worker is there, and the exchange with it
-    with pika.BlockingConnection(pika.URLParameters(house.variables["RABBITMQ_URL"])) as connection:
+    report(installation, 0, traceparent=over_http)
+    installation.wait_until_notified(1)  # a worker is there, and the exchange with it
+    with pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"])) as connection:
         body = json.dumps({"title": "Outlook does not start", "requester": "bob@example.com"}).encode()
         properties = pika.BasicProperties(headers={"traceparent": over_amqp})
         connection.channel().basic_publish("tickets", "ticket.created", body, properties)
-    house.finished(2)
+    installation.wait_until_notified(2)
     steps = {"intake": "POST /tickets", "classify": "intake", "notify": "classify", "email": "notify"}
     wanted = {over_http: {"POST /tickets": ""} | steps, over_amqp: {"receive": ""} | steps | {"intake": "receive"}}
     for traceparent, tree_wanted in wanted.items():
@@ -196,45 +205,45 @@ def traced(house: House, honcho: Honcho) -> None:
 
 
 def test_tickets_are_accepted_while_rabbitmq_is_down_and_finished_when_it_is_back(
-    service_house: House, rabbitmq: RabbitMQ
+    service_installation: Installation, rabbitmq: RabbitMQ
 ) -> None:
-    house = service_house
+    installation = service_installation
     for name in ("web", "worker"):
-        house.procfile(name)
-    house.serves()
-    accepted = [report(house, number) for number in range(5)]
-    house.finished(5)
+        installation.procfile(name)
+    installation.wait_until_ready()
+    accepted = [report(installation, number) for number in range(5)]
+    installation.wait_until_notified(5)
 
     # Given a RabbitMQ that was killed
     rabbitmq.kill()
     # When tickets come in
-    accepted += [report(house, number) for number in range(5, 25)]
+    accepted += [report(installation, number) for number in range(5, 25)]
     # Then they are accepted and wait
     assert len(set(accepted)) == 25
-    assert house.ask("SELECT count(*) FROM tickets WHERE stage = 'received'") == 20
+    assert installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'received'") == 20
     # And they are finished when it is back
     rabbitmq.start()
-    house.finished(25, 90)
-    house.each_once()
+    installation.wait_until_notified(25, 90)
+    installation.check_each_once()
 
 
-def test_an_import_can_run_twice(service_house: House) -> None:
-    house = service_house
-    house.procfile("worker")
+def test_an_import_can_run_twice(service_installation: Installation) -> None:
+    installation = service_installation
+    installation.procfile("worker")
     rows = ["Subject,Body,Email"]
     rows += [
         f'"Ticket {n}","Laptop {n} does not start,\nthe screen stays black",person{n % 50}@example.com'
         for n in range(400)
     ]
-    file = house.folder / "tickets.csv"
+    file = installation.folder / "tickets.csv"
     file.write_text("\n".join([*rows, ",,nobody@example.com"]))
 
-    first = house.aura("import", str(file), "--format", "json")
+    first = installation.aura("import", str(file), "--format", "json")
     assert json.loads(first.stdout) == {"rows": 401, "new": 400, "known": 0, "rejected": 1}
     assert f"{file}:802: a ticket needs a title or a description" in first.stderr
-    house.finished(400, 90)
-    house.each_once()
+    installation.wait_until_notified(400, 90)
+    installation.check_each_once()
 
-    second = house.aura("import", str(file), "--format", "json")
+    second = installation.aura("import", str(file), "--format", "json")
     assert json.loads(second.stdout) == {"rows": 401, "new": 0, "known": 400, "rejected": 1}
-    assert house.ask("SELECT count(*) FROM tickets") == 400
+    assert installation.scalar("SELECT count(*) FROM tickets") == 400

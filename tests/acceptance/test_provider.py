@@ -1,4 +1,4 @@
-"""A provider that fails in every way there is: each ticket gets a verdict, nobody is told twice, the budget holds."""
+"""A provider that fails in every known way: each ticket gets a verdict, nobody is notified twice, the budget holds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.openai_server import CHAT, GOOD, completion
 from tests.services import wait_until
 
 
 class Provider:
-    """Fails in a different way each time, until it is healed."""
+    """Fails in a different way each time, until `healed` is set."""
 
     def __init__(self) -> None:
         self.healed = threading.Event()
@@ -67,8 +67,8 @@ def tickets(folder: Path, name: str, count: int) -> Path:
     return file
 
 
-def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
-    build: Callable[..., House], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
+def test_every_ticket_gets_a_verdict_when_the_provider_fails(
+    build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     provider = Provider()
     httpserver.expect_request(CHAT, method="POST").respond_with_handler(provider)
@@ -80,23 +80,31 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
         "AI_TIMEOUT": "1",
         "AURA_AI_BUDGET_DAY": "0.5",
     }
-    house = build(**settings)
-    house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
+    installation = build(**settings)
+    installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
     try:
         # Given a provider that fails, each time in another way
-        wait_until(lambda: not _asked_and_answered(house, tmp_path, 8) and _outcomes(house) > 7, 180, "every failure")
-        wait_until(lambda: not _asked_and_answered(house, tmp_path, 2) and _left_alone(house), 30, "the breaker opens")
-        assert house.rows("SELECT DISTINCT engine FROM verdicts") == [("local",)]
-        assert house.rows("SELECT count(*) FROM verdicts WHERE fallback = ''") == [(0,)]
+        wait_until(
+            lambda: not _openai_gives_the_next_verdict(installation, tmp_path, 8) and _outcomes(installation) > 7,
+            180,
+            "every failure",
+        )
+        wait_until(
+            lambda: not _openai_gives_the_next_verdict(installation, tmp_path, 2) and _breaker_has_opened(installation),
+            30,
+            "the breaker opens",
+        )
+        assert installation.rows("SELECT DISTINCT engine FROM verdicts") == [("local",)]
+        assert installation.rows("SELECT count(*) FROM verdicts WHERE fallback = ''") == [(0,)]
         # When it works again
         provider.healed.set()
-        wait_until(lambda: _asked_and_answered(house, tmp_path, 1), 90, "the breaker closes")
-        # Then nobody was told anything twice, and no dollar went beyond the budget
-        house.each_once()
-        assert 0 < house.ask("SELECT sum(cost) FROM ai_calls") <= 0.5
-        assert _outcomes(house) > 8
-        assert house.rows("SELECT count(*) FROM dead_letters") == [(0,)]
+        wait_until(lambda: _openai_gives_the_next_verdict(installation, tmp_path, 1), 90, "the breaker closes")
+        # Then nobody was notified twice, and the cost stayed within the budget
+        installation.check_each_once()
+        assert 0 < installation.scalar("SELECT sum(cost) FROM ai_calls") <= 0.5
+        assert _outcomes(installation) > 8
+        assert installation.rows("SELECT count(*) FROM dead_letters") == [(0,)]
     finally:
         provider.closing.set()
 
@@ -104,56 +112,59 @@ def test_every_ticket_gets_a_verdict_whatever_the_provider_does(
 _batch = itertools.count()
 
 
-def _asked_and_answered(house: House, folder: Path, count: int) -> bool:
-    """Whether OpenAI gave the last of some verdicts on tickets that came just now."""
-    before = house.ask("SELECT count(*) FROM tickets")
-    house.aura("import", str(tickets(folder, f"b{next(_batch)}.csv", count)))
-    house.finished(before + count)
-    return bool(house.ask("SELECT engine FROM verdicts ORDER BY id DESC LIMIT 1") == "openai")
+def _openai_gives_the_next_verdict(installation: Installation, folder: Path, count: int) -> bool:
+    """Import some tickets and return whether the last verdict is OpenAI's."""
+    before = installation.scalar("SELECT count(*) FROM tickets")
+    installation.aura("import", str(tickets(folder, f"b{next(_batch)}.csv", count)))
+    installation.wait_until_notified(before + count)
+    return bool(installation.scalar("SELECT engine FROM verdicts ORDER BY id DESC LIMIT 1") == "openai")
 
 
-def _outcomes(house: House) -> int:
-    """Return in how many ways a call has ended."""
-    return int(house.ask("SELECT count(DISTINCT outcome) FROM ai_calls"))
+def _outcomes(installation: Installation) -> int:
+    """Return the number of different outcomes of calls."""
+    return int(installation.scalar("SELECT count(DISTINCT outcome) FROM ai_calls"))
 
 
-def _left_alone(house: House) -> bool:
-    return bool(house.ask("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
+def _breaker_has_opened(installation: Installation) -> bool:
+    """Return whether a verdict names the open circuit breaker as the reason of its fallback."""
+    return bool(installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
 
 
-def test_no_call_is_made_beyond_the_budget(
-    build: Callable[..., House], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
+def test_provider_calls_stay_within_the_budget(
+    build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     provider = Provider()
     provider.healed.set()
     httpserver.expect_request(CHAT, method="POST").respond_with_handler(provider)
     budget = 0.03
-    house = build(
+    installation = build(
         DATABASE_URL=sqlite_url,
         OPENAI_API_KEY="sk-acceptance-secret",
         OPENAI_BASE_URL=httpserver.url_for("/v1"),
         AI_MODEL="test-model",
         AURA_AI_BUDGET_DAY=str(budget),
     )
-    running = house.start("run", "aura", "run", "--port", str(house.port))
-    house.serves()
-    house.aura("import", str(tickets(tmp_path, "a.csv", 60)))
-    house.finished(60)
+    running = installation.start("run", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    installation.aura("import", str(tickets(tmp_path, "a.csv", 60)))
+    installation.wait_until_notified(60)
 
-    [(spent,)] = house.rows("SELECT sum(cost) FROM ai_calls")
+    [(spent,)] = installation.rows("SELECT sum(cost) FROM ai_calls")
     assert 0 < spent <= budget
-    engines = dict(house.rows("SELECT engine, count(*) FROM verdicts GROUP BY engine"))
+    engines = dict(installation.rows("SELECT engine, count(*) FROM verdicts GROUP BY engine"))
     assert engines["openai"] == provider.calls
     assert engines["local"] == 60 - provider.calls > 0
-    assert house.rows("SELECT count(*) FROM verdicts WHERE engine = 'local' AND fallback NOT LIKE '%budget%'") == [(0,)]
-    # A process that starts anew remembers what was spent today
+    assert installation.rows(
+        "SELECT count(*) FROM verdicts WHERE engine = 'local' AND fallback NOT LIKE '%budget%'"
+    ) == [(0,)]
+    # A restarted process counts the cost of today
     calls = provider.calls
     assert running.terminate() == 0
-    house.start("again", "aura", "run", "--port", str(house.port))
-    house.serves()
-    house.aura("import", str(tickets(tmp_path, "b.csv", 20)))
-    house.finished(80)
-    [(spent,)] = house.rows("SELECT sum(cost) FROM ai_calls")
+    installation.start("again", "aura", "run", "--port", str(installation.port))
+    installation.wait_until_ready()
+    installation.aura("import", str(tickets(tmp_path, "b.csv", 20)))
+    installation.wait_until_notified(80)
+    [(spent,)] = installation.rows("SELECT sum(cost) FROM ai_calls")
     assert spent <= budget
     assert provider.calls - calls <= 2
-    house.each_once()
+    installation.check_each_once()

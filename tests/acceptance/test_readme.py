@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 from tests.documents import Block, blocks, script
 from tests.install import tool
 
 README = ROOT / "README.md"
-#: Commands that a test of its own runs, or that run the tests themselves.
+#: Commands that another test runs, or that run the tests themselves.
 SEPARATE = ("make demo", "make test")
 
 
@@ -25,21 +25,23 @@ def runnable() -> list[Block]:
     return [each for each in blocks(README) if not each.code.startswith(tuple(f"$ {name}" for name in SEPARATE))]
 
 
-def test_the_snippets_create_tickets(embedded_house: House) -> None:
-    embedded_house.start("run", "aura", "run")
-    embedded_house.serves()
+def test_the_snippets_create_tickets(embedded_installation: Installation) -> None:
+    embedded_installation.start("run", "aura", "run")
+    embedded_installation.wait_until_ready()
     assert {block.language for block in runnable()} == {"sh", "python"}
     tool("curl")
-    command = ["bash", "-c", script(runnable(), embedded_house.port)]
-    env = embedded_house.env() | {"REPOSITORY": str(ROOT)}
-    ran = subprocess.run(command, env=env, cwd=embedded_house.folder, capture_output=True, text=True, timeout=120)
+    command = ["bash", "-c", script(runnable(), embedded_installation.port)]
+    env = embedded_installation.env() | {"REPOSITORY": str(ROOT)}
+    ran = subprocess.run(
+        command, env=env, cwd=embedded_installation.folder, capture_output=True, text=True, timeout=120
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout == '{"id":1,"url":"/api/v1/tickets/1"}'
-    embedded_house.finished(2)
+    embedded_installation.wait_until_notified(2)
 
 
-def test_the_demo_prints_the_lines_of_the_readme(embedded_house: House) -> None:
-    printed = [without_seconds(line) for line in embedded_house.aura("demo").stdout.splitlines()]
+def test_the_demo_prints_the_lines_of_the_readme(embedded_installation: Installation) -> None:
+    printed = [without_seconds(line) for line in embedded_installation.aura("demo").stdout.splitlines()]
     for line in shown("make demo"):
         assert line.strip() == "..." or without_seconds(line) in printed, line
 

@@ -70,7 +70,7 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
     # Given everything, from one script
     start = Program("start", ["sh", "deploy/scripts/start.sh"], environment, tmp_path / "start.log").start()
     try:
-        start.says("Uvicorn running", 120)
+        start.wait_for_output("Uvicorn running", 120)
         env = (Path(environment["AURA_SERVICES"]) / "env").read_text()
         asking = environment | dict(line.removeprefix("export ").split("=", 1) for line in env.splitlines())
 

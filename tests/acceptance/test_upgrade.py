@@ -1,7 +1,7 @@
 """Rolling upgrade: this version migrates and starts beside the last release, which keeps working, while tickets arrive.
 
 tests/data/aura-VERSION.tar.xz holds the last release (`make release-archive`), because a clone may be shallow. This version runs
-from a copy with one revision more, so that there is a migration whatever the release contains.
+from a copy with one revision more, so that there is always a migration.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from db.migrate import config
-from tests.acceptance.conftest import House, Mailbox, Program
+from tests.acceptance.conftest import Installation, Mailbox, Program
 from tests.chaos.driver import Driver
 from tests.conftest import ROOT, wait_until
 from tests.release_archive import write
@@ -89,7 +89,7 @@ def this_version(folder: Path) -> Path:
 @pytest.fixture
 def versions(
     tmp_path: Path, rabbitmq_url: str, postgres_url: str, redis_url: str, mailbox: Mailbox
-) -> Iterator[tuple[House, House]]:
+) -> Iterator[tuple[Installation, Installation]]:
     """The last release and this version, on the same services."""
     variables = {"RABBITMQ_URL": rabbitmq_url, "DATABASE_URL": postgres_url, "REDIS_URL": redis_url}
     variables |= {"SMTP_URL": mailbox.url, "WORKER_PROCESSES": "1", "WORKER_THREADS": "4"}
@@ -98,22 +98,22 @@ def versions(
     systems = []
     for name, root in (("old", last_release(tmp_path)), ("new", this_version(tmp_path))):
         (tmp_path / name).mkdir()
-        systems.append(House(tmp_path / name, dict(variables), root))
+        systems.append(Installation(tmp_path / name, dict(variables), root))
     yield systems[0], systems[1]
     for system in systems:
         system.close()
 
 
-def has_completed_a_job(system: House, program: Program) -> bool:
+def has_completed_a_job(system: Installation, program: Program) -> bool:
     """Return whether a worker process of this command has completed a job."""
     assert program.process is not None
     pids = {str(pid) for pid in tree(program.process.pid)}
     ids = [worker for worker, name in system.rows("SELECT id, name FROM workers") if name.rpartition(":")[2] in pids]
     completed = "SELECT count(*) FROM attempts WHERE outcome = 'completed' AND worker = ANY(:ids)"
-    return bool(system.ask(completed, ids=ids))
+    return bool(system.scalar(completed, ids=ids))
 
 
-def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[House, House]) -> None:
+def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple[Installation, Installation]) -> None:
     old, new = versions
     # Given the last release with full tables, at work
     old.aura("migrate")
@@ -121,21 +121,21 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
         for statement in FILL:
             connection.execute(text(statement.format(n=ROWS)))
     programs = [old.procfile("worker"), old.procfile("web")]
-    old.serves()
+    old.wait_until_ready()
     drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 10).start()]
     wait_until(lambda: drivers[0].accepted, 30, "the release accepts no ticket")
 
     # When this version migrates the tables, as its release process does
     new.aura("migrate")
     print(f"slowest response during the migration of {ROWS:,} tickets: {drivers[0].slowest:.2f} s")
-    assert not drivers[0].again, "a request was repeated for want of a response"
-    assert [new.ask(query) for query in UPGRADED] == [1, 0]
+    assert not drivers[0].again, "a request was repeated without a response"
+    assert [new.scalar(query) for query in UPGRADED] == [1, 0]
 
     # And starts beside the release, and accepts tickets too
     worker = new.procfile("worker")
-    worker.says("Worker process is ready")
+    worker.wait_for_output("Worker process is ready")
     new.procfile("web")
-    new.serves()
+    new.wait_until_ready()
     drivers.append(Driver(new.port, TICKETS, seconds=TICKETS / 10, first=TICKETS + 1).start())
     for driver in drivers:
         driver.finish(900)
@@ -154,11 +154,11 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
 
     # Then every request was answered, every ticket is finished, and no step was completed twice
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * len(drivers)
-    new.finished(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
-    new.each_once()
+    new.wait_until_notified(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
+    new.check_each_once()
 
 
-def test_the_archive_of_a_commit_is_reproducible_and_holds_what_runs(tmp_path: Path) -> None:
+def test_the_archive_of_a_commit_is_reproducible_and_contains_the_packages(tmp_path: Path) -> None:
     first = write("HEAD", tmp_path).read_bytes()
     path = write("HEAD", tmp_path)
 

@@ -28,7 +28,7 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of the sources, so that nothing of an earlier build is in it."""
+    """Build the wheel from a copy of the sources, so that no file of an earlier build is in it."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=IGNORED)
@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def venv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel in a virtual environment of its own; the dependencies are those of the running one."""
+    """Install the wheel in a separate virtual environment; the dependencies are those of the running one."""
     venv = tmp_path_factory.mktemp("venv")
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)], venv)
     python = venv / "bin" / "python"
@@ -58,7 +58,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def run(command: list[str], folder: Path) -> str:
-    """Run a command in a folder. Returns its output; any exit code but 0 fails the test."""
+    """Run a command in a folder. Returns its output; an exit code other than 0 fails the test."""
     ran = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, f"{command}\n{ran.stdout[-2000:]}{ran.stderr[-4000:]}"
     return ran.stdout
@@ -73,7 +73,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in packed if ".dist-info" not in name} == set(PACKAGES)
 
 
-def test_the_installed_command_is_the_one_of_the_wheel(venv: Path, tmp_path: Path) -> None:
+def test_the_installed_command_runs_the_packages_of_the_wheel(venv: Path, tmp_path: Path) -> None:
     aura = str(venv / "bin" / "aura")
     assert run([aura, "--version"], tmp_path) == f"aura {VERSION}\n"
     script = (

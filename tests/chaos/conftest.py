@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import House
+from tests.acceptance.conftest import Installation
 from tests.chaos.system import System
 from tests.services import PostgreSQL, RabbitMQ, Redis
 
@@ -20,7 +20,7 @@ Build = Callable[..., System]
 def migrated(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated database to copy."""
     url = postgresql.start().create_database()
-    house = House(tmp_path_factory.mktemp("migrated"), {"DATABASE_URL": url})
+    house = Installation(tmp_path_factory.mktemp("migrated"), {"DATABASE_URL": url})
     house.aura("migrate")
     house.close()
     return url.rpartition("/")[2]

@@ -20,7 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.notifications.signatures import new_secret
 from db.database import make_engine
-from tests.acceptance.conftest import House, Program
+from tests.acceptance.conftest import Installation, Program
 from tests.chaos.failpoints import Failpoints
 from tests.chaos.neighbours import Desk, PostOffice, Provider
 from tests.chaos.proxy import Proxy
@@ -44,7 +44,7 @@ SUBSCRIPTION = """
 """
 
 
-class System(House):
+class System(Installation):
     """Aura's processes, the servers they need, and the neighbours that count what comes out."""
 
     def __init__(
@@ -106,7 +106,7 @@ class System(House):
         names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}
         for name, kind in names.items():
             self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))
-        self.serves()
+        self.wait_until_ready()
         wait_until(lambda: self.pids("worker") and self.pids("relay"), 30, "no worker and relay live")
         return self
 

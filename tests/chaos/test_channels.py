@@ -100,12 +100,12 @@ def test_others_are_told_while_one_channel_hangs(build: Build) -> None:
     # Then everybody else is told, while as many as may are waiting for Slack
     waiting = "SELECT count(*) FROM notifications WHERE state <> 'sent' AND channel <> 'slack'"
     told = "SELECT count(*) FROM notifications WHERE channel = 'webhook' AND state = 'sent'"
-    wait_until(lambda: system.ask(told) == 30 and system.ask(waiting) == 0, 60, "the others wait for Slack", 0.1)
-    assert system.ask("SELECT count(*) FROM notifications WHERE channel = 'slack' AND state = 'sent'") == 0
+    wait_until(lambda: system.scalar(told) == 30 and system.scalar(waiting) == 0, 60, "the others wait for Slack", 0.1)
+    assert system.scalar("SELECT count(*) FROM notifications WHERE channel = 'slack' AND state = 'sent'") == 0
     assert any(each.path == "/slack" for each in system.desk.arrived)
     hanging.set()
     wait_until(lambda: at_rest(system.rows), 60, "Slack is never told", 0.1)
-    assert system.ask("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
+    assert system.scalar("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
 
 
 def test_two_processes_keep_one_rate_and_spend_no_attempt(build: Build) -> None:
@@ -118,7 +118,7 @@ def test_two_processes_keep_one_rate_and_spend_no_attempt(build: Build) -> None:
     assert len({worker for worker, _ in tried}) == 2
     assert {outcome for _, outcome in tried} == {"completed"}
     took = "SELECT extract(epoch FROM max(sent_at) - min(created_at)) FROM notifications WHERE channel = 'webhook'"
-    assert system.ask(took) >= 39 / 20
+    assert system.scalar(took) >= 39 / 20
     assert list(system.desk.received["/webhook"].values()) == [1] * 40
 
 

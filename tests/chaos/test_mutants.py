@@ -63,7 +63,7 @@ def test_without_the_lease_check_a_worker_that_slept_does_it_all_again(build: Bu
     os.kill(pid, signal.SIGSTOP)
     # And is taken for dead, and another one finished the ticket
     system.age_dead_workers()
-    system.finished(1)
+    system.wait_until_notified(1)
     # When it wakes up
     system.failpoints.arm("keep.after", "hold")
     system.failpoints.release("keep.begin")
@@ -113,7 +113,7 @@ def test_without_the_dedupe_key_people_are_told_twice(build: Build, mutant: str)
     system.failpoints.await_fired("work.notify")
     # When the other one is done, if they are two
     left = "SELECT count(*) FROM jobs WHERE actor = 'notify' AND lease IS NULL"
-    wait_until(lambda: system.ask(left) == 0, 30, "the other one waits")
+    wait_until(lambda: system.scalar(left) == 0, 30, "the other one waits")
     # And it goes on with what it has read
     system.failpoints.release("work.notify")
     # Then nobody is told twice
@@ -139,7 +139,7 @@ def test_without_the_consumer_guard_a_message_is_lost(build: Build, mutant: str)
     driver = Driver(system.port, 5)
     for number in range(1, 5):
         driver.post(number)
-        system.finished(number)
+        system.wait_until_notified(number)
     system.failpoints.arm("work.intake", "hold")
     driver.post(5)
     system.failpoints.await_fired("work.intake")
