@@ -298,7 +298,7 @@ def crash_before_commit() -> Iterator[Session]:
         raise CrashBeforeCommit
 
 
-def promise(*promises: NewJob) -> None:
+def enqueue(*promises: NewJob) -> None:
     """Promise in a transaction of its own."""
     with transaction() as session:
         jobs.enqueue(session, promises)

@@ -35,7 +35,7 @@ from db.models import ScheduleRun
 from pipelines.schedule import ScheduledJob
 from pipelines.scheduler import Scheduler
 from tests.conftest import ROOT, wait_until
-from tests.embedded import all_jobs, claim, count, letters, one_job, promise
+from tests.embedded import all_jobs, claim, count, enqueue, letters, one_job
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -62,7 +62,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def test_two_relays_take_disjoint_jobs(postgres: str):
-    promise(*[NewJob("classify", str(number)) for number in range(20)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(20)])
 
     with Session(engine()) as first, Session(engine()) as second:
         first.execute(text("SET lock_timeout = '1s'"))
@@ -94,7 +94,7 @@ class Shelf:
 
 
 def test_relays_beside_each_other_hint_each_job_once(postgres: str):
-    promise(*[NewJob("classify", str(number), priority=number % 10) for number in range(600)])
+    enqueue(*[NewJob("classify", str(number), priority=number % 10) for number in range(600)])
     shelves = [Shelf() for _ in range(4)]
 
     def drain(shelf: Shelf) -> int:
@@ -114,7 +114,7 @@ def test_relays_beside_each_other_hint_each_job_once(postgres: str):
 def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postgres: str):
     shuffled = random.Random(7)
     for turn in range(10):
-        promise(*[NewJob("classify", f"{turn}:{number}") for number in range(60)])
+        enqueue(*[NewJob("classify", f"{turn}:{number}") for number in range(60)])
         ids = [job.id for job in all_jobs() if not job.lease]
 
         def take(name: str, some: list[int]) -> list[int]:
@@ -132,7 +132,7 @@ def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
 
     for _ in range(5):
         orders = [shuffled.sample(promises, 100) for _ in range(4)]
-        results = at_once(*[lambda order=order: promise(*order) for order in orders])
+        results = at_once(*[lambda order=order: enqueue(*order) for order in orders])
         assert results == [None] * 4
 
     assert len(all_jobs()) == 100
@@ -140,7 +140,7 @@ def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
 
 def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
     for turn in range(20):
-        promise(NewJob("classify", str(turn)))
+        enqueue(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id, lease=f"lease {turn}")
         assert len(claimed) == 1
 
@@ -148,7 +148,7 @@ def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
             with transaction() as session:
                 jobs.complete(session, f"lease {turn}", claimed, "w", 0.0)
 
-        assert at_once(keep, lambda turn=turn: promise(NewJob("classify", str(turn)))) == [None, None]
+        assert at_once(keep, lambda turn=turn: enqueue(NewJob("classify", str(turn)))) == [None, None]
 
     rows = all_jobs()
     assert [job.key for job in rows] == [str(turn) for turn in range(20)]
@@ -157,7 +157,7 @@ def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
 
 def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_same(postgres: str):
     # Given a relay that has published its hint and not committed yet
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     job_id = one_job().id
     claims: list[Any] = []
     with Session(engine()) as relay:
@@ -179,7 +179,7 @@ def _somebody_waits_for_a_lock() -> bool:
 
 def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
     for turn in range(5):
-        promise(NewJob("classify", str(turn)))
+        enqueue(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id)
         with transaction() as session:
             jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
@@ -351,14 +351,14 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
     with crash_before_commit() as session:
         jobs.enqueue(session, [NewJob("classify", "0")])
     assert not loop.listen(0.1)
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     assert loop.listen(5)
     assert not ear.woken()
     ear._raw.close()
 
 
 def test_a_server_that_restarts_costs_a_reader_nothing(postgres: str, postgresql: Any):
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     postgresql.kill()
     postgresql.start()
 

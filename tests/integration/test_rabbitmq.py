@@ -32,7 +32,7 @@ from db.new_tickets import NewTicket
 from pipelines.embedded import running
 from pipelines.triage import triage
 from tests.conftest import ROOT, wait_until
-from tests.embedded import all_jobs, count, letters, move, one_job, promise
+from tests.embedded import all_jobs, count, enqueue, letters, move, one_job
 from tests.receiver import PEM
 from tests.services import RabbitMQ, free_port
 
@@ -211,7 +211,7 @@ def test_a_broker_that_blocks_publishers_fails_the_batch(publisher: Publisher, r
 
 
 def test_the_relay_marks_nothing_while_the_broker_is_away(publisher: Publisher, service: JobBroker, rabbitmq: RabbitMQ):
-    promise(*[NewJob("classify", str(number)) for number in range(10)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(10)])
     relay = Relay(service, publisher, get_settings())
     rabbitmq.kill()
     with pytest.raises(PublishFailed):
@@ -226,7 +226,7 @@ def test_the_relay_marks_nothing_while_the_broker_is_away(publisher: Publisher, 
 def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
     publisher: Publisher, service: JobBroker, channel: Any
 ):
-    promise(NewJob("classify", "1"), NewJob("reanalyze", "1"))
+    enqueue(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     relay = Relay(service, publisher, get_settings())
     assert relay.round() == 2
     channel.queue_purge("ai.classify")
@@ -311,7 +311,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
 
 
 def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: JobBroker, channel: Any):
-    promise(NewJob("classify_2", "1"))
+    enqueue(NewJob("classify_2", "1"))
     theirs = json.loads(classify.message_with_options(args=([one_job().id],)).encode()) | {"actor_name": "classify_2"}
     forged = theirs | {"args": [[10**12]]}
     for hint in (theirs, forged):
@@ -516,7 +516,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
     method, _, _ = channel.basic_get("notify.email")
     channel.basic_nack(method.delivery_tag, requeue=False)
-    promise(NewJob("classify_2", "1"))
+    enqueue(NewJob("classify_2", "1"))
     hint = json.loads(classify.message_with_options(args=([one_job().id],)).encode())
     theirs = hint | {"actor_name": "classify_2"}
     forged = json.dumps(theirs | {"args": [[10**12]]}).encode()
@@ -577,7 +577,7 @@ def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
     service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
-    promise(NewJob("classify", "17"))  # a ticket that is not there
+    enqueue(NewJob("classify", "17"))  # a ticket that is not there
     with running(clock=False):
         wait_until(lambda: len(letters()) == 1, timeout=30, message="it is given up")
         wait_until(
