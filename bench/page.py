@@ -1,6 +1,6 @@
 """The pages that hold figures: commands write them between markers, so that none is typed by hand.
 
-`python -m bench.page` writes them all anew from bench/results.json, and measures nothing.
+`python -m bench.page` writes them all from bench/results.json, and measures nothing.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def hanging(measured: Results) -> str:
 
 
 def reanalysis(measured: Results) -> str:
-    """Return what new tickets noticed of old ones that were looked at again, in one sentence, with when and where."""
+    """Return the delay of new tickets by the re-analysis of old ones, in one sentence, with when and where."""
     beside = [each for each in measured["rounds"] if each["backlog"]]
     return (
         "{date}, on {machine}: new tickets at {rate:g}/s took {p95_beside:,.1f} ms at p95 while {backlog:,} others were due for "
-        "another look, of which {looked_at:,.0f} were looked at meanwhile, and {p95_alone:,.1f} ms without: {ratio:.2f}x "
+        "re-analysis, of which {looked_at:,.0f} were reanalyzed meanwhile, and {p95_alone:,.1f} ms without: {ratio:.2f}x "
         "(medians of {count} rounds of {seconds:g} s each)."
     ).format(
         **measured,

@@ -109,7 +109,7 @@ def test_cancelling_a_running_job_frees_its_thread_for_the_next(declare: Declare
 
 
 @embedded
-def test_a_step_that_was_taken_at_once_is_interrupted_too(declare: Declare):
+def test_a_locally_dispatched_step_is_interrupted_too(declare: Declare):
     endless = Endless()
     pipeline = Pipeline(
         "two",

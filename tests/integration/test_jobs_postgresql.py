@@ -75,7 +75,7 @@ def test_two_relays_take_disjoint_jobs(postgres: str):
 
 
 class Shelf:
-    """An outlet that keeps what it is given."""
+    """A transport that stores what it is given."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
@@ -126,19 +126,19 @@ def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postg
         assert Counter(job_id for result in results for job_id in result) == Counter(ids)
 
 
-def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
+def test_enqueues_of_the_same_jobs_in_any_order_never_deadlock(postgres: str):
     shuffled = random.Random(7)
-    promises = [NewJob("classify", str(number)) for number in range(100)]
+    new_jobs = [NewJob("classify", str(number)) for number in range(100)]
 
     for _ in range(5):
-        orders = [shuffled.sample(promises, 100) for _ in range(4)]
+        orders = [shuffled.sample(new_jobs, 100) for _ in range(4)]
         results = at_once(*[lambda order=order: enqueue(*order) for order in orders])
         assert results == [None] * 4
 
     assert len(all_jobs()) == 100
 
 
-def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
+def test_an_enqueue_during_the_completion_of_the_job_is_never_lost(postgres: str):
     for turn in range(20):
         enqueue(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id, lease=f"lease {turn}")
@@ -165,14 +165,14 @@ def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_sa
         # When a worker is quicker
         worker = threading.Thread(target=lambda: claims.extend(claim("classify", job_id)))
         worker.start()
-        wait_until(_somebody_waits_for_a_lock, message="the claim waits for the relay")
+        wait_until(_a_session_waits_for_a_lock, message="the claim waits for the relay")
         relay.commit()
     worker.join(10)
     # Then it gets the job all the same
     assert [job.id for job in claims] == [job_id]
 
 
-def _somebody_waits_for_a_lock() -> bool:
+def _a_session_waits_for_a_lock() -> bool:
     with engine().connect() as connection:
         return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
@@ -192,18 +192,18 @@ def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
         assert sorted(type(result).__name__ for result in results) == ["NoneType", "UnknownDeadLetter"]
 
 
-# -- clocks -----------------------------------------------------------------------------------------------------------
+# -- schedulers -------------------------------------------------------------------------------------------------------
 
 
-def test_clocks_that_tick_at_the_same_moment_fire_a_slot_once(postgres: str):
+def test_schedulers_that_tick_at_the_same_moment_start_a_run_once(postgres: str):
     ran: list[int] = []
     entry = ScheduledJob("count", "* * * * *", lambda: len(ran.append(1) or []))
-    clocks = [Scheduler([entry]) for _ in range(3)]
+    schedulers = [Scheduler([entry]) for _ in range(3)]
     at = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
     for minute in range(10):
         now = at + timedelta(minutes=minute)
-        results = at_once(*[lambda clock=clock, now=now: clock.tick(now) for clock in clocks])
+        results = at_once(*[lambda each=each, now=now: each.tick(now) for each in schedulers])
         assert sum(len(result) for result in results) == (1 if minute else 0)
 
     assert (len(ran), count(ScheduleRun)) == (9, 9)
@@ -329,7 +329,7 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
     from tests.embedded import crash_before_commit
 
     class Loop:
-        """What an ear needs of a publisher."""
+        """The part of a publisher that a notifier uses."""
 
         heard: Callable[[], None]
 
@@ -342,19 +342,19 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
             ready, _, _ = select.select([self.fileno], [], [], seconds)
             if ready:
                 self.heard()
-            return ear.woken()
+            return notifier.woken()
 
     loop = Loop()
-    ear = Notifier(loop)  # type: ignore[arg-type]
-    assert ear.woken(), "what was promised before it listened"
+    notifier = Notifier(loop)  # type: ignore[arg-type]
+    assert notifier.woken(), "a job enqueued before it listened"
 
     with crash_before_commit() as session:
         jobs.enqueue(session, [NewJob("classify", "0")])
     assert not loop.listen(0.1)
     enqueue(NewJob("classify", "1"))
     assert loop.listen(5)
-    assert not ear.woken()
-    ear._raw.close()
+    assert not notifier.woken()
+    notifier._raw.close()
 
 
 def test_a_server_that_restarts_costs_a_reader_nothing(postgres: str, postgresql: Any):
