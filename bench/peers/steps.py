@@ -20,7 +20,7 @@ from actors.intake import DUPLICATE_DAYS
 from actors.intake import prepare as prepare_ticket
 from actors.notify import NotifyResult, _facts, _rows, _state
 from aura.ai import Verdict
-from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, channel
+from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, make_channel
 from aura.notifications.decide import NotificationSettings, decide_triage
 from aura.settings import get_settings
 from db import transaction
@@ -155,7 +155,7 @@ def staff(session: Session) -> list[Agent]:
 @lru_cache(maxsize=1)
 def email_channel() -> Channel:
     """Return the channel of e-mails."""
-    return channel("email", get_settings())
+    return make_channel("email", get_settings())
 
 
 def rabbitmq_url() -> str:
