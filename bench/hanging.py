@@ -1,6 +1,6 @@
-"""`python -m bench.hanging`: what other channels notice of one that hangs.
+"""`python -m bench.hanging`: the delay of other channels while one hangs.
 
-Tickets come at a steady rate; each is told by e-mail, to a webhook and to Slack. In every other round the server behind Slack
+Tickets come at a steady rate; each is notified of by e-mail, webhook and Slack. In every other round the server behind Slack
 answers nothing. Printed is how long e-mail and webhook took, from the ticket to the message, and the ratio of the p95; it is
 written to bench/results.json and docs/explanation/performance.md. With more than 1.2 the exit code is 1.
 """
@@ -34,7 +34,7 @@ SUBSCRIPTION = """
     INSERT INTO subscriptions (recipient, channel, event, category, priority, department, team, created_at)
     VALUES (%s, %s, 'ticket.classified', '', '', '', '', now())
 """
-TOLD = """
+DELIVERED = """
     SELECT count(*), count(n.sent_at),
            percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM n.sent_at - t.created_at) * 1000)
     FROM notifications n JOIN tickets t ON t.id = n.ticket_id WHERE t.id > %s AND n.channel IN ('email', 'webhook')
@@ -70,7 +70,7 @@ class Desk(Receiver):
 
 
 def subscribe(round_: Round, desk: Desk) -> None:
-    """Have webhook and Slack told of every ticket, and wait until that counts."""
+    """Subscribe webhook and Slack to every ticket, and wait until the subscriptions count."""
     with round_.connection.cursor() as cursor:
         for channel in ("webhook", "slack"):
             cursor.execute(ENDPOINT, (channel, channel, f"{desk.url}/{channel}"))
@@ -89,14 +89,14 @@ def measure(round_: Round, desk: Desk, hangs: bool, rate: float, seconds: float)
     """Return how long e-mail and webhook took, with Slack hanging beside them or not."""
     before, count = round_.last_id(), round(rate * seconds)
 
-    def told() -> bool:
-        messages, sent, _ = round_.row(TOLD, before)
+    def delivered() -> bool:
+        messages, sent, _ = round_.row(DELIVERED, before)
         return round_.row(STAGES, before) == (count,) and messages == sent
 
     with desk.hanging(hangs):
         round_.submit(count, rate)
-        round_.wait(told, "messages that were not sent")
-        _, _, (p50, p95) = round_.row(TOLD, before)
+        round_.wait(delivered, "messages that were not sent")
+        _, _, (p50, p95) = round_.row(DELIVERED, before)
         left = int(round_.row(LEFT)[0])
     with round_.connection.cursor() as cursor:
         # the next round begins with none

@@ -81,7 +81,7 @@ PAGES = (
     ),
     *("/charts/seconds.json", "/api/v1/tickets", "/api/v1/tickets?needs_review=true", "/api/v1/tickets?sort=-priority"),
     *("/api/v1/tickets?status=open&sort=-priority", "/api/v1/tickets?assignee=nobody+at+all", "/api/v1/jobs"),
-    *("/api/v1/queues", "/api/v1/dead-letters", "/api/v1/dead-letters/groups", "/api/v1/audit", "/api/v1/spend"),
+    *("/api/v1/queues", "/api/v1/dead-letters", "/api/v1/dead-letters/groups", "/api/v1/audit", "/api/v1/ai/costs"),
 )
 
 

@@ -20,7 +20,7 @@ from bench.rounds import Round
 
 #: Rows that make a table big, and the most that one scan of a statement may read.
 BIG, MOST_READ = 10_000, 20_000
-#: What auto_explain is told; analysed, for only that says how many rows were read.
+#: The settings of auto_explain; log_analyze reports how many rows were read.
 LOGGING = {
     "session_preload_libraries": "auto_explain",
     "auto_explain.log_min_duration": "0",

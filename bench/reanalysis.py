@@ -1,4 +1,4 @@
-"""`python -m bench.reanalysis`: what new tickets notice of 10,000 old ones that are looked at again.
+"""`python -m bench.reanalysis`: the delay of new tickets by the re-analysis of 10,000 old ones.
 
 New tickets come at a steady rate, now with and now without the others due for re-analysis at the same moment. Printed is how
 long the new ones took in each round, and the ratio of the medians; it is written to bench/results.json and
@@ -35,7 +35,7 @@ LEFT = "SELECT count(*) FROM jobs WHERE actor = 'reanalyze'"
 
 
 def measure(round_: Round, backlog: int, seconds: float) -> dict[str, Any]:
-    """Return how long new tickets took, with so many others looked at again beside them."""
+    """Return how long new tickets took, while so many others are reanalyzed."""
     if backlog:
         with round_.connection.cursor() as cursor:
             cursor.execute(STALE, (TOGETHER, TOGETHER / PACE, backlog))
@@ -45,7 +45,7 @@ def measure(round_: Round, backlog: int, seconds: float) -> dict[str, Any]:
     with round_.connection.cursor() as cursor:
         # the next round begins with none
         cursor.execute("DELETE FROM jobs WHERE actor = 'reanalyze' AND lease IS NULL")
-    round_.wait(lambda: round_.row(LEFT) == (0,), "tickets that were not looked at again")
+    round_.wait(lambda: round_.row(LEFT) == (0,), "tickets that were not reanalyzed")
     return {"backlog": backlog, "looked_at": backlog - left, "p50": latency.p50, "p95": latency.p95}
 
 
@@ -53,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.reanalysis", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--backlog", type=int, default=10_000, help="tickets that are looked at again (10,000)")
+    parser.add_argument("--backlog", type=int, default=10_000, help="tickets that are reanalyzed (10,000)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind, in turn (3)")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long new tickets come in each (8)")
     parser.add_argument("--dry", action="store_true", help="print only")
@@ -67,7 +67,7 @@ def main() -> int:
             measured = []
             for number in range(asked.rounds):
                 for backlog in (0, asked.backlog):
-                    status.update(f"round {number + 1}, {backlog:,} tickets looked at again")
+                    status.update(f"round {number + 1}, {backlog:,} tickets reanalyzed")
                     measured.append(measure(round_, backlog, asked.seconds))
     p95 = {kind: median(each["p95"] for each in measured if bool(each["backlog"]) == kind) for kind in (False, True)}
     ratio = p95[True] / p95[False]

@@ -21,7 +21,7 @@ from bench.services import ROOT, Servers, Workers
 
 #: Tickets that warm the workers up: imports, the classifier's model, compiled statements, connections.
 WARM_UP = 400
-#: Seconds after which a contender that has not finished is given up.
+#: Seconds after which a contender that has not finished fails.
 PATIENCE = 240.0
 #: The steady load that everybody gets, in tickets/s, and the share of its own capacity.
 STEADY, SHARE = 50.0, 0.7
@@ -153,7 +153,7 @@ class Round:
         self.submitted += count
 
     def wait_until_finished(self, before: int, count: int) -> None:
-        """Wait until everybody is told, then check that all effects are there, once each. Raises RoundFailed."""
+        """Wait until every notification is sent, then check that all effects are there, once each. Raises RoundFailed."""
         self.wait(lambda: not self.row(UNFINISHED, before)[0], "unfinished tickets")
         self.wait(lambda: not self.row(UNSENT, before)[0], "unsent notifications")
         with self.connection.cursor() as cursor:

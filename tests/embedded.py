@@ -1,4 +1,4 @@
-"""Aura inside the test's own process: a migrated database, and a hand that relays and works in the calling thread."""
+"""Aura inside the test's own process: a migrated database, and a relay and a worker in the calling thread."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ class Hand:
 
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
-    """Have each test begin as a process does: with nothing remembered, and a broker that reads its settings anew."""
+    """Have each test begin as a process does: with nothing remembered, and a broker that reads its settings again."""
     process_state.reset()
     actors.broker.close()
 
@@ -298,10 +298,10 @@ def crash_before_commit() -> Iterator[Session]:
         raise CrashBeforeCommit
 
 
-def promise(*promises: NewJob) -> None:
-    """Promise in a transaction of its own."""
+def enqueue(*new_jobs: NewJob) -> None:
+    """Enqueue in a transaction of its own."""
     with transaction() as session:
-        jobs.enqueue(session, promises)
+        jobs.enqueue(session, new_jobs)
 
 
 def claim(actor: str, *ids: int, lease: str = "lease", worker: str = WORKER_ID) -> list[Claimed]:
@@ -318,7 +318,7 @@ def mark_hinted(*ids: int) -> None:
 
 
 def take_due(actor: str = "classify", limit: int = 100) -> list[int]:
-    """Take due jobs of an actor as the relay does: lane by lane, the most urgent first."""
+    """Take due jobs of an actor as the relay does: bucket by bucket, the most urgent first."""
     taken: list[int] = []
     with transaction() as session:
         for _, priority in hints.due_buckets(session, [actor]):

@@ -6,5 +6,5 @@ from pipelines import triage
 
 
 def send(ids: list[int]) -> None:
-    """Promise the journey of each ticket, in the caller's transaction."""
+    """Enqueue the triage of each ticket, in the caller's transaction."""
     triage.send_many(ids)

@@ -19,7 +19,6 @@ from psycopg2.extras import Json, NamedTupleCursor, execute_values
 
 from actors.analysis import classify_batch
 from actors.intake import DUPLICATE_DAYS, prepare
-from actors.notify import _tell
 from aura.notifications import Agent
 from bench.peers import steps
 
@@ -44,7 +43,7 @@ SAVE_PREPARED = """
     FROM (VALUES %s) AS v (id, title, description, requester, department, language, duplicate_of) WHERE t.id = v.id
 """
 SAVE_VERDICTS = f"""
-    INSERT INTO verdicts (ticket_id, needs_review, {", ".join(steps.SAID)}, created_at) VALUES %s
+    INSERT INTO verdicts (ticket_id, needs_review, {", ".join(steps.VERDICT_COLUMNS)}, created_at) VALUES %s
 """
 MAKE_CURRENT = """
     UPDATE tickets t SET
@@ -94,8 +93,8 @@ def intake(cursor: Any, keys: list[str]) -> Iterable[str]:
 
 def classify(cursor: Any, keys: list[str]) -> Iterable[str]:
     batch: Any = _all(cursor, TICKETS, _numbers(keys))
-    rows = [steps.said(ticket.id, verdict) for ticket, verdict in zip(batch, classify_batch(batch), strict=True)]
-    values = f"({', '.join(['%s'] * (2 + len(steps.SAID)))}, statement_timestamp())"
+    rows = [steps.verdict_row(ticket.id, verdict) for ticket, verdict in zip(batch, classify_batch(batch), strict=True)]
+    values = f"({', '.join(['%s'] * (2 + len(steps.VERDICT_COLUMNS)))}, statement_timestamp())"
     execute_values(cursor, SAVE_VERDICTS, [tuple(row.values()) for row in rows], values, BATCH)
     current = [(r["ticket_id"], r["category"], r["priority"], r["confidence"], r["needs_review"]) for r in rows]
     execute_values(cursor, MAKE_CURRENT, current, page_size=BATCH)
@@ -108,12 +107,12 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
     staff = [
         Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, a.load, a.available) for a in _all(cursor, STAFF)
     ]
-    told = [(ticket, _tell(ticket, reasons.get(ticket.id, ""), staff)) for ticket in batch]
-    written = [steps.as_written(row) for _, telling in told for row in telling.notifications]
+    results = steps.triage_results(batch, reasons, staff)
+    written = [steps.as_written(row) for result in results for row in result.rows]
     rows = [tuple((row | {"data": Json(row["data"])}).values()) for row in written]
     values = f"({', '.join(['%s'] * 12)}, '', statement_timestamp())"
     new = execute_values(cursor, WRITE, rows, values, 2 * BATCH, fetch=True) if rows else []
-    marks = [(ticket.id, ticket.version, telling.assignee) for ticket, telling in told]
+    marks = [(ticket.id, ticket.version, each.assignee) for ticket, each in zip(batch, results, strict=True)]
     execute_values(cursor, SAVE_NOTIFIED, marks, "(%s, %s, %s::text)", BATCH)
     return [row.id for row in new if row.channel == "email"]
 
@@ -121,7 +120,7 @@ def notify(cursor: Any, keys: list[str]) -> Iterable[str]:
 def email(cursor: Any, keys: list[str]) -> Iterable[str]:
     sent = []
     for n in _all(cursor, NOTIFICATIONS, keys):
-        sent.append((n.id, steps.outlet().send(steps.mail(n))))
+        sent.append((n.id, steps.email_channel().send(steps.mail(n))))
     if sent:
         execute_values(cursor, MARK_SENT, sent, page_size=BATCH)
     return ()

@@ -30,7 +30,7 @@ def classify(ticket_id: int) -> None:
 
 @app.task
 def notify(ticket_id: int) -> None:
-    for notification_id in steps.tell(ticket_id):
+    for notification_id in steps.notify(ticket_id):
         email.delay(notification_id)
 
 

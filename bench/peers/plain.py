@@ -24,7 +24,7 @@ def classify(ticket_id: int) -> None:
 
 @dramatiq.actor
 def notify(ticket_id: int) -> None:
-    for notification_id in steps.tell(ticket_id):
+    for notification_id in steps.notify(ticket_id):
         email.send(notification_id)
 
 

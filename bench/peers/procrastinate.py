@@ -30,8 +30,8 @@ async def classify(ticket_id: int) -> None:
 
 @app.task(queue="tickets")
 async def notify(ticket_id: int) -> None:
-    told = await asyncio.to_thread(steps.tell, ticket_id)
-    mails: list[JSONDict] = [{"notification_id": notification_id} for notification_id in told]
+    ids = await asyncio.to_thread(steps.notify, ticket_id)
+    mails: list[JSONDict] = [{"notification_id": notification_id} for notification_id in ids]
     await email.batch_defer_async(*mails)
 
 

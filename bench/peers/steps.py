@@ -6,7 +6,7 @@ What the peers borrow from Aura is imported here: its tables, session pool, clas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from actors.analysis import classify_batch
 from actors.intake import DUPLICATE_DAYS
 from actors.intake import prepare as prepare_ticket
-from actors.notify import _tell
+from actors.notify import NotifyResult, _facts, _rows, _state
 from aura.ai import Verdict
-from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, channel
+from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, make_channel
+from aura.notifications.decide import NotificationSettings, decide_triage
 from aura.settings import get_settings
 from db import transaction
 from db.models import Agent as AgentRow
@@ -30,12 +31,12 @@ from db.time import from_now, now
 
 #: What intake finds out, as columns of `tickets`.
 PREPARED = ("title", "description", "requester", "department", "language", "duplicate_of")
-#: What the classifier says, as columns of `verdicts`.
-SAID = (
+#: What the classifier returns, as columns of `verdicts`.
+VERDICT_COLUMNS = (
     *("category", "confidence", "priority", "priority_confidence", "reason", "engine", "model", "prompt_version"),
     *("fallback", "input_tokens", "output_tokens", "latency_ms"),
 )
-#: Everybody who takes tickets, with how many open ones they have.
+#: The agents, with the number of their open tickets.
 STAFF = select(
     AgentRow,
     select(func.count())
@@ -60,7 +61,7 @@ def judge(ticket_id: int) -> None:
     with transaction() as session:
         ticket = session.get_one(Ticket, ticket_id)
         [verdict] = classify_batch([_loaded(ticket)])
-        row = said(ticket_id, verdict)
+        row = verdict_row(ticket_id, verdict)
         session.add(VerdictRecord(**row))
         before = ticket.category, ticket.priority
         if ticket.category_by != "human":
@@ -75,19 +76,34 @@ def judge(ticket_id: int) -> None:
             ticket.stage = "classified"
 
 
-def tell(ticket_id: int) -> list[str]:
-    """Write down who is told what; returns the notifications that leave by e-mail."""
+def notify(ticket_id: int) -> list[str]:
+    """Assign the ticket and write its notifications; returns the ids of those that are sent by e-mail."""
     with transaction() as session:
         ticket = session.get_one(Ticket, ticket_id)
         newest = select(VerdictRecord.reason).where(VerdictRecord.ticket_id == ticket_id)
         reason = session.scalar(newest.order_by(VerdictRecord.id.desc()).limit(1)) or ""
-        telling = _tell(_loaded(ticket), reason, staff(session))
+        [result] = triage_results([_loaded(ticket)], {ticket_id: reason}, staff(session))
         write = insert(Notification).on_conflict_do_nothing(index_elements=["dedupe_key"])
-        rows = [as_written(row) for row in telling.notifications]
+        rows = [as_written(row) for row in result.rows]
         new = session.execute(write.returning(Notification.id, Notification.channel), rows).all()
-        ticket.assignee = ticket.assignee or telling.assignee
+        ticket.assignee = ticket.assignee or result.assignee
         ticket.stage, ticket.notified_at, ticket.notified_version = "notified", now(), ticket.version
     return [row.id for row in new if row.channel == "email"]
+
+
+def triage_results(
+    batch: Sequence[TicketRow], reasons: Mapping[int, str], agents: Sequence[Agent]
+) -> list[NotifyResult]:
+    """Return the assignee and the notifications of each ticket, without subscriptions and preferences."""
+    decisions = decide_triage(
+        [_state(ticket, None) for ticket in batch], agents, NotificationSettings(), get_settings().service_desk
+    )
+    results: list[NotifyResult] = []
+    for ticket, decision in zip(batch, decisions, strict=True):
+        facts = _facts(ticket, decision.assignee, reasons.get(ticket.id, ""))
+        rows, _ = _rows(ticket, facts, decision.notifications, {})
+        results.append(NotifyResult(rows, assignee=decision.assignee.name if decision.assignee else None))
+    return results
 
 
 def deliver(notification_id: str) -> None:
@@ -95,7 +111,7 @@ def deliver(notification_id: str) -> None:
     with transaction() as session:
         row = session.get_one(Notification, notification_id)
         if row.state != "sent":
-            row.provider_id = outlet().send(mail(row))
+            row.provider_id = email_channel().send(mail(row))
             row.state, row.sent_at = "sent", now()
 
 
@@ -124,22 +140,22 @@ def _loaded(ticket: Ticket) -> TicketRow:
     return cast(TicketRow, ticket)  # the same attributes
 
 
-def said(ticket_id: int, verdict: Verdict) -> dict[str, Any]:
+def verdict_row(ticket_id: int, verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as a row."""
     review = verdict.confidence < get_settings().review_below
-    return {"ticket_id": ticket_id, "needs_review": review} | {name: getattr(verdict, name) for name in SAID}
+    return {"ticket_id": ticket_id, "needs_review": review} | {name: getattr(verdict, name) for name in VERDICT_COLUMNS}
 
 
 def staff(session: Session) -> list[Agent]:
-    """Return the people whom a ticket can be given to, with how many each has."""
+    """Return the agents, with the number of their open tickets."""
     people = session.execute(STAFF)
     return [Agent(a.name, a.email, tuple(a.skills), a.team, a.capacity, load, a.available) for a, load in people]
 
 
 @lru_cache(maxsize=1)
-def outlet() -> Channel:
-    """Return the channel that e-mails leave by."""
-    return channel("email", get_settings())
+def email_channel() -> Channel:
+    """Return the channel of e-mails."""
+    return make_channel("email", get_settings())
 
 
 def rabbitmq_url() -> str:

@@ -30,7 +30,7 @@ async def classify(ticket_id: int) -> None:
 
 @broker.task
 async def notify(ticket_id: int) -> None:
-    for notification_id in await asyncio.to_thread(steps.tell, ticket_id):
+    for notification_id in await asyncio.to_thread(steps.notify, ticket_id):
         await email.kiq(notification_id)
 
 

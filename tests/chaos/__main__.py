@@ -27,14 +27,14 @@ from tests.chaos.schedule import UnknownFault, parse, plan
 from tests.chaos.system import System
 from tests.services import PostgreSQL, RabbitMQ, Redis, start_all
 
-#: What a run says goes here, so that `--format json` leaves the output to JSON.
+#: Progress and findings of a run go here, so that `--format json` leaves the output to JSON.
 console = Console(stderr=True, highlight=False)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos",
-        description="Post tickets while everything fails, and judge whether any is lost or told twice.",
+        description="Post tickets while everything fails, and judge whether any is lost or notified twice.",
         epilog="faults: " + ", ".join(FAULTS),
     )
     parser.add_argument("--seed", type=int, help="repeat the schedule of a run; otherwise a new one is drawn")

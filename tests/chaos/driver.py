@@ -1,7 +1,7 @@
 """The driver: posts tickets over HTTP, as impatient clients do, and remembers every answer.
 
 Each ticket has an `Idempotency-Key`. A client that gets no answer, or a 5xx, sends the same request again until it is
-answered; every tenth one gives up at once instead. So a ticket ends as accepted (202), refused, or unknown, which means
+answered; every tenth one asks only once. So a ticket ends as accepted (202), refused, or unknown, which means
 that nobody knows: it may or may not exist.
 """
 
@@ -84,12 +84,12 @@ class Driver:
         }
 
     def requester(self, number: int) -> str:
-        """Return who reports a ticket: an e-mail address, or a user name, whose notice stays in the house."""
+        """Return who reports a ticket: an e-mail address, or a user name, whose notification is in-app."""
         return f"person{number}" + ("@example.com" if number % self._mail_every == 0 else "")
 
     @property
     def done(self) -> bool:
-        """Whether every ticket has its answer or was given up."""
+        """Whether every ticket has its answer or its client stopped asking."""
         return not any(thread.is_alive() for thread in self._threads)
 
     def finish(self, timeout: float) -> Driver:
@@ -125,7 +125,7 @@ class Driver:
             self.again[number] += 1
 
     def _ask(self, connection: http.client.HTTPConnection, number: int) -> bool:
-        """Send the request once. Returns whether it was answered for good."""
+        """Send the request once. Returns whether the answer is final."""
         body = json.dumps(self.ticket(number))
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"chaos-{number}"}
         asked = time.monotonic()

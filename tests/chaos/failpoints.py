@@ -18,7 +18,7 @@ from pathlib import Path
 
 #: What a job passes, in order. `before` and `after` are one commit, one call, or one frame apart.
 STEPS = {
-    "promise": "the transaction in which a ticket is stored and its journey promised",
+    "enqueue": "the transaction in which a ticket is stored and its triage enqueued",
     "publish": "the relay writes a hint to RabbitMQ",
     "confirm": "RabbitMQ's confirm of a hint arrives at the relay",
     "hint": "the transaction that marks jobs as hinted",
@@ -30,14 +30,14 @@ STEPS = {
     "ack": "the worker acknowledges the hint",
 }
 POINTS = tuple(f"{step}.{side}" for step in STEPS for side in ("before", "after"))
-#: die: SIGKILL. fail: the operation raises what it would raise when its neighbour is away. hold: it waits.
+#: die: SIGKILL. fail: the operation raises what it would raise when the other system is away. hold: it waits.
 ACTIONS = ("die", "fail", "hold")
 #: Seconds that a held process waits at most, so that none is left behind.
 LONGEST_HOLD = 120.0
 
 
 class Failpoints:
-    """The folder through which a test and the programs speak."""
+    """The folder through which a test and the programs communicate."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

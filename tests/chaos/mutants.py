@@ -56,7 +56,7 @@ def lease_check_off(jobs: Any) -> None:
 
 
 def dedupe_off(notifications: Any) -> None:
-    """Each notification is new, whatever was said before."""
+    """Each notification is new, also when the same one exists."""
     write = notifications.write
 
     def write_anyway(session: Any, rows: Iterable[dict[str, Any]]) -> Any:

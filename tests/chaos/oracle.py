@@ -1,11 +1,11 @@
-"""The oracle: compares what was acknowledged with what is in the database and with what the neighbours received.
+"""The oracle: compares what was acknowledged with what is in the database and with what the external services received.
 
-It knows nothing of how Aura keeps its promises. It asks for their effects:
+It knows nothing of Aura's implementation and checks effects alone:
 
-- lost: acknowledged with 202 and not finished, a mail that is recorded as sent and never arrived, or a ticket that no
-  job promises;
-- twice: an effect in the database that happened more than once, or two different mails that say the same;
-- unexpected: a ticket that nobody sent, a mail that nobody ordered, a dead letter, a job left behind.
+- lost: acknowledged with 202 and not finished, a mail that is recorded as sent and never arrived, or an unfinished
+  ticket without a job;
+- twice: an effect in the database that happened more than once, or two different mails about the same event;
+- unexpected: a ticket that nobody sent, a mail without a notification, a dead letter, a job left behind.
 
 The same mail twice, with the same Message-ID, is counted apart: that is allowed, for receivers can tell.
 """
@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from tests.chaos.driver import Driver
-from tests.chaos.neighbours import LABEL, Desk, PostOffice, Provider
+from tests.chaos.external_services import LABEL, Desk, PostOffice, Provider
 from tests.chaos.system import SERVICE_DESK
 
 #: Asks the database and returns the rows.
@@ -62,16 +62,16 @@ class Verdict:
 
 
 def stranded(rows: Rows) -> list[int]:
-    """Return tickets that are unfinished while no job promises them and no dead letter explains it.
+    """Return tickets that are unfinished and have neither a job nor a dead letter.
 
-    One statement sees one state, and a step's end and the next one's promise are one transaction: so there must never
+    One statement sees one state, and a step completes and enqueues the next one in one transaction: so there must never
     be one, whatever fails just now.
     """
     return [row[0] for row in rows(_STRANDED)]
 
 
 def at_rest(rows: Rows) -> bool:
-    """Return whether nothing is promised any more and every event has left."""
+    """Return whether no job is left and every event is published."""
     return not rows("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM outbox LIMIT 1")
 
 
@@ -171,11 +171,11 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
     """Compare the notifications with the mails that arrived."""
     received = Counter(post.received)
     ordered: dict[str, str] = {}
-    told: set[tuple[int, str]] = set()
+    notified: set[tuple[int, str]] = set()
     for key, ticket_id, channel, recipient, state in rows(
         "SELECT id, ticket_id, channel, recipient, state FROM notifications"
     ):
-        told.add((ticket_id, recipient))
+        notified.add((ticket_id, recipient))
         if channel == "email":
             ordered[key] = recipient
         if state != "sent":
@@ -186,10 +186,10 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
             )
     for (ticket_id,) in rows("SELECT id FROM tickets WHERE stage = 'notified'"):
         for person in (driver.requester(number_of[ticket_id]), SERVICE_DESK):
-            if (ticket_id, person) not in told:
-                verdict.lost.append(f"{person} was never to be told about ticket {ticket_id}")
+            if (ticket_id, person) not in notified:
+                verdict.lost.append(f"{person} has no notification about ticket {ticket_id}")
     keys = {message_id: re.sub(r"^<|@.*", "", message_id) for message_id in received}
-    verdict.unexpected += [f"mail {mail} was never ordered" for mail, key in keys.items() if key not in ordered]
+    verdict.unexpected += [f"mail {mail} has no notification" for mail, key in keys.items() if key not in ordered]
     same = Counter((post.tickets[mail], post.recipients[mail]) for mail in received)
     verdict.twice += [
         f"{times} different mails to {recipient} about ticket {ticket_id}"
@@ -203,23 +203,23 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
 
 
 def _posts(rows: Rows, desk: Desk, verdict: Verdict) -> None:
-    """Compare the notifications for endpoints with what was posted: a webhook is told by its id, Slack by the text."""
-    for channel, told_by in (("webhook", "id"), ("slack", "subject")):
+    """Compare the notifications for endpoints with the posts, by id (webhook) or by text (Slack)."""
+    for channel, identity in (("webhook", "id"), ("slack", "subject")):
         received = desk.received[f"/{channel}"]
-        ordered = dict(rows(f"SELECT {told_by}, ticket_id FROM notifications WHERE channel = '{channel}'"))
+        ordered = dict(rows(f"SELECT {identity}, ticket_id FROM notifications WHERE channel = '{channel}'"))
         verdict.lost += [
             f"the {channel} message about ticket {ticket_id} is recorded as sent and never arrived"
             for each, ticket_id in ordered.items()
             if each not in received
         ]
         verdict.unexpected += [
-            f"{channel} message {each} was never ordered" for each in received if each not in ordered
+            f"{channel} message {each} has no notification" for each in received if each not in ordered
         ]
-        untold = (
+        missing = (
             "SELECT id FROM tickets WHERE stage = 'notified' AND EXISTS (SELECT FROM subscriptions WHERE channel ="
             f" '{channel}') AND id NOT IN (SELECT ticket_id FROM notifications WHERE channel = '{channel}')"
         )
-        verdict.lost += [f"{channel} was never to be told about ticket {ticket_id}" for (ticket_id,) in rows(untold)]
+        verdict.lost += [f"{channel} has no notification about ticket {ticket_id}" for (ticket_id,) in rows(missing)]
         verdict.counts |= {
             f"{channel} messages received": received.total(),
             f"{channel} repeats": received.total() - len(received),

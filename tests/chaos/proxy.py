@@ -4,8 +4,8 @@
     proxy.cut()          # every connection is reset
     proxy.black_hole()   # connections are accepted and nothing passes, in either direction
     proxy.half_open()    # the server still hears, but its answers do not arrive
-    proxy.heal()         # what was held back arrives now, as after a broken link
-    proxy.abandon()      # the connections that exist are dead and nobody is told; new ones work
+    proxy.heal()         # delayed data arrives now, as after a broken link
+    proxy.abandon()      # the connections that exist are dead without an error; new ones work
 
 Who connects while the server itself is gone is disconnected, as by the server's machine.
 """
@@ -36,7 +36,7 @@ class _End(asyncio.Protocol):
     def __init__(self, from_server: bool) -> None:
         self.from_server = from_server
         self._holding: set[str] = {"connecting"}
-        self._held_back: list[bytes] = []
+        self._delayed: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -52,14 +52,14 @@ class _End(asyncio.Protocol):
         if why in self._holding:
             self._holding.remove(why)
             if not self._holding:
-                self.other.transport.writelines(self._held_back)
-                self._held_back.clear()
+                self.other.transport.writelines(self._delayed)
+                self._delayed.clear()
                 self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         # before Python 3.11.4 a transport reads on when it is paused as soon as it is made
         if self._holding:
-            self._held_back.append(data)
+            self._delayed.append(data)
         else:
             self.other.transport.write(data)
 

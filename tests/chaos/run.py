@@ -20,7 +20,7 @@ from tests.chaos.system import System
 
 #: Seconds between two looks at the tables while a run goes on.
 LOOK_EVERY = 0.5
-#: Looks in a row that must find nothing promised before a run counts as at rest.
+#: Looks in a row that must find no job before a run counts as at rest.
 QUIET_LOOKS = 2
 
 
@@ -31,7 +31,7 @@ class Progress:
     notified: int = 0
     jobs: int = 0
     happened: list[str] = field(default_factory=list)
-    #: Tickets that were found without a promise, at any moment.
+    #: Unfinished tickets that had no job at any moment.
     stranded: set[int] = field(default_factory=set)
     #: What went wrong in the harness itself.
     broken: list[str] = field(default_factory=list)
@@ -45,13 +45,13 @@ class Run:
         self.progress = Progress()
 
     def go(self, rest: float, watch: Callable[[Progress], None] = lambda progress: None) -> Verdict:
-        """Post, break, wait at most `rest` seconds for what is promised to be done, and judge."""
+        """Post, break, wait at most `rest` seconds for the jobs to be completed, and judge."""
         started = time.monotonic()
         self.driver.start()
-        lanes = [threading.Thread(target=self._lane, args=(started, lane), daemon=True) for lane in self._lanes()]
-        for lane in lanes:
-            lane.start()
-        while any(lane.is_alive() for lane in lanes):
+        threads = [threading.Thread(target=self._break, args=(started, group), daemon=True) for group in self._groups()]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
             self._look(watch)
         last_fault = busy = time.monotonic()
         quiet = 0
@@ -61,9 +61,7 @@ class Run:
         rested = time.monotonic()
         self.driver.close()
         verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider, self.system.desk)
-        verdict.lost += [
-            f"ticket {each} was promised by nobody for a moment" for each in sorted(self.progress.stranded)
-        ]
+        verdict.lost += [f"ticket {each} had no job for a moment" for each in sorted(self.progress.stranded)]
         verdict.unexpected += [f"the harness: {each}" for each in self.progress.broken]
         verdict.counts |= {
             "faults": len(self.progress.happened),
@@ -73,13 +71,13 @@ class Run:
         }
         return verdict
 
-    def _lanes(self) -> list[list[Planned]]:
-        def lane(each: Planned) -> str:
-            return FAULTS[each.name].lane
+    def _groups(self) -> list[list[Planned]]:
+        def group_of(each: Planned) -> str:
+            return FAULTS[each.name].group
 
-        return [list(lane) for _, lane in groupby(sorted(self.planned, key=lane), key=lane)]
+        return [list(group) for _, group in groupby(sorted(self.planned, key=group_of), key=group_of)]
 
-    def _lane(self, started: float, planned: Sequence[Planned]) -> None:
+    def _break(self, started: float, planned: Sequence[Planned]) -> None:
         for each in planned:
             self.system.over.wait(max(0.0, started + each.at - time.monotonic()))
             try:
@@ -89,7 +87,7 @@ class Run:
             self.progress.happened.append(each.name)
 
     def _look(self, watch: Callable[[Progress], None]) -> bool:
-        """Look at the tables. Returns whether nothing is promised and every event has left."""
+        """Look at the tables. Returns whether no job is left and every event is published."""
         self.system.over.wait(LOOK_EVERY)
         progress = self.progress
         try:

@@ -1,8 +1,7 @@
 """Where failpoints are: at the seams between the programs and the world, so that no line of Aura knows of them.
 
-A transaction is told by the SQL it runs, a hint by the AMQP frame, a mail by the call of smtplib,
-a message to an endpoint by that of http.client. So the points stay
-where they are whatever the code above them is called. Runs inside the programs; see `site/sitecustomize.py`.
+The SQL identifies a transaction, the AMQP frame a hint, the call of smtplib a mail, and the call of http.client a
+message to an endpoint, so a change of Aura's code moves no point. Runs inside the programs; see `site/sitecustomize.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ TRANSACTIONS = (
     ("keep", re.compile(r"\bDELETE\s+FROM\s+jobs\b", re.I)),
     ("claim", re.compile(r"\bUPDATE\s+jobs\b.*\battempts\s*\+", re.I | re.S)),
     ("hint", re.compile(r"\bUPDATE\s+jobs\b.*\bhinted_at\s*=\s*\(?\w+\(", re.I | re.S)),
-    ("promise", re.compile(r"\bINSERT\s+INTO\s+jobs\b", re.I)),
+    ("enqueue", re.compile(r"\bINSERT\s+INTO\s+jobs\b", re.I)),
 )
 
 #: The name of a statement that is prepared, and of one that was and is run.
@@ -107,7 +106,7 @@ def _database(folder: Path, psycopg2: Any) -> None:
                 step = self.connection.chaos_prepared[prepared[1]]
             if step and step != self.connection.chaos_step:
                 reach(folder, f"{step}.begin", away)
-            # of several, the one that comes first in the list: a keep also promises
+            # of several, the one that comes first in the list: the transaction of a keep also enqueues
             self.connection.chaos_step = min(step, self.connection.chaos_step, key=_rank)
 
     class Connection(psycopg2.extensions.connection):  # type: ignore[misc]

@@ -21,18 +21,18 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from aura.notifications.signatures import new_secret
 from db.database import make_engine
 from tests.acceptance.conftest import Installation, Program
+from tests.chaos.external_services import Desk, PostOffice, Provider
 from tests.chaos.failpoints import Failpoints
-from tests.chaos.neighbours import Desk, PostOffice, Provider
 from tests.chaos.proxy import Proxy
 from tests.chaos.supervisor import Supervisor
 from tests.conftest import ROOT, wait_until
 from tests.services import PostgreSQL, RabbitMQ, Redis, tree
 
-#: The virtual host of every run; the faults that wipe RabbitMQ create it anew.
+#: The virtual host of every run; the faults that wipe RabbitMQ create it again.
 VHOST = "chaos"
 #: Seconds without a heartbeat that make a worker dead; the least that the setting allows.
 DEAD_AFTER = 6
-#: Who is told of a ticket that no agent takes: a user name, so that a ticket is one mail and one notice in the house.
+#: The recipient of unassigned tickets: a user name, so that a ticket is one mail and one in-app notification.
 SERVICE_DESK = "service-desk"
 ENDPOINT = """
     INSERT INTO endpoints (name, channel, url, secret, old_secret, changed_at)
@@ -45,7 +45,7 @@ SUBSCRIPTION = """
 
 
 class System(Installation):
-    """Aura's processes, the servers they need, and the neighbours that count what comes out."""
+    """Aura's processes, the servers they need, and the external services that count what arrives."""
 
     def __init__(
         self,
@@ -58,13 +58,13 @@ class System(Installation):
         threads: int = 4,
         openai: bool = False,
         mutant: str = "",
-        clock: bool = True,
+        scheduler: bool = True,
         migrated: str = "",
         hold: str = "",
         rates: str = "off",
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
-        self.workers, self.clock, self.migrated = workers, clock, migrated
+        self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
         self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy(postgresql.port)
         self.to_redis = Proxy(redis.port)
@@ -83,7 +83,7 @@ class System(Installation):
             "WORKER_THREADS": str(threads),
             "AURA_WORKER_DEAD_AFTER": str(DEAD_AFTER),
             "AURA_SERVICE_DESK": SERVICE_DESK,
-            # its tickets are all alike and all at once, and each is to be told of by itself
+            # the tickets are similar and simultaneous, and each is notified of separately
             "AURA_INCIDENT_TICKETS": "1000000",
             "AURA_DIGEST_ABOVE": "0",
             "AURA_WEBHOOK_HOSTS": self.desk.host,
@@ -102,7 +102,7 @@ class System(Installation):
         if not self.migrated:
             self.aura("migrate")
         lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
-        names = {"web": "web"} | ({"scheduler": "scheduler"} if self.clock else {})
+        names = {"web": "web"} | ({"scheduler": "scheduler"} if self.scheduler else {})
         names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}
         for name, kind in names.items():
             self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))
@@ -111,7 +111,7 @@ class System(Installation):
         return self
 
     def subscribe(self, *channels: str) -> None:
-        """Have each of these channels, webhook or slack, told of every ticket that is classified."""
+        """Subscribe each of these channels, webhook or slack, to every classified ticket."""
         with self.engine.begin() as connection:
             for channel in channels:
                 values = {"channel": channel, "url": f"{self.desk.url}/{channel}", "secret": new_secret()}
@@ -145,7 +145,7 @@ class System(Installation):
         return sorted(_alive(self.supervisor.programs[name]))
 
     def reset_vhost(self) -> None:
-        """Create the virtual host anew, without a queue or a message."""
+        """Create the virtual host again, without a queue or a message."""
         every = '<<".*">>'
         vhost, who = f'<<"{VHOST}">>', '<<"tests">>'
         self.rabbitmq.evaluate(f"rabbit_vhost:delete({vhost}, {who})")

@@ -30,14 +30,14 @@ THREADS = 4
 
 
 def test_every_message_is_recorded_once_and_repeated_only_by_a_kill(build: Build) -> None:
-    system = build(workers=2, threads=THREADS, clock=False)
+    system = build(workers=2, threads=THREADS, scheduler=False)
     system.subscribe("webhook", "slack")
     planned = plan(SEED, SECONDS, parse(f"worker_killed*{KILLS}"))
     verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=180)
-    said = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
-    # Then nothing is lost, and nobody is told twice in other words; the oracle compares ids, too
-    assert not verdict.red, said
-    assert verdict.counts["faults"] == KILLS, said
+    report = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
+    # Then nothing is lost, and no event is notified twice with another id; the oracle compares ids, too
+    assert not verdict.red, report
+    assert verdict.counts["faults"] == KILLS, report
     # And each is recorded once
     recorded = (
         "SELECT channel, count(*), count(DISTINCT ticket_id), bool_and(state = 'sent') FROM notifications GROUP BY 1"
@@ -49,11 +49,11 @@ def test_every_message_is_recorded_once_and_repeated_only_by_a_kill(build: Build
     }
     # And there are no more repeats than messages that were under way in the processes that died
     repeats = verdict.counts["raw repeats"] + verdict.counts["webhook repeats"] + verdict.counts["slack repeats"]
-    assert repeats <= KILLS * THREADS, said
+    assert repeats <= KILLS * THREADS, report
     crashed = "SELECT key, count(*) FROM attempts WHERE outcome = 'crashed' AND actor = 'webhook' GROUP BY 1"
     crashes = dict(system.rows(crashed))
     twice = {key: times for key, times in system.desk.received["/webhook"].items() if times > 1}
-    assert all(times - 1 <= crashes.get(key, 0) for key, times in twice.items()), said
+    assert all(times - 1 <= crashes.get(key, 0) for key, times in twice.items()), report
 
 
 def send_one_and_die_before_it_is_recorded(system: System, channel: str) -> tuple[str, list[int]]:
@@ -64,7 +64,7 @@ def send_one_and_die_before_it_is_recorded(system: System, channel: str) -> tupl
     point = "send.after" if channel == "email" else "post.after"
     system.subscribe(*{channel} - {"email"})
     system.failpoints.arm(point, "die")
-    # a reporter without an address is told in the house
+    # a requester without an address has an in-app notification
     Driver(system.port, 1, mail_every=1 if channel == "email" else 2).start().finish(60)
     system.failpoints.await_fired(point)
     system.age_dead_workers()
@@ -76,40 +76,42 @@ def send_one_and_die_before_it_is_recorded(system: System, channel: str) -> tupl
 
 
 @pytest.mark.parametrize("channel", ["email", "webhook"])
-def test_what_nobody_knows_of_is_sent_again_with_the_same_id(build: Build, channel: str) -> None:
-    system = build(clock=False)
+def test_an_unrecorded_message_is_sent_again_with_the_same_id(build: Build, channel: str) -> None:
+    system = build(scheduler=False)
     assert send_one_and_die_before_it_is_recorded(system, channel) == ("sent", [2])
     # and with the same bytes
     assert len({each.body for each in system.desk.arrived}) == (channel == "webhook")
 
 
 @pytest.mark.parametrize("channel", ["email", "webhook"])
-def test_what_nobody_knows_of_is_held_where_it_is_asked_for(build: Build, channel: str) -> None:
-    system = build(clock=False, hold="email,webhook")
+def test_an_unrecorded_message_is_in_doubt_on_an_at_most_once_channel(build: Build, channel: str) -> None:
+    system = build(scheduler=False, hold="email,webhook")
     assert send_one_and_die_before_it_is_recorded(system, channel) == ("in_doubt", [1])
-    # nothing is promised and nothing given up: a person decides
+    # there is neither a job nor a dead letter: a person decides
     assert system.rows("SELECT 1 FROM jobs UNION ALL SELECT 1 FROM dead_letters") == []
 
 
-def test_others_are_told_while_one_channel_hangs(build: Build) -> None:
-    system = build(clock=False)
+def test_other_channels_deliver_while_slack_hangs(build: Build) -> None:
+    system = build(scheduler=False)
     system.subscribe("slack", "webhook")
     # Given a Slack that answers nothing until it is released
     hanging = system.desk.hang("/slack")
     Driver(system.port, 30).start().finish(60)
-    # Then everybody else is told, while as many as may are waiting for Slack
+    # Then the other channels deliver, while Slack's share of the threads waits
     waiting = "SELECT count(*) FROM notifications WHERE state <> 'sent' AND channel <> 'slack'"
-    told = "SELECT count(*) FROM notifications WHERE channel = 'webhook' AND state = 'sent'"
-    wait_until(lambda: system.scalar(told) == 30 and system.scalar(waiting) == 0, 60, "the others wait for Slack", 0.1)
+    delivered = "SELECT count(*) FROM notifications WHERE channel = 'webhook' AND state = 'sent'"
+    wait_until(
+        lambda: system.scalar(delivered) == 30 and system.scalar(waiting) == 0, 60, "the others wait for Slack", 0.1
+    )
     assert system.scalar("SELECT count(*) FROM notifications WHERE channel = 'slack' AND state = 'sent'") == 0
     assert any(each.path == "/slack" for each in system.desk.arrived)
     hanging.set()
-    wait_until(lambda: at_rest(system.rows), 60, "Slack is never told", 0.1)
+    wait_until(lambda: at_rest(system.rows), 60, "Slack never gets its messages", 0.1)
     assert system.scalar("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
 
 
-def test_two_processes_keep_one_rate_and_spend_no_attempt(build: Build) -> None:
-    system = build(workers=2, clock=False, rates="webhook=20")
+def test_two_processes_share_a_rate_and_count_no_attempt(build: Build) -> None:
+    system = build(workers=2, scheduler=False, rates="webhook=20")
     system.subscribe("webhook")
     Driver(system.port, 40).start().finish(60)
     wait_until(lambda: at_rest(system.rows), 60, "the system never comes to rest", 0.1)
@@ -122,8 +124,8 @@ def test_two_processes_keep_one_rate_and_spend_no_attempt(build: Build) -> None:
     assert list(system.desk.received["/webhook"].values()) == [1] * 40
 
 
-def test_a_channel_that_dies_for_good_becomes_dead_letters_that_name_it(build: Build) -> None:
-    system = build(clock=False)
+def test_a_permanent_channel_error_becomes_a_dead_letter_that_names_it(build: Build) -> None:
+    system = build(scheduler=False)
     system.subscribe("webhook")
     with system.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE endpoints SET url = 'https://127.0.0.1:1/'")

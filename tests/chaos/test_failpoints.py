@@ -28,10 +28,10 @@ ENDLESS = 100_000
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-def test_every_failpoint(build: Build, turn: int) -> None:
-    system = build(workers=2, clock=False)
+def test_no_ticket_is_lost_at_any_failpoint(build: Build, turn: int) -> None:
+    system = build(workers=2, scheduler=False)
     system.subscribe("webhook")
-    # Given a steady stream of tickets, each of which a webhook is told of
+    # Given a steady stream of tickets, each of which is sent to a webhook
     driver = Driver(system.port, ENDLESS, seconds=ENDLESS / RATE, clients=2).start()
     # When operations fail at each point, and processes die at each point
     shuffled = Random(SEED + turn).sample(POINTS, len(POINTS))
@@ -45,9 +45,9 @@ def test_every_failpoint(build: Build, turn: int) -> None:
     driver.close()
     # Then every ticket is finished, once
     wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
-    # but for what was under way in three crashes by chance, which a person gives back
+    # but for what was under way in three crashes by chance, which a person replays
     system.aura("dead-letters", "replay", "--all")
-    wait_until(lambda: at_rest(system.rows), 90, "what was given back never comes to rest", 0.2)
+    wait_until(lambda: at_rest(system.rows), 90, "the replayed jobs never come to rest", 0.2)
     assert not system.rows("SELECT error FROM dead_letters WHERE error_type <> 'Quarantined'")
     verdict = judge(system.engine, driver, system.post, desk=system.desk)
     assert not verdict.red, verdict

@@ -37,13 +37,13 @@ def verdict_at_rest(system: System, driver: Driver) -> Verdict:
 
 @with_and_without("outbox_bypassed")
 def test_without_the_outbox_a_ticket_is_lost(build: Build, mutant: str) -> None:
-    system = build(mutant=mutant, clock=False)
-    # Given a web process that dies just before it commits the promise
-    system.failpoints.arm("promise.before", "die")
+    system = build(mutant=mutant, scheduler=False)
+    # Given a web process that dies just before it commits the ticket and its job
+    system.failpoints.arm("enqueue.before", "die")
     # When a ticket is posted, and posted again with the same key as there was no answer
     driver = Driver(system.port, 1).start().finish(60)
     assert driver.again[1], "the web process did not die"
-    # Then it is accepted; with the ticket stored and the promise not, nobody works on it
+    # Then it is accepted; with the ticket stored and the job not, nobody works on it
     verdict = verdict_at_rest(system, driver)
     assert set(driver.accepted) == {1}
     if mutant:
@@ -54,7 +54,7 @@ def test_without_the_outbox_a_ticket_is_lost(build: Build, mutant: str) -> None:
 
 @with_and_without("lease_check_off")
 def test_without_the_lease_check_a_worker_that_slept_does_it_all_again(build: Build, mutant: str) -> None:
-    system = build(mutant=mutant, workers=2, clock=False)
+    system = build(mutant=mutant, workers=2, scheduler=False)
     # Given a worker that falls asleep with its work done and nothing recorded
     system.failpoints.arm("keep.begin", "hold")
     driver = Driver(system.port, 1).start().finish(60)
@@ -96,12 +96,12 @@ print(ticket_id)
 
 
 @with_and_without("dedupe_off")
-def test_without_the_dedupe_key_people_are_told_twice(build: Build, mutant: str) -> None:
-    system = build(mutant=mutant, clock=False)
+def test_without_the_dedupe_key_people_are_notified_twice(build: Build, mutant: str) -> None:
+    system = build(mutant=mutant, scheduler=False)
     driver = Driver(system.port, 1)
-    # Given a ticket that two journeys are about to tell people of, and one of them has read it already
+    # Given a ticket that two jobs are about to notify people of, and one of them has read it already
     system.failpoints.arm("work.notify", "hold")
-    told = subprocess.run(
+    created = subprocess.run(
         [sys.executable, "-c", NOTIFY_TWICE, json.dumps(driver.ticket(1))],
         env=system.env(),
         capture_output=True,
@@ -109,18 +109,19 @@ def test_without_the_dedupe_key_people_are_told_twice(build: Build, mutant: str)
         check=True,
         timeout=60,
     )
-    driver.accepted[1] = int(told.stdout)
+    driver.accepted[1] = int(created.stdout)
     system.failpoints.await_fired("work.notify")
     # When the other one is done, if they are two
     left = "SELECT count(*) FROM jobs WHERE actor = 'notify' AND lease IS NULL"
     wait_until(lambda: system.scalar(left) == 0, 30, "the other one waits")
     # And it goes on with what it has read
     system.failpoints.release("work.notify")
-    # Then nobody is told twice
+    # Then nobody is notified twice
     verdict = verdict_at_rest(system, driver)
     if mutant:
         assert (
-            f"notification {told.stdout.strip()} ticket.classified email person1@example.com: 2 times" in verdict.twice
+            f"notification {created.stdout.strip()} ticket.classified email person1@example.com: 2 times"
+            in verdict.twice
         )
         assert any("different mails to person1@example.com" in each for each in verdict.twice), verdict
     else:
@@ -129,7 +130,7 @@ def test_without_the_dedupe_key_people_are_told_twice(build: Build, mutant: str)
 
 @with_and_without("consumer_guard_off")
 def test_without_the_consumer_guard_a_message_is_lost(build: Build, mutant: str) -> None:
-    system = build(mutant=mutant, clock=False)
+    system = build(mutant=mutant, scheduler=False)
     queue, url = "tickets.intake", system.rabbitmq.vhost_url(VHOST)
 
     def waiting() -> int:
@@ -145,17 +146,17 @@ def test_without_the_consumer_guard_a_message_is_lost(build: Build, mutant: str)
     system.failpoints.await_fired("work.intake")
     # When the connection breaks, and the next one brings other tickets as messages, the first of which takes long to store
     system.rabbitmq.close_connections()
-    system.failpoints.arm("promise.before", "hold")
+    system.failpoints.arm("enqueue.before", "hold")
     messages = range(6, 26)
     driver.publish(url, messages)
-    system.failpoints.await_fired("promise.before")
+    system.failpoints.await_fired("enqueue.before")
     # And the step ends, with an ack that is good on the first connection; and the process dies
     system.failpoints.release("work.intake")
     wait_until(lambda: not system.rows("SELECT 1 FROM jobs WHERE actor = 'intake'"), 30, "the step never ends")
     if mutant:
         wait_until(lambda: waiting() < len(messages), 30, "nothing is acked by a foreign tag")
-    os.kill(system.failpoints.pid("promise.before"), signal.SIGKILL)
-    # Then RabbitMQ gives again what was not stored, and all are finished; what a foreign tag acked is gone
+    os.kill(system.failpoints.pid("enqueue.before"), signal.SIGKILL)
+    # Then RabbitMQ redelivers what was not stored, and all are finished; what a foreign tag acked is gone
     system.age_dead_workers()
     wait_until(lambda: not waiting(), 60, "the messages are not read")
     verdict = verdict_at_rest(system, driver)

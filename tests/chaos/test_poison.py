@@ -1,4 +1,4 @@
-"""A ticket that kills every process that works on it takes none of its neighbours along.
+"""A ticket that kills every process that works on it is quarantined; the others are completed.
 
 `make test` sends a few hundred, `make chaos` as many as CHAOS_TICKETS says.
 """
@@ -23,7 +23,7 @@ POISON = 17
 
 
 def test_a_poison_ticket_is_quarantined_after_three_crashes_and_the_others_are_done(build: Build) -> None:
-    system = build(workers=2, clock=False)
+    system = build(workers=2, scheduler=False)
     # Given one ticket among many at which a process ends without a word
     system.failpoints.poison(f"chaos-{POISON} ")
     driver = Driver(system.port, TICKETS).start().finish(120)

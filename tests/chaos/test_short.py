@@ -18,7 +18,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 TICKETS = 240
 SECONDS = 12.0
 FAULTS = (
-    "worker_killed*2,relay_killed,web_killed,clock_killed,redis_killed,rabbitmq_killed,rabbitmq_black_hole,"
+    "worker_killed*2,relay_killed,web_killed,scheduler_killed,redis_killed,rabbitmq_killed,rabbitmq_black_hole,"
     "postgresql_restarted,postgresql_cut,mail_put_off,provider_broken"
 )
 
@@ -28,10 +28,10 @@ def test_nothing_is_lost_and_nothing_happens_twice_whatever_fails(build: Build) 
     planned = plan(SEED, SECONDS, parse(FAULTS))
     system = build(workers=2, openai=True)
     verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=90)
-    said = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
-    assert not verdict.red, said
-    assert verdict.counts["faults"] == len(planned), said
-    assert verdict.counts["tickets"] > TICKETS * 0.8, said
+    report = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
+    assert not verdict.red, report
+    assert verdict.counts["faults"] == len(planned), report
+    assert verdict.counts["tickets"] > TICKETS * 0.8, report
 
 
 def test_the_seed_alone_decides_the_schedule() -> None:

@@ -41,7 +41,7 @@ def peers(_hand: Any) -> None:
     for ticket_id in accepted():
         steps.prepare(ticket_id)
         steps.judge(ticket_id)
-        for notification_id in steps.tell(ticket_id):
+        for notification_id in steps.notify(ticket_id):
             steps.deliver(notification_id)
 
 

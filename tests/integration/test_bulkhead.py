@@ -1,4 +1,4 @@
-"""Neighbours that hang take a part of a worker's threads at most: other work goes on as if nothing were."""
+"""A hanging external service takes at most its share of a worker's threads: other jobs run on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield embedded
 
 
-class Neighbour:
+class HangingProvider:
     """Lets everybody wait until the test is over, and counts who does."""
 
     def __init__(self) -> None:
@@ -50,14 +50,14 @@ class Neighbour:
 
 
 @pytest.fixture
-def neighbour() -> Iterator[Neighbour]:
-    neighbour = Neighbour()
-    yield neighbour
-    neighbour.released.set()
+def provider() -> Iterator[HangingProvider]:
+    provider = HangingProvider()
+    yield provider
+    provider.released.set()
 
 
-def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **options: Any) -> Callable[[], bool]:
-    """Promise work that asks the neighbour, and work that does not. Returns whether the latter is done."""
+def beside(broker: Any, declare: Callable[..., Any], provider: HangingProvider, **options: Any) -> Callable[[], bool]:
+    """Enqueue jobs that call the provider, and jobs that do not. Returns a check whether the latter are completed."""
 
     def prepare(items: list[Any]) -> list[str]:
         return ["prepared" for _ in items]
@@ -66,14 +66,14 @@ def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **opt
         return ["done" for _ in items]
 
     def hanging(items: list[Any]) -> list[str]:
-        return neighbour.ask(items)
+        return provider.ask(items)
 
     first = declare(prepare, queue_name="tests.first", batch=1)
     second = declare(hanging, queue_name="tests.hanging", batch=1, **options)
     others = declare(other, queue_name="tests.others", batch=1)
     for actor in (first, second, others):
         broker.declare_actor(actor)
-    # half of it comes as a next step, which a worker takes at once
+    # half of it comes as a next step, which its worker dispatches locally
     Pipeline("asking", first, second).send_many(range(HANGING // 2))
     for number in range(HANGING // 2, HANGING):
         second.send(number)
@@ -89,27 +89,29 @@ def beside(broker: Any, declare: Callable[..., Any], neighbour: Neighbour, **opt
 
 
 @pytest.mark.parametrize(("options", "share"), [({"bulkhead": 1 / 2}, THREADS // 2), ({"background": True}, 1)])
-def test_what_hangs_leaves_the_other_threads_alone(
-    declare: Callable[..., Any], broker: Any, neighbour: Neighbour, options: dict[str, Any], share: int
+def test_a_hanging_service_takes_its_share_of_the_threads(
+    declare: Callable[..., Any], broker: Any, provider: HangingProvider, options: dict[str, Any], share: int
 ):
-    done = beside(broker, declare, neighbour, **options)
+    done = beside(broker, declare, provider, **options)
 
     with running(clock=False, threads=THREADS):
-        wait_until(lambda: neighbour.waiting == share, timeout=20, message="its share of the threads waits")
+        wait_until(lambda: provider.waiting == share, timeout=20, message="its share of the threads waits")
         wait_until(done, timeout=20, message="the others are done")
-        assert neighbour.most == share
-        neighbour.released.set()
+        assert provider.most == share
+        provider.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
 
-    assert neighbour.most == share
+    assert provider.most == share
 
 
-def test_without_the_bulkhead_it_takes_them_all(declare: Callable[..., Any], broker: Any, neighbour: Neighbour):
-    beside(broker, declare, neighbour)
+def test_without_a_bulkhead_a_hanging_service_takes_every_thread(
+    declare: Callable[..., Any], broker: Any, provider: HangingProvider
+):
+    beside(broker, declare, provider)
 
     with running(clock=False, threads=THREADS):
-        wait_until(lambda: neighbour.waiting == THREADS, timeout=20, message="every thread waits")
-        neighbour.released.set()
+        wait_until(lambda: provider.waiting == THREADS, timeout=20, message="every thread waits")
+        provider.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
 
 
@@ -119,11 +121,11 @@ def test_without_the_bulkhead_it_takes_them_all(declare: Callable[..., Any], bro
     [((3 / 8, 1 / 4), 5), ((1 / 2, 1 / 2, 1 / 2), 6)],
     ids=["two channels", "more than fit"],
 )
-def test_all_that_hang_together_leave_threads_to_the_others(
-    declare: Callable[..., Any], broker: Any, neighbour: Neighbour, shares: tuple[float, ...], most: int
+def test_several_hanging_services_leave_threads_to_other_jobs(
+    declare: Callable[..., Any], broker: Any, provider: HangingProvider, shares: tuple[float, ...], most: int
 ):
     hanging = [
-        declare(named(f"hanging_{place}", neighbour.ask), queue_name=f"tests.{place}", batch=1, bulkhead=share)
+        declare(named(f"hanging_{place}", provider.ask), queue_name=f"tests.{place}", batch=1, bulkhead=share)
         for place, share in enumerate(shares)
     ]
     prompt = [declare(named("other", lambda items: ["done" for _ in items]), queue_name="tests.others", batch=1)]
@@ -140,10 +142,10 @@ def test_all_that_hang_together_leave_threads_to_the_others(
             return session.scalar(select(Job.id).where(Job.actor.in_(names)).limit(1)) is not None
 
     with running(clock=False, threads=8):
-        wait_until(lambda: neighbour.waiting == most, timeout=20, message="their part of the threads waits")
+        wait_until(lambda: provider.waiting == most, timeout=20, message="their part of the threads waits")
         wait_until(lambda: not left({each.actor_name for each in prompt}), timeout=20, message="the others are done")
-        assert neighbour.most == most
-        neighbour.released.set()
+        assert provider.most == most
+        provider.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
 
 

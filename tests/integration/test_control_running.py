@@ -21,7 +21,7 @@ from db import queue_controls, transaction
 from db.jobs import NewJob
 from pipelines.embedded import running
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, attempts, cache_no_controls, letters, promise
+from tests.embedded import all_jobs, attempts, cache_no_controls, enqueue, letters
 from tests.integration.test_rabbitmq import accept, all_done
 
 Declare = Callable[..., Any]
@@ -109,7 +109,7 @@ def test_cancelling_a_running_job_frees_its_thread_for_the_next(declare: Declare
 
 
 @embedded
-def test_a_step_that_was_taken_at_once_is_interrupted_too(declare: Declare):
+def test_a_locally_dispatched_step_is_interrupted_too(declare: Declare):
     endless = Endless()
     pipeline = Pipeline(
         "two",
@@ -191,7 +191,7 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
     do(queue_controls.pause, "tickets.intake")
     with running(clock=False, threads=2):
         # When the workers get them
-        promise(NewJob("classify", "no ticket"))
+        enqueue(NewJob("classify", "no ticket"))
         wait_until(letters, timeout=30, message="the other queues are served")
         wait_until(lambda: not any(job.hinted_at for job in all_jobs()), timeout=30, message="they are given back")
         # Then nothing of it was tried, and the hints are gone until it goes on

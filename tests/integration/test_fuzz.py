@@ -143,7 +143,7 @@ def fate(queue: str, body: bytes, odd: pika.BasicProperties, broker: JobBroker) 
     return "plain"
 
 
-def buried() -> Counter[tuple[str, bytes]]:
+def dead_lettered() -> Counter[tuple[str, bytes]]:
     """Return the messages among the dead letters, by queue and bytes."""
     with reading() as session:
         rows = session.execute(select(DeadLetter.key, DeadLetter.raw).where(DeadLetter.raw.is_not(None)))
@@ -195,7 +195,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
         assert workforce() == before
         assert sorted(consumers) == sorted(service.get_declared_queues())
     # and each malformed one is a dead letter with its bytes, and nothing was done twice
-    assert difference(buried(), expected) == {}
+    assert difference(dead_lettered(), expected) == {}
     with reading() as session:
         done = session.scalars(
             select(Attempt.actor).where(Attempt.key.in_(map(str, good)), Attempt.outcome == "completed")

@@ -109,20 +109,25 @@ def test_hostile_strings_stay_text_from_the_api_to_the_page_and_the_mail(
     )
     web = TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
     numbers = []
-    for place, said in enumerate(STRINGS):
-        ticket = {"title": said, "description": said, "department": said[:200], "requester": f"p{place}@example.com"}
-        body = json.dumps(ticket | ({"requester": said[:250]} if place % 2 else {}))
+    for place, string in enumerate(STRINGS):
+        ticket = {
+            "title": string,
+            "description": string,
+            "department": string[:200],
+            "requester": f"p{place}@example.com",
+        }
+        body = json.dumps(ticket | ({"requester": string[:250]} if place % 2 else {}))
         answer = web.post("/tickets", content=body, headers={"Idempotency-Key": f"k{place}"})
-        assert answer.status_code == 202, said
+        assert answer.status_code == 202, string
         numbers.append(answer.json()["id"])
     hand.run()
-    for number, said in zip(numbers, STRINGS, strict=True):
-        commented = web.post(f"/api/v1/tickets/{number}/comments", content=json.dumps({"text": said}))
-        assert commented.status_code in (201, 422), said
+    for number, string in zip(numbers, STRINGS, strict=True):
+        commented = web.post(f"/api/v1/tickets/{number}/comments", content=json.dumps({"text": string}))
+        assert commented.status_code in (201, 422), string
     hand.run()
 
     asked = [(page, {}) for page in (*PAGES, *LISTS, *(f"/tickets/{number}" for number in numbers))]
-    asked += [(page, {"q": said.encode("utf-8", "replace")}) for page in ("/tickets",) for said in STRINGS]
+    asked += [(page, {"q": string.encode("utf-8", "replace")}) for page in ("/tickets",) for string in STRINGS]
     for path, parameters in asked:
         wants = "application/json" if path.startswith("/api") else "text/html"
         shown = web.get(path, params=parameters, headers={"Accept": wants})

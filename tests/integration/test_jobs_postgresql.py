@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -31,7 +35,7 @@ from db.models import ScheduleRun
 from pipelines.schedule import ScheduledJob
 from pipelines.scheduler import Scheduler
 from tests.conftest import ROOT, wait_until
-from tests.embedded import all_jobs, claim, count, letters, one_job, promise
+from tests.embedded import all_jobs, claim, count, enqueue, letters, one_job
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -58,7 +62,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def test_two_relays_take_disjoint_jobs(postgres: str):
-    promise(*[NewJob("classify", str(number)) for number in range(20)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(20)])
 
     with Session(engine()) as first, Session(engine()) as second:
         first.execute(text("SET lock_timeout = '1s'"))
@@ -71,7 +75,7 @@ def test_two_relays_take_disjoint_jobs(postgres: str):
 
 
 class Shelf:
-    """An outlet that keeps what it is given."""
+    """A transport that stores what it is given."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
@@ -90,7 +94,7 @@ class Shelf:
 
 
 def test_relays_beside_each_other_hint_each_job_once(postgres: str):
-    promise(*[NewJob("classify", str(number), priority=number % 10) for number in range(600)])
+    enqueue(*[NewJob("classify", str(number), priority=number % 10) for number in range(600)])
     shelves = [Shelf() for _ in range(4)]
 
     def drain(shelf: Shelf) -> int:
@@ -110,7 +114,7 @@ def test_relays_beside_each_other_hint_each_job_once(postgres: str):
 def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postgres: str):
     shuffled = random.Random(7)
     for turn in range(10):
-        promise(*[NewJob("classify", f"{turn}:{number}") for number in range(60)])
+        enqueue(*[NewJob("classify", f"{turn}:{number}") for number in range(60)])
         ids = [job.id for job in all_jobs() if not job.lease]
 
         def take(name: str, some: list[int]) -> list[int]:
@@ -122,21 +126,21 @@ def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postg
         assert Counter(job_id for result in results for job_id in result) == Counter(ids)
 
 
-def test_promises_of_the_same_work_in_any_order_never_deadlock(postgres: str):
+def test_enqueues_of_the_same_jobs_in_any_order_never_deadlock(postgres: str):
     shuffled = random.Random(7)
-    promises = [NewJob("classify", str(number)) for number in range(100)]
+    new_jobs = [NewJob("classify", str(number)) for number in range(100)]
 
     for _ in range(5):
-        orders = [shuffled.sample(promises, 100) for _ in range(4)]
-        results = at_once(*[lambda order=order: promise(*order) for order in orders])
+        orders = [shuffled.sample(new_jobs, 100) for _ in range(4)]
+        results = at_once(*[lambda order=order: enqueue(*order) for order in orders])
         assert results == [None] * 4
 
     assert len(all_jobs()) == 100
 
 
-def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
+def test_an_enqueue_during_the_completion_of_the_job_is_never_lost(postgres: str):
     for turn in range(20):
-        promise(NewJob("classify", str(turn)))
+        enqueue(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id, lease=f"lease {turn}")
         assert len(claimed) == 1
 
@@ -144,7 +148,7 @@ def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
             with transaction() as session:
                 jobs.complete(session, f"lease {turn}", claimed, "w", 0.0)
 
-        assert at_once(keep, lambda turn=turn: promise(NewJob("classify", str(turn)))) == [None, None]
+        assert at_once(keep, lambda turn=turn: enqueue(NewJob("classify", str(turn)))) == [None, None]
 
     rows = all_jobs()
     assert [job.key for job in rows] == [str(turn) for turn in range(20)]
@@ -153,7 +157,7 @@ def test_a_promise_made_while_the_job_is_kept_is_never_lost(postgres: str):
 
 def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_same(postgres: str):
     # Given a relay that has published its hint and not committed yet
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     job_id = one_job().id
     claims: list[Any] = []
     with Session(engine()) as relay:
@@ -161,21 +165,21 @@ def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_sa
         # When a worker is quicker
         worker = threading.Thread(target=lambda: claims.extend(claim("classify", job_id)))
         worker.start()
-        wait_until(_somebody_waits_for_a_lock, message="the claim waits for the relay")
+        wait_until(_a_session_waits_for_a_lock, message="the claim waits for the relay")
         relay.commit()
     worker.join(10)
     # Then it gets the job all the same
     assert [job.id for job in claims] == [job_id]
 
 
-def _somebody_waits_for_a_lock() -> bool:
+def _a_session_waits_for_a_lock() -> bool:
     with engine().connect() as connection:
         return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
 def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
     for turn in range(5):
-        promise(NewJob("classify", str(turn)))
+        enqueue(NewJob("classify", str(turn)))
         claimed = claim("classify", all_jobs()[-1].id)
         with transaction() as session:
             jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])
@@ -188,18 +192,18 @@ def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
         assert sorted(type(result).__name__ for result in results) == ["NoneType", "UnknownDeadLetter"]
 
 
-# -- clocks -----------------------------------------------------------------------------------------------------------
+# -- schedulers -------------------------------------------------------------------------------------------------------
 
 
-def test_clocks_that_tick_at_the_same_moment_fire_a_slot_once(postgres: str):
+def test_schedulers_that_tick_at_the_same_moment_start_a_run_once(postgres: str):
     ran: list[int] = []
     entry = ScheduledJob("count", "* * * * *", lambda: len(ran.append(1) or []))
-    clocks = [Scheduler([entry]) for _ in range(3)]
+    schedulers = [Scheduler([entry]) for _ in range(3)]
     at = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
     for minute in range(10):
         now = at + timedelta(minutes=minute)
-        results = at_once(*[lambda clock=clock, now=now: clock.tick(now) for clock in clocks])
+        results = at_once(*[lambda each=each, now=now: each.tick(now) for each in schedulers])
         assert sum(len(result) for result in results) == (1 if minute else 0)
 
     assert (len(ran), count(ScheduleRun)) == (9, 9)
@@ -229,13 +233,51 @@ def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configur
     dispose()
 
 
+#: Migrations as a release may contain them: a column with a default, and an index that is built concurrently.
+ADD_COLUMN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "9998", "{head}"
+
+
+def upgrade():
+    op.add_column("jobs", sa.Column("extra", sa.Integer(), server_default="0", nullable=False))
+"""
+ADD_INDEX = """
+from db.migrations.online import create_index
+
+revision, down_revision = "9999", "9998"
+
+
+def upgrade():
+    create_index("ix_attempts_worker", "attempts", ["worker"])
+"""
+
+
+@pytest.fixture
+def future_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two revisions after the newest one: 9998 adds a column to jobs, 9999 an index to attempts."""
+    versions = Path(migrations.__file__).parent / "migrations" / "versions"
+    head, config = ScriptDirectory.from_config(migrations.config()).get_current_head(), migrations.config
+    (tmp_path / "9998_column.py").write_text(ADD_COLUMN.format(head=head))
+    (tmp_path / "9999_index.py").write_text(ADD_INDEX)
+
+    def config_with_both() -> Config:
+        alembic = config()
+        alembic.set_main_option("version_locations", os.pathsep.join((str(versions), str(tmp_path))))
+        return alembic
+
+    monkeypatch.setattr(migrations, "config", config_with_both)
+
+
 @contextmanager
-def migrating_beside(url: str, revision: str, statement: str) -> Iterator[Callable[[str], Any]]:
-    """Migrate in a thread while somebody has left a transaction open after a statement; yields a way to ask others."""
+def open_transaction_during_migration(url: str, revision: str, statement: str) -> Iterator[Callable[[str], Any]]:
+    """Migrate in a thread while a transaction stays open after a statement; yields a function that queries."""
     holder, other = psycopg2.connect(url), psycopg2.connect(url)
     other.autocommit = True
 
-    def ask(question: str) -> Any:
+    def query(question: str) -> Any:
         with other.cursor() as cursor:
             cursor.execute("SET lock_timeout = '3s'")
             cursor.execute(question)
@@ -245,39 +287,39 @@ def migrating_beside(url: str, revision: str, statement: str) -> Iterator[Callab
     try:
         holder.cursor().execute(statement)
         thread.start()
-        yield ask
+        yield query
     finally:
         holder.close()
         thread.join(60)
         other.close()
 
 
-def test_a_migration_that_waits_for_a_table_holds_nobody_else_up(
-    postgres_url: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("future_migrations")
+def test_a_migration_that_waits_for_a_lock_does_not_block_other_sessions(
+    own_postgres: str, monkeypatch: pytest.MonkeyPatch
 ):
-    configure(DATABASE_URL=postgres_url)
-    migrate("0001")
     monkeypatch.setattr(migrations, "RETRY_SECONDS", 0.1)
-    # Given somebody who looks at the jobs for long, when a migration comes that adds a column to them
-    with migrating_beside(postgres_url, "0002", "SELECT count(*) FROM jobs") as ask:
+    # Given a transaction that has read the jobs and stays open, when a migration adds a column to them
+    with open_transaction_during_migration(own_postgres, "9998", "SELECT count(*) FROM jobs") as query:
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
-        wait_until(lambda: ask(waits), 10, "no migration waits")
-        # Then others, who stand behind it in the line, get their turn; it asks again
-        assert ask("SELECT count(*) FROM jobs") == 0
-        wait_until(lambda: ask(waits), 10, "it does not try again")
-    assert revisions()[0] == "0002"
+        wait_until(lambda: query(waits), 10, "no migration waits")
+        # Then other sessions, which queue behind it, are served; the migration is retried
+        assert query("SELECT count(*) FROM jobs") == 0
+        wait_until(lambda: query(waits), 10, "the migration is not retried")
+    assert revisions()[0] == "9998"
     dispose()
 
 
-def test_an_index_of_a_large_table_is_built_beside_its_writers(postgres_url: str, configure: Callable[..., Any]):
-    configure(DATABASE_URL=postgres_url)
-    migrate("0010")
-    # Given somebody who writes and is not done, when an index of that table is built
-    with migrating_beside(postgres_url, "0011", "LOCK TABLE attempts IN ROW EXCLUSIVE MODE") as ask:
-        built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_created'"
-        # Then it is there, and waits for that one alone, to become valid
-        wait_until(lambda: ask(built), 20, "it waits for who writes, and new ones wait for it")
-    assert revisions()[0] == "0011"
+@pytest.mark.usefixtures("future_migrations")
+def test_an_index_of_a_large_table_is_built_beside_its_writers(own_postgres: str):
+    migrate("9998")
+    # Given a transaction that writes and stays open, when an index of that table is built
+    statement = "LOCK TABLE attempts IN ROW EXCLUSIVE MODE"
+    with open_transaction_during_migration(own_postgres, "9999", statement) as query:
+        built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_worker'"
+        # Then the index exists, and waits for that transaction alone to become valid
+        wait_until(lambda: query(built), 20, "the index waits for the writer, and new writers wait for it")
+    assert revisions()[0] == "9999"
     dispose()
 
 
@@ -287,7 +329,7 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
     from tests.embedded import crash_before_commit
 
     class Loop:
-        """What an ear needs of a publisher."""
+        """The part of a publisher that a notifier uses."""
 
         heard: Callable[[], None]
 
@@ -300,23 +342,23 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
             ready, _, _ = select.select([self.fileno], [], [], seconds)
             if ready:
                 self.heard()
-            return ear.woken()
+            return notifier.woken()
 
     loop = Loop()
-    ear = Notifier(loop)  # type: ignore[arg-type]
-    assert ear.woken(), "what was promised before it listened"
+    notifier = Notifier(loop)  # type: ignore[arg-type]
+    assert notifier.woken(), "a job enqueued before it listened"
 
     with crash_before_commit() as session:
         jobs.enqueue(session, [NewJob("classify", "0")])
     assert not loop.listen(0.1)
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     assert loop.listen(5)
-    assert not ear.woken()
-    ear._raw.close()
+    assert not notifier.woken()
+    notifier._raw.close()
 
 
 def test_a_server_that_restarts_costs_a_reader_nothing(postgres: str, postgresql: Any):
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     postgresql.kill()
     postgresql.start()
 

@@ -1,4 +1,4 @@
-"""Aura on a real RabbitMQ: what is published is confirmed, what comes in is checked, and what is lost is given again."""
+"""Aura on a real RabbitMQ: publishing is confirmed, incoming messages are checked, and lost hints are dispatched again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from db.new_tickets import NewTicket
 from pipelines.embedded import running
 from pipelines.triage import triage
 from tests.conftest import ROOT, wait_until
-from tests.embedded import all_jobs, count, letters, move, one_job, promise
+from tests.embedded import all_jobs, count, enqueue, letters, move, one_job
 from tests.receiver import PEM
 from tests.services import RabbitMQ, free_port
 
@@ -98,9 +98,9 @@ def tls_port(rabbitmq: RabbitMQ) -> Iterator[int]:
 
 def test_the_url_of_production_verifies_who_answers(rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]):
     # Given the URL as the production environment writes it
-    said = re.search(r"amqps://\S+", (ROOT / "deploy/environments/production/.env").read_text())
-    assert said
-    url = said[0].replace("aura-worker:...@rabbitmq.example.com:5671", f"guest:guest@127.0.0.1:{tls_port}")
+    written = re.search(r"amqps://\S+", (ROOT / "deploy/environments/production/.env").read_text())
+    assert written
+    url = written[0].replace("aura-worker:...@rabbitmq.example.com:5671", f"guest:guest@127.0.0.1:{tls_port}")
     url = url.replace("%2F", rabbitmq_url.rpartition("/")[2]).replace("/etc/aura/ca.pem", str(PEM))
 
     def answers(url: str) -> bool:
@@ -211,7 +211,7 @@ def test_a_broker_that_blocks_publishers_fails_the_batch(publisher: Publisher, r
 
 
 def test_the_relay_marks_nothing_while_the_broker_is_away(publisher: Publisher, service: JobBroker, rabbitmq: RabbitMQ):
-    promise(*[NewJob("classify", str(number)) for number in range(10)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(10)])
     relay = Relay(service, publisher, get_settings())
     rabbitmq.kill()
     with pytest.raises(PublishFailed):
@@ -223,10 +223,10 @@ def test_the_relay_marks_nothing_while_the_broker_is_away(publisher: Publisher, 
     assert publisher.depths(["ai.classify"]) == {"ai.classify": 1}
 
 
-def test_lost_hints_are_given_again_only_when_the_real_queue_is_empty(
+def test_lost_hints_are_dispatched_again_only_when_the_real_queue_is_empty(
     publisher: Publisher, service: JobBroker, channel: Any
 ):
-    promise(NewJob("classify", "1"), NewJob("reanalyze", "1"))
+    enqueue(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     relay = Relay(service, publisher, get_settings())
     assert relay.round() == 2
     channel.queue_purge("ai.classify")
@@ -294,7 +294,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
     expected = len(queues) * (len(GARBAGE) + 1)
 
     with running(clock=False):
-        wait_until(lambda: count(DeadLetter) >= expected, timeout=30, message="all garbage is buried")
+        wait_until(lambda: count(DeadLetter) >= expected, timeout=30, message="all garbage is dead_lettered")
         accept()
         wait_until(all_done, timeout=30, message="a good ticket is notified all the same")
         wait_until(
@@ -302,16 +302,16 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
             message="everything is acked",
         )
 
-    buried = letters()
-    assert len(buried) == expected
+    dead_lettered = letters()
+    assert len(dead_lettered) == expected
     for queue in queues:
-        raw = [letter.raw for letter in buried if letter.key == queue]
+        raw = [letter.raw for letter in dead_lettered if letter.key == queue]
         assert raw[: len(GARBAGE)] == GARBAGE
-    assert {letter.error_type for letter in buried} == {"Malformed"}
+    assert {letter.error_type for letter in dead_lettered} == {"Malformed"}
 
 
 def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(service: JobBroker, channel: Any):
-    promise(NewJob("classify_2", "1"))
+    enqueue(NewJob("classify_2", "1"))
     theirs = json.loads(classify.message_with_options(args=([one_job().id],)).encode()) | {"actor_name": "classify_2"}
     forged = theirs | {"args": [[10**12]]}
     for hint in (theirs, forged):
@@ -321,7 +321,7 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
         wait_until(
             lambda: not channel.queue_declare("ai.classify", passive=True).method.message_count and letters(),
             timeout=30,
-            message="both hints are acked, and the one that names no job is buried",
+            message="both hints are acked, and the one that names no job is dead_lettered",
         )
 
     assert [letter.raw for letter in letters()] == [json.dumps(forged).encode()]
@@ -373,7 +373,7 @@ def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel:
     channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
 
     with running(clock=False):
-        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="it was given again")
+        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the message is redelivered")
 
     assert (away, letters()) == ([], [])
 
@@ -454,7 +454,7 @@ def test_its_own_message_is_acked(service: JobBroker, channel: Any):
 
 
 @pytest.mark.parametrize("name", ["classify_2", "\ud800", "nul\0"])
-def test_a_hint_for_an_actor_that_promised_nothing_is_a_dead_letter(service: JobBroker, channel: Any, name: str):
+def test_a_hint_for_an_unknown_actor_is_a_dead_letter(service: JobBroker, channel: Any, name: str):
     hint = json.loads(classify.message_with_options(args=([1],)).encode())
     body = json.dumps(hint | {"actor_name": name}).encode()
     channel.basic_publish("", "ai.classify", body, mandatory=True)
@@ -516,7 +516,7 @@ def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
     method, _, _ = channel.basic_get("notify.email")
     channel.basic_nack(method.delivery_tag, requeue=False)
-    promise(NewJob("classify_2", "1"))
+    enqueue(NewJob("classify_2", "1"))
     hint = json.loads(classify.message_with_options(args=([one_job().id],)).encode())
     theirs = hint | {"actor_name": "classify_2"}
     forged = json.dumps(theirs | {"args": [[10**12]]}).encode()
@@ -573,16 +573,16 @@ def test_a_long_dead_letter_queue_is_emptied_bit_by_bit(
     assert found == [2, 3]
 
 
-def test_the_hint_of_a_job_that_was_given_up_goes_to_the_dead_letter_queue(
+def test_the_hint_of_a_dead_lettered_job_goes_to_the_dead_letter_queue(
     service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
-    promise(NewJob("classify", "17"))  # a ticket that is not there
+    enqueue(NewJob("classify", "17"))  # a ticket that is not there
     with running(clock=False):
-        wait_until(lambda: len(letters()) == 1, timeout=30, message="it is given up")
+        wait_until(lambda: len(letters()) == 1, timeout=30, message="the job is dead-lettered")
         wait_until(
             lambda: channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 1,
-            message="its hint is where others look for what failed",
+            message="its hint is in the dead-letter queue",
         )
 
 

@@ -1,4 +1,4 @@
-"""The network between the programs and the servers breaks, and the neighbours outside have a bad time."""
+"""The network between the programs and the servers breaks, and external services fail."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.chaos.system import System
 
 
 def _network(name: str, proxy: Callable[[System], Proxy]) -> None:
-    lane = f"{name}_network"
+    group = f"{name}_network"
 
-    @fault(lane, f"{name}_cut")
+    @fault(group, f"{name}_cut")
     def cut(system: System, _chance: Random) -> None:
         """Every connection is reset."""
         proxy(system).cut()
 
-    @fault(lane, f"{name}_black_hole")
+    @fault(group, f"{name}_black_hole")
     def black_hole(system: System, chance: Random) -> None:
         """The server can be reached and says nothing; then every connection is reset."""
         proxy(system).black_hole()
@@ -26,9 +26,9 @@ def _network(name: str, proxy: Callable[[System], Proxy]) -> None:
         proxy(system).cut()
         proxy(system).heal()
 
-    @fault(lane, f"{name}_half_open")
+    @fault(group, f"{name}_half_open")
     def half_open(system: System, chance: Random) -> None:
-        """The server hears the programs and they do not hear it; then what it said arrives."""
+        """The server hears the programs and they do not hear it; then its data arrives."""
         proxy(system).half_open()
         for_a_moment(system, chance)
         proxy(system).heal()
@@ -41,7 +41,7 @@ _network("redis", lambda system: system.to_redis)
 
 @fault("rabbitmq_network")
 def rabbitmq_abandoned(system: System, _chance: Random) -> None:
-    """Every connection to RabbitMQ is dead and nobody is told; only heartbeats can find out."""
+    """Every connection to RabbitMQ is dead without an error; only heartbeats detect it."""
     system.to_rabbitmq.abandon()
 
 

@@ -62,7 +62,7 @@ def worker_frozen(system: System, chance: Random) -> None:
 
 @fault("workers")
 def worker_stopped(system: System, chance: Random) -> None:
-    """SIGTERM for a worker command, as a deploy does; it hands back what it did not start."""
+    """SIGTERM for a worker command, as a deploy does; it releases the jobs that it did not start."""
     if pids := system.children(f"worker-{chance.randint(1, system.workers)}"):
         with suppress(ProcessLookupError):
             os.kill(pids[0], signal.SIGTERM)
@@ -75,8 +75,8 @@ def web_killed(system: System, _chance: Random) -> None:
         _kill(pid)
 
 
-@fault("clock")
-def clock_killed(system: System, _chance: Random) -> None:
+@fault("scheduler")
+def scheduler_killed(system: System, _chance: Random) -> None:
     """SIGKILL for the scheduler."""
     for pid in system.children("scheduler"):
         _kill(pid)

@@ -1,7 +1,7 @@
-"""The registry: every fault by its name, with its lane.
+"""The registry: every fault by its name, with its group.
 
-Faults of one lane happen one after the other, for nobody can kill a server twice at once; those of different lanes
-overlap.
+Faults of one group happen one after the other, because a server cannot be killed twice at once; those of different
+groups overlap.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class Fault:
     """One way to break the system."""
 
     name: str
-    lane: str
+    group: str
     happen: Happen
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(lane: str, name: str = "") -> Callable[[Happen], Happen]:
+def fault(group: str, name: str = "") -> Callable[[Happen], Happen]:
     """Register a fault under a name, or under its function's."""
 
     def register(happen: Happen) -> Happen:
         known_as = name or happen.__name__
-        FAULTS[known_as] = Fault(known_as, lane, happen)
+        FAULTS[known_as] = Fault(known_as, group, happen)
         return happen
 
     return register

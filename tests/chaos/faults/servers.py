@@ -50,7 +50,7 @@ def queues_purged(system: System, _chance: Random) -> None:
 
 @fault("rabbitmq")
 def rabbitmq_wiped(system: System, _chance: Random) -> None:
-    """The virtual host is deleted and created anew, under the programs' feet."""
+    """The virtual host is deleted and created again while the programs run."""
     system.reset_vhost()
 
 

@@ -22,7 +22,7 @@ from db.jobs import Claimed, NewJob
 from db.models import Agent, Job, Notification, Worker
 from db.statements import table
 from tests.conftest import ROOT
-from tests.embedded import Hand, all_jobs, letters, move, promise
+from tests.embedded import Hand, all_jobs, enqueue, letters, move
 from tests.unit.actors.helpers import (
     MANAGER,
     announce,
@@ -402,7 +402,7 @@ def test_ten_thousand_delayed_notifications_become_one_digest(hand: Hand):
     for number in numbers:
         write_delayed(rows=3334 if number == numbers[0] else 3333, number=number)
     write_delayed("other@example.com", rows=1)
-    promise(digest_actor.digest_job("email", MANAGER, 0.0), digest_actor.digest_job("email", "other@example.com", 0.0))
+    enqueue(digest_actor.digest_job("email", MANAGER, 0.0), digest_actor.digest_job("email", "other@example.com", 0.0))
     hand.run()
 
     assert states() == {"digested": 10_000, "sent": 1}
@@ -415,7 +415,7 @@ def test_ten_thousand_delayed_notifications_become_one_digest(hand: Hand):
 
 @pytest.mark.parametrize("args", [[], ["email"], ["email", "x", "y"]])
 def test_a_digest_job_without_a_recipient_becomes_a_dead_letter(hand: Hand, args: list[str]):
-    promise(NewJob("digest", "x", args))
+    enqueue(NewJob("digest", "x", args))
     hand.run()
 
     assert [each.error for each in letters()] == ["args: a digest job needs a channel and a recipient"]
@@ -425,7 +425,7 @@ def test_a_digest_job_accepts_addresses_of_any_length(hand: Hand):
     long = "x" * 60 + "@" + ".".join(["b" * 60] * 3) + ".example"
     assert len(f"email:{long}") > 200
     write_delayed(long, rows=2)
-    promise(digest_actor.digest_job("email", long, 0.0))
+    enqueue(digest_actor.digest_job("email", long, 0.0))
     hand.run()
 
     assert states(long) == {"digested": 2, "sent": 1}
@@ -459,7 +459,7 @@ embedded.Hand(actors.broker).run()
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_worker_killed_between_digest_and_delivery_loses_and_repeats_nothing(hand: Hand, database: str, when: str):
     write_delayed(rows=4)
-    promise(digest_actor.digest_job("email", MANAGER, 0.0))
+    enqueue(digest_actor.digest_job("email", MANAGER, 0.0))
 
     program = subprocess.run([sys.executable, "-c", KILLED, database, when], cwd=ROOT, capture_output=True, text=True)
     assert program.returncode == -9, program.stderr

@@ -23,7 +23,7 @@ from db.models import Agent, Job, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.statements import table
 from db.tickets import create
-from tests.embedded import Hand, all_jobs, claim, count, crash_before_commit, letters, promise
+from tests.embedded import Hand, all_jobs, claim, count, crash_before_commit, enqueue, letters
 from tests.unit.actors.helpers import (
     MANAGER,
     announce,
@@ -107,7 +107,7 @@ def test_reanalysis_notifies_of_a_changed_verdict_only(hand: Hand):
 
 def test_a_dead_letter_notifies_the_team(hand: Hand):
     number = create_ticket()
-    promise(NewJob("classify", str(number)))
+    enqueue(NewJob("classify", str(number)))
     claimed = claim("classify", all_jobs()[-1].id)
     failure = Failure("RuntimeError", "boom", "Traceback", "f")
     with transaction() as session:

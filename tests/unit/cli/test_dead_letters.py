@@ -15,7 +15,7 @@ from db import audit, dead_letters, jobs, reading, transaction
 from db.jobs import Claimed, Failure, NewJob
 from db.models import DeadLetter
 from tests.commands import Run
-from tests.embedded import all_jobs, claim, letters, move, one_job, promise
+from tests.embedded import all_jobs, claim, enqueue, letters, move, one_job
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -28,7 +28,7 @@ def letter() -> int:
 
 def die(actor: str, key: str, fingerprint: str) -> int:
     """Make the job of this actor and key a dead letter, and return its number; enqueues it first."""
-    promise(NewJob(actor, key))
+    enqueue(NewJob(actor, key))
     claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
     with transaction() as session:
         failure = Failure("RuntimeError", "boom [/red]", "Traceback: [/x]", fingerprint)

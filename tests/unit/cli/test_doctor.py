@@ -15,7 +15,7 @@ from db import transaction, workers
 from db.jobs import NewJob
 from db.models import Job
 from tests.commands import Run
-from tests.embedded import move, promise
+from tests.embedded import enqueue, move
 from tests.services import free_port
 
 
@@ -51,7 +51,7 @@ def test_due_jobs_without_a_relay_fail_the_check(run: Run):
         (row,) = [row for row in json.loads(run("doctor", "--format", "json").out) if row["name"] == "work"]
         return row["ok"], row["fix"]
 
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     assert work() == (True, "")
     move(Job, due_at=-120)
     assert work() == (False, "start `dramatiq actors` or `aura run`")

@@ -6,14 +6,14 @@ import pytest
 
 from db.jobs import NewJob
 from tests.commands import Run
-from tests.embedded import all_jobs, claim, letters, one_job, promise
+from tests.embedded import all_jobs, claim, enqueue, letters, one_job
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
 
 def test_jobs_are_listed_with_their_states(run: Run):
-    promise(NewJob("intake", "1"))
-    promise(NewJob("classify", "1", delay=60))
+    enqueue(NewJob("intake", "1"))
+    enqueue(NewJob("classify", "1", delay=60))
     claim("intake", all_jobs()[0].id)
 
     rows = run("jobs", "list", "--format", "json").json()
@@ -29,7 +29,7 @@ def test_an_empty_list_is_a_note_on_stderr(run: Run):
 
 
 def test_a_cancelled_job_can_be_replayed_with_force(run: Run):
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
 
     cancelled = run("jobs", "cancel", one_job().id, "--reason", "a test")
 
@@ -44,9 +44,9 @@ def test_a_cancelled_job_can_be_replayed_with_force(run: Run):
 
 
 def test_all_jobs_of_a_ticket_are_cancelled_also_running_ones(run: Run):
-    promise(NewJob("classify", "17"), NewJob("notify", "17"), NewJob("notify", "18"))
+    enqueue(NewJob("classify", "17"), NewJob("notify", "17"), NewJob("notify", "18"))
     claim("notify", *[job.id for job in all_jobs()])
-    promise(NewJob("intake", "18"))
+    enqueue(NewJob("intake", "18"))
 
     text = run("jobs", "cancel", "--ticket", 17, "--reason", "a test").out
     rows = run("jobs", "cancel", "--ticket", 18, "--reason", "a test", "--format", "json").json()

@@ -9,7 +9,7 @@ import pytest
 from db import queue_controls, transaction
 from db.jobs import NewJob
 from tests.commands import Run
-from tests.embedded import promise
+from tests.embedded import enqueue
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -45,7 +45,7 @@ def test_a_shorter_pause_needs_the_option_shorten(run: Run):
 
 
 def test_the_queues_are_listed_with_their_backlog(run: Run):
-    promise(NewJob("classify", "17"), NewJob("renamed", "1"))
+    enqueue(NewJob("classify", "17"), NewJob("renamed", "1"))
 
     rows = run("queues", "list", "--format", "json").json()
 

@@ -16,7 +16,7 @@ from db.database import after_commit, dispose, engine, make_engine
 from db.jobs import NewJob
 from db.models import Job
 from tests.conftest import ROOT
-from tests.embedded import count, crash_before_commit, promise
+from tests.embedded import count, crash_before_commit, enqueue
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -35,7 +35,7 @@ def test_a_reader_inside_a_transaction_sees_what_it_wrote():
         assert count(Job) == 1
 
     with crash_before_commit():
-        promise(NewJob("classify", "2"))
+        enqueue(NewJob("classify", "2"))
         assert count(Job) == 2
     assert count(Job) == 1
 
@@ -136,7 +136,7 @@ def test_a_hot_statement_is_prepared_once_unless_a_pooler_forbids_it(monkeypatch
 
 @pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True)
 def test_a_plan_that_was_made_for_a_small_table_does_not_read_a_full_one_through():
-    promise(NewJob("classify", "first"))
+    enqueue(NewJob("classify", "first"))
     with transaction() as session:
         session.execute(text("ANALYZE jobs"))
         jobs.claim(session, "classify", [1], "lease", "worker")

@@ -14,7 +14,7 @@ from db.database import engine
 from db.dead_letters import ReplayRefused, UnknownDeadLetter
 from db.jobs import Failure, NewJob
 from db.models import DeadLetter
-from tests.embedded import all_jobs, claim, letters, move, one_job, promise
+from tests.embedded import all_jobs, claim, enqueue, letters, move, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -28,7 +28,7 @@ BOOM = Failure("RuntimeError", "boom", "Traceback", "f" * 12)
 def die(actor: str, key: str, failure: Failure = BOOM) -> int:
     """Claim the only job of this actor and key, promised before or now, and bury it. Returns the dead letter."""
     if not any((job.actor, job.key) == (actor, key) for job in all_jobs()):
-        promise(NewJob(actor, key))
+        enqueue(NewJob(actor, key))
     claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
     with transaction() as session:
         jobs.dead_letter(session, [(job, failure) for job in claimed])
@@ -46,7 +46,7 @@ def unreadable(queue: str = "ai.classify", error: str = "not JSON", raw: bytes =
 @pytest.fixture
 def letter() -> int:
     """The number of a dead letter."""
-    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
+    enqueue(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
     return die("classify", "17")
 
 
@@ -155,7 +155,7 @@ def test_arguments_can_be_corrected_and_the_letter_says_so(letter: int):
 
 
 def test_corrected_arguments_are_refused_when_the_work_is_promised_with_others(letter: int):
-    promise(NewJob("classify", "17", ["x"], "triage"))
+    enqueue(NewJob("classify", "17", ["x"], "triage"))
 
     # merging would keep the old arguments, and nobody would know
     with pytest.raises(ReplayRefused, match=f"as job {one_job().id}, with other arguments: cancel that job first"):
@@ -316,7 +316,7 @@ def test_a_hundred_alike_are_one_line(letter: int):
 
 
 def test_the_story_holds_every_attempt_at_this_job_and_no_other():
-    promise(NewJob("email", "n1"), NewJob("email", "n2"), NewJob("chat", "n1"))
+    enqueue(NewJob("email", "n1"), NewJob("email", "n2"), NewJob("chat", "n1"))
     first = one_attempt("email", "n1", "retried", "busy")
     one_attempt("email", "n2", "retried", "another key")
     one_attempt("chat", "n1", "retried", "another job")

@@ -14,7 +14,7 @@ from db.new_tickets import NewTicket
 from db.tickets import create
 from db.time import from_now
 from pipelines.triage import triage
-from tests.embedded import Hand, claim, letters, mark_hinted, one_job, promise
+from tests.embedded import Hand, claim, enqueue, letters, mark_hinted, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -46,7 +46,7 @@ def change(**values: object) -> None:
 
 
 def test_an_available_job_says_how_many_are_ahead():
-    promise(NewJob("classify", "1", priority=9), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1", priority=9), NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
@@ -54,14 +54,14 @@ def test_an_available_job_says_how_many_are_ahead():
 
 
 def test_a_running_job_names_its_worker():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id)
 
     assert sentence() == "Running on host:17, attempt 1."
 
 
 def test_a_job_of_a_silent_worker_says_for_how_long():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id)
     with transaction() as session:
         session.execute(update(Worker).where(Worker.id == WORKER_ID).values(heartbeat_at=from_now(-9)))
@@ -70,7 +70,7 @@ def test_a_job_of_a_silent_worker_says_for_how_long():
 
 
 def test_a_scheduled_and_a_retrying_job_say_when_they_are_due():
-    promise(NewJob("classify", "1", delay=600))
+    enqueue(NewJob("classify", "1", delay=600))
     assert sentence().startswith("Scheduled for ") and "in 9 minutes" in sentence()
 
     change(last_error="TimeoutError: slow", attempts=3)
@@ -78,7 +78,7 @@ def test_a_scheduled_and_a_retrying_job_say_when_they_are_due():
 
 
 def test_a_job_of_a_paused_queue_has_the_reason():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     with transaction() as session:
         queue_controls.pause(session, "ai.classify", None, "the provider moves")
 
@@ -86,7 +86,7 @@ def test_a_job_of_a_paused_queue_has_the_reason():
 
 
 def test_a_job_of_a_queue_at_its_limit_names_the_limit():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     with reading() as session:
         first, second = session.scalars(diagnosis.select(Job.id).order_by(Job.id)).all()
     claim("classify", first)
@@ -101,7 +101,7 @@ def test_a_job_of_a_queue_at_its_limit_names_the_limit():
     [("worker", "No worker is running."), ("relay", "No relay is running, so no job reaches a worker.")],
 )
 def test_a_job_without_a_live_process_says_which_kind_is_missing(kind: str, reason: str):
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     with transaction() as session:
         session.execute(update(Worker).where(Worker.kind == kind).values(heartbeat_at=from_now(-60)))
 
@@ -109,23 +109,23 @@ def test_a_job_without_a_live_process_says_which_kind_is_missing(kind: str, reas
 
 
 def test_a_suspect_says_how_many_workers_crashed():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     change(crashes=2)
 
     assert sentence().startswith("Suspect: 2 workers crashed while they ran it")
 
 
 def test_a_queued_job_says_how_many_are_queued():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     mark_hinted()
 
     assert sentence() == "Queued: waits for a free worker, like 1 job of classify in all."
 
 
 def test_a_job_beyond_the_most_in_flight_names_the_setting():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     mark_hinted()
-    promise(NewJob("classify", "2"))
+    enqueue(NewJob("classify", "2"))
     with reading() as session:
         second = session.scalars(diagnosis.select(Job.id).where(Job.key == "2")).one()
 
@@ -133,13 +133,13 @@ def test_a_job_beyond_the_most_in_flight_names_the_setting():
 
 
 def test_a_job_of_an_unknown_actor_names_the_actor():
-    promise(NewJob("renamed", "1"))
+    enqueue(NewJob("renamed", "1"))
 
     assert sentence().startswith("This version declares no actor renamed")
 
 
 def test_a_dead_job_names_its_dead_letter_and_a_missing_job_has_its_number():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     job = one_job()
     with transaction() as session:
         jobs.dead_letter(

@@ -10,7 +10,7 @@ from db import hints, jobs, reading, transaction, workers
 from db.jobs import Failure, NewJob
 from db.models import Job
 from db.time import from_now
-from tests.embedded import all_jobs, attempts, claim, letters, mark_hinted, move, one_job, promise
+from tests.embedded import all_jobs, attempts, claim, enqueue, letters, mark_hinted, move, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -53,8 +53,8 @@ def set_crashes(number: int, *numbers: int) -> None:
 
 
 def test_the_lanes_are_those_with_something_due_the_most_urgent_first():
-    promise(NewJob("classify", "1"), NewJob("classify", "2", priority=9), NewJob("notify", "1", priority=9))
-    promise(NewJob("intake", "1", priority=5), NewJob("intake", "2", priority=7, delay=60))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2", priority=9), NewJob("notify", "1", priority=9))
+    enqueue(NewJob("intake", "1", priority=5), NewJob("intake", "2", priority=7, delay=60))
 
     assert lanes("classify", "intake", "notify") == [("classify", 9), ("notify", 9), ("intake", 5), ("classify", 0)]
     assert lanes("intake", "nobody's") == [("intake", 5)]
@@ -62,7 +62,7 @@ def test_the_lanes_are_those_with_something_due_the_most_urgent_first():
 
 
 def test_a_lane_whose_jobs_are_hinted_or_leased_is_empty():
-    promise(NewJob("classify", "1"), NewJob("notify", "1"))
+    enqueue(NewJob("classify", "1"), NewJob("notify", "1"))
     mark_hinted(*ids("1"))
     claim("notify", *[job.id for job in all_jobs() if job.actor == "notify"])
     mark_hinted()
@@ -74,7 +74,7 @@ def test_a_lane_whose_jobs_are_hinted_or_leased_is_empty():
 
 
 def test_what_is_taken_is_hinted_and_says_whether_it_was_tried_before():
-    promise(*[NewJob("classify", str(number)) for number in range(3)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(3)])
     first, *rest = ids("0", "1", "2")
     (tried,) = claim("classify", first)
     with transaction() as session:
@@ -86,7 +86,7 @@ def test_what_is_taken_is_hinted_and_says_whether_it_was_tried_before():
 
 
 def test_a_lane_is_taken_by_its_own_priority_and_limit_the_longest_due_first():
-    promise(*[NewJob("classify", str(number), priority=3) for number in range(3)], NewJob("classify", "other"))
+    enqueue(*[NewJob("classify", str(number), priority=3) for number in range(3)], NewJob("classify", "other"))
     with transaction() as session:
         for number, key in enumerate(("2", "0", "1")):
             session.execute(update(Job).where(Job.key == key).values(due_at=from_now(number - 60.0)))
@@ -99,7 +99,7 @@ def test_a_lane_is_taken_by_its_own_priority_and_limit_the_longest_due_first():
 
 
 def test_a_job_that_crashed_once_is_no_suspect_and_twice_is():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     crash(one_job().id)
     assert (take_suspect(), len(take("classify", 0))) == (None, 1)
     crash(one_job().id)
@@ -110,7 +110,7 @@ def test_a_job_that_crashed_once_is_no_suspect_and_twice_is():
 
 
 def test_suspects_go_one_at_a_time():
-    promise(NewJob("classify", "1"), NewJob("notify", "2", priority=4))
+    enqueue(NewJob("classify", "1"), NewJob("notify", "2", priority=4))
     first, second = ids("1", "2")
     set_crashes(2, first, second)
 
@@ -124,7 +124,7 @@ def test_suspects_go_one_at_a_time():
 
 
 def test_a_suspect_whose_turn_it_is_not_cannot_be_claimed_by_a_hint_from_before():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     first, second = ids("1", "2")
     set_crashes(2, first, second)
     take_suspect()
@@ -135,14 +135,14 @@ def test_a_suspect_whose_turn_it_is_not_cannot_be_claimed_by_a_hint_from_before(
 
 
 def test_a_suspect_that_is_due_later_holds_no_other_up():
-    promise(NewJob("classify", "1", delay=60), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1", delay=60), NewJob("classify", "2"))
     set_crashes(2, *ids("1", "2"))
 
     assert take_suspect() == (*ids("2"), "classify", 0)
 
 
 def test_a_running_job_that_is_no_suspect_holds_none_up():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     suspect, other = ids("1", "2")
     crash(other)
     set_crashes(2, suspect)
@@ -152,7 +152,7 @@ def test_a_running_job_that_is_no_suspect_holds_none_up():
 
 
 def test_a_suspect_whose_hint_was_lost_is_given_again_and_lets_the_others_on():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     set_crashes(2, *ids("1", "2"))
     assert take_suspect() is not None
     move(Job, hinted_at=-20)
@@ -166,7 +166,7 @@ def test_a_suspect_whose_hint_was_lost_is_given_again_and_lets_the_others_on():
 
 
 def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
-    promise(*[NewJob("classify", key) for key in ("poison", "innocent", "bystander")])
+    enqueue(*[NewJob("classify", key) for key in ("poison", "innocent", "bystander")])
     crash(*ids("poison", "innocent", "bystander"))
     crash(*ids("poison"))
     take_suspect()
@@ -178,7 +178,7 @@ def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
 
 def test_a_hint_from_before_the_crash_takes_no_neighbour_along_again():
     # Given a batch that killed its worker
-    promise(*[NewJob("classify", key) for key in ("poison", "innocent", "fresh")])
+    enqueue(*[NewJob("classify", key) for key in ("poison", "innocent", "fresh")])
     poison, innocent, fresh = ids("poison", "innocent", "fresh")
     crash(poison, innocent)
     # When RabbitMQ gives the same hint again, once the sweep has freed its jobs
@@ -190,7 +190,7 @@ def test_a_hint_from_before_the_crash_takes_no_neighbour_along_again():
 
 
 def test_an_innocent_job_beside_a_poison_job_is_not_quarantined_however_often_the_hint_comes_again():
-    promise(*[NewJob("classify", key) for key in ("poison", "innocent")])
+    enqueue(*[NewJob("classify", key) for key in ("poison", "innocent")])
     hint = ids("poison", "innocent")
     for _ in range(5):
         # the old hint first, then those that the relay gives
@@ -213,7 +213,7 @@ def test_an_innocent_job_beside_a_poison_job_is_not_quarantined_however_often_th
 
 
 def test_only_what_is_hinted_and_free_is_given_back():
-    promise(*[NewJob("classify", key) for key in ("hinted", "leased", "other", "due")])
+    enqueue(*[NewJob("classify", key) for key in ("hinted", "leased", "other", "due")])
     hinted, leased, other, due = ids("hinted", "leased", "other", "due")
     mark_hinted(hinted, leased, other)
     claim("classify", leased, worker=WORKER_ID)

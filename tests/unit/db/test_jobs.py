@@ -27,11 +27,11 @@ from tests.embedded import (
     claim,
     count,
     crash_before_commit,
+    enqueue,
     letters,
     mark_hinted,
     move,
     one_job,
-    promise,
     seconds_until_due,
     take_due,
 )
@@ -105,9 +105,9 @@ def test_a_send_wakes_the_relay_after_the_commit_and_not_after_a_rollback(monkey
 
 
 def test_a_second_promise_takes_the_higher_priority_and_the_earlier_time():
-    promise(NewJob("classify", "1", priority=2, delay=60))
-    promise(NewJob("classify", "1", priority=7, delay=600))
-    promise(NewJob("classify", "1", priority=1, delay=10))
+    enqueue(NewJob("classify", "1", priority=2, delay=60))
+    enqueue(NewJob("classify", "1", priority=7, delay=600))
+    enqueue(NewJob("classify", "1", priority=1, delay=10))
 
     assert one_job().priority == 7
     assert seconds_until_due() == [pytest.approx(10, abs=5)]
@@ -115,26 +115,26 @@ def test_a_second_promise_takes_the_higher_priority_and_the_earlier_time():
 
 
 def test_two_promises_of_one_call_merge_like_two_calls():
-    promise(NewJob("classify", "1", priority=9, delay=60), NewJob("classify", "1", priority=1))
+    enqueue(NewJob("classify", "1", priority=9, delay=60), NewJob("classify", "1", priority=1))
 
     assert one_job().priority == 9
     assert seconds_until_due()[0] <= 0
 
 
 def test_the_same_work_in_another_pipeline_is_another_job():
-    promise(NewJob("classify", "1"), NewJob("classify", "1", pipeline="triage"), NewJob("intake", "1"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "1", pipeline="triage"), NewJob("intake", "1"))
 
     assert len(all_jobs()) == 3
 
 
 def test_many_promises_with_duplicates_are_one_job_each():
-    promise(*[NewJob("classify", str(number % 700)) for number in range(1400)])
+    enqueue(*[NewJob("classify", str(number % 700)) for number in range(1400)])
 
     assert len(all_jobs()) == 700
 
 
 def test_no_promise_at_all_is_no_error():
-    promise()
+    enqueue()
     triage.send_many([])
 
     assert all_jobs() == []
@@ -142,11 +142,11 @@ def test_no_promise_at_all_is_no_error():
 
 def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     # Given a job that runs
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
     # When it is promised twice meanwhile, and then kept
-    promise(NewJob("classify", "1"))
-    promise(NewJob("classify", "1", priority=4))
+    enqueue(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1", priority=4))
     with transaction() as session:
         jobs.complete(session, "lease", claimed, "w", 0.0)
     # Then it is due once more, as new
@@ -167,11 +167,11 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
 
 
 def test_a_later_run_that_was_promised_meanwhile_is_not_early():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
 
-    promise(NewJob("classify", "1", delay=3600))
-    promise(NewJob("classify", "1", delay=60))
+    enqueue(NewJob("classify", "1", delay=3600))
+    enqueue(NewJob("classify", "1", delay=60))
     with transaction() as session:
         jobs.complete(session, "lease", claimed, "w", 0.0)
 
@@ -239,10 +239,10 @@ def due(actor: str = "classify", limit: int = 100) -> list[str]:
 
 
 def test_the_most_urgent_is_due_first_and_then_the_oldest():
-    promise(NewJob("classify", "late", priority=3))
-    promise(NewJob("classify", "low"))
-    promise(NewJob("classify", "early", priority=3))
-    promise(NewJob("classify", "urgent", priority=9))
+    enqueue(NewJob("classify", "late", priority=3))
+    enqueue(NewJob("classify", "low"))
+    enqueue(NewJob("classify", "early", priority=3))
+    enqueue(NewJob("classify", "urgent", priority=9))
     move(Job, due_at=-60)
     with transaction() as session:
         session.execute(update(Job).where(Job.key == "early").values(due_at=from_now(-90)))
@@ -253,8 +253,8 @@ def test_the_most_urgent_is_due_first_and_then_the_oldest():
 
 
 def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
-    promise(NewJob("classify", "later", delay=60), NewJob("intake", "other"))
-    promise(NewJob("classify", "hinted"), NewJob("classify", "leased"), NewJob("classify", "due"))
+    enqueue(NewJob("classify", "later", delay=60), NewJob("intake", "other"))
+    enqueue(NewJob("classify", "hinted"), NewJob("classify", "leased"), NewJob("classify", "due"))
     ids = {job.key: job.id for job in all_jobs()}
     mark_hinted(ids["hinted"])
     claim("classify", ids["leased"])
@@ -266,7 +266,7 @@ def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
 
 
 def test_lost_hints_are_forgotten_by_actor_and_age():
-    promise(NewJob("classify", "1"), NewJob("intake", "1"))
+    enqueue(NewJob("classify", "1"), NewJob("intake", "1"))
     mark_hinted()
 
     def forget(**which) -> int:
@@ -284,7 +284,7 @@ def test_lost_hints_are_forgotten_by_actor_and_age():
 
 
 def test_a_claim_leases_the_jobs_and_counts_the_attempt():
-    promise(NewJob("classify", "b", ["x"], "triage", ("notify",), 4), NewJob("classify", "a"))
+    enqueue(NewJob("classify", "b", ["x"], "triage", ("notify",), 4), NewJob("classify", "a"))
     ids = [job.id for job in all_jobs()]
 
     claimed = claim("classify", *reversed(ids), lease="mine")
@@ -303,7 +303,7 @@ def test_a_claim_leases_the_jobs_and_counts_the_attempt():
 
 
 def test_a_duplicate_hint_gets_nothing():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     job = one_job().id
 
     assert len(claim("classify", job, job, lease="first")) == 1
@@ -312,7 +312,7 @@ def test_a_duplicate_hint_gets_nothing():
 
 
 def test_a_forged_hint_gets_nothing():
-    promise(NewJob("classify", "1"), NewJob("intake", "2", delay=60))
+    enqueue(NewJob("classify", "1"), NewJob("intake", "2", delay=60))
     ids = [job.id for job in all_jobs()]
 
     assert claim("notify", *ids) == []
@@ -325,7 +325,7 @@ def test_a_forged_hint_gets_nothing():
 
 
 def a_lost_lease_changes_nothing() -> None:
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     lost = claim("classify", one_job().id, lease="slow")
     # another worker has it now
     with transaction() as session:
@@ -351,7 +351,7 @@ def test_without_the_lease_check_it_would_take_the_other_workers_job(monkeypatch
 
 
 def test_a_retry_is_due_later_and_keeps_its_attempts_and_its_error():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     (job,) = claim("classify", one_job().id)
 
     with transaction() as session:
@@ -364,7 +364,7 @@ def test_a_retry_is_due_later_and_keeps_its_attempts_and_its_error():
 
 
 def test_a_buried_job_is_a_dead_letter_with_all_it_takes_to_replay_it():
-    promise(NewJob("classify", "1", ["x"], "triage", ("notify",), 4))
+    enqueue(NewJob("classify", "1", ["x"], "triage", ("notify",), 4))
     (job,) = claim("classify", one_job().id)
 
     with transaction() as session:
@@ -413,7 +413,7 @@ def beat(worker: str) -> None:
 
 def a_living_workers_job_is_left_alone() -> None:
     beat("living")
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="living")
     assert recover() == (0, 0)
     assert one_job().worker == "living"
@@ -432,7 +432,7 @@ def test_without_the_heartbeat_a_living_workers_job_would_be_taken(monkeypatch: 
 
 def test_a_dead_workers_job_is_due_again_at_once():
     beat("dead")
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     move(Worker, heartbeat_at=-11)
 
@@ -448,14 +448,14 @@ def test_a_dead_workers_job_is_due_again_at_once():
 
 
 def test_the_job_of_a_worker_nobody_knows_is_due_again():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="unknown")
 
     assert recover() == (1, 0)
 
 
 def test_a_job_that_crashed_three_workers_is_quarantined():
-    promise(NewJob("classify", "1", pipeline="triage", next_steps=("notify",)))
+    enqueue(NewJob("classify", "1", pipeline="triage", next_steps=("notify",)))
     for number in range(3):
         mark_hinted()
         assert len(claim("classify", one_job().id, worker=f"victim {number}")) == 1
@@ -469,7 +469,7 @@ def test_a_job_that_crashed_three_workers_is_quarantined():
 
 
 def test_an_orderly_failure_between_crashes_is_forgiven():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     for _ in range(5):
         (job,) = claim("classify", one_job().id, worker="victim")
         recover()
@@ -481,7 +481,7 @@ def test_an_orderly_failure_between_crashes_is_forgiven():
 
 
 def test_handing_back_spends_no_attempt_and_no_crash():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
     ids = [job.id for job in all_jobs()]
     claim("classify", ids[0], lease="running", worker="me")
     claim("classify", ids[1], lease="abandoned", worker="me")
@@ -498,7 +498,7 @@ def test_handing_back_spends_no_attempt_and_no_crash():
 
 
 def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
 
     with transaction() as session:
 
@@ -513,7 +513,7 @@ def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
 
 def test_leaving_hands_everything_back_and_signs_off():
     beat("me")
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="me")
 
     with transaction() as session:

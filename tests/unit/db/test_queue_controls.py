@@ -18,7 +18,7 @@ from db.models import Job, QueueControl
 from db.queue_controls import Cancelled, Control, InvalidControl, UnknownJob
 from db.time import from_now
 from tests.conftest import wait_until
-from tests.embedded import Hand, all_jobs, claim, crash_before_commit, letters, move, one_job, promise
+from tests.embedded import Hand, all_jobs, claim, crash_before_commit, enqueue, letters, move, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -196,7 +196,7 @@ CHANGES = [
 def test_each_change_wakes_the_relay_at_its_commit(
     change: Callable[..., Any], arguments: tuple[Any, ...], woken: list[str]
 ):
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
     woken.clear()
 
     with crash_before_commit() as session:
@@ -213,7 +213,7 @@ def test_each_change_wakes_the_relay_at_its_commit(
 
 
 def test_a_cancelled_job_is_gone_and_remembered_as_discarded():
-    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4, replays=1), NewJob("classify", "18"))
+    enqueue(NewJob("classify", "17", ["x"], "triage", ("notify",), 4, replays=1), NewJob("classify", "18"))
     job = next(job for job in all_jobs() if job.key == "17")
 
     cancelled = do(queue_controls.cancel, job.id, "a test")
@@ -229,7 +229,7 @@ def test_a_cancelled_job_is_gone_and_remembered_as_discarded():
 
 
 def test_a_cancelled_job_can_be_brought_back():
-    promise(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
+    enqueue(NewJob("classify", "17", ["x"], "triage", ("notify",), 4))
     cancelled = do(queue_controls.cancel, one_job().id, "a test")
 
     do(dead_letters.replay, cancelled.dead_letter, force=True)
@@ -245,7 +245,7 @@ def test_an_unknown_job_says_where_to_look(number: int):
 
 
 def test_all_jobs_of_a_ticket_are_cancelled_and_no_others():
-    promise(NewJob("intake", "17"), NewJob("notify", "17", pipeline="x"), NewJob("intake", "170"))
+    enqueue(NewJob("intake", "17"), NewJob("notify", "17", pipeline="x"), NewJob("intake", "170"))
     claim("notify", *[job.id for job in all_jobs()])
 
     cancelled = do(queue_controls.cancel_ticket, 17, "a test")
@@ -289,7 +289,7 @@ def test_a_worker_whose_job_is_cancelled_and_fails_does_not_bring_it_back(hand: 
 
 @on_postgresql
 def test_of_two_who_cancel_at_once_one_is_told_that_it_is_gone():
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
     job_id = one_job().id
 
     with ThreadPoolExecutor() as pool, Session(engine()) as first:
@@ -311,8 +311,8 @@ def _somebody_waits_for_a_lock() -> bool:
 
 
 def test_the_queues_are_listed_with_what_waits_and_what_holds_them_back():
-    promise(NewJob("intake", "1"), NewJob("intake", "2"), NewJob("receive", "3"), NewJob("classify", "4", delay=60))
-    promise(NewJob("gone", "5"), NewJob("gone too", "6"))
+    enqueue(NewJob("intake", "1"), NewJob("intake", "2"), NewJob("receive", "3"), NewJob("classify", "4", delay=60))
+    enqueue(NewJob("gone", "5"), NewJob("gone too", "6"))
     ids = {(job.actor, job.key): job.id for job in all_jobs()}
     claim("intake", ids["intake", "1"])
     move_hinted(ids["intake", "2"])
@@ -343,8 +343,8 @@ def move_hinted(job_id: int) -> None:
 
 
 def test_jobs_are_listed_by_what_they_do():
-    promise(*[NewJob("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
-    promise(NewJob("notify", "5"))
+    enqueue(*[NewJob("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
+    enqueue(NewJob("notify", "5"))
     ids = {job.key: job.id for job in all_jobs()}
     with transaction() as session:
         retry = update(Job).where(Job.id == ids["5"])
@@ -372,9 +372,9 @@ def test_jobs_are_listed_by_what_they_do():
 
 
 def test_the_number_of_a_job_is_never_given_to_another_one():
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
     first = one_job().id
     do(queue_controls.cancel, first, "a test")
-    promise(NewJob("classify", "18"))
+    enqueue(NewJob("classify", "18"))
 
     assert one_job().id > first

@@ -15,7 +15,7 @@ from db.queue_stats import Backlog
 from db.tickets import create
 from db.time import from_now
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, claim, mark_hinted, move, promise
+from tests.embedded import Hand, all_jobs, claim, enqueue, mark_hinted, move
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -27,11 +27,11 @@ def waiting(*actors: str) -> dict[str, Backlog]:
 
 def test_each_state_is_counted_once():
     # Given one job running, two hinted, one due for a minute at another priority, and one due later
-    promise(*[NewJob("classify", str(n)) for n in range(3)])
+    enqueue(*[NewJob("classify", str(n)) for n in range(3)])
     first, *others = [job.id for job in all_jobs()]
     claim("classify", first)
     mark_hinted(*others)
-    promise(NewJob("classify", "due", priority=9), NewJob("classify", "later", delay=3600))
+    enqueue(NewJob("classify", "due", priority=9), NewJob("classify", "later", delay=3600))
     with transaction() as session:
         from db.models import Job
 
@@ -47,7 +47,7 @@ def test_each_state_is_counted_once():
 
 
 def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
-    promise(*[NewJob("email", str(n)) for n in range(5)])
+    enqueue(*[NewJob("email", str(n)) for n in range(5)])
 
     with reading() as session:
         few = session.scalar(queue_stats.select(queue_stats.bounded_count(queue_stats.select(queue_stats.Job.id), 3)))

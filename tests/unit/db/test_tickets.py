@@ -14,7 +14,7 @@ from db.models import DeadLetter, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now, now
 from pipelines.recovery import restart_stranded
-from tests.embedded import Hand, all_jobs, claim, move, promise
+from tests.embedded import Hand, all_jobs, claim, enqueue, move
 from tests.unit.db.helpers import all_tickets, create, one_ticket, save_verdicts, update_tickets, verdict
 
 
@@ -142,7 +142,7 @@ class TestRecovery:
     def test_an_old_ticket_with_a_job_is_left_alone(self):
         (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-10_000)
-        promise(NewJob("classify", str(ticket), delay=3600))
+        enqueue(NewJob("classify", str(ticket), delay=3600))
 
         assert restart_stranded() == 0
 
@@ -150,7 +150,7 @@ class TestRecovery:
     def test_a_ticket_with_a_dead_letter_is_left_alone_until_its_replay(self, state: str, recovered: int):
         (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-121)
-        promise(NewJob("classify", str(ticket)))
+        enqueue(NewJob("classify", str(ticket)))
         claimed = claim("classify", all_jobs()[0].id)
         with transaction() as session:
             jobs.dead_letter(session, [(job, Failure("X", "x", "", "")) for job in claimed])

@@ -11,7 +11,7 @@ from db import reading, transaction
 from db.jobs import NewJob
 from db.models import Job
 from db.time import UtcDateTime, after, elapsed, from_now, now
-from tests.embedded import promise
+from tests.embedded import enqueue
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,7 +29,7 @@ def test_from_now_adds_positive_negative_and_fractional_seconds():
 
 def test_a_timestamp_is_stored_with_microseconds_and_compared_as_time():
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     with transaction() as session:
         job = session.scalars(select(Job)).one()
         job.due_at = moment

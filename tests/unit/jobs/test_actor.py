@@ -23,7 +23,7 @@ from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, 
 from db.new_tickets import NewTicket
 from db.timeline import timeline
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, move, one_job, promise
+from tests.embedded import Hand, all_jobs, attempts, claim, count, enqueue, letters, move, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -147,7 +147,7 @@ def test_a_step_alone_runs_without_the_ones_after_it(hand: Hand):
 
 def test_what_is_not_there_is_a_dead_letter_and_its_neighbours_are_not(hand: Hand):
     ticket_id = accept("Mailbox is full")
-    promise(NewJob("classify", "999999"), NewJob("classify", "no number"), NewJob("classify", str(ticket_id)))
+    enqueue(NewJob("classify", "999999"), NewJob("classify", "no number"), NewJob("classify", str(ticket_id)))
 
     hand.run()
 
@@ -344,7 +344,7 @@ def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
     with reading() as session:
         sent = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
 
-    promise(*[NewJob("email", key) for key in sent])
+    enqueue(*[NewJob("email", key) for key in sent])
     hand.run()
 
     with reading() as session:

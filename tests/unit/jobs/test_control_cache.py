@@ -28,7 +28,7 @@ from db.jobs import Claimed, Failure, NewJob
 from db.models import Job, QueueControl
 from db.queue_controls import Control
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, cache_no_controls, claim, mark_hinted, move, promise
+from tests.embedded import all_jobs, cache_no_controls, claim, enqueue, mark_hinted, move
 
 FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
@@ -88,7 +88,7 @@ def due() -> list[str]:
 
 
 def test_a_paused_queue_gets_no_hints_and_the_others_do():
-    promise(NewJob("classify", "1", priority=9), NewJob("intake", "1"), NewJob("receive", "1"))
+    enqueue(NewJob("classify", "1", priority=9), NewJob("intake", "1"), NewJob("receive", "1"))
     do(queue_controls.pause, "tickets.intake")
 
     assert relay() == [("classify", 1)]
@@ -98,7 +98,7 @@ def test_a_paused_queue_gets_no_hints_and_the_others_do():
 
 
 def test_hints_that_are_inside_when_the_pause_begins_are_given_back_on_claim():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     ids = [job.id for job in all_jobs()]
     mark_hinted()
     do(queue_controls.pause, "ai.classify")
@@ -113,7 +113,7 @@ def test_hints_that_are_inside_when_the_pause_begins_are_given_back_on_claim():
 
 
 def test_a_suspect_of_a_paused_queue_waits_and_holds_no_other_up():
-    promise(NewJob("classify", "1"), NewJob("intake", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("intake", "2"))
     move(Job, due_at=-1)
     with transaction() as session:
         session.execute(update(Job).values(crashes=2, attempts=2))
@@ -123,7 +123,7 @@ def test_a_suspect_of_a_paused_queue_waits_and_holds_no_other_up():
 
 
 def test_a_queue_resumes_by_itself_when_its_time_has_come():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     do(queue_controls.pause, "ai.classify", 600)
     assert relay() == []
 
@@ -150,7 +150,7 @@ def test_a_look_at_the_table_is_good_for_half_a_second_and_for_one_database(monk
 
 
 def test_a_limit_counts_what_waits_inside_and_what_runs_over_all_actors_of_the_queue():
-    promise(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(5)])
+    enqueue(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(5)])
     do(queue_controls.limit, "tickets.intake", 3)
     running = next(job for job in all_jobs() if job.actor == "receive")
     claimed = claim("receive", running.id)
@@ -165,7 +165,7 @@ def test_a_limit_counts_what_waits_inside_and_what_runs_over_all_actors_of_the_q
 
 
 def test_a_paused_queue_with_a_limit_is_paused():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     do(queue_controls.limit, "ai.classify", 3)
     do(queue_controls.pause, "ai.classify")
 
@@ -173,7 +173,7 @@ def test_a_paused_queue_with_a_limit_is_paused():
 
 
 def test_a_limit_that_comes_when_hints_are_inside_holds_on_claim():
-    promise(*[NewJob("classify", str(number)) for number in range(5)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(5)])
     ids = [job.id for job in all_jobs()]
     mark_hinted()
     do(queue_controls.limit, "ai.classify", 2)
@@ -189,7 +189,7 @@ def test_a_limit_that_comes_when_hints_are_inside_holds_on_claim():
 
 def test_a_hint_that_comes_twice_does_not_go_past_a_limit():
     # Given a limit of one, and a job whose hint counts as lost though it is only slow
-    promise(NewJob("classify", "slow", priority=1), NewJob("classify", "other", priority=9))
+    enqueue(NewJob("classify", "slow", priority=1), NewJob("classify", "other", priority=9))
     slow, other = (next(job.id for job in all_jobs() if job.key == key) for key in ("slow", "other"))
     do(queue_controls.limit, "ai.classify", 1)
     mark_hinted(slow)
@@ -205,7 +205,7 @@ def test_a_hint_that_comes_twice_does_not_go_past_a_limit():
 @on_postgresql
 def test_a_claim_while_the_relay_counts_frees_no_place(monkeypatch: pytest.MonkeyPatch):
     # Given a limit of one whose place is taken by a hint
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     first = all_jobs()[0].id
     mark_hinted(first)
     do(queue_controls.limit, "ai.classify", 1)
@@ -235,7 +235,7 @@ def test_a_claim_while_the_relay_counts_frees_no_place(monkeypatch: pytest.Monke
 
 @on_postgresql
 def test_two_workers_that_claim_at_once_do_not_take_the_same_place():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     first, second = (job.id for job in all_jobs())
     mark_hinted()
     do(queue_controls.limit, "ai.classify", 1)
@@ -317,7 +317,7 @@ class House:
 @on_postgresql
 @pytest.mark.parametrize("twice", [False, True], ids=["each hint once", "hints that come twice"])
 def test_relays_and_workers_beside_each_other_never_go_past_a_limit(twice: bool):
-    promise(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(40)])
+    enqueue(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(40)])
     do(queue_controls.limit, "tickets.intake", 3)
     house = House()
 

@@ -26,7 +26,7 @@ from db import jobs, queue_controls, transaction
 from db.jobs import NewJob
 from db.models import Job
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, attempts, cache_no_controls, fresh_broker, letters, move, one_job, promise
+from tests.embedded import all_jobs, attempts, cache_no_controls, enqueue, fresh_broker, letters, move, one_job
 
 Declare = Callable[..., Any]
 
@@ -237,7 +237,7 @@ def test_what_is_promised_for_later_is_not_taken(broker: JobBroker, declare: Dec
 
 def test_what_was_promised_before_merges_and_is_not_taken(broker: JobBroker, declare: Declare):
     first, second = steps(declare, "first", "second")
-    promise(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
+    enqueue(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
     Pipeline("two", first, second).send(1)
 
     with working(broker):

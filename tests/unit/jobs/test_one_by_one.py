@@ -16,7 +16,7 @@ from aura.jobs.one_by_one import OneByOne
 from db import database as sessions
 from db import jobs
 from db.jobs import NewJob
-from tests.embedded import Hand, all_jobs, attempts, claim, letters, promise
+from tests.embedded import Hand, all_jobs, attempts, claim, enqueue, letters
 
 Declare = Callable[..., Any]
 
@@ -24,7 +24,7 @@ Declare = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _database(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_by_one, "LONGEST", 60.0)  # a busy machine ends no hint here
-    promise(*(NewJob("post", str(number)) for number in range(5)))
+    enqueue(*(NewJob("post", str(number)) for number in range(5)))
 
 
 def in_hand() -> tuple[list[str], list[str]]:

@@ -21,7 +21,7 @@ from db import hints, outbox, reading, transaction, workers
 from db.jobs import NewJob
 from db.models import Job, OutboxEvent
 from tests.conftest import wait_until
-from tests.embedded import Hand, all_jobs, attempts, claim, count, letters, mark_hinted, move, one_job, promise
+from tests.embedded import Hand, all_jobs, attempts, claim, count, enqueue, letters, mark_hinted, move, one_job
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -64,7 +64,7 @@ def relay(outlet: Shelf, **values: Any) -> Relay:
 
 
 def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
-    promise(*[NewJob("intake", str(number), priority=9 if number < 3 else 0) for number in range(10)])
+    enqueue(*[NewJob("intake", str(number), priority=9 if number < 3 else 0) for number in range(10)])
     shelf = Shelf()
 
     assert relay(shelf, jobs_per_hint=4).round() == 10
@@ -87,7 +87,7 @@ def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
     ],
 )
 def test_a_hint_goes_to_its_actors_queue_and_must_arrive(actor: str, exchange: str, routing_key: str):
-    promise(NewJob(actor, "1"))
+    enqueue(NewJob(actor, "1"))
     shelf = Shelf()
 
     relay(shelf).round()
@@ -101,7 +101,7 @@ def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
         return ["done" for _ in items]
 
     declare(one, batch=1)
-    promise(*[NewJob("one", str(number)) for number in range(3)])
+    enqueue(*[NewJob("one", str(number)) for number in range(3)])
     shelf = Shelf()
 
     relay(shelf).round()
@@ -110,7 +110,7 @@ def test_an_actor_may_have_a_batch_of_its_own(declare: Callable[..., Any]):
 
 
 def test_a_job_that_was_tried_before_goes_alone():
-    promise(*[NewJob("classify", str(number)) for number in range(4)])
+    enqueue(*[NewJob("classify", str(number)) for number in range(4)])
     ids = [job.id for job in all_jobs()]
     claim("classify", *ids[:2])
     with transaction() as session:
@@ -123,7 +123,7 @@ def test_a_job_that_was_tried_before_goes_alone():
 
 
 def test_only_a_window_of_jobs_is_inside_the_broker_and_the_most_urgent_at_that():
-    promise(*[NewJob("classify", str(number), priority=number % 10) for number in range(20)])
+    enqueue(*[NewJob("classify", str(number), priority=number % 10) for number in range(20)])
     shelf = Shelf()
 
     assert relay(shelf, max_in_flight=5).round() == 5
@@ -135,7 +135,7 @@ def test_only_a_window_of_jobs_is_inside_the_broker_and_the_most_urgent_at_that(
 
 
 def test_a_backlog_of_one_actor_leaves_room_for_the_others():
-    promise(*[NewJob("classify", str(number)) for number in range(20)], NewJob("intake", "1"))
+    enqueue(*[NewJob("classify", str(number)) for number in range(20)], NewJob("intake", "1"))
     shelf = Shelf()
 
     relay(shelf, max_in_flight=5).round()
@@ -146,14 +146,14 @@ def test_a_backlog_of_one_actor_leaves_room_for_the_others():
 def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
     shelf = Shelf()
     one = relay(shelf, jobs_per_hint=4)
-    promise(*[NewJob("intake", str(number)) for number in range(4)])
+    enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     assert one.round() == 4
 
-    promise(NewJob("intake", "4"), NewJob("intake", "5"))
+    enqueue(NewJob("intake", "4"), NewJob("intake", "5"))
     assert one.round() == 0, "who could take them has enough to do"
-    promise(NewJob("classify", "4"))
+    enqueue(NewJob("classify", "4"))
     assert one.round() == 1, "another actor's go at once"
-    promise(NewJob("intake", "6"), NewJob("intake", "7"))
+    enqueue(NewJob("intake", "6"), NewJob("intake", "7"))
     assert one.round() == 4
     assert [len(ids) for actor, _, ids in shelf.hints() if actor == "intake"] == [4, 4]
 
@@ -161,9 +161,9 @@ def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
 def test_a_job_waits_a_moment_for_others_at_most():
     shelf = Shelf()
     one = relay(shelf, jobs_per_hint=4)
-    promise(*[NewJob("intake", str(number)) for number in range(4)])
+    enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     one.round()
-    promise(NewJob("intake", "4"))
+    enqueue(NewJob("intake", "4"))
     assert one.round() == 0
 
     move(Job, due_at=-1.0)
@@ -173,25 +173,25 @@ def test_a_job_waits_a_moment_for_others_at_most():
 def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
     shelf = Shelf()
     one = relay(shelf, jobs_per_hint=4)
-    promise(*[NewJob("intake", str(number)) for number in range(4)])
+    enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     one.round()
     claim("intake", *shelf.hints()[0][2])
 
-    promise(NewJob("intake", "4"))
+    enqueue(NewJob("intake", "4"))
     assert one.round() == 1
 
 
 def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
     shelf = Shelf()
-    promise(*[NewJob("intake", str(number)) for number in range(4)])
+    enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     running(relay(shelf, jobs_per_hint=4))
     wait_until(lambda: len(shelf.hints()) == 1, message="a batch")
-    promise(NewJob("intake", "4"))
+    enqueue(NewJob("intake", "4"))
     wait_until(lambda: len(shelf.hints()) == 2, message="the job that waited for others")
 
 
 def test_an_actor_that_this_program_does_not_know_is_left_alone():
-    promise(NewJob("from_a_newer_release", "1"))
+    enqueue(NewJob("from_a_newer_release", "1"))
     shelf = Shelf()
 
     assert relay(shelf).round() == 0
@@ -199,7 +199,7 @@ def test_an_actor_that_this_program_does_not_know_is_left_alone():
 
 
 def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
-    promise(NewJob("classify", "1"), NewJob("intake", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("intake", "2"))
     shelf = Shelf(failures=1)
 
     with pytest.raises(PublishFailed):
@@ -251,7 +251,7 @@ def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
 
 
 def hint(*promises: NewJob) -> None:
-    promise(*promises)
+    enqueue(*promises)
     mark_hinted()
 
 
@@ -301,7 +301,7 @@ def test_a_job_that_is_claimed_has_no_lost_hint():
 
 
 def test_the_relay_frees_the_jobs_of_dead_workers():
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
 
     relay(Shelf()).maintenance.recover()
@@ -360,7 +360,7 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
 
     monkeypatch.setattr(hints, "due_buckets", flaky)
     shelf = Shelf(failures=1)
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
 
     running(relay(shelf))
 
@@ -378,7 +378,7 @@ def test_a_stopped_loop_closes_its_outlet():
 
 
 def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
-    promise(NewJob("classify", "1"))
+    enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     shelf = Shelf()
 
@@ -395,9 +395,9 @@ def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, dec
         return ["done" for _ in items]
 
     declare(work)
-    promise(NewJob("work", "low"), NewJob("work", "middle", priority=5))
+    enqueue(NewJob("work", "low"), NewJob("work", "middle", priority=5))
     hand.relay()
-    promise(NewJob("work", "urgent", priority=9), NewJob("work", "also middle", priority=5))
+    enqueue(NewJob("work", "urgent", priority=9), NewJob("work", "also middle", priority=5))
     hand.relay()
     hand.work()
 

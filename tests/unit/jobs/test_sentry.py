@@ -19,7 +19,7 @@ from aura.jobs.logs import configure_logging
 from aura.jobs.middleware.logging import Logging
 from aura.settings import SettingsError
 from db.jobs import NewJob
-from tests.embedded import Hand, promise
+from tests.embedded import Hand, enqueue
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_an_exception_arrives_without_the_ticket_that_it_was_about(sent: Callabl
 
 @pytest.mark.usefixtures("sqlite")
 def test_a_dead_letter_is_reported_with_its_actor_and_key(hand: Hand, sent: Callable[[], Any]):
-    promise(NewJob("classify", "999999"))
+    enqueue(NewJob("classify", "999999"))
     hand.run()
 
     (event,) = sent()

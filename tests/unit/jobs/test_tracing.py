@@ -21,7 +21,7 @@ from db.jobs import NewJob
 from db.models import Job, Notification
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, letters, move, promise, web_app
+from tests.embedded import Hand, all_jobs, enqueue, letters, move, web_app
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -120,7 +120,7 @@ def test_what_a_page_promises_belongs_to_its_request_too(hand: Hand):
 
 def test_a_message_s_ticket_stays_in_its_trace(hand: Hand):
     with traces.within(CALLER):
-        promise(NewJob("receive", "message:1", ['{"title": "VPN drops"}']))
+        enqueue(NewJob("receive", "message:1", ['{"title": "VPN drops"}']))
     hand.relay()
     hand.work()
     assert [(job.actor, traces.trace_of(job.traceparent)) for job in all_jobs()][:1] == [
@@ -150,7 +150,7 @@ def test_the_last_spans_leave_when_a_worker_stops(configure: Callable[..., Any],
 
 def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")
-    promise(NewJob("classify", "999999"))
+    enqueue(NewJob("classify", "999999"))
     hand.run()
 
     (span,) = printed(capsys)

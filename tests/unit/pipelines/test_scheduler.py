@@ -16,7 +16,7 @@ from pipelines.schedule import ScheduledJob
 from pipelines.scheduled_jobs import schedule
 from pipelines.scheduler import LEASE, Scheduler
 from tests.conftest import wait_until
-from tests.embedded import count, move, promise
+from tests.embedded import count, enqueue, move
 
 NOON = datetime(2026, 6, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -92,7 +92,7 @@ def counting(name: str = "count", when: str = "* * * * *") -> tuple[ScheduledJob
     ran: list[int] = []
 
     def run() -> int:
-        promise(NewJob("classify", str(count(Job) + 1)))
+        enqueue(NewJob("classify", str(count(Job) + 1)))
         ran.append(1)
         return 1
 
@@ -229,7 +229,7 @@ class TestRuns:
 
     def test_a_failed_job_stores_its_error_only_and_others_run(self):
         def fail() -> int:
-            promise(NewJob("classify", "half done"))
+            enqueue(NewJob("classify", "half done"))
             raise RuntimeError("the job is broken")
 
         job, ran = counting()

@@ -16,7 +16,7 @@ from db.models import AuditEntry, Ticket
 from db.new_tickets import NewTicket
 from db.tickets import create
 from pipelines.triage import triage
-from tests.embedded import all_jobs, letters, promise, web_app
+from tests.embedded import all_jobs, enqueue, letters, web_app
 
 #: The body of a new ticket.
 TICKET = {"title": "VPN drops", "requester": "ada@example.com"}
@@ -79,7 +79,7 @@ def stored_ticket(ticket_id: int) -> Ticket:
 
 def create_dead_letter(error: str = HOSTILE) -> int:
     """Create a job of classify and dead-letter it. Returns the dead letter's id."""
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
     with transaction() as session:
         claimed = jobs.claim(session, "classify", [all_jobs()[-1].id], "lease", WORKER_ID)
         jobs.dead_letter(session, [(each, Failure("Boom", error, error, "f" * 12)) for each in claimed])

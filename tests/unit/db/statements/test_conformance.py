@@ -31,7 +31,7 @@ from db.statements import (
     upsert,
 )
 from db.time import from_now
-from tests.embedded import all_jobs, promise, seconds_until_due
+from tests.embedded import all_jobs, enqueue, seconds_until_due
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -111,7 +111,7 @@ def test_numbers_come_back_as_they_went_in(column: str, values: list[Any]):
 
 
 def test_documents_come_back_as_they_went_in():
-    promise(*[NewJob("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
+    enqueue(*[NewJob("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
 
     assert [job.args for job in all_jobs()] == [[document] for document in DOCUMENTS]
 
@@ -157,7 +157,7 @@ def test_whatever_is_promised_comes_back_as_it_was(promised: list[tuple[str, Any
 
 
 def test_a_value_is_computed_from_an_input_for_each_row():
-    promise(*[NewJob("classify", str(number), delay=number * 100.0) for number in range(4)])
+    enqueue(*[NewJob("classify", str(number), delay=number * 100.0) for number in range(4)])
 
     assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (0, 100, 200, 300)]
 
@@ -204,7 +204,7 @@ def test_an_update_changes_each_row_to_its_own_values_and_no_other():
 
 
 def test_an_update_may_compute_with_the_databases_clock():
-    promise(NewJob("classify", "1"), NewJob("classify", "2"))
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     later = BulkUpdate(
         Job, {"id": BigInteger(), "delay": Float(), "key": String(200)}, lambda new: {"due_at": from_now(new["delay"])}
     )
@@ -292,12 +292,12 @@ UNSTORABLE = ["NUL \0 byte", "lone \ud800 surrogate"]
 def test_text_that_postgresql_cannot_store_is_a_clear_error_and_stops_nothing_else(text: str):
     for refused in (NewJob("classify", text), NewJob("classify", "1", [{"deep": [text]}])):
         with pytest.raises((DataError, ValueError)):
-            promise(NewJob("classify", "good"), refused)
+            enqueue(NewJob("classify", "good"), refused)
         assert all_jobs() == [], "all of a call or nothing"
     with pytest.raises((DataError, ValueError)):
         insert(_ATTEMPTS, [attempt(), attempt(error=text)])
 
-    promise(NewJob("classify", "good"))
+    enqueue(NewJob("classify", "good"))
     assert [job.key for job in all_jobs()] == ["good"]
     assert engine().pool.checkedout() == 0
 

@@ -18,7 +18,7 @@ from aura.notifications import ChannelError
 from db import jobs
 from db.jobs import NewJob
 from db.models import Job
-from tests.embedded import Hand, all_jobs, attempts, letters, move, one_job, promise, seconds_until_due
+from tests.embedded import Hand, all_jobs, attempts, enqueue, letters, move, one_job, seconds_until_due
 
 Declare = Callable[..., Any]
 
@@ -172,7 +172,7 @@ class TestThroughAWorker:
             return ["done" for _ in items]
 
         declare(work, max_attempts=3)
-        promise(*[NewJob("work", str(number)) for number in range(9)], NewJob("work", "poison"))
+        enqueue(*[NewJob("work", str(number)) for number in range(9)], NewJob("work", "poison"))
         hand.run()
         assert len(attempts("completed")) == 9, "its neighbours need not wait"
         for _ in range(2):
@@ -190,7 +190,7 @@ class TestThroughAWorker:
             return [odd.get(item.key, "done") for item in items]
 
         declare(work)
-        promise(*[NewJob("work", key) for key in ("a", "later", "b", "never", "c")])
+        enqueue(*[NewJob("work", key) for key in ("a", "later", "b", "never", "c")])
         hand.run()
 
         assert [job.key for job in all_jobs()] == ["later"]

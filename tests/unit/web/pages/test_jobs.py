@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 
 from db.jobs import NewJob
-from tests.embedded import all_jobs, one_job, promise
+from tests.embedded import all_jobs, enqueue, one_job
 from tests.unit.web.clients import submit
 
 
 def test_a_job_shows_its_diagnosis_and_is_cancelled(browser: TestClient):
-    promise(NewJob("classify", "17"))
+    enqueue(NewJob("classify", "17"))
     number = one_job().id
 
     assert "No relay is running" in browser.get(f"/jobs/{number}").text

@@ -9,7 +9,7 @@ from db import transaction
 from db.jobs import NewJob
 from db.models import Job
 from db.time import from_now
-from tests.embedded import promise
+from tests.embedded import enqueue
 from tests.unit.web.clients import submit
 
 
@@ -23,7 +23,7 @@ def test_charts_have_the_points_of_the_scheduler(browser: TestClient):
 
 
 def test_the_overview_shows_jobs_that_are_retrying(browser: TestClient):
-    promise(NewJob("email", "n1"))
+    enqueue(NewJob("email", "n1"))
     with transaction() as session:
         session.execute(update(Job).values(due_at=from_now(60), attempts=1, last_error="OSError: refused"))
 

@@ -1,4 +1,4 @@
-"""Two clock processes on PostgreSQL, one of which is stopped in the middle of a slot and wakes up after its term.
+"""Two schedulers on PostgreSQL, one of which is stopped in the middle of a slot and wakes up after its term.
 
 `make test` shortens the lease, and wakes it up soon; `make chaos` takes the lease of production and stops it for a minute.
 """
@@ -20,36 +20,37 @@ from db import reading
 from db.models import LeaderLease, MetricSample, ScheduleRun
 from tests.conftest import ROOT, wait_until
 
-#: Seconds that a lease lasts, and that a clock is stopped at least.
+#: Seconds that a lease lasts, and that a scheduler is stopped at least.
 LEASE = float(os.environ.get("CHAOS_CLOCK_LEASE", "2"))
 STOPPED = float(os.environ.get("CHAOS_CLOCK_STOPPED", "0"))
-#: A clock whose lease lasts as long as the test says, and whose minutes last one, with work that takes a while in each slot.
+#: A scheduler whose lease lasts as long as the test says, and whose minutes last one, with work that takes a while in each slot.
 PROGRAM = """
 import os, time
 from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, text
 from db import transaction
-from db.models import Sample
-from pipelines import clock
-clock.LEASE_SECONDS = float(os.environ["LEASE"])
+from db.models import MetricSample
+from pipelines import scheduler
+from pipelines.schedule import ScheduledJob
+scheduler.LEASE_SECONDS = float(os.environ["LEASE"])
 start, real = datetime(2026, 6, 1, tzinfo=UTC), float(os.environ["START"])
 
 def work():
     with transaction() as session:
-        session.execute(insert(Sample).values(name=str(os.getpid()), at=datetime.now(UTC), value=1))
+        session.execute(insert(MetricSample).values(name=str(os.getpid()), at=datetime.now(UTC), value=1))
         session.execute(text("SELECT pg_sleep(0.1)"))
         time.sleep(0.2)
     return 1
 
-timekeeper = clock.Clock([clock.Entry("work", "* * * * *", work)])
+leader = scheduler.Scheduler([ScheduledJob("work", "* * * * *", work)])
 while True:
-    timekeeper.tick(start + timedelta(minutes=time.time() - real))
+    leader.tick(start + timedelta(minutes=time.time() - real))
     time.sleep(0.05)
 """
 
 
 @pytest.fixture
-def clocks(postgres: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+def schedulers(postgres: str) -> Iterator[list[subprocess.Popen[bytes]]]:
     with reading() as session:
         start = session.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
     env = {**os.environ, "DATABASE_URL": postgres, "START": str(start), "LEASE": str(LEASE), "PYTHONPATH": str(ROOT)}
@@ -66,7 +67,7 @@ def runs() -> list[ScheduleRun]:
 
 
 def in_a_slot() -> bool:
-    """Return whether a clock is in the middle of a slot, between two statements."""
+    """Return whether a scheduler is in the middle of a slot, between two statements."""
     with reading() as session:
         sleeping = (
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%pg_sleep%'"
@@ -79,8 +80,10 @@ def leads() -> LeaderLease | None:
         return session.scalars(select(LeaderLease)).one_or_none()
 
 
-def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clocks: list[subprocess.Popen[bytes]]):
-    # Given two clocks, of which one leads
+def test_a_scheduler_that_is_stopped_in_a_run_writes_nothing_when_it_continues(
+    schedulers: list[subprocess.Popen[bytes]],
+):
+    # Given two schedulers, of which one leads
     wait_until(lambda: len(runs()) >= 2, 60, "no slot ran")  # a busy machine starts a process slowly
     with reading() as session:
         leader = int(session.scalars(select(MetricSample.name).limit(1)).one())
@@ -102,7 +105,7 @@ def test_a_clock_that_is_stopped_in_a_slot_writes_nothing_when_it_wakes_up(clock
     os.kill(leader, signal.SIGCONT)
     more = len(runs()) + 3
     wait_until(lambda: len(runs()) >= more, message="no further slot")
-    assert [each.poll() for each in clocks] == [None, None]
+    assert [each.poll() for each in schedulers] == [None, None]
     with reading() as session:
         assert session.scalar(mine) == written
     found = runs()

@@ -1,6 +1,6 @@
-"""The neighbours: a mail server and a server that speaks OpenAI's protocol, which count every call and can fail.
+"""External services: a mail server, a webhook receiver and an OpenAI server, which count every call and can fail.
 
-Counting is all they do: what arrives twice is for the oracle to judge.
+They only count; the oracle judges what arrives twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from tests.acceptance.conftest import Mailbox
 from tests.receiver import Arrived, Receiver, Reply
 
-#: What a ticket of ours is called in its title, so that every call about it can be told.
+#: The label in the title of a ticket of the driver; it identifies the ticket of each call.
 LABEL = re.compile(r"chaos-(\d+)\b")
 
 #: Seconds that an answer takes, as in life; so that a process that dies often dies in the middle of a call.
@@ -86,12 +86,12 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        neighbour = self.server.neighbour
+        provider = self.server.provider
         if label := LABEL.search(body.decode(errors="replace")):
-            with neighbour.lock:
-                neighbour.asked[int(label[1])] += 1
-        neighbour.broken.wait(LATENCY)
-        if neighbour.broken.is_set():
+            with provider.lock:
+                provider.asked[int(label[1])] += 1
+        provider.broken.wait(LATENCY)
+        if provider.broken.is_set():
             self._say(500, {"error": {"message": "broken", "type": "server_error"}})
             return
         verdict = {
@@ -128,7 +128,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    neighbour: Provider
+    provider: Provider
 
     def handle_error(self, *_about: object) -> None:
         """Say nothing when a program was killed in the middle of a call."""
@@ -143,7 +143,7 @@ class Provider:
         self.asked: Counter[int] = Counter()
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Answer)
-        self._server.neighbour = self
+        self._server.provider = self
         self._thread = threading.Thread(target=self._server.serve_forever, name="provider", daemon=True)
         self._thread.start()
 

@@ -1,4 +1,4 @@
-"""Every door for mails, with a real IMAP server and real processes: the same mail is one ticket, and none is lost."""
+"""Every source of mails, with a real IMAP server and real processes: the same mail is one ticket, and none is lost."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def maildir(tmp_path: Path) -> Path:
     return tmp_path / "Maildir"
 
 
-def test_the_same_mail_through_each_door_is_one_ticket(
+def test_the_same_mail_from_each_source_is_one_ticket(
     inbox: Inbox, maildir: Path, tmp_path: Path, run: Run, configure: Callable[..., Any]
 ):
     raw, secret = mail(), new_secret()
@@ -80,7 +80,7 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     (tmp_path / "a.eml").write_bytes(raw)
     configure(AURA_MAIL_WEBHOOK_SECRET=secret)
 
-    said = [
+    fetched = [
         run("mail", "fetch", "--once"),
         run("mail", "import", maildir, "--once"),
         run("mail", "import", tmp_path / "a.eml", tmp_path / "a.eml"),
@@ -90,8 +90,8 @@ def test_the_same_mail_through_each_door_is_one_ticket(
     headers = {"Content-Type": "message/rfc822", **sign([secret], "1", raw)}
     posted = TestClient(make_app()).post("/api/v1/mail", content=raw, headers=headers)
 
-    assert [each.code for each in said] == [0, 0, 0]
-    lines = [line for each in said for line in each.out.splitlines()]
+    assert [each.code for each in fetched] == [0, 0, 0]
+    lines = [line for each in fetched for line in each.out.splitlines()]
     assert [line.partition(": ")[2] for line in lines] == ["ticket 1", *["ticket 1 (duplicate)"] * 3]
     assert (posted.status_code, posted.json()["ticket_id"], posted.json()["known"]) == (202, 1, True)
     assert (count(InboundMail), count(Ticket)) == (1, 1)
@@ -108,9 +108,9 @@ def test_a_mailbox_gives_tickets_comments_and_what_is_too_large_each_its_place(
     assert run("mail", "fetch", "--once").out.endswith(": ticket 1\n")
     inbox.deliver(reply, mail(2, "x" * 20_000), mail(3, Auto_Submitted="auto-replied"))
 
-    said = run("mail", "fetch", "--once")
+    result = run("mail", "fetch", "--once")
 
-    became = sorted(line.partition(": ")[2].partition(":")[0] for line in said.out.splitlines())
+    became = sorted(line.partition(": ")[2].partition(":")[0] for line in result.out.splitlines())
     assert became == ["comment on ticket 1", "ignored", "refused"]
     assert inbox.folders() == {"": 0, "Aura.done": 3, "Aura.refused": 1}
 
@@ -120,11 +120,11 @@ def test_a_login_that_is_refused_is_one_line_without_the_password(
 ):
     configure(AURA_IMAP_URL=inbox.url.replace("let", "not"))
 
-    said = run("mail", "fetch", "--once")
+    result = run("mail", "fetch", "--once")
 
-    assert (said.code, said.out) == (2, "")
-    assert f"refused the login of {inbox.user}" in said.err
-    assert "me@in" not in said.err
+    assert (result.code, result.out) == (2, "")
+    assert f"refused the login of {inbox.user}" in result.err
+    assert "me@in" not in result.err
 
 
 def test_a_crash_between_commit_and_move_offers_the_mail_again_and_it_is_known(
