@@ -127,7 +127,7 @@ MUTANTS = (
         "if False:",
         "tests/unit/ai/engines/test_remote.py",
     ),
-    # -- who is told, and how often
+    # -- recipients, and how often they are notified
     _mutant(
         "a preference's quiet hours are never now",
         "aura/notifications/quiet_hours.py",
@@ -329,7 +329,7 @@ MUTANTS = (
         "return text if text.startswith(FORMULA)",
         "tests/unit/web/pages/test_export.py",
     ),
-    # -- what is kept and told
+    # -- retention and reports
     _mutant(
         "a message that died is replayed for ever",
         "db/dead_letters.py",

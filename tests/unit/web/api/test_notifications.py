@@ -1,4 +1,4 @@
-"""What people were told, seen from the shell and over HTTP; on both databases."""
+"""Notifications, listed by the CLI and over HTTP; on both databases."""
 
 from __future__ import annotations
 
