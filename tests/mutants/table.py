@@ -54,7 +54,7 @@ MUTANTS = (
         "aura/jobs/attempt.py",
         "if thread is None or (only_in_function and not self.in_function):",
         "if thread is None:",
-        "tests/unit/jobs/test_time_limit.py",
+        "tests/unit/jobs/middleware/test_time_limit.py",
     ),
     _mutant(
         "odd headers stop a consumer",

@@ -115,9 +115,9 @@ def test_an_unchanged_correction_confirms_the_verdict_and_notifies_nobody(hand: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"category": "Weather"}, "no category; there are Hardware"),
+        ({"category": "Weather"}, "there is no category 'Weather'; there are Hardware"),
         ({"priority": "urgent"}, "low, medium"),
-        ({}, "say"),
+        ({}, "a correction needs a category, a priority or both"),
     ],
 )
 def test_an_unknown_category_or_priority_is_refused(change: dict[str, str], message: str) -> None:
@@ -306,7 +306,7 @@ def test_a_backtest_of_another_model_changes_no_ticket(
     notified, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
     trial.says = trial.says._replace(category="Access", model="m-2")
-    monkeypatch.setattr(backtest, "_engine", lambda model, _settings: (trial.upgrade, model))
+    monkeypatch.setattr(backtest, "_engine", lambda model, _settings: (trial.reclassify, model))
 
     report = backtest.backtest("m-2", 500).as_dict()
 

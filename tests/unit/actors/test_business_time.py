@@ -112,5 +112,5 @@ def test_unreachable_business_hours_end_the_search() -> None:
     "value", ["Mon-Fri 18:00-08:00", "Mon 08:00-08:00", "Mon-Wed-Fri 08:00-18:00", "08:00-18:00", "Mon-Fri", "weekdays"]
 )
 def test_invalid_business_hours_name_the_setting(value: str, configure: Callable[..., Settings]) -> None:
-    with pytest.raises(SettingsError, match=re.escape("AURA_BUSINESS_HOURS: must be such as Mon-Fri 08:00-18:00")):
+    with pytest.raises(SettingsError, match=re.escape("AURA_BUSINESS_HOURS: must have the form Mon-Fri 08:00-18:00")):
         configure(AURA_BUSINESS_HOURS=value)

@@ -95,7 +95,7 @@ def test_notifications_are_shown_to_their_recipient_and_to_operators():
     assert [status("Ada"), status("bob"), status("bob", operator), status("bob", reader)] == [200, 403, 200, 403]
 
 
-def test_what_waits_and_what_is_unknown_is_seen_and_decided(run: Run):
+def test_delayed_notifications_are_resent_and_those_in_doubt_settled(run: Run):
     write_delayed(rows=2)
     assert run("notifications", "delayed", "--format", "json").json()[0]["waiting"] == 2
     one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())
