@@ -54,7 +54,7 @@ MUTANTS = (
         "aura/jobs/attempt.py",
         "if thread is None or (only_in_function and not self.in_function):",
         "if thread is None:",
-        "tests/unit/jobs/test_time_limit.py",
+        "tests/unit/jobs/middleware/test_time_limit.py",
     ),
     _mutant(
         "odd headers stop a consumer",
@@ -127,7 +127,7 @@ MUTANTS = (
         "if False:",
         "tests/unit/ai/engines/test_remote.py",
     ),
-    # -- who is told, and how often
+    # -- recipients, and how often they are notified
     _mutant(
         "a preference's quiet hours are never now",
         "aura/notifications/quiet_hours.py",
@@ -329,7 +329,7 @@ MUTANTS = (
         "return text if text.startswith(FORMULA)",
         "tests/unit/web/pages/test_export.py",
     ),
-    # -- what is kept and told
+    # -- retention and reports
     _mutant(
         "a message that died is replayed for ever",
         "db/dead_letters.py",

@@ -117,7 +117,7 @@ def test_a_wrong_value_names_the_variable_and_the_fix(configure: Configure, name
     assert fix in str(caught.value)
 
 
-def test_all_wrong_values_are_told_at_once(configure: Configure):
+def test_all_wrong_values_are_reported_at_once(configure: Configure):
     with pytest.raises(SettingsError, match=r"PORT: .*; AURA_JOBS_PER_HINT: "):
         configure(PORT="none", AURA_JOBS_PER_HINT="none")
 
@@ -231,7 +231,7 @@ def test_the_example_holds_the_defaults(tmp_path, configure: Configure):
 
 
 def test_the_env_file_is_read_and_the_environment_wins(tmp_path, configure: Configure):
-    (tmp_path / ".env").write_text("AURA_JOBS_PER_HINT=7\nAURA_WINDOW=8\n")
+    (tmp_path / ".env").write_text("AURA_JOBS_PER_HINT=7\nAURA_BATCH_WINDOW=8\n")
 
     found = configure(AURA_MAX_IN_FLIGHT="9")
 

@@ -76,54 +76,54 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
 def test_a_correction_notifies_and_no_engine_overwrites_it(hand: Hand, remote: Remote) -> None:
     ticket = submit()
     hand.run()
-    told = count(Notification)
+    notified = count(Notification)
 
     assert correct(ticket, "nora", category="access", priority="low") == ["category", "priority"]
     hand.run()
 
     found = ticket_of(ticket)
     assert (found.category, found.category_by, found.priority, found.priority_by) == ("Access", "human", "low", "human")
-    assert count(Notification) > told, "people are told of the change"
+    assert count(Notification) > notified, "the change is notified"
     assert [(row.field, row.old, row.old_by, row.new, row.engine, row.author) for row in rows(Correction)] == [
         ("category", "Hardware", "engine", "Access", "openai", "nora"),
         ("priority", "high", "engine", "low", "openai", "nora"),
     ]
-    told = count(Notification)
+    notified = count(Notification)
     reanalysis.send(ticket)
     hand.run()
     assert (ticket_of(ticket).category, ticket_of(ticket).priority) == ("Access", "low")
-    assert count(Notification) == told, "nothing material changed"
+    assert count(Notification) == notified, "nothing material changed"
 
 
 def test_an_unchanged_correction_confirms_the_verdict_and_notifies_nobody(hand: Hand, remote: Remote) -> None:
     remote.says = remote.says._replace(review=True)
     ticket = submit()
     hand.run()
-    told = count(Notification)
+    notified = count(Notification)
     assert ticket_of(ticket).needs_review
 
     assert correct(ticket, "nora", category="Hardware") == []
     hand.run()
 
     assert (ticket_of(ticket).category_by, ticket_of(ticket).needs_review) == ("human", False)
-    assert count(Notification) == told
+    assert count(Notification) == notified
     with reading() as session:
         assert [each.id for each in corrections.reviewed_tickets(session, 10)] == [ticket]
         assert corrections.reviewed_tickets(session, 10, changed=True) == []
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("change", "message"),
     [
         ({"category": "Weather"}, "there is no category 'Weather'; there are Hardware"),
         ({"priority": "urgent"}, "low, medium"),
-        ({}, "needs a category, a priority or both"),
+        ({}, "a correction needs a category, a priority or both"),
     ],
 )
-def test_an_unknown_category_or_priority_is_refused(said: dict[str, str], words: str) -> None:
+def test_an_unknown_category_or_priority_is_refused(change: dict[str, str], message: str) -> None:
     ticket = submit()
-    with pytest.raises(NotAllowed, match=words):
-        correct(ticket, "nora", **said)
+    with pytest.raises(NotAllowed, match=message):
+        correct(ticket, "nora", **change)
     assert rows(Correction) == []
 
 
@@ -136,20 +136,20 @@ def test_an_unknown_ticket_is_an_error(number: int) -> None:
 
 
 def test_corrections_are_examples_of_the_engine(hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = submit("The badge reader at the door is dead")
+    ticket = submit("The badge reader at the gate is dead")
     hand.run()
     correct(ticket, "nora", category="Access")
     found = analysis.corrections.reviewed_tickets
     with reading() as session:
         [decided] = found(session, 6, 14.0, changed=True)
     assert (decided.title, decided.category, decided.priority) == (
-        "The badge reader at the door is dead",
+        "The badge reader at the gate is dead",
         "Access",
         "high",
     )
     with reading() as session:
-        [precedent] = analysis.load_examples(session)
-    assert "badge reader" in precedent.text
+        [example] = analysis.load_examples(session)
+    assert "badge reader" in example.text
 
 
 # -- verdicts ----------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_a_verdict_holds_all_that_was_found(hand: Hand) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "secret"),
+    ("text", "secret"),
     [
         ("My laptop is dead, write to ada@example.com about it", "ada@"),
         ("My laptop is dead, password: hunter2 opens it", "hunter2"),
@@ -174,8 +174,8 @@ def test_a_verdict_holds_all_that_was_found(hand: Hand) -> None:
         ("My laptop is dead, refund DE89370400440532013000 please", "DE89370400440532013000"),
     ],
 )
-def test_a_summary_that_others_read_is_masked(hand: Hand, said: str, secret: str) -> None:
-    submit(said)
+def test_a_summary_that_others_read_is_masked(hand: Hand, text: str, secret: str) -> None:
+    submit(text)
     hand.run()
     [verdict] = rows(VerdictRecord)
     assert verdict.summary.startswith("My laptop is dead") and secret not in verdict.summary
@@ -206,21 +206,21 @@ def test_requests_to_the_provider_are_in_the_timeline(hand: Hand, remote: Remote
     assert {"ai_call", "verdict"} <= whats
 
 
-# -- a second look -----------------------------------------------------------------------------------------------------
+# -- re-analysis -------------------------------------------------------------------------------------------------------
 
 
 def test_a_reanalysis_upgrades_the_verdict_and_notifies_nobody_again(hand: Hand, remote: Remote) -> None:
     remote.says = remote.says._replace(engine="local", model="local-1", calls=(), fallback="openai: down")
     ticket = submit()
     hand.run()
-    told = count(Notification)
+    notified = count(Notification)
     remote.says = remote.says._replace(engine="openai", model="m-1", fallback="")
 
     reanalysis.send(ticket)
     hand.run()
 
     assert [row.engine for row in rows(VerdictRecord)] == ["local", "openai"]
-    assert count(Notification) == told
+    assert count(Notification) == notified
 
 
 def test_a_reanalysis_that_must_wait_pauses_its_queue_and_keeps_the_verdict(hand: Hand, remote: Remote) -> None:
@@ -288,8 +288,8 @@ def test_costs_and_agreement_of_the_engines(hand: Hand, remote: Remote, run: Run
 
     with reading() as session:
         assert ai_costs.spent_today(session) == pytest.approx(0.01)
-        said = ai_costs.agreement(session, 1)
-    assert (said["verdicts"], said["remote"], said["cached"], said["disagreement"]) == (2, 2, 1, 0.5)
+        figures = ai_costs.agreement(session, 1)
+    assert (figures["verdicts"], figures["remote"], figures["cached"], figures["disagreement"]) == (2, 2, 1, 0.5)
     found = run("costs", "--format", "json").json()
     assert [(row["model"], row["calls"], row["failed"]) for row in found["calls"]] == [("m-1", 1, 0)]
     assert "10.00 US dollars" in run("costs").err
@@ -303,7 +303,7 @@ def test_a_backtest_of_another_model_changes_no_ticket(
     correct(first, "nora", category="Hardware")
     correct(second, "nora", category="Access")
     hand.run()
-    told, verdicts = count(Notification), count(VerdictRecord)
+    notified, verdicts = count(Notification), count(VerdictRecord)
     trial = Remote()
     trial.says = trial.says._replace(category="Access", model="m-2")
     monkeypatch.setattr(backtest, "_engine", lambda model, _settings: (trial.reclassify, model))
@@ -316,7 +316,7 @@ def test_a_backtest_of_another_model_changes_no_ticket(
         (first, "Hardware", "Access", "Hardware"),
     ]
     assert report["dollars"] == pytest.approx(0.02)
-    assert (count(Notification), count(VerdictRecord)) == (told, verdicts)
+    assert (count(Notification), count(VerdictRecord)) == (notified, verdicts)
     assert "50.0%" in run("backtest", "--model", "m-2").out
 
 

@@ -105,10 +105,10 @@ class TestABatch:
     ):
         assert reanalyze_stale() == TICKETS
         assert (batch().state, [job.actor for job in all_jobs()]) == ("planned", ["advance"])
-        assert reanalyze_stale() == 0, "what is in a batch is not promised again"
+        assert reanalyze_stale() == 0, "what is in a batch is not enqueued again"
 
         go(hand)
-        # What leaves the house is masked, written down, and as strict as a live question
+        # The text sent to the provider is masked, written down, and as strict as a live question
         assert batch().state == "uploaded"
         lines = provider.lines(batch().input_file)
         assert [line["custom_id"] for line in lines] == [str(ticket) for ticket in stale_tickets]
@@ -148,17 +148,17 @@ class TestABatch:
         refused, cut_off = stale_tickets[:2]
 
         def answer(asked: dict[str, Any]) -> str:
-            said = json.loads(provider.line(asked))
-            text = said["response"]["body"]["choices"][0]["message"]["content"]
+            line = json.loads(provider.line(asked))
+            text = line["response"]["body"]["choices"][0]["message"]["content"]
             part: dict[str, Any] = {"type": "output_text", "text": text}
             if asked["custom_id"] == str(refused):
                 part = {"type": "refusal", "refusal": "No."}
-            said["response"]["body"] = {
+            line["response"]["body"] = {
                 "status": "incomplete" if asked["custom_id"] == str(cut_off) else "completed",
                 "output": [{"type": "reasoning"}, {"type": "message", "content": [part]}],
                 "usage": {"input_tokens": 1000, "output_tokens": 100},
             }
-            return json.dumps(said) + "\n"
+            return json.dumps(line) + "\n"
 
         provider.answer = answer  # type: ignore[method-assign]
         reanalyze_stale()
@@ -276,8 +276,8 @@ def not_json(provider: BatchProvider, asked: dict[str, Any]) -> str:
 
 
 def failing(provider: BatchProvider, asked: dict[str, Any]) -> str:
-    said = json.loads(provider.line(asked))
-    return json.dumps(said | {"response": {"status_code": 500, "body": {"error": {"message": SECRET}}}}) + "\n"
+    line = json.loads(provider.line(asked))
+    return json.dumps(line | {"response": {"status_code": 500, "body": {"error": {"message": SECRET}}}}) + "\n"
 
 
 def without_response(provider: BatchProvider, asked: dict[str, Any]) -> str:
@@ -394,7 +394,7 @@ class TestItEndsOtherwise:
         assert len(alone()) == TICKETS
         assert spent() == 0
 
-    def test_a_batch_that_never_ends_is_given_up_after_a_day(
+    def test_a_batch_that_never_ends_ends_after_a_day(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand
     ):
         reanalyze_stale()
@@ -426,7 +426,7 @@ class TestASecondLook:
             session.execute(update(Ticket).values(changed_at=now(), classified_at=from_now(-60)))
         assert reanalyze_changed() == 1
         hand.run()
-        # Then it is judged by it, and says so; and it is not looked at again
+        # Then it is judged by it, and says so; and it is not reanalyzed
         after = newest(ticket)
         assert (after.category, before.change) == ("Security", "")
         assert f"category {before.category} -> Security" in after.change
@@ -452,13 +452,13 @@ class TestASecondLook:
         settings = configure(AURA_AI_BUDGET_DAY="0" if stopped == "budget" else "5")
         engine: Any = factory.make_engine(settings, analysis.spent_today)
         engine.classify([ClassificationRequest(f"VPN drops {n}", "") for n in range(FAILURES)])
-        # When a ticket comes, then the local engine answers, and its people are told
+        # When a ticket comes, then the local engine answers, and notifications are enqueued
         with transaction() as session:
             [ticket] = tickets.create(session, "test", [(NewTicket(title="VPN drops", requester="b@example.com"), {})])
             triage.send_many([ticket])
         hand.run()
-        before, told = newest(ticket), count(Notification)
-        assert before.engine == "local" and why in before.fallback and told
+        before, notified = newest(ticket), count(Notification)
+        assert before.engine == "local" and why in before.fallback and notified
         # When there is money again, and the provider works
         answer.update(GOOD, category="Security" if differs else before.category, priority=before.priority)
         configure(AURA_AI_BUDGET_DAY="5")
@@ -467,8 +467,8 @@ class TestASecondLook:
         move(Ticket, classified_at=-3600)
         assert reclassify() == 1
         hand.run()
-        # Then its verdict is the provider's, and they are told again of a change alone
+        # Then its verdict is the provider's, and a second notification is enqueued only for a change
         after = newest(ticket)
         assert (after.engine, after.fallback, after.category) == ("openai", "", answer["category"])
-        assert (count(Notification) > told) == differs
+        assert (count(Notification) > notified) == differs
         assert (reclassify(), letters()) == (0, [])

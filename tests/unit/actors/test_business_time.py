@@ -25,9 +25,9 @@ def is_open(moment: datetime, hours: str, holidays: tuple[str, ...], zone: str) 
         return False
     if hours == "always":
         return True
-    said, times = hours.split(" ")
+    ranges, times = hours.split(" ")
     days = list[str]()
-    for part in said.split(","):
+    for part in ranges.split(","):
         first, _, last = part.partition("-")
         day = WEEKDAYS.index(first)
         days.append(WEEKDAYS[day])
@@ -46,7 +46,7 @@ days = st.sampled_from([*WEEKDAYS, "Mon-Fri", "Sat-Mon", "Sun-Tue", "Mon,Wed", "
 business_hours = st.one_of(
     st.just("always"),
     st.builds("{} {}-{}".format, days, clocks(), st.one_of(clocks(), st.just("24:00"))).filter(
-        lambda said: said.rpartition(" ")[2][:5] < said[-5:]
+        lambda hours: hours.rpartition(" ")[2][:5] < hours[-5:]
     ),
 )
 zones = st.sampled_from(
@@ -109,8 +109,8 @@ def test_unreachable_business_hours_end_the_search() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["Mon-Fri 18:00-08:00", "Mon 08:00-08:00", "Mon-Wed-Fri 08:00-18:00", "08:00-18:00", "Mon-Fri", "weekdays"]
+    "value", ["Mon-Fri 18:00-08:00", "Mon 08:00-08:00", "Mon-Wed-Fri 08:00-18:00", "08:00-18:00", "Mon-Fri", "weekdays"]
 )
-def test_invalid_business_hours_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
-    with pytest.raises(SettingsError, match=re.escape("AURA_BUSINESS_HOURS: must be such as Mon-Fri 08:00-18:00")):
-        configure(AURA_BUSINESS_HOURS=said)
+def test_invalid_business_hours_name_the_setting(value: str, configure: Callable[..., Settings]) -> None:
+    with pytest.raises(SettingsError, match=re.escape("AURA_BUSINESS_HOURS: must have the form Mon-Fri 08:00-18:00")):
+        configure(AURA_BUSINESS_HOURS=value)

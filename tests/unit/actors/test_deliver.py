@@ -149,7 +149,7 @@ def test_an_answer_that_is_final_is_a_dead_letter(status: int, receiver: Receive
 # Rates
 
 
-def test_a_rate_turn_spends_no_attempt(receiver: Receiver, hand: Hand, configure: Configure) -> None:
+def test_a_delay_by_the_rate_limit_counts_no_attempt(receiver: Receiver, hand: Hand, configure: Configure) -> None:
     configure(AURA_CHANNEL_RATES="webhook=0.01")
     enqueue_delivery("a")
     enqueue_delivery("b")

@@ -1,4 +1,4 @@
-"""SLA: resolution targets, pauses, and the announcement of warnings and breaches, each once."""
+"""SLA: resolution targets, pauses, and the events for warnings and breaches, each once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR = 3600.0
 
 
 class Says:
-    """An engine that says what it is told to."""
+    """An engine with a settable priority."""
 
     priority = "high"
 
@@ -52,10 +52,10 @@ def says(database: str, configure: Callable[..., Settings], monkeypatch: pytest.
 
 @pytest.fixture
 def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, Any]]]:
-    """What other services were told, as (event, ticket, data)."""
-    told: list[tuple[str, int, dict[str, Any]]] = []
-    monkeypatch.setattr("db.outbox.record", lambda _session, rows: told.extend(rows))
-    return told
+    """The recorded outbox events, as (event, ticket, data)."""
+    events: list[tuple[str, int, dict[str, Any]]] = []
+    monkeypatch.setattr("db.outbox.record", lambda _session, rows: events.extend(rows))
+    return events
 
 
 def submit(hand: Hand, hours_ago: float = 0.0, requester: str = "ada@example.com") -> int:
@@ -89,13 +89,13 @@ def pass_time(number: int, hours: float) -> None:
 
 
 def tick(hand: Hand) -> None:
-    """Do what the clock does every minute, and what it promises."""
+    """Check the targets as the scheduler does every minute, and run the enqueued jobs."""
     schedule.check_sla()
     hand.run()
 
 
-def told(event: str) -> list[tuple[str, str]]:
-    """Return who was told of an event, as (role, channel)."""
+def recipients(event: str) -> list[tuple[str, str]]:
+    """Return the recipients of an event, as (role, channel)."""
     with reading() as session:
         found = session.execute(select(Notification.role, Notification.channel).where(Notification.event == event))
         return sorted(map(tuple, found))
@@ -130,7 +130,7 @@ def test_a_changed_priority_has_another_target_and_an_unchanged_one_keeps_it(say
     says.priority = "high"
     reanalysis.send(ticket)
     hand.run()
-    assert due_after(ticket) == 4, "what a person said holds"
+    assert due_after(ticket) == 4, "a corrected priority is kept"
     correct(ticket, "nora", priority="medium")
     found = ticket_of(ticket)
     assert (found.due_at, found.sla_next_at) == (None, None), "this priority has no target"
@@ -149,7 +149,7 @@ def test_an_sla_check_corrects_a_target_that_changed_during_classification(says:
     assert due_after(number) == 11, "not that of a ticket which never waited"
     tick(hand)
     assert due_after(number) == 43
-    assert told("ticket.warned") == []
+    assert recipients("ticket.warned") == []
 
 
 def replace_priority(priority: str) -> Verdict:
@@ -176,14 +176,14 @@ def test_the_target_pauses_while_the_ticket_is_pending(says: Says, hand: Hand) -
     assert (ticket_of(ticket).due_at, ticket_of(ticket).sla_next_at) == (None, None)
     pass_time(ticket, 100)
     tick(hand)
-    assert told("ticket.escalated") == []
+    assert recipients("ticket.escalated") == []
 
     set_status(ticket, "in_progress")
     assert due_after(ticket) == 108
     pass_time(ticket, 5)
     tick(hand)
-    assert told("ticket.escalated") == []
-    assert told("ticket.warned") != []
+    assert recipients("ticket.escalated") == []
+    assert recipients("ticket.warned") != []
 
 
 def test_a_changed_priority_of_a_pending_ticket_counts_when_the_target_resumes(says: Says, hand: Hand) -> None:
@@ -202,7 +202,7 @@ def test_the_target_of_a_resolved_ticket_pauses_until_it_is_reopened(says: Says,
     resolve(ticket, "Restarted the gateway")
     pass_time(ticket, 50)
     tick(hand)
-    assert (told("ticket.warned"), told("ticket.escalated")) == ([], [])
+    assert (recipients("ticket.warned"), recipients("ticket.escalated")) == ([], [])
     assert due_after(ticket) == 8, "to be compared with when it was resolved"
 
     reopen(ticket, "ada", "It is broken again")
@@ -210,7 +210,7 @@ def test_the_target_of_a_resolved_ticket_pauses_until_it_is_reopened(says: Says,
     set_status(ticket, "closed")
     pass_time(ticket, 50)
     tick(hand)
-    assert told("ticket.escalated") == []
+    assert recipients("ticket.escalated") == []
 
 
 def test_pending_counts_business_hours_only(says: Says, hand: Hand, configure: Callable[..., Settings]) -> None:
@@ -230,14 +230,14 @@ def test_the_assignee_is_warned_once_and_a_breach_is_escalated_once(
     pass_time(ticket, 6.5)
     tick(hand)
     tick(hand)
-    assert told("ticket.warned") == [("agent", "email"), ("agent", "in_app")]
-    assert told("ticket.escalated") == []
+    assert recipients("ticket.warned") == [("agent", "email"), ("agent", "in_app")]
+    assert recipients("ticket.escalated") == []
     assert ticket_of(ticket).sla_state == "warned"
 
     pass_time(ticket, 2)
     tick(hand)
     tick(hand)
-    assert told("ticket.escalated") == EVERYBODY
+    assert recipients("ticket.escalated") == EVERYBODY
     found = ticket_of(ticket)
     assert (found.sla_state, found.sla_next_at) == ("breached", None)
     assert found.due_at is not None
@@ -252,7 +252,7 @@ def test_after_an_outage_of_the_scheduler_only_the_escalation_is_announced(says:
     ticket = submit(hand)
     pass_time(ticket, 20)
     tick(hand)
-    assert (told("ticket.warned"), told("ticket.escalated")) == ([], EVERYBODY)
+    assert (recipients("ticket.warned"), recipients("ticket.escalated")) == ([], EVERYBODY)
 
 
 def test_another_target_is_announced_again(says: Says, hand: Hand) -> None:
@@ -261,10 +261,10 @@ def test_another_target_is_announced_again(says: Says, hand: Hand) -> None:
     tick(hand)
     correct(ticket, "nora", priority="low")
     tick(hand)
-    assert (ticket_of(ticket).sla_state, told("ticket.escalated")) == ("", EVERYBODY)
+    assert (ticket_of(ticket).sla_state, recipients("ticket.escalated")) == ("", EVERYBODY)
     correct(ticket, "nora", priority="critical")
     tick(hand)
-    assert len(told("ticket.escalated")) == 2 * len(EVERYBODY)
+    assert len(recipients("ticket.escalated")) == 2 * len(EVERYBODY)
 
 
 def test_an_sla_check_that_crashes_is_repeated_completely(says: Says, hand: Hand) -> None:
@@ -274,7 +274,7 @@ def test_an_sla_check_that_crashes_is_repeated_completely(says: Says, hand: Hand
         assert sla_checks.check_sla(session) == 1
     assert ticket_of(ticket).sla_state == ""
     tick(hand)
-    assert told("ticket.escalated") == EVERYBODY
+    assert recipients("ticket.escalated") == EVERYBODY
 
 
 def test_many_at_once_go_a_batch_at_a_time(says: Says, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +286,7 @@ def test_many_at_once_go_a_batch_at_a_time(says: Says, hand: Hand, monkeypatch: 
     tick(hand)
     assert batches == [2, 2, 1]
     assert {ticket_of(number).sla_state for number in numbers} == {"breached"}
-    assert len(told("ticket.escalated")) == 5 * len(EVERYBODY)
+    assert len(recipients("ticket.escalated")) == 5 * len(EVERYBODY)
 
 
 def test_two_looks_at_once_tell_once(
@@ -369,7 +369,7 @@ def test_without_targets_nothing_is_due(says: Says, hand: Hand, configure: Calla
     configure(AURA_SLA="off")
     tick(hand)
     found = ticket_of(ticket)
-    assert (found.due_at, found.sla_next_at, told("ticket.escalated")) == (None, None, [])
+    assert (found.due_at, found.sla_next_at, recipients("ticket.escalated")) == (None, None, [])
     assert due_after(submit(hand)) is None
 
 
@@ -377,16 +377,16 @@ def test_the_notification_contains_the_due_time(says: Says, hand: Hand, configur
     configure(AURA_TIMEZONE="Europe/Berlin")
     submit(hand)
     with reading() as session:
-        said = session.scalars(select(Notification.body).where(Notification.role == "agent")).first()
+        body = session.scalars(select(Notification.body).where(Notification.role == "agent")).first()
         asked = session.scalars(select(Notification.body).where(Notification.role == "requester")).first()
-    assert re.search(r"^Due: \d{4}-\d\d-\d\d \d\d:\d\d CES?T$", said or "", re.M)
+    assert re.search(r"^Due: \d{4}-\d\d-\d\d \d\d:\d\d CES?T$", body or "", re.M)
     assert asked and "Due:" not in asked
 
 
-@pytest.mark.parametrize("said", ["urgent=4h", "high=0h", "high=soon", "high=4"])
-def test_invalid_targets_name_the_setting(said: str, configure: Callable[..., Settings]) -> None:
+@pytest.mark.parametrize("value", ["urgent=4h", "high=0h", "high=soon", "high=4"])
+def test_invalid_targets_name_the_setting(value: str, configure: Callable[..., Settings]) -> None:
     with pytest.raises(SettingsError, match="AURA_SLA"):
-        configure(AURA_SLA=said)
+        configure(AURA_SLA=value)
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------

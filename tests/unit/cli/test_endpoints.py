@@ -49,11 +49,11 @@ def stored(name: str) -> endpoints.EndpointAddress:
 
 def test_a_url_is_read_from_stdin_and_never_shown(add: Add, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    said = [add("desk", "slack", SLACK), run("endpoints", "list"), run("endpoints", "list", "--format", "json")]
-    assert said[0].out == "desk: slack to https://93.184.215.14/...\n"
-    assert said[2].json() == [{"name": "desk", "channel": "slack", "url": "https://93.184.215.14/...", "keys": 0}]
+    results = [add("desk", "slack", SLACK), run("endpoints", "list"), run("endpoints", "list", "--format", "json")]
+    assert results[0].out == "desk: slack to https://93.184.215.14/...\n"
+    assert results[2].json() == [{"name": "desk", "channel": "slack", "url": "https://93.184.215.14/...", "keys": 0}]
     assert stored("desk").url == SLACK
-    assert "hunter2" not in caplog.text + "".join(each.out + each.err for each in said) + repr(stored("desk"))
+    assert "hunter2" not in caplog.text + "".join(each.out + each.err for each in results) + repr(stored("desk"))
 
 
 def test_a_url_is_read_from_a_prompt_without_echo(sqlite: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +68,8 @@ def test_the_key_of_a_webhook_is_printed_once(add: Add, run: Run) -> None:
     added = add("crm", "webhook", SLACK, "--format", "json").json()
     assert len(key_of(added["secret"])) == 32
     assert stored("crm").keys == (added["secret"],)
-    for said in (run("endpoints", "list"), run("endpoints", "list", "--format", "json")):
-        assert added["secret"] not in said.out + said.err
+    for result in (run("endpoints", "list"), run("endpoints", "list", "--format", "json")):
+        assert added["secret"] not in result.out + result.err
     words = add("erp", "webhook", SLACK).out.splitlines()
     assert words == [
         "erp: webhook to https://93.184.215.14/...",
@@ -191,7 +191,7 @@ def test_an_unknown_endpoint_is_refused(command: str, sqlite: str, run: Run) -> 
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "shown"),
     [
         ("https://hooks.slack.com/services/T/B/x", "https://hooks.slack.com/..."),
         ("https://user:hunter2@host:8443/x?y#z", "https://host:8443/..."),
@@ -200,5 +200,5 @@ def test_an_unknown_endpoint_is_refused(command: str, sqlite: str, run: Run) -> 
         ("console:", "console:"),
     ],
 )
-def test_a_redacted_url_shows_the_host_only(url: str, said: str) -> None:
-    assert redacted(url) == said
+def test_a_redacted_url_shows_the_host_only(url: str, shown: str) -> None:
+    assert redacted(url) == shown

@@ -26,7 +26,7 @@ BOOM = Failure("RuntimeError", "boom", "Traceback", "f" * 12)
 
 
 def die(actor: str, key: str, failure: Failure = BOOM) -> int:
-    """Claim the only job of this actor and key, promised before or now, and bury it. Returns the dead letter."""
+    """Claim the only job of this actor and key, enqueued before or now, and dead-letter it. Returns the dead letter."""
     if not any((job.actor, job.key) == (actor, key) for job in all_jobs()):
         enqueue(NewJob(actor, key))
     claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
@@ -73,12 +73,12 @@ def read(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
 # -- one --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_replay_promises_the_same_work_with_fresh_attempts(letter: int):
+def test_a_replay_enqueues_the_same_job_with_fresh_attempts(letter: int):
     replay(letter)
 
     job = one_job()
-    promised = (job.actor, job.key, job.args, job.pipeline, job.next_steps, job.priority, job.attempts, job.replays)
-    assert promised == ("classify", "17", ["x"], "triage", ["notify"], 4, 0, 1)
+    enqueued = (job.actor, job.key, job.args, job.pipeline, job.next_steps, job.priority, job.attempts, job.replays)
+    assert enqueued == ("classify", "17", ["x"], "triage", ["notify"], 4, 0, 1)
     assert letters()[0].state == "replayed"
     assert letters()[0].resolved_at is not None
 
@@ -154,7 +154,7 @@ def test_arguments_can_be_corrected_and_the_letter_says_so(letter: int):
     assert letters()[0].reason == 'replayed with the arguments ["y", 2]'
 
 
-def test_corrected_arguments_are_refused_when_the_work_is_promised_with_others(letter: int):
+def test_corrected_arguments_are_refused_when_the_job_is_enqueued_with_others(letter: int):
     enqueue(NewJob("classify", "17", ["x"], "triage"))
 
     # merging would keep the old arguments, and nobody would know
@@ -240,13 +240,13 @@ def test_a_message_that_could_not_be_read_is_kept_with_its_bytes_and_cannot_be_r
     assert letters()[0].state == "dead"
 
 
-def test_messages_with_the_same_trouble_are_alike_whatever_they_hold():
+def test_messages_with_the_same_error_share_a_fingerprint_whatever_their_content():
     for error in ("ticket 'a' at byte 17", "ticket 'b' at byte 4", "something else"):
         unreadable(error=error)
     unreadable("tickets.intake", "ticket 'a' at byte 17")
 
-    one, alike, other, elsewhere = [each.fingerprint for each in letters()]
-    assert one == alike
+    one, same, other, elsewhere = [each.fingerprint for each in letters()]
+    assert one == same
     assert len({one, other, elsewhere}) == 3
 
 
@@ -293,7 +293,7 @@ def test_the_listing_is_filtered_and_carries_no_bytes(letter: int):
     assert not {"raw", "traceback"} & read(dead_letters.listing)[0].keys()
 
 
-def test_a_hundred_alike_are_one_line(letter: int):
+def test_similar_dead_letters_are_one_group(letter: int):
     for number in range(3):
         die("email", f"n{number}", Failure("SMTPError", f"busy {number}", "", "smtp"))
     move(DeadLetter, created_at=-60)
@@ -315,19 +315,19 @@ def test_a_hundred_alike_are_one_line(letter: int):
     assert [each["letters"] for each in read(dead_letters.groups, "discarded")] == [1]
 
 
-def test_the_story_holds_every_attempt_at_this_job_and_no_other():
+def test_the_history_holds_every_attempt_at_this_job_and_no_other():
     enqueue(NewJob("email", "n1"), NewJob("email", "n2"), NewJob("chat", "n1"))
     first = one_attempt("email", "n1", "retried", "busy")
     one_attempt("email", "n2", "retried", "another key")
     one_attempt("chat", "n1", "retried", "another job")
     dead = die("email", "n1")
 
-    story = read(dead_letters.history, dead)
-    assert [(each["number"], each["outcome"], each["error"]) for each in story["ledger"]] == [
+    history = read(dead_letters.history, dead)
+    assert [(each["number"], each["outcome"], each["error"]) for each in history["ledger"]] == [
         (1, "retried", "busy"),
         (2, "dead", "boom"),
     ]
-    assert (story["id"], story["job_id"], story["traceback"], story["raw"]) == (dead, first, "Traceback", None)
+    assert (history["id"], history["job_id"], history["traceback"], history["raw"]) == (dead, first, "Traceback", None)
     assert read(dead_letters.history, unreadable(raw=b"\xff"))["raw"] == b"\xff"
     with pytest.raises(UnknownDeadLetter):
         read(dead_letters.history, 999)

@@ -1,4 +1,4 @@
-"""Hints: which lanes have something due, what a relay takes, and how a suspect is kept from dragging others along."""
+"""Hints: which actors and priorities have jobs due, what a relay takes, and how a suspect is kept from dragging others along."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("database")
 FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
 
-def lanes(*actors: str) -> list[tuple[str, int]]:
+def due_buckets(*actors: str) -> list[tuple[str, int]]:
     with reading() as session:
         return hints.due_buckets(session, actors)
 
@@ -49,25 +49,30 @@ def set_crashes(number: int, *numbers: int) -> None:
         session.execute(update(Job).where(Job.id.in_(numbers)).values(crashes=number, attempts=number))
 
 
-# -- lanes ------------------------------------------------------------------------------------------------------------
+# -- due buckets ------------------------------------------------------------------------------------------------------
 
 
-def test_the_lanes_are_those_with_something_due_the_most_urgent_first():
+def test_due_buckets_are_ordered_by_priority():
     enqueue(NewJob("classify", "1"), NewJob("classify", "2", priority=9), NewJob("notify", "1", priority=9))
     enqueue(NewJob("intake", "1", priority=5), NewJob("intake", "2", priority=7, delay=60))
 
-    assert lanes("classify", "intake", "notify") == [("classify", 9), ("notify", 9), ("intake", 5), ("classify", 0)]
-    assert lanes("intake", "nobody's") == [("intake", 5)]
-    assert lanes() == []
+    assert due_buckets("classify", "intake", "notify") == [
+        ("classify", 9),
+        ("notify", 9),
+        ("intake", 5),
+        ("classify", 0),
+    ]
+    assert due_buckets("intake", "nobody's") == [("intake", 5)]
+    assert due_buckets() == []
 
 
-def test_a_lane_whose_jobs_are_hinted_or_leased_is_empty():
+def test_hinted_and_leased_jobs_are_in_no_due_bucket():
     enqueue(NewJob("classify", "1"), NewJob("notify", "1"))
     mark_hinted(*ids("1"))
     claim("notify", *[job.id for job in all_jobs() if job.actor == "notify"])
     mark_hinted()
 
-    assert lanes("classify", "notify") == []
+    assert due_buckets("classify", "notify") == []
 
 
 # -- take -------------------------------------------------------------------------------------------------------------
@@ -85,7 +90,7 @@ def test_what_is_taken_is_hinted_and_says_whether_it_was_tried_before():
     assert take("classify", 0) == []
 
 
-def test_a_lane_is_taken_by_its_own_priority_and_limit_the_longest_due_first():
+def test_dispatch_takes_the_longest_due_jobs_of_a_priority_first():
     enqueue(*[NewJob("classify", str(number), priority=3) for number in range(3)], NewJob("classify", "other"))
     with transaction() as session:
         for number, key in enumerate(("2", "0", "1")):
@@ -151,7 +156,7 @@ def test_a_running_job_that_is_no_suspect_holds_none_up():
     assert take_suspect() == (suspect, "classify", 0)
 
 
-def test_a_suspect_whose_hint_was_lost_is_given_again_and_lets_the_others_on():
+def test_a_suspect_whose_hint_was_lost_is_dispatched_again_and_lets_the_others_on():
     enqueue(NewJob("classify", "1"), NewJob("classify", "2"))
     set_crashes(2, *ids("1", "2"))
     assert take_suspect() is not None
@@ -162,7 +167,7 @@ def test_a_suspect_whose_hint_was_lost_is_given_again_and_lets_the_others_on():
     assert take_suspect() == (*ids("1"), "classify", 0)
 
 
-# -- a poison job and its neighbours ----------------------------------------------------------------------------------
+# -- a poison job and the rest of its batch --------------------------------------------------------------------------
 
 
 def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
@@ -176,7 +181,7 @@ def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
     assert {(job.key, job.crashes) for job in all_jobs()} == {("innocent", 1), ("bystander", 1)}
 
 
-def test_a_hint_from_before_the_crash_takes_no_neighbour_along_again():
+def test_a_hint_from_before_the_crash_does_not_claim_the_rest_of_the_batch_again():
     # Given a batch that killed its worker
     enqueue(*[NewJob("classify", key) for key in ("poison", "innocent", "fresh")])
     poison, innocent, fresh = ids("poison", "innocent", "fresh")

@@ -41,28 +41,28 @@ pytestmark = pytest.mark.usefixtures("database")
 FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
 
-# -- promise ----------------------------------------------------------------------------------------------------------
+# -- enqueue ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_promise_is_part_of_the_callers_transaction():
+def test_an_enqueued_job_is_part_of_the_callers_transaction():
     with crash_before_commit() as session:
         jobs.enqueue(session, [NewJob("classify", "1")])
 
     assert all_jobs() == []
 
 
-def a_crash_before_the_commit_promises_nothing() -> None:
+def a_crash_before_the_commit_enqueues_nothing() -> None:
     with crash_before_commit():
         triage.send(17)
     assert all_jobs() == []
 
 
 def test_a_send_inside_a_transaction_commits_and_rolls_back_with_it():
-    a_crash_before_the_commit_promises_nothing()
+    a_crash_before_the_commit_enqueues_nothing()
 
 
 def test_a_send_past_the_outbox_would_survive_the_crash(monkeypatch: pytest.MonkeyPatch):
-    # Mutant: the promise is written in a transaction of its own, as plain Dramatiq publishes at once
+    # Mutant: the job is written in a transaction of its own, as plain Dramatiq publishes at once
     @contextmanager
     def on_its_own() -> Iterator[Session]:
         with Session(engine()) as session, session.begin():
@@ -71,7 +71,7 @@ def test_a_send_past_the_outbox_would_survive_the_crash(monkeypatch: pytest.Monk
     monkeypatch.setattr("aura.jobs.actor.transaction", on_its_own)
 
     with pytest.raises(AssertionError):
-        a_crash_before_the_commit_promises_nothing()
+        a_crash_before_the_commit_enqueues_nothing()
 
 
 def test_a_send_outside_a_transaction_is_its_own_and_needs_no_broker():
@@ -104,7 +104,7 @@ def test_a_send_wakes_the_relay_after_the_commit_and_not_after_a_rollback(monkey
     assert woken == [2], "woken once, when both jobs were there to see"
 
 
-def test_a_second_promise_takes_the_higher_priority_and_the_earlier_time():
+def test_a_second_enqueue_takes_the_higher_priority_and_the_earlier_time():
     enqueue(NewJob("classify", "1", priority=2, delay=60))
     enqueue(NewJob("classify", "1", priority=7, delay=600))
     enqueue(NewJob("classify", "1", priority=1, delay=10))
@@ -114,7 +114,7 @@ def test_a_second_promise_takes_the_higher_priority_and_the_earlier_time():
     assert not one_job().rerun
 
 
-def test_two_promises_of_one_call_merge_like_two_calls():
+def test_two_jobs_of_one_call_merge_like_two_calls():
     enqueue(NewJob("classify", "1", priority=9, delay=60), NewJob("classify", "1", priority=1))
 
     assert one_job().priority == 9
@@ -127,24 +127,24 @@ def test_the_same_work_in_another_pipeline_is_another_job():
     assert len(all_jobs()) == 3
 
 
-def test_many_promises_with_duplicates_are_one_job_each():
+def test_many_jobs_with_duplicates_are_stored_once_each():
     enqueue(*[NewJob("classify", str(number % 700)) for number in range(1400)])
 
     assert len(all_jobs()) == 700
 
 
-def test_no_promise_at_all_is_no_error():
+def test_enqueueing_no_job_is_no_error():
     enqueue()
     triage.send_many([])
 
     assert all_jobs() == []
 
 
-def test_a_promise_while_the_job_runs_makes_it_run_once_more():
+def test_a_job_enqueued_while_running_runs_once_more():
     # Given a job that runs
     enqueue(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
-    # When it is promised twice meanwhile, and then kept
+    # When it is enqueued twice meanwhile, and then completed
     enqueue(NewJob("classify", "1"))
     enqueue(NewJob("classify", "1", priority=4))
     with transaction() as session:
@@ -166,7 +166,7 @@ def test_a_promise_while_the_job_runs_makes_it_run_once_more():
     assert all_jobs() == []
 
 
-def test_a_later_run_that_was_promised_meanwhile_is_not_early():
+def test_a_later_run_that_was_enqueued_meanwhile_is_not_early():
     enqueue(NewJob("classify", "1"))
     claimed = claim("classify", one_job().id)
 
@@ -203,7 +203,7 @@ def test_delays_are_milliseconds_or_a_timedelta():
         ({"args": (1,), "kwargs": {"ticket": 1}}, TypeError, "not ticket"),
     ],
 )
-def test_a_wrong_option_is_named_and_promises_nothing(options: dict, error: type[Exception], words: str):
+def test_a_wrong_option_is_named_and_enqueues_nothing(options: dict, error: type[Exception], words: str):
     with pytest.raises(error, match=words):
         classify.send_with_options(**options)
 
@@ -223,7 +223,7 @@ def test_a_pipeline_has_at_least_one_step_and_says_its_order():
     assert repr(triage) == "Pipeline('triage': intake -> classify -> notify)"
 
 
-def test_a_pipeline_of_one_step_promises_nothing_after_it():
+def test_a_pipeline_of_one_step_enqueues_nothing_after_it():
     Pipeline("short", intake).send(3)
 
     assert one_job().next_steps == []
@@ -363,7 +363,7 @@ def test_a_retry_is_due_later_and_keeps_its_attempts_and_its_error():
     assert seconds_until_due() == [pytest.approx(30, abs=5)]
 
 
-def test_a_buried_job_is_a_dead_letter_with_all_it_takes_to_replay_it():
+def test_a_dead_letter_stores_everything_a_replay_needs():
     enqueue(NewJob("classify", "1", ["x"], "triage", ("notify",), 4))
     (job,) = claim("classify", one_job().id)
 
@@ -480,7 +480,7 @@ def test_an_orderly_failure_between_crashes_is_forgiven():
     assert letters() == []
 
 
-def test_handing_back_spends_no_attempt_and_no_crash():
+def test_a_returned_job_counts_no_attempt_and_no_crash():
     enqueue(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
     ids = [job.id for job in all_jobs()]
     claim("classify", ids[0], lease="running", worker="me")
@@ -497,7 +497,7 @@ def test_handing_back_spends_no_attempt_and_no_crash():
     ]
 
 
-def test_a_lease_that_is_taken_while_we_look_is_not_handed_back():
+def test_a_job_claimed_meanwhile_is_not_returned():
     enqueue(NewJob("classify", "1"))
 
     with transaction() as session:

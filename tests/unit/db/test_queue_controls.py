@@ -106,7 +106,7 @@ def test_a_longer_pause_stays_unless_it_is_to_be_shortened(
     do(queue_controls.pause, "ai.classify", reason="then", **then)
 
     assert control().paused
-    # whoever looks is told why it is paused as it is
+    # the reason belongs to the pause that is shown
     assert control().reason == ("first" if left == first["seconds"] else "then")
     if left is None:
         assert control().paused_until is None
@@ -288,7 +288,7 @@ def test_a_worker_whose_job_is_cancelled_and_fails_does_not_bring_it_back(hand: 
 
 
 @on_postgresql
-def test_of_two_who_cancel_at_once_one_is_told_that_it_is_gone():
+def test_the_second_of_two_concurrent_cancellations_finds_no_job():
     enqueue(NewJob("classify", "17"))
     job_id = one_job().id
 
@@ -310,7 +310,7 @@ def _somebody_waits_for_a_lock() -> bool:
 # -- looking ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_queues_are_listed_with_what_waits_and_what_holds_them_back():
+def test_the_queues_are_listed_with_their_waiting_jobs_pauses_and_limits():
     enqueue(NewJob("intake", "1"), NewJob("intake", "2"), NewJob("receive", "3"), NewJob("classify", "4", delay=60))
     enqueue(NewJob("gone", "5"), NewJob("gone too", "6"))
     ids = {(job.actor, job.key): job.id for job in all_jobs()}

@@ -94,7 +94,7 @@ def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, 
     assert round(sum(rate.completed for rate in found.values())) == 12
 
 
-def test_the_desk_is_told_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
+def test_the_desk_figures_count_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
     with reading() as session:
         assert ticket_stats.ticket_stats(session).tickets == 0
         assert ticket_stats.review_queue(session) == (0, None)

@@ -94,7 +94,7 @@ def test_a_heartbeat_that_hears_it_ends_the_command_once_and_beats_on(monkeypatc
         with reading() as session:
             return session.execute(select(Worker.heartbeat_at).where(Worker.id == WORKER_ID)).scalar_one()
 
-    # Then the command is told once, while the heartbeat goes on, for others must not take what it still holds
+    # Then the command is returned once, and the heartbeat goes on: other workers must not take its jobs
     wait_until(lambda: signals == [signal.SIGTERM], 5, "it did not hear")
     last = heard()
     wait_until(lambda: heard() > last, 5, "it beats no more")
@@ -123,5 +123,5 @@ def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(config
     assert "hunter2" not in json.dumps([away.detail, away.fix])
 
 
-def test_the_version_is_said(run: Run):
+def test_the_version_is_listed(run: Run):
     assert run("--version").out == f"aura {VERSION}\n"

@@ -37,7 +37,7 @@ def expressions() -> dict[str, str]:
 
 def asked() -> set[str]:
     """Return every metric that the dashboard or an alert asks for."""
-    return {name for said in expressions().values() for name in re.findall(r"\baura_\w+", said)}
+    return {name for expression in expressions().values() for name in re.findall(r"\baura_\w+", expression)}
 
 
 def offered(page: str) -> set[str]:
@@ -71,9 +71,9 @@ def test_every_series_exists_from_the_start() -> None:
 
 
 def test_every_expression_is_valid_promql() -> None:
-    for where, said in expressions().items():
+    for where, expression in expressions().items():
         try:
-            promql_parser.parse(said)
+            promql_parser.parse(expression)
         except ValueError as error:
             pytest.fail(f"{where}: {error}")
 

@@ -31,7 +31,7 @@ def test_the_parent_of_an_accepted_incident_has_the_highest_priority_of_its_tick
     with reading() as session:
         ticket = session.get(Ticket, parent)
         assert ticket is not None
-        told = session.scalars(select(Notification).where(Notification.ticket_id == parent)).all()
+        notifications = session.scalars(select(Notification).where(Notification.ticket_id == parent)).all()
     assert (ticket.source, ticket.priority, ticket.category, ticket.stage) == (
         "aura",
         "critical",
@@ -40,7 +40,7 @@ def test_the_parent_of_an_accepted_incident_has_the_highest_priority_of_its_tick
     )
     assert "VPN" in ticket.title
     assert all(f"#{child}" in ticket.description for child in burst)
-    assert {each.role for each in told} == {"team"}
+    assert {each.role for each in notifications} == {"team"}
     [incident] = proposed()
     assert (incident.state, incident.parent_id) == ("accepted", parent)
     # the parent is no ticket of a burst itself
@@ -112,14 +112,14 @@ def test_dismissing_notifies_the_agents_of_tickets_that_joined(a_proposal: list[
     [late] = report([f"The {PORTAL} again"], who="late@example.com")
     triage.send(late)
     hand.run()
-    told = count(Notification)
+    notified = count(Notification)
     [incident] = proposed()
 
     dismiss(incident.id)
     hand.run()
 
     assert roles(late) == {"requester", "team"}
-    assert count(Notification) == told + 2, "and of no other ticket"
+    assert count(Notification) == notified + 2, "and of no other ticket"
 
 
 def test_the_parent_ticket_notifies_the_team(a_proposal: list[int], hand: Hand):

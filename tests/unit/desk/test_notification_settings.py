@@ -127,9 +127,9 @@ subscribers: []
     assert (result.code, result.out) == (1, "")
     *lines, last = result.err.removeprefix("aura: ").splitlines()
     assert last == "nothing was changed"
-    said = [line.removeprefix(f"{path}: ") for line in lines]
+    errors = [line.removeprefix(f"{path}: ") for line in lines]
     for line, words in zip(
-        said,
+        errors,
         [
             "line 3: event: unknown value 'ticket.escalatd'; use one of *, ticket.received, ",
             "line 4: priority: unknown value 'urgent'; use one of low, medium, high, critical",
@@ -206,7 +206,7 @@ def test_the_sample_file_is_valid(run: Run):
 @pytest.mark.usefixtures("slack")
 def test_subscriptions_are_added_listed_and_removed(run: Run):
     assert run("subscriptions", "list").err.startswith("No subscriptions. Add one: aura subscriptions add")
-    said = run(
+    result = run(
         "subscriptions",
         "add",
         "boss@example.com",
@@ -218,7 +218,7 @@ def test_subscriptions_are_added_listed_and_removed(run: Run):
         "high",
     )
     line = "boss@example.com: ticket.escalated by email, category Network, priority high or above"
-    assert said.out == line + "\n"
+    assert result.out == line + "\n"
     conditions = ("--event", "ticket.escalated", "--category", "Network", "--priority", "high")
     again = run("subscriptions", "add", "boss@example.com", *conditions)
     assert again.out == line + " (exists already)\n"

@@ -1,4 +1,4 @@
-"""What people of the desk do to a ticket: one transaction each, one at a time, told and remembered."""
+"""Actions of agents on a ticket: one transaction each, serialized, with notifications and an audit trail."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def staff(database: str) -> None:
 
 @pytest.fixture
 def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, Any]]]:
-    """What other services were told, as (event, ticket, data)."""
-    told: list[tuple[str, int, dict[str, Any]]] = []
-    monkeypatch.setattr("db.outbox.record", lambda _session, rows: told.extend(rows))
-    return told
+    """The recorded outbox events, as (event, ticket, data)."""
+    events: list[tuple[str, int, dict[str, Any]]] = []
+    monkeypatch.setattr("db.outbox.record", lambda _session, rows: events.extend(rows))
+    return events
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def ticket_of(number: int) -> Ticket:
         return session.get_one(Ticket, number)
 
 
-def told(event: str) -> list[tuple[str, str]]:
+def recipients(event: str) -> list[tuple[str, str]]:
     with reading() as session:
         found = session.execute(select(Notification.role, Notification.recipient).where(Notification.event == event))
         return sorted(map(tuple, found))
@@ -99,19 +99,19 @@ def test_every_status_has_followers() -> None:
 def test_each_resolution_notifies_the_requester(hand: Hand, ticket: int, happened: list[Any]) -> None:
     resolve(ticket, "Restarted it", "nora")
     hand.run()
-    assert told("ticket.resolved") == [("requester", "ada@example.com")]
+    assert recipients("ticket.resolved") == [("requester", "ada@example.com")]
     with pytest.raises(NotAllowed, match="is resolved already"):
         resolve(ticket, "Restarted it again", "ben")
     assert ticket_of(ticket).resolution == "Restarted it"
 
     reopen(ticket, "nora", "It drops again")
     hand.run()
-    assert ("agent", "Ann Lee") in told("ticket.reopened")
+    assert ("agent", "Ann Lee") in recipients("ticket.reopened")
     found = ticket_of(ticket)
     assert (found.status, found.resolved_at) == ("open", None)
     set_status(ticket, "resolved")
     hand.run()
-    assert told("ticket.resolved") == [("requester", "ada@example.com")] * 2
+    assert recipients("ticket.resolved") == [("requester", "ada@example.com")] * 2
     assert [
         event for event, _, _ in happened if event in EVENTS and "class" not in event and "notified" not in event
     ] == [
@@ -164,13 +164,13 @@ class _Unlocked:
 
 
 def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let two people resolve a ticket at the same time; return what those were told who could not."""
+    """Let two people resolve a ticket at the same time; return the error of each refused action."""
     hold, both = ticket_actions.lock_ticket, threading.Barrier(2)
 
     def held(session: Any, number: int) -> Any:
         found = hold(session, number)
         with suppress(threading.BrokenBarrierError):
-            both.wait(timeout=0.5)  # whom the lock holds back does not come here
+            both.wait(timeout=0.5)  # a thread that waits for the lock does not reach this line
         return found
 
     monkeypatch.setattr(ticket_actions, "lock_ticket", held)
@@ -194,22 +194,22 @@ def test_a_crash_before_the_commit_changes_nothing(hand: Hand, ticket: int) -> N
     with crash_before_commit():
         resolve(ticket, "Restarted it")
     hand.run()
-    assert (ticket_of(ticket).status, done(), told("ticket.resolved")) == ("open", [], [])
+    assert (ticket_of(ticket).status, done(), recipients("ticket.resolved")) == ("open", [], [])
 
 
-# -- who has it -------------------------------------------------------------------------------------------------------
+# -- assignee ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_assignment_notifies_the_agent_and_is_not_changed_by_routing(hand: Hand, ticket: int) -> None:
     assert ticket_of(ticket).assignee == "Ann Lee"
     assert assign(ticket, "BEN@example.com", "nora") == "Ben"
     hand.run()
-    assert set(told("ticket.assigned")) == {("agent", "Ben")}
+    assert set(recipients("ticket.assigned")) == {("agent", "Ben")}
     assert assign(ticket, "ben") == "Ben"
     correct(ticket, "nora", priority="low", category="Hardware")
     hand.run()
     assert ticket_of(ticket).assignee == "Ben"
-    assert len(told("ticket.assigned")) == 1, "it was so before"
+    assert len(recipients("ticket.assigned")) == 1, "it was so before"
     assert done() == [("nora", "assigned to Ben (before: Ann Lee)", "action")]
     with pytest.raises(NotAllowed, match="there is no agent 'Zoe'"):
         assign(ticket, "Zoe")
@@ -218,12 +218,12 @@ def test_an_assignment_notifies_the_agent_and_is_not_changed_by_routing(hand: Ha
 def test_a_ticket_assigned_to_nobody_stays_unassigned(hand: Hand, ticket: int) -> None:
     assert assign(ticket, None, "nora") == ""
     hand.run()
-    assert told("ticket.assigned") == [("team", "service-desk@localhost")]
-    before = told("ticket.reclassified")
+    assert recipients("ticket.assigned") == [("team", "service-desk@localhost")]
+    before = recipients("ticket.reclassified")
     correct(ticket, "nora", priority="critical", category="Hardware")
     hand.run()
     assert ticket_of(ticket).assignee == ""
-    assert before == [] and "Ann Lee" not in dict(told("ticket.reclassified")).values()
+    assert before == [] and "Ann Lee" not in dict(recipients("ticket.reclassified")).values()
 
 
 # -- comments ---------------------------------------------------------------------------------------------------------
@@ -263,12 +263,12 @@ def test_a_comment_notifies_the_other_side_once(hand: Hand, ticket: int) -> None
     ingest_mail(write("ada@example.com", "Still-broken", ticket))
     ingest_mail(write("ada@example.com", "Still-broken", ticket))
     hand.run()
-    assert told("ticket.commented") == [("agent", "Ann Lee")]
+    assert recipients("ticket.commented") == [("agent", "Ann Lee")]
 
     comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web")
     ingest_mail(write("ann@example.com", "Or-the-dock", ticket))
     hand.run()
-    assert told("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
+    assert recipients("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
     with reading() as session:
         bodies = session.scalars(select(Notification.body).where(Notification.role == "requester"))
         assert [body for body in bodies if "> Try the <b>other</b> cable" in body]
@@ -276,7 +276,7 @@ def test_a_comment_notifies_the_other_side_once(hand: Hand, ticket: int) -> None
     assign(ticket, None)
     comment(ticket, "ada@example.com", "Hello?")
     hand.run()
-    assert ("team", "service-desk@localhost") in told("ticket.commented")
+    assert ("team", "service-desk@localhost") in recipients("ticket.commented")
 
 
 @pytest.mark.parametrize("status", ["pending", "resolved"])
@@ -301,7 +301,7 @@ def test_a_mail_of_the_requester_resumes_the_target_and_one_of_an_agent_does_not
     assert runs == pytest.approx(targets[str(found.priority)], abs=1)
     # one notice for each mail: that it is open again says what was written
     heard = {"pending": "ticket.commented", "resolved": "ticket.reopened"}[status]
-    assert told(heard).count(("agent", "Ann Lee")) == 1
+    assert recipients(heard).count(("agent", "Ann Lee")) == 1
     assert ("ada@example.com", f"{status} -> open", "action") in done()
 
 
@@ -323,12 +323,12 @@ def test_the_commands_record_the_author_in_timeline_and_audit(ticket: int, run: 
     assert run("tickets", "status", 999, "open").code == 1
 
     shown = run("tickets", "show", ticket, "--format", "json").json()
-    said = [
+    entries = [
         (row["kind"], row["author"], row["text"]) for row in shown["timeline"] if row["kind"] in ("action", "comment")
     ]
-    assert said[0] == ("action", "nora", "open -> pending")
-    assert ("action", "nora", "open -> resolved: Restarted") in said
-    assert [text for what, _, text in said if what == "comment"] == ["It helped", "Again"]
+    assert entries[0] == ("action", "nora", "open -> pending")
+    assert ("action", "nora", "open -> resolved: Restarted") in entries
+    assert [text for what, _, text in entries if what == "comment"] == ["It helped", "Again"]
     with reading() as session:
         rows = audit.listing(session, subject=f"ticket/{ticket}")
     assert [row["action"].partition(".")[2] for row in rows[::-1]] == [

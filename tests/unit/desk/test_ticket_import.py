@@ -237,14 +237,14 @@ def test_a_truncated_gz_is_refused(tmp_path: Path):
 def test_a_large_file_is_stored_in_batches_with_progress(write: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ticket_import, "BATCH", 10)
     monkeypatch.setattr(ticket_import, "MAX_REASONS", 2)
-    told: list[int] = []
+    positions: list[int] = []
     content = "title\n" + "".join(f"ticket {number}\n" for number in range(35)) + ' \n" "\n"  "\n'
 
-    report = write(content, progress=told.append)
+    report = write(content, progress=positions.append)
 
     assert (report.rows, report.new, report.rejected, len(report.bad)) == (38, 35, 3, 2)
-    assert told == sorted(told)
-    assert told[-1] == len(content)
+    assert positions == sorted(positions)
+    assert positions[-1] == len(content)
 
 
 def test_rows_before_a_read_error_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -31,7 +31,7 @@ Declare = Callable[..., Any]
 
 
 def accept(title: str, requester: str = "ada@example.com", **more: Any) -> int:
-    """Store a ticket and promise its journey, as the web does."""
+    """Store a ticket and enqueue its pipeline, as the web does."""
     submission = NewTicket(title=title, requester=requester, **more)
     with transaction() as session:
         (ticket_id,) = tickets.create(session, "test", [(submission, submission.model_dump())])
@@ -44,10 +44,10 @@ def ticket(ticket_id: int) -> Ticket:
         return session.get_one(Ticket, ticket_id)
 
 
-# -- the journey ------------------------------------------------------------------------------------------------------
+# -- the pipeline -----------------------------------------------------------------------------------------------------
 
 
-def test_a_ticket_passes_every_step_and_people_are_told_once(hand: Hand):
+def test_a_ticket_passes_every_step_and_each_recipient_is_notified_once(hand: Hand):
     with transaction() as session:
         session.add(Agent(name="Nora", email="nora@example.com", skills=["Network"], capacity=5))
     ticket_id = accept("VPN drops every ten minutes", description="<p>Since this&nbsp;morning, from home.</p>")
@@ -67,12 +67,12 @@ def test_a_ticket_passes_every_step_and_people_are_told_once(hand: Hand):
     assert set(done[3:]) == {"email"}
     assert {attempt.outcome for attempt in attempts()} == {"completed"}
     with reading() as session:
-        told = session.scalars(select(Notification)).all()
-    assert {n.state for n in told} == {"sent"}
-    assert {"ada@example.com", "Nora"} <= {n.recipient for n in told}
+        notifications = session.scalars(select(Notification)).all()
+    assert {n.state for n in notifications} == {"sent"}
+    assert {"ada@example.com", "Nora"} <= {n.recipient for n in notifications}
 
 
-def test_the_timeline_tells_the_whole_journey_in_order(hand: Hand):
+def test_the_timeline_lists_the_whole_pipeline_in_order(hand: Hand):
     ticket_id = accept("Printer on floor 3 is out of toner")
     hand.relay()
     with reading() as session:
@@ -96,7 +96,7 @@ def test_the_timeline_tells_the_whole_journey_in_order(hand: Hand):
     assert times == sorted(times)
 
 
-def test_each_step_promises_the_next_with_the_priority_it_found(hand: Hand):
+def test_each_step_enqueues_the_next_with_the_priority_it_found(hand: Hand):
     accept("URGENT: ransomware on the file server, everything is encrypted!", priority="critical")
     seen = [(job.actor, job.priority, job.next_steps) for job in all_jobs()]
 
@@ -110,10 +110,10 @@ def test_each_step_promises_the_next_with_the_priority_it_found(hand: Hand):
         ("notify", []),
     ]
     with reading() as session:
-        said = session.scalars(select(VerdictRecord.priority)).one()
+        priority = session.scalars(select(VerdictRecord.priority)).one()
     assert seen[0][1] == 0
     assert seen[1][1] >= JOB_PRIORITY["high"], "its words sound urgent"
-    assert seen[2][1] == JOB_PRIORITY[said]
+    assert seen[2][1] == JOB_PRIORITY[priority]
 
 
 def test_many_tickets_share_one_hint_and_each_gets_its_own_verdict(hand: Hand):
@@ -145,7 +145,7 @@ def test_a_step_alone_runs_without_the_ones_after_it(hand: Hand):
     assert count(Notification) == before
 
 
-def test_what_is_not_there_is_a_dead_letter_and_its_neighbours_are_not(hand: Hand):
+def test_a_job_without_its_ticket_is_dead_and_the_rest_of_its_batch_is_not(hand: Hand):
     ticket_id = accept("Mailbox is full")
     enqueue(NewJob("classify", "999999"), NewJob("classify", "no number"), NewJob("classify", str(ticket_id)))
 
@@ -180,7 +180,7 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
 
     step, after = declare(one_each, save=write_an_agent), declare(second)
     Pipeline("two", step, after).send(7)
-    promise, failures = jobs.enqueue, [RuntimeError("cannot promise the next step")]
+    promise, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
 
     def fail_once(*arguments: Any) -> None:
         promise(*arguments)
@@ -233,7 +233,7 @@ def test_without_the_lease_check_it_would_write(hand: Hand, declare: Declare, mo
         a_worker_that_lost_its_lease_writes_nothing(hand, declare)
 
 
-@pytest.mark.parametrize("max_attempts", [1, 3], ids=["given up", "tried again"])
+@pytest.mark.parametrize("max_attempts", [1, 3], ids=["dead-lettered", "retried"])
 def test_a_failure_of_a_worker_that_lost_its_lease_is_not_written_either(
     hand: Hand, declare: Declare, max_attempts: int
 ):
@@ -251,7 +251,7 @@ def test_a_failure_of_a_worker_that_lost_its_lease_is_not_written_either(
     assert (attempts(), letters()) == ([], [])
 
 
-def test_a_job_promised_while_it_runs_runs_once_more(hand: Hand, declare: Declare):
+def test_a_job_enqueued_while_running_runs_once_more(hand: Hand, declare: Declare):
     runs: list[str] = []
 
     def wakes_itself(items: list[Any]) -> list[str]:
@@ -393,7 +393,7 @@ def test_what_a_human_set_no_engine_changes(hand: Hand):
     found = ticket(ticket_id)
     assert (found.category, found.category_by, found.priority_by) == ("Hardware", "human", "engine")
     with reading() as session:
-        assert session.scalars(select(VerdictRecord.category)).all() == ["Network"], "what it said is kept"
+        assert session.scalars(select(VerdictRecord.category)).all() == ["Network"], "its verdict is stored"
 
 
 def test_embedded_mode_records_no_events_for_anybody(hand: Hand):

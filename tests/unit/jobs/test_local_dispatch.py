@@ -1,4 +1,4 @@
-"""Eager steps: a worker takes the next step at once where it may, and what it does not take, or not start, is not lost."""
+"""Local dispatch: a worker starts the next step itself where possible; jobs that it does not start are not lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def working(broker: JobBroker, *, threads: int = 2, queues: set[str] | None = No
 
 
 class Counting:
-    """An outlet that counts the hints of each actor on their way to the broker."""
+    """A transport that counts the hints of each actor on their way to the broker."""
 
     def __init__(self, broker: JobBroker) -> None:
         self._queues: LocalQueues = broker.local
@@ -66,9 +66,9 @@ class Counting:
 
 def relay(broker: JobBroker) -> Counter[str]:
     """Relay once. Returns how many hints each actor got."""
-    outlet = Counting(broker)
-    Relay(broker, outlet, get_settings()).round()  # type: ignore[arg-type]
-    return outlet.hints
+    transport = Counting(broker)
+    Relay(broker, transport, get_settings()).round()  # type: ignore[arg-type]
+    return transport.hints
 
 
 def done(items: list[Any]) -> list[str]:
@@ -168,7 +168,7 @@ def change(function: Callable[..., None], *arguments: Any) -> None:
     ],
     ids=["paused", "paused for a time", "limited"],
 )
-def test_nothing_is_taken_of_a_queue_that_is_held_back(
+def test_nothing_is_taken_of_a_paused_or_limited_queue(
     broker: JobBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
@@ -221,7 +221,7 @@ def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
     assert sorted(attempt.key for attempt in attempts("completed") if attempt.actor == "second") == list("0123456")
 
 
-def test_what_is_promised_for_later_is_not_taken(broker: JobBroker, declare: Declare):
+def test_a_delayed_job_is_not_taken(broker: JobBroker, declare: Declare):
     (later,) = steps(declare, "later")
     first = declare(
         done, actor_name="first", save=lambda session, done: later.send_with_options(args=(1,), delay=60_000)
@@ -235,7 +235,7 @@ def test_what_is_promised_for_later_is_not_taken(broker: JobBroker, declare: Dec
         assert (job.actor, job.lease, job.attempts) == ("later", None, 0)
 
 
-def test_what_was_promised_before_merges_and_is_not_taken(broker: JobBroker, declare: Declare):
+def test_a_job_enqueued_before_is_merged_and_not_taken(broker: JobBroker, declare: Declare):
     first, second = steps(declare, "first", "second")
     enqueue(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
     Pipeline("two", first, second).send(1)
@@ -251,7 +251,7 @@ def test_what_was_promised_before_merges_and_is_not_taken(broker: JobBroker, dec
     assert kept() == ["first", "second"]
 
 
-def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: JobBroker, declare: Declare):
+def test_a_job_enqueued_twice_in_one_transaction_runs_once(broker: JobBroker, declare: Declare):
     seen: list[list[str]] = []
 
     def incident(items: list[Any]) -> list[str]:
@@ -273,11 +273,9 @@ def test_what_is_promised_twice_in_one_transaction_is_done_once(broker: JobBroke
     assert seen == [["the same"]]
 
 
-def test_a_promise_that_is_rolled_back_is_not_taken(
-    broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_job_that_is_rolled_back_is_not_taken(broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
-    promise, failures = jobs.enqueue, [RuntimeError("cannot promise the next step")]
+    promise, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
 
     def fail_once(*arguments: Any) -> None:
         promise(*arguments)
@@ -300,8 +298,8 @@ def test_a_promise_that_is_rolled_back_is_not_taken(
 # -- a worker that stops ----------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: JobBroker, declare: Declare):
-    # Given a worker of one thread that has taken the second step, and is busy with something else
+def test_a_worker_that_stops_returns_the_jobs_it_took_and_did_not_start(broker: JobBroker, declare: Declare):
+    # Given a worker of one thread that took the second step, and is busy with something else
     busy, stop = threading.Event(), threading.Event()
 
     def blocks(items: list[Any]) -> list[str]:
@@ -320,7 +318,7 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: J
     assert busy.wait(30)
     job = next(job for job in all_jobs() if job.actor == "second")
     assert (job.worker, job.attempts) == (WORKER_ID, 1)
-    # When it is told to stop, and the heartbeat still beats
+    # When it is stopped, and the heartbeat still beats
     stopping = threading.Thread(target=worker.stop, args=(10_000,))
     stopping.start()
     wait_until(lambda: process_state.worker is None, message="it is stopping")
@@ -346,8 +344,8 @@ def test_a_worker_that_stops_hands_back_what_it_took_and_did_not_start(broker: J
 
 def test_without_a_worker_nothing_is_taken(broker: JobBroker, declare: Declare):
     (step,) = steps(declare, "step")
-    with local_dispatch.LocalDispatch(broker) as taker, transaction() as session:
-        taker.accept(session, {})
+    with local_dispatch.LocalDispatch(broker) as dispatch, transaction() as session:
+        dispatch.accept(session, {})
         step.send(1)
 
     assert (one_job().lease, nothing_is_held()) == (None, True)

@@ -43,8 +43,8 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
     configure_logging()
 
     # When a ticket comes in with a trace, and is worked on
-    said = {"title": "VPN drops", "description": "Payroll is secret", "requester": "ada@example.com"}
-    local_client().post("/tickets", json=said, headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    ticket = {"title": "VPN drops", "description": "Payroll is secret", "requester": "ada@example.com"}
+    local_client().post("/tickets", json=ticket, headers={"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
     hand.run()
 
     # Then each line about it names it, its job and its trace, and none repeats what it says

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 class Shelf:
-    """An outlet that keeps what it is given, or fails as often as told."""
+    """A transport that keeps published hints, or fails a number of times."""
 
     def __init__(self, failures: int = 0, depths: dict[str, int] | None = None) -> None:
         self.published: list[Outgoing] = []
@@ -58,9 +58,9 @@ class Shelf:
         return [(body["actor_name"], priority, body["args"][0]) for body, priority in read]
 
 
-def relay(outlet: Shelf, **values: Any) -> Relay:
+def relay(transport: Shelf, **values: Any) -> Relay:
     chosen = settings.get_settings()
-    return Relay(actors.broker, outlet, chosen.model_copy(update=values))
+    return Relay(actors.broker, transport, chosen.model_copy(update=values))
 
 
 def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
@@ -74,7 +74,7 @@ def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
         ("intake", 0, 4),
         ("intake", 0, 3),
     ]
-    assert relay(shelf).round() == 0, "what is hinted is not hinted again"
+    assert relay(shelf).round() == 0, "a hinted job is not dispatched again"
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
 # -- lost hints and dead workers --------------------------------------------------------------------------------------
 
 
-def hint(*promises: NewJob) -> None:
-    enqueue(*promises)
+def hint(*new_jobs: NewJob) -> None:
+    enqueue(*new_jobs)
     mark_hinted()
 
 
@@ -259,7 +259,7 @@ def is_hinted() -> dict[str, bool]:
     return {job.actor: job.hinted_at is not None for job in all_jobs()}
 
 
-def test_a_lost_hint_is_given_again_only_when_its_queue_is_empty():
+def test_a_lost_hint_is_dispatched_again_only_when_its_queue_is_empty():
     hint(NewJob("classify", "1"), NewJob("reanalyze", "1"))
     move(Job, hinted_at=-16)
 
@@ -316,7 +316,7 @@ def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
     assert dead_after >= 5 * heartbeat.EVERY, "one that lives must not look dead"
 
 
-def test_a_chore_is_done_at_once_and_then_when_it_is_due():
+def test_a_periodic_task_runs_first_at_once_and_then_when_due():
     done: list[int] = []
     task = PeriodicTask(lambda: done.append(1), every=3600)
 
@@ -350,13 +350,13 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
     running: Callable[[Relay], None], monkeypatch: pytest.MonkeyPatch
 ):
     away = [True]
-    lanes = hints.due_buckets
+    due_buckets = hints.due_buckets
 
     def flaky(session: Any, actors: Any) -> list[tuple[str, int]]:
         if away:
             away.pop()
             raise OperationalError("SELECT", {}, Exception("server closed the connection"))
-        return lanes(session, actors)
+        return due_buckets(session, actors)
 
     monkeypatch.setattr(hints, "due_buckets", flaky)
     shelf = Shelf(failures=1)
@@ -368,7 +368,7 @@ def test_the_loop_outlives_a_broker_and_a_database_that_are_away(
     assert (away, shelf.failures) == ([], 0)
 
 
-def test_a_stopped_loop_closes_its_outlet():
+def test_a_stopped_loop_closes_its_transport():
     shelf, stop = Shelf(), threading.Event()
     stop.set()
 
@@ -405,7 +405,7 @@ def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, dec
     assert letters() == []
 
 
-def test_a_nap_ends_with_a_promise():
+def test_a_nap_ends_when_a_job_is_enqueued():
     local = actors.broker.local
     local.enqueued.set()
     local.wait(3600, lambda: False)

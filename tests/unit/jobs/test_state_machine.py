@@ -63,7 +63,7 @@ FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 picks = st.integers(0, 9)
 #: Which jobs of a batch, bit by bit.
 masks = st.sampled_from([~0, ~0, 0b01, 0b10, 0b101])
-promises = st.builds(
+new_jobs = st.builds(
     NewJob,
     actor=st.sampled_from(ACTORS),
     key=st.sampled_from("12"),
@@ -95,7 +95,7 @@ class Batch:
 
 
 class Inside:
-    """The broker: an outlet of the relay that keeps its hints, or refuses them."""
+    """The broker: a transport of the relay that keeps its hints, or refuses them."""
 
     def __init__(self) -> None:
         self.hints: list[tuple[str, list[int]]] = []
@@ -142,11 +142,11 @@ class JobMachine(RuleBasedStateMachine):
         with transaction() as session:
             for model in (Job, Attempt, Worker, DeadLetter, QueueControl):
                 session.execute(delete(model))
-        #: Runs that are owed for each piece of work: 2 when it was promised once more while one is running.
+        #: Runs that are owed for each piece of work: 2 when it was enqueued again while one is running.
         self.owed: dict[Identity, int] = {}
         self.held: dict[Identity, Batch] = {}
         self.crashes: Counter[Identity] = Counter()
-        self.quarantined = self.buried = self.cancelled = 0
+        self.quarantined = self.dead = self.cancelled = 0
         self.paused: set[str] = set()
         self.limits: dict[str, int] = {}
         #: How many may run at once: the limit, or more while those are not done that ran when it was set.
@@ -170,12 +170,12 @@ class JobMachine(RuleBasedStateMachine):
             for worker in self.workers:
                 workers.beat(session, worker, "a worker")
 
-    def owe(self, *promised: NewJob) -> None:
-        for each in {identity(each): each for each in promised}:
+    def owe(self, *enqueued: NewJob) -> None:
+        for each in {identity(each): each for each in enqueued}:
             self.owed[each] = 2 if each in self.held else 1
 
     def free(self, each: Identity, *, done: bool) -> None:
-        """The run is over: its promise is kept (or given up), or it is still owed, along with one made meanwhile."""
+        """The run is over: the job is completed or dead, or its run is still owed, and one more if it was enqueued meanwhile."""
         del self.held[each]
         self.owed[each] = self.owed[each] - 1 if done else 1
         if done:
@@ -194,17 +194,17 @@ class JobMachine(RuleBasedStateMachine):
         live = self.live()
         return live[pick % len(live)] if live else None
 
-    # Promises and hints
+    # Enqueueing and hints
 
-    @initialize(promised=st.lists(promises, min_size=2, max_size=6))
-    def start(self, promised: list[NewJob]) -> None:
-        self.promise(promised)
+    @initialize(enqueued=st.lists(new_jobs, min_size=2, max_size=6))
+    def start(self, enqueued: list[NewJob]) -> None:
+        self.enqueue(enqueued)
 
-    @rule(promised=st.lists(promises, min_size=1, max_size=4))
-    def promise(self, promised: list[NewJob]) -> None:
+    @rule(enqueued=st.lists(new_jobs, min_size=1, max_size=4))
+    def enqueue(self, enqueued: list[NewJob]) -> None:
         with transaction() as session:
-            jobs.enqueue(session, promised)
-        self.owe(*promised)
+            jobs.enqueue(session, enqueued)
+        self.owe(*enqueued)
 
     @precondition(lambda self: any(job.due_at > LATER for job in self.rows))
     @rule(times=st.integers(1, 3))
@@ -255,7 +255,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(job.hinted_at and not job.lease for job in self.rows))
     @rule(age=st.sampled_from([20.0, 400.0]))
-    def lost_hints_are_given_again(self, age: float) -> None:
+    def lost_hints_are_redispatched(self, age: float) -> None:
         with transaction() as session:
             session.execute(update(Job).where(Job.hinted_at.is_not(None)).values(hinted_at=from_now(-age)))
         self.relay.maintenance.redispatch_lost_hints()
@@ -346,16 +346,16 @@ class JobMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.rows)
     @rule(pick=picks, mask=masks)
-    def bury(self, pick: int, mask: int) -> None:
+    def dead_letter(self, pick: int, mask: int) -> None:
         if batch := self.under_way(pick):
-            self.bury_some(batch, mask)
+            self.dead_letter_some(batch, mask)
 
     @precondition(lambda self: self.batches)
     @rule(pick=picks)
-    def bury_late(self, pick: int) -> None:
-        self.bury_some(self.batches[pick % len(self.batches)], ~0)
+    def dead_letter_late(self, pick: int) -> None:
+        self.dead_letter_some(self.batches[pick % len(self.batches)], ~0)
 
-    def bury_some(self, batch: Batch, mask: int) -> None:
+    def dead_letter_some(self, batch: Batch, mask: int) -> None:
         failed = some(batch.jobs, mask)
         with transaction() as session:
             held = jobs.still_held(session, batch.lease, failed)
@@ -363,7 +363,7 @@ class JobMachine(RuleBasedStateMachine):
         assert held == [job for job in failed if job in self.holding(batch)]
         for job in held:
             self.free(identity(job), done=True)
-        self.buried += len(held)
+        self.dead += len(held)
 
     # Workers
 
@@ -395,7 +395,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(pick=picks, hung=st.booleans())
-    def hand_back(self, pick: int, hung: bool) -> None:
+    def return_jobs(self, pick: int, hung: bool) -> None:
         worker = self.workers[pick % len(self.workers)]
         busy = [batch for batch in self.live() if batch.worker == worker][: 1 if hung else 0]
         returned = [e for e, batch in self.held.items() if batch.worker == worker and batch not in busy]
@@ -456,8 +456,8 @@ class JobMachine(RuleBasedStateMachine):
             running = sum(queue_of(actor) == queue for actor, _, _ in self.held)
             assert running <= self.allowed[queue], "limit"
             self.allowed[queue] = max(most, running)
-        given_up = Counter(letter.error_type for letter in letters())
-        assert given_up == +Counter(Quarantined=self.quarantined, Trouble=self.buried, Cancelled=self.cancelled)
+        dead = Counter(letter.error_type for letter in letters())
+        assert dead == +Counter(Quarantined=self.quarantined, Trouble=self.dead, Cancelled=self.cancelled)
 
     def teardown(self) -> None:
         if sys.exception() is None:
@@ -475,14 +475,14 @@ class JobMachine(RuleBasedStateMachine):
             self.beat()
             self.time_passes(1)
             self.recover()
-            self.lost_hints_are_given_again(400.0)
+            self.lost_hints_are_redispatched(400.0)
             self.relay_round()
             while self.broker.hints:
                 self.deliver(0, 0, False)
             while live := self.live():
                 self.keep_some(live[0], ~0, True)
             for pick in range(len(self.workers)):
-                self.hand_back(pick, False)
+                self.return_jobs(pick, False)
             self.the_model_and_the_table_agree()
         raise AssertionError(f"never done: {self.owed}")
 
@@ -530,13 +530,13 @@ def test_nothing_owed_is_lost_and_nothing_is_done_twice():
     run(EXAMPLES or round(share * hypothesis.settings.default.max_examples))
 
 
-def test_a_promise_made_while_the_job_runs_outlives_its_dead_letter():
-    # found by the machine: the second promise went to the dead letters with the first
+def test_a_job_enqueued_while_running_outlives_its_dead_letter():
+    # found by the machine: the second run went to the dead letters with the first
     machine = JobMachine()
-    machine.promise([NewJob("classify", "1")])
+    machine.enqueue([NewJob("classify", "1")])
     machine.deliver(0, 0, False)
-    machine.promise([NewJob("classify", "1")])
-    machine.bury_some(machine.batches[0], ~0)
+    machine.enqueue([NewJob("classify", "1")])
+    machine.dead_letter_some(machine.batches[0], ~0)
     machine.the_model_and_the_table_agree()
     assert machine.owed == {("classify", "1", ""): 1}
     machine.drain()
@@ -559,7 +559,7 @@ def leasing_what_is_leased(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(jobs, "claim", anyway)
 
 
-def forgetting_what_was_promised_meanwhile(patch: pytest.MonkeyPatch) -> None:
+def forgetting_a_rerun(patch: pytest.MonkeyPatch) -> None:
     keep = jobs.complete
 
     def once(session: Session, lease: str, kept: Sequence[Claimed], worker: str, seconds: float) -> list[Claimed]:
@@ -569,7 +569,7 @@ def forgetting_what_was_promised_meanwhile(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(jobs, "complete", once)
 
 
-MUTANTS = [without_the_lease_check, leasing_what_is_leased, forgetting_what_was_promised_meanwhile]
+MUTANTS = [without_the_lease_check, leasing_what_is_leased, forgetting_a_rerun]
 
 
 @pytest.mark.slow

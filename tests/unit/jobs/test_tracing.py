@@ -1,4 +1,4 @@
-"""A ticket's whole journey is one trace: each job is a child of the one that promised it."""
+"""The pipeline of a ticket is one trace: each job is a child of the job that enqueued it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together
     assert len(answers) == len({traces.trace_of(job.traceparent) for job in all_jobs()}) == 2
 
 
-def test_what_a_page_promises_belongs_to_its_request_too(hand: Hand):
+def test_a_job_enqueued_by_a_page_belongs_to_the_trace_of_its_request(hand: Hand):
     ticket = accept(None)
     hand.run()
     asked = client().post(f"/api/v1/tickets/{ticket}/reanalyze", headers={"traceparent": CALLER})
@@ -158,14 +158,14 @@ def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any
     assert len(letters()) == 1
 
 
-@pytest.mark.parametrize("notices", [1, 3])
+@pytest.mark.parametrize("messages", [1, 3])
 def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_stays_in_its_own(
-    notices: int, hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    messages: int, hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")
     with transaction() as session:
         preferences.save(session, "a@b.example", {"timezone": "UTC", "digest": "hourly"})
-    for _ in range(notices):
+    for _ in range(messages):
         accept(traces.child(None))
     hand.run()
     wrote = {
@@ -173,7 +173,7 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
         for span in printed(capsys)
         if span["name"] == "notify"
     }
-    assert len(wrote) == notices
+    assert len(wrote) == messages
     move(Notification, delayed_until=-1)
     move(Job, due_at=-1)
     hand.run()
@@ -181,7 +181,7 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
     spans = {span["name"]: span for span in printed(capsys)}
     linked = {(link["context"]["trace_id"], link["context"]["span_id"]) for link in spans["digest"]["links"]}
     mail = spans["email"]["context"]["trace_id"]
-    if notices == 1:
+    if messages == 1:
         assert linked == set()
         assert {mail} == {trace for trace, _ in wrote}
     else:

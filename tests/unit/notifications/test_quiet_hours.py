@@ -141,7 +141,7 @@ def test_any_preference_delivers_outside_quiet_hours(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "error"),
     [
         ({"language": "tlh"}, "language: unknown language 'tlh'; the languages are en, de"),
         ({"zone": "Mars"}, "timezone: unknown time zone 'Mars'; use a name such as Europe/Berlin"),
@@ -155,10 +155,10 @@ def test_any_preference_delivers_outside_quiet_hours(
         ({"digest": "daily", "digest_at": "8"}, "digest_at: must be a time such as 08:00"),
     ],
 )
-def test_an_invalid_preference_names_the_field_and_its_values(wrong: dict[str, str], said: str) -> None:
+def test_an_invalid_preference_names_the_field_and_its_values(wrong: dict[str, str], error: str) -> None:
     found = problem(Preference(**wrong))
     assert found is not None
-    assert found.startswith(said)
+    assert found.startswith(error)
 
 
 def test_a_row_of_any_types_is_read() -> None:

@@ -19,7 +19,7 @@ EVE = Agent("eve", "eve@example.com", skills=("Hardware",), capacity=10, load=0)
 DESK = "desk@example.com"
 
 
-def told(**changes: Any) -> list[tuple[str, str, str]]:
+def addressed(**changes: Any) -> list[tuple[str, str, str]]:
     facts: dict[str, Any] = {
         "event": "ticket.classified",
         "requester": "joe@example.com",
@@ -68,50 +68,52 @@ def test_a_critical_ticket_prefers_a_free_agent_then_a_full_one_then_an_absent_o
 
 
 def test_requester_and_agent_are_notified() -> None:
-    assert told() == [("agent", "in_app", "bob"), ("requester", "email", "joe@example.com")]
+    assert addressed() == [("agent", "in_app", "bob"), ("requester", "email", "joe@example.com")]
 
 
 @pytest.mark.parametrize("priority", ["high", "critical"])
 def test_the_agent_gets_an_email_for_urgent_tickets(priority: str) -> None:
-    assert ("agent", "email", "bob@example.com") in told(priority=priority)
+    assert ("agent", "email", "bob@example.com") in addressed(priority=priority)
 
 
 def test_a_requester_with_a_user_name_is_notified_in_app() -> None:
-    assert ("requester", "in_app", "j.smith") in told(requester="j.smith")
+    assert ("requester", "in_app", "j.smith") in addressed(requester="j.smith")
 
 
 def test_a_requester_with_name_and_address_is_notified_by_email() -> None:
-    assert ("requester", "email", "joe@example.com") in told(requester="Joe Müller <joe@example.com>")
+    assert ("requester", "email", "joe@example.com") in addressed(requester="Joe Müller <joe@example.com>")
 
 
 def test_without_an_agent_the_team_is_notified() -> None:
-    assert told(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
+    assert addressed(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
 
 
 def test_the_team_is_notified_of_every_escalation() -> None:
-    assert ("team", "email", DESK) in told(event="ticket.escalated")
+    assert ("team", "email", DESK) in addressed(event="ticket.escalated")
 
 
 def test_the_team_steps_in_when_the_agent_of_an_urgent_ticket_has_no_address() -> None:
     unreachable = Agent("bob", "", skills=("Network",))
-    assert ("team", "email", DESK) in told(assignee=unreachable, priority="critical")
-    assert ("team", "email", DESK) not in told(assignee=unreachable, priority="low")
+    assert ("team", "email", DESK) in addressed(assignee=unreachable, priority="critical")
+    assert ("team", "email", DESK) not in addressed(assignee=unreachable, priority="low")
 
 
 def test_a_duplicate_notifies_no_agent() -> None:
-    assert told(duplicate=True, priority="critical") == [("requester", "email", "joe@example.com")]
-    assert told(duplicate=True, event="ticket.escalated", assignee=None) == [("requester", "email", "joe@example.com")]
+    assert addressed(duplicate=True, priority="critical") == [("requester", "email", "joe@example.com")]
+    assert addressed(duplicate=True, event="ticket.escalated", assignee=None) == [
+        ("requester", "email", "joe@example.com")
+    ]
 
 
 def test_an_event_always_has_a_recipient() -> None:
-    assert told(duplicate=True, requester="") == [("team", "email", DESK)]
-    assert told(assignee=None, requester="", team_address="") == [("team", "in_app", "service-desk")]
+    assert addressed(duplicate=True, requester="") == [("team", "email", DESK)]
+    assert addressed(assignee=None, requester="", team_address="") == [("team", "in_app", "service-desk")]
 
 
 def test_a_person_is_notified_once_per_channel_in_the_role_that_acts() -> None:
-    own = told(requester="BOB@example.com", priority="high")
+    own = addressed(requester="BOB@example.com", priority="high")
     assert own == [("agent", "in_app", "bob"), ("agent", "email", "bob@example.com")]
-    assert told(requester=DESK, assignee=None) == [("team", "email", DESK)]
+    assert addressed(requester=DESK, assignee=None) == [("team", "email", DESK)]
 
 
 def test_all_recipients_get_the_language_of_the_ticket() -> None:
@@ -160,7 +162,7 @@ def test_hostile_addresses_are_not_email_addresses(address: str) -> None:
 
 @pytest.mark.parametrize("address", [a for a in HOSTILE if a != "<a@example.com>"] + ["x@y.com <a@b.com>, <c@d.com>"])
 def test_a_hostile_requester_is_never_mailed_and_the_desk_steps_in(address: str) -> None:
-    assert told(requester=address, duplicate=True) == [("team", "email", DESK)]
+    assert addressed(requester=address, duplicate=True) == [("team", "email", DESK)]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,6 @@ def test_plain_addresses_are_email_addresses(address: str) -> None:
 def test_any_requester_has_a_recipient_and_only_valid_addresses_get_email(
     text: str, duplicate: bool, priority: str
 ) -> None:
-    people = told(requester=text, duplicate=duplicate, priority=priority)
+    people = addressed(requester=text, duplicate=duplicate, priority=priority)
     assert people
     assert all(is_email(address) for _, channel, address in people if channel == "email")

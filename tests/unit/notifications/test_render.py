@@ -58,20 +58,20 @@ def test_every_event_has_a_template_for_every_role_and_language(
     event: str, role: str, language: str, duplicate_of: int | None
 ) -> None:
     facts = TicketFacts(17, FACTS.title, "Network", "high", assignee="ann", duplicate_of=duplicate_of)
-    said = render_message(event, role, language, facts, BASE)
-    assert said.subject.startswith("[Aura #17] ")
-    assert FACTS.title in said.subject
-    assert "\n" not in said.subject
-    assert FACTS.title in said.text
-    assert "ann" in said.text
-    assert said.text.count(LINK) == 1
-    assert ("#12" in said.text) == (duplicate_of is not None)
-    html = as_html(said, language, LINK)
+    message = render_message(event, role, language, facts, BASE)
+    assert message.subject.startswith("[Aura #17] ")
+    assert FACTS.title in message.subject
+    assert "\n" not in message.subject
+    assert FACTS.title in message.text
+    assert "ann" in message.text
+    assert message.text.count(LINK) == 1
+    assert ("#12" in message.text) == (duplicate_of is not None)
+    html = as_html(message, language, LINK)
     assert Page(html).links == [LINK]
     assert f'<html lang="{language}">' in html
-    assert "\n\n\n" not in said.text
-    assert "{" not in said.text
-    assert "None" not in said.text
+    assert "\n\n\n" not in message.text
+    assert "{" not in message.text
+    assert "None" not in message.text
 
 
 def test_each_event_has_a_text_of_its_own() -> None:
@@ -81,9 +81,9 @@ def test_each_event_has_a_text_of_its_own() -> None:
 
 
 def test_german_names_categories_and_priorities_in_german() -> None:
-    said = render_message("ticket.classified", "agent", "de", FACTS, BASE)
-    assert said.subject == "[Aura #17] hoch, Netzwerk: VPN drops every hour"
-    assert "Kategorie: Netzwerk\nPriorität: hoch\n" in said.text
+    message = render_message("ticket.classified", "agent", "de", FACTS, BASE)
+    assert message.subject == "[Aura #17] hoch, Netzwerk: VPN drops every hour"
+    assert "Kategorie: Netzwerk\nPriorität: hoch\n" in message.text
     custom = TicketFacts(1, "x", "Kantine", "low")
     assert (
         "Kategorie: Kantine\nPriorität: niedrig\n"
@@ -116,33 +116,33 @@ def test_the_description_is_in_messages_to_agents_but_never_to_the_requester() -
 
 def test_a_hostile_title_stays_text() -> None:
     title = "<script>alert(1)</script> <a href='http://evil.example'>\"&amp; {{ 7*7 }} {% raw %}"
-    said = render_message("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
-    page = Page(as_html(said, "en", LINK))
+    message = render_message("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    page = Page(as_html(message, "en", LINK))
     assert page.tags <= TAGS
     assert page.links == [LINK]
     assert "<script>alert(1)</script>" in page.text
     assert "{{ 7*7 }}" in page.text
-    assert "{{ 7*7 }}" in said.subject
-    assert "&lt;" not in said.subject + said.text
+    assert "{{ 7*7 }}" in message.subject
+    assert "&lt;" not in message.subject + message.text
 
 
 def test_foreign_links_are_disarmed_everywhere() -> None:
     bait = "see HTTPS://evil.example or www.evil.example\nor ftp://evil.example"
     facts = TicketFacts(17, bait, bait, bait, bait, bait, bait, bait)
     for role in ROLES:
-        said = render_message("ticket.escalated", role, "en", facts, BASE)
-        for part in (said.subject, said.text, as_html(said, "en", LINK)):
+        message = render_message("ticket.escalated", role, "en", facts, BASE)
+        for part in (message.subject, message.text, as_html(message, "en", LINK)):
             found = {link.lower() for link in re.findall(r"(?i)(?:https?|ftp)://[^\s\"<]+|www\.\S+", part)}
             assert found <= {LINK}
 
 
 def test_a_title_is_one_short_line() -> None:
     title = "first\r\nBcc: victim@example.org\u2028\u202egnp.exe\0 " + "long " * 5000
-    said = render_message("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)
-    assert said.subject.startswith("[Aura #17] first Bcc: victim@example.org gnp.exe long")
-    assert said.subject.endswith("…")
-    assert len(said.subject) <= 140
-    assert said.subject.isprintable()
+    message = render_message("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)
+    assert message.subject.startswith("[Aura #17] first Bcc: victim@example.org gnp.exe long")
+    assert message.subject.endswith("…")
+    assert len(message.subject) <= 140
+    assert message.subject.isprintable()
 
 
 def test_an_empty_title_has_a_name() -> None:
@@ -168,14 +168,14 @@ def test_a_template_that_names_an_unknown_fact_fails() -> None:
 @given(st.text(), st.text(), st.sampled_from(ROLES), st.sampled_from(LANGUAGES))
 def test_any_text_renders_safely(title: str, description: str, role: str, language: str) -> None:
     facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
-    said = render_message("ticket.classified", role, language, facts, BASE)
-    html = as_html(said, language, LINK)
-    (said.subject + said.text + html).encode()
+    message = render_message("ticket.classified", role, language, facts, BASE)
+    html = as_html(message, language, LINK)
+    (message.subject + message.text + html).encode()
     page = Page(html)
     assert page.tags <= TAGS
     assert set(page.links) == {LINK}
-    assert "\n" not in said.subject
-    assert "\r" not in said.text
+    assert "\n" not in message.subject
+    assert "\r" not in message.text
 
 
 @limits(deadline=None)

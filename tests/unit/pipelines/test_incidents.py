@@ -28,7 +28,7 @@ BURST = [
 ]  # fmt: skip
 OTHERS = [
     "Laptop does not boot", "New laptop for Tom", "Laptop keyboard is sticky", "Laptop screen flickers", "My laptop is slow",
-    "Outlook calendar is empty", "Printer jams", "Password reset", "Badge does not open the door", "SAP order 4711 is wrong",
+    "Outlook calendar is empty", "Printer jams", "Password reset", "Badge does not open the gate", "SAP order 4711 is wrong",
 ]  # fmt: skip
 
 
@@ -194,7 +194,7 @@ def made_up(number: int) -> list[incidents.RecentTicket]:
         "print",
         "scan",
         "badge",
-        "door",
+        "gate",
         "phone",
         "voip",
     ]
@@ -222,8 +222,8 @@ def test_the_time_of_a_sweep_is_linear_in_the_tickets():
 def test_the_similarity_of_a_group_is_the_average_of_its_members():
     group = Group()
     assert group.similarity(["vpn"]) == 0
-    for said in (["vpn"], ["vpn", "connect"]):
-        group.add(made_up(1)[0], said)
+    for words in (["vpn"], ["vpn", "connect"]):
+        group.add(made_up(1)[0], words)
 
     assert group.similarity(["vpn"]) == 1
     assert group.similarity(["connect"]) == 0.5

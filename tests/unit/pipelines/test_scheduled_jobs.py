@@ -77,7 +77,13 @@ def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: 
     # Given two batches of attempts, and one of everything else
     row = {"ticket_id": None, "event": "", "channel": "email", "recipient": "", "subject": "", "body": ""}
     ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "completed", "seconds": 0.1}
-    said = {"category": "Network", "confidence": 0.9, "priority": "high", "priority_confidence": 0.8, "engine": "local"}
+    verdict = {
+        "category": "Network",
+        "confidence": 0.9,
+        "priority": "high",
+        "priority_confidence": 0.8,
+        "engine": "local",
+    }
     with transaction() as session:
         ticket = Ticket(source="test", raw="{}")
         session.add(ticket)
@@ -85,7 +91,7 @@ def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: 
         session.add_all([Attempt(**ledger) for _ in range(5)])
         session.add(
             VerdictRecord(
-                ticket_id=ticket.id, reason="VPN", summary="s", words=["w"], needs_review=False, model="m", **said
+                ticket_id=ticket.id, reason="VPN", summary="s", words=["w"], needs_review=False, model="m", **verdict
             )
         )
         session.add(AiCall(ticket_id=ticket.id, model="m", prompt_version="p", sent="text", outcome="answered"))
@@ -117,7 +123,7 @@ def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: 
 
     # Then no transaction is long: a batch at a time, of samples with the rest of its minute
     assert max(batches) <= 4
-    # And what is done is gone, what is to be told stays, and a verdict keeps its figures
+    # And completed jobs are deleted, unsent notifications stay, and a verdict keeps its figures
     gone = (AiCall, IdempotencyKey, ScheduleRun, MetricSample)
     assert [count(model) for model in gone] == [0] * len(gone)
     with reading() as session:

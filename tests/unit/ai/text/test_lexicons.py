@@ -43,5 +43,5 @@ def test_the_steps_of_the_self_fix_lexicon_are_well_formed() -> None:
 
 
 @pytest.mark.parametrize("name", ["negative.txt", "positive.txt"])
-def test_the_terms_of_the_sentiment_lexicons_are_folded_words_or_pairs(name: str) -> None:
+def test_the_terms_of_the_sentiment_lexicons_are_normalized_words_or_pairs(name: str) -> None:
     assert all(" ".join(ticket_words("", term)) == term and term.count(" ") <= 1 for term in lines(name))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from aura.ai.text.normalize import fold, normalize
 
 
-def test_a_folded_text_is_lower_case_with_umlauts_spelled_out() -> None:
+def test_a_normalized_text_is_lower_case_with_umlauts_spelled_out() -> None:
     assert fold("GRÖẞE für\tÄrzte") == "groesse fuer\taerzte"
     assert fold("It’s DOWN") == "it's down"
 

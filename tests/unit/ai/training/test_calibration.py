@@ -13,7 +13,7 @@ def test_the_temperature_of_an_overconfident_model_is_above_one() -> None:
     assert temperature([scored(1, "a")] * 20 + [scored(1, "c")]) == temperature([scored(1, "a")] * 20)
 
 
-def test_calibrating_stores_the_held_back_verdicts_by_predicted_name() -> None:
+def test_calibrating_stores_the_calibration_verdicts_by_predicted_name() -> None:
     model = {"category_temperature": 9.0, "priority_temperature": 9.0}
     scores = [
         Scored(("a", "b"), (2.0, 0.0), "a"),

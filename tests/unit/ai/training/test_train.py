@@ -156,11 +156,11 @@ def test_the_progress_ends_with_done() -> None:
 def corrected() -> TrainedModel:
     """The shipped model, corrected: what is called Zephyr is an application of this company, and Plumbus a device."""
     chance = random.Random(3)
-    said = ["does not work", "is slow today", "shows nothing", "please help", "again", "since monday", "for my team"]
+    phrases = ["does not work", "is slow today", "shows nothing", "please help", "again", "since monday", "for my team"]
     tickets = []
     for at in range(60):
         thing, label = (("Zephyr", "Software"), ("Plumbus", "Hardware"))[at % 2]
-        words = chance.sample(said, 2)
+        words = chance.sample(phrases, 2)
         tickets.append(
             Example(f"{thing} {words[0]}", f"the {thing} {words[1]}, case {chance.choice('abcdefghij')}", label, None)
         )

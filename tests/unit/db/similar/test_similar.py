@@ -54,10 +54,10 @@ def like(title: str, description: str = "", each: int = 10) -> list[SimilarTicke
 @pytest.fixture
 def past(database: str) -> list[int]:
     """Some resolved tickets, their ids."""
-    return [add(*said, resolution) for said, resolution in PAST]
+    return [add(*text, resolution) for text, resolution in PAST]
 
 
-def test_the_ticket_most_alike_comes_first_with_what_resolved_it(past: list[int]):
+def test_the_ticket_most_similar_comes_first_with_what_resolved_it(past: list[int]):
     found = like("VPN disconnects all the time", "I work from home with Wi-Fi; AnyConnect says session expired.")
 
     assert [one.id for one in found] == past[:2]
@@ -134,7 +134,7 @@ def test_remembering_twice_changes_nothing_and_a_changed_text_is_found_by_its_ne
     assert [one.id for one in like("Scanner blind")] == [past[2]]
 
 
-def test_a_ticket_that_was_opened_again_is_no_precedent(past: list[int]):
+def test_a_ticket_that_was_opened_again_is_no_example(past: list[int]):
     with transaction() as session:
         session.execute(update(Ticket).where(Ticket.id == past[2]).values(status="open", resolved_at=None))
 
@@ -229,7 +229,7 @@ def test_any_text_can_be_asked_about_on_postgresql(postgres: str, asked: str):
 def test_masked_text_is_not_indexed(database: str):
     ticket = add("VPN, password: zugspitze", "x")
     with transaction() as session:
-        index_resolved(session, [ticket], lambda said: mask(said).text)
+        index_resolved(session, [ticket], lambda text: mask(text).text)
         held = session.execute(text("SELECT * FROM resolved_texts")).one()
 
     assert "zugspit" not in str(held)

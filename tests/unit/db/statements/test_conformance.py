@@ -144,16 +144,17 @@ documents = st.recursive(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(values, documents, st.integers(0, 9)), min_size=1, max_size=20))
-def test_whatever_is_promised_comes_back_as_it_was(promised: list[tuple[str, Any, int]]):
+def test_an_enqueued_job_is_read_back_unchanged(documents_and_priorities: list[tuple[str, Any, int]]):
     with transaction() as session:
         session.execute(delete(Job))
         rows = [
-            NewJob("classify", str(n), [text, document], priority=p) for n, (text, document, p) in enumerate(promised)
+            NewJob("classify", str(n), [text, document], priority=p)
+            for n, (text, document, p) in enumerate(documents_and_priorities)
         ]
         jobs.enqueue(session, rows)
 
     found = {int(job.key): (*job.args, job.priority) for job in all_jobs()}
-    assert found == dict(enumerate(promised))
+    assert found == dict(enumerate(documents_and_priorities))
 
 
 def test_a_value_is_computed_from_an_input_for_each_row():

@@ -1,4 +1,4 @@
-"""What becomes of a job that fails: tried again after a growing pause, alone after a batch, or given up with its error."""
+"""Failed jobs: retried with growing delays, alone after a failed batch, and dead-lettered with their error."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class TestThroughAWorker:
 
         assert [letter.attempts for letter in letters()] == [8]
 
-    def test_a_poison_job_takes_none_of_its_neighbours_along(self, hand: Hand, declare: Declare):
+    def test_a_poison_job_fails_no_other_job_of_its_batch(self, hand: Hand, declare: Declare):
         batches: list[int] = []
 
         def work(items: list[Any]) -> list[str]:
@@ -174,7 +174,7 @@ class TestThroughAWorker:
         declare(work, max_attempts=3)
         enqueue(*[NewJob("work", str(number)) for number in range(9)], NewJob("work", "poison"))
         hand.run()
-        assert len(attempts("completed")) == 9, "its neighbours need not wait"
+        assert len(attempts("completed")) == 9, "the other jobs of the batch need not wait"
         for _ in range(2):
             move(Job, due_at=-1)
             hand.run()
@@ -209,7 +209,7 @@ class TestThroughAWorker:
     @pytest.mark.parametrize(
         "error", [OperationalError("UPDATE jobs", {}, Exception("server closed the connection")), Shutdown("deploy")]
     )
-    def test_a_database_that_is_away_and_a_shutdown_spend_no_attempt(
+    def test_a_database_that_is_away_and_a_shutdown_count_no_attempt(
         self, hand: Hand, declare: Declare, error: BaseException
     ):
         failing = Failing(error)
@@ -226,7 +226,7 @@ class TestThroughAWorker:
         hand.run()
         assert [a.outcome for a in attempts()] == ["completed"]
 
-    def test_a_failure_that_cannot_be_written_is_handed_back(
+    def test_a_job_whose_failure_cannot_be_written_is_returned(
         self, hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch
     ):
         def away(*_: Any) -> None:

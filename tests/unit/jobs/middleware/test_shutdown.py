@@ -1,4 +1,4 @@
-"""Dramatiq's own handler of SIGTERM, told twice: the first time it stops the worker, the second time it would kill it."""
+"""SIGTERM: Dramatiq's handler runs once; a second call would kill the worker."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def handler() -> Iterator[None]:
 
 @pytest.mark.parametrize(("module", "heard"), [("dramatiq.cli", 1), ("somebody.elses", 2)])
 def test_dramatiq_hears_of_sigterm_once(module: str, heard: int):
-    told: list[int] = []
+    signals: list[int] = []
 
     def terminate(number: int, _frame: Any) -> None:
-        told.append(number)
+        signals.append(number)
 
     terminate.__module__ = module
     signal.signal(signal.SIGTERM, terminate)
@@ -33,4 +33,4 @@ def test_dramatiq_hears_of_sigterm_once(module: str, heard: int):
     for _ in range(2):
         signal.raise_signal(signal.SIGTERM)
 
-    assert told == [signal.SIGTERM] * heard
+    assert signals == [signal.SIGTERM] * heard

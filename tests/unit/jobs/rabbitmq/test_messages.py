@@ -40,7 +40,7 @@ def hint(**changes: Any) -> dict[str, Any]:
 
 
 def reads_or_refuses(queue: str, body: bytes) -> None:
-    """The one promise of `read`: a hint for this queue, a plain message, or Malformed; never anything else."""
+    """`read` returns a hint for this queue, a plain message, or Malformed; never anything else."""
     try:
         message = read(queue, body)
     except Malformed as error:
@@ -189,7 +189,7 @@ def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None =
 @pytest.mark.usefixtures("database")
 class TestPlain:
     @pytest.mark.parametrize("ticket_id", [17, "17", "017"])
-    def test_a_wish_for_an_analysis_is_a_job_of_that_ticket(self, ticket_id: Any):
+    def test_a_request_for_an_analysis_is_a_job_of_that_ticket(self, ticket_id: Any):
         accept("ai.classify", {"ticket_id": ticket_id, "type": "classify"})
         accept("ai.classify", {"ticket_id": 17})
 
@@ -246,7 +246,7 @@ class TestPlain:
     @pytest.mark.parametrize(
         ("one", "other"),
         [("1", "1"), ("x" * 200 + "1", "x" * 200 + "2"), (b"\xff\xfe", b"\xff\xfd"), ("\ud800", "\udfff")],
-        ids=["two programs count alike", "long", "no UTF-8", "surrogates"],
+        ids=["two programs count in the same way", "long", "no UTF-8", "surrogates"],
     )
     def test_different_tickets_are_never_taken_for_one(self, hand: Hand, one: Any, other: Any):
         accept("tickets.intake", {"title": "Disk full on srv1"}, one)

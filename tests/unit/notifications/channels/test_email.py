@@ -472,5 +472,5 @@ def test_the_console_writes_one_line_and_no_body(caplog: pytest.LogCaptureFixtur
     [line] = caplog.messages
     assert "\n" not in line
     assert "private" not in line
-    said = json.loads(line[line.index("{") :])
-    assert said == {"id": message().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}
+    logged = json.loads(line[line.index("{") :])
+    assert logged == {"id": message().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}

@@ -130,10 +130,10 @@ def refused_with(kind: type[EndpointChannel], receiver: Receiver, url: str, body
 
 def test_an_error_quotes_the_answer_as_one_short_line(receiver: Receiver) -> None:
     receiver.reply = lambda _: Reply(400, body=b"a\r\n\x1b[31mb\xff" + "\u202e".encode() + b"z" * 9000)
-    said = str(refused(sender(SlackChannel, receiver), url=receiver.url))
-    assert "\n" not in said
-    assert said.isprintable()
-    assert len(said) < 300
+    error = str(refused(sender(SlackChannel, receiver), url=receiver.url))
+    assert "\n" not in error
+    assert error.isprintable()
+    assert len(error) < 300
 
 
 @pytest.mark.parametrize("kind", KINDS)

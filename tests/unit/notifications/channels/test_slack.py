@@ -36,18 +36,18 @@ def sound_slack(body: dict[str, Any]) -> str:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_slack_gets_nothing_beyond_its_limits_and_no_markup(text: str) -> None:
     body = json.loads(json.dumps(SlackChannel().body(message(subject=text, text=text))))
-    said = sound_slack(body)
+    shown = sound_slack(body)
     # the only markup is the link to our own ticket
-    assert said.replace(f"<{LINK}>", "").count("<") == 0
-    assert said.count(f"<{LINK}>") == 1
+    assert shown.replace(f"<{LINK}>", "").count("<") == 0
+    assert shown.count(f"<{LINK}>") == 1
     assert "\u202e" not in json.loads(json.dumps(body))["blocks"][0]["text"]["text"]
     json.dumps(body, ensure_ascii=False).encode()  # no lone surrogate is left
 
 
 @given(ANY, ANY)
 def test_slack_takes_any_text(subject: str, text: str) -> None:
-    said = sound_slack(dict(SlackChannel().body(message(subject=subject, text=text))))
-    assert "<" not in said.replace(f"<{LINK}>", "")
+    shown = sound_slack(dict(SlackChannel().body(message(subject=subject, text=text))))
+    assert "<" not in shown.replace(f"<{LINK}>", "")
 
 
 def test_slack_shows_the_text_verbatim() -> None:

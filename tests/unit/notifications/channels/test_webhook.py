@@ -24,9 +24,9 @@ def test_a_webhook_is_signed_with_every_key_and_has_the_id_of_the_message(receiv
             assert verify([key], arrived.headers, arrived.body) == message().id == arrived.headers["webhook-id"]
         with pytest.raises(InvalidSignature):
             verify([new_secret()], arrived.headers, arrived.body)
-        told = json.loads(arrived.body)
-        assert (told["type"], told["timestamp"]) == ("ticket.classified", "2026-11-25T12:00:00+00:00")
-        assert told["data"] == facts
+        payload = json.loads(arrived.body)
+        assert (payload["type"], payload["timestamp"]) == ("ticket.classified", "2026-11-25T12:00:00+00:00")
+        assert payload["data"] == facts
     assert receiver.arrived[0].body == receiver.arrived[1].body
 
 
@@ -34,8 +34,8 @@ def test_a_webhook_without_data_contains_subject_and_text(receiver: Receiver) ->
     sender(WebhookChannel, receiver).send(message(url=receiver.url))
     [arrived] = receiver.arrived
     assert "webhook-signature" not in arrived.headers
-    said = json.loads(arrived.body)["data"]
-    assert said == {"ticket_id": 17, "subject": "[Aura #17] VPN", "text": "Hello,\n\nyour ticket.\n"}
+    data = json.loads(arrived.body)["data"]
+    assert data == {"ticket_id": 17, "subject": "[Aura #17] VPN", "text": "Hello,\n\nyour ticket.\n"}
 
 
 def test_an_invalid_key_is_a_permanent_error(receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""What people were told, seen from the shell and over HTTP; on both databases."""
+"""Notifications, listed by the CLI and over HTTP; on both databases."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_notifications_are_shown_to_their_recipient_and_to_operators():
     assert [status("Ada"), status("bob"), status("bob", operator), status("bob", reader)] == [200, 403, 200, 403]
 
 
-def test_delayed_and_in_doubt_notifications_are_listed_resent_and_settled(run: Run):
+def test_delayed_notifications_are_resent_and_those_in_doubt_settled(run: Run):
     write_delayed(rows=2)
     assert run("notifications", "delayed", "--format", "json").json()[0]["delayed"] == 2
     one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())

@@ -44,7 +44,7 @@ def seen_at_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Shelf:
-    """An outlet that keeps the hints it is given."""
+    """A transport that keeps published hints."""
 
     def __init__(self) -> None:
         self.hints: list[tuple[str, list[int]]] = []
@@ -254,7 +254,7 @@ def somebody_waits_for_a_lock() -> bool:
         return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
 
 
-class House:
+class Cluster:
     """Relays and workers, each in a thread, until everything is done."""
 
     def __init__(self) -> None:
@@ -319,10 +319,10 @@ class House:
 def test_relays_and_workers_beside_each_other_never_go_past_a_limit(twice: bool):
     enqueue(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(40)])
     do(queue_controls.limit, "tickets.intake", 3)
-    house = House()
+    cluster = Cluster()
 
-    house.run(*[house.relays] * 3, *[lambda: house.works(False)] * 3, lambda: house.works(twice))
+    cluster.run(*[cluster.relays] * 3, *[lambda: cluster.works(False)] * 3, lambda: cluster.works(twice))
 
-    assert (house.trouble, all_jobs()) == ([], [])
-    assert max(house.running) <= 3
-    assert twice or max(house.under_way) == 3, "relays that count at the same time count the same places once"
+    assert (cluster.trouble, all_jobs()) == ([], [])
+    assert max(cluster.running) <= 3
+    assert twice or max(cluster.under_way) == 3, "relays that count at the same time count the same places once"
