@@ -15,13 +15,15 @@ from typing import Any
 
 from rich.console import Console
 
+from actors.reanalyze import batch_size
+from aura.settings import get_settings
 from bench import page, results
 from bench.contenders import CONTENDERS
 from bench.load import Pattern
 from bench.rounds import STEADY, Round
 from bench.services import Servers
 from db.jobs import CHANNEL
-from pipelines.reanalysis import PACE, TOGETHER
+from pipelines.reanalysis import PACE
 
 #: How much longer new tickets may take, at p95.
 ALLOWED = 1.2
@@ -38,7 +40,8 @@ def measure(round_: Round, backlog: int, seconds: float) -> dict[str, Any]:
     """Return how long new tickets took, while so many others are reanalyzed."""
     if backlog:
         with round_.connection.cursor() as cursor:
-            cursor.execute(STALE, (TOGETHER, TOGETHER / PACE, backlog))
+            together = batch_size(get_settings())
+            cursor.execute(STALE, (together, together / PACE, backlog))
             cursor.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
     latency = round_.latency(STEADY, seconds)
     left = int(round_.row(LEFT)[0])
