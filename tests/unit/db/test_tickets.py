@@ -166,11 +166,11 @@ class TestRecovery:
         assert restart_stranded() == 0
 
     def test_a_message_whose_id_is_a_ticket_id_does_not_hide_the_ticket(self):
-        from aura.jobs.rabbitmq.messages import Plain
+        from actors.plain_messages import PlainJson
 
         (ticket,) = create(NewTicket(title="x"))
         move(Ticket, created_at=-121)
         with transaction() as session:
-            Plain("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))
+            PlainJson("tickets.intake", "receive", {"title": "y"}, b"{}").accept(session, str(ticket))
 
         assert restart_stranded() == 1

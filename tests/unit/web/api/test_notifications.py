@@ -97,15 +97,15 @@ def test_notifications_are_shown_to_their_recipient_and_to_operators():
 
 def test_delayed_notifications_are_resent_and_those_in_doubt_settled(run: Run):
     write_delayed(rows=2)
-    assert run("notifications", "delayed", "--format", "json").json()[0]["waiting"] == 2
+    assert run("notifications", "delayed", "--format", "json").json()[0]["delayed"] == 2
     one, other = (row["id"] for row in run("notifications", "list", "--state", "delayed", "--format", "json").json())
     assert run("notifications", "resend", one).out == f"{one} enqueued for email\n"
     assert [(job.actor, job.key) for job in all_jobs()] == [("email", one)]
-    assert "only what is in_doubt can be settled" in run("notifications", "settle", one).err
+    assert f"notification {one} is enqueued; it must be in_doubt" in run("notifications", "settle", one).err
     set_(MANAGER, state="in_doubt")
     assert "2 in doubt" in run("notifications", "list", "--channel", "email", "--recipient", MANAGER).err
     wrong = run("notifications", "settle", other, "nothing")
-    assert "there is no notification nothing" in wrong.err
+    assert "notification nothing does not exist" in wrong.err
     with reading() as session:
         assert session.get_one(Notification, other).state == "in_doubt"
     assert run("notifications", "settle", other).out == f"{other} settled as delivered\n"
@@ -117,7 +117,7 @@ def test_the_wording_is_previewed(run: Run, how: str):
     shown = run(
         "notifications", "preview", "--event", "escalated", "--language", "de", "--role", "agent", "--format", how
     )
-    assert (shown.code, "wartet zu lange" in shown.out) == (0, True)
+    assert (shown.code, "weisen Sie es neu zu" in shown.out) == (0, True)
     assert run("notifications", "preview").err.count("--- ticket.") >= 9
     assert "there is no ticket 99" in run("notifications", "preview", "--ticket", 99).err
     assert "event: there is no 'x'" in run("notifications", "preview", "--event", "x").err
