@@ -11,7 +11,6 @@ import actors
 from actors.batch_analysis import advance
 from actors.classify import classify
 from actors.reanalyze import reanalyze
-from aura.jobs import bulkhead
 from db import reading, transaction
 from db import reanalysis as reanalysis_queries
 from db.models import Ticket
@@ -65,7 +64,7 @@ class TestReanalysis:
     def test_new_tickets_do_not_wait_for_a_reanalysis(self):
         # Given what a worker of eight threads prefetches, and what Dramatiq takes first of that: the lower number
         broker, prefetch = actors.broker, 16
-        shares = {name: bulkhead.of(broker).share(broker, each.queue_name, prefetch)[0] for name, each in (
+        shares = {name: broker.bulkhead.slot(broker, each.queue_name, prefetch)[0] for name, each in (
             ("new", classify), ("again", reanalyze), ("together", advance)
         )}  # fmt: skip
         assert shares == {"new": prefetch, "again": 1, "together": 1}
