@@ -78,7 +78,7 @@ def reanalysis(measured: Results) -> str:
     beside = [each for each in measured["rounds"] if each["backlog"]]
     return (
         "{date}, on {machine}: new tickets at {rate:g}/s took {p95_beside:,.1f} ms at p95 while {backlog:,} others were due for "
-        "another look, of which {looked_at:,.0f} were looked at meanwhile, and {p95_alone:,.1f} ms without: {ratio:.2f}x "
+        "re-analysis, of which {looked_at:,.0f} were reanalyzed meanwhile, and {p95_alone:,.1f} ms without: {ratio:.2f}x "
         "(medians of {count} rounds of {seconds:g} s each)."
     ).format(
         **measured,

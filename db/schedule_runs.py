@@ -124,7 +124,7 @@ def missed(session: Session, job: str, limit: int) -> list[datetime]:
 
 
 def last_slot(session: Session, job: str) -> datetime | None:
-    """Return the newest slot of the job that ran by the timetable."""
+    """Return the newest slot of the job that ran by the schedule."""
     newest = select(ScheduleRun.scheduled_at).where(
         ScheduleRun.job == job, ScheduleRun.note != MISSED, ScheduleRun.term > 0
     )
@@ -143,13 +143,13 @@ def history(session: Session) -> dict[str, dict[str, Any]]:
 
 
 def pause(session: Session, job: str, paused: bool, reason: str = "") -> None:
-    """Hold a job back until it is resumed, or resume it."""
+    """Pause a job, or resume it."""
     values = {"paused": paused, "reason": reason if paused else "", "changed_at": now()}
     statement = upsert(session, ScheduleControl).values(job=job, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
 
 
 def paused(session: Session) -> dict[str, str]:
-    """Return the jobs that are held back, each with the reason."""
+    """Return the paused jobs, each with the reason."""
     held = select(ScheduleControl.job, ScheduleControl.reason).where(ScheduleControl.paused)
     return {row.job: row.reason for row in session.execute(held)}

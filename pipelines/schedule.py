@@ -1,4 +1,4 @@
-"""The schedule: when each scheduled job runs, from crontab expressions. Reads no clock and no database.
+"""The schedule: when each scheduled job runs, from crontab expressions. Pure functions: the caller passes the time.
 
 At the end of daylight saving time, a time of day that occurs twice runs at its first occurrence only, and an hourly job in
 both hours. At its beginning, a time that does not exist runs an hour later by local time.

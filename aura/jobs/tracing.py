@@ -106,7 +106,7 @@ class Tracing(Middleware):
         completed = {job.id for job in attempt.completed}
         for job_id, span in attempt.spans.items():
             error = errors.get(job_id)
-            span.end(type(error).__name__ if error else "" if job_id in completed else "handed back")
+            span.end(type(error).__name__ if error else "" if job_id in completed else "released")
         attempt.spans = {}
 
 

@@ -24,7 +24,7 @@ def middleware() -> list[Middleware]:
     """Return the middleware; none of it reads a setting before the process boots."""
     return [
         Logging(),  # last: logs the outcomes, and ends the log context that it began first
-        Heartbeat(),  # inserts the worker's row before its first claim, hands back after its last
+        Heartbeat(),  # inserts the worker's row before its first claim, releases its jobs after its last
         RelayMiddleware(),  # needs no order
         Shutdown(),  # needs no order
         TimeLimit(),  # needs no order

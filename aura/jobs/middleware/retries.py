@@ -56,7 +56,7 @@ class Retries(Middleware):
         ):
             # the heartbeat hands these back as soon as the database answers, and no attempt is used up
             logger.warning(
-                "attempt handed back",
+                "attempt released",
                 actor=attempt.actor.actor_name,
                 jobs=len(failures),
                 error=one_line(attempt.error),
