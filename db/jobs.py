@@ -1,4 +1,4 @@
-"""The life of a job: enqueue -> hint -> claim -> complete, retry or dead-letter; every move is one guarded statement.
+"""States of a job: enqueue -> hint -> claim -> complete, retry or dead-letter; every move is one guarded statement.
 
     available --hint--> queued --claim--> running --complete--> deleted (the next step is enqueued in the same transaction)
         ^                 |                 |------retry------> due again, later

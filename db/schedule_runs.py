@@ -96,7 +96,7 @@ def start_slot(session: Session, job: str, slot: datetime, name: str, holder: st
 
 
 def finish_slot(session: Session, job: str, slot: datetime, note: str) -> None:
-    """Record what the slot did."""
+    """Record the outcome of the run."""
     done = update(ScheduleRun).where(ScheduleRun.job == job, ScheduleRun.scheduled_at == slot)
     session.execute(done.values(finished_at=now(), note=note))
 
@@ -132,7 +132,7 @@ def last_slot(session: Session, job: str) -> datetime | None:
 
 
 def history(session: Session) -> dict[str, dict[str, Any]]:
-    """Return of each job when it ran last, what that did, and how many slots were missed."""
+    """Return the last run of each job, its outcome, and the number of missed runs."""
     ran = ScheduleRun.note != MISSED
     latest = select(func.max(ScheduleRun.id)).where(ran).group_by(ScheduleRun.job)
     gone = select(ScheduleRun.job, func.count().label("slots")).where(ScheduleRun.note == MISSED)

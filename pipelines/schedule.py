@@ -87,5 +87,7 @@ def _override(job: ScheduledJob, value: Any, source: str) -> ScheduledJob:
         ) from None
     except (ValueError, TypeError, AttributeError):
         hint = 'use five fields in crontab form, such as "30 1 * * mon-fri"'
-        raise SettingsError(f"{source}: {changed.when!r} is no time that ever occurs; {hint}") from None
+        raise SettingsError(
+            f"{source}: {changed.when!r} is not a crontab expression, or never occurs; {hint}"
+        ) from None
     return changed

@@ -1,4 +1,4 @@
-"""What a program gives to the job system: topology, plain messages, dead-letter handling, metrics."""
+"""Program: the parts that an application gives to the job system, such as its topology and its plain messages."""
 
 from __future__ import annotations
 

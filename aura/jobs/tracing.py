@@ -123,7 +123,7 @@ def flush() -> None:
 
 @lru_cache(maxsize=1)
 def _tracer(settings: Settings) -> Any:
-    """Return OpenTelemetry's tracer. Raises SettingsError when AURA_TRACES asks for what is not installed."""
+    """Return OpenTelemetry's tracer. Raises SettingsError when AURA_TRACES needs a package that is not installed."""
     try:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

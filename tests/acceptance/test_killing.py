@@ -25,7 +25,7 @@ def test_the_worker_command_ends_when_its_relay_was_killed(service_house: House,
     # Then the command ends, for its supervisor to start it again
     assert worker.process is not None
     worker.process.wait(STOP_SECONDS + 20)
-    assert "no relay lives" in worker.output()
+    assert "no relay is running" in worker.output()
     # And what was promised meanwhile is finished after that
     house.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
     house.start("worker-again", *worker.command)

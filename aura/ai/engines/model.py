@@ -88,7 +88,7 @@ def read_model(content: str | bytes) -> Model:
     try:
         return _model(json.loads(content))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise InvalidModel(f"the content is no local model ({type(error).__name__})") from None
+        raise InvalidModel(f"the content is not a local model ({type(error).__name__})") from None
 
 
 def _model(raw: Mapping[str, Any]) -> Model:

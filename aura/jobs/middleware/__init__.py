@@ -1,4 +1,4 @@
-"""The middleware of a worker, in one visible order.
+"""The middleware of a worker, in order.
 
 When an attempt is over it goes, from the last middleware of the list to the first as with Dramatiq's own `after_` hooks, to
 each that has the method `after_failure(attempt)`, if any of its jobs failed; and then to each with `after_attempt(attempt)`.

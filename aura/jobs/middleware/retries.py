@@ -133,7 +133,7 @@ def _bounded(seconds: object) -> float | None:
 
 
 def is_away(error: BaseException | None) -> TypeGuard[Exception]:
-    """Return whether the error says that the database is away."""
+    """Return whether the error means that the database is unavailable."""
     return (
         isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False) is True
     )
