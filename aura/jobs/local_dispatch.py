@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -47,7 +48,7 @@ class LocalDispatchMiddleware(Middleware):
             process_state.attempts.pop(process_state.local_jobs.popitem()[0], None)
 
 
-class LocalDispatch:
+class LocalDispatch(AbstractContextManager["LocalDispatch"]):
     """Leases jobs to this worker while they are enqueued, and passes them to it when the block ends without an error."""
 
     def __init__(self, broker: Broker) -> None:
@@ -59,9 +60,6 @@ class LocalDispatch:
         #: The lease of each actor's batch that is being filled, and the jobs under every lease.
         self._filling: dict[str, str] = {}
         self._leased: dict[str, list[Claimed]] = {}
-
-    def __enter__(self) -> LocalDispatch:
-        return self
 
     def accept(self, session: Session, controls: Mapping[str, Control]) -> None:
         """Accept jobs that this transaction enqueues from here on."""
