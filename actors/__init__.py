@@ -10,6 +10,7 @@ import dramatiq
 from sqlalchemy.orm import Session
 
 from actors.events import enqueue_dead_letter_events
+from actors.metrics import create_series
 from actors.plain_messages import read_plain
 from actors.topology import TOPOLOGY
 from aura.jobs.broker import JobBroker
@@ -27,7 +28,14 @@ def _key_label(actor: dramatiq.Actor[Any, Any]) -> str:
 
 
 broker = JobBroker(
-    Program(topology=TOPOLOGY, read_plain=read_plain, on_dead=_on_dead, key_label=_key_label, modules=["pipelines"])
+    Program(
+        topology=TOPOLOGY,
+        read_plain=read_plain,
+        on_dead=_on_dead,
+        key_label=_key_label,
+        create_series=create_series,
+        modules=["pipelines"],
+    )
 )
 dramatiq.set_broker(broker)
 

@@ -13,12 +13,12 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from actors import metrics
 from actors.excerpts import excerpt
 from actors.sla import target_of
 from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
 from aura.ai.engines.base import FewShotExample
 from aura.ai.engines.factory import model_in_use, use_model
-from aura.jobs import metrics
 from aura.jobs.actor import JobResult
 from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route

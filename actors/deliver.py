@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from aura.jobs import metrics
+from actors import metrics
 from aura.jobs.actor import DurableActor, JobResult, durable
 from aura.jobs.one_by_one import OneByOne
 from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, make_channel

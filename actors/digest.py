@@ -1,4 +1,4 @@
-"""Digests: deliver what was delayed, as one message when a recipient has more than one notification.
+"""Digests: deliver delayed notifications, as one message when a recipient has more than one.
 
 A notification is delayed by quiet hours, by the recipient's digest, or by a storm (see `aura.notifications.digest_policy`).
 Its row is in state `delayed`, and one `digest` job for each (channel, recipient) is enqueued for its time in the same

@@ -110,7 +110,7 @@ def _address(session: Session, channel: str, user_id: str) -> str:
     if channel != "email":
         endpoint = endpoints.find(session, [user_id]).get(user_id)
         if endpoint is None or endpoint.channel != channel:
-            raise Malformed(f"user_id {user_id[:80]!r} is no endpoint of {channel}")
+            raise Malformed(f"user_id {user_id[:80]!r} is not an endpoint of {channel}")
         return user_id
     address = notifications.address_of(session, user_id)
     if address is None or len(address) > 254:
@@ -119,7 +119,7 @@ def _address(session: Session, channel: str, user_id: str) -> str:
 
 
 def _storable(value: Any) -> Any:
-    """Return a JSON value without what PostgreSQL cannot store: NUL bytes, lone surrogates, and 1e400."""
+    """Return a JSON value without content that PostgreSQL cannot store: NUL bytes, lone surrogates, and 1e400."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):

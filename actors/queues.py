@@ -1,4 +1,4 @@
-"""Queues: the declared ones, and those that are paused or limited."""
+"""Names of queues: those that are declared, and those that are paused or limited."""
 
 from __future__ import annotations
 

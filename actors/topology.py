@@ -1,4 +1,4 @@
-"""The RabbitMQ exchanges of the service desk, as other programs know them.
+"""The RabbitMQ exchanges of the service desk, which other programs publish to and consume from.
 
 | exchange        | routing key         | queue            |
 | `tickets`       | `ticket.created`    | `tickets.intake` |

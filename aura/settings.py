@@ -84,7 +84,7 @@ def _split_url(url: str) -> SplitResult:
         misread = True
     if misread:
         # outside `except`: the original error contains a part of the URL, which may be the password
-        raise ValueError("is no URL: percent-encode special characters of user and password (/ is %2F, # is %23)")
+        raise ValueError("is not a URL: percent-encode special characters of user and password (/ is %2F, # is %23)")
     return parts
 
 

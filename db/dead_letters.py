@@ -38,7 +38,7 @@ class UnknownDeadLetter(NotFound):
 
 
 class ReplayRefused(Conflict):
-    """The dead letter cannot be replayed like this; the text says what to do."""
+    """The dead letter cannot be replayed like this; the message names the remedy."""
 
 
 def record_message(session: Session, queue: str, raw: bytes, error: Exception) -> None:

@@ -69,7 +69,7 @@ def job(session: Session, job_id: int, state: Snapshot) -> str:
 
 
 def ticket(session: Session, ticket_id: int, state: Snapshot) -> str:
-    """Return what the triage of a ticket waits for, or that it is complete."""
+    """Return a sentence: the cause for which the triage of a ticket waits, or that it is complete."""
     found = session.get(Ticket, ticket_id) if is_id(ticket_id) else None
     if found is None:
         return f"No ticket {ticket_id}."

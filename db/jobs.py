@@ -1,9 +1,9 @@
-"""The life of a job: enqueue -> hint -> claim -> complete, retry or dead-letter; every move is one guarded statement.
+"""States of a job: enqueue -> hint -> claim -> complete, retry or dead-letter; every move is one guarded statement.
 
     available --hint--> queued --claim--> running --complete--> deleted (the next step is enqueued in the same transaction)
         ^                 |                 |------retry------> due again, later
         |                 | (hint lost)     |--dead_letter----> dead letter
-        +-----------------+-----------------+ (worker died, or handed back)
+        +-----------------+-----------------+ (worker died, or released)
 
 Every function takes the caller's session and commits nothing. Time is the database's.
 """

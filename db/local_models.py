@@ -27,7 +27,7 @@ class UnknownLocalModel(NotFound):
 
 
 class ReviewedTicket(NamedTuple):
-    """A ticket with the category and priority that a person set or confirmed; None where nobody did."""
+    """A ticket with the category and priority that a person set or confirmed, else None."""
 
     title: str
     description: str

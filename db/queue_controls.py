@@ -72,7 +72,7 @@ class Cancelled:
 def pause(
     session: Session, queue: str, seconds: float | None = None, reason: str = "", *, shorten: bool = False
 ) -> None:
-    """Hold back the queue's jobs for some seconds, or until it is resumed.
+    """Pause the queue for some seconds, or until it is resumed.
 
     A longer pause stays as it is unless `shorten`: a provider's Retry-After must not end the pause of a person. Raises
     InvalidControl for a time that is not between 0 and LONGEST_PAUSE days.

@@ -44,12 +44,12 @@ def drain(session: Session, worker: str) -> str:
 
 
 def leave(session: Session, worker: str) -> None:
-    """Delete the row of a worker that stops in order, and hand back its jobs."""
-    hand_back(session, worker, running=lambda: ())
+    """Delete the row of a worker that stops in order, and release its jobs."""
+    release(session, worker, running=lambda: ())
     session.execute(delete(Worker).where(Worker.id == worker))
 
 
-def hand_back(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
+def release(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
     """Free the worker's jobs except those that run; they use up no attempt. Returns their number."""
     # The rows are read before `running`: a lease counts as running before its row exists. In the other order a lease that is
     # made in between would look abandoned, and its job would run twice.

@@ -1,4 +1,4 @@
-"""The pipelines, each the order of its steps. Importing this package registers them by their names."""
+"""The pipelines: each names its steps in order. Importing this package registers them by their names."""
 
 from pipelines.reanalysis import reanalysis
 from pipelines.triage import triage

@@ -22,7 +22,7 @@ STOP = 20_000
 
 @contextmanager
 def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]:
-    """Run jobs while the block runs; at its end, complete the running ones and hand back the rest."""
+    """Run jobs while the block runs; at its end, complete the running ones and release the rest."""
     broker = actors.broker
     _boot_once()
     worker = Worker(broker, worker_threads=threads or get_settings().worker_threads, worker_timeout=IDLE)

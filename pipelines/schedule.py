@@ -1,4 +1,4 @@
-"""The schedule: when each scheduled job runs, from crontab expressions. Reads no clock and no database.
+"""The schedule: when each scheduled job runs, from crontab expressions. Pure functions: the caller passes the time.
 
 At the end of daylight saving time, a time of day that occurs twice runs at its first occurrence only, and an hourly job in
 both hours. At its beginning, a time that does not exist runs an hour later by local time.
@@ -87,5 +87,7 @@ def _override(job: ScheduledJob, value: Any, source: str) -> ScheduledJob:
         ) from None
     except (ValueError, TypeError, AttributeError):
         hint = 'use five fields in crontab form, such as "30 1 * * mon-fri"'
-        raise SettingsError(f"{source}: {changed.when!r} is no time that ever occurs; {hint}") from None
+        raise SettingsError(
+            f"{source}: {changed.when!r} is not a crontab expression, or never occurs; {hint}"
+        ) from None
     return changed

@@ -55,7 +55,7 @@ class Scheduler:
                 self.term, self._next = None, {}
                 return []
             if term != self.term:
-                logger.info("scheduler leads", term=term)
+                logger.info("scheduler became leader", term=term)
                 self.term, self._next = term, self._plan(at)
             for job in self.jobs:
                 if job.name in paused:

@@ -1,4 +1,4 @@
-"""Triage: what every new ticket passes."""
+"""Triage: the pipeline of every new ticket."""
 
 from actors.classify import classify
 from actors.intake import intake

@@ -167,7 +167,7 @@ def _arguments(text: str | None) -> list[Any] | None:
     try:
         arguments = parse_json(text)
     except ValueError as error:
-        raise InvalidInput(f"--args is no JSON: {error}") from None
+        raise InvalidInput(f"--args is not valid JSON: {error}") from None
     if not isinstance(arguments, list):
         raise InvalidInput('--args must be a JSON list, such as ["first", 2]')
     return arguments

@@ -45,7 +45,7 @@ def add(
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise InvalidInput(
-            f"{name[:80]!r} is no endpoint name: use up to 80 letters, digits, dots, dashes and underscores"
+            f"{name[:80]!r} is not an endpoint name: use up to 80 letters, digits, dots, dashes and underscores"
         )
     url = _read_url(url)
     _check_url(channel, url)

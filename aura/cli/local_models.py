@@ -70,7 +70,7 @@ def print_bad_rows(file: Path, bad: list[tuple[int, str]], total: int) -> None:
 
 @contextmanager
 def progress_bar(description: str, total: float) -> Iterator[Callable[[float, str], None]]:
-    """Show a progress bar on a terminal. Yields a function that sets what is done and the description."""
+    """Show a progress bar on a terminal. Yields a function that sets the completed share and the description."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<11}"), BarColumn(40), TaskProgressColumn(), TimeElapsedColumn())

@@ -16,7 +16,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds of a duration such as 90s, 10m, 2h or 1d."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip().lower())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no duration: use a form such as 90s, 10m, 2h or 1d")
+        raise typer.BadParameter(f"{text!r} is not a duration: use a form such as 90s, 10m, 2h or 1d")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
@@ -34,7 +34,9 @@ def parse_moment(text: str) -> datetime:
         try:
             return now - timedelta(seconds=parse_duration(text))
         except typer.BadParameter:
-            raise typer.BadParameter(f"{text!r} is no time: use a form such as 14:00, 2026-11-26T14:00 or 2h") from None
+            raise typer.BadParameter(
+                f"{text!r} is not a time: use a form such as 14:00, 2026-11-26T14:00 or 2h"
+            ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 

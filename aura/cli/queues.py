@@ -86,7 +86,7 @@ def limit(
     Example: aura queues limit ai.classify 3
     """
     if not re.fullmatch(r"none|[0-9]{1,9}", jobs):
-        raise InvalidInput(f"{jobs!r} is no limit: use a number, or none")
+        raise InvalidInput(f"{jobs!r} is not a limit: use a number, or none")
     with _controlled(queue, fmt, "queue.limit", jobs=jobs) as (controls, session):
         controls.limit(session, queue, None if jobs == "none" else int(jobs))
 

@@ -210,7 +210,7 @@ def _compared(session: Session, subscribed: list[Row], preferred: dict[str, Row]
 def _checked(
     entries: list[Entry], endpoints: set[tuple[str, str]], errors: list[LineError]
 ) -> tuple[list[Row], dict[str, Row]]:
-    """Return the subscriptions, and the preferences by recipient; adds what is invalid to the errors."""
+    """Return the subscriptions, and the preferences by recipient; adds invalid entries to the errors."""
     subscribed: list[Row] = []
     preferred: dict[str, Row] = {}
     lines: dict[str, int] = {}

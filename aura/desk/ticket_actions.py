@@ -35,7 +35,7 @@ WAYS = {
 
 
 class NotAllowed(InvalidInput):
-    """A value does not exist, or the status of the ticket does not allow the action; the message lists what is allowed."""
+    """A value does not exist, or the status of the ticket does not allow the action; the message lists the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ Row = tuple[int, dict[str, Any], dict[str, Any]]
 
 
 class InvalidImportFile(InvalidInput):
-    """No row of the file can be imported; the message says why and what to do."""
+    """No row of the file can be imported; the message names the reason and the correction."""
 
 
 @dataclass(slots=True)

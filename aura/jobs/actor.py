@@ -160,7 +160,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                     except Exception:
                         logger.critical("middleware failed", middleware=type(middleware).__name__, exc_info=True)
         finally:
-            # from now on the heartbeat hands back every job that the lease still holds
+            # from now on the heartbeat releases every job that the lease still holds
             process_state.attempts.pop(attempt.lease, None)
 
     def claim(

@@ -80,7 +80,7 @@ class JobBroker(Broker):
         return Publisher(get_settings(), self.get_declared_queues, self.program.topology)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
-        """Declare a queue; delays live in the database, so there is no delay queue beside it."""
+        """Declare a queue; delays are in the database, so there is no delay queue."""
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues.add(queue_name)

@@ -1,4 +1,4 @@
-"""Heartbeat: a thread that shows at regular intervals that a worker or a relay lives."""
+"""Heartbeat: a thread that updates the row of a worker or a relay at regular intervals."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -43,11 +44,11 @@ class LocalDispatchMiddleware(Middleware):
         process_state.worker = None
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        while process_state.local_jobs:  # leased and not begun: Heartbeat hands these back
+        while process_state.local_jobs:  # leased and not begun: Heartbeat releases these
             process_state.attempts.pop(process_state.local_jobs.popitem()[0], None)
 
 
-class LocalDispatch:
+class LocalDispatch(AbstractContextManager["LocalDispatch"]):
     """Leases jobs to this worker while they are enqueued, and passes them to it when the block ends without an error."""
 
     def __init__(self, broker: Broker) -> None:
@@ -59,9 +60,6 @@ class LocalDispatch:
         #: The lease of each actor's batch that is being filled, and the jobs under every lease.
         self._filling: dict[str, str] = {}
         self._leased: dict[str, list[Claimed]] = {}
-
-    def __enter__(self) -> LocalDispatch:
-        return self
 
     def accept(self, session: Session, controls: Mapping[str, Control]) -> None:
         """Accept jobs that this transaction enqueues from here on."""
@@ -89,9 +87,9 @@ class LocalDispatch:
 
     def _accepts(self, actor: Any) -> bool:
         control = self._controls.get(actor.queue_name)
-        held_back = control is not None and (control.paused or control.limit is not None)
+        controlled = control is not None and (control.paused or control.limit is not None)
         consumed = self._local is not None and actor.queue_name in self._local.consumers
-        return consumed and not held_back and not (actor.option("bulkhead") or actor.option("background"))
+        return consumed and not controlled and not (actor.option("bulkhead") or actor.option("background"))
 
     def add(self, lease: str, job: Claimed) -> None:
         """Note that the job is leased to this worker once the transaction has committed."""
@@ -107,7 +105,7 @@ class LocalDispatch:
                     del self._leased[lease]
         finally:  # also when a time limit strikes here
             for lease in self._leased:
-                process_state.attempts.pop(lease, None)  # what was committed all the same, the heartbeat hands back
+                process_state.attempts.pop(lease, None)  # the heartbeat releases jobs that were committed all the same
 
     def _pass_on(self, worker: Worker, lease: str, leased: list[Claimed]) -> None:
         process_state.local_jobs[lease] = leased

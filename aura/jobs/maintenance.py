@@ -1,4 +1,4 @@
-"""Maintenance: what the relay repairs between its rounds; any number of relays may do it beside each other.
+"""Maintenance: recovers jobs of dead workers and lost hints between the relay's rounds; several relays may run it at once.
 
 1. Every two seconds free the jobs of workers whose heartbeat stopped.
 2. Every ten seconds dispatch lost hints again: hints of unclaimed jobs that their queue cannot hold.

@@ -1,4 +1,4 @@
-"""Prometheus counters and histograms of workers and the relay; gauges of the database are in `aura.web.metrics`.
+"""Prometheus counters and histograms of jobs, counted by workers and the relay; gauges of the database are in `aura.web.metrics`.
 
 Processes share their figures through the files of PROMETHEUS_MULTIPROC_DIR, which must be set before Python starts. With
 AURA_METRICS_PORT the worker command serves them on that port, for workers on other machines than the web process.
@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     # prometheus_client opens files there, and reads the variable at its import
@@ -19,7 +20,10 @@ from dramatiq import Broker, Middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from aura.settings import CHANNELS, Settings, get_settings
+from aura.settings import get_settings
+
+if TYPE_CHECKING:
+    from aura.jobs.broker import JobBroker
 
 #: Seconds, from a healthy step to an incident.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
@@ -53,26 +57,14 @@ DUPLICATES = Counter(
 )
 LOST_HINTS = Counter("aura_lost_hints_total", "Jobs whose lost hint was dispatched again, by actor.", ["actor"])
 RECOVERED = Counter("aura_recovered_jobs_total", "Jobs of dead workers that were freed or quarantined.", ["outcome"])
-VERDICTS = Counter(
-    "aura_verdicts_total", "Verdicts by engine and source (answered, cached, fallback).", ["engine", "how"]
-)
-TOKENS = Counter("aura_ai_tokens_total", "Tokens of remote engines, by model and direction.", ["model", "direction"])
-COST = Counter("aura_ai_cost_dollars_total", "US dollars spent on remote engines, by model.", ["model"])
-NOTIFICATIONS = Counter(
-    "aura_notifications_total",
-    "Notifications by channel and outcome (sent, in_doubt, settled); failures are in aura_attempts_total.",
-    ["channel", "outcome"],
-)
 
 
 #: The values of each label, so that a series exists as 0 before its first event: a rate needs the step from 0 to 1.
 OUTCOMES = ("completed", "retried", "dead")
-HOW = ("answered", "cached", "fallback")
-SENT = ("sent", "in_doubt", "settled")
 
 
-def begin(actors: Collection[str], settings: Settings) -> None:
-    """Create every series that workers and the relay may count, as 0."""
+def create_series(actors: Collection[str]) -> None:
+    """Create every series of these actors' jobs, as 0."""
     for actor in actors:
         for outcome in OUTCOMES:
             ATTEMPTS.labels(actor, outcome)
@@ -80,22 +72,14 @@ def begin(actors: Collection[str], settings: Settings) -> None:
             each.labels(actor)
     for outcome in ("freed", "quarantined"):
         RECOVERED.labels(outcome)
-    for engine in ("local", *(["openai"] if settings.openai_api_key else [])):
-        for how in HOW:
-            VERDICTS.labels(engine, how)
-    for direction in ("input", "output"):
-        TOKENS.labels(settings.ai_model, direction)
-    COST.labels(settings.ai_model)
-    for channel in CHANNELS:
-        for outcome in SENT:
-            NOTIFICATIONS.labels(channel, outcome)
 
 
 class Metrics(Middleware):
     """Creates the series of a process, and serves those of a worker command on AURA_METRICS_PORT, in a fork."""
 
     def after_process_boot(self, broker: Broker) -> None:
-        begin(broker.get_declared_actors(), get_settings())
+        create_series(broker.get_declared_actors())
+        cast("JobBroker", broker).program.create_series()
 
     @property
     def forks(self) -> list[Callable[[], int]]:

@@ -43,7 +43,7 @@ class OneByOne(DurableActor):
                     hints.release(session, left)
 
     def _advance(self, attempt: Attempt, results: list[JobResult], left: list[int]) -> list[int]:
-        """Complete the job in hand and claim the next one, in one transaction. Returns the rest of the hint."""
+        """Complete the present job and claim the next one, in one transaction. Returns the rest of the hint."""
         late = bool(results) and time.perf_counter() - attempt.started > LONGEST
         completed: list[Claimed] = []
         with transaction() as session:

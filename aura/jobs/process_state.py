@@ -1,4 +1,4 @@
-"""Everything that a process remembers beyond one attempt: it holds no job that is not in the database too.
+"""State of a process beyond one attempt; every job in it is a row of the database as well.
 
 | name             | value                                                                                   |
 | ---------------- | --------------------------------------------------------------------------------------- |
@@ -43,7 +43,7 @@ pipelines: dict[str, Pipeline] = {}
 
 
 def reset() -> None:
-    """Forget what changes while the process runs, for tests; the worker's id and the pipelines stay."""
+    """Forget the state that changes while the process runs, for tests; the worker's id and the pipelines stay."""
     global worker
     worker = None
     attempts.clear()

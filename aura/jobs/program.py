@@ -1,4 +1,4 @@
-"""What a program gives to the job system: its RabbitMQ topology, its plain messages and its reaction to dead letters."""
+"""Program: the parts that an application gives to the job system, such as its topology and its plain messages."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def log_keys(_actor: Actor[Any, Any]) -> str:
     return "keys"
 
 
+def no_series() -> None:
+    """Do nothing: the program has no metrics besides those of jobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program on the job system; without arguments one that needs nothing but its actors."""
@@ -56,5 +60,7 @@ class Program:
     on_dead: OnDead = ignore_dead
     #: The name of the keys of an actor's jobs in log lines, such as `tickets`.
     key_label: Callable[[Actor[Any, Any]], str] = log_keys
+    #: Creates the series of the program's own metrics, as 0; called when a process of the worker command starts.
+    create_series: Callable[[], None] = no_series
     #: Modules that a worker imports at its boot: they construct the pipelines.
     modules: Sequence[str] = ()

@@ -220,7 +220,7 @@ class Relay:
             self._transport.wait(NAP, lambda: stop.is_set() or woken())
 
     def beat(self) -> None:
-        """Show that this relay lives."""
+        """Update the heartbeat of this relay."""
         with transaction() as session:
             heartbeat.beat(session, self._id, "relay")
 
@@ -231,7 +231,7 @@ class Relay:
             with transaction() as session:
                 workers.leave(session, self._id)
         except SQLAlchemyError as error:
-            logger.warning("relay not signed off; its heartbeat expires", error=first_line(error))
+            logger.warning("relay row not deleted; its heartbeat expires", error=first_line(error))
 
 
 def cloud_event(event: Event, exchange: str) -> Outgoing:

@@ -1,4 +1,4 @@
-"""The relay's plan: which jobs to dispatch next, as a pure function of what the database holds.
+"""The relay's plan: which jobs to dispatch next, as a pure function of the state that was read from the database.
 
 1. Most urgent first, as far as the window of each actor, the limit of each queue and the round leave room. Paused queues wait.
 2. While a batch of an actor's jobs waits inside the broker, the next ones gather until they are a batch too, a quarter of a
@@ -32,7 +32,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class ActorState:
-    """What the plan needs of one actor."""
+    """The state of one actor."""
 
     queue: str
     batch: int = 1
@@ -43,7 +43,7 @@ class ActorState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the database holds, and what this round has dispatched so far."""
+    """The state that was read from the database, and the dispatches of this round so far."""
 
     buckets: Sequence[Bucket]
     actors: Mapping[str, ActorState]
@@ -100,7 +100,7 @@ class Dispatch:
 
 
 def plan(state: State) -> list[Dispatch]:
-    """Return what to dispatch, in order.
+    """Return the dispatches to make, in order.
 
     It counts on every bucket giving as many jobs as it may; when one gives fewer, plan again from `State.after`.
     """

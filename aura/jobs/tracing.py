@@ -106,7 +106,7 @@ class Tracing(Middleware):
         completed = {job.id for job in attempt.completed}
         for job_id, span in attempt.spans.items():
             error = errors.get(job_id)
-            span.end(type(error).__name__ if error else "" if job_id in completed else "handed back")
+            span.end(type(error).__name__ if error else "" if job_id in completed else "released")
         attempt.spans = {}
 
 
@@ -123,7 +123,7 @@ def flush() -> None:
 
 @lru_cache(maxsize=1)
 def _tracer(settings: Settings) -> Any:
-    """Return OpenTelemetry's tracer. Raises SettingsError when AURA_TRACES asks for what is not installed."""
+    """Return OpenTelemetry's tracer. Raises SettingsError when AURA_TRACES needs a package that is not installed."""
     try:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

@@ -31,7 +31,7 @@ StoreDeadLetter = Callable[[str, bytes, str], None]
 
 
 class Transport(Protocol):
-    """What the relay needs of a broker."""
+    """The operations of a broker that the relay uses."""
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Publish the batch and wait for every confirm. Raises PublishFailed."""

@@ -16,7 +16,7 @@ from aura.settings import get_settings
 
 
 class NoMaildir(InvalidInput):
-    """The folder is no Maildir; the message names the missing folder."""
+    """The folder is not a Maildir; the message names the missing folder."""
 
 
 def ingest_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
@@ -24,7 +24,7 @@ def ingest_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
     new, cur = folder / "new", folder / "cur"
     for each in (new, cur):
         if not each.is_dir():
-            raise NoMaildir(f"{folder} is no Maildir: the folder {each.name}/ is missing")
+            raise NoMaildir(f"{folder} is not a Maildir: the folder {each.name}/ is missing")
     entries = [entry for entry in os.scandir(new) if entry.is_file(follow_symlinks=False) and entry.name[0] != "."]
     for entry in sorted(entries, key=lambda each: (each.stat().st_mtime_ns, each.name)):
         path = Path(entry.path)

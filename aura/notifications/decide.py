@@ -1,6 +1,6 @@
 """Notification decisions: who is notified of a ticket's event, on which channel, under which dedupe key.
 
-Pure functions on plain values: no database, no clock, no settings. `actors.notify` loads the values and saves the result.
+Pure functions on plain values: no database, no current time, no settings. `actors.notify` loads the values and saves the result.
 """
 
 from __future__ import annotations

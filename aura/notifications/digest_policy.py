@@ -1,6 +1,6 @@
 """Digest policy: which notifications are delayed until when, and which of the due ones are delivered now.
 
-Pure functions on plain values: no database, no clock, no settings. A critical notification and one in the inbox are never
+Pure functions on plain values: no database, no current time, no settings. A critical notification and one in the inbox are never
 delayed. The others are delayed by the recipient's quiet hours and digest, and by a storm: more notifications to one
 recipient within a minute than the limit.
 """

@@ -1,4 +1,4 @@
-"""Recipients: the agent that a ticket is assigned to, and the people who are notified of an event, on which channel.
+"""Recipients: the assignee of a ticket, and the audience of each event with its channels.
 
 Pure functions on plain values.
 """

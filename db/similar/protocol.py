@@ -1,4 +1,4 @@
-"""The interface of the text index of resolved tickets, implemented for each database, and what both statements share."""
+"""The interface of the text index of resolved tickets, implemented for each database, and the SQL that both share."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def unnest(session: Session, name: str) -> NamedFromClause:
 
 def text_array(session: Session, values: Iterable[str]) -> object:
     """Return the parameter of `unnest` or `in_list` for these values; a `Prepared` converts a list by itself."""
-    return dialect_of(session).array(values)
+    return dialect_of(session).array(list(values))
 
 
 def in_subquery(session: Session, column: SqlColumn, chosen: Select[Any]) -> ColumnElement[bool]:

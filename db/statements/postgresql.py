@@ -5,7 +5,7 @@ A VALUES list of a thousand parameters takes PostgreSQL longer to parse than a J
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -47,7 +47,7 @@ def in_subquery(column: SqlColumn, chosen: Select[Any]) -> ColumnElement[bool]:
     return _equals_any(column, func.array(chosen.scalar_subquery()))
 
 
-def array(values: Iterable[object]) -> list[object]:
+def array(values: list[object], /) -> list[object]:
     return list(values)
 
 

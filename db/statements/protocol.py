@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Table
@@ -43,7 +43,7 @@ class Dialect(Protocol):
     def in_subquery(self, column: SqlColumn, chosen: Select[Any]) -> ColumnElement[bool]:
         """Return the condition that the column has a value that `chosen` returns; `chosen` runs exactly once."""
 
-    def array(self, values: Iterable[object]) -> list[object] | str:
+    def array(self, values: list[object], /) -> list[object] | str:
         """Return the parameter for an array with these values."""
 
     def bulk_insert(self, target: Table, types: Types, values: ColumnValues) -> Insert:

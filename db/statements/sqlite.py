@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, String, Table, bindparam, func, select, update
@@ -13,6 +13,9 @@ from sqlalchemy.sql.dml import Update
 from sqlalchemy.sql.selectable import NamedFromClause, TableValuedAlias
 
 from db.statements.protocol import ColumnValues, NewRow, Row, SqlColumn, Types
+
+#: Converts a list to the parameter of an array.
+array = json.dumps
 
 
 def unnest(name: str) -> NamedFromClause:
@@ -25,10 +28,6 @@ def in_list(column: SqlColumn, name: str) -> ColumnElement[bool]:
 
 def in_subquery(column: SqlColumn, chosen: Select[Any]) -> ColumnElement[bool]:
     return cast("ColumnElement[bool]", column.in_(chosen.scalar_subquery()))
-
-
-def array(values: Iterable[object]) -> str:
-    return json.dumps(list(values))
 
 
 def bulk_insert(target: Table, types: Types, values: ColumnValues) -> Insert:

@@ -38,10 +38,10 @@ class LocalEngine:
         self.categories = tuple(categories)
         spare = "Other" if "Other" in self.categories else self.categories[-1]
         self._names = tuple(name if name in self.categories else spare for name in self.model.categories)
-        held_back = self.model.held_back
-        priorities = held_back.get("priority", {})
+        held_out = self.model.held_out
+        priorities = held_out.get("priority", {})
         self.thresholds = {
-            "category": thresholds(held_back.get("category", {}), precision),
+            "category": thresholds(held_out.get("category", {}), precision),
             "priority": thresholds(priorities, precision * AGREEMENT),
         }
         if PAGING in priorities:

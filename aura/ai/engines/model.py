@@ -18,7 +18,7 @@ from operator import mul
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aura.ai.engines.thresholds import HeldBackVerdict
+from aura.ai.engines.thresholds import HeldOutVerdict
 from aura.ai.text import lexicons
 from aura.ai.text.features import SMOOTHING, TicketFeatures, extract, ngrams, signals, words_and_pairs
 from aura.errors import InvalidInput
@@ -61,8 +61,8 @@ class Model:
     ngrams_of: Callable[[str], Feature]
     #: Weights of each priority by rule signal ("impact=team").
     signals: Mapping[str, Sequence[float]]
-    #: By label ("category", "priority") and name: verdicts on tickets that were held back from training.
-    held_back: Mapping[str, Mapping[str, list[HeldBackVerdict]]]
+    #: By label ("category", "priority") and name: verdicts on tickets that were held out from training.
+    held_out: Mapping[str, Mapping[str, list[HeldOutVerdict]]]
 
 
 class Scores(NamedTuple):
@@ -88,7 +88,7 @@ def read_model(content: str | bytes) -> Model:
     try:
         return _model(json.loads(content))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise InvalidModel(f"the content is no local model ({type(error).__name__})") from None
+        raise InvalidModel(f"the content is not a local model ({type(error).__name__})") from None
 
 
 def _model(raw: Mapping[str, Any]) -> Model:
@@ -120,7 +120,7 @@ def _model(raw: Mapping[str, Any]) -> Model:
         words={name: feature(*numbers) for name, numbers in raw["words"].items()},
         ngrams_of=ngrams_of,
         signals={name: [weight / scale for weight in weights] for name, weights in raw["signals"].items()},
-        held_back={
+        held_out={
             label: {
                 name: [(confidence, True) for confidence in confidences["right"]]
                 + [(confidence, False) for confidence in confidences["wrong"]]

@@ -1,6 +1,6 @@
 """Thresholds: the confidence from which a verdict is applied without review, for each category and priority.
 
-They are derived from verdicts on tickets that were held back from training. A name gets the lowest confidence above which a
+They are derived from verdicts on tickets that were held out from training. A name gets the lowest confidence above which a
 lower bound of the precision reaches the wanted precision; the bound keeps a few lucky verdicts from counting as evidence. A
 name without such a confidence is always reviewed.
 """
@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-#: Confidence of a verdict on a held-back ticket, and whether it was right.
-HeldBackVerdict = tuple[float, bool]
+#: Confidence of a verdict on a held-out ticket, and whether it was right.
+HeldOutVerdict = tuple[float, bool]
 #: Standard errors between the measured precision and its lower bound.
 STANDARD_ERRORS = 1.3
-#: Fewest held-back verdicts above a threshold.
+#: Fewest held-out verdicts above a threshold.
 FEWEST = 15
 
 
@@ -23,7 +23,7 @@ class Threshold(NamedTuple):
     """The lowest confidence at which the verdicts of one name reach the wanted precision; None if no confidence does."""
 
     confidence: float | None
-    #: Share of the name's held-back verdicts that reach it, and the share of those that are right.
+    #: Share of the name's held-out verdicts that reach it, and the share of those that are right.
     share: float
     precision: float
     #: Held-back verdicts of the name.
@@ -44,7 +44,7 @@ def lower_bound(right: int, count: int, caution: float = STANDARD_ERRORS) -> flo
     return (centre - margin) / (1 + square / count)
 
 
-def threshold(verdicts: Iterable[HeldBackVerdict], precision: float) -> Threshold:
+def threshold(verdicts: Iterable[HeldOutVerdict], precision: float) -> Threshold:
     """Return the threshold of one name's verdicts for the wanted precision."""
     ranked = sorted(verdicts, reverse=True)
     best, right = Threshold(None, 0.0, 0.0, len(ranked)), 0
@@ -58,6 +58,6 @@ def threshold(verdicts: Iterable[HeldBackVerdict], precision: float) -> Threshol
     return best
 
 
-def thresholds(held_back: Mapping[str, Iterable[HeldBackVerdict]], precision: float) -> dict[str, Threshold]:
+def thresholds(held_out: Mapping[str, Iterable[HeldOutVerdict]], precision: float) -> dict[str, Threshold]:
     """Return the threshold of each name."""
-    return {name: threshold(verdicts, precision) for name, verdicts in held_back.items()}
+    return {name: threshold(verdicts, precision) for name, verdicts in held_out.items()}

@@ -1,4 +1,4 @@
-"""Calibration: fits the temperatures of a model to its scores on held-back tickets. Needs no scikit-learn."""
+"""Calibration: fits the temperatures of a model to its scores on held-out tickets. Needs no scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aura.ai.training.datasets import Example
 
 
 class Scored(NamedTuple):
-    """A model's scores of one held-back ticket, before any temperature, and the true label."""
+    """A model's scores of one held-out ticket, before any temperature, and the true label."""
 
     names: Sequence[str]
     scores: Sequence[float]
@@ -46,7 +46,7 @@ def temperature(scored: Sequence[Scored]) -> float:
 
 
 def calibrate(model: dict[str, Any], scored: dict[str, list[Scored]]) -> None:
-    """Set a model's temperatures, and its verdicts on held-back tickets: by name, the confidences of right and wrong ones."""
+    """Set a model's temperatures, and its verdicts on held-out tickets: by name, the confidences of right and wrong ones."""
     model["held_back"] = {}
     for label, examples in scored.items():
         fitted = model[f"{label}_temperature"] = temperature(examples)

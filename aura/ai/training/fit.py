@@ -228,10 +228,10 @@ def _scaled_integers(numbers: Any) -> list[list[int]]:
 
 
 def cross_validate(folds: Iterable[tuple[Sequence[Example], Sequence[Example]]]) -> dict[str, list[Scored]]:
-    """Return the scores of all held-back examples, each by a model that was trained on the other part of its fold."""
+    """Return the scores of all held-out examples, each by a model that was trained on the other part of its fold."""
     scored: dict[str, list[Scored]] = {"category": [], "priority": []}
-    for training, held_back in folds:
-        for label, examples in score_examples(read_model(to_json(fit(training))), held_back).items():
+    for training, held_out in folds:
+        for label, examples in score_examples(read_model(to_json(fit(training))), held_out).items():
             scored[label] += examples
     return scored
 
@@ -278,7 +278,7 @@ def main() -> None:
         figures = measure(predictions, 0.95)
         recalls = ", ".join(f"{name} {row['recall']:.2f}" for name, row in figures["per_class"].items())
         print(
-            f"{label}: {figures['accuracy']:.3f} of {figures['tickets']} held-back tickets, ECE {figures['ece']:.3f}, "
+            f"{label}: {figures['accuracy']:.3f} of {figures['tickets']} held-out tickets, ECE {figures['ece']:.3f}, "
             f"{figures['coverage']['share']:.0%} at a precision of 0.95 ({recalls}), temperature {fitted}"
         )
 

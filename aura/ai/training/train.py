@@ -1,11 +1,11 @@
-"""Training of a local model from labelled tickets, with a comparison to the model in use on held-back tickets.
+"""Training of a local model from labelled tickets, with a comparison to the model in use on held-out tickets.
 
-1. Tickets with equal texts form a group; a group is either for training or held back.
-2. A part of each class is held back, chosen by a hash of the text: the same tickets are held back again by a later training,
+1. Tickets with equal texts form a group; a group is either for training or held out.
+2. A part of each class is held out, chosen by a hash of the text: the same tickets are held out again by a later training,
    so the model in use has not seen them either.
 3. The new model is trained on the other tickets, and on the shipped training examples if it has to know their categories.
 4. Its confidence is calibrated on tickets that it has not seen.
-5. Both models are evaluated on the held-back tickets. `TrainedModel.worse` has the labels that the new one is worse at.
+5. Both models are evaluated on the held-out tickets. `TrainedModel.worse` has the labels that the new one is worse at.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from aura.ai.training.data import folds as shipped_folds
 from aura.ai.training.datasets import LABELS, Example
 from aura.ai.training.fit import TrainingError, cross_validate, fit, set_version, to_json
 
-#: The share that is held back, the share of a large dataset, and the tickets of a large dataset.
-HELD_BACK, HELD_BACK_OF_MANY, MANY = 0.2, 0.1, 5_000
-#: Fewest tickets for a training, and fewest held-back tickets for a calibration without cross-validation.
+#: The share that is held out, the share of a large dataset, and the tickets of a large dataset.
+HELD_OUT, HELD_OUT_OF_MANY, MANY = 0.2, 0.1, 5_000
+#: Fewest tickets for a training, and fewest held-out tickets for a calibration without cross-validation.
 LEAST, CALIBRATING = 20, 500
 FOLDS = 5
 #: Weight of a labelled ticket beside a composed training example, which has 1.
@@ -58,11 +58,11 @@ class TrainedModel(NamedTuple):
 
 
 def hold_out(tickets: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """Return the tickets for training and those held back, a part of each class; equal texts are on one side."""
+    """Return the tickets for training and those held out, a part of each class; equal texts are on one side."""
     groups: dict[str, list[Example]] = defaultdict(list)
     for each in tickets:
         groups[_key(each)].append(each)
-    share = HELD_BACK_OF_MANY if len(groups) >= MANY else HELD_BACK
+    share = HELD_OUT_OF_MANY if len(groups) >= MANY else HELD_OUT
     strata: dict[str, list[str]] = defaultdict(list)
     for key, members in groups.items():
         strata[members[0].category or members[0].priority or ""].append(key)
@@ -96,14 +96,14 @@ def train(
     if len(tickets) < LEAST:
         raise TrainingError(f"{len(tickets)} labelled tickets are too few: at least {LEAST} are needed")
     progress("reading", 0.0)
-    training, held_back = hold_out([replace(each, weight=WEIGHT) for each in tickets] if with_shipped else tickets)
+    training, held_out = hold_out([replace(each, weight=WEIGHT) for each in tickets] if with_shipped else tickets)
     progress("training", 0.1)
     raw = fit([*(shipped_examples() if with_shipped else ()), *training])
     progress("calibrating", 0.6)
-    enough = len(held_back) >= CALIBRATING
+    enough = len(held_out) >= CALIBRATING
     calibrate(
         raw,
-        score_examples(read_model(to_json(raw)), held_back)
+        score_examples(read_model(to_json(raw)), held_out)
         if enough
         else cross_validate(_folds(training, with_shipped)),
     )
@@ -113,12 +113,12 @@ def train(
     report = {
         "version": new.version,
         "tickets": len(tickets),
-        "held_back": len(held_back),
+        "held_out": len(held_out),
         "with_shipped": with_shipped,
         "categories": list(new.categories),
         "has_priorities": bool(new.priorities),
         "compared_with": old.version,
-        **_figures(new, old, held_back, precision),
+        **_figures(new, old, held_out, precision),
         "bytes": len(content.encode()),
         "seconds": round(perf_counter() - start, 1),
     }
@@ -129,18 +129,18 @@ def train(
 def _folds(tickets: Sequence[Example], with_shipped: bool) -> Iterator[tuple[list[Example], list[Example]]]:
     own = [(each, each.group % FOLDS) for each in tickets]
     shipped = shipped_folds(FOLDS) if with_shipped else ((list[Example](), list[Example]()) for _ in range(FOLDS))
-    for fold, (training, held_back) in enumerate(shipped):
+    for fold, (training, held_out) in enumerate(shipped):
         yield (
             training + [each for each, at in own if at != fold],
-            held_back + [each for each, at in own if at == fold],
+            held_out + [each for each, at in own if at == fold],
         )
 
 
-def _figures(new: Model, old: Model, held_back: Sequence[Example], precision: float) -> dict[str, Any]:
+def _figures(new: Model, old: Model, held_out: Sequence[Example], precision: float) -> dict[str, Any]:
     comparison: dict[str, Any] = {}
     names = ("accuracy", "macro_f1")
     for model in (new, old):
-        report = evaluate(LocalEngine(model.categories, model, precision).classify, held_back).report(
+        report = evaluate(LocalEngine(model.categories, model, precision).classify, held_out).report(
             new.categories, precision
         )
         for label in LABELS:

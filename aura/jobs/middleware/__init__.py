@@ -1,4 +1,4 @@
-"""The middleware of a worker, in one visible order.
+"""The middleware of a worker, in order.
 
 When an attempt is over it goes, from the last middleware of the list to the first as with Dramatiq's own `after_` hooks, to
 each that has the method `after_failure(attempt)`, if any of its jobs failed; and then to each with `after_attempt(attempt)`.
@@ -24,7 +24,7 @@ def middleware() -> list[Middleware]:
     """Return the middleware; none of it reads a setting before the process boots."""
     return [
         Logging(),  # last: logs the outcomes, and ends the log context that it began first
-        Heartbeat(),  # inserts the worker's row before its first claim, hands back after its last
+        Heartbeat(),  # inserts the worker's row before its first claim, releases its jobs after its last
         RelayMiddleware(),  # needs no order
         Shutdown(),  # needs no order
         TimeLimit(),  # needs no order

@@ -1,4 +1,4 @@
-"""Dead letters: moves the jobs that Retries gives up to `dead_letters`, with their errors, to be replayed or discarded."""
+"""Dead letters: moves jobs without a further attempt to `dead_letters`, with their errors, to be replayed or discarded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Heartbeat of a worker: a row in `workers` for each boot of a process; its leases are valid while the row is fresh.
 
-The same thread hands back leases that no attempt of this process works under any more, as after an attempt that ended
+The same thread releases leases that no attempt of this process works under any more, as after an attempt that ended
 while the database was away; interrupts an attempt whose every job was cancelled; and ends a worker that is asked to drain.
 """
 
@@ -43,7 +43,7 @@ class Heartbeat(Middleware):
             with transaction() as session:
                 workers.leave(session, process_state.WORKER_ID)
         except SQLAlchemyError as error:
-            logger.warning("jobs not handed back: they are due when the heartbeat is old", error=first_line(error))
+            logger.warning("jobs not released: they are due again when the heartbeat expires", error=first_line(error))
 
     def beat(self) -> None:
         """Beat, and stop the command when the worker is asked to drain; the row stays fresh until it has ended."""
@@ -54,7 +54,7 @@ class Heartbeat(Middleware):
 
 
 def beat() -> bool:
-    """Update the worker's row, hand back leases without an attempt, and interrupt cancelled attempts.
+    """Update the worker's row, release leases without an attempt, and interrupt cancelled attempts.
 
     Returns whether the worker is asked to drain.
     """
@@ -63,8 +63,8 @@ def beat() -> bool:
     with transaction() as session:
         drains = heartbeat.beat(session, process_state.WORKER_ID, "worker")
         held = workers.leases_of(session, process_state.WORKER_ID)
-        if count := workers.hand_back(session, process_state.WORKER_ID, running=lambda: set(process_state.attempts)):
-            logger.warning("jobs handed back", jobs=count)
+        if count := workers.release(session, process_state.WORKER_ID, running=lambda: set(process_state.attempts)):
+            logger.warning("jobs released", jobs=count)
     cancelled = [each for each in in_function if each.lease not in held]
     if count := sum(each.interrupt(Cancelled, only_in_function=True) for each in cancelled):
         logger.warning("cancelled attempts interrupted", attempts=count)

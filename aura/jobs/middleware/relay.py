@@ -1,4 +1,4 @@
-"""The relay of the worker command: a fork beside RabbitMQ, a thread in embedded mode; and a watch over the fork."""
+"""Runs the relay of the worker command, as a fork with RabbitMQ or as a thread in embedded mode, and watches the fork."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RelayMiddleware(Middleware):
         self._thread.start()
 
     def _watch(self, stop: threading.Event) -> None:
-        """Stop the worker command when no relay lives: it does not notice that its fork died. Supervisors restart it."""
+        """Stop the worker command when no relay is running: it does not notice that its fork died. Supervisors restart it."""
         missing, dead_after = -BOOT_CHECKS, get_settings().worker_dead_after
         while missing < MISSING_LIMIT:
             if stop.wait(WATCH_EVERY):
@@ -75,7 +75,7 @@ class RelayMiddleware(Middleware):
                     missing = 0 if count_live(session, "relay", dead_after) else missing + 1
             except SQLAlchemyError:
                 missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
-        logger.critical("no relay lives: the worker command stops, for its supervisor to restart it")
+        logger.critical("no relay is running: the worker command stops, so that its supervisor restarts it")
         stop_command()
 
     def before_worker_shutdown(self, broker: Any, worker: Worker) -> None:

@@ -56,7 +56,7 @@ class Retries(Middleware):
         ):
             # the heartbeat hands these back as soon as the database answers, and no attempt is used up
             logger.warning(
-                "attempt handed back",
+                "attempt released",
                 actor=attempt.actor.actor_name,
                 jobs=len(failures),
                 error=one_line(attempt.error),
@@ -133,7 +133,7 @@ def _bounded(seconds: object) -> float | None:
 
 
 def is_away(error: BaseException | None) -> TypeGuard[Exception]:
-    """Return whether the error says that the database is away."""
+    """Return whether the error means that the database is unavailable."""
     return (
         isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False) is True
     )

@@ -1,4 +1,4 @@
-"""Shutdown: a second SIGTERM does not end a worker in the middle of its work; and how a worker stops its own command.
+"""Shutdown: a second SIGTERM does not interrupt the running jobs of a worker; and a worker can stop its own command.
 
 systemd, Heroku and honcho send SIGTERM to every process, and Dramatiq's first process passes its own on to the others: they
 get it twice, and Dramatiq would exit at the second one. The shutdown timeout and SIGKILL exist for impatience.

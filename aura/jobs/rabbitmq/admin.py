@@ -1,4 +1,4 @@
-"""What the relay does on RabbitMQ besides publishing: declare the topology, count messages, drain dead-letter queues.
+"""Administration of RabbitMQ by the relay: declares the topology, counts messages, drains dead-letter queues.
 
 Each call uses a connection of its own: these calls are rare, and wait for answers one by one.
 """

@@ -1,4 +1,4 @@
-"""How connections to RabbitMQ are opened: their parameters, and a reader that survives headers which pika cannot decode."""
+"""Connections to RabbitMQ: their parameters, and a reader that survives headers which pika cannot decode."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class GuardedConsumer(Consumer):
             self._dead_letter(body, error)  # also data that the database cannot store
         except SQLAlchemyError as error:
             # not acked: RabbitMQ delivers it again when this consumer comes back
-            raise ConnectionClosed(f"the database is away: {first_line(error)}") from None
+            raise ConnectionClosed(f"the database is unavailable: {first_line(error)}") from None
         except Exception as error:
             # it would be delivered again and again, before every message behind it
             logger.exception("reading a message in %s failed", self.queue_name)
@@ -124,7 +124,7 @@ class GuardedConsumer(Consumer):
             with transaction() as session:
                 dead_letters.record_message(session, self.queue_name, body, error)
         except SQLAlchemyError as away:
-            raise ConnectionClosed(f"the database is away: {first_line(away)}") from None
+            raise ConnectionClosed(f"the database is unavailable: {first_line(away)}") from None
 
 
 def _traceparent(properties: Any) -> str | None:

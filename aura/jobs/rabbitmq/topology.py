@@ -1,4 +1,4 @@
-"""Exchanges, queues and bindings on RabbitMQ: how each is named and declared.
+"""Topology: names and declares the exchanges, queues and bindings on RabbitMQ.
 
 A program names its exchanges and the route of each queue (see `aura.jobs.program`). Each queue is durable, has priorities
 and a dead-letter queue (`.XQ`).

@@ -1,4 +1,4 @@
-"""What all channels have in common: the message, the protocol, and the error."""
+"""Base of the channels: the message, the protocol and the error."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class Channel(Protocol):
     name: str
 
     def send(self, message: OutboundMessage) -> str:
-        """Send one message and return the id under which the provider knows it. Raises ChannelError."""
+        """Send one message and return the provider's id of it. Raises ChannelError."""
         ...

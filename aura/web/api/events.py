@@ -76,7 +76,7 @@ class ChangeFeed:
             try:
                 cursor, tickets = await run_in_threadpool(_changes, before)
             except SQLAlchemyError as error:
-                logger.warning("change feed without database", error=first_line(error))
+                logger.warning("change feed interrupted: database unavailable", error=first_line(error))
                 tickets = []
             # the same row may be read twice
             new = None if tickets is None else [each for each in tickets if last.get(each["id"]) != each]

@@ -1,4 +1,4 @@
-"""Resource mail: takes mails from the webhook of a mail provider, or from a mail server that posts them."""
+"""Resource mail: receives mails from the webhook of a mail provider, or from a mail server that posts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identity: who sends a request, by API key, by session, or by open access.
+"""Identity of the sender of a request: by API key, by session, or by open access.
 
 A program sends `Authorization: Bearer aura_...`. A browser sends its session cookie, and a CSRF token with each change.
 Open access exists in development until the first API key is created: a request needs neither when it comes from the

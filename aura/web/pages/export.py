@@ -52,6 +52,6 @@ def _line(values: Any) -> str:
 
 
 def cell(value: object) -> str:
-    """Return the text of a cell, with an apostrophe before what would be a formula."""
+    """Return the text of a cell, with an apostrophe before a text that a spreadsheet would read as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text

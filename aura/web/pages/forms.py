@@ -77,7 +77,7 @@ def reason(fields: dict[str, str]) -> str:
 
 
 def redirect(to: str, done: str = "") -> RedirectResponse:
-    """Return a redirect to a page of this site, which shows what was done."""
+    """Return a redirect to a page of this site, which shows the result of the action."""
     joint = "&" if "?" in to else "?"
     return RedirectResponse(f"{to}{joint}done={quote(done)}" if done else to, status_code=303)
 

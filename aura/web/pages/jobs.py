@@ -48,7 +48,7 @@ def list_jobs(
 
 @router.get("/{job_id}", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
 def show_job(request: Request, job_id: int) -> HTMLResponse:
-    """Show why a job does not run, or what became of it."""
+    """Show a job: the reason why it does not run, or its outcome."""
     with reading() as session:
         sentence = diagnosis.job(session, job_id, snapshot(session))
     return page(request, "job.html", job_id=job_id, diagnosis=sentence)

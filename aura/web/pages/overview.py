@@ -1,4 +1,4 @@
-"""Page /: the pipeline live, with throughput, what is blocked and why, and what needs a person. Data of the charts."""
+"""Page /: the live pipeline with throughput, blocked jobs and open reviews; and the data of its charts."""
 
 from __future__ import annotations
 

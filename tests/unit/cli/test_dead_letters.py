@@ -267,7 +267,8 @@ def test_an_invalid_argument_is_one_line_on_stderr(run: Run, arguments: list[str
 
 
 @pytest.mark.parametrize(
-    ("args", "message"), [("[", "--args is no JSON: "), ("{}", '--args must be a JSON list, such as ["first", 2]')]
+    ("args", "message"),
+    [("[", "--args is not valid JSON: "), ("{}", '--args must be a JSON list, such as ["first", 2]')],
 )
 def test_invalid_arguments_of_a_replayed_job_are_refused(run: Run, letter: int, args: str, message: str):
     assert message in run("dead-letters", "replay", letter, "--args", args).err

@@ -27,7 +27,7 @@ def test_an_invalid_duration_is_refused_with_the_form(run: Run, time: str):
     result = run("queues", "pause", "ai.classify", "--for", time)
 
     assert (result.code, result.out) == (2, "")
-    assert "is no duration: use a form such as 90s, 10m, 2h or 1d" in " ".join(result.err.replace("│", " ").split())
+    assert "is not a duration: use a form such as 90s, 10m, 2h or 1d" in " ".join(result.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("clock", "day"), [("09:04", 25), ("09:05", 26), ("23:50", 26)])
@@ -38,5 +38,5 @@ def test_a_time_of_day_is_the_last_one_in_the_configured_zone(configure: Callabl
 
 
 def test_an_invalid_moment_is_refused_with_the_form():
-    with pytest.raises(typer.BadParameter, match="'yesterday' is no time: use a form such as 14:00"):
+    with pytest.raises(typer.BadParameter, match="'yesterday' is not a time: use a form such as 14:00"):
         options.parse_moment("yesterday")

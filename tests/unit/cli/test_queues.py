@@ -71,7 +71,7 @@ def test_a_removed_queue_can_be_resumed(run: Run):
         (["limit", "x", "3"], "queue 'x' does not exist: the queues are ai.classify, ai.reanalyze, "),
         (["pause", "ai.classify", "--for", "0s"], "more than 0 seconds and at most 366 days"),
         (["limit", "ai.classify", "0"], "a limit is at least 1"),
-        (["limit", "ai.classify", "few"], "'few' is no limit: use a number, or none"),
+        (["limit", "ai.classify", "few"], "'few' is not a limit: use a number, or none"),
     ],
 )
 def test_an_invalid_argument_is_one_line_on_stderr(run: Run, arguments: list[str], message: str):

@@ -31,7 +31,7 @@ def ticket(title: str, **values: Any) -> int:
 
 
 def write_pets(path: Path, rows: int, spoil: bool = False) -> Path:
-    """A labelled file about pets; spoilt, nearly all of what is learned from is wrong, and little of what is held back."""
+    """A labelled file about pets; spoilt, nearly all of what is learned from is wrong, and little of what is held out."""
     chance = random.Random(4)
     words = {"Cats": ["purr", "whisker", "paw"], "Dogs": ["bark", "leash", "bone"]}
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -84,7 +84,7 @@ def test_a_model_trained_on_a_file_is_active_and_can_be_evaluated(run: Run, tmp_
 def test_a_worse_model_is_activated_with_force_only(run: Run, tmp_path: Path):
     columns = ("--text", "What", "--label", "Kind")
     good = run("train", write_pets(tmp_path / "good.csv", 160), *columns, "--format", "json").json()
-    # Given held-back tickets on which the active model happens to be better
+    # Given held-out tickets on which the active model happens to be better
     spoilt = write_pets(tmp_path / "spoilt.csv", 160, spoil=True)
     for seed in range(20):
         lines = spoilt.read_text().splitlines()

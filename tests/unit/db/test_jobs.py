@@ -329,7 +329,7 @@ def a_lost_lease_changes_nothing() -> None:
     lost = claim("classify", one_job().id, lease="slow")
     # another worker has it now
     with transaction() as session:
-        workers.hand_back(session, WORKER_ID, running=set)
+        workers.release(session, WORKER_ID, running=set)
     claim("classify", one_job().id, lease="fast")
     with transaction() as session:
         jobs.complete(session, "slow", lost, "w", 0.0)
@@ -488,7 +488,7 @@ def test_a_returned_job_counts_no_attempt_and_no_crash():
     claim("classify", ids[2], lease="theirs", worker="other")
 
     with transaction() as session:
-        assert workers.hand_back(session, "me", running=lambda: {"running"}) == 1
+        assert workers.release(session, "me", running=lambda: {"running"}) == 1
 
     assert [(job.lease, job.attempts, job.crashes) for job in all_jobs()] == [
         ("running", 1, 1),
@@ -506,7 +506,7 @@ def test_a_job_claimed_meanwhile_is_not_returned():
             jobs.claim(session, "classify", [one_job().id], "new", "me")
             return set()
 
-        assert workers.hand_back(session, "me", claim_meanwhile) == 0
+        assert workers.release(session, "me", claim_meanwhile) == 0
 
     assert one_job().lease == "new"
 

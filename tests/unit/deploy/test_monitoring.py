@@ -14,8 +14,9 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from aura.jobs import metrics
-from aura.settings import CHANNELS, given
+from actors import metrics
+from aura.jobs import metrics as job_metrics
+from aura.settings import CHANNELS
 from tests.conftest import ROOT
 from tests.embedded import web_app
 from tests.install import tool
@@ -52,8 +53,11 @@ def test_every_metric_is_used_by_the_dashboard_or_an_alert() -> None:
     assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
 
 
-def test_every_series_exists_from_the_start() -> None:
-    metrics.begin(["never_run"], given(OPENAI_API_KEY="k", AI_MODEL="never-asked"))
+def test_every_series_exists_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("AI_MODEL", "never-asked")
+    job_metrics.create_series(["never_run"])
+    metrics.create_series()
     page = prometheus_client.generate_latest().decode()
     for outcome in ("completed", "retried", "dead"):
         assert f'aura_attempts_total{{actor="never_run",outcome="{outcome}"}} 0.0' in page

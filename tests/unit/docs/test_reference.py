@@ -12,8 +12,8 @@ from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 import actors
-from actors import TOPOLOGY
-from aura.jobs import metrics
+from actors import TOPOLOGY, metrics
+from aura.jobs import metrics as job_metrics
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.web.metrics import DatabaseMetrics
@@ -106,7 +106,7 @@ def test_the_counters_are_those_of_the_code() -> None:
     }
     declared = {
         each._name + ("_total" if each._type == "counter" else ""): set(each._labelnames)
-        for each in vars(metrics).values()
+        for each in {**vars(metrics), **vars(job_metrics)}.values()
         if isinstance(each, MetricWrapperBase)
     }
     assert listed == declared

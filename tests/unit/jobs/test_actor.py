@@ -209,7 +209,7 @@ def a_worker_that_lost_its_lease_writes_nothing(hand: Hand, declare: Declare) ->
     def slow(items: list[Any]) -> list[str]:
         # while this worker sleeps, it counts as dead and another one takes its job
         with transaction() as session:
-            workers.hand_back(session, WORKER_ID, running=set)
+            workers.release(session, WORKER_ID, running=set)
         claim("slow", *[job.id for job in all_jobs() if job.actor == "slow"], lease="fast", worker="another")
         return one_each(items)
 
@@ -239,7 +239,7 @@ def test_a_failure_of_a_worker_that_lost_its_lease_is_not_written_either(
 ):
     def slow(items: list[Any]) -> list[str]:
         with transaction() as session:
-            workers.hand_back(session, WORKER_ID, running=set)
+            workers.release(session, WORKER_ID, running=set)
         claim("slow", one_job().id, lease="fast", worker="another")
         raise RuntimeError("too late to say so")
 

@@ -400,7 +400,7 @@ class JobMachine(RuleBasedStateMachine):
         busy = [batch for batch in self.live() if batch.worker == worker][: 1 if hung else 0]
         returned = [e for e, batch in self.held.items() if batch.worker == worker and batch not in busy]
         with transaction() as session:
-            assert workers.hand_back(session, worker, lambda: {batch.lease for batch in busy}) == len(returned)
+            assert workers.release(session, worker, lambda: {batch.lease for batch in busy}) == len(returned)
         for each in returned:
             self.free(each, done=False)
 

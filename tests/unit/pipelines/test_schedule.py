@@ -75,10 +75,13 @@ def test_overrides_change_time_and_zone_and_turn_jobs_off():
         ({"lunch": {"when": "0 12 * * *"}}, "there is no job 'lunch'; there are reanalysis, recovery"),
         (
             {"reanalysis": {"when": "0 25 * * *"}},
-            "reanalysis: '0 25 * * *' is no time that ever occurs; use five fields",
+            "reanalysis: '0 25 * * *' is not a crontab expression, or never occurs; use five fields",
         ),
-        ({"reanalysis": {"when": "0 0 30 2 *"}}, "reanalysis: '0 0 30 2 *' is no time that ever occurs"),
-        ({"reanalysis": {"when": 5}}, "reanalysis: 5 is no time that ever occurs"),
+        (
+            {"reanalysis": {"when": "0 0 30 2 *"}},
+            "reanalysis: '0 0 30 2 *' is not a crontab expression, or never occurs",
+        ),
+        ({"reanalysis": {"when": 5}}, "reanalysis: 5 is not a crontab expression, or never occurs"),
         ({"reanalysis": {"zone": "Europe/Atlantis"}}, "reanalysis: there is no time zone 'Europe/Atlantis'; use one"),
         ({"reanalysis": {"zone": "../../etc/passwd"}}, "reanalysis: "),
         ({"reanalysis": {"zone": 5}}, "reanalysis: "),

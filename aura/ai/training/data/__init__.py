@@ -176,7 +176,7 @@ def examples() -> list[Example]:
 
 
 def folds(count: int) -> Iterator[tuple[list[Example], list[Example]]]:
-    """Yield pairs of training examples and held-back examples, one pair per fold.
+    """Yield pairs of training examples and held-out examples, one pair per fold.
 
     No phrasing, phrase of urgency, thing or complete ticket is on both sides. Held back are one composed example of each
     phrasing and the complete tickets, each in one fold.
@@ -188,8 +188,8 @@ def folds(count: int) -> Iterator[tuple[list[Example], list[Example]]]:
             *about_things(_without(things(), fold, count), seed=fold),
             *_without(tickets, fold, count),
         ]
-        held_back = compose(numbered[fold::count], urgencies[fold::count], 2, seed=100 + fold)[1::2]
-        yield training, held_back + tickets[fold::count]
+        held_out = compose(numbered[fold::count], urgencies[fold::count], 2, seed=100 + fold)[1::2]
+        yield training, held_out + tickets[fold::count]
 
 
 def _without(items: Sequence[_T], fold: int, count: int) -> list[_T]:

@@ -195,7 +195,7 @@ def test_a_higher_precision_sends_more_verdicts_to_review() -> None:
 
 def test_a_critical_priority_needs_a_higher_confidence_than_a_medium_one() -> None:
     pairs = [(0.9, at % 10 != 0) for at in range(200)]
-    model = replace(ENGINE.model, held_back={"priority": {"critical": pairs, "medium": pairs}})
+    model = replace(ENGINE.model, held_out={"priority": {"critical": pairs, "medium": pairs}})
     limits = LocalEngine(CATEGORIES, model, 0.95).thresholds["priority"]
     assert limits["medium"].reached(0.9) and not limits["critical"].reached(0.9)
 
@@ -221,7 +221,7 @@ def test_a_model_may_have_other_categories_and_no_priorities() -> None:
     assert (cat.category, cat.priority, cat.priority_confidence) == ("Cats", "critical", RULES_CONFIDENCE)
     assert (dog.category, dog.priority) == ("Dogs", "medium")
     assert (cat.engine, cat.model) == ("local", "local-1")
-    # no ticket about dogs was held back
+    # no ticket about dogs was held out
     assert (cat.review, dog.review) == (False, True)
 
 

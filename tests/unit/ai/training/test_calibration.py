@@ -21,9 +21,9 @@ def test_calibrating_stores_the_calibration_verdicts_by_predicted_name() -> None
         Scored(("a", "b"), (0.0, 1.0), "b"),
     ]
     calibrate(model, {"category": scores, "priority": []})
-    held_back = model["held_back"]["category"]  # type: ignore[index]
+    held_out = model["held_back"]["category"]  # type: ignore[index]
     assert model["category_temperature"] != 9.0
-    assert [len(held_back["a"]["right"]), len(held_back["a"]["wrong"])] == [1, 1] and held_back["a"][
-        "right"
-    ] == held_back["a"]["wrong"]
-    assert [len(held_back["b"]["right"]), len(held_back["b"]["wrong"])] == [1, 0]
+    assert [len(held_out["a"]["right"]), len(held_out["a"]["wrong"])] == [1, 1] and held_out["a"]["right"] == held_out[
+        "a"
+    ]["wrong"]
+    assert [len(held_out["b"]["right"]), len(held_out["b"]["wrong"])] == [1, 0]

@@ -52,12 +52,12 @@ def test_no_labelled_test_ticket_shares_six_words_with_the_training_data() -> No
 
 
 @pytest.mark.slow
-def test_no_held_back_example_is_in_the_training_part_of_its_fold() -> None:
-    held_back_count = 0
-    for training, held_back in folds(5):
+def test_no_held_out_example_is_in_the_training_part_of_its_fold() -> None:
+    held_out_count = 0
+    for training, held_out in folds(5):
         groups = {each.group for each in training if each.group >= 0}
         texts = {(each.title, each.description) for each in training}
-        assert groups and not groups & {each.group for each in held_back if each.group >= 0}
-        assert not texts & {(each.title, each.description) for each in held_back if each.group < 0}
-        held_back_count += len(held_back)
-    assert held_back_count == len(phrasings()) + len(whole())
+        assert groups and not groups & {each.group for each in held_out if each.group >= 0}
+        assert not texts & {(each.title, each.description) for each in held_out if each.group < 0}
+        held_out_count += len(held_out)
+    assert held_out_count == len(phrasings()) + len(whole())

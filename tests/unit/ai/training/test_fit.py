@@ -93,7 +93,7 @@ def test_words_of_any_alphabet_are_features() -> None:
     assert {"принтер", "письма"} <= model.words.keys()
 
 
-def test_cross_validation_scores_the_held_back_examples() -> None:
+def test_cross_validation_scores_the_held_out_examples() -> None:
     cats, dogs = Example("my cat purrs", "", "Cats", None), Example("my dog barks", "", "Dogs", None)
     scored = cross_validate([([cats, dogs] * 3, [cats]), ([cats, dogs] * 3, [dogs, dogs])])
     assert [each.truth for each in scored["category"]] == ["Cats", "Dogs", "Dogs"]

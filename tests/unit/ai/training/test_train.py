@@ -16,7 +16,7 @@ from aura.ai.training.data import WHOLE, folds
 from aura.ai.training.data import examples as shipped_examples
 from aura.ai.training.datasets import Example
 from aura.ai.training.fit import TrainingError
-from aura.ai.training.train import HELD_BACK, LEAST, WEIGHT, TrainedModel, hold_out
+from aura.ai.training.train import HELD_OUT, LEAST, WEIGHT, TrainedModel, hold_out
 
 WORDS = {
     "Cats": ("purr", "whisker", "paw", "mouse hunting", "scratching post"),
@@ -57,28 +57,28 @@ def test_equal_texts_are_on_one_side() -> None:
     assert Counter(Counter(each.group for each in training + held).values()) == {2: 60}
 
 
-def test_a_part_of_each_class_is_held_back() -> None:
+def test_a_part_of_each_class_is_held_out() -> None:
     tickets = [*pets(300), Example("a lonely fish", "", "Fish", None)]
     training, held = hold_out(tickets)
 
     for name in WORDS:
         share = sum(each.category == name for each in held) / sum(each.category == name for each in tickets)
-        assert share == pytest.approx(HELD_BACK, abs=0.02)
+        assert share == pytest.approx(HELD_OUT, abs=0.02)
     # the only ticket of its class is for training
     assert any(each.category == "Fish" for each in training)
 
 
-def test_a_smaller_part_of_a_large_dataset_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_part_of_a_large_dataset_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "MANY", 200)
     tickets = pets(300)
-    assert len(hold_out(tickets)[1]) == pytest.approx(300 * train.HELD_BACK_OF_MANY, abs=2)
+    assert len(hold_out(tickets)[1]) == pytest.approx(300 * train.HELD_OUT_OF_MANY, abs=2)
 
 
-def test_the_same_tickets_are_held_back_from_a_larger_dataset() -> None:
+def test_the_same_tickets_are_held_out_from_a_larger_dataset() -> None:
     first, later = pets(200, seed=1), pets(100, seed=2)
     held_then = {each.description for each in hold_out(first)[1]}
     training_now = {each.description for each in hold_out(first + later)[0]}
-    # apart from a few, the tickets that were held back before still are
+    # apart from a few, the tickets that were held out before still are
     assert len(held_then & training_now) <= len(held_then) / 4
     assert hold_out(first) == hold_out(first)
 
@@ -95,26 +95,26 @@ def test_a_model_of_other_categories_is_trained_and_evaluated(trained: TrainedMo
     report = trained.report
     assert trained.model.categories == ("Birds", "Cats", "Dogs") and trained.model.priorities == ("low", "high")
     assert report["category"]["accuracy"] > 0.9 > report["category"]["before"]["accuracy"]
-    assert report["category"]["tickets"] == report["held_back"] == pytest.approx(150 * HELD_BACK, abs=3)
+    assert report["category"]["tickets"] == report["held_out"] == pytest.approx(150 * HELD_OUT, abs=3)
     assert (report["version"], report["compared_with"]) == (trained.model.version, load().version)
     assert report["bytes"] == len(trained.content.encode())
     assert "category" not in " ".join(trained.worse)
 
 
 def test_the_thresholds_of_a_model_come_from_unseen_tickets(trained: TrainedModel) -> None:
-    held_back = trained.model.held_back["category"]
-    # by cross-validation, because few tickets were held back
-    assert sum(map(len, held_back.values())) == 150 - trained.report["held_back"]
-    assert all(found.confidence is not None for found in thresholds(held_back, 0.8).values())
+    held_out = trained.model.held_out["category"]
+    # by cross-validation, because few tickets were held out
+    assert sum(map(len, held_out.values())) == 150 - trained.report["held_out"]
+    assert all(found.confidence is not None for found in thresholds(held_out, 0.8).values())
     engine = LocalEngine(trained.model.categories, trained.model, 0.8)
     assert not engine.needs_review("Cats", 1.0) and engine.needs_review("Cats", 0.4)
 
 
-def test_enough_held_back_tickets_replace_cross_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enough_held_out_tickets_replace_cross_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "CALIBRATING", 20)
     monkeypatch.setattr(train, "cross_validate", None)
     found = train.train(pets(150), load(), 0.8, with_shipped=False)
-    assert sum(map(len, found.model.held_back["category"].values())) == found.report["held_back"]
+    assert sum(map(len, found.model.held_out["category"].values())) == found.report["held_out"]
 
 
 def test_a_repeated_training_gives_the_same_version(trained: TrainedModel) -> None:
