@@ -1,6 +1,6 @@
 """The pages that hold figures: commands write them between markers, so that none is typed by hand.
 
-`python -m bench.page` writes them all anew from bench/results.json, and measures nothing.
+`python -m bench.page` writes all of them from bench/results.json, and measures nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def hanging(measured: Results) -> str:
 
 
 def reanalysis(measured: Results) -> str:
-    """Return what new tickets noticed of old ones that were looked at again, in one sentence, with when and where."""
+    """Return one sentence: the latency of new tickets while old ones are re-analyzed, with date and machine."""
     beside = [each for each in measured["rounds"] if each["backlog"]]
     return (
         "{date}, on {machine}: new tickets at {rate:g}/s took {p95_beside:,.1f} ms at p95 while {backlog:,} others were due for "

@@ -27,7 +27,7 @@ def test_the_worker_command_ends_when_its_relay_was_killed(
     # Then the command ends, for its supervisor to start it again
     assert worker.process is not None
     worker.process.wait(STOP_SECONDS + 20)
-    assert "no relay lives" in worker.output()
+    assert "no relay is running" in worker.output()
     # And the jobs enqueued meanwhile are finished after that
     installation.aura("tickets", "create", "Printer jams", "--requester", "ada@example.com")
     installation.start("worker-again", *worker.command)

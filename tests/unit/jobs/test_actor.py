@@ -180,10 +180,10 @@ def test_the_effects_the_next_step_and_the_jobs_end_are_one_transaction(
 
     step, after = declare(one_each, save=write_an_agent), declare(second)
     Pipeline("two", step, after).send(7)
-    promise, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
+    enqueue_jobs, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
 
     def fail_once(*arguments: Any) -> None:
-        promise(*arguments)
+        enqueue_jobs(*arguments)
         if failures:
             raise failures.pop()
 

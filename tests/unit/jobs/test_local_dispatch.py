@@ -275,10 +275,10 @@ def test_a_job_enqueued_twice_in_one_transaction_runs_once(broker: JobBroker, de
 
 def test_a_job_that_is_rolled_back_is_not_taken(broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
-    promise, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
+    enqueue_jobs, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
 
     def fail_once(*arguments: Any) -> None:
-        promise(*arguments)
+        enqueue_jobs(*arguments)
         if failures:
             raise failures.pop()
 
