@@ -27,7 +27,7 @@ BATCH, PREFETCH = 100, 50
 
 TICKETS = """
     SELECT id, title, description, requester, department, language, claimed_priority, category, priority, assignee,
-           duplicate_of, version, notified_version, source, incident_id, status, due_at
+           duplicate_of, version, notified_version, source, incident_id, status, due_at, needs_review
     FROM tickets WHERE id = ANY(%s) ORDER BY id
 """
 RECENT = """
