@@ -223,9 +223,9 @@ MUTANTS = (
         "tests/unit/pipelines/test_scheduler.py",
     ),
     _mutant(
-        "who lost the lease goes on writing",
+        "a process that lost the lease goes on writing",
         "db/schedule_runs.py",
-        "if not renew(session, name, holder, term, seconds):",
+        "if not leader_election.renew(session, name, holder, term, seconds):",
         "if False:",
         "tests/unit/pipelines/test_scheduler.py",
     ),

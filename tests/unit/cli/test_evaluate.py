@@ -56,7 +56,7 @@ def test_an_unusable_file_or_model_is_refused(run: Run, tmp_path: Path):
     for arguments, words in (
         ((empty,), "the file is empty"),
         ((LABELLED, "--category-column", "Kind"), "no column 'Kind'"),
-        ((LABELLED, "--model", no_model), "no local model"),
+        ((LABELLED, "--model", no_model), "is not a local model"),
         ((LABELLED, "--model", tmp_path / "missing.json"), "missing.json"),
         ((LABELLED, "--model", "local-9"), "there is no local model 'local-9'"),
     ):
