@@ -18,7 +18,9 @@ def consumer_guard_off(consumer: Any) -> None:
     assert consumer.GuardedConsumer.ack
 
     def ack(self: Any, message: Any) -> None:
-        self.subscription.ack(message._tag)
+        self._release(message)
+        if isinstance(message, consumer.GuardedMessage):  # a locally dispatched step has no tag
+            self.subscription.ack(message._tag)
 
     consumer.GuardedConsumer.ack = ack
 
