@@ -66,13 +66,34 @@ class Program:
             self.process.wait()
 
 
+class _SmtpServer(Controller):
+    """An SMTP server that closes its connections at the end: clients are killed, or keep a connection open."""
+
+    def __init__(self, handler: Any) -> None:
+        self._protocols: list[Any] = []
+        super().__init__(handler, hostname="127.0.0.1", port=free_port())
+
+    def factory(self) -> Any:
+        self._protocols.append(super().factory())
+        return self._protocols[-1]
+
+    def stop(self, no_assert: bool = False) -> None:
+        self.loop.call_soon_threadsafe(self._close_connections)
+        super().stop(no_assert)
+
+    def _close_connections(self) -> None:
+        for protocol in self._protocols:
+            if protocol.transport is not None:
+                protocol.transport.close()
+
+
 class Mailbox:
     """An SMTP server that counts mails by Message-ID."""
 
     def __init__(self) -> None:
         self.received: Counter[str] = Counter()
         self.recipients: dict[str, str] = {}
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
+        self._controller = _SmtpServer(self)
         self._controller.start()
 
     @property

@@ -226,11 +226,11 @@ def test_a_claim_while_the_relay_counts_frees_no_place(monkeypatch: pytest.Monke
         monkeypatch.setattr(hints, name, counting)
 
     # When it is claimed between the two counts, of what waits and of what runs
-    then_a_worker_claims_it("inside")
+    then_a_worker_claims_it("in_flight")
     then_a_worker_claims_it("running")
     # Then it is counted all the same
     assert relay() == []
-    assert sorted(counted) == ["inside", "running"]
+    assert sorted(counted) == ["in_flight", "running"]
 
 
 @on_postgresql
