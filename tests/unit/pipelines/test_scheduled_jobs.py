@@ -8,26 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from actors import retention as retention_actor
 from aura.settings import SettingsError
-from db import reading, retention, transaction
-from db.models import (
-    AiCall,
-    Attempt,
-    IdempotencyKey,
-    InboundMail,
-    MetricSample,
-    Notification,
-    ScheduleRun,
-    Ticket,
-    VerdictRecord,
-)
+from db import transaction
 from pipelines.schedule import ScheduledJob
-from pipelines.scheduled_jobs import SCHEDULE, backfill, enqueue_retention, run_now, schedule
+from pipelines.scheduled_jobs import SCHEDULE, backfill, run_now, schedule
 from pipelines.scheduler import Scheduler
-from tests.embedded import Hand, count, letters, move
 from tests.unit.pipelines.test_scheduler import NOON, counting
 
 # -- AURA_SCHEDULES ---------------------------------------------------------------------------------------------------
@@ -67,76 +53,6 @@ def test_an_invalid_file_is_named_in_the_error(configure: Callable[..., Any], tm
 
 
 # -- retention --------------------------------------------------------------------------------------------------------
-
-
-OLD = -400 * 86_400
-
-
-@pytest.mark.usefixtures("database")
-def test_expired_rows_and_texts_are_deleted_in_batches(hand: Hand, monkeypatch: pytest.MonkeyPatch):
-    # Given two batches of attempts, and one of everything else
-    row = {"ticket_id": None, "event": "", "channel": "email", "recipient": "", "subject": "", "body": ""}
-    ledger = {"job_id": 1, "actor": "", "key": "", "number": 1, "worker": "", "outcome": "completed", "seconds": 0.1}
-    verdict = {
-        "category": "Network",
-        "confidence": 0.9,
-        "priority": "high",
-        "priority_confidence": 0.8,
-        "engine": "local",
-    }
-    with transaction() as session:
-        ticket = Ticket(source="test", raw="{}")
-        session.add(ticket)
-        session.flush()
-        session.add_all([Attempt(**ledger) for _ in range(5)])
-        session.add(
-            VerdictRecord(
-                ticket_id=ticket.id, reason="VPN", summary="s", words=["w"], needs_review=False, model="m", **verdict
-            )
-        )
-        session.add(AiCall(ticket_id=ticket.id, model="m", prompt_version="p", sent="text", outcome="answered"))
-        session.add(InboundMail(message_id="<1@x>", sender="ada@example.com", raw=b"bytes", outcome="ticket"))
-        session.add(Notification(id="sent", dedupe_key="sent", state="sent", **row))
-        session.add(Notification(id="enqueued", dedupe_key="enqueued", **row))
-        session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
-        session.add(ScheduleRun(job="j", scheduled_at=NOON, term=1))
-        session.add_all([MetricSample(name="dead", at=NOON + timedelta(minutes=n), value=1) for n in range(5)])
-    monkeypatch.setattr(retention, "BATCH", 3)
-    batches: list[int] = []
-    delete_batch = retention.delete_batch
-    monkeypatch.setattr(
-        retention, "delete_batch", lambda *what: batches.append(delete_batch(*what, batch=3)) or batches[-1]
-    )
-    monkeypatch.setattr(retention_actor, "BATCH_INTERVAL", 0.0)
-
-    # When nothing is old, nothing goes
-    enqueue_retention()
-    hand.run()
-    assert (count(AiCall), count(InboundMail), count(Notification), max(batches)) == (1, 1, 2, 4)
-    # When all of it is
-    for model, column in ((Attempt, "created_at"), (VerdictRecord, "created_at"), (AiCall, "created_at"),
-                          (InboundMail, "created_at"), (Notification, "created_at"), (IdempotencyKey, "created_at"),
-                          (ScheduleRun, "started_at")):  # fmt: skip
-        move(model, **{column: OLD})
-    enqueue_retention()
-    hand.run()
-
-    # Then no transaction is long: a batch at a time, of samples with the rest of its minute
-    assert max(batches) <= 4
-    # And completed jobs are deleted, unsent notifications stay, and a verdict keeps its figures
-    gone = (AiCall, IdempotencyKey, ScheduleRun, MetricSample)
-    assert [count(model) for model in gone] == [0] * len(gone)
-    with reading() as session:
-        assert session.scalars(select(Notification.id)).all() == ["enqueued"]
-        verdict, mail = session.scalars(select(VerdictRecord)).one(), session.scalars(select(InboundMail)).one()
-        assert not session.scalars(select(Attempt.id).where(Attempt.actor == "")).all()
-    assert (verdict.reason, verdict.summary, verdict.words, verdict.confidence) == ("", "", [], 0.9)
-    with transaction() as session:
-        assert not any(retention.delete_batch(session, rule) for rule in retention_actor.rules().values()), (
-            "nothing is found twice"
-        )
-    assert (mail.raw, mail.message_id, mail.sender) == (b"", "<1@x>", "ada@example.com")
-    assert letters() == []
 
 
 # -- runs that a person starts ----------------------------------------------------------------------------------------
