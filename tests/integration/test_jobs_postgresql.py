@@ -36,27 +36,7 @@ from pipelines.schedule import ScheduledJob
 from pipelines.scheduler import Scheduler
 from tests.conftest import ROOT, wait_until
 from tests.embedded import all_jobs, claim, count, enqueue, letters, one_job
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls at the same moment, each in its thread. Returns what each returned or raised."""
-    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(number: int) -> None:
-        barrier.wait(10)
-        try:
-            results[number] = calls[number]()
-        except Exception as error:
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    return results
-
+from tests.unit.actors.helpers import run_in_parallel
 
 # -- relays -----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +81,7 @@ def test_relays_beside_each_other_hint_each_job_once(postgres: str):
         relay = Relay(actors.broker, shelf, get_settings().model_copy(update={"max_in_flight": 100_000}))
         return sum(iter(relay.round, 0))
 
-    results = at_once(*[lambda shelf=shelf: drain(shelf) for shelf in shelves])
+    results = run_in_parallel(*[lambda shelf=shelf: drain(shelf) for shelf in shelves])
 
     hinted = [job_id for shelf in shelves for job_id in shelf.ids]
     assert sum(results) == 600
@@ -121,7 +101,7 @@ def test_claims_of_overlapping_hints_give_each_job_once_and_never_deadlock(postg
             return [job.id for job in claim("classify", *some, lease=name)]
 
         orders = [shuffled.sample(ids, len(ids)) for _ in range(4)]
-        results = at_once(*[lambda n=n, o=o, t=turn: take(f"{t}:{n}", o) for n, o in enumerate(orders)])
+        results = run_in_parallel(*[lambda n=n, o=o, t=turn: take(f"{t}:{n}", o) for n, o in enumerate(orders)])
 
         assert Counter(job_id for result in results for job_id in result) == Counter(ids)
 
@@ -132,7 +112,7 @@ def test_enqueues_of_the_same_jobs_in_any_order_never_deadlock(postgres: str):
 
     for _ in range(5):
         orders = [shuffled.sample(new_jobs, 100) for _ in range(4)]
-        results = at_once(*[lambda order=order: enqueue(*order) for order in orders])
+        results = run_in_parallel(*[lambda order=order: enqueue(*order) for order in orders])
         assert results == [None] * 4
 
     assert len(all_jobs()) == 100
@@ -148,7 +128,7 @@ def test_an_enqueue_during_the_completion_of_the_job_is_never_lost(postgres: str
             with transaction() as session:
                 jobs.complete(session, f"lease {turn}", claimed, "w", 0.0)
 
-        assert at_once(keep, lambda turn=turn: enqueue(NewJob("classify", str(turn)))) == [None, None]
+        assert run_in_parallel(keep, lambda turn=turn: enqueue(NewJob("classify", str(turn)))) == [None, None]
 
     rows = all_jobs()
     assert [job.key for job in rows] == [str(turn) for turn in range(20)]
@@ -188,7 +168,7 @@ def test_two_people_cannot_replay_the_same_dead_letter(postgres: str):
             with transaction() as session:
                 dead_letters.replay(session, letter)
 
-        results = at_once(replay, replay)
+        results = run_in_parallel(replay, replay)
         assert sorted(type(result).__name__ for result in results) == ["NoneType", "UnknownDeadLetter"]
 
 
@@ -203,7 +183,7 @@ def test_schedulers_that_tick_at_the_same_moment_start_a_run_once(postgres: str)
 
     for minute in range(10):
         now = at + timedelta(minutes=minute)
-        results = at_once(*[lambda each=each, now=now: each.tick(now) for each in schedulers])
+        results = run_in_parallel(*[lambda each=each, now=now: each.tick(now) for each in schedulers])
         assert sum(len(result) for result in results) == (1 if minute else 0)
 
     assert (len(ran), count(ScheduleRun)) == (9, 9)

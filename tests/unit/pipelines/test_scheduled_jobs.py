@@ -52,9 +52,6 @@ def test_an_invalid_file_is_named_in_the_error(configure: Callable[..., Any], tm
     assert message in str(caught.value)
 
 
-# -- retention --------------------------------------------------------------------------------------------------------
-
-
 # -- runs that a person starts ----------------------------------------------------------------------------------------
 
 
