@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from actors import metrics
 from aura.jobs.actor import DurableActor, JobResult, durable
+from aura.jobs.attempt import Attempt
 from aura.jobs.one_by_one import OneByOne
 from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, make_channel
 from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
@@ -105,11 +106,12 @@ class DeliveryActor(OneByOne):
 
     channel: ChannelType
 
-    def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
+    def perform(self, attempt: Attempt, job_ids: Sequence[int]) -> None:
+        """Work off one hint: job by job when the channel sends, else as one batch."""
         if self.channel.sends(get_settings()):
-            super().__call__(job_ids, lease)
+            super().perform(attempt, job_ids)
         else:
-            DurableActor.__call__(self, job_ids, lease)
+            DurableActor.perform(self, attempt, job_ids)
 
 
 def _declare(channel: ChannelType) -> DurableActor:

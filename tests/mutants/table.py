@@ -136,6 +136,13 @@ MUTANTS = (
         "tests/unit/notifications/test_quiet_hours.py",
     ),
     _mutant(
+        "logged messages are completed one by one",
+        "actors/deliver.py",
+        "if self.channel.sends(get_settings()):",
+        "if True:",
+        "tests/unit/actors/test_deliver.py",
+    ),
+    _mutant(
         "a mail that may have left is sent again",
         "actors/deliver.py",
         "if at_most_once and error.in_doubt:",

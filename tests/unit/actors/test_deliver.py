@@ -327,3 +327,20 @@ def test_a_notification_is_in_state_sending_while_it_is_sent(at_most_once: Recei
     looking.join(30)
     assert seen == ["sending"]
     assert (state("a"), len(at_most_once.arrived)) == ("sent", 1)
+
+
+def test_a_channel_that_only_logs_completes_a_hint_as_one_batch(database: str, hand: Hand) -> None:
+    for number in range(20):
+        enqueue_delivery(f"mail-{number}", "email", recipient="ada@example.com")
+    hand.run()
+    # jobs of one transaction have one duration
+    assert len({each.seconds for each in attempts("completed")}) == 1
+    assert len(attempts("completed")) == 20
+    assert {state(f"mail-{number}") for number in range(20)} == {"sent"}
+
+
+def test_a_channel_that_sends_completes_each_delivery_by_itself(receiver: Receiver, hand: Hand) -> None:
+    for number in range(3):
+        enqueue_delivery(f"hook-{number}")
+    hand.run()
+    assert len({each.seconds for each in attempts("completed")}) == 3
