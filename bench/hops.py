@@ -20,7 +20,7 @@ from dramatiq.worker import WorkerThread
 ROOT = str(Path(__file__).resolve().parent.parent)
 PREFIXES = tuple(f"{ROOT}/{package}/" for package in ("aura", "actors", "pipelines", "db"))
 #: The most files and hops of one job.
-MOST_FILES, MOST_HOPS = 15, 104
+MOST_FILES, MOST_HOPS = 15, 80
 
 
 @dataclass

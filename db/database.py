@@ -199,6 +199,7 @@ def transaction() -> Iterator[Session]:
         token = _current.set(session)
         try:
             with session.begin():
+                _begin_now(session)
                 yield session
         finally:
             _current.reset(token)
@@ -220,7 +221,14 @@ def reading() -> Iterator[Session]:
         yield outer
         return
     with Session(_reader(), expire_on_commit=False) as session:
+        _begin_now(session)
         yield session
+
+
+def _begin_now(session: Session) -> None:
+    # SQLite: under the write lock, and with the snapshot of this moment; PostgreSQL connects for the first statement
+    if _on_sqlite():
+        session.connection()
 
 
 class _BorrowedConnection:

@@ -35,7 +35,7 @@ from db import traces
 from db.database import after_commit
 from db.hints import SUSPECT_AFTER
 from db.models import Attempt, DeadLetter, Job
-from db.statements import BulkInsert, Prepared, in_list, in_subquery, on_postgresql, table
+from db.statements import BulkInsert, Prepared, dialect_name, in_list, in_subquery, on_postgresql, table
 from db.time import elapsed, from_now, now
 
 #: The PostgreSQL channel on which relays are notified of new jobs.
@@ -96,7 +96,7 @@ class LocalDispatcher(Protocol):
 
     worker: str
 
-    def lease(self, job: NewJob) -> str | None:
+    def lease(self, session: Session, job: NewJob) -> str | None:
         """Return the lease under which to insert the job, or None to leave it to the relay."""
 
     def add(self, lease: str, job: Claimed) -> None:
@@ -128,7 +128,7 @@ def enqueue(session: Session, new_jobs: Iterable[NewJob]) -> None:
     for identity, each in sorted(merged.items()):
         if identity in local:
             continue  # leased in this very transaction: its run begins after it
-        lease = dispatcher.lease(each) if dispatcher is not None else None
+        lease = dispatcher.lease(session, each) if dispatcher is not None else None
         (unleased if lease is None else leased).append(_row(each, lease, dispatcher.worker if dispatcher else None))
     if unleased:
         _ENQUEUE(session, unleased)
@@ -225,14 +225,12 @@ _ENQUEUE_LEASED = BulkInsert(
         *(table(Job).c[name] for name in ("id", "actor", "key", "pipeline", "lease"))
     ),
 )
-_ATTEMPT = BulkInsert(
-    Attempt, ("job_id", "actor", "key", "pipeline", "number", "worker", "outcome", "error", "seconds")
-)
+_RECORD = insert(table(Attempt))
 
 
 def wake_relay(session: Session) -> None:
     """Wake the relays when this transaction commits, wherever they run."""
-    if on_postgresql(session) and "announced" not in session.info:
+    if dialect_name(session) == "postgresql" and "announced" not in session.info:
         session.info["announced"] = True
         session.connection().exec_driver_sql(f"NOTIFY {CHANNEL}")
     for wake in on_enqueue:
@@ -315,7 +313,7 @@ def complete(session: Session, lease: str, jobs: Sequence[Claimed], worker: str,
     """
     ids = [job.id for job in jobs]
     completed = set(_COMPLETE(session, ids=ids, under=lease, by=worker, took=seconds).scalars())
-    if not on_postgresql(session):
+    if dialect_name(session) == "sqlite":
         record_attempts(session, worker, "completed", seconds, [(job, None) for job in jobs if job.id in completed])
     if len(completed) < len(jobs):
         c = table(Job).c
@@ -409,8 +407,8 @@ def record_attempts(
 ) -> None:
     """Insert one row of `attempts` for each job, with its error if it had one."""
     if tried:
-        _ATTEMPT(
-            session,
+        session.execute(
+            _RECORD,
             [
                 {
                     "job_id": job.id,

@@ -5,7 +5,6 @@ https://www.w3.org/TR/trace-context/
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,15 +24,6 @@ def within(traceparent: str | None) -> Iterator[None]:
         yield
     finally:
         current.reset(token)
-
-
-def child(parent: str | None) -> str:
-    """Return the traceparent of a new span in the parent's trace; without a parent, or a malformed one, in a new trace."""
-    # they need to be different, not secret; and never all zeros
-    span = f"{random.randrange(1, 1 << 64):016x}"
-    if parent and (trace := trace_of(parent)):
-        return f"00-{trace}-{span}-{parent[-2:]}"
-    return f"00-{random.randrange(1, 1 << 128):032x}-{span}-01"
 
 
 def trace_of(traceparent: str | None) -> str | None:

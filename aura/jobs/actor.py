@@ -211,8 +211,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         for job in attempt.jobs:
             if job.key not in items:
                 attempt.failures.append((job, Missing(f"{self.actor_name} found nothing with the key {job.key!r}")))
-        with attempt.function():
-            results = self.fn([items[job.key] for job in loaded]) if loaded else []
+        results = attempt.call(self.fn, [items[job.key] for job in loaded]) if loaded else []
         if len(results) != len(loaded):
             raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(loaded)} jobs")
         good = []
@@ -237,14 +236,12 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         held = {job.id for job in completed}
         results = [each for each in results if each.job.id in held]
         if results:
-            controls = process_state.queue_controls(session)
             if dispatch is not None:
-                dispatch.accept(session, controls)
+                dispatch.accept(session)
             self.save(session, results)
             if next_steps := [_next_step(each) for each in results if each.job.next_steps]:
                 jobs.enqueue(session, next_steps)
-            control = controls.get(self.queue_name)
-            if control is not None and control.limit is not None:
+            if attempt.control is not None and attempt.control.limit is not None:
                 jobs.wake_relay(session)  # the limit leaves room for the next job
         return completed
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
@@ -86,12 +86,11 @@ class Attempt:
             self._thread = None
             self._await_check()
 
-    @contextmanager
-    def function(self) -> Iterator[None]:
-        """Mark that the actor's own function runs; only there is a cancelled attempt interrupted."""
+    def call(self, function: Callable[[list[Any]], Sequence[Any]], items: list[Any]) -> Sequence[Any]:
+        """Call the actor's own function; only there is a cancelled attempt interrupted."""
         self.in_function = True
         try:
-            yield
+            return function(items)
         finally:
             self.in_function = False
             self._await_check()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -22,7 +21,6 @@ from sqlalchemy.orm import Session
 from aura.jobs import process_state
 from db import jobs
 from db.jobs import Claimed, NewJob
-from db.queue_controls import Control
 
 #: Most batches of one actor that a worker dispatches to itself: two deliveries follow a ticket as a rule.
 BATCHES = 2
@@ -55,26 +53,24 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         self.worker = process_state.WORKER_ID
         self._broker = broker
         self._local = process_state.worker
-        self._controls: Mapping[str, Control] = {}
         self._offered: Counter[str] = Counter()
         #: The lease of each actor's batch that is being filled, and the jobs under every lease.
         self._filling: dict[str, str] = {}
         self._leased: dict[str, list[Claimed]] = {}
 
-    def accept(self, session: Session, controls: Mapping[str, Control]) -> None:
+    def accept(self, session: Session) -> None:
         """Accept jobs that this transaction enqueues from here on."""
         if self._local is not None:
-            self._controls = controls
             jobs.dispatch_locally(session, self)
 
-    def lease(self, job: NewJob) -> str | None:
+    def lease(self, session: Session, job: NewJob) -> str | None:
         """Return the lease under which to insert the job, or None to leave it to the relay."""
         name = job.actor
         actor: Any = self._broker.actors.get(name)
         if (
             actor is None
             or job.delay
-            or not self._accepts(actor)
+            or not self._accepts(session, actor)
             or self._offered[name] >= BATCHES * actor.batch_size()
         ):
             return None
@@ -85,8 +81,8 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         self._offered[name] += 1
         return self._filling[name]
 
-    def _accepts(self, actor: Any) -> bool:
-        control = self._controls.get(actor.queue_name)
+    def _accepts(self, session: Session, actor: Any) -> bool:
+        control = process_state.queue_controls(session).get(actor.queue_name)
         controlled = control is not None and (control.paused or control.limit is not None)
         consumed = self._local is not None and actor.queue_name in self._local.consumers
         return consumed and not controlled and not (actor.option("bulkhead") or actor.option("background"))

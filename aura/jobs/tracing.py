@@ -6,6 +6,7 @@ Jobs and log lines carry the ids whether or not spans are exported. AURA_TRACES=
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ class Span:
         self._span: Any = None
         settings = get_settings()
         if settings.traces == "off":
-            self._place(traces.child(parent))
+            self._place(child(parent))
             return
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -71,6 +72,15 @@ class Span:
             if error:
                 self._span.set_status(Status(StatusCode.ERROR, error))
             self._span.end()
+
+
+def child(parent: str | None) -> str:
+    """Return the traceparent of a new span in the parent's trace; without a parent, or a malformed one, in a new trace."""
+    # they need to be different, not secret; and never all zeros
+    span = f"{random.randrange(1, 1 << 64):016x}"
+    if parent and (trace := traces.trace_of(parent)):
+        return f"00-{trace}-{span}-{parent[-2:]}"
+    return f"00-{random.randrange(1, 1 << 128):032x}-{span}-01"
 
 
 def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:

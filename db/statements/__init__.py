@@ -8,6 +8,7 @@ longer than running it, and PostgreSQL prepares it once for each connection (see
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Executable, Select, Table
@@ -21,15 +22,18 @@ from db.statements.protocol import ColumnValues, Dialect, Insert, NewRow, Row, R
 #: The implementations by SQLAlchemy's name of the database.
 DIALECTS: dict[str, Dialect] = {"postgresql": postgresql, "sqlite": sqlite}
 
+#: Returns SQLAlchemy's name of the session's database: postgresql or sqlite.
+dialect_name: Callable[[Session], str] = attrgetter("bind.dialect.name")
+
 
 def dialect_of(session: Session) -> Dialect:
     """Return the implementation for the session's database."""
-    return DIALECTS[session.get_bind().dialect.name]
+    return DIALECTS[dialect_name(session)]
 
 
 def on_postgresql(session: Session) -> bool:
     """Return whether the session's database is PostgreSQL; otherwise it is SQLite."""
-    return session.get_bind().dialect.name == "postgresql"
+    return dialect_name(session) == "postgresql"
 
 
 def table(model: type[Base]) -> Table:
@@ -149,6 +153,7 @@ __all__ = [
     "NewRow",
     "Prepared",
     "SqlType",
+    "dialect_name",
     "dialect_of",
     "in_list",
     "in_subquery",

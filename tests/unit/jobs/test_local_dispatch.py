@@ -345,7 +345,7 @@ def test_a_worker_that_stops_returns_the_jobs_it_took_and_did_not_start(broker: 
 def test_without_a_worker_nothing_is_taken(broker: JobBroker, declare: Declare):
     (step,) = steps(declare, "step")
     with local_dispatch.LocalDispatch(broker) as dispatch, transaction() as session:
-        dispatch.accept(session, {})
+        dispatch.accept(session)
         step.send(1)
 
     assert (one_job().lease, nothing_is_held()) == (None, True)

@@ -126,7 +126,7 @@ class LocalWorker:
         self.batch = Batch(uuid.uuid4().hex, worker)
         self._blocked = blocked
 
-    def lease(self, job: NewJob) -> str | None:
+    def lease(self, _session: Session | None, job: NewJob) -> str | None:
         return None if job.delay or queue_of(job.actor) in self._blocked else self.batch.lease
 
     def add(self, lease: str, job: Claimed) -> None:
@@ -317,7 +317,7 @@ class JobMachine(RuleBasedStateMachine):
             self.free(identity(job), done=True)
         new = [each for each in following if not self.owed.get(identity(each))]
         self.owe(*following)
-        taken = {identity(each) for each in new if local_dispatch and local.lease(each)}
+        taken = {identity(each) for each in new if local_dispatch and local.lease(None, each)}
         assert {identity(job) for job in local.batch.jobs} == taken
         self.held |= dict.fromkeys(taken, local.batch)
         if taken:

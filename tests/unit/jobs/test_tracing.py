@@ -73,8 +73,8 @@ def test_the_trace_of_the_caller_goes_from_step_to_step(hand: Hand):
 
 @pytest.mark.parametrize("header", [None, "", "nonsense", "00-" + "0" * 32 + "-b7ad6b7169203331-01", CALLER[:-1]])
 def test_work_without_a_trace_begins_one(header: str | None):
-    assert traces.trace_of(traces.child(header))
-    assert traces.child(header) != traces.child(header)
+    assert traces.trace_of(tracing.child(header))
+    assert tracing.child(header) != tracing.child(header)
 
 
 def test_a_request_and_all_that_comes_of_it_is_one_trace(
@@ -104,7 +104,7 @@ def test_a_request_and_all_that_comes_of_it_is_one_trace(
 def test_each_request_has_its_own_trace_though_their_tickets_are_stored_together(hand: Hand):
     reports = []
     for _ in range(2):
-        with traces.within(traces.child(None)):
+        with traces.within(tracing.child(None)):
             reports.append(CreateRequest(NewTicket(title="VPN"), {}))
     answers = store(reports)
     assert len(answers) == len({traces.trace_of(job.traceparent) for job in all_jobs()}) == 2
@@ -166,7 +166,7 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
     with transaction() as session:
         preferences.save(session, "a@b.example", {"timezone": "UTC", "digest": "hourly"})
     for _ in range(messages):
-        accept(traces.child(None))
+        accept(tracing.child(None))
     hand.run()
     wrote = {
         (span["context"]["trace_id"], span["context"]["span_id"])

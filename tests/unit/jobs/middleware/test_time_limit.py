@@ -76,9 +76,12 @@ def test_a_cancelled_attempt_is_interrupted_in_its_function_alone(attempt: Attem
 
 
 def cancelled_in_its_function(attempt: Attempt) -> None:
-    with attempt.function():
+    def cancel(_items: list[Any]) -> list[Any]:
         attempt.interrupt(Cancelled, only_in_function=True)
         wait()
+        return []
+
+    attempt.call(cancel, [])
 
 
 def test_an_interrupt_at_the_end_of_an_attempt_holds_up_no_other_attempt(monkeypatch: pytest.MonkeyPatch):
