@@ -14,7 +14,7 @@ from aura.cli import dead_letter_actions
 from db import audit, dead_letters, reading
 from tests.commands import Run
 from tests.embedded import all_jobs, letters, one_job
-from tests.unit.cli.test_dead_letters import die, unreadable
+from tests.unit.cli.dead import die, unreadable
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from db import dead_letters, jobs, transaction
-from db.jobs import Claimed, Failure, NewJob
+from db import jobs, transaction
+from db.jobs import Claimed
 from db.models import DeadLetter
 from tests.commands import Run
-from tests.embedded import all_jobs, claim, enqueue, letters, move
+from tests.embedded import letters, move
+from tests.unit.cli.dead import unreadable
 
 pytestmark = pytest.mark.usefixtures("sqlite")
-
-
-@pytest.fixture
-def letter() -> int:
-    """Return the number of a dead letter."""
-    return die("classify", "17", "f" * 12)
-
-
-def die(actor: str, key: str, fingerprint: str) -> int:
-    """Make the job of this actor and key a dead letter, and return its number; enqueues it first."""
-    enqueue(NewJob(actor, key))
-    claimed = claim(actor, *[job.id for job in all_jobs() if (job.actor, job.key) == (actor, key)])
-    with transaction() as session:
-        failure = Failure("RuntimeError", "boom [/red]", "Traceback: [/x]", fingerprint)
-        jobs.dead_letter(session, [(job, failure) for job in claimed])
-    return letters()[-1].id
-
-
-def unreadable(raw: bytes, queue: str = "ai.classify") -> int:
-    """Store an unreadable message. Returns the number of its dead letter."""
-    with transaction() as session:
-        dead_letters.record_message(session, queue, raw, ValueError("not JSON"))
-    return letters()[-1].id
 
 
 def test_dead_letters_are_listed(run: Run, letter: int):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+import actors
 from db import outbox
+from db.models import Attempt
+from tests.embedded import (
+    Hand,
+    count,
+)
+from tests.unit.jobs.tickets import accept
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -15,3 +22,14 @@ pytestmark = pytest.mark.usefixtures("database")
 )
 def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
     assert outbox.routing_word(text) == expected
+
+
+def test_embedded_mode_records_no_events_for_anybody(hand: Hand):
+    from db.models import OutboxEvent
+
+    accept("Mailbox is full")
+    hand.run()
+
+    assert count(OutboxEvent) == 0
+    assert count(Attempt) > 0
+    assert actors.broker.get_declared_actors() >= {"receive", "intake", "classify", "reanalyze", "notify", "email"}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, true
 
-import actors
 from actors.classify import classify
 from aura.jobs import actor as durable
 from aura.jobs.pipeline import Pipeline
@@ -16,7 +15,7 @@ from aura.jobs.process_state import WORKER_ID
 from db import jobs, reading, transaction, workers
 from db.dead_letters import replay
 from db.jobs import NewJob
-from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord
+from db.models import Agent, Job, Notification, Ticket, VerdictRecord
 from pipelines.triage import triage
 from tests.embedded import (
     Hand,
@@ -240,17 +239,6 @@ def test_a_replayed_dead_letter_goes_on_where_it_stopped(hand: Hand, monkeypatch
         ("classify", "completed", 1),
         ("notify", "completed", 1),
     ]
-
-
-def test_embedded_mode_records_no_events_for_anybody(hand: Hand):
-    from db.models import OutboxEvent
-
-    accept("Mailbox is full")
-    hand.run()
-
-    assert count(OutboxEvent) == 0
-    assert count(Attempt) > 0
-    assert actors.broker.get_declared_actors() >= {"receive", "intake", "classify", "reanalyze", "notify", "email"}
 
 
 def test_delays_are_milliseconds_or_a_timedelta():
