@@ -96,7 +96,9 @@ def tls_port(rabbitmq: RabbitMQ) -> Iterator[int]:
     rabbitmq.evaluate(f"rabbit_networking:stop_tcp_listener({listener})")
 
 
-def test_the_url_of_production_verifies_who_answers(rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]):
+def test_the_url_of_production_verifies_the_certificate(
+    rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]
+):
     # Given the URL as the production environment writes it
     written = re.search(r"amqps://\S+", (ROOT / "deploy/environments/production/.env").read_text())
     assert written
@@ -149,7 +151,7 @@ def test_a_message_that_reaches_no_queue_fails_its_batch(publisher: Publisher, c
     publisher.publish([Outgoing("tickets", "ticket.nobody.listens", b"{}", mandatory=False)])
 
 
-def test_a_queue_that_somebody_deleted_is_declared_again(publisher: Publisher, channel: Any):
+def test_a_deleted_queue_is_declared_again(publisher: Publisher, channel: Any):
     publisher.publish([out("tickets.notify")])
     channel.queue_delete("tickets.notify")
 
@@ -378,7 +380,7 @@ def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel:
     assert (away, letters()) == ([], [])
 
 
-def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
+def test_a_message_that_breaks_its_reader_stops_no_consumer(
     service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     accept_message = PlainJson.accept
@@ -427,9 +429,7 @@ def test_a_stale_delivery_tag_acks_nothing(service: JobBroker, channel: Any):
     a_message_of_an_earlier_connection_acks_nothing(service, channel)
 
 
-def test_without_the_guard_it_would_ack_another_message(
-    service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
-):
+def test_without_the_guard_another_message_is_acked(service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
     reached: list[Any] = []
 
     def ack(self: Any, message: Any) -> None:
@@ -510,7 +510,9 @@ def test_a_queue_that_is_deleted_is_declared_again(service: JobBroker, channel: 
 # -- dead-letter queues -----------------------------------------------------------------------------------------------
 
 
-def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: JobBroker):
+def test_messages_that_rabbitmq_dead_letters_are_moved_into_the_table(
+    publisher: Publisher, channel: Any, service: JobBroker
+):
     # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's,
     # and one names an actor and a job that are nowhere
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)

@@ -46,7 +46,7 @@ def test_tickets_pass_every_step_while_others_come_in():
     assert count(Worker) == 0, "they signed off"
 
 
-def test_what_a_stop_left_is_done_after_the_next_start():
+def test_jobs_left_by_a_stop_are_completed_after_the_next_start():
     with running(clock=False, threads=1):
         for number in range(60):
             accept(number)

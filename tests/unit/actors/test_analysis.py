@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("database")
 # -- corrections -------------------------------------------------------------------------------------------------------
 
 
-def test_corrections_are_examples_of_the_engine(hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corrected_tickets_are_examples_of_the_engine(
+    hand: Hand, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ticket = submit("The badge reader at the gate is dead")
     hand.run()
     correct(ticket, "nora", category="Access")
@@ -38,7 +40,7 @@ def test_corrections_are_examples_of_the_engine(hand: Hand, remote: Remote, monk
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_verdict_holds_all_that_was_found(hand: Hand) -> None:
+def test_a_verdict_holds_summary_sentiment_words_and_steps(hand: Hand) -> None:
     ticket = submit("My laptop does not start and I cannot work, the screen stays black")
     hand.run()
     [verdict] = rows(VerdictRecord)

@@ -53,5 +53,5 @@ def test_an_invalid_event_or_version_is_rejected(event: str, version: int | str,
 
 
 @pytest.mark.parametrize("key", ["", "17", "17:ticket.warned", "17:ticket.warned:", "x:ticket.warned:1", "17:other:1"])
-def test_any_other_key_is_not_parsed(key: str):
+def test_a_malformed_key_is_not_parsed(key: str):
     assert events.parse_key(key) is None

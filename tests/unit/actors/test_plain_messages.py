@@ -40,7 +40,7 @@ class TestPlain:
         [None, True, 1.5, -1, "", "x", "1.0", "-1", " 1", "1" * 19, 10**30, "١٧", "²", [1], {"a": 1}],
         ids=str,
     )
-    def test_what_is_no_number_of_a_ticket_is_refused(self, ticket_id: Any):
+    def test_a_ticket_id_that_is_no_number_is_refused(self, ticket_id: Any):
         with pytest.raises(Malformed, match="ticket_id must be the number of a ticket"):
             accept("ai.classify", {"ticket_id": ticket_id})
 
@@ -88,14 +88,14 @@ class TestPlain:
         [("1", "1"), ("x" * 200 + "1", "x" * 200 + "2"), (b"\xff\xfe", b"\xff\xfd"), ("\ud800", "\udfff")],
         ids=["two programs count in the same way", "long", "no UTF-8", "surrogates"],
     )
-    def test_different_tickets_are_never_taken_for_one(self, hand: Hand, one: Any, other: Any):
+    def test_different_tickets_never_merge(self, hand: Hand, one: Any, other: Any):
         accept("tickets.intake", {"title": "Disk full on srv1"}, one)
         accept("tickets.intake", {"title": "Printer jams"}, other)
         hand.run()
 
         assert count(Ticket) == 2
 
-    def test_the_senders_own_id_is_known_whatever_message_brings_it(self, hand: Hand):
+    def test_an_external_id_is_one_ticket_over_all_messages(self, hand: Hand):
         accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-1")
         accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-2")
         hand.run()
@@ -112,7 +112,7 @@ class TestPlain:
     @pytest.mark.parametrize(
         "ticket", [{}, {"title": ""}, {"title": 5}, {"title": "x" * 3000}, {"description": ["no"]}], ids=str
     )
-    def test_what_is_no_ticket_is_a_dead_letter_that_says_why(self, hand: Hand, ticket: dict[str, Any]):
+    def test_an_invalid_ticket_is_a_dead_letter_with_the_reason(self, hand: Hand, ticket: dict[str, Any]):
         accept("tickets.intake", ticket)
         accept("tickets.intake", {"title": "good"})
         hand.run()
@@ -139,7 +139,7 @@ class TestPlain:
             "sent",
         )
 
-    def test_a_notification_without_a_message_says_all_it_has(self):
+    def test_a_notification_without_a_message_contains_its_data(self):
         accept("notify.email", {"user_id": "ada@example.com", "data": {"floor": 3, "text": ""}})
 
         with transaction() as session:
@@ -162,7 +162,7 @@ class TestPlain:
         ],
         ids=lambda payload: str(payload)[:40],
     )
-    def test_a_notification_to_nobody_is_refused(self, payload: dict[str, Any]):
+    def test_a_notification_without_a_known_recipient_is_refused(self, payload: dict[str, Any]):
         with pytest.raises(Malformed):
             accept("notify.email", payload)
 
@@ -170,7 +170,7 @@ class TestPlain:
 
     @pytest.mark.slow
     @given(payload=st.dictionaries(st.sampled_from(["ticket_id", "type", "user_id", "data", "title"]), ANYTHING))
-    def test_no_payload_does_anything_but_be_accepted_or_refused(self, payload: dict[str, Any]):
+    def test_any_payload_is_accepted_or_refused(self, payload: dict[str, Any]):
         for queue in ("ai.classify", "notify.email", "tickets.intake"):
             try:
                 accept(queue, payload)

@@ -141,7 +141,7 @@ def test_the_target_of_a_resolved_ticket_pauses_until_it_is_reopened(says: Says,
     assert recipients("ticket.escalated") == []
 
 
-def test_pending_counts_business_hours_only(says: Says, hand: Hand, configure: Callable[..., Settings]) -> None:
+def test_pending_time_counts_business_hours_only(says: Says, hand: Hand, configure: Callable[..., Settings]) -> None:
     configure(AURA_BUSINESS_HOURS="Mon-Fri 08:00-18:00", AURA_TIMEZONE="Europe/Berlin", AURA_HOLIDAYS="2026-10-26")
     friday = datetime(2026, 10, 23, 12, tzinfo=UTC)  # 14:00 on the wall, clocks go back on Sunday
     assert target_of("high", friday, 0.0).due_at == datetime(2026, 10, 27, 11, tzinfo=UTC), "12:00 on Tuesday"

@@ -85,7 +85,7 @@ def test_an_sla_check_that_crashes_is_repeated_completely(says: Says, hand: Hand
     assert recipients("ticket.escalated") == EVERYBODY
 
 
-def test_many_at_once_go_a_batch_at_a_time(says: Says, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_due_checks_run_batch_by_batch(says: Says, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sla_checks, "BATCH", 2)
     batches: list[int] = []
     look = sla_checks.check_sla
@@ -97,7 +97,7 @@ def test_many_at_once_go_a_batch_at_a_time(says: Says, hand: Hand, monkeypatch: 
     assert len(recipients("ticket.escalated")) == 5 * len(EVERYBODY)
 
 
-def test_two_looks_at_once_tell_once(
+def test_two_concurrent_sla_checks_announce_an_event_once(
     says: Says, hand: Hand, happened: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pass_time(submit(hand), 9)
@@ -106,7 +106,7 @@ def test_two_looks_at_once_tell_once(
 
 
 @pytest.mark.integration
-def test_without_the_lock_two_looks_would_tell_twice(
+def test_without_the_lock_two_concurrent_sla_checks_announce_twice(
     postgres: str, hand: Hand, happened: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction() as session:

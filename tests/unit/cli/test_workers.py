@@ -13,7 +13,7 @@ from tests.unit.workers import RELAY, A, B, beat
 pytestmark = pytest.mark.usefixtures("sqlite")
 
 
-def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(run: Run):
+def test_a_worker_is_drained_by_name_or_id_and_is_told_at_its_next_beat(run: Run):
     # Given two workers and a relay
     assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
 
@@ -40,7 +40,7 @@ def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(ru
 
 
 @pytest.mark.parametrize("who", ["desk:3", "nobody"])
-def test_a_relay_or_nobody_is_not_drained(run: Run, who: str):
+def test_a_relay_and_an_unknown_worker_are_not_drained(run: Run, who: str):
     beat(RELAY, "desk:3", "relay")
     result = run("workers", "drain", who)
     assert (result.code, result.out) == (1, "")

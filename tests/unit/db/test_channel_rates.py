@@ -9,7 +9,7 @@ from db.models import ChannelRate
 from db.time import elapsed, from_now, now
 
 
-def test_each_turn_of_a_channel_is_taken_once(database: str) -> None:
+def test_each_turn_of_a_channel_is_used_once(database: str) -> None:
     with transaction() as session:
         started = session.scalar(select(now()))
         taken, seconds = channel_rates.turn(session, "slack", 0.01, 1000.0)

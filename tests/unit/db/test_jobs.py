@@ -166,7 +166,7 @@ def test_a_later_run_that_was_enqueued_meanwhile_is_not_early():
 # -- due and hinted ---------------------------------------------------------------------------------------------------
 
 
-def test_the_most_urgent_is_due_first_and_then_the_oldest():
+def test_the_most_urgent_job_is_due_first_and_then_the_oldest():
     enqueue(NewJob("classify", "late", priority=3))
     enqueue(NewJob("classify", "low"))
     enqueue(NewJob("classify", "early", priority=3))
@@ -180,7 +180,7 @@ def test_the_most_urgent_is_due_first_and_then_the_oldest():
     assert due() == []
 
 
-def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
+def test_a_delayed_hinted_or_leased_job_or_one_of_another_actor_is_not_due():
     enqueue(NewJob("classify", "later", delay=60), NewJob("intake", "other"))
     enqueue(NewJob("classify", "hinted"), NewJob("classify", "leased"), NewJob("classify", "due"))
     ids = {job.key: job.id for job in all_jobs()}
@@ -264,11 +264,11 @@ def a_lost_lease_changes_nothing() -> None:
     assert [job.lease for job in all_jobs()] == ["fast"]
 
 
-def test_a_worker_that_lost_its_lease_keeps_nothing():
+def test_a_worker_that_lost_its_lease_completes_nothing():
     a_lost_lease_changes_nothing()
 
 
-def test_without_the_lease_check_it_would_take_the_other_workers_job(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_lease_check_a_late_worker_completes_the_job_of_another(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):

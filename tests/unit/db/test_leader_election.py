@@ -22,7 +22,7 @@ def held() -> bool:
         return leader_election.is_held(session, "scheduler")
 
 
-def test_a_lease_has_one_holder_who_keeps_its_term():
+def test_a_lease_has_one_holder_and_the_holder_keeps_its_term():
     assert not held()
     assert [take("a"), take("b"), take("a")] == [1, None, 1]
     assert held()

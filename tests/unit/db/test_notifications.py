@@ -93,7 +93,7 @@ def test_an_in_app_notification_is_read_by_its_reader_alone(database: str) -> No
 
 
 @pytest.mark.usefixtures("database")
-def test_the_same_notification_twice_is_one():
+def test_a_repeated_notification_is_stored_once():
     row = {"id": "a" * 32, "ticket_id": None, "event": "message", "channel": "email", "recipient": "ada@example.com"}
     row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "enqueued"}
 

@@ -24,7 +24,7 @@ def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
     assert outbox.routing_word(text) == expected
 
 
-def test_embedded_mode_records_no_events_for_anybody(hand: Hand):
+def test_embedded_mode_records_no_events(hand: Hand):
     from db.models import OutboxEvent
 
     accept("Mailbox is full")

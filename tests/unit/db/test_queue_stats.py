@@ -44,7 +44,7 @@ def test_each_state_is_counted_once():
     assert each.open == 4
 
 
-def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
+def test_a_count_stops_at_its_bound(monkeypatch: pytest.MonkeyPatch):
     enqueue(*[NewJob("email", str(n)) for n in range(5)])
 
     with reading() as session:
@@ -53,7 +53,7 @@ def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
     assert few == 4
 
 
-def test_nobody_waits_for_no_actor():
+def test_without_actors_there_is_no_backlog():
     assert waiting() == {}
 
 
@@ -77,7 +77,7 @@ def test_rates_are_of_the_last_minute(hand: Hand):
     assert (found["notify"].completed, found["notify"].failed) == (5, 1)
 
 
-def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+def test_rates_of_a_truncated_attempt_history_are_those_of_its_period(hand: Hand, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(queue_stats, "COUNT_LIMIT", 6)
     with transaction() as session:
         ids = create(session, "test", [(NewTicket(title=f"VPN {n}"), {}) for n in range(6)])

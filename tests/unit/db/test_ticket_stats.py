@@ -58,7 +58,7 @@ def test_the_review_queue_returns_the_longest_waiting_ticket_after_the_skipped_o
         assert [ticket_stats.review_queue(session, skip) for skip in range(3)] == [(2, second), (2, first), (2, None)]
 
 
-def test_the_desk_figures_count_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
+def test_ticket_stats_count_the_tickets_that_need_a_person(hand: Hand, configure: Callable[..., object]):
     with reading() as session:
         assert ticket_stats.ticket_stats(session).tickets == 0
         assert ticket_stats.review_queue(session) == (0, None)

@@ -71,7 +71,7 @@ def test_a_dead_workers_job_is_due_again_at_once():
     assert recover() == (0, 0)
 
 
-def test_the_job_of_a_worker_nobody_knows_is_due_again():
+def test_the_job_of_an_unknown_worker_is_due_again():
     enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="unknown")
 
@@ -135,7 +135,7 @@ def test_a_job_claimed_meanwhile_is_not_returned():
     assert one_job().lease == "new"
 
 
-def test_leaving_hands_everything_back_and_signs_off():
+def test_a_worker_that_leaves_releases_its_jobs_and_deletes_its_row():
     beat("me")
     enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="me")

@@ -143,7 +143,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(hand: Hand, declare: Declar
     a_worker_that_lost_its_lease_writes_nothing(hand, declare)
 
 
-def test_without_the_lease_check_it_would_write(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_lease_check_a_late_worker_writes(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):
@@ -205,7 +205,7 @@ def test_a_duplicate_or_forged_hint_works_on_nothing(hand: Hand, declare: Declar
     assert len(attempts()) == 1
 
 
-def test_an_actor_that_forgets_a_result_fails_and_keeps_nothing(hand: Hand, declare: Declare):
+def test_an_actor_that_returns_too_few_results_fails_and_completes_nothing(hand: Hand, declare: Declare):
     def forgetful(items: list[Any]) -> list[str]:
         return []
 

@@ -140,7 +140,7 @@ def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
     assert one.round() == 1
 
 
-def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
+def test_the_loop_dispatches_gathered_jobs_without_a_wake_up(running: Callable[[Relay], None]):
     shelf = Shelf()
     enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     running(relay(shelf, jobs_per_hint=4))
@@ -157,7 +157,7 @@ def test_an_actor_that_this_program_does_not_know_is_left_alone():
     assert len(all_jobs()) == 1
 
 
-def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
+def test_no_job_is_hinted_without_a_confirm_of_the_broker():
     enqueue(NewJob("classify", "1"), NewJob("intake", "2"))
     shelf = Shelf(failures=1)
 
@@ -168,7 +168,7 @@ def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
     assert relay(shelf).round() == 2
 
 
-def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Callable[..., Any]):
+def test_events_are_published_with_the_hints_and_deleted_when_confirmed(configure: Callable[..., Any]):
     configure(RABBITMQ_URL="amqp://nobody@127.0.0.1:1/")  # in embedded mode nobody would listen
     with transaction() as session:
         outbox.record(session, [("ticket.classified.network.high", 17, {"confidence": 0.9})])
@@ -249,7 +249,7 @@ def test_a_stopped_loop_closes_its_transport():
     assert shelf.closed
 
 
-def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
+def test_the_first_round_of_a_relay_recovers_jobs(running: Callable[[Relay], None]):
     enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     shelf = Shelf()

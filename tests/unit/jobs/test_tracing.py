@@ -74,7 +74,7 @@ def test_a_span_says_why_its_job_failed(hand: Hand, configure: Callable[..., Any
 
 
 @pytest.mark.parametrize("messages", [1, 3])
-def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_stays_in_its_own(
+def test_a_digest_is_linked_to_the_traces_of_its_notifications_and_a_single_notification_stays_in_its_own(
     messages: int, hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")
@@ -104,7 +104,7 @@ def test_a_digest_is_linked_to_the_traces_of_what_is_in_it_and_what_goes_alone_s
         assert mail == spans["digest"]["context"]["trace_id"]
 
 
-def test_what_is_not_installed_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_package_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
     configure(AURA_TRACES="otlp")
 

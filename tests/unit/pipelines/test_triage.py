@@ -64,7 +64,7 @@ def test_each_step_enqueues_the_next_with_the_priority_it_found(hand: Hand):
     assert seen[2][1] == JOB_PRIORITY[priority]
 
 
-def test_what_a_human_set_no_engine_changes(hand: Hand):
+def test_a_value_of_a_human_is_changed_by_no_engine(hand: Hand):
     ticket_id = accept("VPN drops every ten minutes")
     with transaction() as session:
         session.execute(update(Ticket).values(category="Hardware", category_by="human"))

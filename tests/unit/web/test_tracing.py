@@ -16,7 +16,7 @@ from tests.unit.traced import CALLER, _url, accept, client, printed, tree
 pytestmark = pytest.mark.usefixtures("sqlite", "untraced")
 
 
-def test_a_request_and_all_that_comes_of_it_is_one_trace(
+def test_a_request_and_its_jobs_are_one_trace(
     hand: Hand, configure: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
     configure(DATABASE_URL=_url(), AURA_TRACES="console")

@@ -20,7 +20,7 @@ from tests.unit.jobs.tickets import Declare, one_each
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def test_a_worker_is_known_before_its_threads_can_claim_anything():
+def test_a_worker_has_its_row_before_its_threads_claim():
     broker = actors.broker
     broker.emit_before("worker_boot", None)
     try:
@@ -31,7 +31,7 @@ def test_a_worker_is_known_before_its_threads_can_claim_anything():
     assert count(Worker) == 0
 
 
-def test_the_heartbeat_leaves_what_runs_alone(hand: Hand, declare: Declare):
+def test_the_heartbeat_releases_no_running_attempt(hand: Hand, declare: Declare):
     def beat_meanwhile(items: list[Any]) -> list[str]:
         heartbeat.beat()
         return one_each(items)
@@ -42,7 +42,7 @@ def test_the_heartbeat_leaves_what_runs_alone(hand: Hand, declare: Declare):
     assert [attempt.outcome for attempt in attempts()] == ["completed"]
 
 
-def test_a_heartbeat_that_hears_it_ends_the_command_once_and_beats_on(monkeypatch: pytest.MonkeyPatch):
+def test_a_heartbeat_of_a_drained_worker_stops_the_command_once_and_goes_on(monkeypatch: pytest.MonkeyPatch):
     # Given a worker with its heartbeat
     signals: list[int] = []
     monkeypatch.setattr(heartbeat, "EVERY", 0.01)

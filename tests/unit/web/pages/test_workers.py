@@ -12,7 +12,7 @@ from tests.unit.workers import A, beat
 pytestmark = pytest.mark.usefixtures("sqlite")
 
 
-def test_the_button_asks_too(run: Run):
+def test_a_worker_is_drained_by_the_button_of_the_page(run: Run):
     beat(A, "desk:1")
     browser = local_client()
     token = browser.get("/api/v1/session").json().get("csrf", "")
