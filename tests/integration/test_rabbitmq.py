@@ -118,7 +118,7 @@ def test_the_url_of_production_verifies_the_certificate(
 # -- publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_the_topology_is_declared_by_whoever_comes_first(
+def test_the_topology_is_declared_by_the_first_process(
     publisher: Publisher, rabbitmq: RabbitMQ, rabbitmq_url: str, channel: Any
 ):
     queues = ["ai.classify", "ai.reanalyze", "notify.email", "tickets.intake", "tickets.notify"]
@@ -247,7 +247,7 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
     channel.queue_bind(queue, "tickets", "ticket.#")
     ids = [accept() for _ in range(20)]
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(all_done, timeout=30, message="every ticket is notified")
         wait_until(
             lambda: channel.queue_declare(queue, passive=True).method.message_count >= 60, message="every event left"
@@ -262,7 +262,7 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
 
 
 def test_workers_outlive_a_restart_of_the_broker_and_lose_nothing(service: JobBroker, rabbitmq: RabbitMQ):
-    with running(clock=False):
+    with running(scheduler=False):
         accept()
         wait_until(all_done, timeout=30, message="the first ticket is notified")
         rabbitmq.kill()
@@ -295,7 +295,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
     channel.basic_publish("", "ai.classify", json.dumps(forged).encode(), mandatory=True)
     expected = len(queues) * (len(GARBAGE) + 1)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(DeadLetter) >= expected, timeout=30, message="all garbage is dead_lettered")
         accept()
         wait_until(all_done, timeout=30, message="a good ticket is notified all the same")
@@ -319,7 +319,7 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
     for hint in (theirs, forged):
         channel.basic_publish("", "ai.classify", json.dumps(hint).encode(), mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(
             lambda: not channel.queue_declare("ai.classify", passive=True).method.message_count and letters(),
             timeout=30,
@@ -336,7 +336,7 @@ def test_a_plain_ticket_published_twice_is_one_ticket(service: JobBroker, channe
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
     channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-2"), mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) >= 2 and all_done(), timeout=30, message="both tickets are notified")
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
         channel.basic_publish("ai_processing", "ai.classify", b'{"ticket_id": 1, "type": "classify"}', mandatory=True)
@@ -374,7 +374,7 @@ def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel:
     monkeypatch.setattr(jobs, "enqueue", flaky)
     channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the message is redelivered")
 
     assert (away, letters()) == ([], [])
@@ -394,7 +394,7 @@ def test_a_message_that_breaks_its_reader_stops_no_consumer(
     for title in (b"odd", b"VPN drops"):
         channel.basic_publish("tickets", "ticket.created", b'{"title": "%s"}' % title, mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the one behind it is a ticket")
 
     assert [(letter.raw, letter.error_type) for letter in letters()] == [(b'{"title": "odd"}', "RecursionError")]
@@ -580,7 +580,7 @@ def test_the_hint_of_a_dead_lettered_job_goes_to_the_dead_letter_queue(
 ):
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
     enqueue(NewJob("classify", "17"))  # a ticket that is not there
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: len(letters()) == 1, timeout=30, message="the job is dead-lettered")
         wait_until(
             lambda: channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 1,

@@ -16,15 +16,17 @@ from tests.unit.ai.engines.test_model import pets_model
 pytestmark = pytest.mark.usefixtures("sqlite")
 
 
-def store(version: str, *, active: bool) -> None:
-    with transaction() as session:
-        local_models.store(session, version, gzip.compress(pets_model().to_bytes()), {})
-        if active:
-            local_models.activate(session, version)
-
-
-def test_the_active_model_is_the_shipped_one_until_another_is_activated():
+def test_the_active_model_is_the_shipped_one_until_another_is_activated(tmp_path: Path):
     assert load_model(None).version == load_model("shipped").version == load().version
+    path = tmp_path / "model.json"
+    path.write_text(pets_model())
+    with transaction() as session:
+        local_models.store(session, "local-1", gzip.compress(path.read_bytes()), {})
+        assert load_model("local-1").version == "local-1"
+        local_models.activate(session, "local-1")
+
+    assert load_model(None).version == load_model(str(path)).version == "local-1"
+    assert load_model("shipped").version == load().version
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path):
@@ -46,5 +48,5 @@ def test_bad_rows_of_a_labelled_file_are_printed_on_stderr(tmp_path: Path, capsy
 
     dataset = read_labelled(path, {"category": None}, None)
 
-    assert len(dataset.labelled) == 1
+    assert len(dataset.examples) == 1
     assert "tickets.csv:3: no text" in capsys.readouterr().err

@@ -170,7 +170,7 @@ def test_a_suspect_whose_hint_was_lost_is_dispatched_again_and_lets_the_others_o
 # -- a poison job and the rest of its batch --------------------------------------------------------------------------
 
 
-def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
+def test_of_three_jobs_that_crashed_together_only_the_guilty_job_is_quarantined():
     enqueue(*[NewJob("classify", key) for key in ("poison", "innocent", "bystander")])
     crash(*ids("poison", "innocent", "bystander"))
     crash(*ids("poison"))
