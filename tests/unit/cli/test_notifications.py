@@ -9,13 +9,11 @@ from db.models import Notification
 from tests.commands import Run
 from tests.embedded import all_jobs
 
-pytestmark = pytest.mark.usefixtures("sqlite")
-
 SENT, DOUBT, DELAYED = "a" * 32, "b" * 32, "c" * 32
 
 
 @pytest.fixture(autouse=True)
-def three() -> None:
+def three(sqlite: str) -> None:
     """A notification that was sent, one in doubt and one that is delayed."""
     row = {"event": "ticket.classified", "subject": "s", "body": "b", "role": "agent"}
     with transaction() as session:

@@ -13,7 +13,7 @@ from tests.unit.workers import RELAY, A, B, beat
 pytestmark = pytest.mark.usefixtures("sqlite")
 
 
-def test_a_worker_is_drained_by_name_or_id_and_is_told_at_its_next_beat(run: Run):
+def test_a_worker_is_drained_by_name_or_id_and_stops_at_its_next_beat(run: Run):
     # Given two workers and a relay
     assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
 

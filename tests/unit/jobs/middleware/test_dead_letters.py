@@ -22,7 +22,7 @@ Declare = Callable[..., Any]
 
 @pytest.fixture
 def dead(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The jobs that the program was told are dead, with their errors."""
+    """The dead jobs that the program gets, with their errors."""
     seen: list[tuple[str, str]] = []
 
     def on_dead(_session: Session, dead: Any) -> None:
