@@ -1,4 +1,4 @@
-"""Analysis: corrections, verdicts, re-analysis, costs and backtests, through actors and commands."""
+"""Analysis: verdicts with summary, similar tickets and the requests that were sent, and examples for the engine."""
 
 from __future__ import annotations
 

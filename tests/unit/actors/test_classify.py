@@ -1,4 +1,4 @@
-"""Options of the AI actors and deliveries: functions of the settings, resolved when the actor works."""
+"""Options of the AI actors: functions of the settings, resolved when the actor works."""
 
 from __future__ import annotations
 

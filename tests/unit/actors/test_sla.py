@@ -1,4 +1,4 @@
-"""SLA: resolution targets, pauses, and the events for warnings and breaches, each once."""
+"""SLA: resolution targets, pauses, and due times."""
 
 from __future__ import annotations
 

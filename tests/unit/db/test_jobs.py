@@ -1,4 +1,4 @@
-"""The life of a job, statement by statement, on both databases; and what each protection protects from."""
+"""Jobs in the database: enqueued, claimed, completed, retried and dead-lettered, with and without each protection."""
 
 from __future__ import annotations
 

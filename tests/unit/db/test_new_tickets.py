@@ -1,4 +1,4 @@
-"""New tickets: validation of payloads, priorities and JSON from every source."""
+"""New tickets: validation of payloads and priorities from every source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow: what waits for each actor, how long and how fast; and the figures of the desk."""
+"""Queue stats: the backlog and the rates of each actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tickets: create, load, verdicts and recovery."""
+"""Tickets: create, load and verdicts."""
 
 from __future__ import annotations
 

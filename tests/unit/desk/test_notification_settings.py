@@ -1,4 +1,4 @@
-"""Subscriptions and preferences: set one by one or from a file, all or none, with an error per line."""
+"""Subscriptions and preferences from a file: all or none, with an error per line."""
 
 from __future__ import annotations
 

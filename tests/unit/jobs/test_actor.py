@@ -1,4 +1,4 @@
-"""Durable actors, through Dramatiq's own worker thread: claim, work, keep, and the next step in one transaction."""
+"""Durable actors, through Dramatiq's own worker thread: claim, work, complete, and the next step in one transaction."""
 
 from __future__ import annotations
 

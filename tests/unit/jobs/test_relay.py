@@ -1,4 +1,4 @@
-"""The relay: due jobs become hints, most urgent first, inside a window, and nothing counts before it is confirmed."""
+"""The relay: due jobs become hints, most urgent first, inside a window; a job is hinted after the confirm."""
 
 from __future__ import annotations
 

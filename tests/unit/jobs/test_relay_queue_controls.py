@@ -1,4 +1,4 @@
-"""Control: what operators set is obeyed by the relay and by the claim, over every actor of a queue and every relay."""
+"""Pauses and limits: obeyed by the relay and by the claim, over every actor of a queue and every relay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline of a ticket is one trace: each job is a child of the job that enqueued it."""
+"""Traces of jobs: each job is a child of the job that enqueued it."""
 
 from __future__ import annotations
 

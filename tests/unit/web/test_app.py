@@ -1,4 +1,4 @@
-"""The application: its OpenAPI document, and the headers of every response."""
+"""The application: its OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Liveness and readiness."""
+"""Health: liveness, readiness, and the checks of `aura doctor`."""
 
 from __future__ import annotations
 

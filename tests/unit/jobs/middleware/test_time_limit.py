@@ -1,4 +1,4 @@
-"""Time limits and cancelling: an attempt is interrupted only where it expects that."""
+"""Time limits: an attempt is interrupted after its deadline."""
 
 from __future__ import annotations
 

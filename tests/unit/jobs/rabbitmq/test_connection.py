@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ: their parameters, their pauses, and headers that pika cannot decode."""
+"""Connections to RabbitMQ: their parameters, and headers that pika cannot decode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may come in a message: hints from our relay, plain JSON from anybody, and everything else is Malformed."""
+"""Messages: hints of the relay and plain JSON are read, everything else is Malformed."""
 
 from __future__ import annotations
 

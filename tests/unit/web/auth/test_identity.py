@@ -1,4 +1,4 @@
-"""Identity: API keys, and open access from this machine."""
+"""Identity: use of API keys, and open access from this machine."""
 
 from __future__ import annotations
 

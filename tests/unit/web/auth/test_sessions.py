@@ -1,4 +1,4 @@
-"""Sessions: log in, log out, passwords, limits of attempts."""
+"""Sessions: log in, log out, limits of attempts."""
 
 from __future__ import annotations
 
