@@ -58,21 +58,26 @@ def test_valid_values_get_their_defined_spelling():
     assert (found.department, found.team) == ("Sales", "Night")
 
 
+# The texts of most errors are asserted with those of a file, in tests/unit/desk/test_notification_settings.py.
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "field"),
     [
-        ({"channel": "fax"}, "channel: unknown value 'fax'; use one of email, "),
-        ({"event": "ticket.exploded"}, "event: unknown value 'ticket.exploded'"),
-        ({"category": "Plumbing"}, "category: unknown value 'Plumbing'; use one of Network, Email"),
-        ({"priority": "urgent"}, "priority: unknown value 'urgent'; use one of low, "),
-        ({"channel": "email"}, "'ada' is not an e-mail address"),
-        ({"recipient": "a@b.example"}, "'a@b.example' is not a user name"),
-        ({"channel": "slack", "recipient": "desk"}, "unknown slack endpoint 'desk'; the slack endpoints are ops"),
-        ({"channel": "webhook"}, "the webhook endpoints are not defined yet"),
-        ({"department": "x" * 201}, "department: must have at most 200 characters"),
-        ({"team": "x" * 81}, "team: must have at most 80 characters"),
+        ({"channel": "fax"}, "channel"),
+        ({"event": "ticket.exploded"}, "event"),
+        ({"category": "Plumbing"}, "category"),
+        ({"priority": "urgent"}, "priority"),
+        ({"channel": "email"}, "recipient"),
+        ({"recipient": "a@b.example"}, "recipient"),
+        ({"channel": "slack", "recipient": "desk"}, "recipient"),
+        ({"department": "x" * 201}, "department"),
+        ({"team": "x" * 81}, "team"),
     ],
 )
-def test_an_invalid_value_is_named_with_the_valid_values(changes: dict[str, str], message: str):
-    with pytest.raises(InvalidSubscription, match=message):
+def test_an_invalid_value_is_refused_with_its_field(changes: dict[str, str], field: str):
+    with pytest.raises(InvalidSubscription, match=f"^{field}: "):
         validated(replace(ADA, **changes), CATEGORIES, ENDPOINTS)
+
+
+def test_a_channel_without_endpoints_says_that_none_is_defined():
+    with pytest.raises(InvalidSubscription, match="the webhook endpoints are not defined yet"):
+        validated(replace(ADA, channel="webhook"), CATEGORIES, ENDPOINTS)
