@@ -57,28 +57,28 @@ def test_all_slots_together_hold_three_quarters_of_the_threads():
     first, second = slots(4)
     a, b, c, d = map(Message, "abcd")
 
-    assert [first.read(lambda each=each: each, 0) for each in (a, b)] == [a, b]  # type: ignore[misc]
-    assert second.read(lambda: c, 0) is c  # type: ignore[arg-type, return-value]
-    assert second.read(lambda: d, 0) is None  # type: ignore[arg-type, return-value]
+    assert [first.read(lambda each=each: each, 0) for each in (a, b)] == [a, b]
+    assert second.read(lambda: c, 0) is c
+    assert second.read(lambda: d, 0) is None
 
 
 def test_a_message_without_room_waits_and_is_read_first_when_another_is_released():
     first, second = slots(1)
     held, waiting, later = map(Message, ("held", "waiting", "later"))
-    first.read(lambda: held, 0)  # type: ignore[arg-type, return-value]
-    assert second.read(lambda: waiting, 0) is None  # type: ignore[arg-type, return-value]
+    first.read(lambda: held, 0)
+    assert second.read(lambda: waiting, 0) is None
 
-    first.release(held)  # type: ignore[arg-type]
+    first.release(held)
 
-    assert second.read(lambda: later, 0) is waiting  # type: ignore[arg-type, return-value, comparison-overlap]
+    assert second.read(lambda: later, 0) is waiting
 
 
 def test_a_message_that_is_released_twice_makes_room_once():
     first, second = slots(1)
     held, other, third = map(Message, ("held", "other", "third"))
-    first.read(lambda: held, 0)  # type: ignore[arg-type, return-value]
-    first.release(held)  # type: ignore[arg-type]
-    first.release(held)  # type: ignore[arg-type]
+    first.read(lambda: held, 0)
+    first.release(held)
+    first.release(held)
 
-    assert second.read(lambda: other, 0) is other  # type: ignore[arg-type, return-value]
-    assert second.read(lambda: third, 0) is None  # type: ignore[arg-type, return-value]
+    assert second.read(lambda: other, 0) is other
+    assert second.read(lambda: third, 0) is None

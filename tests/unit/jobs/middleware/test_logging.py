@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from prometheus_client import REGISTRY
 from structlog.contextvars import bind_contextvars, get_contextvars
 from structlog.testing import capture_logs
@@ -62,7 +61,7 @@ def test_a_failed_claim_is_a_line():
     assert [line["event"] for line in lines] == ["claim failed; the hint is dispatched again"]
 
 
-def test_the_context_of_an_attempt_ends_with_the_attempt(request: pytest.FixtureRequest):
+def test_the_context_of_an_attempt_ends_with_the_attempt():
     message: Any = type("Message", (), {"actor_name": ACTOR, "message_id": "m-1"})()
     broker: Any = None
     bind_contextvars(left="over")
