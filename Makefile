@@ -71,7 +71,7 @@ chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 		CHAOS_PROCFILE_TICKETS=2000 CHAOS_UPGRADE_ROWS=1000000 CHAOS_UPGRADE_TICKETS=600 \
 		$(PY) -m pytest -q -o faulthandler_timeout=0 tests/acceptance/test_upgrade.py tests/acceptance/test_procfile.py
 	@echo "chaos: two schedulers, one of which is suspended for a minute"; \
-		CHAOS_CLOCK_LEASE=15 CHAOS_CLOCK_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_schedulers.py
+		CHAOS_SCHEDULER_LEASE=15 CHAOS_SCHEDULER_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_schedulers.py
 
 .PHONY: mutants
 mutants: $(DEV) ## Remove each protection in turn and check that its tests fail

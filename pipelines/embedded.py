@@ -21,8 +21,11 @@ STOP = 20_000
 
 
 @contextmanager
-def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]:
-    """Run jobs while the block runs; at its end, complete the running ones and release the rest."""
+def running(*, threads: int | None = None, scheduler: bool = True) -> Iterator[None]:
+    """Run jobs while the block runs; at its end, complete the running ones and release the rest.
+
+    `scheduler=False` starts no scheduled jobs.
+    """
     broker = actors.broker
     _boot_once()
     worker = Worker(broker, worker_threads=threads or get_settings().worker_threads, worker_timeout=IDLE)
@@ -34,10 +37,10 @@ def running(*, threads: int | None = None, clock: bool = True) -> Iterator[None]
         thread = threading.Thread(target=relay.run, args=(broker, stop), name="relay", daemon=True)
         thread.start()
         helpers.append(lambda: thread.join(5))
-    if clock:
-        scheduler = Scheduler(schedule())
-        scheduler.start()
-        helpers.append(scheduler.stop)
+    if scheduler:
+        process = Scheduler(schedule())
+        process.start()
+        helpers.append(process.stop)
     try:
         yield
     finally:

@@ -41,7 +41,7 @@ def run_demo(report: Callable[[Progress], None]) -> dict[str, Any]:
     migrate()
     import_agents(samples.AGENTS)
     started = time.perf_counter()
-    with running(clock=False):
+    with running(scheduler=False):
         import_tickets(samples.TICKETS)
         while True:
             progress = read_progress()

@@ -2,8 +2,8 @@
 
 A failpoint is armed by a file and fires by renaming it, which only one process can do, and only once:
 
-    failpoints.arm("keep.before", "die")     # the first process that is about to commit a keep kills itself
-    failpoints.fired("keep.before")
+    failpoints.arm("complete.before", "die")     # the first process that is about to commit a completion kills itself
+    failpoints.fired("complete.before")
 
 `seams` calls `reach` inside the programs. Nothing here imports more than the standard library needs.
 """
@@ -26,7 +26,7 @@ STEPS = {
     "work": "the function of a step",
     "send": "one mail is handed to the mail server",
     "post": "one message is posted to an endpoint: it has left, and its answer has come",
-    "keep": "the transaction that records results and deletes the jobs",
+    "complete": "the transaction that records results and deletes the jobs",
     "ack": "the worker acknowledges the hint",
 }
 POINTS = tuple(f"{step}.{side}" for step in STEPS for side in ("before", "after"))

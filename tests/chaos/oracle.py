@@ -152,7 +152,7 @@ def _effects(rows: Rows, verdict: Verdict) -> None:
     for what, query in (
         ("verdict on ticket", "SELECT ticket_id, count(*) FROM verdicts GROUP BY 1 HAVING count(*) > 1"),
         (
-            "kept step",
+            "completed step",
             "SELECT actor || ' of ' || key, count(*) FROM attempts WHERE outcome = 'completed'"
             " GROUP BY actor, key, pipeline HAVING count(*) > 1",
         ),

@@ -26,7 +26,7 @@ Hook = Callable[[Any], None]
 #: The step that a statement makes of its transaction; of several the first of this list.
 #: `begin` is reached before the statement, `before` and `after` surround the commit.
 TRANSACTIONS = (
-    ("keep", re.compile(r"\bDELETE\s+FROM\s+jobs\b", re.I)),
+    ("complete", re.compile(r"\bDELETE\s+FROM\s+jobs\b", re.I)),
     ("claim", re.compile(r"\bUPDATE\s+jobs\b.*\battempts\s*\+", re.I | re.S)),
     ("hint", re.compile(r"\bUPDATE\s+jobs\b.*\bhinted_at\s*=\s*\(?\w+\(", re.I | re.S)),
     ("enqueue", re.compile(r"\bINSERT\s+INTO\s+jobs\b", re.I)),
@@ -106,7 +106,7 @@ def _database(folder: Path, psycopg2: Any) -> None:
                 step = self.connection.chaos_prepared[prepared[1]]
             if step and step != self.connection.chaos_step:
                 reach(folder, f"{step}.begin", away)
-            # of several, the one that comes first in the list: the transaction of a keep also enqueues
+            # of several, the one that comes first in the list: the transaction of a completion also enqueues
             self.connection.chaos_step = min(step, self.connection.chaos_step, key=_rank)
 
     class Connection(psycopg2.extensions.connection):  # type: ignore[misc]

@@ -56,25 +56,25 @@ def test_without_the_outbox_a_ticket_is_lost(build: Build, mutant: str) -> None:
 def test_without_the_lease_check_a_worker_that_slept_does_it_all_again(build: Build, mutant: str) -> None:
     system = build(mutant=mutant, workers=2, scheduler=False)
     # Given a worker that falls asleep with its work done and nothing recorded
-    system.failpoints.arm("keep.begin", "hold")
+    system.failpoints.arm("complete.begin", "hold")
     driver = Driver(system.port, 1).start().finish(60)
-    system.failpoints.await_fired("keep.begin")
-    pid = system.failpoints.pid("keep.begin")
+    system.failpoints.await_fired("complete.begin")
+    pid = system.failpoints.pid("complete.begin")
     os.kill(pid, signal.SIGSTOP)
     # And is taken for dead, and another one finished the ticket
     system.age_dead_workers()
     system.wait_until_notified(1)
     # When it wakes up
-    system.failpoints.arm("keep.after", "hold")
-    system.failpoints.release("keep.begin")
+    system.failpoints.arm("complete.after", "hold")
+    system.failpoints.release("complete.begin")
     os.kill(pid, signal.SIGCONT)
-    system.failpoints.await_fired("keep.after")
-    assert system.failpoints.pid("keep.after") == pid
-    system.failpoints.release("keep.after")
+    system.failpoints.await_fired("complete.after")
+    assert system.failpoints.pid("complete.after") == pid
+    system.failpoints.release("complete.after")
     # Then it changes nothing; if it does, the step counts twice
     verdict = verdict_at_rest(system, driver)
     if mutant:
-        assert "kept step intake of 1: 2 times" in verdict.twice, verdict
+        assert "completed step intake of 1: 2 times" in verdict.twice, verdict
     else:
         assert not verdict.red, verdict
 

@@ -94,7 +94,7 @@ def test_a_hanging_service_takes_its_share_of_the_threads(
 ):
     done = beside(broker, declare, provider, **options)
 
-    with running(clock=False, threads=THREADS):
+    with running(scheduler=False, threads=THREADS):
         wait_until(lambda: provider.waiting == share, timeout=20, message="its share of the threads waits")
         wait_until(done, timeout=20, message="the others are done")
         assert provider.most == share
@@ -109,7 +109,7 @@ def test_without_a_bulkhead_a_hanging_service_takes_every_thread(
 ):
     beside(broker, declare, provider)
 
-    with running(clock=False, threads=THREADS):
+    with running(scheduler=False, threads=THREADS):
         wait_until(lambda: provider.waiting == THREADS, timeout=20, message="every thread waits")
         provider.released.set()
         wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
@@ -141,7 +141,7 @@ def test_several_hanging_services_leave_threads_to_other_jobs(
         with reading() as session:
             return session.scalar(select(Job.id).where(Job.actor.in_(names)).limit(1)) is not None
 
-    with running(clock=False, threads=8):
+    with running(scheduler=False, threads=8):
         wait_until(lambda: provider.waiting == most, timeout=20, message="their part of the threads waits")
         wait_until(lambda: not left({each.actor_name for each in prompt}), timeout=20, message="the others are done")
         assert provider.most == most

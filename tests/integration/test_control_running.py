@@ -89,7 +89,7 @@ def test_cancelling_a_running_job_frees_its_thread_for_the_next(declare: Declare
         actor_name="endless",
         save=lambda session, done: saved.extend(each.job.key for each in done),
     )
-    with running(clock=False, threads=1):
+    with running(scheduler=False, threads=1):
         actor.send("first")
         wait_until(lambda: endless.begun, message="it runs")
         actor.send("second")
@@ -116,7 +116,7 @@ def test_a_locally_dispatched_step_is_interrupted_too(declare: Declare):
         declare(done, actor_name="first"),
         declare(lambda items: endless(items), actor_name="endless", queue_name="tests.endless"),
     )
-    with running(clock=False, threads=1):
+    with running(scheduler=False, threads=1):
         pipeline.send("1")
         wait_until(lambda: endless.begun, message="the second step runs")
         do(queue_controls.cancel, job_id("1"), "a test")
@@ -129,7 +129,7 @@ def test_a_locally_dispatched_step_is_interrupted_too(declare: Declare):
 def test_cancelling_one_job_of_a_batch_leaves_the_others(declare: Declare):
     endless = Endless()
     actor = declare(lambda items: endless(items), actor_name="endless")
-    with running(clock=False, threads=1):
+    with running(scheduler=False, threads=1):
         with transaction():
             for key in ("one", "two", "three"):
                 actor.send(key)
@@ -156,7 +156,7 @@ def test_a_change_is_obeyed_within_a_second():
 @embedded
 def test_a_paused_queue_rests_while_the_others_work(declare: Declare):
     held, free = (declare(done, actor_name=name, queue_name=f"tests.{name}") for name in ("held", "free"))
-    with running(clock=False):
+    with running(scheduler=False):
         held.send("before")
         wait_until(lambda: kept("held") == ["before"], message="it works")
         do(queue_controls.pause, "tests.held")
@@ -178,7 +178,7 @@ def test_a_pause_for_a_time_ends_by_itself(declare: Declare):
     actor = declare(done, actor_name="held")
     do(queue_controls.pause, "tests.work", 0.7, "429")
     actor.send("1")
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: kept("held") == ["1"], message="it goes on, though nobody resumed it")
 
 
@@ -189,7 +189,7 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
         Relay(service, publisher, get_settings()).round()
     assert all(job.hinted_at for job in all_jobs())
     do(queue_controls.pause, "tickets.intake")
-    with running(clock=False, threads=2):
+    with running(scheduler=False, threads=2):
         # When the workers get them
         enqueue(NewJob("classify", "no ticket"))
         wait_until(letters, timeout=30, message="the other queues are served")
@@ -240,7 +240,7 @@ def test_a_limited_queue_never_runs_more_jobs_at_once(declare: Declare, limit: i
         for number in range(12):
             for pipeline in pipelines:
                 pipeline.send(number)
-    with running(clock=False, threads=4):
+    with running(scheduler=False, threads=4):
         wait_until(lambda: not all_jobs(), timeout=60, message="everything is done")
 
     assert crowd.most <= limit

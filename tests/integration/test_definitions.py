@@ -18,7 +18,7 @@ from tests.services import RabbitMQ
 
 
 @pytest.mark.parametrize("name", ["definitions.json", "definitions-quorum.json"])
-def test_the_code_declares_what_was_imported(
+def test_the_declared_topology_equals_the_imported_definitions(
     rabbitmq: RabbitMQ, rabbitmq_url: str, configure: Callable[..., Any], name: str
 ) -> None:
     # Given the file, imported into a virtual host of its own

@@ -183,7 +183,7 @@ def test_mutated_messages_stop_nobody_and_are_all_accounted_for(
     consumers = spy(monkeypatch, service)
     monkeypatch.setattr(maintenance, "DRAIN_EVERY", 1.0)
     # When the workers take them
-    with running(clock=False):
+    with running(scheduler=False):
         before = workforce()
         wait_until(all_done, timeout=60 + ENVELOPES / 20, message="every good ticket and every plain message is done")
         wait_until(

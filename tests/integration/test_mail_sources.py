@@ -99,7 +99,7 @@ def test_the_same_mail_from_each_source_is_one_ticket(
     assert list((maildir / "new").iterdir()) == []
 
 
-def test_a_mailbox_gives_tickets_comments_and_what_is_too_large_each_its_place(
+def test_mails_of_a_mailbox_become_tickets_and_comments_and_too_large_mails_are_moved(
     inbox: Inbox, run: Run, configure: Callable[..., Any]
 ):
     configure(AURA_MAIL_LIMIT="10000")

@@ -76,7 +76,7 @@ LARGE = ("tickets", "verdicts", "notifications", "attempts")
 SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_delayed"}
 
 
-def test_each_index_answers_what_it_was_made_for(postgres: str) -> None:
+def test_each_index_serves_its_query(postgres: str) -> None:
     with transaction() as session:
         for statement in FILL:
             session.execute(text(statement))

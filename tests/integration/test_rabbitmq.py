@@ -96,7 +96,9 @@ def tls_port(rabbitmq: RabbitMQ) -> Iterator[int]:
     rabbitmq.evaluate(f"rabbit_networking:stop_tcp_listener({listener})")
 
 
-def test_the_url_of_production_verifies_who_answers(rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]):
+def test_the_url_of_production_verifies_the_certificate(
+    rabbitmq_url: str, tls_port: int, configure: Callable[..., Any]
+):
     # Given the URL as the production environment writes it
     written = re.search(r"amqps://\S+", (ROOT / "deploy/environments/production/.env").read_text())
     assert written
@@ -116,7 +118,7 @@ def test_the_url_of_production_verifies_who_answers(rabbitmq_url: str, tls_port:
 # -- publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_the_topology_is_declared_by_whoever_comes_first(
+def test_the_topology_is_declared_by_the_first_process(
     publisher: Publisher, rabbitmq: RabbitMQ, rabbitmq_url: str, channel: Any
 ):
     queues = ["ai.classify", "ai.reanalyze", "notify.email", "tickets.intake", "tickets.notify"]
@@ -149,7 +151,7 @@ def test_a_message_that_reaches_no_queue_fails_its_batch(publisher: Publisher, c
     publisher.publish([Outgoing("tickets", "ticket.nobody.listens", b"{}", mandatory=False)])
 
 
-def test_a_queue_that_somebody_deleted_is_declared_again(publisher: Publisher, channel: Any):
+def test_a_deleted_queue_is_declared_again(publisher: Publisher, channel: Any):
     publisher.publish([out("tickets.notify")])
     channel.queue_delete("tickets.notify")
 
@@ -245,7 +247,7 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
     channel.queue_bind(queue, "tickets", "ticket.#")
     ids = [accept() for _ in range(20)]
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(all_done, timeout=30, message="every ticket is notified")
         wait_until(
             lambda: channel.queue_declare(queue, passive=True).method.message_count >= 60, message="every event left"
@@ -260,7 +262,7 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
 
 
 def test_workers_outlive_a_restart_of_the_broker_and_lose_nothing(service: JobBroker, rabbitmq: RabbitMQ):
-    with running(clock=False):
+    with running(scheduler=False):
         accept()
         wait_until(all_done, timeout=30, message="the first ticket is notified")
         rabbitmq.kill()
@@ -293,7 +295,7 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
     channel.basic_publish("", "ai.classify", json.dumps(forged).encode(), mandatory=True)
     expected = len(queues) * (len(GARBAGE) + 1)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(DeadLetter) >= expected, timeout=30, message="all garbage is dead_lettered")
         accept()
         wait_until(all_done, timeout=30, message="a good ticket is notified all the same")
@@ -317,7 +319,7 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
     for hint in (theirs, forged):
         channel.basic_publish("", "ai.classify", json.dumps(hint).encode(), mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(
             lambda: not channel.queue_declare("ai.classify", passive=True).method.message_count and letters(),
             timeout=30,
@@ -334,7 +336,7 @@ def test_a_plain_ticket_published_twice_is_one_ticket(service: JobBroker, channe
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
     channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-2"), mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) >= 2 and all_done(), timeout=30, message="both tickets are notified")
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
         channel.basic_publish("ai_processing", "ai.classify", b'{"ticket_id": 1, "type": "classify"}', mandatory=True)
@@ -372,13 +374,13 @@ def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel:
     monkeypatch.setattr(jobs, "enqueue", flaky)
     channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the message is redelivered")
 
     assert (away, letters()) == ([], [])
 
 
-def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
+def test_a_message_that_breaks_its_reader_stops_no_consumer(
     service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
 ):
     accept_message = PlainJson.accept
@@ -392,7 +394,7 @@ def test_a_message_that_breaks_what_reads_it_stops_no_consumer(
     for title in (b"odd", b"VPN drops"):
         channel.basic_publish("tickets", "ticket.created", b'{"title": "%s"}' % title, mandatory=True)
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the one behind it is a ticket")
 
     assert [(letter.raw, letter.error_type) for letter in letters()] == [(b'{"title": "odd"}', "RecursionError")]
@@ -427,9 +429,7 @@ def test_a_stale_delivery_tag_acks_nothing(service: JobBroker, channel: Any):
     a_message_of_an_earlier_connection_acks_nothing(service, channel)
 
 
-def test_without_the_guard_it_would_ack_another_message(
-    service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch
-):
+def test_without_the_guard_another_message_is_acked(service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
     reached: list[Any] = []
 
     def ack(self: Any, message: Any) -> None:
@@ -510,7 +510,9 @@ def test_a_queue_that_is_deleted_is_declared_again(service: JobBroker, channel: 
 # -- dead-letter queues -----------------------------------------------------------------------------------------------
 
 
-def test_what_rabbitmq_dead_letters_is_moved_into_the_table(publisher: Publisher, channel: Any, service: JobBroker):
+def test_messages_that_rabbitmq_dead_letters_are_moved_into_the_table(
+    publisher: Publisher, channel: Any, service: JobBroker
+):
     # Given a message that another consumer rejected, and hints, which are not the work itself; one is a newer version's,
     # and one names an actor and a job that are nowhere
     channel.basic_publish("", "notify.email", b'{"user_id": "ada"}', mandatory=True)
@@ -578,7 +580,7 @@ def test_the_hint_of_a_dead_lettered_job_goes_to_the_dead_letter_queue(
 ):
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
     enqueue(NewJob("classify", "17"))  # a ticket that is not there
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: len(letters()) == 1, timeout=30, message="the job is dead-lettered")
         wait_until(
             lambda: channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 1,

@@ -46,13 +46,13 @@ def test_tickets_pass_every_step_while_others_come_in():
     assert count(Worker) == 0, "they signed off"
 
 
-def test_what_a_stop_left_is_done_after_the_next_start():
-    with running(clock=False, threads=1):
+def test_jobs_left_by_a_stop_are_completed_after_the_next_start():
+    with running(scheduler=False, threads=1):
         for number in range(60):
             accept(number)
     assert {job.lease for job in all_jobs()} <= {None}
 
-    with running(clock=False):
+    with running(scheduler=False):
         wait_until(lambda: all_notified(60), timeout=30, message="every ticket is notified")
 
     assert {attempt.outcome for attempt in attempts()} == {"completed"}
@@ -68,7 +68,7 @@ def test_an_attempt_that_takes_too_long_is_interrupted_and_tried_again(declare: 
         return ["done" for _ in items]
 
     actor = declare(endless, time_limit=50)
-    with running(clock=False):
+    with running(scheduler=False):
         actor.send(1)
         wait_until(lambda: attempts("retried"), timeout=10, message="the limit strikes")
         assert one_job().last_error == "TimeLimitExceeded: TimeLimitExceeded"

@@ -21,8 +21,8 @@ from db.models import LeaderLease, MetricSample, ScheduleRun
 from tests.conftest import ROOT, wait_until
 
 #: Seconds that a lease lasts, and that a scheduler is stopped at least.
-LEASE = float(os.environ.get("CHAOS_CLOCK_LEASE", "2"))
-STOPPED = float(os.environ.get("CHAOS_CLOCK_STOPPED", "0"))
+LEASE = float(os.environ.get("CHAOS_SCHEDULER_LEASE", "2"))
+STOPPED = float(os.environ.get("CHAOS_SCHEDULER_STOPPED", "0"))
 #: A scheduler whose lease lasts as long as the test says, and whose minutes last one, with work that takes a while in each slot.
 PROGRAM = """
 import os, time

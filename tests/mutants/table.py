@@ -54,7 +54,7 @@ MUTANTS = (
         "aura/jobs/attempt.py",
         "if thread is None or (only_in_function and not self.in_function):",
         "if thread is None:",
-        "tests/unit/jobs/middleware/test_time_limit.py",
+        "tests/unit/jobs/test_attempt.py",
     ),
     _mutant(
         "odd headers stop a consumer",
@@ -111,14 +111,14 @@ MUTANTS = (
         "aura/ai/engines/circuit_breaker.py",
         "fail_max=FAILURES",
         "fail_max=10**9",
-        "tests/unit/ai/engines/test_remote.py",
+        "tests/unit/ai/engines/test_circuit_breaker.py",
     ),
     _mutant(
         "a refusal opens the breaker",
         "aura/ai/engines/circuit_breaker.py",
         "exclude=[_not_a_failure]",
         "exclude=[]",
-        "tests/unit/ai/engines/test_remote.py",
+        "tests/unit/ai/engines/test_circuit_breaker.py",
     ),
     _mutant(
         "a pause holds for nobody",
@@ -350,7 +350,7 @@ MUTANTS = (
         "if since is not None:",
         "if False:",
         "tests/unit/db/test_dead_letters.py",
-        "tests/unit/cli/test_cli.py",
+        "tests/unit/cli/test_dead_letters.py",
     ),
     _mutant(
         "a report to Sentry holds what a ticket says",

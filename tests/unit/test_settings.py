@@ -39,7 +39,7 @@ def test_the_customers_names_are_read_without_a_prefix():
     assert set(environment_variables()) >= CUSTOMERS
 
 
-def test_nothing_set_is_embedded_development(configure: Configure):
+def test_without_settings_the_mode_is_embedded_development(configure: Configure):
     found = configure()
 
     assert found.embedded
@@ -56,7 +56,7 @@ def test_rabbitmq_has_two_names(configure: Configure, name: str):
     assert not found.embedded
 
 
-def test_our_own_name_wins_over_the_add_ons(configure: Configure):
+def test_the_own_variable_wins_over_that_of_the_add_on(configure: Configure):
     found = configure(RABBITMQ_URL="amqp://ours/", CLOUDAMQP_URL="amqp://theirs/")
 
     assert found.rabbitmq_url == SecretStr("amqp://ours/")
@@ -130,7 +130,7 @@ def test_all_wrong_values_are_reported_at_once(configure: Configure):
         ("AURA_MAIL_WEBHOOK_SECRET", "short"),
     ],
 )
-def test_production_refuses_secrets_that_everybody_knows(configure: Configure, name: str, value: str):
+def test_production_refuses_well_known_secrets(configure: Configure, name: str, value: str):
     good = {"RABBITMQ_URL": "amqp://aura:3hj4@rabbit/", "DATABASE_URL": "postgres://aura:3hj4@db/aura"}
     configure(**good, AURA_ENV="development", **({name: value} if name not in good else {}))
 
@@ -193,7 +193,7 @@ def test_a_secret_is_not_repeated_by_pydantic_either(monkeypatch: pytest.MonkeyP
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_redacted_url_keeps_what_an_operator_needs():
+def test_a_redacted_url_keeps_host_port_and_database():
     assert redact("amqp://user:word@host:5672/vhost?token=word") == "amqp://user:***@host:5672/vhost"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actors import notification_settings
+from tests.unit.actors.sla_tickets import happened, says
+
+__all__ = ["happened", "says", "uncached_settings"]
 
 
 @pytest.fixture(autouse=True)

@@ -140,7 +140,7 @@ class TestABatch:
         hand.run()
         assert (all_jobs(), letters()) == ([], [])
 
-    def test_openai_itself_is_asked_and_answers_in_its_own_form(
+    def test_a_batch_of_openai_itself_uses_the_responses_api(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, monkeypatch: pytest.MonkeyPatch
     ):
         guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
@@ -316,7 +316,7 @@ class TestLines:
             *(huge, of_another_ticket, odd, empty_response),
         ],
     )
-    def test_a_bad_line_is_asked_again_alone_and_harms_no_other(
+    def test_a_bad_line_is_reanalyzed_alone_and_harms_no_other_line(
         self, stale_tickets: list[int], provider: BatchProvider, hand: Hand, bad: Callable[..., str]
     ):
         spoiled = stale_tickets[2]

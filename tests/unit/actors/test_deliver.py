@@ -13,13 +13,30 @@ from sqlalchemy import select, update
 
 from aura.notifications.signatures import new_secret
 from aura.settings import Settings
-from db import channel_rates, endpoints, jobs, notifications, queue_controls, reading, transaction
+from db import (
+    endpoints,
+    jobs,
+    notifications,
+    queue_controls,
+    reading,
+    transaction,
+)
 from db.jobs import NewJob
 from db.models import ChannelRate, Job, Notification
-from db.time import elapsed, from_now, now
+from db.time import now
 from tests.conftest import ROOT
-from tests.embedded import Hand, all_jobs, attempts, cache_no_controls, letters, one_job, seconds_until_due
+from tests.embedded import (
+    Hand,
+    all_jobs,
+    attempts,
+    cache_no_controls,
+    enqueue,
+    letters,
+    one_job,
+    seconds_until_due,
+)
 from tests.receiver import Receiver, Reply
+from tests.unit.jobs.tickets import accept
 
 Configure = Callable[..., Settings]
 
@@ -179,37 +196,6 @@ def test_a_delivery_waits_for_a_near_turn(receiver: Receiver, hand: Hand, config
     assert paused() == {}
 
 
-def test_each_turn_of_a_channel_is_taken_once(database: str) -> None:
-    with transaction() as session:
-        started = session.scalar(select(now()))
-        taken, seconds = channel_rates.turn(session, "slack", 0.01, 1000.0)
-        assert taken
-        assert seconds < 1
-    with transaction() as session:
-        taken, seconds = channel_rates.turn(session, "slack", 0.01, 1000.0)
-        assert taken
-        assert 90 < seconds <= 100
-    with transaction() as session:
-        taken, seconds = channel_rates.turn(session, "slack", 0.01, 100.0)
-        assert not taken
-        assert 190 < seconds <= 200
-        # each channel has its own turns, and a refusal takes none
-        assert channel_rates.turn(session, "teams", 0.01, 1.0)[0]
-        assert channel_rates.turn(session, "slack", 0.01, 1000.0)[0]
-    with reading() as session:
-        free_at = session.scalar(select(ChannelRate.free_at).where(ChannelRate.channel == "slack"))
-    assert 300 <= (free_at - started).total_seconds() < 310  # type: ignore[operator]
-
-
-def test_an_unused_rate_does_not_accumulate(database: str) -> None:
-    with transaction() as session:
-        channel_rates.turn(session, "slack", 100.0, 1.0)
-        session.execute(update(ChannelRate).values(free_at=from_now(-60)))
-    with transaction() as session:
-        channel_rates.turn(session, "slack", 0.01, 1.0)
-        assert -100.1 <= session.scalar(select(elapsed(ChannelRate.free_at))) <= -90  # type: ignore[operator]
-
-
 TURNS = """
 import sys
 from db import channel_rates, transaction
@@ -344,3 +330,18 @@ def test_a_channel_that_sends_completes_each_delivery_by_itself(receiver: Receiv
         enqueue_delivery(f"hook-{number}")
     hand.run()
     assert len({each.seconds for each in attempts("completed")}) == 3
+
+
+@pytest.mark.usefixtures("database")
+def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
+    accept("Mailbox is full")
+    hand.run()
+    with reading() as session:
+        sent = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
+
+    enqueue(*[NewJob("email", key) for key in sent])
+    hand.run()
+
+    with reading() as session:
+        again = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
+    assert again == sent

@@ -9,20 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
 
 from actors import digest as digest_actor
-from aura.jobs.actor import JobResult
 from aura.jobs.process_state import WORKER_ID
 from aura.notifications import DIGEST, digest_policy
 from aura.settings import get_settings
-from db import digests, notifications, preferences, reading, transaction, workers
-from db.digests import ConcurrentChange
-from db.jobs import Claimed, NewJob
-from db.models import Agent, Job, Notification, Worker
-from db.statements import table
+from db import preferences, transaction, workers
+from db.jobs import NewJob
+from db.models import Job, Worker
 from tests.conftest import ROOT
 from tests.embedded import Hand, all_jobs, enqueue, letters, move
+from tests.unit.actors.digests import digest_in_two_workers, digest_result, save
 from tests.unit.actors.helpers import (
     MANAGER,
     announce,
@@ -31,7 +28,6 @@ from tests.unit.actors.helpers import (
     end_delays,
     notifications_to,
     quiet_now,
-    run_in_parallel,
     save_preference,
     states,
     subscribe,
@@ -187,48 +183,6 @@ def test_a_digest_about_one_ticket_links_to_the_ticket(hand: Hand):
     assert f"/tickets/{number}\n" in digest.body
 
 
-def test_an_agents_preference_holds_for_name_and_address(hand: Hand):
-    with transaction() as session:
-        session.add(Agent(name="Ann", email="Ann@Example.com"))
-    save_preference("ann", **quiet_now())
-    announce(create_ticket(priority="high", assignee="Ann"))
-    hand.run()
-
-    assert states("Ann@Example.com") == {"delayed": 1}
-    assert states("Ann") == {"sent": 1}  # in-app notifications are never delayed
-
-
-GARBAGE = [
-    {"timezone": "Mars/Olympus"},
-    {"timezone": "../../etc/passwd"},
-    {"timezone": "/etc/passwd"},
-    {"timezone": "Europe"},
-    {"quiet_from": "25:99", "quiet_to": "07:00"},
-    {"quiet_from": "22:00"},
-    {"quiet_from": "07:00", "quiet_to": "07:00"},
-    {"quiet_from": "night", "quiet_to": "day"},
-    {"digest": "yearly"},
-    {"digest": "daily", "digest_at": "noon"},
-    {"language": "tlh"},
-]
-
-
-@pytest.mark.parametrize("garbage", GARBAGE, ids=str)
-def test_an_invalid_preference_delays_nothing(
-    hand: Hand, garbage: dict[str, str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-):
-    subscribe()
-    subscribe("other@example.com")
-    save_preference(
-        **{name: value[:5] if "quiet" in name or name == "digest_at" else value for name, value in garbage.items()}
-    )
-    announce(create_ticket())
-    hand.run()
-
-    assert states() == states("other@example.com") == {"sent": 1}
-    assert "invalid preference ignored" in "".join([*capsys.readouterr(), caplog.text])
-
-
 def test_a_preference_that_becomes_invalid_ends_no_delay_late(hand: Hand):
     subscribe()
     save_preference(**quiet_now())
@@ -280,21 +234,6 @@ def test_longer_quiet_hours_extend_the_delay(hand: Hand):
     assert [job.actor for job in all_jobs()] == ["digest"]
 
 
-def test_a_preference_changed_by_name_reschedules_the_address(hand: Hand):
-    with transaction() as session:
-        session.add(Agent(name="ÖZGÜR", email="ÖZ@Example.com"))
-    save_preference("özgür", **quiet_now())
-    announce(create_ticket(priority="high", assignee="ÖZGÜR"))
-    hand.run()
-    assert states("ÖZ@Example.com") == {"delayed": 1}
-
-    with transaction() as session:
-        assert preferences.remove(session, "ÖZGÜR")
-        assert digest_actor.reschedule(session, "ÖZGÜR") == 1
-    hand.run()
-    assert states("ÖZ@Example.com") == {"sent": 1}
-
-
 def test_a_preference_of_another_recipient_reschedules_nothing(hand: Hand):
     subscribe()
     save_preference(**quiet_now())
@@ -328,62 +267,8 @@ def test_a_digest_job_that_runs_late_respects_quiet_hours(hand: Hand):
 # -- concurrent workers and crashes --------------------------------------------------------------------------
 
 
-def digest_result(recipient: str = MANAGER) -> JobResult:
-    """Return the result of a digest job before it is saved."""
-    job = Claimed(1, "digest", recipient, ["email", recipient], "", (), 3, 1)
-    [result] = digest_actor.digest.fn([job])
-    return JobResult(job, job, result, 3)
-
-
-def save(done: JobResult) -> None:
-    with transaction() as session:
-        digest_actor.save_digested(session, [done])
-
-
-def digest_in_two_workers() -> None:
-    """Both workers read before either saves, and one of them reads more."""
-    write_delayed(rows=3)
-    first = digest_result()
-    write_delayed(rows=2, since=30)
-    second = digest_result()
-    assert (len(first.result.deliver), len(second.result.deliver)) == (3, 5)
-
-    results = run_in_parallel(lambda: save(first), lambda: save(second))
-    assert sorted(type(each).__name__ for each in results) == ["ConcurrentChange", "NoneType"]
-    if states()["delayed"]:
-        save(digest_result())
-
-    with reading() as session:
-        gone = session.scalars(select(Notification.data).where(Notification.event == DIGEST)).all()
-    alone = len([each for each in notifications_to(state="enqueued") if each.event != DIGEST])
-    assert sum(each["count"] for each in gone) + alone == 5
-
-
 def test_two_workers_deliver_each_delayed_notification_once():
     digest_in_two_workers()
-
-
-def test_two_workers_without_the_state_check_deliver_twice(monkeypatch: pytest.MonkeyPatch):
-    # Mutant: a notification is moved whatever its state is
-    def move_anyway(session: Any, ids: list[str], **values: Any) -> None:
-        session.execute(update(table(Notification)).where(table(Notification).c.id.in_(ids)).values(**values))
-
-    monkeypatch.setattr(digests, "move", move_anyway)
-    with pytest.raises(AssertionError):
-        digest_in_two_workers()
-
-
-def test_a_notification_resent_during_the_digest_is_not_in_it():
-    write_delayed(rows=3)
-    done = digest_result()
-    with transaction() as session:
-        notifications.resend(session, done.result.deliver[0])
-    with pytest.raises(ConcurrentChange):
-        save(done)
-
-    save(digest_result())
-    assert states() == {"enqueued": 2, "digested": 2}
-    assert notifications_to(event=DIGEST)[0].data["count"] == 2
 
 
 def test_a_notification_written_during_the_digest_is_delivered_later():

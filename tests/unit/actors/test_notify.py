@@ -12,18 +12,16 @@ import pytest
 from sqlalchemy import select, update
 
 import actors
-from actors import events, notify
-from aura.errors import InvalidInput
+from actors import notify
 from aura.jobs.actor import JobResult
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
-from db import jobs, notifications, reading, transaction
-from db.jobs import Failure, NewJob
+from db import notifications, reading, transaction
 from db.models import Agent, Job, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.statements import table
 from db.tickets import create
-from tests.embedded import Hand, all_jobs, claim, count, crash_before_commit, enqueue, letters
+from tests.embedded import Hand, all_jobs, claim, count, crash_before_commit
 from tests.unit.actors.helpers import (
     MANAGER,
     announce,
@@ -105,21 +103,6 @@ def test_reanalysis_notifies_of_a_changed_verdict_only(hand: Hand):
     assert [each.event for each in notifications_to("ada")] == ["ticket.classified", "ticket.reclassified"]
 
 
-def test_a_dead_letter_notifies_the_team(hand: Hand):
-    number = create_ticket()
-    enqueue(NewJob("classify", str(number)))
-    claimed = claim("classify", all_jobs()[-1].id)
-    failure = Failure("RuntimeError", "boom", "Traceback", "f")
-    with transaction() as session:
-        jobs.dead_letter(session, [(job, failure) for job in claimed])
-        events.enqueue_dead_letter_events(session, actors.broker, [(job, "boom") for job in claimed])
-    hand.run()
-
-    (letter,) = notifications_to("service-desk@localhost")
-    assert (letter.event, letter.role, letter.state) == ("ticket.dead_lettered", "team", "sent")
-    assert "classify: boom" in letter.body
-
-
 @pytest.mark.parametrize("event", [event for event, roles in AUDIENCE.items() if roles])
 @pytest.mark.parametrize("priority", ["low", "critical"])
 def test_an_event_without_other_recipients_notifies_the_team(hand: Hand, event: str, priority: str):
@@ -140,17 +123,6 @@ def test_the_assignee_of_a_duplicate_is_notified_of_the_assignment(hand: Hand):
     hand.run()
 
     assert [(each.channel, each.event) for each in notifications_to("ann")] == [("in_app", "ticket.assigned")]
-
-
-def test_an_invalid_subscription_row_is_ignored(hand: Hand):
-    subscribe("x", "carrier-pigeon")
-    subscribe(priority="huge")
-    announce(create_ticket())
-    hand.run()
-
-    assert len(notifications_to()) == 1
-    assert notifications_to("x") == []
-    assert all_jobs() == letters() == []
 
 
 # -- once -------------------------------------------------------------------------------------------------------------
@@ -202,30 +174,3 @@ def test_two_workers_without_the_dedupe_key_notify_twice(monkeypatch: pytest.Mon
     monkeypatch.setattr(notifications, "write", write_anyway)
     with pytest.raises(AssertionError):
         announce_in_two_workers()
-
-
-# -- event jobs -------------------------------------------------------------------------------------------------------
-
-
-def test_the_key_of_an_event_job_names_ticket_event_and_version():
-    job = events.event_job(17, "ticket.escalated", 3, "late", ["agent"])
-
-    assert (job.actor, job.key, job.args) == ("announce", "17:ticket.escalated:3", ["late", "agent"])
-    assert events.parse_key(job.key) == ("17", "ticket.escalated", "3")
-
-
-@pytest.mark.parametrize(
-    ("event", "version", "field"),
-    [
-        ("ticket.deleted", 1, "event"),
-        *(("ticket.warned", version, "version") for version in ("", "a:b", "x" * 81, "a\0")),
-    ],
-)
-def test_an_invalid_event_or_version_is_rejected(event: str, version: int | str, field: str):
-    with pytest.raises(InvalidInput, match=f"^{field}: "):
-        events.event_job(17, event, version)
-
-
-@pytest.mark.parametrize("key", ["", "17", "17:ticket.warned", "17:ticket.warned:", "x:ticket.warned:1", "17:other:1"])
-def test_any_other_key_is_not_parsed(key: str):
-    assert events.parse_key(key) is None

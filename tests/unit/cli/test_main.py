@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.main import get_group
 
-from aura import cli
+from aura import VERSION, cli
 from aura.errors import ConfigurationError, Conflict, InvalidInput, NotFound, Unavailable
 from tests.commands import Run
 from tests.conftest import ROOT, environment_variables
@@ -201,3 +201,8 @@ def test_python_m_aura_prints_no_traceback_for_an_invalid_setting(tmp_path: Path
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("aura: DATABASE_URL: must be postgresql://")
     assert "hunter2" not in result.stderr
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_the_version_is_listed(run: Run):
+    assert run("--version").out == f"aura {VERSION}\n"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.commands import Run
 from tests.embedded import Hand, one_job
+from tests.unit.remote_engine import submit, ticket_of
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -83,3 +84,16 @@ def test_an_invalid_argument_is_one_line_on_stderr(run: Run, arguments: list[str
 
 def test_a_missing_ticket_is_answered_with_the_command_that_lists_tickets(run: Run):
     assert run("tickets", "show", "99").err.splitlines()[1:] == ["hint: `aura tickets list` shows those that exist"]
+
+
+def test_the_commands_correct_and_resolve(hand: Hand, run: Run) -> None:
+    ticket = submit()
+    hand.run()
+    category = "Email" if ticket_of(ticket).category != "Email" else "Access"
+    assert f"ticket {ticket}: category changed" in run("tickets", "correct", ticket, "--category", category).out
+    assert f"ticket {ticket} confirmed" in run("tickets", "correct", ticket, "--category", category).out
+    assert "there are low, medium" in run("tickets", "correct", ticket, "--priority", "now").err
+    assert run("tickets", "resolve", ticket, "Restarted it", "--format", "json").json()["status"] == "resolved"
+    found = ticket_of(ticket)
+    assert (found.status, found.resolution) == ("resolved", "Restarted it")
+    assert found.resolved_at is not None

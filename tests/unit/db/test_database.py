@@ -29,7 +29,7 @@ def test_an_inner_transaction_is_part_of_the_outer_one():
     assert count(Job) == 0
 
 
-def test_a_reader_inside_a_transaction_sees_what_it_wrote():
+def test_a_reader_inside_a_transaction_sees_its_writes():
     with transaction() as session:
         jobs.enqueue(session, [NewJob("classify", "1")])
         assert count(Job) == 1

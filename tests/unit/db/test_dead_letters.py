@@ -83,7 +83,7 @@ def test_a_replay_enqueues_the_same_job_with_fresh_attempts(letter: int):
     assert letters()[0].resolved_at is not None
 
 
-def test_it_is_replayed_once(letter: int):
+def test_a_dead_letter_is_replayed_once(letter: int):
     replay(letter)
 
     with pytest.raises(UnknownDeadLetter, match=f"dead letter {letter} was replayed before"):
@@ -95,7 +95,7 @@ def test_it_is_replayed_once(letter: int):
     assert len(all_jobs()) == 1
 
 
-def test_one_that_somebody_else_has_just_replayed_is_not_replayed_again(letter: int):
+def test_the_second_of_two_concurrent_replays_is_refused(letter: int):
     with transaction() as session:
         dead_letters.get(session, letter)  # read, and then somebody is faster
         session.connection().execute(update(DeadLetter.__table__).values(state="replayed"))
@@ -105,7 +105,7 @@ def test_one_that_somebody_else_has_just_replayed_is_not_replayed_again(letter: 
     assert all_jobs() == []
 
 
-def test_a_discarded_one_keeps_the_reason_and_is_replayed_by_force_only(letter: int):
+def test_a_discarded_dead_letter_keeps_the_reason_and_is_replayed_by_force_only(letter: int):
     discard(letter, "the ticket was a test")
 
     with pytest.raises(
@@ -120,14 +120,14 @@ def test_a_discarded_one_keeps_the_reason_and_is_replayed_by_force_only(letter: 
 
 
 @pytest.mark.parametrize("number", [0, -1, 999, 2**63, 10**30])
-def test_an_unknown_number_says_where_to_look(letter: int, number: int):
+def test_an_unknown_dead_letter_is_an_error_that_names_the_list(letter: int, number: int):
     with pytest.raises(UnknownDeadLetter, match="there is no dead letter"):
         replay(number)
     with pytest.raises(UnknownDeadLetter, match="there is no dead letter"):
         discard(number, "")
 
 
-def test_work_that_dies_again_and_again_is_not_replayed_for_ever(letter: int, configure: Callable[..., Any]):
+def test_a_job_that_fails_after_each_replay_reaches_the_replay_limit(letter: int, configure: Callable[..., Any]):
     configure(AURA_REPLAY_LIMIT="2")
     for replays in range(2):
         assert letters()[-1].replays == replays
@@ -146,7 +146,7 @@ def test_work_that_dies_again_and_again_is_not_replayed_for_ever(letter: int, co
 # -- other arguments --------------------------------------------------------------------------------------------------
 
 
-def test_arguments_can_be_corrected_and_the_letter_says_so(letter: int):
+def test_corrected_arguments_are_recorded_in_the_dead_letter(letter: int):
     replay(letter, args=["y", 2])
 
     assert (one_job().args, one_job().key) == (["y", 2], "17")
@@ -169,7 +169,7 @@ def test_corrected_arguments_are_refused_when_the_job_is_enqueued_with_others(le
 # -- many -------------------------------------------------------------------------------------------------------------
 
 
-def test_many_are_replayed_at_once_and_each_once(letter: int):
+def test_dead_letters_of_one_error_are_replayed_together_and_each_once(letter: int):
     other, message = die("email", "n1"), unreadable()
     discard(die("email", "n2"), "no")
 
@@ -180,7 +180,7 @@ def test_many_are_replayed_at_once_and_each_once(letter: int):
     assert replay_many([]) == 0
 
 
-def test_what_can_be_replayed_is_readable_and_not_replayed_too_often(letter: int, configure: Callable[..., Any]):
+def test_only_readable_dead_letters_below_the_replay_limit_can_be_replayed(letter: int, configure: Callable[..., Any]):
     configure(AURA_REPLAY_LIMIT="1")
     other = die("email", "n1", Failure("SMTPError", "busy", "", "smtp"))
     replay(other)
@@ -197,7 +197,7 @@ def test_what_can_be_replayed_is_readable_and_not_replayed_too_often(letter: int
     assert read(dead_letters.discardable, limit=2) == [letter, again]
 
 
-def test_many_are_discarded_with_one_reason(letter: int):
+def test_dead_letters_of_one_error_are_discarded_with_one_reason(letter: int):
     other, third = die("email", "n1"), die("email", "n2")
     replay(third)
 
@@ -211,7 +211,7 @@ def test_many_are_discarded_with_one_reason(letter: int):
 
 
 @on_postgresql
-def test_two_people_who_replay_everything_share_the_work():
+def test_two_concurrent_replays_of_all_dead_letters_share_the_work():
     ids = [die("email", f"n{number}") for number in range(4)]
 
     with Session(engine()) as one, Session(engine()) as other:
@@ -228,7 +228,7 @@ def test_two_people_who_replay_everything_share_the_work():
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_that_could_not_be_read_is_kept_with_its_bytes_and_cannot_be_replayed_as_it_is():
+def test_an_unreadable_message_is_stored_with_its_bytes_and_needs_a_correction():
     raw = bytes(range(256)) * 10
     message = unreadable(raw=raw)
     (kept,) = letters()
@@ -250,7 +250,7 @@ def test_messages_with_the_same_error_share_a_fingerprint_whatever_their_content
     assert len({one, other, elsewhere}) == 3
 
 
-def test_a_message_is_corrected_once_and_a_job_is_none(letter: int):
+def test_a_message_is_corrected_once_and_a_job_is_no_message(letter: int):
     message = unreadable()
     with transaction() as session:
         assert dead_letters.corrected(session, message).key == "ai.classify"
@@ -262,7 +262,7 @@ def test_a_message_is_corrected_once_and_a_job_is_none(letter: int):
         dead_letters.corrected(session, letter)
 
 
-def test_an_error_that_no_database_stores_is_kept_without_what_it_cannot():
+def test_an_error_is_stored_without_unstorable_characters():
     unreadable(error="a NUL \0 and half a letter \ud83d")
 
     assert letters()[0].error == "a NUL  and half a letter "
@@ -271,7 +271,7 @@ def test_an_error_that_no_database_stores_is_kept_without_what_it_cannot():
 # -- looking ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_listing_shows_the_newest_of_a_state_first(letter: int):
+def test_dead_letters_of_a_state_are_listed_newest_first(letter: int):
     for number in range(3):
         unreadable(f"queue {number}")
     discard(letter, "no")
@@ -282,7 +282,7 @@ def test_the_listing_shows_the_newest_of_a_state_first(letter: int):
     assert read(dead_letters.count) == 3
 
 
-def test_the_listing_is_filtered_and_carries_no_bytes(letter: int):
+def test_listed_dead_letters_are_filtered_and_contain_no_bytes(letter: int):
     die("email", "n1", Failure("SMTPError", "busy", "", "smtp"))
     unreadable(raw=b"x" * 100_000)
 
@@ -315,7 +315,7 @@ def test_similar_dead_letters_are_one_group(letter: int):
     assert [each["letters"] for each in read(dead_letters.groups, "discarded")] == [1]
 
 
-def test_the_history_holds_every_attempt_at_this_job_and_no_other():
+def test_the_history_of_a_job_has_its_attempts_alone():
     enqueue(NewJob("email", "n1"), NewJob("email", "n2"), NewJob("chat", "n1"))
     first = one_attempt("email", "n1", "retried", "busy")
     one_attempt("email", "n2", "retried", "another key")

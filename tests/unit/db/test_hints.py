@@ -78,7 +78,7 @@ def test_hinted_and_leased_jobs_are_in_no_due_bucket():
 # -- take -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_taken_is_hinted_and_says_whether_it_was_tried_before():
+def test_a_dispatched_job_is_hinted_and_says_whether_it_was_attempted_before():
     enqueue(*[NewJob("classify", str(number)) for number in range(3)])
     first, *rest = ids("0", "1", "2")
     (tried,) = claim("classify", first)
@@ -170,7 +170,7 @@ def test_a_suspect_whose_hint_was_lost_is_dispatched_again_and_lets_the_others_o
 # -- a poison job and the rest of its batch --------------------------------------------------------------------------
 
 
-def test_of_three_that_crashed_together_only_the_guilty_one_is_quarantined():
+def test_of_three_jobs_that_crashed_together_only_the_guilty_job_is_quarantined():
     enqueue(*[NewJob("classify", key) for key in ("poison", "innocent", "bystander")])
     crash(*ids("poison", "innocent", "bystander"))
     crash(*ids("poison"))
@@ -217,7 +217,7 @@ def test_an_innocent_job_beside_a_poison_job_is_not_quarantined_however_often_th
 # -- given back -------------------------------------------------------------------------------------------------------
 
 
-def test_only_what_is_hinted_and_free_is_given_back():
+def test_only_hinted_jobs_without_a_lease_are_released():
     enqueue(*[NewJob("classify", key) for key in ("hinted", "leased", "other", "due")])
     hinted, leased, other, due = ids("hinted", "leased", "other", "due")
     mark_hinted(hinted, leased, other)

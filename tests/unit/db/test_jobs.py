@@ -1,31 +1,25 @@
-"""The life of a job, statement by statement, on both databases; and what each protection protects from."""
+"""Jobs in the database: enqueued, claimed, completed, retried and dead-lettered, with and without each protection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text, true, update
+from sqlalchemy import text, true, update
 from sqlalchemy.orm import Session
 
 import actors
-from actors.classify import classify
-from actors.intake import intake
-from aura.jobs.pipeline import Pipeline
 from aura.jobs.process_state import WORKER_ID
 from db import hints, jobs, reading, transaction, workers
 from db.database import engine
-from db.jobs import Failure, NewJob
-from db.models import Job, Worker
+from db.jobs import NewJob
+from db.models import Job
 from db.time import from_now
 from pipelines.triage import triage
 from tests.embedded import (
     all_jobs,
-    attempts,
     claim,
-    count,
     crash_before_commit,
     enqueue,
     letters,
@@ -33,12 +27,10 @@ from tests.embedded import (
     move,
     one_job,
     seconds_until_due,
-    take_due,
 )
+from tests.unit.db.failures import FAILURE, due
 
 pytestmark = pytest.mark.usefixtures("database")
-
-FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
 
 # -- enqueue ----------------------------------------------------------------------------------------------------------
@@ -134,13 +126,6 @@ def test_many_jobs_with_duplicates_are_stored_once_each():
     assert len(all_jobs()) == 700
 
 
-def test_enqueueing_no_job_is_no_error():
-    enqueue()
-    triage.send_many([])
-
-    assert all_jobs() == []
-
-
 def test_a_job_enqueued_while_running_runs_once_more():
     # Given a job that runs
     enqueue(NewJob("classify", "1"))
@@ -179,67 +164,10 @@ def test_a_later_run_that_was_enqueued_meanwhile_is_not_early():
     assert seconds_until_due() == [pytest.approx(60, abs=5)]
 
 
-# -- the ways to send -------------------------------------------------------------------------------------------------
-
-
-def test_delays_are_milliseconds_or_a_timedelta():
-    classify.send_with_options(args=(1,), delay=90_000)
-    classify.send_with_options(args=(2,), delay=timedelta(minutes=2))
-    triage.send_with_options(args=(3,), delay=timedelta(seconds=30), priority=8)
-    classify.send_with_options(args=(4,), delay=timedelta(seconds=-30))
-
-    assert seconds_until_due() == [pytest.approx(seconds, abs=5) for seconds in (90, 120, 30, 0)]
-    assert [job.priority for job in all_jobs()] == [0, 0, 8, 0]
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"args": (1,), "priority": 10}, ValueError, "priority must be 0 to 9, not 10"),
-        ({"args": (1,), "priority": -1}, ValueError, "priority must be 0 to 9, not -1"),
-        ({"args": (1,), "priority": "high"}, TypeError, "priority is an int"),
-        ({"args": (1,), "delay": "1 hour"}, TypeError, "delay a timedelta or an int of milliseconds"),
-        ({"args": ()}, ValueError, "classify.send needs the key of the job"),
-        ({"args": (1,), "eta": 5}, TypeError, "classify takes args, delay and priority, not eta"),
-        ({"args": (1,), "kwargs": {"ticket": 1}}, TypeError, "not ticket"),
-    ],
-)
-def test_a_wrong_option_is_named_and_enqueues_nothing(options: dict, error: type[Exception], words: str):
-    with pytest.raises(error, match=words):
-        classify.send_with_options(**options)
-
-    assert all_jobs() == []
-
-
-def test_further_arguments_ride_in_the_job():
-    classify.send(1, "again", {"why": "umlauts äöü"})
-
-    assert one_job().args == ["again", {"why": "umlauts äöü"}]
-
-
-def test_a_pipeline_has_at_least_one_step_and_says_its_order():
-    with pytest.raises(ValueError, match="at least one step"):
-        Pipeline("empty")
-
-    assert repr(triage) == "Pipeline('triage': intake -> classify -> notify)"
-
-
-def test_a_pipeline_of_one_step_enqueues_nothing_after_it():
-    Pipeline("short", intake).send(3)
-
-    assert one_job().next_steps == []
-
-
 # -- due and hinted ---------------------------------------------------------------------------------------------------
 
 
-def due(actor: str = "classify", limit: int = 100) -> list[str]:
-    found = take_due(actor, limit)
-    keys = {job.id: job.key for job in all_jobs()}
-    return [keys[job_id] for job_id in found]
-
-
-def test_the_most_urgent_is_due_first_and_then_the_oldest():
+def test_the_most_urgent_job_is_due_first_and_then_the_oldest():
     enqueue(NewJob("classify", "late", priority=3))
     enqueue(NewJob("classify", "low"))
     enqueue(NewJob("classify", "early", priority=3))
@@ -253,7 +181,7 @@ def test_the_most_urgent_is_due_first_and_then_the_oldest():
     assert due() == []
 
 
-def test_what_is_not_due_or_hinted_or_leased_or_anothers_is_not_due():
+def test_a_delayed_hinted_or_leased_job_or_one_of_another_actor_is_not_due():
     enqueue(NewJob("classify", "later", delay=60), NewJob("intake", "other"))
     enqueue(NewJob("classify", "hinted"), NewJob("classify", "leased"), NewJob("classify", "due"))
     ids = {job.key: job.id for job in all_jobs()}
@@ -337,11 +265,11 @@ def a_lost_lease_changes_nothing() -> None:
     assert [job.lease for job in all_jobs()] == ["fast"]
 
 
-def test_a_worker_that_lost_its_lease_keeps_nothing():
+def test_a_worker_that_lost_its_lease_completes_nothing():
     a_lost_lease_changes_nothing()
 
 
-def test_without_the_lease_check_it_would_take_the_other_workers_job(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_lease_check_a_late_worker_completes_the_job_of_another(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):
@@ -397,141 +325,3 @@ def test_a_dead_letter_stores_everything_a_replay_needs():
         "fingerprint0",
         "dead",
     )
-
-
-# -- recover ----------------------------------------------------------------------------------------------------------
-
-
-def recover() -> tuple[int, int]:
-    with transaction() as session:
-        return workers.recover(session, dead_after=10)
-
-
-def beat(worker: str) -> None:
-    with transaction() as session:
-        workers.beat(session, worker, f"host:{worker}")
-
-
-def a_living_workers_job_is_left_alone() -> None:
-    beat("living")
-    enqueue(NewJob("classify", "1"))
-    claim("classify", one_job().id, worker="living")
-    assert recover() == (0, 0)
-    assert one_job().worker == "living"
-
-
-def test_a_living_workers_job_is_not_due_again():
-    a_living_workers_job_is_left_alone()
-
-
-def test_without_the_heartbeat_a_living_workers_job_would_be_taken(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(workers, "beat", lambda *_: None)
-
-    with pytest.raises(AssertionError):
-        a_living_workers_job_is_left_alone()
-
-
-def test_a_dead_workers_job_is_due_again_at_once():
-    beat("dead")
-    enqueue(NewJob("classify", "1"))
-    claim("classify", one_job().id, worker="dead")
-    move(Worker, heartbeat_at=-11)
-
-    assert recover() == (1, 0)
-
-    row = one_job()
-    assert (row.lease, row.worker, row.hinted_at, row.attempts, row.crashes) == (None, None, None, 1, 1)
-    assert row.last_error == "the worker died"
-    assert due() == ["1"]
-    (attempt,) = attempts()
-    assert (attempt.outcome, attempt.worker, attempt.number, attempt.error) == ("crashed", "dead", 1, "the worker died")
-    assert recover() == (0, 0)
-
-
-def test_the_job_of_a_worker_nobody_knows_is_due_again():
-    enqueue(NewJob("classify", "1"))
-    claim("classify", one_job().id, worker="unknown")
-
-    assert recover() == (1, 0)
-
-
-def test_a_job_that_crashed_three_workers_is_quarantined():
-    enqueue(NewJob("classify", "1", pipeline="triage", next_steps=("notify",)))
-    for number in range(3):
-        mark_hinted()
-        assert len(claim("classify", one_job().id, worker=f"victim {number}")) == 1
-        assert recover() == ((0, 1) if number == 2 else (1, 0))
-
-    (letter,) = letters()
-    assert all_jobs() == []
-    assert (letter.error_type, letter.attempts, letter.next_steps) == ("Quarantined", 3, ["notify"])
-    assert letter.error == "its worker died 3 times while running it"
-    assert [attempt.outcome for attempt in attempts()] == ["crashed", "crashed", "dead"]
-
-
-def test_an_orderly_failure_between_crashes_is_forgiven():
-    enqueue(NewJob("classify", "1"))
-    for _ in range(5):
-        (job,) = claim("classify", one_job().id, worker="victim")
-        recover()
-        (job,) = claim("classify", one_job().id)
-        with transaction() as session:
-            jobs.retry(session, [(job, FAILURE, 0.0)])
-
-    assert letters() == []
-
-
-def test_a_returned_job_counts_no_attempt_and_no_crash():
-    enqueue(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
-    ids = [job.id for job in all_jobs()]
-    claim("classify", ids[0], lease="running", worker="me")
-    claim("classify", ids[1], lease="abandoned", worker="me")
-    claim("classify", ids[2], lease="theirs", worker="other")
-
-    with transaction() as session:
-        assert workers.release(session, "me", running=lambda: {"running"}) == 1
-
-    assert [(job.lease, job.attempts, job.crashes) for job in all_jobs()] == [
-        ("running", 1, 1),
-        (None, 0, 0),
-        ("theirs", 1, 1),
-    ]
-
-
-def test_a_job_claimed_meanwhile_is_not_returned():
-    enqueue(NewJob("classify", "1"))
-
-    with transaction() as session:
-
-        def claim_meanwhile() -> set[str]:
-            jobs.claim(session, "classify", [one_job().id], "new", "me")
-            return set()
-
-        assert workers.release(session, "me", claim_meanwhile) == 0
-
-    assert one_job().lease == "new"
-
-
-def test_leaving_hands_everything_back_and_signs_off():
-    beat("me")
-    enqueue(NewJob("classify", "1"))
-    claim("classify", one_job().id, worker="me")
-
-    with transaction() as session:
-        workers.leave(session, "me")
-
-    assert due() == ["1"]
-    assert one_job().attempts == 0
-    assert count(Worker) == 0
-
-
-def test_a_worker_that_is_long_dead_is_forgotten():
-    beat("old")
-    beat("new")
-    with transaction() as session:
-        session.execute(update(Worker).where(Worker.id == "old").values(heartbeat_at=from_now(-601)))
-
-    recover()
-
-    with reading() as session:
-        assert session.scalars(select(Worker.id)).all() == ["new"]

@@ -42,7 +42,7 @@ def test_a_quiet_minute_has_figures_too():
     assert "seconds.p50" not in found
 
 
-def test_what_happened_in_the_last_minute_is_counted(hand: Hand):
+def test_events_of_the_last_minute_are_counted(hand: Hand):
     # Given three tickets that were notified, of which one came 40 seconds ago, two that wait, and old ones
     old = submit(700)
     move(Ticket, created_at=-3600)

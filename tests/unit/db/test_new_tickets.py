@@ -1,16 +1,13 @@
-"""New tickets: validation of payloads, priorities and JSON from every source."""
+"""New tickets: validation of payloads and priorities from every source."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from db.new_tickets import DEPTH_LIMIT, DESCRIPTION_LIMIT, NewTicket, parse_json, parse_priority, storable
+from db.new_tickets import DESCRIPTION_LIMIT, NewTicket, parse_priority
 
 
 @pytest.mark.parametrize(
@@ -59,41 +56,3 @@ def test_an_invalid_ticket_is_refused_without_repeating_its_values(payload: dict
 
     assert "xxxx" not in str(refused.value)
     assert "whenever" not in str(refused.value)
-
-
-@given(st.text())
-def test_storable_text_has_no_character_that_postgresql_refuses(text: str):
-    stored = storable(text)
-
-    assert "\0" not in stored
-    assert stored.encode().decode() == stored
-    assert storable(stored) == stored
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        max_leaves=10,
-    )
-)
-def test_json_is_parsed_as_json(value: Any):
-    assert parse_json(json.dumps(value)) == value
-
-
-@pytest.mark.parametrize("text", ["NaN", '{"a": -Infinity}', "{", "", "[" * 50_000, "1" * 5000, b"\xff\xfe{"])
-def test_invalid_json_is_a_value_error(text: str | bytes):
-    with pytest.raises(ValueError):
-        parse_json(text)
-
-
-def test_json_of_the_accepted_depth_can_be_written_again():
-    def nested(levels: int) -> str:
-        return '{"title": "x", "priority": ' + "[" * levels + "]" * levels + "}"
-
-    deep = parse_json(nested(DEPTH_LIMIT - 1))
-    assert parse_priority(deep["priority"]) is None
-    json.dumps(deep)
-    for levels in (DEPTH_LIMIT + 1, 900, 980, 990, 995, 2000):
-        with pytest.raises(ValueError, match="deep"):
-            parse_json(nested(levels))

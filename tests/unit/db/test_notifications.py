@@ -90,3 +90,13 @@ def test_an_in_app_notification_is_read_by_its_reader_alone(database: str) -> No
         assert notifications.mark_read(session, "lena", ["n1"]) == 0
         assert [each.id for each in notifications.listing(session, "lena", unread_only=True)] == ["n4", "n3", "n2"]
         assert (notifications.unread(session, "lena"), notifications.unread(session, "rui")) == (3, 1)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_repeated_notification_is_stored_once():
+    row = {"id": "a" * 32, "ticket_id": None, "event": "message", "channel": "email", "recipient": "ada@example.com"}
+    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "enqueued"}
+
+    with transaction() as session:
+        assert notifications.write(session, [row, row | {"id": "b" * 32}]) == ["a" * 32]
+        assert notifications.write(session, [row | {"id": "c" * 32}]) == []

@@ -114,7 +114,7 @@ def test_a_longer_pause_stays_unless_it_is_to_be_shortened(
         assert left - 10 < seconds_left() <= left
 
 
-def test_a_pause_that_ran_out_is_no_longer_one():
+def test_an_expired_pause_holds_no_queue():
     do(queue_controls.pause, "ai.classify", 600, "first")
     move(QueueControl, paused_until=-1)
     do(queue_controls.pause, "ai.classify", 60, "then")
@@ -124,7 +124,7 @@ def test_a_pause_that_ran_out_is_no_longer_one():
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 367 * 86_400])
-def test_a_pause_without_sense_is_refused(seconds: float):
+def test_an_invalid_pause_is_refused(seconds: float):
     with pytest.raises(InvalidControl, match="more than 0 seconds and at most 366 days"):
         do(queue_controls.pause, "ai.classify", seconds)
 
@@ -162,7 +162,7 @@ def test_a_limit_and_a_pause_do_not_touch_each_other():
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 2**31])
-def test_a_limit_without_sense_is_refused(jobs: int):
+def test_an_invalid_limit_is_refused(jobs: int):
     with pytest.raises(InvalidControl, match="at least 1; to stop a queue, pause it"):
         do(queue_controls.limit, "ai.classify", jobs)
 
@@ -239,7 +239,7 @@ def test_a_cancelled_job_can_be_brought_back():
 
 
 @pytest.mark.parametrize("number", [0, -1, 999, 2**63, 10**30])
-def test_an_unknown_job_says_where_to_look(number: int):
+def test_an_unknown_job_is_an_error_that_names_the_list(number: int):
     with pytest.raises(UnknownJob, match="there is no job"):
         do(queue_controls.cancel, number, "a test")
 
@@ -275,7 +275,7 @@ def test_a_worker_whose_job_is_cancelled_changes_nothing(hand: Hand, declare: Ca
     assert [(letter.key, letter.state) for letter in letters()] == [("17", "discarded")]
 
 
-def test_a_worker_whose_job_is_cancelled_and_fails_does_not_bring_it_back(hand: Hand, declare: Callable[..., Any]):
+def test_a_cancelled_job_that_fails_does_not_come_back(hand: Hand, declare: Callable[..., Any]):
     def work(batch: list[Any]) -> list[Any]:
         do(queue_controls.cancel, batch[0].id, "a test")
         raise RuntimeError("boom")
@@ -342,7 +342,7 @@ def move_hinted(job_id: int) -> None:
         session.execute(text(f"UPDATE jobs SET hinted_at = created_at WHERE id = {job_id}"))
 
 
-def test_jobs_are_listed_by_what_they_do():
+def test_jobs_are_listed_by_state():
     enqueue(*[NewJob("classify", str(number), delay=60 if number == 3 else 0) for number in range(4)])
     enqueue(NewJob("notify", "5"))
     ids = {job.key: job.id for job in all_jobs()}
@@ -371,7 +371,7 @@ def test_jobs_are_listed_by_what_they_do():
         assert [row["key"] for row in queue_controls.list_jobs(session, limit=2)] == ["0", "1"]
 
 
-def test_the_number_of_a_job_is_never_given_to_another_one():
+def test_the_number_of_a_job_is_never_used_again():
     enqueue(NewJob("classify", "17"))
     first = one_job().id
     do(queue_controls.cancel, first, "a test")

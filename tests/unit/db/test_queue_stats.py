@@ -1,15 +1,13 @@
-"""The flow: what waits for each actor, how long and how fast; and the figures of the desk."""
+"""Queue stats: the backlog and the rates of each actor."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import update
 
-from db import queue_stats, reading, ticket_stats, transaction
+from db import queue_stats, reading, transaction
 from db.jobs import NewJob
-from db.models import Attempt, Ticket
+from db.models import Attempt
 from db.new_tickets import NewTicket
 from db.queue_stats import Backlog
 from db.tickets import create
@@ -46,7 +44,7 @@ def test_each_state_is_counted_once():
     assert each.open == 4
 
 
-def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
+def test_a_count_stops_at_its_bound(monkeypatch: pytest.MonkeyPatch):
     enqueue(*[NewJob("email", str(n)) for n in range(5)])
 
     with reading() as session:
@@ -55,7 +53,7 @@ def test_a_count_stops(monkeypatch: pytest.MonkeyPatch):
     assert few == 4
 
 
-def test_nobody_waits_for_no_actor():
+def test_without_actors_there_is_no_backlog():
     assert waiting() == {}
 
 
@@ -79,7 +77,7 @@ def test_rates_are_of_the_last_minute(hand: Hand):
     assert (found["notify"].completed, found["notify"].failed) == (5, 1)
 
 
-def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+def test_rates_of_a_truncated_attempt_history_are_those_of_its_period(hand: Hand, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(queue_stats, "COUNT_LIMIT", 6)
     with transaction() as session:
         ids = create(session, "test", [(NewTicket(title=f"VPN {n}"), {}) for n in range(6)])
@@ -92,26 +90,3 @@ def test_a_ledger_that_is_cut_short_tells_the_rate_of_what_it_shows(hand: Hand, 
 
     # six in thirty seconds are twelve a minute, whoever kept them
     assert round(sum(rate.completed for rate in found.values())) == 12
-
-
-def test_the_desk_figures_count_what_waits_for_a_person(hand: Hand, configure: Callable[..., object]):
-    with reading() as session:
-        assert ticket_stats.ticket_stats(session).tickets == 0
-        assert ticket_stats.review_queue(session) == (0, None)
-    with transaction() as session:
-        ids = create(session, "test", [(NewTicket(title=f"VPN drops {n}"), {}) for n in range(3)])
-    triage.send_many(ids)
-    hand.run()
-    with transaction() as session:
-        session.execute(update(Ticket).values(needs_review=False, category="Network", priority="high"))
-        session.execute(update(Ticket).where(Ticket.id != ids[2]).values(needs_review=True))
-        session.execute(update(Ticket).where(Ticket.id == ids[1]).values(classified_at=from_now(-60)))
-        session.execute(update(Ticket).where(Ticket.id == ids[2]).values(category="Email", sla_state="breached"))
-
-    with reading() as session:
-        found = ticket_stats.ticket_stats(session)
-        order = [ticket_stats.review_queue(session, skip) for skip in range(3)]
-
-    assert (found.tickets, found.review, found.late, found.warned, found.dead) == (1, 2, 1, 0, 0)
-    assert (found.categories, found.priorities) == ({"Network": 2, "Email": 1}, {"high": 3})
-    assert order == [(2, ids[1]), (2, ids[0]), (2, None)]

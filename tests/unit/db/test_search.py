@@ -33,7 +33,7 @@ def found(query: str, before: int | None = None, page: int = 50) -> list[int]:
 
 @pytest.mark.usefixtures("database")
 class TestFinding:
-    def test_everything_newest_first_a_page_at_a_time(self):
+    def test_tickets_are_listed_newest_first_page_by_page(self):
         ids = [store() for _ in range(5)]
         with reading() as session:
             first = search.search(session, "", page=2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import update
 
-from db import reading, ticket_stats, transaction
+from db import reading, ticket_stats, tickets, transaction
 from db.models import Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
+from pipelines.triage import triage
+from tests.embedded import Hand
 from tests.unit.db.helpers import create, save_verdicts, update_tickets, verdict
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -52,3 +56,26 @@ def test_the_review_queue_returns_the_longest_waiting_ticket_after_the_skipped_o
 
     with reading() as session:
         assert [ticket_stats.review_queue(session, skip) for skip in range(3)] == [(2, second), (2, first), (2, None)]
+
+
+def test_ticket_stats_count_the_tickets_that_need_a_person(hand: Hand, configure: Callable[..., object]):
+    with reading() as session:
+        assert ticket_stats.ticket_stats(session).tickets == 0
+        assert ticket_stats.review_queue(session) == (0, None)
+    with transaction() as session:
+        ids = tickets.create(session, "test", [(NewTicket(title=f"VPN drops {n}"), {}) for n in range(3)])
+    triage.send_many(ids)
+    hand.run()
+    with transaction() as session:
+        session.execute(update(Ticket).values(needs_review=False, category="Network", priority="high"))
+        session.execute(update(Ticket).where(Ticket.id != ids[2]).values(needs_review=True))
+        session.execute(update(Ticket).where(Ticket.id == ids[1]).values(classified_at=from_now(-60)))
+        session.execute(update(Ticket).where(Ticket.id == ids[2]).values(category="Email", sla_state="breached"))
+
+    with reading() as session:
+        found = ticket_stats.ticket_stats(session)
+        order = [ticket_stats.review_queue(session, skip) for skip in range(3)]
+
+    assert (found.tickets, found.review, found.late, found.warned, found.dead) == (1, 2, 1, 0, 0)
+    assert (found.categories, found.priorities) == ({"Network": 2, "Email": 1}, {"high": 3})
+    assert order == [(2, ids[1]), (2, ids[0]), (2, None)]

@@ -1,127 +1,160 @@
-"""Workers: what each says of itself, and how one is asked to finish what it holds and end."""
+"""Workers in the database: heartbeats, the jobs of dead workers, quarantine, and jobs that a worker returns."""
 
 from __future__ import annotations
 
-import json
-import signal
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from aura import VERSION
-from aura.jobs.middleware import heartbeat, shutdown
-from aura.jobs.process_state import WORKER_ID
-from aura.settings import get_settings
-from aura.web import health
-from db import audit, notifications, reading, transaction, workers
-from db.models import Notification, Worker
-from tests.commands import Run
-from tests.conftest import wait_until
-from tests.unit.web.clients import local_client
+from db import jobs, reading, transaction, workers
+from db.jobs import NewJob
+from db.models import Worker
+from db.time import from_now
+from tests.embedded import (
+    all_jobs,
+    attempts,
+    claim,
+    count,
+    enqueue,
+    letters,
+    mark_hinted,
+    move,
+    one_job,
+)
+from tests.unit.db.failures import FAILURE, due
 
-pytestmark = pytest.mark.usefixtures("sqlite")
-
-A, B, RELAY = "a" * 32, "b" * 32, "c" * 32
+pytestmark = pytest.mark.usefixtures("database")
 
 
-def beat(worker: str, name: str, kind: str = "worker") -> bool:
+def recover() -> tuple[int, int]:
     with transaction() as session:
-        return workers.beat(session, worker, name, kind)
+        return workers.recover(session, dead_after=10)
 
 
-def test_a_worker_is_drained_by_name_id_or_page_and_hears_it_at_its_next_beat(run: Run):
-    # Given two workers and a relay
-    assert not any([beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")])
+def beat(worker: str) -> None:
+    with transaction() as session:
+        workers.beat(session, worker, f"host:{worker}")
 
-    # When one is drained by its name, and the page and the API are asked for the other
-    assert "desk:1 drains" in run("workers", "drain", "desk:1").out
-    browser = local_client()
-    page = browser.get("/workers").text
-    assert browser.post(f"/api/v1/workers/{B}/drain").json() == {"draining": "desk:2"}
 
-    # Then each hears it, and again if it was lost; the relay does not
-    assert [beat(A, "desk:1"), beat(A, "desk:1"), beat(B, "desk:2"), beat(RELAY, "desk:3", "relay")] == [True] * 3 + [
-        False
+def a_living_workers_job_is_left_alone() -> None:
+    beat("living")
+    enqueue(NewJob("classify", "1"))
+    claim("classify", one_job().id, worker="living")
+    assert recover() == (0, 0)
+    assert one_job().worker == "living"
+
+
+def test_a_living_workers_job_is_not_due_again():
+    a_living_workers_job_is_left_alone()
+
+
+def test_without_the_heartbeat_a_living_workers_job_would_be_taken(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "beat", lambda *_: None)
+
+    with pytest.raises(AssertionError):
+        a_living_workers_job_is_left_alone()
+
+
+def test_a_dead_workers_job_is_due_again_at_once():
+    beat("dead")
+    enqueue(NewJob("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+    move(Worker, heartbeat_at=-11)
+
+    assert recover() == (1, 0)
+
+    row = one_job()
+    assert (row.lease, row.worker, row.hinted_at, row.attempts, row.crashes) == (None, None, None, 1, 1)
+    assert row.last_error == "the worker died"
+    assert due() == ["1"]
+    (attempt,) = attempts()
+    assert (attempt.outcome, attempt.worker, attempt.number, attempt.error) == ("crashed", "dead", 1, "the worker died")
+    assert recover() == (0, 0)
+
+
+def test_the_job_of_an_unknown_worker_is_due_again():
+    enqueue(NewJob("classify", "1"))
+    claim("classify", one_job().id, worker="unknown")
+
+    assert recover() == (1, 0)
+
+
+def test_a_job_that_crashed_three_workers_is_quarantined():
+    enqueue(NewJob("classify", "1", pipeline="triage", next_steps=("notify",)))
+    for number in range(3):
+        mark_hinted()
+        assert len(claim("classify", one_job().id, worker=f"victim {number}")) == 1
+        assert recover() == ((0, 1) if number == 2 else (1, 0))
+
+    (letter,) = letters()
+    assert all_jobs() == []
+    assert (letter.error_type, letter.attempts, letter.next_steps) == ("Quarantined", 3, ["notify"])
+    assert letter.error == "its worker died 3 times while running it"
+    assert [attempt.outcome for attempt in attempts()] == ["crashed", "crashed", "dead"]
+
+
+def test_an_orderly_failure_between_crashes_is_forgiven():
+    enqueue(NewJob("classify", "1"))
+    for _ in range(5):
+        (job,) = claim("classify", one_job().id, worker="victim")
+        recover()
+        (job,) = claim("classify", one_job().id)
+        with transaction() as session:
+            jobs.retry(session, [(job, FAILURE, 0.0)])
+
+    assert letters() == []
+
+
+def test_a_returned_job_counts_no_attempt_and_no_crash():
+    enqueue(NewJob("classify", "1"), NewJob("classify", "2"), NewJob("classify", "3"))
+    ids = [job.id for job in all_jobs()]
+    claim("classify", ids[0], lease="running", worker="me")
+    claim("classify", ids[1], lease="abandoned", worker="me")
+    claim("classify", ids[2], lease="theirs", worker="other")
+
+    with transaction() as session:
+        assert workers.release(session, "me", running=lambda: {"running"}) == 1
+
+    assert [(job.lease, job.attempts, job.crashes) for job in all_jobs()] == [
+        ("running", 1, 1),
+        (None, 0, 0),
+        ("theirs", 1, 1),
     ]
-    assert page.count(f"/workers/{B}/drain") == 1
-    assert f"/workers/{A}/drain" not in page
-    assert f"/workers/{RELAY}/drain" not in page
-    assert page.count(VERSION) == 3
-    rows = {row["name"]: row for row in run("workers", "list", "--format", "json").json()}
-    assert [bool(rows[name]["drain_at"]) for name in ("desk:1", "desk:2", "desk:3")] == [True, True, False]
-    # and who did it is known
-    with reading() as session:
-        done = [(row["action"], row["subject"]) for row in audit.listing(session)]
-    assert done == [("worker.drain", f"worker/{B}"), ("worker.drain", "worker/desk:1")]
 
 
-def test_the_button_asks_too(run: Run):
-    beat(A, "desk:1")
-    browser = local_client()
-    token = browser.get("/api/v1/session").json().get("csrf", "")
-    answer = browser.post(f"/workers/{A}/drain", data={"csrf": token}, follow_redirects=False)
-    assert (answer.status_code, beat(A, "desk:1")) == (303, True)
-    with reading() as session:
-        assert [row["action"] for row in audit.listing(session)] == ["worker.drain"]
+def test_a_job_claimed_meanwhile_is_not_returned():
+    enqueue(NewJob("classify", "1"))
 
-
-@pytest.mark.parametrize("who", ["desk:3", "nobody"])
-def test_a_relay_or_nobody_is_not_drained(run: Run, who: str):
-    beat(RELAY, "desk:3", "relay")
-    result = run("workers", "drain", who)
-    assert (result.code, result.out) == (1, "")
-    assert f"there is no worker {who}" in result.err
-    assert local_client().post(f"/api/v1/workers/{who}/drain").status_code == 404
-    with reading() as session:
-        assert audit.listing(session) == []
-
-
-def test_a_heartbeat_that_hears_it_ends_the_command_once_and_beats_on(monkeypatch: pytest.MonkeyPatch):
-    # Given a worker with its heartbeat
-    signals: list[int] = []
-    monkeypatch.setattr(heartbeat, "EVERY", 0.01)
-    monkeypatch.setattr(shutdown.os, "kill", lambda _pid, number: signals.append(number))
-    heart: Any = heartbeat.Heartbeat()
-    heart.before_worker_boot(None, None)
-
-    # When it is drained
     with transaction() as session:
-        workers.drain(session, WORKER_ID)
 
-    def heard() -> Any:
-        with reading() as session:
-            return session.execute(select(Worker.heartbeat_at).where(Worker.id == WORKER_ID)).scalar_one()
+        def claim_meanwhile() -> set[str]:
+            jobs.claim(session, "classify", [one_job().id], "new", "me")
+            return set()
 
-    # Then the command is returned once, and the heartbeat goes on: other workers must not take its jobs
-    wait_until(lambda: signals == [signal.SIGTERM], 5, "it did not hear")
-    last = heard()
-    wait_until(lambda: heard() > last, 5, "it beats no more")
-    heart.after_worker_shutdown(None, None)
-    assert signals == [signal.SIGTERM]
+        assert workers.release(session, "me", claim_meanwhile) == 0
+
+    assert one_job().lease == "new"
 
 
-def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(configure: Callable[..., Any]):
-    assert "no notification" in health.check_in_doubt().detail
+def test_a_worker_that_leaves_releases_its_jobs_and_deletes_its_row():
+    beat("me")
+    enqueue(NewJob("classify", "1"))
+    claim("classify", one_job().id, worker="me")
+
     with transaction() as session:
-        row = {"event": "ticket.classified", "channel": "slack", "recipient": "ops", "subject": "s", "body": "b"}
-        session.add(Notification(id="n" * 32, dedupe_key="k", state="in_doubt", **row))
-    found = health.check_in_doubt()
-    assert (found.ok, found.detail) == (True, "1 notification in doubt: sent or not, the channel did not say")
-    assert "aura notifications list --state in_doubt" in found.fix
+        workers.leave(session, "me")
+
+    assert due() == ["1"]
+    assert one_job().attempts == 0
+    assert count(Worker) == 0
+
+
+def test_a_worker_that_is_long_dead_is_forgotten():
+    beat("old")
+    beat("new")
+    with transaction() as session:
+        session.execute(update(Worker).where(Worker.id == "old").values(heartbeat_at=from_now(-601)))
+
+    recover()
+
     with reading() as session:
-        assert notifications.in_doubt_count(session) == 1
-
-    assert health.check_imap().detail.startswith("AURA_IMAP_URL is not set")
-    configure(
-        AURA_IMAP_URL="imap://desk:hunter2@127.0.0.1:1/INBOX",
-        DATABASE_URL=get_settings().database_url.get_secret_value(),
-    )
-    away = health.check_imap()
-    assert not away.ok
-    assert "hunter2" not in json.dumps([away.detail, away.fix])
-
-
-def test_the_version_is_listed(run: Run):
-    assert run("--version").out == f"aura {VERSION}\n"
+        assert session.scalars(select(Worker.id)).all() == ["new"]

@@ -1,4 +1,4 @@
-"""Subscriptions and preferences: set one by one or from a file, all or none, with an error per line."""
+"""Subscriptions and preferences from a file: all or none, with an error per line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from aura.desk import notification_settings
-from db import endpoints, preferences, reading, subscriptions, transaction
+from db import preferences, subscriptions, transaction
 from tests.commands import Run
 from tests.conftest import ROOT
+from tests.unit.desk.stored_settings import everything
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -26,12 +27,6 @@ preferences:
 
 
 @pytest.fixture
-def slack(database: str) -> None:
-    with transaction() as session:
-        endpoints.add(session, "desk-slack", "slack", "console:")
-
-
-@pytest.fixture
 def file(tmp_path: Path, slack: None) -> Path:
     return write(tmp_path, FILE.replace("language: no}", "language: en}"))
 
@@ -40,11 +35,6 @@ def write(folder: Path, text: str | bytes) -> Path:
     path = folder / "settings.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
-
-
-def everything() -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
-    with reading() as session:
-        return subscriptions.all_subscriptions(session), preferences.all_preferences(session)
 
 
 def test_a_file_is_imported_idempotently(run: Run, file: Path):
@@ -201,72 +191,3 @@ def test_a_file_replaces_preferences_and_keeps_subscriptions(run: Run, tmp_path:
 
 def test_the_sample_file_is_valid(run: Run):
     assert "2 subscriptions added" in run("subscriptions", "import", ROOT / "examples" / "subscriptions.yaml").out
-
-
-@pytest.mark.usefixtures("slack")
-def test_subscriptions_are_added_listed_and_removed(run: Run):
-    assert run("subscriptions", "list").err.startswith("No subscriptions. Add one: aura subscriptions add")
-    result = run(
-        "subscriptions",
-        "add",
-        "boss@example.com",
-        "--event",
-        "Escalated",
-        "--category",
-        "network",
-        "--priority",
-        "high",
-    )
-    line = "boss@example.com: ticket.escalated by email, category Network, priority high or above"
-    assert result.out == line + "\n"
-    conditions = ("--event", "ticket.escalated", "--category", "Network", "--priority", "high")
-    again = run("subscriptions", "add", "boss@example.com", *conditions)
-    assert again.out == line + " (exists already)\n"
-    assert run("subscriptions", "add", "desk-slack", "--format", "json").json()["channel"] == "slack"
-    assert run("subscriptions", "add", "ada", "--team", "Night").out == "ada: every event by in_app, team Night\n"
-
-    rows = run("subscriptions", "list", "--format", "json").json()
-    assert [row["recipient"] for row in rows] == ["ada", "boss@example.com", "desk-slack"]
-    assert len(run("subscriptions", "list", "--recipient", "ada", "--format", "json").json()) == 1
-    wrong = run("subscriptions", "remove", rows[0]["id"], 99)
-    assert wrong.err.startswith("aura: subscription 99 does not exist")
-    assert len(everything()[0]) == 3
-    assert run("subscriptions", "remove", rows[0]["id"], rows[1]["id"]).code == 0
-    assert [row["recipient"] for row in everything()[0]] == ["desk-slack"]
-
-
-def test_preferences_are_set_listed_and_removed(run: Run):
-    assert run("preferences", "list").err.startswith("No preferences. Set some: aura preferences set")
-    set_ = run("preferences", "set", "Boss@example.com", "--timezone", "Europe/Berlin", "--quiet", "22:00-07:00")
-    assert set_.out == "boss@example.com: timezone Europe/Berlin, quiet 22:00-07:00\n"
-    more = run("preferences", "set", "boss@example.com", "--digest", "daily", "--digest-at", "17:30", "--quiet", "none")
-    assert more.out == "boss@example.com: timezone Europe/Berlin, digest daily, digest_at 17:30\n"
-    [row] = run("preferences", "list", "--format", "json").json()
-    assert (row["digest_at"], row["quiet"], row["error"]) == ("17:30", "", "")
-    assert run("preferences", "remove", "BOSS@example.com").out == "preferences of BOSS@example.com removed\n"
-    assert everything()[1] == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["set", "ada"], "name a preference: --language, --timezone, --quiet, --digest or --digest-at"),
-        (["set", "ada", "--quiet", "22-7"], "quiet: must be two different times such as 22:00-07:00"),
-        (["set", "ada", "--timezone", "Mars"], "timezone: unknown time zone 'Mars'"),
-        (["set", "a@b@c", "--language", "de"], "recipient: 'a@b@c' is neither an e-mail address nor a user name"),
-        (["remove", "ada"], "'ada' has no preferences"),
-    ],
-)
-def test_an_invalid_preference_is_refused(run: Run, arguments: list[str], words: str):
-    result = run("preferences", *arguments)
-
-    assert (result.code, result.out) == (1, "")
-    assert words in result.err
-    assert everything()[1] == {}
-
-
-def test_an_invalid_row_is_listed_with_its_error(run: Run):
-    with transaction() as session:
-        preferences.save(session, "ada", {"timezone": "Mars"})
-    assert "unknown time zone 'Mars'" in run("preferences", "list").out
-    assert run("preferences", "set", "ada", "--timezone", "none", "--language", "de").out == "ada: language de\n"

@@ -66,7 +66,7 @@ def test_the_index_links_to_every_page() -> None:
     assert linked == {name_of(page) for page in pages() if DOCS in page.parents} - {"index.md"}
 
 
-def test_every_page_says_who_it_is_for() -> None:
+def test_every_page_names_its_readers() -> None:
     for page in pages():
         if page.name not in ("README.md", "index.md"):
             paragraph = page.read_text().split("\n\n")[1].replace("\n", " ")

@@ -19,23 +19,23 @@ def tickets() -> list[dict[str, str]]:
         return list(csv.DictReader(file, strict=True))
 
 
-def test_there_are_enough_of_them_with_the_columns_of_the_import(tickets: list[dict[str, str]]) -> None:
+def test_the_example_tickets_have_the_columns_of_the_import(tickets: list[dict[str, str]]) -> None:
     assert len(tickets) >= 75
     assert all(list(ticket) == COLUMNS and None not in ticket.values() for ticket in tickets)
 
 
-def test_each_has_its_own_id_and_a_requester(tickets: list[dict[str, str]]) -> None:
+def test_each_example_ticket_has_its_own_id_and_a_requester(tickets: list[dict[str, str]]) -> None:
     assert [ticket["external_id"] for ticket in tickets] == [f"EX-{number:03}" for number in range(1, len(tickets) + 1)]
     assert all(ticket["requester"] for ticket in tickets)
 
 
-def test_none_is_empty_in_title_and_description_at_once(tickets: list[dict[str, str]]) -> None:
+def test_no_example_ticket_is_empty_in_title_and_description(tickets: list[dict[str, str]]) -> None:
     assert all(ticket["title"].strip() or ticket["description"].strip() for ticket in tickets)
     assert any(not ticket["title"] for ticket in tickets)
     assert any(not ticket["description"] for ticket in tickets)
 
 
-def test_mail_goes_to_nobody_real(tickets: list[dict[str, str]]) -> None:
+def test_example_addresses_belong_to_reserved_domains(tickets: list[dict[str, str]]) -> None:
     addresses = re.findall(r"[\w.+-]+@([\w.-]*\w)", FILE.read_text(encoding="utf-8"))
     assert addresses
     assert all(re.search(r"(^|\.)example(\.com|\.org|\.net)?$", domain) for domain in addresses)
@@ -55,15 +55,15 @@ def test_mail_goes_to_nobody_real(tickets: list[dict[str, str]]) -> None:
         "<html>",
     ],
 )
-def test_the_awkward_cases_are_among_them(tickets: list[dict[str, str]], part: str) -> None:
+def test_the_example_tickets_contain_the_awkward_cases(tickets: list[dict[str, str]], part: str) -> None:
     assert any(part in ticket["title"] + ticket["description"] for ticket in tickets)
 
 
-def test_one_has_a_very_long_line_and_many_have_several_lines(tickets: list[dict[str, str]]) -> None:
+def test_an_example_ticket_has_a_very_long_line_and_many_have_several_lines(tickets: list[dict[str, str]]) -> None:
     assert max(len(line) for ticket in tickets for line in ticket["description"].splitlines()) > 2500
     assert sum("\n" in ticket["description"] for ticket in tickets) > 15
 
 
-def test_exactly_one_is_reported_twice_in_the_same_words(tickets: list[dict[str, str]]) -> None:
+def test_exactly_one_example_ticket_is_reported_twice_in_the_same_words(tickets: list[dict[str, str]]) -> None:
     words = Counter((ticket["title"], ticket["description"], ticket["requester"]) for ticket in tickets)
     assert sorted(words.values())[-2:] == [1, 2]

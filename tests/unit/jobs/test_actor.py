@@ -1,119 +1,40 @@
-"""Durable actors, through Dramatiq's own worker thread: claim, work, keep, and the next step in one transaction."""
+"""Durable actors, through Dramatiq's own worker thread: claim, work, complete, and the next step in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, true, update
+from sqlalchemy import select, true
 
-import actors
-from actors.analysis import JOB_PRIORITY
 from actors.classify import classify
 from aura.jobs import actor as durable
-from aura.jobs import process_state
-from aura.jobs.middleware import heartbeat
 from aura.jobs.pipeline import Pipeline
 from aura.jobs.process_state import WORKER_ID
-from db import jobs, notifications, reading, tickets, transaction, workers
+from db import jobs, reading, transaction, workers
 from db.dead_letters import replay
 from db.jobs import NewJob
-from db.models import Agent, Attempt, Job, Notification, Ticket, VerdictRecord, Worker
-from db.new_tickets import NewTicket
-from db.timeline import timeline
+from db.models import Agent, Job, Notification, Ticket, VerdictRecord
 from pipelines.triage import triage
-from tests.embedded import Hand, all_jobs, attempts, claim, count, enqueue, letters, move, one_job
+from tests.embedded import (
+    Hand,
+    all_jobs,
+    attempts,
+    claim,
+    count,
+    enqueue,
+    letters,
+    move,
+    one_job,
+    seconds_until_due,
+)
+from tests.unit.jobs.tickets import Declare, accept, one_each, ticket
 
 pytestmark = pytest.mark.usefixtures("database")
 
-Declare = Callable[..., Any]
-
-
-def accept(title: str, requester: str = "ada@example.com", **more: Any) -> int:
-    """Store a ticket and enqueue its pipeline, as the web does."""
-    submission = NewTicket(title=title, requester=requester, **more)
-    with transaction() as session:
-        (ticket_id,) = tickets.create(session, "test", [(submission, submission.model_dump())])
-        triage.send(ticket_id)
-    return ticket_id
-
-
-def ticket(ticket_id: int) -> Ticket:
-    with reading() as session:
-        return session.get_one(Ticket, ticket_id)
-
 
 # -- the pipeline -----------------------------------------------------------------------------------------------------
-
-
-def test_a_ticket_passes_every_step_and_each_recipient_is_notified_once(hand: Hand):
-    with transaction() as session:
-        session.add(Agent(name="Nora", email="nora@example.com", skills=["Network"], capacity=5))
-    ticket_id = accept("VPN drops every ten minutes", description="<p>Since this&nbsp;morning, from home.</p>")
-
-    hand.run()
-
-    found = ticket(ticket_id)
-    assert (found.stage, found.category, found.assignee, found.notified_version) == ("notified", "Network", "Nora", 1)
-    assert found.description == "Since this morning, from home."
-    assert found.language == "en"
-    assert (found.category_by, found.priority_by) == ("engine", "engine")
-    assert all_jobs() == []
-    assert letters() == []
-    # every step and every e-mail once, in the ledger
-    done = [attempt.actor for attempt in attempts()]
-    assert done[:3] == ["intake", "classify", "notify"]
-    assert set(done[3:]) == {"email"}
-    assert {attempt.outcome for attempt in attempts()} == {"completed"}
-    with reading() as session:
-        notifications = session.scalars(select(Notification)).all()
-    assert {n.state for n in notifications} == {"sent"}
-    assert {"ada@example.com", "Nora"} <= {n.recipient for n in notifications}
-
-
-def test_the_timeline_lists_the_whole_pipeline_in_order(hand: Hand):
-    ticket_id = accept("Printer on floor 3 is out of toner")
-    hand.relay()
-    with reading() as session:
-        before = timeline(session, ticket_id)
-    assert before is not None
-    assert [entry["kind"] for entry in before["timeline"]] == ["received"]
-    assert [job["actor"] for job in before["jobs"]] == ["intake"]
-
-    hand.run()
-
-    with reading() as session:
-        after = timeline(session, ticket_id)
-        assert timeline(session, ticket_id + 1) is None
-        assert timeline(session, 10**30) is None
-    assert after is not None
-    assert after["jobs"] == []
-    whats = [entry["kind"] for entry in after["timeline"]]
-    assert whats[0] == "received"
-    assert {"attempt", "verdict", "notification"} <= set(whats)
-    times = [entry["at"] for entry in after["timeline"]]
-    assert times == sorted(times)
-
-
-def test_each_step_enqueues_the_next_with_the_priority_it_found(hand: Hand):
-    accept("URGENT: ransomware on the file server, everything is encrypted!", priority="critical")
-    seen = [(job.actor, job.priority, job.next_steps) for job in all_jobs()]
-
-    while hand.relay():
-        hand.work()
-        seen += [(job.actor, job.priority, job.next_steps) for job in all_jobs() if job.actor in ("classify", "notify")]
-
-    assert [(actor, then) for actor, _, then in seen] == [
-        ("intake", ["classify", "notify"]),
-        ("classify", ["notify"]),
-        ("notify", []),
-    ]
-    with reading() as session:
-        priority = session.scalars(select(VerdictRecord.priority)).one()
-    assert seen[0][1] == 0
-    assert seen[1][1] >= JOB_PRIORITY["high"], "its words sound urgent"
-    assert seen[2][1] == JOB_PRIORITY[priority]
 
 
 def test_many_tickets_share_one_hint_and_each_gets_its_own_verdict(hand: Hand):
@@ -160,10 +81,6 @@ def test_a_job_without_its_ticket_is_dead_and_the_rest_of_its_batch_is_not(hand:
 
 
 # -- keep -------------------------------------------------------------------------------------------------------------
-
-
-def one_each(items: list[Any]) -> list[str]:
-    return ["done" for _ in items]
 
 
 def write_an_agent(session: Any, done: list[Any]) -> None:
@@ -226,7 +143,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(hand: Hand, declare: Declar
     a_worker_that_lost_its_lease_writes_nothing(hand, declare)
 
 
-def test_without_the_lease_check_it_would_write(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_lease_check_a_late_worker_writes(hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "held_by", lambda _lease: true())
 
     with pytest.raises(AssertionError):
@@ -288,7 +205,7 @@ def test_a_duplicate_or_forged_hint_works_on_nothing(hand: Hand, declare: Declar
     assert len(attempts()) == 1
 
 
-def test_an_actor_that_forgets_a_result_fails_and_keeps_nothing(hand: Hand, declare: Declare):
+def test_an_actor_that_returns_too_few_results_fails_and_completes_nothing(hand: Hand, declare: Declare):
     def forgetful(items: list[Any]) -> list[str]:
         return []
 
@@ -299,66 +216,7 @@ def test_an_actor_that_forgets_a_result_fails_and_keeps_nothing(hand: Hand, decl
     assert letter.error == "forgetful returned 0 results for 1 jobs"
 
 
-def test_an_attempt_is_over_when_its_message_is_done(hand: Hand, declare: Declare):
-    during: list[int] = []
-
-    def look(items: list[Any]) -> list[str]:
-        during.append(len(process_state.attempts))
-        return one_each(items)
-
-    declare(look).send(1)
-    hand.run()
-
-    assert during == [1]
-    assert not process_state.attempts
-
-
-def test_a_worker_is_known_before_its_threads_can_claim_anything():
-    broker = actors.broker
-    broker.emit_before("worker_boot", None)
-    try:
-        assert count(Worker) == 1
-    finally:
-        broker.emit_before("worker_shutdown", None)
-        broker.emit_after("worker_shutdown", None)
-    assert count(Worker) == 0
-
-
-def test_the_heartbeat_leaves_what_runs_alone(hand: Hand, declare: Declare):
-    def beat_meanwhile(items: list[Any]) -> list[str]:
-        heartbeat.beat()
-        return one_each(items)
-
-    declare(beat_meanwhile).send(1)
-    hand.run()
-
-    assert [attempt.outcome for attempt in attempts()] == ["completed"]
-
-
 # -- deliveries and replays -------------------------------------------------------------------------------------------
-
-
-def test_a_notification_that_was_sent_is_not_sent_again(hand: Hand):
-    accept("Mailbox is full")
-    hand.run()
-    with reading() as session:
-        sent = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
-
-    enqueue(*[NewJob("email", key) for key in sent])
-    hand.run()
-
-    with reading() as session:
-        again = {n.id: n.sent_at for n in session.scalars(select(Notification)) if n.channel == "email"}
-    assert again == sent
-
-
-def test_the_same_notification_twice_is_one():
-    row = {"id": "a" * 32, "ticket_id": None, "event": "message", "channel": "email", "recipient": "ada@example.com"}
-    row |= {"role": "", "dedupe_key": "once", "subject": "", "body": "", "state": "enqueued"}
-
-    with transaction() as session:
-        assert notifications.write(session, [row, row | {"id": "b" * 32}]) == ["a" * 32]
-        assert notifications.write(session, [row | {"id": "c" * 32}]) == []
 
 
 def test_a_replayed_dead_letter_goes_on_where_it_stopped(hand: Hand, monkeypatch: pytest.MonkeyPatch):
@@ -383,25 +241,36 @@ def test_a_replayed_dead_letter_goes_on_where_it_stopped(hand: Hand, monkeypatch
     ]
 
 
-def test_what_a_human_set_no_engine_changes(hand: Hand):
-    ticket_id = accept("VPN drops every ten minutes")
-    with transaction() as session:
-        session.execute(update(Ticket).values(category="Hardware", category_by="human"))
+def test_delays_are_milliseconds_or_a_timedelta():
+    classify.send_with_options(args=(1,), delay=90_000)
+    classify.send_with_options(args=(2,), delay=timedelta(minutes=2))
+    triage.send_with_options(args=(3,), delay=timedelta(seconds=30), priority=8)
+    classify.send_with_options(args=(4,), delay=timedelta(seconds=-30))
 
-    hand.run()
-
-    found = ticket(ticket_id)
-    assert (found.category, found.category_by, found.priority_by) == ("Hardware", "human", "engine")
-    with reading() as session:
-        assert session.scalars(select(VerdictRecord.category)).all() == ["Network"], "its verdict is stored"
+    assert seconds_until_due() == [pytest.approx(seconds, abs=5) for seconds in (90, 120, 30, 0)]
+    assert [job.priority for job in all_jobs()] == [0, 0, 8, 0]
 
 
-def test_embedded_mode_records_no_events_for_anybody(hand: Hand):
-    from db.models import OutboxEvent
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"args": (1,), "priority": 10}, ValueError, "priority must be 0 to 9, not 10"),
+        ({"args": (1,), "priority": -1}, ValueError, "priority must be 0 to 9, not -1"),
+        ({"args": (1,), "priority": "high"}, TypeError, "priority is an int"),
+        ({"args": (1,), "delay": "1 hour"}, TypeError, "delay a timedelta or an int of milliseconds"),
+        ({"args": ()}, ValueError, "classify.send needs the key of the job"),
+        ({"args": (1,), "eta": 5}, TypeError, "classify takes args, delay and priority, not eta"),
+        ({"args": (1,), "kwargs": {"ticket": 1}}, TypeError, "not ticket"),
+    ],
+)
+def test_a_wrong_option_is_named_and_enqueues_nothing(options: dict, error: type[Exception], words: str):
+    with pytest.raises(error, match=words):
+        classify.send_with_options(**options)
 
-    accept("Mailbox is full")
-    hand.run()
+    assert all_jobs() == []
 
-    assert count(OutboxEvent) == 0
-    assert count(Attempt) > 0
-    assert actors.broker.get_declared_actors() >= {"receive", "intake", "classify", "reanalyze", "notify", "email"}
+
+def test_further_arguments_ride_in_the_job():
+    classify.send(1, "again", {"why": "umlauts äöü"})
+
+    assert one_job().args == ["again", {"why": "umlauts äöü"}]

@@ -109,7 +109,7 @@ def test_one_ticket_passes_every_step_with_one_hint(broker: JobBroker, declare: 
         wait_until(nothing_is_held, message="every lease is released")
 
 
-def test_a_batch_stays_a_batch(broker: JobBroker, declare: Declare):
+def test_a_batch_is_dispatched_locally_as_a_batch(broker: JobBroker, declare: Declare):
     sizes: list[int] = []
 
     def second(items: list[Any]) -> list[str]:
@@ -128,7 +128,7 @@ def test_a_batch_stays_a_batch(broker: JobBroker, declare: Declare):
     assert sizes == [40]
 
 
-def test_what_a_taken_job_fails_with_is_retried_like_any_other(broker: JobBroker, declare: Declare):
+def test_the_failure_of_a_locally_dispatched_job_is_retried(broker: JobBroker, declare: Declare):
     tries: list[int] = []
 
     def second(items: list[Any]) -> list[str]:
@@ -168,7 +168,7 @@ def change(function: Callable[..., None], *arguments: Any) -> None:
     ],
     ids=["paused", "paused for a time", "limited"],
 )
-def test_nothing_is_taken_of_a_paused_or_limited_queue(
+def test_no_job_of_a_paused_or_limited_queue_is_dispatched_locally(
     broker: JobBroker, declare: Declare, hold: tuple[Any, ...], free: tuple[Any, ...] | None
 ):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
@@ -186,7 +186,7 @@ def test_nothing_is_taken_of_a_paused_or_limited_queue(
         wait_until(lambda: not all_jobs(), message="the second step is done")
 
 
-def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker: JobBroker, declare: Declare):
+def test_no_job_of_an_unconsumed_queue_is_dispatched_locally(broker: JobBroker, declare: Declare):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
 
     with working(broker, queues={"tests.first"}):
@@ -199,7 +199,7 @@ def test_nothing_is_taken_of_a_queue_that_this_worker_does_not_listen_to(broker:
         wait_until(lambda: not all_jobs(), message="another worker does the second")
 
 
-def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
+def test_a_worker_dispatches_two_batches_locally_and_leaves_the_rest_to_others(
     broker: JobBroker, declare: Declare, configure: Callable[..., Any]
 ):
     configure(AURA_JOBS_PER_HINT="2")
@@ -221,7 +221,7 @@ def test_a_worker_takes_two_batches_and_leaves_the_rest_to_others(
     assert sorted(attempt.key for attempt in attempts("completed") if attempt.actor == "second") == list("0123456")
 
 
-def test_a_delayed_job_is_not_taken(broker: JobBroker, declare: Declare):
+def test_a_delayed_job_is_not_dispatched_locally(broker: JobBroker, declare: Declare):
     (later,) = steps(declare, "later")
     first = declare(
         done, actor_name="first", save=lambda session, done: later.send_with_options(args=(1,), delay=60_000)
@@ -235,7 +235,7 @@ def test_a_delayed_job_is_not_taken(broker: JobBroker, declare: Declare):
         assert (job.actor, job.lease, job.attempts) == ("later", None, 0)
 
 
-def test_a_job_enqueued_before_is_merged_and_not_taken(broker: JobBroker, declare: Declare):
+def test_a_job_enqueued_before_is_merged_and_not_dispatched_locally(broker: JobBroker, declare: Declare):
     first, second = steps(declare, "first", "second")
     enqueue(NewJob("second", "1", priority=7, delay=3600, pipeline="two"))
     Pipeline("two", first, second).send(1)
@@ -273,7 +273,9 @@ def test_a_job_enqueued_twice_in_one_transaction_runs_once(broker: JobBroker, de
     assert seen == [["the same"]]
 
 
-def test_a_job_that_is_rolled_back_is_not_taken(broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch):
+def test_a_rolled_back_job_is_not_dispatched_locally(
+    broker: JobBroker, declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
     Pipeline("two", *steps(declare, "first", "second")).send(1)
     enqueue_jobs, failures = jobs.enqueue, [RuntimeError("cannot enqueue the next step")]
 
@@ -298,7 +300,7 @@ def test_a_job_that_is_rolled_back_is_not_taken(broker: JobBroker, declare: Decl
 # -- a worker that stops ----------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_stops_returns_the_jobs_it_took_and_did_not_start(broker: JobBroker, declare: Declare):
+def test_a_worker_that_stops_releases_locally_dispatched_jobs_that_did_not_start(broker: JobBroker, declare: Declare):
     # Given a worker of one thread that took the second step, and is busy with something else
     busy, stop = threading.Event(), threading.Event()
 
@@ -342,7 +344,7 @@ def test_a_worker_that_stops_returns_the_jobs_it_took_and_did_not_start(broker: 
         wait_until(lambda: not all_jobs(), message="the next worker does it")
 
 
-def test_without_a_worker_nothing_is_taken(broker: JobBroker, declare: Declare):
+def test_without_a_worker_no_job_is_dispatched_locally(broker: JobBroker, declare: Declare):
     (step,) = steps(declare, "step")
     with local_dispatch.LocalDispatch(broker) as dispatch, transaction() as session:
         dispatch.accept(session)

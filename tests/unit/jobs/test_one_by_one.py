@@ -33,7 +33,7 @@ def in_hand() -> tuple[list[str], list[str]]:
     return [job.key for job in every if job.lease], [job.key for job in every if not job.lease]
 
 
-def test_each_is_kept_before_the_next_is_in_hand_in_one_transaction(hand: Hand, declare: Declare):
+def test_each_job_is_completed_before_the_next_is_claimed_in_one_transaction(hand: Hand, declare: Declare):
     seen: list[tuple[list[str], list[str]]] = []
     commits: list[object] = []
 
@@ -59,7 +59,7 @@ def test_each_is_kept_before_the_next_is_in_hand_in_one_transaction(hand: Hand, 
 
 
 @pytest.mark.parametrize("permanent", [False, True])
-def test_what_fails_ends_the_hint_and_costs_the_others_no_attempt(permanent: bool, hand: Hand, declare: Declare):
+def test_a_failed_job_ends_the_hint_and_costs_the_others_no_attempt(permanent: bool, hand: Hand, declare: Declare):
     class Refused(Exception):
         pass
 
@@ -79,7 +79,7 @@ def test_what_fails_ends_the_hint_and_costs_the_others_no_attempt(permanent: boo
 
 
 @pytest.mark.parametrize("error", [RuntimeError, TimeLimitExceeded, Shutdown, attempt.Cancelled])
-def test_what_breaks_the_function_off_is_its_own_job_s_alone(error: type, hand: Hand, declare: Declare):
+def test_an_interrupt_of_the_function_is_a_failure_of_its_job_alone(error: type, hand: Hand, declare: Declare):
     def post(batch: list[jobs.Claimed]) -> list[None]:
         if batch[0].key == "0":
             raise error("in the middle")
@@ -95,7 +95,7 @@ def test_what_breaks_the_function_off_is_its_own_job_s_alone(error: type, hand: 
 
 
 @pytest.mark.parametrize(("took", "hints"), [(0.19, 1), (0.21, 5)])
-def test_what_takes_longer_than_a_fifth_of_a_second_ends_the_hint(
+def test_a_job_of_more_than_a_fifth_of_a_second_ends_the_hint(
     took: float, hints: int, hand: Hand, declare: Declare, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.undo()
@@ -120,7 +120,7 @@ def post(batch: list[jobs.Claimed]) -> list[None]:
     return [None]
 
 
-def test_what_others_have_done_or_hold_is_passed_over(hand: Hand, declare: Declare):
+def test_jobs_that_others_completed_or_hold_are_skipped(hand: Hand, declare: Declare):
     actor = declare(post, kind=OneByOne, batch=10)
     ids = [job.id for job in all_jobs()]
     claim("post", ids[1], ids[3], worker="somebody")

@@ -1,66 +1,25 @@
-"""The relay: due jobs become hints, most urgent first, inside a window, and nothing counts before it is confirmed."""
+"""The relay: due jobs become hints, most urgent first, inside a window; a job is hinted after the confirm."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-import actors
-from aura import settings
-from aura.jobs import relay as relays
-from aura.jobs.maintenance import RECOVER_EVERY, PeriodicTask
-from aura.jobs.middleware import heartbeat
-from aura.jobs.relay import NAP, Relay
-from aura.jobs.transport import Outgoing, PublishFailed
-from db import hints, outbox, reading, transaction, workers
+from aura.jobs.relay import Relay
+from aura.jobs.transport import PublishFailed
+from db import hints, outbox, transaction, workers
 from db.jobs import NewJob
 from db.models import Job, OutboxEvent
 from tests.conftest import wait_until
-from tests.embedded import Hand, all_jobs, attempts, claim, count, enqueue, letters, mark_hinted, move, one_job
+from tests.embedded import all_jobs, claim, count, enqueue, move, one_job
+from tests.unit.jobs.shelf import Shelf, relay
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-class Shelf:
-    """A transport that keeps published hints, or fails a number of times."""
-
-    def __init__(self, failures: int = 0, depths: dict[str, int] | None = None) -> None:
-        self.published: list[Outgoing] = []
-        self.failures = failures
-        self.queue_depths = depths or {}
-        self.waits = 0
-        self.closed = False
-
-    def publish(self, batch: Sequence[Outgoing]) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise PublishFailed("RabbitMQ refused a message")
-        self.published += batch
-
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        self.waits += 1
-        threading.Event().wait(0.01)
-
-    def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        return {queue: self.queue_depths.get(queue, 0) for queue in queues}
-
-    def close(self) -> None:
-        self.closed = True
-
-    def hints(self) -> list[tuple[str, int, list[int]]]:
-        """Return what was hinted as (actor, priority, job ids)."""
-        read = [(json.loads(message.body), message.priority) for message in self.published]
-        return [(body["actor_name"], priority, body["args"][0]) for body, priority in read]
-
-
-def relay(transport: Shelf, **values: Any) -> Relay:
-    chosen = settings.get_settings()
-    return Relay(actors.broker, transport, chosen.model_copy(update=values))
 
 
 def test_hints_are_grouped_by_priority_and_never_larger_than_a_batch():
@@ -181,7 +140,7 @@ def test_a_job_goes_at_once_when_the_batch_before_it_is_claimed():
     assert one.round() == 1
 
 
-def test_the_loop_looks_for_what_gathers_by_itself(running: Callable[[Relay], None]):
+def test_the_loop_dispatches_gathered_jobs_without_a_wake_up(running: Callable[[Relay], None]):
     shelf = Shelf()
     enqueue(*[NewJob("intake", str(number)) for number in range(4)])
     running(relay(shelf, jobs_per_hint=4))
@@ -198,7 +157,7 @@ def test_an_actor_that_this_program_does_not_know_is_left_alone():
     assert len(all_jobs()) == 1
 
 
-def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
+def test_no_job_is_hinted_without_a_confirm_of_the_broker():
     enqueue(NewJob("classify", "1"), NewJob("intake", "2"))
     shelf = Shelf(failures=1)
 
@@ -209,7 +168,7 @@ def test_nothing_counts_as_hinted_when_the_broker_did_not_take_it():
     assert relay(shelf).round() == 2
 
 
-def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Callable[..., Any]):
+def test_events_are_published_with_the_hints_and_deleted_when_confirmed(configure: Callable[..., Any]):
     configure(RABBITMQ_URL="amqp://nobody@127.0.0.1:1/")  # in embedded mode nobody would listen
     with transaction() as session:
         outbox.record(session, [("ticket.classified.network.high", 17, {"confidence": 0.9})])
@@ -237,93 +196,6 @@ def test_events_leave_with_the_hints_and_are_gone_when_confirmed(configure: Call
         "/aura",
     )
     assert body["data"] == {"ticket_id": 17, "confidence": 0.9}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("Network", "network"), ("A.B c", "a_b_c"), ("#*", "other"), ("Größe", "gr_e"), ("", "other")],
-)
-def test_a_routing_key_has_one_word_for_each_part(text: str, expected: str):
-    assert outbox.routing_word(text) == expected
-
-
-# -- lost hints and dead workers --------------------------------------------------------------------------------------
-
-
-def hint(*new_jobs: NewJob) -> None:
-    enqueue(*new_jobs)
-    mark_hinted()
-
-
-def is_hinted() -> dict[str, bool]:
-    return {job.actor: job.hinted_at is not None for job in all_jobs()}
-
-
-def test_a_lost_hint_is_dispatched_again_only_when_its_queue_is_empty():
-    hint(NewJob("classify", "1"), NewJob("reanalyze", "1"))
-    move(Job, hinted_at=-16)
-
-    relay(Shelf(depths={"ai.reanalyze": 1})).maintenance.redispatch_lost_hints()
-
-    assert is_hinted() == {"classify": False, "reanalyze": True}
-
-
-def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
-    hint(NewJob("classify", "1"))
-    shelf = Shelf(depths={"ai.classify": 1000})
-    move(Job, hinted_at=-299)
-    relay(shelf).maintenance.redispatch_lost_hints()
-    assert is_hinted() == {"classify": True}
-
-    move(Job, hinted_at=-301)
-    relay(shelf).maintenance.redispatch_lost_hints()
-
-    assert is_hinted() == {"classify": False}
-
-
-def test_a_young_hint_is_not_lost():
-    hint(NewJob("classify", "1"))
-    move(Job, hinted_at=-14)
-
-    relay(Shelf()).maintenance.redispatch_lost_hints()
-
-    assert is_hinted() == {"classify": True}
-
-
-def test_a_job_that_is_claimed_has_no_lost_hint():
-    hint(NewJob("classify", "1"))
-    move(Job, hinted_at=-16)
-    claim("classify", one_job().id)
-
-    relay(Shelf()).maintenance.redispatch_lost_hints()
-
-    assert one_job().hinted_at is not None
-
-
-def test_the_relay_frees_the_jobs_of_dead_workers():
-    enqueue(NewJob("classify", "1"))
-    claim("classify", one_job().id, worker="dead")
-
-    relay(Shelf()).maintenance.recover()
-
-    assert one_job().lease is None
-    assert [attempt.outcome for attempt in attempts()] == ["crashed"]
-
-
-def test_the_jobs_of_a_dead_worker_are_due_again_within_fifteen_seconds():
-    dead_after = settings.given().worker_dead_after
-    assert dead_after + RECOVER_EVERY + NAP <= 15
-    assert dead_after >= 5 * heartbeat.EVERY, "one that lives must not look dead"
-
-
-def test_a_periodic_task_runs_first_at_once_and_then_when_due():
-    done: list[int] = []
-    task = PeriodicTask(lambda: done.append(1), every=3600)
-
-    task.run_if_due()
-    task.run_if_due()
-
-    assert done == [1]
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------
@@ -377,7 +249,7 @@ def test_a_stopped_loop_closes_its_transport():
     assert shelf.closed
 
 
-def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
+def test_the_first_round_of_a_relay_recovers_jobs(running: Callable[[Relay], None]):
     enqueue(NewJob("classify", "1"))
     claim("classify", one_job().id, worker="dead")
     shelf = Shelf()
@@ -385,33 +257,3 @@ def test_the_first_round_already_recovers(running: Callable[[Relay], None]):
     running(relay(shelf))
 
     wait_until(lambda: shelf.published, message="the dead worker's job is hinted")
-
-
-def test_in_this_process_the_most_urgent_hint_is_worked_on_first(hand: Hand, declare: Callable[..., Any]):
-    seen: list[str] = []
-
-    def work(items: list[Any]) -> list[str]:
-        seen.extend(item.key for item in items)
-        return ["done" for _ in items]
-
-    declare(work)
-    enqueue(NewJob("work", "low"), NewJob("work", "middle", priority=5))
-    hand.relay()
-    enqueue(NewJob("work", "urgent", priority=9), NewJob("work", "also middle", priority=5))
-    hand.relay()
-    hand.work()
-
-    assert seen == ["urgent", "middle", "also middle", "low"]
-    assert letters() == []
-
-
-def test_a_nap_ends_when_a_job_is_enqueued():
-    local = actors.broker.local
-    local.enqueued.set()
-    local.wait(3600, lambda: False)
-    local.wait(3600, lambda: True)
-
-    assert not local.enqueued.is_set()
-    assert relays.NAP < 1
-    with reading() as session:
-        assert hints.due_buckets(session, ["classify"]) == []

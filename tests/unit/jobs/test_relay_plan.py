@@ -129,7 +129,7 @@ def test_a_bucket_that_gave_fewer_jobs_leaves_its_room_to_the_next():
     assert plan(after.after(Dispatch("classify", 5, 70), 70)) == []
 
 
-def test_a_bucket_whose_jobs_are_all_suspects_asks_for_one_and_then_for_no_more():
+def test_a_bucket_of_suspects_alone_asks_for_one_job_and_then_for_none():
     before = state(Bucket("classify", 0))
     [first] = plan(before)
 

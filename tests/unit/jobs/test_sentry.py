@@ -88,7 +88,7 @@ def test_a_wrong_dsn_is_named_and_not_repeated(configure: Callable[..., Any]):
         configure_logging()
 
 
-def test_what_is_not_installed_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_package_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sentry_sdk", None)
     configure(SENTRY_DSN="https://key@sentry.example.com/1")
 

@@ -62,7 +62,7 @@ def test_a_storm_delays_the_notifications_above_the_limit(recent: int, limit: in
     assert delays(notifications, recent=recent, limit=limit) == [END_OF_MINUTE] * delayed
 
 
-def test_a_storm_counts_only_what_is_delivered_at_once():
+def test_a_storm_counts_only_immediate_deliveries():
     critical = [replace(NOTIFICATION, priority="critical", dedupe_key=str(number)) for number in range(5)]
 
     assert delays([*critical, NOTIFICATION], limit=1) == []

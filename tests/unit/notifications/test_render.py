@@ -13,7 +13,6 @@ from jinja2 import UndefinedError
 
 from aura.notifications import EVENTS, TicketFacts, as_html, render
 from aura.notifications.render import LANGUAGES, ROLES, render_message
-from aura.notifications.sanitize import block, one_line
 
 FACTS = TicketFacts(
     id=17,
@@ -176,12 +175,3 @@ def test_any_text_renders_safely(title: str, description: str, role: str, langua
     assert set(page.links) == {LINK}
     assert "\n" not in message.subject
     assert "\r" not in message.text
-
-
-@limits(deadline=None)
-@given(st.text(max_size=300), st.integers(1, 40))
-def test_cut_text_fits_and_stays_the_same_when_cut_again(text: str, limit: int) -> None:
-    for cut in (one_line, block):
-        once = cut(text, limit)
-        assert len(once) <= limit
-        assert cut(once, limit) == once

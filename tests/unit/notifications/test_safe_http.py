@@ -100,7 +100,7 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
 
 
 @pytest.mark.parametrize("url", [*FORMS, *NAMES])
-def test_no_connection_is_made(url: str, inside: Inside) -> None:
+def test_a_request_to_a_private_address_opens_no_connection(url: str, inside: Inside) -> None:
     with pytest.raises(ForbiddenAddress):
         post(url, b"{}", {})
     assert inside.tries == []
@@ -116,7 +116,7 @@ def test_the_url_alone_reveals_more_than_sixty_forms_of_private_addresses() -> N
         assert check(url)
 
 
-def test_with_the_check_off_they_connect(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_check_off_private_addresses_are_reached(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: without the checks, the same forms reach the machine inside."""
     monkeypatch.setattr(safe_http, "check", lambda url, _internal_hosts=(): urlsplit(url))
     monkeypatch.setattr(safe_http, "_public", lambda _address: None)

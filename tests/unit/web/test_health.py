@@ -1,15 +1,19 @@
-"""Liveness and readiness."""
+"""Health: liveness, readiness, and the checks of `aura doctor`."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from db import transaction
+from aura.settings import get_settings
+from aura.web import health
+from db import notifications, reading, transaction
 from db.database import dispose
-from db.models import IdempotencyKey
+from db.models import IdempotencyKey, Notification
 from tests.services import free_port
 from tests.unit.web.clients import local_client
 
@@ -43,3 +47,25 @@ def test_readiness_does_not_wait_for_a_writer(web: TestClient):
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
         session.flush()
         assert web.get("/health/ready").status_code == 200
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(configure: Callable[..., Any]):
+    assert "no notification" in health.check_in_doubt().detail
+    with transaction() as session:
+        row = {"event": "ticket.classified", "channel": "slack", "recipient": "ops", "subject": "s", "body": "b"}
+        session.add(Notification(id="n" * 32, dedupe_key="k", state="in_doubt", **row))
+    found = health.check_in_doubt()
+    assert (found.ok, found.detail) == (True, "1 notification in doubt: sent or not, the channel did not say")
+    assert "aura notifications list --state in_doubt" in found.fix
+    with reading() as session:
+        assert notifications.in_doubt_count(session) == 1
+
+    assert health.check_imap().detail.startswith("AURA_IMAP_URL is not set")
+    configure(
+        AURA_IMAP_URL="imap://desk:hunter2@127.0.0.1:1/INBOX",
+        DATABASE_URL=get_settings().database_url.get_secret_value(),
+    )
+    away = health.check_imap()
+    assert not away.ok
+    assert "hunter2" not in json.dumps([away.detail, away.fix])

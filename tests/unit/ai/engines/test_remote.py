@@ -1,72 +1,18 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from aura.ai import ClassificationRequest, EngineError, Verdict
+from aura.ai import EngineError
 from aura.ai.engines.budget import cost
-from aura.ai.engines.circuit_breaker import FAILURES
 from aura.ai.engines.local import LocalEngine
-from aura.ai.engines.remote import RemoteEngineWithFallback
 from aura.ai.engines.shared_state import RedisState, SharedState
 from aura.settings import PRIORITIES, given
 from tests.conftest import wait_until
 from tests.services import free_port
-
-SECRET = "ada.lovelace@example.com"
-VPN = ClassificationRequest("VPN drops", f"The VPN tunnel drops all the time. Mail me at {SECRET}", id=1)
-
-
-class Scripted:
-    """A remote engine with a scripted verdict or error that records its requests."""
-
-    name, model, prompt_version, instructions_bytes = "openai", "test-model", "test-v1", 1_000
-
-    def __init__(self) -> None:
-        self.requests: list[ClassificationRequest] = []
-        self.error: EngineError | None = None
-        self.verdict = Verdict(
-            "Network", 0.9, "medium", 0.9, "The tunnel drops.", self.name, self.model, self.prompt_version,
-            input_tokens=400, output_tokens=50, summary="The VPN drops.", sentiment="negative", self_fix=("Reconnect.",),
-        )  # fmt: skip
-        self.answering = threading.Event()
-        self.answering.set()
-
-    def outbound_text(self, request: ClassificationRequest) -> str:
-        return f"{request.title}\n{request.description}"
-
-    def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
-        self.requests += requests
-        assert self.answering.wait(10)
-        if self.error is not None:
-            raise self.error
-        return [self.verdict for _ in requests]
-
-
-@pytest.fixture
-def remote() -> Iterator[Scripted]:
-    remote = Scripted()
-    yield remote
-    remote.answering.set()
-
-
-def make(remote: Scripted, shared_state: SharedState, **values: Any) -> RemoteEngineWithFallback:
-    settings = given(**values)
-    return RemoteEngineWithFallback(remote, LocalEngine(settings.categories), shared_state, settings)
-
-
-def classify(engine: RemoteEngineWithFallback, request: ClassificationRequest = VPN) -> Verdict:
-    return engine.classify([request])[0]
-
-
-def another_request(number: int) -> ClassificationRequest:
-    return replace(VPN, title=f"VPN drops {number}", id=number)
-
+from tests.unit.ai.engines.scripted import SECRET, VPN, Scripted, another_request, classify, make
 
 # -- masking ------------------------------------------------------------------------------------------------------------
 
@@ -230,39 +176,6 @@ def test_the_pause_holds_for_every_worker(remote: Scripted, redis_url: str) -> N
     classify(make(remote, RedisState(redis_url)))
     classify(make(remote, RedisState(redis_url)), another_request(2))
     assert len(remote.requests) == 1
-
-
-def test_the_circuit_breaker_opens_and_closes_again(remote: Scripted, shared_state: SharedState) -> None:
-    engine = make(remote, shared_state)
-    remote.error = EngineError("the server answered 500", permanent=False, sent=True)
-    for number in range(FAILURES + 3):
-        assert classify(engine, another_request(number)).engine == "local"
-    assert len(remote.requests) == FAILURES
-    assert engine.breaker.state == "open"
-
-    remote.error = None
-    engine.breaker._breaker.reset_timeout = 0.01  # as if ten seconds had passed
-    wait_until(lambda: classify(engine, another_request(99)).engine == "openai", 10)
-    assert engine.breaker.state == "closed"
-
-
-def test_a_refusal_does_not_open_the_circuit_breaker(remote: Scripted, shared_state: SharedState) -> None:
-    engine = make(remote, shared_state)
-    remote.error = EngineError("the model refused to answer", permanent=True, sent=True, billed=True)
-    for number in range(FAILURES + 3):
-        classify(engine, another_request(number))
-    assert len(remote.requests) == FAILURES + 3
-    assert engine.breaker.state == "closed"
-
-
-@pytest.mark.integration
-def test_workers_share_the_circuit_breaker(remote: Scripted, redis_url: str) -> None:
-    first, second = (make(remote, RedisState(redis_url)) for _ in range(2))
-    remote.error = EngineError("the server answered 500", permanent=False, sent=True)
-    for number in range(FAILURES):
-        classify(first, another_request(number))
-    assert "circuit breaker is open" in classify(second, another_request(50)).fallback
-    assert len(remote.requests) == FAILURES
 
 
 def test_calls_run_concurrently(remote: Scripted, shared_state: SharedState) -> None:

@@ -8,7 +8,7 @@ from aura.ai.text.duplicates import find_duplicate, similarity
 REPORT = "The VPN drops every ten minutes when I work from home"
 
 
-def test_the_same_words_are_one() -> None:
+def test_texts_of_the_same_words_are_duplicates() -> None:
     assert similarity(REPORT, REPORT) == 1.0
 
 
@@ -19,15 +19,15 @@ def test_greeting_signature_prefix_case_and_punctuation_do_not_count() -> None:
     assert similarity(f"Hallo zusammen,\n{REPORT}\nViele Grüße\nPeter", REPORT) == 1.0
 
 
-def test_different_matters_are_far_apart() -> None:
+def test_texts_of_different_topics_are_not_similar() -> None:
     assert similarity(REPORT, "The printer on the second floor has a paper jam") < 0.3
 
 
-def test_another_number_is_another_matter() -> None:
+def test_texts_with_different_numbers_are_not_duplicates() -> None:
     assert find_duplicate("Server srv01 in rack 2 is down", [(1, "Server srv07 in rack 9 is down")]) is None
 
 
-def test_nothing_is_like_nothing() -> None:
+def test_empty_texts_are_not_similar() -> None:
     assert similarity("", "") == 0.0
     assert similarity("Hello,\n", "Hi,\n") == 0.0
 

@@ -34,5 +34,5 @@ def test_german_is_recognised(text: str) -> None:
         "SAP",
     ],
 )
-def test_everything_else_counts_as_english(text: str) -> None:
+def test_every_other_language_counts_as_english(text: str) -> None:
     assert detect(text) == "en"

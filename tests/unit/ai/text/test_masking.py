@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aura.ai.text.masking import Masked, mask
 from aura.ai.text.masking.plain_characters import plain_characters
+from tests.unit.ai.text.masking.texts import anything
 
 # -- examples -----------------------------------------------------------------------------------------------------------
 
@@ -132,13 +133,6 @@ def test_similar_and_invisible_characters_hide_no_value():
 
 # -- properties -----------------------------------------------------------------------------------------------------------
 
-#: Beginnings of other values, which must not take a part of the value after them.
-beginnings = st.sampled_from(
-    ["7 ", "2. ", "030 12 ", "0170 1", "+49 ", "4111 ", "4111-", "DE89 ", "a@", "@", '"', "'", "password: ", "pin ", "pw is ",
-     "[email 1]", "eyJ", "sk-", "AKIA", "(", "[at]", "Bearer ", "24.11.2026 ", "192.168.", "\\", "/", "=", "-", "_"]
-)  # fmt: skip
-text = st.text(st.characters(exclude_categories=()), max_size=40)
-anything = st.one_of(text, st.lists(text | beginnings, max_size=5).map("".join))
 border = st.sampled_from([" ", "\n", "\t", " (", ", ", ": ", "; ", "<", '"'])
 
 
@@ -241,12 +235,6 @@ def test_masking_takes_any_text_and_counts_its_placeholders(text: str):
     assert sum(masked.found.values()) == 0 or "[" in masked.text
     if not masked.found:
         assert masked.text == plain_characters(text)
-
-
-@given(anything)
-def test_plain_characters_are_plain_and_no_more_than_before(text: str):
-    assert plain_characters(plain_characters(text)) == plain_characters(text)
-    assert len(plain_characters(text)) <= len(text)
 
 
 # -- time -----------------------------------------------------------------------------------------------------------------

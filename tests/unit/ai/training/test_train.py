@@ -186,7 +186,7 @@ def test_corrections_train_words_that_the_shipped_examples_lack(corrected: Train
     assert not corrected.worse
 
 
-def test_a_ticket_of_this_desk_counts_more_than_one_that_was_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ticket_of_this_desk_counts_more_than_a_composed_example(monkeypatch: pytest.MonkeyPatch) -> None:
     class Enough(Exception):
         pass
 

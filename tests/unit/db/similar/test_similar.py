@@ -57,7 +57,7 @@ def past(database: str) -> list[int]:
     return [add(*text, resolution) for text, resolution in PAST]
 
 
-def test_the_ticket_most_similar_comes_first_with_what_resolved_it(past: list[int]):
+def test_the_most_similar_ticket_comes_first_with_its_resolution(past: list[int]):
     found = like("VPN disconnects all the time", "I work from home with Wi-Fi; AnyConnect says session expired.")
 
     assert [one.id for one in found] == past[:2]
@@ -65,14 +65,14 @@ def test_the_ticket_most_similar_comes_first_with_what_resolved_it(past: list[in
     assert 1 >= found[0].score > found[1].score >= similar.MIN_SCORE
 
 
-def test_a_ticket_about_something_else_is_like_none(past: list[int]):
+def test_a_ticket_of_another_topic_has_no_similar_tickets(past: list[int]):
     assert like("Coffee machine leaks", "Water all over the kitchen.") == []
     assert like("Minutes of the meeting are missing", "The SharePoint folder of the board is empty, archive too.") == []
     assert like("", "") == []
     assert like("Hello, please help, it does not work", "Danke!") == []
 
 
-def test_a_whole_batch_is_answered_by_itself_and_in_one_statement(past: list[int]):
+def test_similar_tickets_of_a_batch_are_those_of_each_ticket_in_one_statement(past: list[int]):
     with transaction() as session:
         statements: list[str] = []
         event.listen(session.connection(), "before_cursor_execute", lambda *a: statements.append(a[2]))
@@ -88,7 +88,7 @@ def test_a_whole_batch_is_answered_by_itself_and_in_one_statement(past: list[int
     assert len(asked) == (1 if engine().dialect.name == "postgresql" else 4)
 
 
-def test_no_more_than_asked_for_are_named(past: list[int]):
+def test_similar_tickets_are_limited_to_the_wanted_number(past: list[int]):
     for _ in range(15):
         add(*VPN, "again")
 
@@ -96,7 +96,7 @@ def test_no_more_than_asked_for_are_named(past: list[int]):
     assert len(like(*VPN)) == 10
 
 
-def test_before_anything_is_resolved_nothing_is_searched(database: str):
+def test_without_resolved_tickets_no_search_runs(database: str):
     open_ticket = add(*VPN)
     with transaction() as session:
         assert not any_resolved(session)
@@ -121,7 +121,7 @@ def test_a_new_ticket_touches_no_text_index(database: str):
             assert not [each for each in indexes if "gin" in each.lower()]
 
 
-def test_remembering_twice_changes_nothing_and_a_changed_text_is_found_by_its_new_words(past: list[int]):
+def test_a_ticket_indexed_twice_changes_nothing_and_a_changed_text_is_found_by_its_new_words(past: list[int]):
     with transaction() as session:
         index_resolved(session, past)
         index_resolved(session, [])
@@ -134,7 +134,7 @@ def test_remembering_twice_changes_nothing_and_a_changed_text_is_found_by_its_ne
     assert [one.id for one in like("Scanner blind")] == [past[2]]
 
 
-def test_a_ticket_that_was_opened_again_is_no_example(past: list[int]):
+def test_a_reopened_ticket_is_no_similar_ticket(past: list[int]):
     with transaction() as session:
         session.execute(update(Ticket).where(Ticket.id == past[2]).values(status="open", resolved_at=None))
 
@@ -147,7 +147,7 @@ def test_word_forms_and_compounds_are_found(past: list[int]):
 
 
 @pytest.mark.integration
-def test_what_is_misspelled_is_found_by_its_trigrams(postgres: str):
+def test_misspelled_words_are_found_by_their_trigrams(postgres: str):
     printer = add(*PAST[3][0], "Treiber neu installiert.")
     add(*VPN, "x")
 
@@ -184,7 +184,7 @@ def humble(postgres_url: str, configure: Callable[..., Any]) -> Iterator[None]:
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("humble")
-def test_who_may_create_no_extension_can_migrate_all_the_same():
+def test_a_user_without_the_right_to_create_extensions_can_migrate():
     migrate()
     printer = add(*PAST[3][0], "Treiber neu installiert.")
 
@@ -200,7 +200,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_query_finds_what_its_words_say_or_nothing(past: list[int], hostile: str):
+def test_a_hostile_query_is_searched_as_words(past: list[int], hostile: str):
     found = like(hostile)
 
     assert {one.id for one in found} <= set(past[:2])
@@ -209,7 +209,7 @@ def test_a_hostile_query_finds_what_its_words_say_or_nothing(past: list[int], ho
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
-def test_any_text_can_be_asked_about(sqlite: str, asked: str):
+def test_any_text_is_a_valid_query(sqlite: str, asked: str):
     with transaction() as session:
         if not any_resolved(session):
             add(*VPN, "x")
@@ -219,7 +219,7 @@ def test_any_text_can_be_asked_about(sqlite: str, asked: str):
 @pytest.mark.integration
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
-def test_any_text_can_be_asked_about_on_postgresql(postgres: str, asked: str):
+def test_any_text_is_a_valid_query_on_postgresql(postgres: str, asked: str):
     with transaction() as session:
         if not any_resolved(session):
             add(*VPN, "x")
@@ -236,7 +236,7 @@ def test_masked_text_is_not_indexed(database: str):
     assert "vpn" in str(held)
 
 
-def test_common_words_are_not_searched_for_where_rare_ones_are(database: str):
+def test_common_words_are_not_searched_beside_rare_words(database: str):
     printers = [add(f"Printer jams, tray {n}", "", "x") for n in range(similar.MAX_MATCHES + 5)]
     zebra = add("Zebra printer jams", "", "Cleaned it.")
     if engine().dialect.name == "postgresql":
@@ -250,7 +250,7 @@ def test_common_words_are_not_searched_for_where_rare_ones_are(database: str):
     assert {one.id for one in like("Printer jams")} <= {*printers, zebra}
 
 
-def test_an_estimate_needs_five_and_tells_half_and_nine_in_ten():
+def test_an_estimate_needs_five_tickets_and_has_the_median_and_the_ninth_decile():
     assert estimate_resolution([1.0] * 4) is None
     assert estimate_resolution([1, 2, 3, 4, 5]) == (3.0, 4.6)
     assert estimate_resolution([2.0] * 10) == (2.0, 2.0)

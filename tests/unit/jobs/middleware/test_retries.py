@@ -41,7 +41,7 @@ def test_the_pause_doubles_with_jitter_up_to_ten_minutes(attempt: int):
     assert full / 2 <= pause(attempt, RuntimeError()) <= full
 
 
-def test_a_crowd_spreads_out():
+def test_the_pauses_of_many_jobs_spread_out():
     assert len({pause(3, RuntimeError()) for _ in range(100)}) > 90
 
 
@@ -49,12 +49,12 @@ def test_a_crowd_spreads_out():
     ("named", "obeyed"),
     [(0, 0.0), (7, 7.0), (0.5, 0.5), (10**9, LONGEST_RETRY_AFTER), (float("inf"), LONGEST_RETRY_AFTER)],
 )
-def test_a_named_time_is_obeyed_and_capped(named: float, obeyed: float):
+def test_a_retry_after_is_obeyed_and_capped(named: float, obeyed: float):
     assert pause(5, RateLimited(named)) == obeyed
 
 
 @pytest.mark.parametrize("named", [None, "soon", -5, float("nan")])
-def test_a_time_that_makes_no_sense_is_not_obeyed(named: Any):
+def test_an_invalid_retry_after_is_ignored(named: Any):
     assert FIRST_PAUSE / 2 <= pause(1, RateLimited(named)) <= FIRST_PAUSE
 
 
@@ -72,7 +72,7 @@ def test_the_same_error_at_the_same_place_has_the_same_fingerprint():
     assert failure("classify", a).fingerprint != failure("notify", a).fingerprint
 
 
-def test_an_error_without_words_is_called_by_its_type():
+def test_an_error_without_a_message_is_named_by_its_type():
     assert one_line(RuntimeError()) == "RuntimeError"
     assert one_line(RuntimeError("first\nsecond")) == "RuntimeError: first"
     assert failure("classify", RuntimeError()).error == "RuntimeError"
@@ -119,7 +119,7 @@ class TestThroughAWorker:
         assert all_jobs() == []
         assert [(a.outcome, a.number) for a in attempts()] == [("retried", 1), ("completed", 2)]
 
-    def test_the_time_that_an_error_names_is_kept_in_the_row(self, hand: Hand, declare: Declare):
+    def test_the_retry_after_of_an_error_is_stored_with_the_job(self, hand: Hand, declare: Declare):
         Failing(RateLimited(120)).actor(declare).send(1)
 
         hand.run()
@@ -153,7 +153,7 @@ class TestThroughAWorker:
         assert len(letter.fingerprint) == 12
         assert [a.outcome for a in attempts()] == ["retried", "retried", "dead"]
 
-    def test_the_setting_says_how_often_when_the_actor_does_not(self, hand: Hand, declare: Declare):
+    def test_the_setting_limits_the_attempts_of_an_actor_without_a_limit(self, hand: Hand, declare: Declare):
         Failing(*[RuntimeError("boom")] * 9).actor(declare).send(1)
 
         for _ in range(9):
@@ -242,7 +242,9 @@ class TestThroughAWorker:
         assert (one_job().lease, one_job().attempts) == (None, 0)
 
     @pytest.mark.parametrize("words", ["a \0 in it", "a \ud800 in it", "long " * 1000, ""])
-    def test_an_error_may_say_what_no_database_stores(self, hand: Hand, declare: Declare, words: str):
+    def test_the_text_of_an_error_is_stored_without_unstorable_characters(
+        self, hand: Hand, declare: Declare, words: str
+    ):
         Failing(RuntimeError(words), RuntimeError(words)).actor(declare, max_attempts=2).send(1)
 
         hand.run()

@@ -20,7 +20,7 @@ def handler() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("module", "heard"), [("dramatiq.cli", 1), ("somebody.elses", 2)])
-def test_dramatiq_hears_of_sigterm_once(module: str, heard: int):
+def test_dramatiq_handles_sigterm_once(module: str, heard: int):
     signals: list[int] = []
 
     def terminate(number: int, _frame: Any) -> None:

@@ -1,16 +1,12 @@
-"""Connections to RabbitMQ: their parameters, their pauses, and headers that pika cannot decode."""
+"""Connections to RabbitMQ: their parameters, and headers that pika cannot decode."""
 
 from __future__ import annotations
 
 import pika
 import pytest
-from dramatiq.errors import ConnectionClosed
-from pika.exceptions import AMQPConnectionError, InvalidFrameError
+from pika.exceptions import InvalidFrameError
 
-from aura.jobs.rabbitmq import subscriptions
 from aura.jobs.rabbitmq.connection import LenientConnection, parameters, without_headers
-from aura.jobs.rabbitmq.subscriptions import FIRST_PAUSE, LONGEST_PAUSE, Connection
-from aura.jobs.rabbitmq.topology import Topology
 from aura.settings import given
 
 SETTINGS = given(RABBITMQ_URL="amqp://a:b@127.0.0.1:1/?heartbeat=0", DATABASE_URL="postgresql://a:b@127.0.0.1:1/a")
@@ -20,24 +16,6 @@ def test_a_connection_that_dies_in_silence_or_is_blocked_is_noticed():
     found = parameters(SETTINGS)
     assert 0 < found.heartbeat <= 15
     assert 0 < found.blocked_connection_timeout <= 30
-
-
-def test_the_pause_before_a_new_connection_grows(monkeypatch: pytest.MonkeyPatch):
-    def away(*_: object) -> None:
-        raise AMQPConnectionError
-
-    def none(failures: int, first: float, longest: float) -> float:
-        asked.append((failures, first, longest))
-        return 0.0
-
-    asked: list[tuple[int, float, float]] = []
-    monkeypatch.setattr(subscriptions, "_Link", away)
-    monkeypatch.setattr(subscriptions, "backoff", none)
-    ours = Connection(SETTINGS, Topology())
-    for _ in range(4):
-        with pytest.raises(ConnectionClosed):
-            ours.subscribe("ai.classify", 1)
-    assert asked == [(failures, FIRST_PAUSE, LONGEST_PAUSE) for failures in (1, 2, 3)]
 
 
 def header_frame(table: bytes) -> bytes:

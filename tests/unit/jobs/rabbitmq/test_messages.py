@@ -1,9 +1,8 @@
-"""What may come in a message: hints from our relay, plain JSON from anybody, and everything else is Malformed."""
+"""Messages: hints of the relay and plain JSON are read, everything else is Malformed."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,22 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import actors
-from actors import plain_messages
 from actors.classify import classify
 from actors.plain_messages import PlainJson
-from aura.jobs.program import Malformed, PlainMessage
+from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq.messages import SIZE_LIMIT
-from db import transaction
-from db.models import Agent, Notification, Ticket
 from db.text import storable
-from tests.embedded import Hand, all_jobs, count, letters, one_job
+from tests.unit.jobs.rabbitmq.received import ANYTHING, read
 
 QUEUES = sorted({actor.queue_name for actor in actors.broker.actors.values()})
-
-
-def read(queue: str, body: bytes | dict[str, Any]) -> Message[Any] | PlainMessage:
-    return messages.read(queue, body if isinstance(body, bytes) else json.dumps(body).encode(), actors.broker)
 
 
 def hint(**changes: Any) -> dict[str, Any]:
@@ -75,20 +67,8 @@ def reads_or_refuses(queue: str, body: bytes) -> None:
 @example("ai.classify", '{"ticket_id": 1}'.encode("utf-16"))
 @example("ai.classify", b'{"actor_name": "\\ud800"}')
 @example("ai.classify", b'{"actor_name": "\\u0000"}')
-def test_no_bytes_do_anything_but_be_refused(queue: str, body: bytes):
+def test_random_bytes_are_refused(queue: str, body: bytes):
     reads_or_refuses(queue, body)
-
-
-ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=5)
-    | st.sampled_from(["classify", "ai.classify"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @given(
@@ -96,7 +76,7 @@ ANYTHING = st.recursive(
     st.dictionaries(st.sampled_from([*sorted(messages.ENVELOPE), "eta", "other"]), ANYTHING, max_size=3),
     st.sets(st.sampled_from(sorted(messages.ENVELOPE)), max_size=1),
 )
-def test_no_change_of_an_envelope_gets_past_the_whitelist(queue: str, changes: dict[str, Any], missing: set[str]):
+def test_no_changed_envelope_passes_the_whitelist(queue: str, changes: dict[str, Any], missing: set[str]):
     envelope = {name: value for name, value in hint(**changes).items() if name not in missing}
 
     reads_or_refuses(queue, json.dumps(envelope).encode())
@@ -143,7 +123,7 @@ def test_a_hint_of_our_own_relay_is_read():
     ],
     ids=str,
 )
-def test_what_no_relay_of_ours_writes_is_refused(changes: dict[str, Any]):
+def test_an_envelope_that_the_relay_does_not_write_is_refused(changes: dict[str, Any]):
     with pytest.raises(Malformed):
         read("ai.classify", hint(**changes))
 
@@ -174,165 +154,3 @@ def test_a_refusal_never_repeats_a_long_input():
         with pytest.raises(Malformed) as refused:
             read("ai.classify", body)
         assert len(str(refused.value)) < 300
-
-
-# -- plain messages ---------------------------------------------------------------------------------------------------
-
-
-def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None = None) -> None:
-    message = read(queue, payload)
-    assert isinstance(message, PlainJson)
-    with transaction() as session:
-        message.accept(session, message_id)
-
-
-@pytest.mark.usefixtures("database")
-class TestPlain:
-    @pytest.mark.parametrize("ticket_id", [17, "17", "017"])
-    def test_a_request_for_an_analysis_is_a_job_of_that_ticket(self, ticket_id: Any):
-        accept("ai.classify", {"ticket_id": ticket_id, "type": "classify"})
-        accept("ai.classify", {"ticket_id": 17})
-
-        assert (one_job().actor, one_job().key, one_job().pipeline, one_job().next_steps) == ("classify", "17", "", [])
-
-    @pytest.mark.parametrize(
-        "ticket_id",
-        [None, True, 1.5, -1, "", "x", "1.0", "-1", " 1", "1" * 19, 10**30, "١٧", "²", [1], {"a": 1}],
-        ids=str,
-    )
-    def test_what_is_no_number_of_a_ticket_is_refused(self, ticket_id: Any):
-        with pytest.raises(Malformed, match="ticket_id must be the number of a ticket"):
-            accept("ai.classify", {"ticket_id": ticket_id})
-
-        assert all_jobs() == []
-
-    @pytest.mark.parametrize("kind", ["reanalyze", "", 5, ["classify"], "\ud800\0"])
-    def test_a_type_of_another_queue_is_refused(self, kind: Any):
-        with pytest.raises(Malformed, match=r"does not belong into ai\.classify"):
-            accept("ai.classify", {"ticket_id": 1, "type": kind})
-
-    def test_a_ticket_is_stored_by_its_message_id_once(self, hand: Hand):
-        ticket = {"title": "VPN drops \0 \ud800", "requester": "ada@example.com", "priority": "URGENT!"}
-        accept("tickets.intake", ticket, "m-1")
-        accept("tickets.intake", ticket, "m-1")
-        hand.run()
-        accept("tickets.intake", ticket, "m-1")
-        hand.run()
-
-        assert count(Ticket) == 1
-        with transaction() as session:
-            (found,) = session.query(Ticket).all()
-        assert (found.source, found.stage) == ("message", "notified")
-        assert (found.title, found.claimed_priority) == ("VPN drops", "critical")
-        assert letters() == []
-
-    def test_without_a_message_id_the_same_bytes_are_the_same_ticket_for_an_hour(
-        self, hand: Hand, monkeypatch: pytest.MonkeyPatch
-    ):
-        def at(hour: int) -> None:
-            clock = type("Clock", (), {"now": staticmethod(lambda zone: datetime(2026, 11, 23, hour, tzinfo=zone))})
-            monkeypatch.setattr(plain_messages, "datetime", clock)
-
-        at(8)
-        accept("tickets.intake", {"title": "VPN drops"})
-        accept("tickets.intake", {"title": "VPN drops"})
-        accept("tickets.intake", {"title": "VPN drops again"})
-        at(9)
-        accept("tickets.intake", {"title": "VPN drops"})
-        hand.run()
-
-        assert count(Ticket) == 3
-
-    @pytest.mark.parametrize(
-        ("one", "other"),
-        [("1", "1"), ("x" * 200 + "1", "x" * 200 + "2"), (b"\xff\xfe", b"\xff\xfd"), ("\ud800", "\udfff")],
-        ids=["two programs count in the same way", "long", "no UTF-8", "surrogates"],
-    )
-    def test_different_tickets_are_never_taken_for_one(self, hand: Hand, one: Any, other: Any):
-        accept("tickets.intake", {"title": "Disk full on srv1"}, one)
-        accept("tickets.intake", {"title": "Printer jams"}, other)
-        hand.run()
-
-        assert count(Ticket) == 2
-
-    def test_the_senders_own_id_is_known_whatever_message_brings_it(self, hand: Hand):
-        accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-1")
-        accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-2")
-        hand.run()
-
-        assert count(Ticket) == 1
-
-    @pytest.mark.parametrize("message_id", ["\0" * 9, "\ud800", "x" * 500, "ü" * 500])
-    def test_any_message_id_can_be_stored(self, hand: Hand, message_id: str):
-        accept("tickets.intake", {"title": "VPN drops"}, message_id)
-        hand.run()
-
-        assert count(Ticket) == 1
-
-    @pytest.mark.parametrize(
-        "ticket", [{}, {"title": ""}, {"title": 5}, {"title": "x" * 3000}, {"description": ["no"]}], ids=str
-    )
-    def test_what_is_no_ticket_is_a_dead_letter_that_says_why(self, hand: Hand, ticket: dict[str, Any]):
-        accept("tickets.intake", ticket)
-        accept("tickets.intake", {"title": "good"})
-        hand.run()
-
-        (letter,) = letters()
-        assert (letter.actor, letter.error_type, letter.attempts) == ("receive", "Permanent", 1)
-        assert letter.error.startswith("not a ticket: ")
-        assert count(Ticket) == 1
-
-    @pytest.mark.parametrize("user_id", ["Nora", "nora@example.com", 1, "1"])
-    def test_a_notification_finds_an_agent_by_id_name_or_address(self, hand: Hand, user_id: Any):
-        with transaction() as session:
-            session.add(Agent(id=1, name="Nora", email="nora@example.com", skills=[]))
-        accept("notify.email", {"user_id": user_id, "data": {"subject": "Hi \0", "message": "Lunch?"}}, "m-1")
-        accept("notify.email", {"user_id": user_id, "data": {"subject": "Hi \0", "message": "Lunch?"}}, "m-1")
-        hand.run()
-
-        with transaction() as session:
-            (sent,) = session.query(Notification).all()
-        assert (sent.recipient, sent.subject.strip(), sent.body, sent.state) == (
-            "nora@example.com",
-            "Hi",
-            "Lunch?",
-            "sent",
-        )
-
-    def test_a_notification_without_a_message_says_all_it_has(self):
-        accept("notify.email", {"user_id": "ada@example.com", "data": {"floor": 3, "text": ""}})
-
-        with transaction() as session:
-            (row,) = session.query(Notification).all()
-        assert json.loads(row.body) == {"floor": 3, "text": ""}
-        assert row.subject == "Message from the service desk"
-
-    @pytest.mark.parametrize(
-        "payload",
-        [
-            {},
-            {"user_id": "ada@example.com"},
-            {"user_id": "ada@example.com", "data": "text"},
-            {"user_id": True, "data": {}},
-            {"user_id": ["ada@example.com"], "data": {}},
-            {"user_id": "nobody", "data": {}},
-            {"user_id": 10**40, "data": {}},
-            {"user_id": "\0", "data": {}},
-            {"user_id": "a@" + "x" * 300, "data": {}},
-        ],
-        ids=lambda payload: str(payload)[:40],
-    )
-    def test_a_notification_to_nobody_is_refused(self, payload: dict[str, Any]):
-        with pytest.raises(Malformed):
-            accept("notify.email", payload)
-
-        assert (count(Notification), all_jobs()) == (0, [])
-
-    @pytest.mark.slow
-    @given(payload=st.dictionaries(st.sampled_from(["ticket_id", "type", "user_id", "data", "title"]), ANYTHING))
-    def test_no_payload_does_anything_but_be_accepted_or_refused(self, payload: dict[str, Any]):
-        for queue in ("ai.classify", "notify.email", "tickets.intake"):
-            try:
-                accept(queue, payload)
-            except Malformed:
-                continue

@@ -1,15 +1,14 @@
-"""Sessions: log in, log out, passwords, limits of attempts."""
+"""Sessions: log in, log out, limits of attempts."""
 
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
 
 from aura.web.auth.csrf import CSRF_HEADER
-from db import reading, transaction, users
-from db.models import AuditEntry, User, UserSession
-from tests.embedded import count, move
-from tests.unit.web.clients import HASHER, audit_entries, create_user, local_client, log_in, remote_client
+from db import transaction, users
+from db.models import AuditEntry, UserSession
+from tests.embedded import move
+from tests.unit.web.clients import audit_entries, create_user, local_client, log_in, remote_client
 
 
 def test_a_user_logs_in_acts_and_logs_out():
@@ -29,18 +28,6 @@ def test_a_user_logs_in_acts_and_logs_out():
     web.cookies.set("__Host-aura_session", stolen or "", domain="aura.example.com")
     assert web.get("/api/v1/session").status_code == 401
     assert audit_entries() == [("user ada", "login.begin", "user/ada"), ("user ada", "login.end", "user/ada")]
-
-
-def test_the_first_user_gets_a_random_password():
-    with transaction() as session:
-        password = users.create_first(session)
-        assert users.create_first(session) is None
-    assert password is not None
-    web = remote_client()
-
-    assert log_in(web, users.FIRST_USER, password).json()["role"] == "admin"
-    with reading() as session:
-        assert password not in str([vars(user) for user in session.scalars(select(User))])
 
 
 def test_a_login_over_http_is_accepted_from_this_machine_alone():
@@ -89,17 +76,3 @@ def test_failed_logins_are_limited_by_account_and_by_address(monkeypatch: pytest
     assert "Retry-After" in log_in(guesser, "nobody", "wrong").headers
     move(AuditEntry, at=-users.WINDOW_SECONDS - 1)
     assert log_in(guesser, "viewer").status_code == 200
-
-
-def test_a_password_is_stored_as_argon2id(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(users, "_hasher", HASHER)
-    create_user("viewer")
-    with reading() as session:
-        assert session.scalars(select(User.password)).one().startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-
-
-@pytest.mark.parametrize("password", ["short", "x" * 201])
-def test_a_password_has_10_to_200_characters(password: str):
-    with pytest.raises(users.InvalidUser, match="10 to 200"), transaction() as session:
-        users.create(session, "ada", password, "viewer")
-    assert count(User) == 0

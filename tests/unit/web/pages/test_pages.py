@@ -67,7 +67,7 @@ class UnisolatedText(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_an_empty_page_says_what_to_do(browser: TestClient, path: str):
+def test_an_empty_page_names_the_next_step(browser: TestClient, path: str):
     answer = browser.get(path)
     text = EMPTY.get(path, "<table")
 

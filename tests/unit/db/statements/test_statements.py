@@ -89,7 +89,7 @@ def insert(statement: BulkInsert, rows: list[dict[str, Any]]) -> None:
 # -- insert -----------------------------------------------------------------------------------------------------------
 
 
-def test_text_comes_back_as_it_went_in():
+def test_text_is_read_as_written():
     insert(_ATTEMPTS, [attempt(error=text) for text in [*TEXTS, None]])
 
     assert stored(table(Attempt).c.error) == [*TEXTS, None]
@@ -103,20 +103,20 @@ def test_text_comes_back_as_it_went_in():
         ("seconds", [0.0, 0.1, 1 / 3, -1.5, 1e-300, 1.7976931348623157e308, 5e-324, 123456789.123456789]),
     ],
 )
-def test_numbers_come_back_as_they_went_in(column: str, values: list[Any]):
+def test_numbers_are_read_as_written(column: str, values: list[Any]):
     insert(_ATTEMPTS, [attempt(**{column: value}) for value in values])
 
     found = stored(table(Attempt).c[column])
     assert (found, {type(value) for value in found}) == (values, {type(values[0])})
 
 
-def test_documents_come_back_as_they_went_in():
+def test_documents_are_read_as_written():
     enqueue(*[NewJob("classify", str(number), [document]) for number, document in enumerate(DOCUMENTS)])
 
     assert [job.args for job in all_jobs()] == [[document] for document in DOCUMENTS]
 
 
-def test_booleans_and_defaults_come_back_as_they_went_in():
+def test_booleans_and_defaults_are_read_as_written():
     with transaction() as session:
         (ticket_id,) = tickets.create(session, "test", [(NewTicket(title="VPN drops"), {})])
     usual = dict.fromkeys(tickets.VERDICT_COLUMNS, "") | {
@@ -163,7 +163,7 @@ def test_a_value_is_computed_from_an_input_for_each_row():
     assert seconds_until_due() == [pytest.approx(seconds, abs=10) for seconds in (0, 100, 200, 300)]
 
 
-def test_a_thousand_rows_are_one_call_and_return_what_they_are_asked_for():
+def test_a_thousand_rows_are_one_call_and_return_the_wanted_columns():
     statement = BulkInsert(
         Attempt,
         ("job_id", "actor", "key", "pipeline", "worker", "outcome", "seconds"),

@@ -1,4 +1,4 @@
-"""Control: what operators set is obeyed by the relay and by the claim, over every actor of a queue and every relay."""
+"""Pauses and limits: obeyed by the relay and by the claim, over every actor of a queue and every relay."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_queue_resumes_by_itself_when_its_time_has_come():
     assert [job.key for job in deliver("classify", all_jobs()[0].id)] == ["1"]
 
 
-def test_a_look_at_the_table_is_good_for_half_a_second_and_for_one_database(monkeypatch: pytest.MonkeyPatch):
+def test_queue_controls_are_cached_for_half_a_second_and_for_one_database(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(process_state, "queue_controls", TTLCache(3600.0, queue_controls.current))
     with reading() as session:
         assert process_state.queue_controls(session) == {}
@@ -149,7 +149,7 @@ def test_a_look_at_the_table_is_good_for_half_a_second_and_for_one_database(monk
 # -- limited ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_limit_counts_what_waits_inside_and_what_runs_over_all_actors_of_the_queue():
+def test_a_limit_counts_hinted_and_running_jobs_over_all_actors_of_the_queue():
     enqueue(*[NewJob(actor, str(number)) for actor in ("intake", "receive") for number in range(5)])
     do(queue_controls.limit, "tickets.intake", 3)
     running = next(job for job in all_jobs() if job.actor == "receive")

@@ -1,4 +1,4 @@
-"""The API against its own document: requests made from it, good and bad, are answered as it says."""
+"""The API against its OpenAPI document: every answer to good and bad requests is documented."""
 
 from __future__ import annotations
 

@@ -1,0 +1,14 @@
+"""Settings with the local and with a remote engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aura.settings import Settings
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(_env_file=None, **changes)
+
+
+LOCAL, REMOTE = settings(), settings(OPENAI_API_KEY="sk-test")
