@@ -1,0 +1,60 @@
+"""Stores the attachments of a mail with its ticket, in the transaction that creates the ticket or the comment."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aura.attachments.content_types import BINARY
+from aura.attachments.names import safe_name
+from aura.desk import attachments as desk
+from aura.mail.parse import MailAttachment, ParsedMail, read_attachments
+from aura.settings import get_settings
+from db import attachments
+from db.attachments import MAX_PER_TICKET, NewAttachment
+
+logger = structlog.get_logger("aura.mail")
+
+#: The name that the parser gives to a part without one.
+NO_NAME = "(no name)"
+
+
+def store_attachments(session: Session, ticket_id: int, mail_id: int, mail: ParsedMail) -> None:
+    """Store the attachments of a mail: list all, store the contents within the limits. Raises SQLAlchemyError alone.
+
+    A picture in the text that the ticket has already, such as the logo of a signature, is not listed again.
+    """
+    if not mail.attachments:
+        return
+    files = read_attachments(mail.raw) or [_unreadable(each) for each in mail.attachments]
+    known = attachments.inline_digests(session, ticket_id)
+    room = MAX_PER_TICKET - attachments.count(session, ticket_id)
+    stored = 0
+    for file in files[: max(room, 0)]:
+        new = _describe(file, stored)
+        if new.inline and new.sha256 and new.sha256 in known:
+            continue
+        desk.add(session, ticket_id, new, io.BytesIO(file.content), mail_id)
+        known.add(new.sha256)
+        stored += not new.reason
+    if len(files) > room:
+        logger.warning("attachments not listed: the ticket has too many", ticket=ticket_id, mail=mail_id)
+
+
+def _unreadable(listed: Mapping[str, Any]) -> MailAttachment:
+    return MailAttachment(str(listed["name"]), "", b"")
+
+
+def _describe(file: MailAttachment, stored: int) -> NewAttachment:
+    most = get_settings().attachments_per_mail
+    if not file.content_type:  # stands for the parts that the parser leaves out
+        return NewAttachment(safe_name(file.name), BINARY, 0, reason="not read: too many parts, or a damaged mail")
+    name = "" if file.name == NO_NAME else file.name
+    new = desk.describe(io.BytesIO(file.content), name, file.content_type, inline=file.inline)
+    if not new.reason and stored >= most:
+        return new._replace(reason=f"beyond the first {most} attachments of its mail", sha256="")
+    return new
