@@ -7,6 +7,7 @@ cost money.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
@@ -19,8 +20,6 @@ from db.attachments import CHUNK
 
 #: Seconds that a request may take, and retries of a failed one; jobs are retried by themselves.
 TIMEOUT, RETRIES = 30, 2
-#: Characters of the store's answer in an error.
-DETAIL = 200
 
 
 class S3Storage:
@@ -64,8 +63,16 @@ class S3Storage:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: Exception) -> StorageUnavailable:
-        first = " ".join(str(error).partition("\n\nDebug source")[0].split())
-        return StorageUnavailable(f"the store of attachments, {self._where}: {first[:DETAIL]}")
+        return StorageUnavailable(f"the store of attachments, {self._where}: {_reason(str(error))}")
+
+
+def _reason(answer: str) -> str:
+    """Return the status and the error code in the message of the library, which has pages of context."""
+    found = re.search(r"status code: (\d{3}[\w ]*)", answer)
+    if found is None:
+        return "does not answer"
+    code = re.search(r"<Code>(\w+)</Code>", answer)
+    return f"{found[1]}{f', {code[1]}' if code else ''}"
 
 
 @lru_cache(maxsize=4)
