@@ -80,9 +80,11 @@ def add(
 
 
 def listing(session: Session, ticket_id: int) -> list[StoredAttachment]:
-    """Return the attachments of a ticket, the oldest first."""
-    rows = session.execute(_SELECT.where(_a.ticket_id == ticket_id).order_by(_a.id)) if is_id(ticket_id) else ()
-    return [StoredAttachment._make(row) for row in rows]
+    """Return the attachments of a ticket, at most MAX_PER_TICKET, the oldest first."""
+    if not is_id(ticket_id):
+        return []
+    oldest = _SELECT.where(_a.ticket_id == ticket_id).order_by(_a.id).limit(MAX_PER_TICKET)
+    return [StoredAttachment._make(row) for row in session.execute(oldest)]
 
 
 def of_tickets(session: Session, ticket_ids: Sequence[int], content_types: Collection[str]) -> list[StoredAttachment]:
