@@ -11,7 +11,7 @@ from aura.cli.output import out, print_json
 
 
 def doctor(fmt: FormatOption = "table") -> None:
-    """Check settings, database, RabbitMQ, Redis, the mailbox and the OpenAI key. Exits with 1 when a check fails.
+    """Check settings, database, RabbitMQ, Redis, OpenAI key, mailbox and storage of attachments. Exits with 1 when a check fails.
 
     Example: aura doctor --format json
     """
