@@ -20,10 +20,9 @@ from aura.attachments.content_types import BINARY, HARMLESS, PICTURES
 from aura.errors import NotFound
 from db.attachments import StoredAttachment
 
-#: Headers of every response with a content. Styles are those with which browsers show a picture in its own tab.
+#: Headers of every response with a content, beside those of `aura.web.headers`. Styles are those with which browsers show a picture in its own tab.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     # a browser may store it, and asks each time whether it may still show it
     "Cache-Control": "private, no-cache",
 }

@@ -113,7 +113,7 @@ def test_an_attachment_is_found_below_its_own_ticket_alone(web: TestClient):
 
     wrong = [web.get(f"/api/v1/tickets/{other}/attachments/{each}") for each in (number, number + 1)]
 
-    # an attachment of another ticket and none at all cannot be told apart
+    # an attachment of another ticket and none at all are the same answer
     assert [answer.status_code for answer in wrong] == [404, 404]
     details = [answer.json()["detail"].replace(f"attachment {number + at}", "it") for at, answer in enumerate(wrong)]
     assert details[0] == details[1]
