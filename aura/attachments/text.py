@@ -22,6 +22,8 @@ PDF = "application/pdf"
 READABLE = (TEXT, "text/csv", "text/markdown", "text/tab-separated-values", "application/json", PDF)
 #: Characters of text that are returned, and bytes of a text file that are read.
 CHARACTERS, TEXT_BYTES = 4_000, 16_000
+#: Share of bytes beyond ASCII below which a text that is not UTF-8 is Windows-1252.
+WESTERN = 0.1
 #: Bytes of the largest PDF that is read, and seconds that reading one may take.
 PDF_BYTES, PDF_SECONDS = 10_000_000, 5.0
 
@@ -80,7 +82,7 @@ def _head(parts: Iterator[bytes]) -> bytes:
 
 
 def _decoded(head: bytes) -> str:
-    """Decode text by its byte order mark, else as UTF-8, else as Windows-1252."""
+    """Decode text by its byte order mark, else as UTF-8, else as a charset that fits its bytes."""
     for mark, charset in _MARKS.items():
         if head.startswith(mark):
             return head.decode(charset, "replace")
@@ -88,4 +90,15 @@ def _decoded(head: bytes) -> str:
         # the last character may be cut
         return codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return head.decode("cp1252", "replace")
+        return _guessed(head)
+
+
+def _guessed(head: bytes) -> str:
+    """Decode by the charset that charset-normalizer finds. It confuses those of Western Europe, so text with few bytes
+    beyond ASCII is Windows-1252.
+    """
+    from charset_normalizer import from_bytes
+
+    western = sum(byte > 127 for byte in head) < WESTERN * len(head)
+    best = None if western else from_bytes(head).best()
+    return str(best) if best else head.decode("cp1252", "replace")

@@ -20,7 +20,8 @@ from aura.attachments.content_types import BINARY, HARMLESS, PICTURES
 from aura.errors import NotFound
 from db.attachments import StoredAttachment
 
-#: Headers of every response with a content, beside those of `aura.web.headers`. Styles are those with which browsers show a picture in its own tab.
+#: Headers of every response with a content, beside those of `aura.web.headers`. The styles are those of the browser's own
+#: page around a picture.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'",
     # a browser may store it, and asks each time whether it may still show it
