@@ -17,9 +17,10 @@ from aura.errors import AuraError
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.one_by_one import OneByOne
 from aura.settings import get_settings
-from db import attachments
+from db import attachments, jobs, transaction
 from db.attachments import DATABASE, StoredAttachment
 from db.ids import parse_ids
+from db.jobs import NewJob
 
 #: Attempts of a move: with pauses of up to ten minutes, about a day.
 ATTEMPTS = 150
@@ -56,10 +57,11 @@ def move_attachment(batch: list[StoredAttachment | None]) -> list[str | AuraErro
     return [_move(each) for each in batch]
 
 
-def enqueue_move(attachment_id: int) -> None:
-    """Enqueue the move of a content in the open transaction, unless the database is its place."""
-    if get_settings().attachments != DATABASE:
-        move_attachment.send(attachment_id)
+def enqueue_moves(attachment_ids: Sequence[int]) -> None:
+    """Enqueue the moves of contents in the open transaction, unless the database is their place."""
+    if attachment_ids and get_settings().attachments != DATABASE:
+        with transaction() as session:
+            jobs.enqueue(session, [NewJob(move_attachment.actor_name, str(number)) for number in attachment_ids])
 
 
 def _move(attachment: StoredAttachment | None) -> str | AuraError | None:

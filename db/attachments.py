@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
@@ -67,16 +67,40 @@ _SELECT = select(*[_a[name] for name in StoredAttachment._fields])
 
 
 def add(
-    session: Session, ticket_id: int, new: NewAttachment, chunks: Iterable[bytes] = (), mail_id: int | None = None
-) -> int:
-    """Add an attachment to a ticket, with its content in the database unless there is a `reason`. Returns its id."""
-    values = {**new._asdict(), "ticket_id": ticket_id, "mail_id": mail_id, "storage": "" if new.reason else DATABASE}
-    attachment_id: int = session.execute(insert(Attachment).values(values).returning(_a.id)).scalar_one()
-    if not new.reason:
-        for number, content in enumerate(chunks):
-            row = {"attachment_id": attachment_id, "number": number, "content": content}
-            session.execute(insert(table(AttachmentChunk)), row)
-    return attachment_id
+    session: Session,
+    ticket_id: int,
+    files: Sequence[tuple[NewAttachment, Iterable[bytes]]],
+    mail_id: int | None = None,
+) -> list[int]:
+    """Add attachments to a ticket, each with its content in the database unless it has a `reason`. Returns their ids."""
+    if not files:
+        return []
+    ticket = {"ticket_id": ticket_id, "mail_id": mail_id}
+    rows = [{**new._asdict(), **ticket, "storage": "" if new.reason else DATABASE} for new, _ in files]
+    insert_rows = insert(Attachment).returning(_a.id, sort_by_parameter_order=True)
+    ids = list(session.execute(insert_rows, rows).scalars())
+    chunks = (
+        {"attachment_id": attachment_id, "number": number, "content": content}
+        for attachment_id, (new, contents) in zip(ids, files, strict=True)
+        if not new.reason
+        for number, content in enumerate(contents)
+    )
+    _insert_chunks(session, chunks)
+    return ids
+
+
+def _insert_chunks(session: Session, chunks: Iterable[dict[str, Any]]) -> None:
+    """Insert chunks, so many in a statement that it has about the size of one."""
+    waiting: list[dict[str, Any]] = []
+    size = 0
+    for chunk in chunks:
+        if waiting and size + len(chunk["content"]) > CHUNK:
+            session.execute(insert(table(AttachmentChunk)), waiting)
+            waiting, size = [], 0
+        waiting.append(chunk)
+        size += len(chunk["content"])
+    if waiting:
+        session.execute(insert(table(AttachmentChunk)), waiting)
 
 
 def listing(session: Session, ticket_id: int) -> list[StoredAttachment]:
@@ -114,15 +138,10 @@ def find_equal(session: Session, ticket_id: int, name: str, sha256: str) -> int 
     return session.scalar(select(_a.id).where(*equal).limit(1))
 
 
-def inline_digests(session: Session, ticket_id: int) -> set[str]:
-    """Return the SHA-256 of the ticket's stored inline attachments."""
-    stored = (_a.ticket_id == ticket_id, _a.inline.is_(True), _a.storage != "")
-    return set(session.scalars(select(_a.sha256).where(*stored)))
-
-
-def count(session: Session, ticket_id: int) -> int:
-    """Return the number of attachments of a ticket."""
-    return session.scalar(select(func.count()).select_from(Attachment).where(_a.ticket_id == ticket_id)) or 0
+def known(session: Session, ticket_id: int) -> tuple[int, set[str]]:
+    """Return the number of attachments of a ticket, and the SHA-256 of those that are stored and inline."""
+    rows = session.execute(select(_a.sha256, _a.inline, _a.storage).where(_a.ticket_id == ticket_id)).all()
+    return len(rows), {row.sha256 for row in rows if row.inline and row.storage}
 
 
 def read_chunk(session: Session, attachment_id: int, number: int) -> bytes | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from sqlalchemy.orm import Session
 
-from actors.attachments import enqueue_move
+from actors.attachments import enqueue_moves
 from aura.attachments.content_types import inspect
 from aura.attachments.names import safe_name
 from aura.errors import Conflict, InvalidInput
@@ -38,17 +38,18 @@ def upload(session: Session, ticket_id: int, file: BinaryIO, name: str, declared
     known = attachments.find_equal(session, ticket_id, new.name, new.sha256)
     if known is not None:
         return known, False
-    if attachments.count(session, ticket_id) >= MAX_PER_TICKET:
+    if attachments.known(session, ticket_id)[0] >= MAX_PER_TICKET:
         raise TooManyAttachments(f"ticket {ticket_id} has {MAX_PER_TICKET} attachments, which is the limit")
-    return add(session, ticket_id, new, file), True
+    return add(session, ticket_id, [(new, file)])[0], True
 
 
-def add(session: Session, ticket_id: int, new: NewAttachment, file: BinaryIO, mail_id: int | None = None) -> int:
-    """Add a described file to a ticket, in the open transaction, and enqueue its move. Returns the attachment's id."""
-    attachment_id = attachments.add(session, ticket_id, new, _chunks(file), mail_id)
-    if not new.reason:
-        enqueue_move(attachment_id)
-    return attachment_id
+def add(
+    session: Session, ticket_id: int, files: Sequence[tuple[NewAttachment, BinaryIO]], mail_id: int | None = None
+) -> list[int]:
+    """Add described files to a ticket, in the open transaction, and enqueue their moves. Returns their ids."""
+    ids = attachments.add(session, ticket_id, [(new, _chunks(file)) for new, file in files], mail_id)
+    enqueue_moves([number for number, (new, _) in zip(ids, files, strict=True) if not new.reason])
+    return ids
 
 
 def describe(file: BinaryIO, name: str, declared: str = "", *, inline: bool = False) -> NewAttachment:

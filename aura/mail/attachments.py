@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 from sqlalchemy.orm import Session
@@ -31,16 +31,18 @@ def store_attachments(session: Session, ticket_id: int, mail_id: int, mail: Pars
     if not mail.attachments:
         return
     files = read_attachments(mail.raw) or [_unreadable(each) for each in mail.attachments]
-    known = attachments.inline_digests(session, ticket_id)
-    room = MAX_PER_TICKET - attachments.count(session, ticket_id)
+    number, known = attachments.known(session, ticket_id)
+    room = max(MAX_PER_TICKET - number, 0)
+    found: list[tuple[NewAttachment, BinaryIO]] = []
     stored = 0
-    for file in files[: max(room, 0)]:
+    for file in files[:room]:
         new = _describe(file, stored)
         if new.inline and new.sha256 and new.sha256 in known:
             continue
-        desk.add(session, ticket_id, new, io.BytesIO(file.content), mail_id)
+        found.append((new, io.BytesIO(file.content)))
         known.add(new.sha256)
         stored += not new.reason
+    desk.add(session, ticket_id, found, mail_id)
     if len(files) > room:
         logger.warning("attachments not listed: the ticket has too many", ticket=ticket_id, mail=mail_id)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def add(ticket_id: int, name: str = "trace.log", chunks: tuple[bytes, ...] = (b"one", b"two"), reason: str = "") -> int:
     new = NewAttachment(name, "text/plain", sum(map(len, chunks)), "0" * 64, reason=reason)
     with transaction() as session:
-        return attachments.add(session, ticket_id, new, chunks)
+        return attachments.add(session, ticket_id, [(new, chunks)])[0]
 
 
 def test_a_content_is_read_in_chunks():
@@ -27,6 +27,29 @@ def test_a_content_is_read_in_chunks():
 
     with reading() as session:
         assert [attachments.read_chunk(session, number, at) for at in range(3)] == [b"one", b"two", None]
+
+
+def test_several_contents_are_stored_in_order_each_with_its_own_attachment():
+    (ticket,) = create(NewTicket(title="x"))
+    size = attachments.CHUNK // 3
+    contents = [tuple(bytes([file, part]) * (size // 2) for part in range(file)) for file in range(6)]
+    files = [
+        (NewAttachment(str(at), "x/y", 0, reason="" if at != 3 else "no"), each) for at, each in enumerate(contents)
+    ]
+
+    with transaction() as session:
+        ids = attachments.add(session, ticket, files)
+        assert attachments.add(session, ticket, []) == []
+
+    assert count(AttachmentChunk) == sum(range(6)) - 3
+    with reading() as session:
+        assert [each.name for each in attachments.listing(session, ticket)] == [str(at) for at in range(6)]
+        assert [each.name for each in (attachments.find(session, ticket, number) for number in ids)] == [
+            str(at) for at in range(6)
+        ]
+        for number, expected in zip(ids, contents, strict=True):
+            stored = [attachments.read_chunk(session, number, at) for at in range(len(expected))]
+            assert stored == list(expected) or (number == ids[3] and set(stored) == {None})
 
 
 def test_an_attachment_is_found_by_its_own_ticket_alone():

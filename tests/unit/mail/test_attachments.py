@@ -67,7 +67,7 @@ def test_a_repeated_mail_adds_nothing():
 
 
 def test_a_transaction_that_is_rolled_back_leaves_no_file(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(mail_attachments.desk, "enqueue_move", lambda number: 1 / 0)
+    monkeypatch.setattr(mail_attachments.desk, "enqueue_moves", lambda numbers: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         ingest_mail(mail_with(("trace.log", LOG)))
