@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
 from db.ids import is_id
-from db.models import Attachment, AttachmentChunk
+from db.models import Attachment, AttachmentChunk, InboundMail
 from db.statements import table
 from db.time import from_now
 
@@ -22,7 +22,7 @@ CHUNK = 512 * 1024
 #: The most attachments of a ticket.
 MAX_PER_TICKET = 1_000
 
-_a, _k = table(Attachment).c, table(AttachmentChunk).c
+_a, _k, _m = table(Attachment).c, table(AttachmentChunk).c, table(InboundMail).c
 
 
 class UnknownAttachment(NotFound):
@@ -142,6 +142,16 @@ def known(session: Session, ticket_id: int) -> tuple[int, set[str]]:
     """Return the number of attachments of a ticket, and the SHA-256 of those that are stored and inline."""
     rows = session.execute(select(_a.sha256, _a.inline, _a.storage).where(_a.ticket_id == ticket_id)).all()
     return len(rows), {row.sha256 for row in rows if row.inline and row.storage}
+
+
+def mails_without(session: Session, after: int, limit: int = 100) -> list[tuple[int, int, bool]]:
+    """Return mails of tickets after a number that have a source and no attachment: number, ticket, whether it lists files."""
+    of_ticket = (_m.id > after, _m.ticket_id.is_not(None), _m.outcome.in_(("ticket", "comment")), _m.raw != b"")
+    without = ~exists().where(_a.mail_id == _m.id)
+    rows = session.execute(
+        select(_m.id, _m.ticket_id, _m.attachments).where(*of_ticket, without).order_by(_m.id).limit(limit)
+    )
+    return [(row.id, row.ticket_id, bool(row.attachments)) for row in rows]
 
 
 def read_chunk(session: Session, attachment_id: int, number: int) -> bytes | None:

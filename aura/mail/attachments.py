@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import structlog
@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from aura.attachments.content_types import BINARY
 from aura.attachments.names import safe_name
 from aura.desk import attachments as desk
-from aura.mail.parse import MailAttachment, ParsedMail, read_attachments
+from aura.mail.parse import MailAttachment, ParsedMail, parse_mail, read_attachments
 from aura.settings import get_settings
-from db import attachments
+from db import attachments, inbound_mails, reading, transaction
 from db.attachments import MAX_PER_TICKET, NewAttachment
 
 logger = structlog.get_logger("aura.mail")
@@ -45,6 +45,34 @@ def store_attachments(session: Session, ticket_id: int, mail_id: int, mail: Pars
     desk.add(session, ticket_id, found, mail_id)
     if len(files) > room:
         logger.warning("attachments not listed: the ticket has too many", ticket=ticket_id, mail=mail_id)
+
+
+def store_earlier() -> Iterator[tuple[int, int]]:
+    """Store the attachments of mails that were ingested by a version without attachments, and whose source is not deleted.
+
+    Yields the number of each mail, and how many attachments it has. Each mail is one transaction; a repetition adds nothing.
+    """
+    after = 0
+    while True:
+        with reading() as session:
+            mails = attachments.mails_without(session, after)
+        if not mails:
+            return
+        for mail_id, ticket_id, lists_files in mails:
+            if lists_files:
+                yield mail_id, _store_earlier(mail_id, ticket_id)
+        after = mails[-1][0]
+
+
+def _store_earlier(mail_id: int, ticket_id: int) -> int:
+    with transaction() as session:
+        mail = inbound_mails.lock_mail(session, mail_id)
+        # another process may have stored them meanwhile
+        if mail is None or mail_id not in [each for each, _, _ in attachments.mails_without(session, mail_id - 1, 1)]:
+            return 0
+        before = len(attachments.listing(session, ticket_id))
+        store_attachments(session, ticket_id, mail_id, parse_mail(mail.raw))
+        return len(attachments.listing(session, ticket_id)) - before
 
 
 def _unreadable(listed: Mapping[str, Any]) -> MailAttachment:

@@ -169,3 +169,37 @@ def test_the_files_of_a_deleted_ticket_cannot_be_found():
         session.execute(update(Attachment).values(ticket_id=None))
 
     assert listed() == []
+
+
+# -- mails of an earlier version --------------------------------------------------------------------------------------
+
+
+def test_the_files_of_earlier_mails_are_stored_once(monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr("aura.mail.ingest.store_attachments", lambda *_: None)
+        ingest_mail(mail_with(("trace.log", LOG), Message_ID="<a@x>"))
+        ingest_mail(mail_with(Message_ID="<b@x>"))
+        ingest_mail(mail_with(("shot.png", png()), Message_ID="<c@x>"))
+        ingest_mail(mail_with(("ignored.log", LOG), Message_ID="<d@x>", Auto_Submitted="auto-replied"))
+        ingest_mail(mail_with(("deleted.log", LOG), Message_ID="<e@x>"))
+    with transaction() as session:
+        session.execute(update(InboundMail).where(InboundMail.id == 5).values(raw=b""))
+    ingest_mail(mail_with(("new.log", LOG), Message_ID="<f@x>"))
+
+    assert list(mail_attachments.store_earlier()) == [(1, 1), (3, 1)]
+    assert list(mail_attachments.store_earlier()) == []
+
+    with reading() as session:
+        found = [(each.mail_id, each.name) for each in attachments.by_ids(session, range(1, 9))]
+    assert sorted(found) == [(1, "trace.log"), (3, "shot.png"), (6, "new.log")]
+
+
+def test_a_mail_that_another_process_stores_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    ingest_mail(mail_with(("trace.log", LOG)))
+    seen = iter([[(1, 1, True)], []])
+    with monkeypatch.context() as stale:
+        real = attachments.mails_without
+        stale.setattr(attachments, "mails_without", lambda *what: real(*what) if len(what) == 3 else next(seen))
+        assert list(mail_attachments.store_earlier()) == [(1, 0)]
+
+    assert count(Attachment) == 1
