@@ -272,5 +272,7 @@ def _details(entry: dict[str, Any]) -> str:
     from rich.markup import escape
 
     values = {name: value for name, value in entry.items() if value not in (None, "", False)}
+    if files := values.get("attachments"):
+        values["attachments"] = ", ".join(f"{file['name']} ({file['size']} B)" for file in files)
     text = "  ".join(f"{k}={cell(v) if isinstance(v, float | datetime) else v}" for k, v in values.items())
     return escape(" ".join(printable(text).split()))

@@ -11,8 +11,9 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
-from aura.attachments.content_types import BINARY
+from aura.attachments.content_types import BINARY, HARMLESS
 from aura.attachments.names import safe_name
 from aura.desk import attachments as desk
 from aura.settings import get_settings
@@ -32,7 +33,10 @@ PART_SECONDS, UPLOAD_SECONDS = 30.0, 600.0
 #: Types of bodies that contain more than the file.
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-FILE: dict[str, Any] = {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+FILE: dict[str, Any] = {"content": {BINARY: _BYTES}}
+#: A download has its own type where that is harmless.
+DOWNLOAD: dict[str, Any] = {"content": dict.fromkeys(sorted({BINARY, *HARMLESS}), _BYTES)}
 
 
 class Attachment(BaseModel):
@@ -76,7 +80,7 @@ def list_attachments(ticket_id: Id, _who: Reader) -> Attachments:
     "/{ticket_id}/attachments/{attachment_id}",
     summary="Download an attachment",
     response_class=StreamingResponse,
-    responses={200: FILE, 304: {"description": "The content is the one that If-None-Match names."}},
+    responses={200: DOWNLOAD, 304: {"description": "The content is the one that If-None-Match names."}},
 )
 def download_attachment(ticket_id: Id, attachment_id: Id, request: Request, _who: Reader) -> Response:
     """Return the content, always as a download. The ETag is its SHA-256."""
@@ -130,7 +134,7 @@ async def _receive(request: Request, file: BinaryIO) -> None:
                 if size > limit:
                     raise too_large
                 file.write(part)
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         raise HTTPException(408, "the body did not arrive in time", {"Connection": "close"}) from None
 
 

@@ -82,3 +82,11 @@ def test_an_unknown_ticket_is_an_error(run: Run):
     result = run("tickets", "attachments", 9)
 
     assert result.code == 1 and "no ticket 9" in result.err
+
+
+def test_the_timeline_names_attachments_in_words(run: Run):
+    ingest_mail(mail_with(("trace.log", LOG)))
+
+    shown = run("tickets", "show", 1).out
+
+    assert f"trace.log ({len(LOG)} B)" in " ".join(shown.split()) and "{'name'" not in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,6 +225,35 @@ def test_an_upload_beyond_the_limit_is_413_before_it_is_read(
             f"the body has more than {len(LOG)} bytes (AURA_ATTACHMENT_LIMIT)",
         )
     assert count(Attachment) == 1
+
+
+@pytest.mark.parametrize("ends", ["never", "by a disconnect"])
+def test_an_upload_that_does_not_arrive_is_408_and_stores_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch, ends: str
+):
+    monkeypatch.setattr(api, "PART_SECONDS", 0.05)
+    ticket = create_ticket()
+    sent: list[dict[str, Any]] = []
+    parts = iter([{"type": "http.request", "body": b"begin", "more_body": True}])
+
+    async def receive() -> dict[str, Any]:
+        if (part := next(parts, None)) is not None:
+            return part
+        if ends == "never":
+            await asyncio.sleep(30)
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/octet-stream")]
+    path = f"/api/v1/tickets/{ticket}/attachments"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"name=x.log"}
+    scope |= {"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http"}
+    asyncio.run(web_app()(scope, receive, send))  # type: ignore[arg-type]
+
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] in ([408], [])
+    assert count(Attachment) == 0
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
