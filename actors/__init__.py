@@ -41,6 +41,7 @@ dramatiq.set_broker(broker)
 
 # an actor is declared on the broker that is set
 from actors import (  # noqa: E402
+    attachments,
     batch_analysis,
     classify,
     deliver,
@@ -54,6 +55,7 @@ from actors import (  # noqa: E402
 
 __all__ = [
     "TOPOLOGY",
+    "attachments",
     "batch_analysis",
     "broker",
     "classify",

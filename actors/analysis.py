@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from actors import metrics
+from actors.attachment_texts import with_attachments
 from actors.excerpts import excerpt
 from actors.sla import target_of
 from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
@@ -76,7 +77,7 @@ class NotClassified:
 
 def classify_batch(batch: Sequence[TicketRow]) -> list[Verdict]:
     """Return one verdict for each ticket; the local engine replaces a remote one that fails."""
-    return make_engine(get_settings(), spent_today).classify(_requests(batch))
+    return make_engine(get_settings(), spent_today).classify(with_attachments(_requests(batch)))
 
 
 def reclassify_batch(batch: Sequence[TicketRow]) -> Sequence[Verdict | EngineError]:
@@ -98,7 +99,7 @@ def requests_to_reclassify(batch: Sequence[TicketRow]) -> list[ClassificationReq
     """Return the requests of a re-analysis: the tickets with their newest comments."""
     with reading() as session:
         comments = reanalysis.latest_comments(session, [ticket.id for ticket in batch], COMMENTS_LIMIT)
-    return [_with_comments(request, comments.get(request.id, ())) for request in _requests(batch)]
+    return with_attachments([_with_comments(request, comments.get(request.id, ())) for request in _requests(batch)])
 
 
 def _requests(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:

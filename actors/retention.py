@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
-from aura.errors import NotFound
+from aura.attachments.storage import StorageUnavailable, key_of, make_storage
+from aura.errors import AuraError, ConfigurationError, NotFound
 from aura.jobs.actor import JobResult, durable
 from aura.settings import get_settings
-from db import jobs, retention
+from db import attachments, jobs, reading, retention
 from db.jobs import Claimed, NewJob
+from db.models import Attachment
 
 #: Seconds between two batches, which leave time for other writers and VACUUM.
 BATCH_INTERVAL = 1.0
@@ -22,18 +26,42 @@ def rules() -> dict[str, retention.RetentionRule]:
         settings.notification_retention_days,
         settings.verdict_text_retention_days,
         settings.mail_retention_days,
+        settings.attachment_retention_days,
     )
 
 
 def save_deleted(session: Session, done: list[JobResult]) -> None:
     """Delete one batch of each rule; after a full one enqueue the next job."""
     for each in done:
-        if retention.delete_batch(session, each.result) >= retention.BATCH:
+        if retention.delete_batch(session, each.result) >= (each.result.batch or retention.BATCH):
             jobs.enqueue(session, [NewJob(each.job.actor, each.job.key, delay=BATCH_INTERVAL)])
 
 
 @durable(queue_name="retention", save=save_deleted, batch=1, background=True)
-def delete_expired(batch: list[Claimed]) -> list[retention.RetentionRule | NotFound]:
+def delete_expired(batch: list[Claimed]) -> list[retention.RetentionRule | AuraError]:
     """Return the rule that each job names; the transaction that completes the job deletes."""
     by_name = rules()
-    return [by_name.get(job.key) or NotFound(f"retention rule {job.key!r} does not exist") for job in batch]
+    return [_prepared(by_name[job.key]) if job.key in by_name else _unknown(job.key) for job in batch]
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"retention rule {name!r} does not exist")
+
+
+def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraError:
+    """Delete the contents of expired attachments outside the database, and return the rule for exactly these rows.
+
+    A row outlives its content, and never the other way round: after a crash in between, the next attempt finds the row.
+    """
+    if rule.model is not Attachment:
+        return rule
+    with reading() as session:
+        expired = attachments.expired(session, rule.days, rule.batch or retention.BATCH)
+    try:
+        for each in expired:
+            if each.storage not in ("", attachments.DATABASE):
+                make_storage(each.storage).delete(key_of(each))
+    except (StorageUnavailable, ConfigurationError) as error:
+        return error
+    ids = [each.id for each in expired]
+    return replace(rule, expired=lambda _day: Attachment.id.in_(ids))

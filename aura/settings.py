@@ -312,6 +312,28 @@ class Settings(BaseSettings):
         14.0, ge=0, description="Days in which a reply reopens a resolved ticket; later it creates a new ticket."
     )
 
+    # Attachments
+    attachments: Literal["database", "folder", "s3"] = Field(
+        "database", description="Storage of the contents of attachments."
+    )
+    attachments_folder: Path | None = Field(
+        None, description="Folder of AURA_ATTACHMENTS=folder, an absolute path that web and workers share."
+    )
+    attachments_s3_url: SecretStr | None = Field(
+        None,
+        description="Bucket of AURA_ATTACHMENTS=s3, https://KEY:SECRET@HOST/BUCKET/PREFIX?region=REGION; without KEY and "
+        "SECRET: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    )
+    attachment_limit: int = Field(
+        25_000_000, ge=1, description="Maximum size of an attachment, in bytes; a larger one is listed and not stored."
+    )
+    attachments_per_mail: int = Field(
+        50, ge=0, le=1000, description="Attachments of a mail that are stored; the others are listed. 0: none."
+    )
+    classify_attachments: bool = Field(
+        False, description="Classify a ticket with the beginning of its text, log and PDF attachments."
+    )
+
     # Jobs
     jobs_per_hint: int = Field(100, ge=1, le=1000, description="Maximum number of jobs in one hint.")
     max_in_flight: int = Field(2000, ge=1, description="Maximum number of jobs per actor with a hint in RabbitMQ.")
@@ -336,6 +358,7 @@ class Settings(BaseSettings):
         365.0, gt=0, description="Days that the texts of verdicts (reason, summary, similar tickets) are stored."
     )
     mail_retention_days: float = Field(90.0, gt=0, description="Days that the source of inbound mails is stored.")
+    attachment_retention_days: float = Field(365.0, gt=0, description="Days that attachments are stored.")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -428,6 +451,24 @@ class Settings(BaseSettings):
                 raise ValueError("must start with " + " or ".join(f"{name}://" for name in allowed[info.field_name]))
         return value
 
+    @field_validator("attachments_folder")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute path, such as /var/lib/aura/attachments")
+        return value
+
+    @field_validator("attachments_s3_url")
+    @classmethod
+    def _bucket(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = _split_url(value.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
+                raise ValueError("must have the form https://HOST/BUCKET or https://KEY:SECRET@HOST/BUCKET/PREFIX")
+            if bool(parts.username) != bool(parts.password):
+                raise ValueError("must have both a key and a secret, or none")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -452,6 +493,14 @@ class Settings(BaseSettings):
                 "RABBITMQ_URL": f"amqp://{user}:{password}@{host}:{values.get('RABBITMQ_PORT') or 5672}/",
             }
         return values
+
+    @model_validator(mode="after")
+    def _place_of_attachments(self) -> Settings:
+        if self.attachments == "folder" and self.attachments_folder is None:
+            raise ValueError("AURA_ATTACHMENTS=folder needs AURA_ATTACHMENTS_FOLDER, an absolute path")
+        if self.attachments == "s3" and self.attachments_s3_url is None:
+            raise ValueError("AURA_ATTACHMENTS=s3 needs AURA_ATTACHMENTS_S3_URL, such as https://HOST/BUCKET")
+        return self
 
     @model_validator(mode="after")
     def _no_embedded_production(self) -> Settings:
@@ -550,6 +599,7 @@ GROUPS = {
     "sla": "SLA",
     "mail_from": "Notifications",
     "imap_url": "Inbound mail",
+    "attachments": "Attachments",
     "jobs_per_hint": "Jobs",
     "timezone": "Scheduled jobs and retention",
 }

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.models import (
     AiCall,
+    Attachment,
     Attempt,
     IdempotencyKey,
     InboundMail,
@@ -24,8 +25,8 @@ from db.time import from_now
 
 #: Retention of idempotency keys and of metric samples, in days.
 IDEMPOTENCY_DAYS, SAMPLE_DAYS = 2.0, 30.0
-#: Rows of a batch.
-BATCH = 5_000
+#: Rows of a batch, and attachments of a batch, whose contents are deleted with them.
+BATCH, ATTACHMENT_BATCH = 5_000, 200
 #: The texts of a verdict; its other columns stay.
 _CLEARED: dict[str, Any] = {"reason": "", "summary": "", "self_fix": [], "words": [], "similar": []}
 
@@ -38,9 +39,13 @@ class RetentionRule:
     days: float
     expired: Callable[[ColumnElement[Any]], ColumnElement[bool]]
     cleared: Mapping[str, Any] | None = None
+    #: Rows of a batch; None: BATCH.
+    batch: int | None = None
 
 
-def rules(days: float, notifications: float, verdict_texts: float, mails: float) -> dict[str, RetentionRule]:
+def rules(
+    days: float, notifications: float, verdict_texts: float, mails: float, attachments: float
+) -> dict[str, RetentionRule]:
     """Return the rules by name; the arguments are days."""
     return {
         "attempts": RetentionRule(Attempt, days, lambda day: Attempt.created_at < day),
@@ -64,6 +69,13 @@ def rules(days: float, notifications: float, verdict_texts: float, mails: float)
         ),
         "inbound_mails": RetentionRule(
             InboundMail, mails, lambda day: and_(InboundMail.created_at < day, InboundMail.raw != b""), {"raw": b""}
+        ),
+        # without its ticket nobody can open it
+        "attachments": RetentionRule(
+            Attachment,
+            attachments,
+            lambda day: or_(Attachment.created_at < day, Attachment.ticket_id.is_(None)),
+            batch=ATTACHMENT_BATCH,
         ),
     }
 

@@ -5,6 +5,7 @@ A server starts when the first test asks for one, all that the chosen tests need
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import AliasChoices
 
 from aura.settings import Settings, get_settings
 from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
+from tests.swift import Swift
 
 __all__ = ["ROOT", "environment_variables", "wait_until"]
 
@@ -26,7 +28,13 @@ hypothesis.settings.register_profile("aura", deadline=None, database=None, print
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("aura"), max_examples=20)
 hypothesis.settings.load_profile("aura")
 
-KINDS: dict[str, type[Service]] = {"rabbitmq": RabbitMQ, "postgresql": PostgreSQL, "redis": Redis, "dovecot": Dovecot}
+KINDS: dict[str, type[Service]] = {
+    "rabbitmq": RabbitMQ,
+    "postgresql": PostgreSQL,
+    "redis": Redis,
+    "dovecot": Dovecot,
+    "swift": Swift,
+}
 
 
 def environment_variables() -> list[str]:
@@ -169,6 +177,20 @@ def dovecot(services: Services) -> Dovecot:
     service = services.get("dovecot")
     assert isinstance(service, Dovecot)
     return service
+
+
+@pytest.fixture(scope="session")
+def swift(services: Services) -> Swift:
+    """The S3 server of this session; a test that stops it starts it again before it ends."""
+    service = services.get("swift")
+    assert isinstance(service, Swift)
+    return service
+
+
+@pytest.fixture
+def bucket_url(swift: Swift) -> str:
+    """The URL of an empty bucket, for this test alone."""
+    return swift.start().create_bucket(f"bucket-{uuid.uuid4().hex}")
 
 
 # Databases

@@ -11,7 +11,7 @@ from aura.cli.output import out, print_json
 
 
 def doctor(fmt: FormatOption = "table") -> None:
-    """Check settings, database, RabbitMQ, Redis, the mailbox and the OpenAI key. Exits with 1 when a check fails.
+    """Check settings, database, RabbitMQ, Redis, OpenAI key, mailbox and storage of attachments. Exits with 1 when a check fails.
 
     Example: aura doctor --format json
     """
@@ -30,9 +30,9 @@ def doctor(fmt: FormatOption = "table") -> None:
     else:
         for row in rows:
             mark = "[green]ok  [/]" if row["ok"] else "[red]FAIL[/]"
-            detail = str(row["detail"]).replace("[", "\\[")
-            out.print(f"{mark} {row['name']:<10} {detail}", soft_wrap=True)
-            if row["fix"]:
-                out.print(f"                -> {row['fix']}", soft_wrap=True)
+            detail, fix = (str(row[name]).replace("[", "\\[") for name in ("detail", "fix"))
+            out.print(f"{mark} {row['name']:<11} {detail}", soft_wrap=True)
+            if fix:
+                out.print(f"                 -> {fix}", soft_wrap=True)
     if not all(row["ok"] for row in rows):
         raise typer.Exit(1)

@@ -139,6 +139,21 @@ def create_ticket(mail_id: MailId, fmt: FormatOption = "table") -> None:
         warn_without_worker()
 
 
+@app.command("store-attachments")
+def store_attachments() -> None:
+    """Store the attachments of earlier mails, which were ingested by version 0.2 and whose source is not deleted yet.
+
+    Example: aura mail store-attachments
+    """
+    with ready_database():
+        from aura.mail.attachments import store_earlier
+
+        mails = files = 0
+        for _, count in store_earlier():
+            mails, files = mails + 1, files + count
+    print(f"{files} attachments of {mails} mails stored")
+
+
 def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str, IngestResult]]:
     from aura.mail.maildir import ingest_all
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.table import Table
 
+from aura.cli.attachments import attachments
 from aura.cli.database import audited, reads, warn_without_worker, writes
 from aura.cli.options import FormatOption, LimitOption
 from aura.cli.output import Format, cell, out, print_fields, print_json, print_result, print_rows, printable
@@ -26,6 +27,8 @@ app = typer.Typer(
     help="Tickets: create, list, show with the timeline, correct, comment, assign, resolve.",
     no_args_is_help=True,
 )
+
+app.command("attachments")(attachments)
 
 TicketId = Annotated[int, typer.Argument(metavar="ID", help="Number of the ticket.")]
 Author = Annotated[str, typer.Option("--by", envvar="USER", help="Author of the change.")]
@@ -269,5 +272,7 @@ def _details(entry: dict[str, Any]) -> str:
     from rich.markup import escape
 
     values = {name: value for name, value in entry.items() if value not in (None, "", False)}
+    if files := values.get("attachments"):
+        values["attachments"] = ", ".join(f"{file['name']} ({file['size']} B)" for file in files)
     text = "  ".join(f"{k}={cell(v) if isinstance(v, float | datetime) else v}" for k, v in values.items())
     return escape(" ".join(printable(text).split()))

@@ -23,6 +23,7 @@ from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
 from aura.errors import Conflict, NotFound
 from aura.mail import auto_replies
+from aura.mail.attachments import store_attachments
 from aura.mail.parse import MAX_ID, ParsedMail, parse_mail
 from aura.mail.replies import strip_quotes
 from aura.settings import get_settings
@@ -152,9 +153,11 @@ def _attach(session: Session, mail: ParsedMail, mail_id: int, identity: str) -> 
         text = strip_quotes(mail.text) or mail.subject or "(no text)"
         ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
         inbound_mails.save_outcome(session, mail_id, "comment", state.id)
+        store_attachments(session, state.id, mail_id, mail)
         return IngestResult(mail_id, "comment", state.id)
     created = _create_ticket(session, mail, mail_id, identity, follows=state.id if state else None)
     inbound_mails.save_outcome(session, mail_id, "ticket", created)
+    store_attachments(session, created, mail_id, mail)
     return IngestResult(mail_id, "ticket", created)
 
 

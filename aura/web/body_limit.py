@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ BODY_LIMIT = 1_000_000
 BODY_SECONDS = 30.0
 #: Paths that stream their body, with limits of their own.
 STREAMED = frozenset({"/api/v1/tickets/bulk"})
+STREAMED_UPLOADS = re.compile(r"/api/v1/tickets/\d+/attachments")
 
 
 class BodyLimit:
@@ -32,7 +34,7 @@ class BodyLimit:
             # no database stores NUL, and PostgreSQL refuses it even in a comparison
             await answer(Request(scope), 422, "the URL must not contain the character NUL")(scope, receive, send)
             return
-        if scope["type"] != "http" or scope["path"] in STREAMED:
+        if scope["type"] != "http" or scope["path"] in STREAMED or _is_upload(scope):
             await self.app(scope, receive, send)
             return
         limit, setting = self.larger.get(scope["path"], (BODY_LIMIT, ""))
@@ -69,3 +71,11 @@ class BodyLimit:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, receive_body, send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Return whether the route reads the body in parts. A form is read as a whole, for its CSRF token."""
+    if scope["method"] != "POST" or not STREAMED_UPLOADS.fullmatch(scope["path"]):
+        return False
+    content_type = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return not content_type.strip().lower().startswith(b"application/x-www-form-urlencoded")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import pika
 import prometheus_client
@@ -12,8 +13,11 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
+from aura.attachments.storage import make_storage, probe
+from aura.errors import AuraError
 from aura.jobs.rabbitmq.connection import describe, parameters
 from aura.settings import SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
@@ -147,6 +151,27 @@ def check_imap() -> Check:
         return Check("imap", False, f"{where}: {error}", "start the mail server, or correct AURA_IMAP_URL")
 
 
+def check_attachments() -> Check:
+    """Write, read and delete a content where attachments are stored."""
+    settings = get_settings()
+    kind = settings.attachments
+    if settings.classify_attachments and not find_spec("pypdf"):
+        fix = "pip install 'aura-desk[pdf]', or unset AURA_CLASSIFY_ATTACHMENTS"
+        return Check("attachments", False, "AURA_CLASSIFY_ATTACHMENTS reads PDFs with pypdf, which is missing", fix)
+    if kind == "database":
+        return Check("attachments", True, "in the database")
+    where = settings.attachments_folder if kind == "folder" else settings.attachments_s3_url
+    variable = "AURA_ATTACHMENTS_FOLDER" if kind == "folder" else "AURA_ATTACHMENTS_S3_URL"
+    try:
+        probe(make_storage(kind))
+    except AuraError as error:
+        return Check(
+            "attachments", False, str(error), f"correct {variable}; until then the database has new attachments"
+        )
+    shown = redact(where.get_secret_value()) if isinstance(where, SecretStr) else where
+    return Check("attachments", True, f"{kind}: {shown}")
+
+
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_settings,
     check_database,
@@ -156,6 +181,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_work,
     check_in_doubt,
     check_imap,
+    check_attachments,
 )
 
 

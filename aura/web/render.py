@@ -47,6 +47,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "ago": ago,
+        "bytes": size,
         "exact": exact,
         "duration": duration,
         "number": number,
@@ -121,6 +122,15 @@ def number(value: float | None, most: int | None = None) -> str:
     if most is not None and value > most:
         return f"{most:,}+"
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.1f}"
+
+
+def size(count: int) -> str:
+    """Return bytes as 8 B, 12 kB or 3.4 MB, with powers of 1000."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= least * 0.9995:
+            value = count / least
+            return f"{value:.1f} {unit}" if value < 10 and unit != "kB" else f"{value:.0f} {unit}"
+    return f"{count} B"
 
 
 def share(value: float | None) -> str:

@@ -1,6 +1,7 @@
 """SQLAlchemy models of all tables."""
 
 from db.models.access import ApiKey, AuditEntry, User, UserSession
+from db.models.attachments import Attachment, AttachmentChunk
 from db.models.base import Base, Id, Json
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
@@ -22,6 +23,8 @@ __all__ = [
     "AiCall",
     "AnalysisBatch",
     "ApiKey",
+    "Attachment",
+    "AttachmentChunk",
     "Attempt",
     "AuditEntry",
     "Base",

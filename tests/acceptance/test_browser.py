@@ -14,6 +14,7 @@ from tests import embedded
 from tests.acceptance.browser import DESKTOP, PHONE, TABLET, Visit, chrome
 from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
+from tests.files import HTML, LOG, mail_with, pdf, png
 
 __all__ = ["chrome"]
 
@@ -68,6 +69,64 @@ def visit(chrome: Browser, installation: Installation) -> Iterator[Callable[...,
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def with_files(installation: Installation) -> str:
+    """The page of a ticket that a mail with a picture, a log and a page of hostile HTML created."""
+    mail = mail_with(
+        ("screenshot.png", png(640, 400)),
+        ("trace.log", LOG),
+        ("photo.png", HTML),
+        (f"{'a very long name without any blank_' * 5}.pdf", pdf("x")),
+        inline=(("logo.png", png(120, 40)),),
+    )
+    path = installation.folder / "files.eml"
+    path.write_bytes(mail)
+    printed = installation.aura("mail", "import", str(path)).stdout
+    number = re.search(r"ticket (\d+)", printed)
+    assert number is not None, printed
+    return f"/tickets/{number[1]}"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
+def test_attachments_are_accessible_shown_and_downloaded(
+    visit: Callable[..., Visit], with_files: str, size: dict[str, int], tmp_path: Path
+):
+    visitor = visit(size=size)
+    page = visitor.open(with_files)
+    files = page.locator("#attachments li")
+    expect(files).to_have_count(5)
+    assert visitor.barriers() == []
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{wide} pixels too wide"
+
+    # the thumbnails are loaded; a page with the name of a picture is none
+    pictures = page.locator("#attachments img")
+    expect(pictures).to_have_count(2)
+    for number in range(2):
+        pictures.nth(number).scroll_into_view_if_needed()
+        expect(pictures.nth(number)).to_have_js_property("complete", True)
+        assert pictures.nth(number).evaluate("image => image.naturalWidth") in (640, 120)
+    expect(files.nth(1)).to_contain_text(f"Text file · {len(LOG)} B")
+
+    # the log is downloaded, by keyboard
+    with page.expect_download() as log:
+        page.get_by_role("link", name="trace.log", exact=True).focus()
+        page.keyboard.press("Enter")
+    assert log.value.suggested_filename == "trace.log"
+    log.value.save_as(tmp_path / "saved.log")
+    assert (tmp_path / "saved.log").read_bytes() == LOG
+
+    # a hostile page is a download, too, and not opened
+    with page.expect_download() as hostile:
+        page.get_by_role("link", name="photo.png", exact=True).click()
+    assert hostile.value.suggested_filename == "photo.png"
+
+    # the picture opens
+    page.get_by_role("link", name="Picture: screenshot.png").click()
+    page.wait_for_url(re.compile("/picture$"))
+    assert page.locator("img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [640, 400]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])

@@ -240,3 +240,32 @@ def test_the_env_file_is_read_and_the_environment_wins(tmp_path, configure: Conf
 
 def test_the_fixture_hides_the_developers_environment(monkeypatch: pytest.MonkeyPatch):
     assert settings.Settings() == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"AURA_ATTACHMENTS": "folder"}, "AURA_ATTACHMENTS=folder needs AURA_ATTACHMENTS_FOLDER"),
+        ({"AURA_ATTACHMENTS": "s3"}, "AURA_ATTACHMENTS=s3 needs AURA_ATTACHMENTS_S3_URL"),
+        ({"AURA_ATTACHMENTS": "ftp"}, "AURA_ATTACHMENTS: Input should be 'database', 'folder' or 's3'"),
+        ({"AURA_ATTACHMENTS_FOLDER": "files"}, "AURA_ATTACHMENTS_FOLDER: must be an absolute path"),
+        (
+            {"AURA_ATTACHMENTS_S3_URL": "s3://k:hunter2@b"},
+            "AURA_ATTACHMENTS_S3_URL: must have the form https://HOST/BUCKET",
+        ),
+        ({"AURA_ATTACHMENTS_S3_URL": "https://k:hunter2@host"}, "AURA_ATTACHMENTS_S3_URL: must have the form"),
+        (
+            {"AURA_ATTACHMENTS_S3_URL": "https://key@host/b"},
+            "AURA_ATTACHMENTS_S3_URL: must have both a key and a secret",
+        ),
+        ({"AURA_ATTACHMENTS_S3_URL": "https://k:hunter2/x@host/b"}, "AURA_ATTACHMENTS_S3_URL: is not a URL"),
+        ({"AURA_ATTACHMENT_LIMIT": "25MB"}, "AURA_ATTACHMENT_LIMIT: Input should be a valid integer"),
+        ({"AURA_ATTACHMENTS_PER_MAIL": "-1"}, "AURA_ATTACHMENTS_PER_MAIL: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_storage_of_attachments_names_its_setting(configure: Configure, values: dict[str, str], message: str):
+    with pytest.raises(SettingsError) as error:
+        configure(**values)
+
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from aura.web.api import (
     ai,
+    attachments,
     audit,
     auth,
     bulk,
@@ -21,7 +22,7 @@ from aura.web.api import (
 )
 
 router = APIRouter(prefix="/api/v1")
-for resource in (bulk, tickets, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
+for resource in (bulk, tickets, attachments, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
     router.include_router(resource.router)
 for resource in (auth, notifications, mail):
     router.include_router(resource.router)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from aura.web.pages import (
     ai,
+    attachments,
     audit,
     dead_letters,
     export,
@@ -21,7 +22,7 @@ from aura.web.pages import (
 )
 
 router = APIRouter(include_in_schema=False)
-for group in (overview, login, audit, export, tickets, review):
+for group in (overview, login, audit, export, tickets, attachments, review):
     router.include_router(group.router)
 for group in (queues, jobs, dead_letters, schedules, workers, incidents, ai):
     router.include_router(group.router)

@@ -13,6 +13,7 @@ from aura.errors import InvalidInput
 from aura.settings import PRIORITIES, explain, get_settings
 from aura.web.api.tickets import TicketDetails, ticket_details
 from aura.web.auth.requirements import REQUIRES_READ, Operator, Submitter
+from aura.web.pages import attachments
 from aura.web.pages.forms import Fields, audited, redirect
 from aura.web.pages.queues import snapshot
 from aura.web.render import page, spaced, wants_page
@@ -92,6 +93,7 @@ def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetail
             raise UnknownTicket(ticket_id)
         sentence = diagnosis.ticket(session, ticket_id, snapshot(session))
         agents = process_stats.agents(session)
+        files = attachments.shown(session, ticket_id)
     entries = ticket.pop("timeline")
     verdicts = [entry for entry in entries if entry["kind"] == "verdict"]
     return page(
@@ -106,6 +108,7 @@ def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetail
         steps=STEPS,
         next_statuses=[status for status in ticket_actions.WAYS.get(ticket["status"], ()) if status != "resolved"],
         agents=[agent["name"] for agent in agents],
+        attachments=files,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,39 @@ def test_an_unavailable_service_fails_with_a_fix(run: Run, monkeypatch: pytest.M
     assert {name for name, row in rows.items() if not row["ok"]} == {"rabbitmq", "redis"}
     assert rows["rabbitmq"]["fix"] == "start RabbitMQ, or correct RABBITMQ_URL"
     assert "hunter2" not in result.out + run("doctor").out
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_the_storage_of_attachments_is_written_and_read(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def storage(folder: Path) -> dict[str, Any]:
+        monkeypatch.setenv("AURA_ATTACHMENTS_FOLDER", str(folder))
+        get_settings.cache_clear()
+        rows = json.loads(run("doctor", "--format", "json").out)
+        return next(row for row in rows if row["name"] == "attachments")
+
+    monkeypatch.setenv("AURA_ATTACHMENTS", "folder")
+    (tmp_path / "file").touch()
+
+    assert storage(tmp_path / "files") == {
+        "name": "attachments", "ok": True, "detail": f"folder: {tmp_path / 'files'}", "fix": ""
+    }  # fmt: skip
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+    failed = storage(tmp_path / "file")
+    assert (
+        not failed["ok"] and str(tmp_path / "file") in failed["detail"] and "AURA_ATTACHMENTS_FOLDER" in failed["fix"]
+    )
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_the_package_that_reads_pdfs_is_missed_when_they_are_read(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "find_spec", lambda name: None)
+    assert run("doctor").code == 0
+    monkeypatch.setenv("AURA_CLASSIFY_ATTACHMENTS", "true")
+    get_settings.cache_clear()
+
+    result = run("doctor")
+
+    assert result.code == 1 and "aura-desk[pdf]" in result.out
 
 
 @pytest.mark.usefixtures("sqlite")

@@ -1,0 +1,87 @@
+"""Text of attachments: charsets, PDFs, and PDFs that attack the reader."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from time import monotonic
+
+import pytest
+
+from aura.attachments import text
+from aura.attachments.pdf import MEMORY, PROCESSOR_SECONDS
+from aura.attachments.text import CHARACTERS, Budget, pdf_text
+from tests.files import pdf
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Größe: 5 €".encode(),
+        "Größe: 5 €".encode("utf-8-sig"),
+        "Größe: 5 €".encode("utf-16"),
+        b"\xfe\xff" + "Größe: 5 €".encode("utf-16-be"),
+    ],
+)
+def test_a_text_is_decoded_by_its_mark_or_as_utf_8(content: bytes):
+    assert text._decoded(content) == "Größe: 5 €"
+
+
+@pytest.mark.parametrize(
+    ("charset", "line"),
+    [
+        ("cp1252", "Die Größe der Datei wird überschritten"),
+        ("cp1251", "Служба не отвечает, ошибка соединения"),
+        ("shift_jis", "接続が切れました。再起動してください。"),
+        ("gb18030", "连接已断开，请重新启动。"),
+    ],
+)
+def test_a_text_in_another_charset_is_recognised(charset: str, line: str):
+    assert text._decoded(f"{line}\n".encode(charset) * 100).startswith(line)
+
+
+def test_noise_is_decoded_to_something():
+    assert text._decoded(bytes(range(128, 256)) * 10)
+
+
+def test_a_character_that_is_cut_at_the_end_is_left_out():
+    assert text._decoded("ab€".encode()[:-1]) == "ab"
+
+
+def test_the_pages_of_a_pdf_are_read_up_to_the_limit():
+    found = pdf_text(pdf("The tunnel drops", "every ten minutes"))
+    assert found.split("\n") == ["The tunnel drops", "every ten minutes"]
+
+    long = pdf_text(pdf(*("word " * 200 for _ in range(30))))
+    assert 3_000 < len(long) <= CHARACTERS
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.4", b"%PDF-1.4\n" + b"\0" * 1000, pdf("x")[:-200]])
+def test_a_damaged_pdf_has_no_text_or_what_is_left_of_it(content: bytes):
+    assert pdf_text(content) in ("", "x")
+
+
+def test_a_pdf_that_takes_too_long_is_stopped_and_has_no_text():
+    slow = pdf(") Tj (x" * 2_000_000)
+    begun = monotonic()
+
+    assert pdf_text(slow, 1.0) == ""
+
+    assert monotonic() - begun < 5
+
+
+def test_the_process_that_reads_a_pdf_has_limits_of_memory_and_time():
+    """The limits are set before the PDF is read; a process beyond them is killed, and the worker is not."""
+    program = (
+        "import resource, aura.attachments.pdf as pdf; pdf.extract = lambda *_: str(tuple(map(resource.getrlimit, {})))"
+    )
+    limits = "(resource.RLIMIT_AS, resource.RLIMIT_CPU)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program.format(limits)}; pdf.main()", "9"], input=b"", capture_output=True, check=True
+    )
+    assert done.stdout.decode() == str(((MEMORY, MEMORY), (PROCESSOR_SECONDS, PROCESSOR_SECONDS)))
+
+
+def test_a_budget_that_is_used_up_leaves_no_time():
+    assert Budget(0).left == 0
+    assert 0 < Budget(100).left <= 100
