@@ -54,6 +54,15 @@ def lock_ticket(session: Session, ticket_id: int) -> LockedTicket:
     return LockedTicket._make(row)
 
 
+def lock_columns(session: Session, ticket_id: int, names: Sequence[str]) -> Mapping[str, Any]:
+    """Lock a ticket and return some of its columns. Raises UnknownTicket."""
+    statement = select(*[_t[name] for name in names]).where(_t.id == ticket_id).with_for_update()
+    row = session.execute(statement).mappings().first() if is_id(ticket_id) else None
+    if row is None:
+        raise UnknownTicket(ticket_id)
+    return dict(row)
+
+
 def update_ticket(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
     """Update columns of a locked ticket."""
     if values:

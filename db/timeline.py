@@ -82,7 +82,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at due_at sla_state paused_since"
+        "created_at changed_at classified_at notified_at resolved_at due_at sla_state paused_since"
     )
     return _values(ticket, fields.split())
 
