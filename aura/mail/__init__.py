@@ -8,6 +8,15 @@ imap.py          reads an IMAP mailbox; maildir.py, a Maildir
 """
 
 from aura.mail.ingest import IngestResult, NotPossible, create_from_ignored, ingest_mail
-from aura.mail.parse import ParsedMail, parse_mail
+from aura.mail.parse import MailAttachment, ParsedMail, parse_mail, read_attachments
 
-__all__ = ["IngestResult", "NotPossible", "ParsedMail", "create_from_ignored", "ingest_mail", "parse_mail"]
+__all__ = [
+    "IngestResult",
+    "MailAttachment",
+    "NotPossible",
+    "ParsedMail",
+    "create_from_ignored",
+    "ingest_mail",
+    "parse_mail",
+    "read_attachments",
+]

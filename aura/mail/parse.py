@@ -58,6 +58,19 @@ _policy = _Bounded()
 
 
 @dataclass(frozen=True, slots=True)
+class MailAttachment:
+    """An attachment with its decoded content."""
+
+    name: str
+    content_type: str
+    content: bytes
+    #: Shown within the text, such as a picture that the HTML refers to by its Content-ID.
+    inline: bool = False
+    #: Content-ID without angle brackets; empty when there is none.
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedMail:
     """The content of a mail, valid for the database; `identity` is unique for each mail."""
 
@@ -75,6 +88,16 @@ class ParsedMail:
     #: All headers by name in lower case, decoded.
     headers: dict[str, list[str]] = field(default_factory=dict)
     content_type: str = "text/plain"
+    #: The display name in From, decoded.
+    sender_name: str = ""
+    #: Display names and addresses in Reply-To, and in Cc.
+    reply_to: tuple[tuple[str, str], ...] = ()
+    cc: tuple[tuple[str, str], ...] = ()
+    #: The HTML of the body when the text was made from HTML, at most MAX_TEXT characters; else empty.
+    html: str = ""
+    #: SHA-256 of what a person sees: sender, date, subject, text, attachments. Transport headers, line ends and transfer
+    #: encodings do not change it.
+    content_digest: str = ""
 
     def header(self, name: str) -> str | None:
         """Return the first header of this name (in lower case), or None."""
@@ -99,6 +122,16 @@ def parse_mail(raw: bytes) -> ParsedMail:
     return ParsedMail(_identity({}, raw), raw, text=clean(_plain(raw), DESCRIPTION_LIMIT))
 
 
+def read_attachments(raw: bytes) -> list[MailAttachment]:
+    """Return the attachments of a mail with their content, in the order of `ParsedMail.attachments`. Never raises."""
+    try:
+        message = _message(raw)
+        return [] if message is None else _content(message).attachments
+    except Exception as error:
+        logger.warning("attachments not parsed", error=type(error).__name__)
+        return []
+
+
 def _message(raw: bytes) -> Message | None:
     """Return the parsed message; None when parsing would take too long, as with very many nested parts."""
     boundaries = len(_BOUNDARY.findall(raw))
@@ -109,18 +142,28 @@ def _message(raw: bytes) -> Message | None:
 
 def _parsed(raw: bytes, message: Message | None) -> ParsedMail:
     headers = _headers(BytesHeaderParser(policy=_policy).parsebytes(raw[:MAX_HEADERS]))
-    text, attachments = _content(message) if message is not None else (_plain(raw), ())
+    content = _content(message) if message is not None else _Content(_plain(raw))
+    sender_name, sender = _sender(headers)
+    subject = _first(headers, "subject")
+    cc = _addresses(headers, "cc")
     return ParsedMail(
         identity=_identity(headers, raw),
         raw=raw,
-        sender=_sender(headers),
-        subject=clean_line(_first(headers, "subject"), TITLE_LIMIT),
-        text=clean(text, DESCRIPTION_LIMIT),
+        sender=sender,
+        subject=clean_line(subject, TITLE_LIMIT),
+        text=clean(content.text, DESCRIPTION_LIMIT),
         references=_references(headers),
-        recipients=tuple(_addresses(headers, "to") + _addresses(headers, "cc")),
-        attachments=attachments,
+        recipients=(*_addresses(headers, "to"), *cc),
+        attachments=tuple(
+            {"name": each.name, "type": each.content_type, "size": len(each.content)} for each in content.attachments
+        ),
         headers=headers,
         content_type=message.get_content_type() if message is not None else "text/plain",
+        sender_name=sender_name,
+        reply_to=tuple(_addresses(headers, "reply-to")),
+        cc=tuple(cc),
+        html=content.html,
+        content_digest=_digest(sender, _first(headers, "date"), subject, content),
     )
 
 
@@ -128,6 +171,19 @@ def _plain(raw: bytes) -> str:
     # without the headers, if there are any
     _, _, body = raw[: MAX_TEXT + MAX_HEADERS].replace(b"\r\n", b"\n").partition(b"\n\n")
     return _decoded((body or raw)[:MAX_TEXT], "utf-8")
+
+
+def _digest(sender: str, date: str, subject: str, content: _Content) -> str:
+    seen = [sender, date, subject, content.text]
+    digest = hashlib.sha256()
+    for text in seen:
+        digest.update(" ".join(text.split()).encode("utf-8", "replace") + b"\0")
+    for each in content.attachments:
+        # servers on the way change the line ends of texts
+        is_text = each.content_type.startswith(("text/", "message/"))
+        inner = each.content.replace(b"\r\n", b"\n").rstrip() if is_text else each.content
+        digest.update(each.name.encode("utf-8", "replace") + b"\0" + hashlib.sha256(inner).digest())
+    return digest.hexdigest()
 
 
 # -- headers ----------------------------------------------------------------------------------------------------------
@@ -205,12 +261,12 @@ def _addresses(headers: dict[str, list[str]], name: str) -> list[tuple[str, str]
     return [(clean_line(display_name, 200), address.strip().lower()) for display_name, address in pairs[:100]]
 
 
-def _sender(headers: dict[str, list[str]]) -> str:
+def _sender(headers: dict[str, list[str]]) -> tuple[str, str]:
     for name in ("from", "sender"):
-        for _, address in _addresses(headers, name):
+        for display_name, address in _addresses(headers, name):
             if is_email(address):
-                return address
-    return ""
+                return display_name, address
+    return "", ""
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
@@ -222,10 +278,17 @@ def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
 # -- text and attachments ---------------------------------------------------------------------------------------------
 
 
-def _content(message: Message) -> tuple[str, tuple[dict[str, Any], ...]]:
-    """Return the text (of alternatives the plain one) and the list of attachments."""
+@dataclass(slots=True)
+class _Content:
+    text: str = ""
+    html: str = ""
+    attachments: list[MailAttachment] = field(default_factory=list)
+
+
+def _content(message: Message) -> _Content:
+    """Return the text (of alternatives the plain one) and the attachments."""
     texts: dict[int, dict[str, str]] = {}
-    attachments: list[dict[str, Any]] = []
+    attachments: list[MailAttachment] = []
     room = MAX_TEXT
     for part, group in _leaves(message):
         # a multipart without a boundary is text
@@ -237,10 +300,17 @@ def _content(message: Message) -> tuple[str, tuple[dict[str, Any], ...]]:
             alternatives = texts.setdefault(group, {})
             alternatives[kind] = f"{alternatives[kind]}\n{text}" if kind in alternatives else text
         elif len(attachments) < MAX_ATTACHMENTS:
-            attachments.append({"name": name or "(no name)", "type": clean_line(kind, 100), "size": _size(part)})
+            attachments.append(_attachment(part, name, kind))
         else:
-            attachments[-1] = {"name": "(and more)", "type": "", "size": 0}
-    return "\n\n".join(filter(None, map(_best, texts.values()))), tuple(attachments)
+            attachments[-1] = MailAttachment("(and more)", "", b"")
+    html = "\n".join(each["text/html"] for each in texts.values() if _is_html(each))
+    return _Content("\n\n".join(filter(None, map(_best, texts.values()))), html, attachments)
+
+
+def _attachment(part: Message, name: str, kind: str) -> MailAttachment:
+    content_id = clean_line(_decode_header(str(part.get("content-id", ""))), MAX_ID).strip("<>")
+    inline = part.get_content_disposition() == "inline"
+    return MailAttachment(name or "(no name)", clean_line(kind, 100), _bytes(part), inline, content_id)
 
 
 def _leaves(message: Message) -> Iterator[tuple[Message, int]]:
@@ -258,11 +328,14 @@ def _leaves(message: Message) -> Iterator[tuple[Message, int]]:
             yield part, group or -count
 
 
+def _is_html(alternatives: dict[str, str]) -> bool:
+    return "text/html" in alternatives and not has_text(alternatives.get("text/plain", ""))
+
+
 def _best(alternatives: dict[str, str]) -> str:
-    plain = alternatives.get("text/plain", "")
-    if has_text(plain) or "text/html" not in alternatives:
-        return plain.strip()
-    return html_to_text(alternatives["text/html"]).strip()
+    if _is_html(alternatives):
+        return html_to_text(alternatives["text/html"]).strip()
+    return alternatives.get("text/plain", "").strip()
 
 
 def _text(part: Message, room: int) -> str:
@@ -287,9 +360,9 @@ def _filename(part: Message) -> str:
     return clean_line(_decode_header(name), 200)
 
 
-def _size(part: Message) -> int:
+def _bytes(part: Message) -> bytes:
     inner = part.get_payload()
     if isinstance(inner, list):  # an attached mail
-        return sum(len(each.as_bytes()) for each in inner if isinstance(each, Message))
+        return b"".join(each.as_bytes() for each in inner if isinstance(each, Message))
     content = part.get_payload(decode=True)
-    return len(content) if isinstance(content, bytes) else 0
+    return content if isinstance(content, bytes) else b""
