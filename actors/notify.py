@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from actors import analysis, digest, notification_settings
 from actors.analysis import JOB_PRIORITY
-from actors.events import parse_key
+from actors.events import EventKey, parse_key
 from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
@@ -32,7 +32,9 @@ from aura.notifications.decide import (
     find_agent,
 )
 from aura.settings import get_settings
-from db import incidents, jobs, notifications, reading, tickets
+from db import incidents, jobs, notifications, participants, reading, tickets
+from db.ids import parse_ids
+from db.inbound_mails import SOURCE as MAIL_SOURCE
 from db.incidents import ActiveIncident
 from db.jobs import Claimed, NewJob
 from db.tickets import TicketRow
@@ -123,10 +125,12 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
     with reading() as session:
         loaded = tickets.load(session, [key.ticket_id for key in keys if key is not None])
         context = _context(session, list(loaded.values()))
+        people = _participants(session, batch, keys)
     decisions: list[list[Notification]] = []
     for job, key in zip(batch, keys, strict=True):
         ticket = loaded.get(key.ticket_id) if key else None
-        decisions.append([] if key is None or ticket is None else _decide(ticket, key.event, key.version, job, context))
+        cc = people.get(ticket.id, ()) if ticket else ()
+        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, cc))
     delays = digest.load_delays([each for decision in decisions for each in decision], context.settings.preferences)
     results: list[NotifyResult | Permanent] = []
     for job, key, decision in zip(batch, keys, decisions, strict=True):
@@ -137,14 +141,29 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         else:
             note = str(job.args[0]) if job.args else ""
             agent = find_agent(ticket.assignee, context.agents)
-            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note)
+            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, _by_agent(key.event, job))
             results.append(NotifyResult(*_rows(ticket, facts, decision, delays)))
     return results
 
 
-def _decide(ticket: TicketRow, event: str, version: str, job: Claimed, context: _Context) -> list[Notification]:
+def _participants(
+    session: Session, batch: Sequence[Claimed], keys: Sequence[EventKey | None]
+) -> Mapping[int, Sequence[str]]:
+    """Return the people in Cc of the tickets whose event notifies them."""
+    if not get_settings().notify_cc:
+        return {}
+    ids = [key.ticket_id for job, key in zip(batch, keys, strict=True) if key is not None and "cc" in job.args[1:]]
+    return participants.of_tickets(session, parse_ids(ids)) if ids else {}
+
+
+def _decide(ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, cc: Sequence[str]) -> list[Notification]:
     state, team_address = _state(ticket, ticket.incident_id), get_settings().service_desk
-    return decide_event(state, event, version, context.agents, context.settings, team_address, job.args[1:])
+    return decide_event(state, key.event, key.version, context.agents, context.settings, team_address, job.args[1:], cc)
+
+
+def _by_agent(event: str, job: Claimed) -> bool:
+    """Return whether an agent wrote the note of an event: a resolution, or a public reply."""
+    return event == "ticket.resolved" or (event == "ticket.commented" and "requester" in job.args[1:])
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -155,7 +174,9 @@ def ticket_facts(ticket: TicketRow, reason: str) -> TicketFacts:
     return _facts(ticket, Agent(ticket.assignee) if ticket.assignee else None, reason)
 
 
-def _facts(ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "") -> TicketFacts:
+def _facts(
+    ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "", note_by_agent: bool = False
+) -> TicketFacts:
     return TicketFacts(
         id=ticket.id,
         title=excerpt(ticket.title),
@@ -167,6 +188,8 @@ def _facts(ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "
         assignee=assignee.name if assignee else "",
         duplicate_of=ticket.duplicate_of,
         note=excerpt(note),
+        note_by_agent=note_by_agent,
+        by_mail=ticket.source == MAIL_SOURCE,
         due=wall_time(ticket.due_at) if ticket.due_at else "",
     )
 

@@ -74,18 +74,19 @@ def record_action(session: Session, ticket_id: int, author: str, action: str) ->
     return _insert(session, ticket_id, author, action, ACTION)
 
 
-def add_comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+def add_comment(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     """Add a comment, which makes the ticket's verdict stale. Returns its id."""
     update_ticket(session, ticket_id, {"changed_at": now()})
-    return _insert(session, ticket_id, author, text, source)
+    return _insert(session, ticket_id, author, text, source, internal)
 
 
-def _insert(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+def _insert(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     values = {
         "ticket_id": ticket_id,
         "author": storable(author).strip()[:254] or "operator",
         "text": storable(text).strip()[:COMMENT_LIMIT],
         "source": source,
+        "internal": internal,
     }
     comment_id: int = session.execute(insert(Comment).values(values).returning(_c.id)).scalar_one()
     return comment_id

@@ -17,6 +17,7 @@ from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 from db.ids import is_id
 from db.models import Ticket
+from db.statements import table
 from db.text import normalized_requester
 
 Sort = Literal["-id", "id", "-priority", "priority"]
@@ -53,9 +54,7 @@ def page(
 
     They have one of the values of each filter that is not None. Raises InvalidCursor.
     """
-    wanted = select(Ticket).where(
-        *[_one_of(name, values) for name, values in filters.items() if values is not None]
-    )
+    wanted = select(Ticket).where(*[_one_of(name, values) for name, values in filters.items() if values is not None])
     if after is not None:
         wanted = wanted.where(Ticket.created_at >= after)
     if before is not None:
@@ -79,7 +78,7 @@ def page(
 
 
 def _one_of(name: str, values: Sequence[Any]) -> ColumnElement[bool]:
-    column = getattr(Ticket, name)
+    column = table(Ticket).c[name]
     if name == "requester":
         values = list(dict.fromkeys([*values, *map(normalized_requester, values)]))
     # an equal value, not a list of one, for which PostgreSQL may choose another index

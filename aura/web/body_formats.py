@@ -16,7 +16,9 @@ class BodyFormats:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = _refused(Request(scope)) if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD") else None
+        refused = (
+            _refused(Request(scope)) if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD") else None
+        )
         if refused is None:
             await self.app(scope, receive, send)
             return

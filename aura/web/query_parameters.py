@@ -64,7 +64,9 @@ def canonical(values: Sequence[str] | None, known: Collection[str]) -> list[str]
     return None if values is None else [by_lower.get(each.lower(), each) for each in values]
 
 
-def require_known_values(name: str, values: Iterable[str] | None, known: Collection[str], found: Collection[Any]) -> None:
+def require_known_values(
+    name: str, values: Iterable[str] | None, known: Collection[str], found: Collection[Any]
+) -> None:
     """Raise UnknownValue when nothing was found for values of which one is not known.
 
     For values that the settings name: rows may have a value that the settings no longer contain.

@@ -14,6 +14,7 @@ from aura.web.api import (
     jobs,
     mail,
     notifications,
+    participants,
     queues,
     schedules,
     tickets,
@@ -23,5 +24,5 @@ from aura.web.api import (
 router = APIRouter(prefix="/api/v1")
 for resource in (bulk, tickets, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
     router.include_router(resource.router)
-for resource in (auth, notifications, mail):
+for resource in (auth, notifications, mail, participants):
     router.include_router(resource.router)

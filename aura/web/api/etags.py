@@ -30,7 +30,9 @@ _TAG = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", description="Change the ticket only if its state is that of one of these ETags; else 412."),
+    Header(
+        alias="If-Match", description="Change the ticket only if its state is that of one of these ETags; else 412."
+    ),
 ]
 IfNoneMatch = Annotated[
     str | None, Header(alias="If-None-Match", description="Answer 304 if the ticket still has one of these ETags.")
@@ -68,7 +70,9 @@ def parse(name: str, value: str) -> list[tuple[bool, str]] | None:
         tags.append((found["weak"] is not None, found["tag"]))
         at = found.end()
     if not tags or at < len(text):
-        raise HTTPException(400, f'{name}: must be * or ETags in double quotes, such as "a1b2-c3d4", separated by commas')
+        raise HTTPException(
+            400, f'{name}: must be * or ETags in double quotes, such as "a1b2-c3d4", separated by commas'
+        )
     return tags
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -115,6 +116,8 @@ class TicketDetails(Ticket):
     """A ticket with its description, its open jobs, and its timeline, the oldest entry first."""
 
     description: str
+    #: The people in Cc.
+    participants: list[dict[str, Any]]
     jobs: list[dict[str, Any]]
     timeline: list[dict[str, Any]]
 
@@ -142,6 +145,7 @@ class Comment(Body):
     """A comment."""
 
     text: Text = Field(min_length=1, max_length=COMMENT_LIMIT, examples=["It works again since noon."])
+    internal: bool = Field(False, description="A note for agents instead of a reply to the requester and people in Cc.")
 
 
 class NewComment(BaseModel):
@@ -250,11 +254,12 @@ def list_tickets(
 
     A filter may be repeated: a ticket has one of its values.
     """
-    categories = get_settings().categories
-    filters = {
+    known = get_settings().categories
+    categories = canonical(category, known)
+    filters: dict[str, Sequence[Any] | None] = {
         "status": status,
         "stage": stage,
-        "category": canonical(category, categories),
+        "category": categories,
         "priority": priority,
         "assignee": assignee,
         "requester": requester,
@@ -264,7 +269,7 @@ def list_tickets(
     }
     with reading() as session:
         page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
-        require_known_values("category", filters["category"], categories, page.tickets)
+        require_known_values("category", categories, known, page.tickets)
         return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
 
 
@@ -316,7 +321,7 @@ def create_comment(
     """Add a comment. While the ticket is open, an engine analyzes it again with the comment."""
     with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}") as session:
         etags.require_match(session, ticket_id, if_match)
-        number = ticket_actions.comment(ticket_id, who.name, body.text, "http")
+        number = ticket_actions.comment(ticket_id, who.name, body.text, "http", body.internal)
         response.headers.update(etags.new_tag(session, ticket_id, if_match))
     return NewComment(ticket_id=ticket_id, comment=number)
 

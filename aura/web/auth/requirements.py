@@ -15,7 +15,10 @@ from aura.web.query_parameters import require_known
 
 #: Routes without a requirement: they show no ticket, or a signature says who sends the request.
 PUBLIC = frozenset(
-    {"/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"}
+    {
+        *("/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"),
+        "/unsubscribe/{token}",
+    }
 )
 
 _bearer = HTTPBearer(auto_error=False, description="An API key.")

@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
 from aura.errors import InvalidInput
-from aura.web.media_types import FORM, media_type_of, unsupported
 from db import audit
 from db.text import storable
 
@@ -46,9 +45,7 @@ def audited(action: str) -> Callable[[Callable[..., Answer]], Callable[..., Answ
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Return the fields of a form. Raises InvalidInput for a body that is none, HTTPException 415 for another type."""
-    if media_type_of(request)[0] not in ("", FORM):
-        raise unsupported(request, [FORM])
+    """Return the fields of a form. Raises InvalidInput for a body that is none."""
     body = await request.body()
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")

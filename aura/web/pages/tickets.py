@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from aura.desk import ticket_actions
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES, explain, get_settings
-from aura.web.api.tickets import TicketDetails, ticket_details
+from aura.web.api.tickets import ticket_response
 from aura.web.auth.requirements import REQUIRES_READ, Operator, Submitter
 from aura.web.pages.forms import Fields, audited, redirect
 from aura.web.pages.queues import snapshot
@@ -82,10 +82,10 @@ def create_ticket(request: Request, fields: Fields, who: Submitter) -> HTMLRespo
 
 
 @router.get("/{ticket_id}", response_model=None, dependencies=[REQUIRES_READ])
-def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetails:
+def show_ticket(request: Request, ticket_id: int) -> Response:
     """Return the page of a ticket to a browser, and JSON to a program."""
     if not wants_page(request):
-        return ticket_details(ticket_id)
+        return ticket_response(ticket_id, request.headers.get("if-none-match"))
     with reading() as session:
         ticket = timeline(session, ticket_id)
         if ticket is None:
@@ -106,6 +106,7 @@ def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetail
         steps=STEPS,
         next_statuses=[status for status in ticket_actions.WAYS.get(ticket["status"], ()) if status != "resolved"],
         agents=[agent["name"] for agent in agents],
+        notify_cc=get_settings().notify_cc,
     )
 
 
@@ -143,7 +144,7 @@ def assign_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResp
 @router.post("/{ticket_id}/comment")
 @audited("ticket.comment")
 def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE)
+    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE, fields.get("internal") == "yes")
     return redirect(f"/tickets/{ticket_id}", "Comment added.")
 
 
