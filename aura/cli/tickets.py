@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.table import Table
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 
 TicketId = Annotated[int, typer.Argument(metavar="ID", help="Number of the ticket.")]
+Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
+Stage = Literal["received", "prepared", "classified", "notified"]
 Author = Annotated[str, typer.Option("--by", envvar="USER", help="Author of the change.")]
 
 
@@ -78,8 +80,8 @@ def create(
 
 @app.command("list")
 def list_(
-    status: Annotated[str | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
-    stage: Annotated[str | None, typer.Option(help="received, prepared, classified or notified.")] = None,
+    status: Annotated[Status | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="received, prepared, classified or notified.")] = None,
     category: Annotated[str | None, typer.Option(help="Such as Network.")] = None,
     due: Annotated[
         bool, typer.Option("--due", help="Only tickets with a resolution target, overdue ones and the next first.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -186,7 +187,8 @@ def _comment(session: Session, ticket_id: int, author: str, text: str, source: s
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
     number = ticket_actions.add_comment(session, ticket_id, author, text, source, internal)
-    outbox.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
+    event: dict[str, Any] = {"comment": number, "by": author, "source": source}
+    outbox.record(session, [("ticket.commented", ticket_id, event | ({"internal": True} if internal else {}))])
     return number
 
 

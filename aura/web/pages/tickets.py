@@ -47,6 +47,8 @@ def list_tickets(
     try:
         with reading() as session:
             found = search.search(session, q, before)
+        if not found.tickets and found.older is None:
+            search.require_known_categories(q, get_settings().categories)
     except InvalidSearch as invalid:  # shown above the search field, which keeps the text
         error = str(invalid)
     return page(
