@@ -53,7 +53,7 @@ ATTEMPTS = 50
 #: Deliveries of one hint.
 BATCH = 10
 #: The key of unsubscribe links, read once a minute.
-unsubscribe_key = TTLCache(60.0, lambda session: signing_keys.find(session, signing_keys.UNSUBSCRIBE))
+unsubscribe_key = TTLCache(60.0, lambda session: signing_keys.get(session, signing_keys.UNSUBSCRIBE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ ACTOR = "unsubscribe link"
 def read_link(token: str) -> Unsubscribe:
     """Return what a link ends. Raises InvalidToken."""
     with reading() as session:
-        key = signing_keys.find(session, signing_keys.UNSUBSCRIBE)
+        key = signing_keys.get(session, signing_keys.UNSUBSCRIBE)
     return read_token(key, token)
 
 

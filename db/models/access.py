@@ -82,7 +82,7 @@ class AuditEntry(Base):
 
 
 class SigningKey(Base):
-    """A secret key of this installation by its purpose; the migration that adds a purpose makes its key."""
+    """A secret key of this installation by its purpose; its first use makes it."""
 
     __tablename__ = "signing_keys"
 

@@ -1,8 +1,6 @@
-"""Participants of tickets, internal comments, the key of unsubscribe links, and requesters in lower case."""
+"""Participants of tickets, internal comments, signing keys, and requesters in lower case."""
 
 from __future__ import annotations
-
-import secrets
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,13 +28,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("ticket_id", "address", name=op.f("pk_ticket_participants")),
     )
-    keys = op.create_table(
+    op.create_table(
         "signing_keys",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("secret", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_signing_keys")),
     )
-    op.bulk_insert(keys, [{"name": "unsubscribe", "secret": secrets.token_hex(32)}])
     op.add_column("comments", sa.Column("internal", sa.Boolean(), server_default=sa.false(), nullable=False))
     # new requesters are stored like this; "Ann Lee <Ann@example.com>" stays, since a name has capital letters
     op.execute(

@@ -136,6 +136,62 @@ def test_foreign_links_are_disarmed_everywhere() -> None:
             assert found <= {LINK}
 
 
+@pytest.mark.parametrize("role", ["requester", "cc", "agent", "team", "subscriber"])
+@pytest.mark.parametrize("by_agent", [True, False])
+def test_links_stay_in_the_reply_of_an_agent_alone(role: str, by_agent: bool) -> None:
+    note = "Read https://kb.example/vpn?a=1&b='2', then\nwww.kb.example."
+    facts = TicketFacts(17, "see http://evil.example", "Other", "low", note=note, note_by_agent=by_agent)
+    message = render_message("ticket.commented", role, "en", facts, BASE)
+    page = Page(as_html(message, "en"))
+    assert ("https://kb.example/vpn?a=1&b=" in message.text) is by_agent
+    assert "http://evil.example" not in message.text + message.subject
+    assert {link for link in page.links if link.startswith("https://kb.")} == (
+        {"https://kb.example/vpn?a=1&b="} if by_agent else set()
+    )
+    assert ("www.kb.example" in message.text) is by_agent
+    assert page.tags <= TAGS
+
+
+def test_the_reply_of_an_agent_is_longer_than_an_excerpt() -> None:
+    facts = TicketFacts(17, "VPN", "Other", "low", note="word " * 390, note_by_agent=True)
+    for event in ("ticket.commented", "ticket.resolved"):
+        assert render_message(event, "requester", "en", facts, BASE).text.count("word") == 390
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Re: VPN drops", "Re: VPN drops [Aura #17]"),
+        ("AW: Re[2]: RE : VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Re: VPN drops [Aura #17]", "Re: VPN drops [Aura #17]"),
+        ("[#12] VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Fwd: VPN drops", "Re: Fwd: VPN drops [Aura #17]"),
+        ("Reset: the VPN", "Re: Reset: the VPN [Aura #17]"),
+        ("a\r\nBcc: b@c", "Re: a Bcc: b@c [Aura #17]"),
+        ("Re: ", "[Aura #17] Re:"),
+        ("x" * 3000, f"Re: {'x' * 199}… [Aura #17]"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_subject_of_a_reply_is_that_of_the_mail(title: str, subject: str, language: str) -> None:
+    facts = TicketFacts(17, title, "Other", "low", by_mail=True)
+    for role, event in (
+        ("requester", "ticket.classified"),
+        ("requester", "ticket.resolved"),
+        ("cc", "ticket.commented"),
+    ):
+        assert render_message(event, role, language, facts, BASE).subject == subject
+    assert render_message("ticket.classified", "team", language, facts, BASE).subject.startswith("[Aura #17] ")
+
+
+def test_people_in_cc_have_a_text_for_public_replies_alone() -> None:
+    with pytest.raises(ValueError, match="no template for"):
+        render_message("ticket.resolved", "cc", "en", FACTS, BASE)
+    message = render_message("ticket.commented", "cc", "en", FACTS, BASE)
+    assert LINK not in message.text, "they have no access to the page"
+
+
 def test_a_title_is_one_short_line() -> None:
     title = "first\r\nBcc: victim@example.org\u2028\u202egnp.exe\0 " + "long " * 5000
     message = render_message("ticket.classified", "requester", "en", TicketFacts(17, title, "Other", "low"), BASE)

@@ -16,6 +16,8 @@ from tests.unit.web.clients import create_ticket, local_client
 
 #: Their content changes between two requests, or does not end.
 LEFT_OUT = ("/metrics", "/api/v1/events", "/charts/{name}.json", "/ai/reliability.svg", "/unsubscribe/{token}")
+#: Their content is the same in two requests.
+SAME = ("/static/aura.css", "/nothing", "/health/live", "/openapi.json")
 PATHS = [route.partition(" ")[2] for route in ROUTES if route.startswith("GET ")]
 
 
@@ -28,18 +30,17 @@ def test_head_has_the_status_and_headers_of_get_and_no_body(web: TestClient, pat
 
     assert headed.status_code == got.status_code
     assert headed.content == b""
-    changing = ("date", "etag")
+    # the length of a page depends on the time that it shows
+    changing = ("date", "etag") if path in SAME else ("date", "etag", "content-length")
     assert {name: value for name, value in headed.headers.items() if name not in changing} == {
         name: value for name, value in got.headers.items() if name not in changing
     }
 
 
 def test_head_of_a_path_without_get_is_405(web: TestClient):
-    answer = web.head("/api/v1/tickets/bulk/")
-    other = web.head("/api/v1/queues/ai.classify/pause")
+    answer = web.head("/api/v1/queues/ai.classify/pause")
 
-    assert answer.status_code in (404, 307)
-    assert (other.status_code, other.headers["Allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 
 def test_head_of_a_stream_ends_at_once(database: str):
@@ -52,9 +53,17 @@ def test_head_of_a_stream_ends_at_once(database: str):
         sent.append(message)
 
     scope: dict[str, Any] = {
-        **{"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "scheme": "http"},
-        **{"method": "HEAD", "path": "/api/v1/events", "raw_path": b"/api/v1/events", "query_string": b""},
-        **{"headers": [(b"host", b"127.0.0.1:8000")], "client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 8000)},
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "HEAD",
+        "path": "/api/v1/events",
+        "raw_path": b"/api/v1/events",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:8000")],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
     }
     asyncio.run(asyncio.wait_for(web_app()(scope, receive, send), events.KEEP_ALIVE / 2))
 

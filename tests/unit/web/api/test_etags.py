@@ -173,6 +173,7 @@ def test_an_etag_costs_no_statement(web: TestClient):
         statements.append(statement)
 
     etags_of = etags.tag_of
+    web.get(f"{API}/{number}")  # caches the access
     event.listen(engine(), "before_cursor_execute", note)
     try:
         web.get(f"{API}/{number}")
