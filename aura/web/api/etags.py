@@ -48,6 +48,12 @@ def state_of(ticket: Mapping[str, Any]) -> str:
     return hashlib.blake2b(repr((values, moment)).encode(), digest_size=9).hexdigest()
 
 
+def created_tag(ticket_id: int) -> str:
+    """Return the ETag of a ticket that was created just now. A repeated request may get an old one, which is refused later."""
+    new = dict.fromkeys(STATE_COLUMNS) | {"id": ticket_id, "status": "open", "resolution": ""}
+    return f'"{state_of(new)}"'
+
+
 def tag_of(ticket: Mapping[str, Any], body: bytes) -> str:
     """Return the ETag of a response with this body."""
     return f'"{state_of(ticket)}-{hashlib.blake2b(body, digest_size=9).hexdigest()}"'

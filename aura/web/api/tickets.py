@@ -197,7 +197,7 @@ async def create_ticket_alias(request: Request, _who: Submitter, idempotency_key
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/tickets/{ticket_id}"
-    return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
+    return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
 @show_alias.get(
@@ -229,7 +229,7 @@ async def create_ticket(
         await _classified(request, ticket_id, wait)
         ticket = await run_in_threadpool(ticket_details, ticket_id)
         created |= ticket.model_dump(include={"stage", "category", "priority", "confidence", "needs_review"})
-    return JSONResponse(created, 202, {"Location": url})
+    return JSONResponse(created, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
 @router.get("", summary="List tickets")

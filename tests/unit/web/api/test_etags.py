@@ -121,6 +121,16 @@ def test_a_comment_changes_the_state_and_returns_the_new_one(web: TestClient):
     assert change(web, number, "pending", first.headers["ETag"]).status_code == 200
 
 
+def test_a_new_ticket_can_be_changed_with_the_etag_of_its_creation(web: TestClient, hand: Hand):
+    for path in ("/tickets", API):
+        created = web.post(path, json={"title": "VPN drops"})
+        hand.run()
+        number, tag = created.json()["id"], created.headers["ETag"]
+
+        assert change(web, number, "pending", tag).status_code == 200
+        assert change(web, number, "open", tag).status_code == 412
+
+
 def test_progress_of_triage_refuses_no_change_and_answers_no_304(web: TestClient, hand: Hand):
     number = create_ticket()
     tag = tag_of(web, number)
