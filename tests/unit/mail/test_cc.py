@@ -140,6 +140,18 @@ def test_a_public_reply_reaches_people_in_cc_and_nothing_else_does(hand: Hand, m
     assert "safe" not in text + html
 
 
+def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    hand.run()
+    mailbox.mails.clear()
+    ingest_mail(write(subject="Re: [Aura #1]", text="See https://evil.example/login and www.evil.example."))
+    hand.run()
+    [mail] = mails_to(mailbox, TEAM)
+    text, html = (part.get_content() for part in mail.iter_parts())
+    assert "hxxps://evil.example/login" in text and "www[.]evil.example" in text
+    assert "https://evil" not in text + html
+
+
 def test_an_internal_comment_notifies_the_agent_alone(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     hand.run()
