@@ -46,7 +46,7 @@ def restore(session: Session, ticket_id: int, address: str) -> bool:
 
 
 def remove(session: Session, ticket_id: int, address: str) -> bool:
-    """Remove a person for good. Returns whether they took part."""
+    """Remove a person permanently. Returns whether they took part."""
     statement = update(table(TicketParticipant)).where(_c.ticket_id == ticket_id, _c.address == address)
     present = statement.where(_c.removed_at.is_(None)).values(removed_at=now())
     return session.execute(present.returning(_c.address)).first() is not None

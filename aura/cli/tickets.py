@@ -123,6 +123,7 @@ def show(ticket_id: TicketId, fmt: FormatOption = "table") -> None:
         print_json(ticket)
         return
     entries, jobs = ticket.pop("timeline"), ticket.pop("jobs")
+    ticket["participants"] = ", ".join(each["address"] for each in ticket["participants"])
     print_fields(ticket)
     out.print()
     table = Table("at", "kind", "details", header_style="bold", box=None, pad_edge=False)

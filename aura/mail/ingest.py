@@ -26,6 +26,7 @@ from aura.mail import auto_replies
 from aura.mail.cc import remember_cc
 from aura.mail.parse import MAX_ID, ParsedMail, parse_mail
 from aura.mail.replies import strip_quotes
+from aura.mail.unsubscribe import unsubscribed
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
 from db.inbound_mails import IGNORED, REFUSED, SOURCE
@@ -133,7 +134,7 @@ def _refuse(mail: ParsedMail, reason: str) -> IngestResult:
 
 
 def _reason_to_ignore(session: Session, mail: ParsedMail) -> str:
-    if reason := auto_replies.automatic_reason(mail, _own_address()):
+    if reason := unsubscribed(mail) or auto_replies.automatic_reason(mail, _own_address()):
         return reason
     notification = _NOTIFICATION_ID.match(mail.message_id)
     if notification and inbound_mails.is_notification(session, notification[1]):

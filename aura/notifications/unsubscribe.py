@@ -18,6 +18,8 @@ from aura.notifications.render import supported_language
 
 #: The path of the page.
 PATH = "/unsubscribe"
+#: The subject of a mail that unsubscribes, before the token.
+SUBJECT = "unsubscribe"
 #: Bytes of the signature, and characters of the longest token.
 SIGNATURE, MAX_LENGTH = 20, 800
 

@@ -15,6 +15,12 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    # first, because the following statements lock tables until the migration ends; new requesters are stored like this.
+    # "Ann Lee <Ann@example.com>" stays, since a name has capital letters
+    op.execute(
+        "UPDATE tickets SET requester = lower(requester) WHERE requester LIKE '%@%' AND requester NOT LIKE '% %' "
+        "AND requester <> lower(requester)"
+    )
     op.create_table(
         "ticket_participants",
         sa.Column("ticket_id", ID, nullable=False),
@@ -35,11 +41,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_signing_keys")),
     )
     op.add_column("comments", sa.Column("internal", sa.Boolean(), server_default=sa.false(), nullable=False))
-    # new requesters are stored like this; "Ann Lee <Ann@example.com>" stays, since a name has capital letters
-    op.execute(
-        "UPDATE tickets SET requester = lower(requester) WHERE requester LIKE '%@%' AND requester NOT LIKE '% %' "
-        "AND requester <> lower(requester)"
-    )
 
 
 def downgrade() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from aura.desk.participants import remove_participant
 from aura.desk.ticket_actions import comment, resolve
+from aura.desk.unsubscribe import unsubscribe
 from aura.mail import create_from_ignored, ingest_mail
 from db import participants, reading
 from db.models import Notification, Ticket, TicketParticipant
@@ -100,7 +101,7 @@ def people_after_triage(mailbox: Mailbox) -> list[str]:
 
 
 def test_persons_whose_addresses_resemble_machines_are_kept(mailbox: Mailbox) -> None:
-    ingest_mail(cc("noreen@example.com", "not.ray@example.com", "r.e.ply@example.com", "bounce.house@example.com"))
+    ingest_mail(cc("noreen@example.com", "not.ray@example.com", "r.e.ply@example.com", "bounce.smith@example.com"))
     assert len(people()) == 4
 
 
@@ -225,8 +226,6 @@ def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_request
 
 
 def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Hand, mailbox: Mailbox) -> None:
-    from aura.desk.unsubscribe import unsubscribe
-
     ingest_mail(cc("bob@example.com", "carl@example.com"))
     comment(1, "nora", "Try it again.")
     hand.run()
@@ -242,6 +241,18 @@ def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Han
     hand.run()
     assert people() == ["carl@example.com"]
     assert (len(mails_to(mailbox, "bob@example.com")), len(mails_to(mailbox, "carl@example.com"))) == (1, 2)
+
+
+def test_a_mail_with_the_token_as_its_subject_unsubscribes(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com", "carl@example.com"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    token = str(mails_to(mailbox, "bob@example.com")[0]["List-Unsubscribe"]).strip("<>").rpartition("/")[2]
+    forged = ingest_mail(write("eve@example.com", f"unsubscribe {token[:-6]}AAAAAA"))
+    sent = ingest_mail(write("robot@mail.example", f"unsubscribe {token}", Auto_Submitted="auto-generated"))
+    assert forged.outcome == "ticket"
+    assert sent.outcome == "ignored: unsubscribed bob@example.com"
+    assert people() == ["carl@example.com"]
 
 
 def test_a_requester_is_stored_in_lower_case_whatever_the_mail_says(mailbox: Mailbox) -> None:

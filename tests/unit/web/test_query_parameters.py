@@ -68,7 +68,7 @@ def test_a_wrong_parameter_of_the_ticket_list_is_422_with_the_values_there_are(
     [
         ("/api/v1/jobs?state=runing", "did you mean running?"),
         ("/api/v1/jobs?actor=clasify", "did you mean classify?"),
-        ("/api/v1/dead-letters?state=buried", "must be one of dead, replayed, discarded"),
+        ("/api/v1/dead-letters?state=gone", "must be one of dead, replayed, discarded"),
         ("/api/v1/dead-letters?actor=clasify", "did you mean classify?"),
         ("/api/v1/dead-letters/groups?fingerprint=a", "there are state, limit"),
         ("/api/v1/audit?sbject=ticket/1", "did you mean subject?"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from aura.notifications.channels.base import OutboundMessage
 from aura.notifications.sanitize import one_line
+from aura.notifications.unsubscribe import SUBJECT
 
 
 class _Subject(UniqueUnstructuredHeader):
@@ -96,9 +97,13 @@ def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMe
         # mail programs repeat the name in the To of a reply, where it names the ticket too
         mail["Reply-To"] = formataddr((f"Aura #{message.ticket_id}", parseaddr(sender)[1]))
     if message.unsubscribe:
-        mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
         if message.unsubscribe.startswith("https://"):  # RFC 8058, section 3.1
+            mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        else:
+            token = message.unsubscribe.rpartition("/")[2]
+            by_mail = f"<mailto:{parseaddr(sender)[1]}?subject={SUBJECT}%20{token}>"
+            mail["List-Unsubscribe"] = f"{by_mail}, <{message.unsubscribe}>"
     # ask for no automatic replies, which Aura would answer
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
