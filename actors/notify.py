@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
-from aura.notifications import Agent, TicketFacts, render_message
+from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
 from aura.notifications.decide import (
     Notification,
     NotificationSettings,
@@ -31,6 +31,7 @@ from aura.notifications.decide import (
     decide_triage,
     find_agent,
 )
+from aura.notifications.render import REPLY_LIMIT
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
@@ -141,8 +142,9 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         else:
             note = str(job.args[0]) if job.args else ""
             agent = find_agent(ticket.assignee, context.agents)
-            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, _by_agent(key.event, job))
-            results.append(NotifyResult(*_rows(ticket, facts, decision, delays)))
+            reply = note[:REPLY_LIMIT] if _by_agent(key.event, job) else ""
+            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, bool(reply))
+            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply)))
     return results
 
 
@@ -216,12 +218,18 @@ def _rows(
     facts: TicketFacts,
     decision: Sequence[Notification],
     delays: Mapping[Notification, tuple[datetime, float]],
+    reply: str = "",
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Return the rows of the notifications, and the seconds of those that are delayed, by id."""
+    """Return the rows of the notifications, and the seconds of those that are delayed, by id.
+
+    `reply` is the note as an agent wrote it to the requester, who gets it as it is: a masked link or phone number is of no
+    use to its addressee.
+    """
+    as_written = replace(facts, note=reply) if reply else facts
     rows: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for each in decision:
-        row = _row(ticket, facts, each)
+        row = _row(ticket, as_written if each.role in PUBLIC_REPLY else facts, each, facts.note)
         if each in delays:
             until, seconds[row["id"]] = delays[each]
             row |= {"state": "delayed", "delayed_until": until}
@@ -229,7 +237,7 @@ def _rows(
     return rows, seconds
 
 
-def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification) -> dict[str, Any]:
+def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note: str) -> dict[str, Any]:
     base_url = get_settings().base_url
     message = render_message(notification.event, notification.role, notification.language, facts, base_url)
     return {
@@ -250,7 +258,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification) -> d
             "priority": facts.priority,
             "assignee": facts.assignee,
             "status": ticket.status,
-            "note": facts.note,
+            "note": note,
             "language": notification.language,
             "url": f"{base_url}/tickets/{ticket.id}",
         },

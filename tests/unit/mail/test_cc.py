@@ -17,6 +17,7 @@ from aura.mail import create_from_ignored, ingest_mail
 from db import participants, reading
 from db.models import Notification, Ticket, TicketParticipant
 from tests.embedded import Hand
+from tests.unit.actors.helpers import subscribe
 from tests.unit.mail.test_ingest import comments, ticket, write
 from tests.unit.notifications.channels.test_email import Mailbox, PrivatePort
 
@@ -139,6 +140,24 @@ def test_a_public_reply_reaches_people_in_cc_and_nothing_else_does(hand: Hand, m
     assert "https://kb.example.org/vpn?a=1" in text
     assert '<a href="https://kb.example.org/vpn?a=1"' in html
     assert "safe" not in text + html
+
+
+def test_the_requester_gets_a_reply_as_its_agent_wrote_it(hand: Hand, mailbox: Mailbox) -> None:
+    subscribe("boss@example.com", event="ticket.commented")
+    ingest_mail(cc("bob@example.com"))
+    hand.run()
+    mailbox.mails.clear()
+    reply = "Call +49 30 1234567 or see https://kb.example.org/?user=ada@example.com"
+    comment(1, "nora", reply)
+    hand.run()
+    for address in ("ada@example.com", "bob@example.com"):
+        [mail] = mails_to(mailbox, address)
+        assert f"> {reply}" in next(mail.iter_parts()).get_content()
+    [mail] = mails_to(mailbox, "boss@example.com")
+    assert "[phone 1]" in next(mail.iter_parts()).get_content(), "others get an excerpt, masked"
+    resolve(1, "Call +49 30 1234567.")
+    hand.run()
+    assert "Call +49 30 1234567." in next(mails_to(mailbox, "ada@example.com")[-1].iter_parts()).get_content()
 
 
 def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, mailbox: Mailbox) -> None:
