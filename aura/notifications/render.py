@@ -30,7 +30,7 @@ LANGUAGES = ("en", "de")
 #: Characters of the parts of a ticket that a notification repeats; its page shows the whole text.
 TITLE_LIMIT, NAME_LIMIT, LINE_LIMIT, TEXT_LIMIT = 120, 120, 300, 600
 #: Characters of a reply of an agent, and of the subject of a mail that answers one.
-REPLY_LIMIT, SUBJECT_LIMIT = 2_000, 200
+REPLY_LIMIT, SUBJECT_LIMIT = 20_000, 200
 #: What mail programs put before the subject of a reply, and Aura's own tag, which the subject gets once.
 _REPLY_PREFIX = re.compile(r"(?:\s*(?:re|aw|antw|sv|vs|res|rif|odp|ynt)(?:\[\d{1,3}\])?\s?[:：])+\s*", re.IGNORECASE)
 _TAG = re.compile(r"\s*\[(?:Aura )?#\d{1,18}\]\s*", re.IGNORECASE)

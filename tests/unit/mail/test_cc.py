@@ -147,12 +147,12 @@ def test_the_requester_gets_a_reply_as_its_agent_wrote_it(hand: Hand, mailbox: M
     ingest_mail(cc("bob@example.com"))
     hand.run()
     mailbox.mails.clear()
-    reply = "Call +49 30 1234567 or see https://kb.example.org/?user=ada@example.com"
+    reply = f"Call +49 30 1234567 or see https://kb.example.org/?user=ada@example.com{' and so on' * 1500}"
     comment(1, "nora", reply)
     hand.run()
     for address in ("ada@example.com", "bob@example.com"):
         [mail] = mails_to(mailbox, address)
-        assert f"> {reply}" in next(mail.iter_parts()).get_content()
+        assert f"> {reply}" in next(mail.iter_parts()).get_content(), "whole"
     [mail] = mails_to(mailbox, "boss@example.com")
     assert "[phone 1]" in next(mail.iter_parts()).get_content(), "others get an excerpt, masked"
     resolve(1, "Call +49 30 1234567.")

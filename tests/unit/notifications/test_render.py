@@ -153,9 +153,9 @@ def test_links_stay_in_the_reply_of_an_agent_alone(role: str, by_agent: bool) ->
 
 
 def test_the_reply_of_an_agent_is_longer_than_an_excerpt() -> None:
-    facts = TicketFacts(17, "VPN", "Other", "low", note="word " * 390, note_by_agent=True)
+    facts = TicketFacts(17, "VPN", "Other", "low", note="word " * 3900, note_by_agent=True)
     for event in ("ticket.commented", "ticket.resolved"):
-        assert render_message(event, "requester", "en", facts, BASE).text.count("word") == 390
+        assert render_message(event, "requester", "en", facts, BASE).text.count("word") == 3900
 
 
 @pytest.mark.parametrize(
