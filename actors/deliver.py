@@ -13,7 +13,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from functools import lru_cache
 from typing import Any
 
@@ -24,10 +25,22 @@ from actors import metrics
 from aura.jobs.actor import DurableActor, JobResult, durable
 from aura.jobs.attempt import Attempt
 from aura.jobs.one_by_one import OneByOne
-from aura.notifications import Channel, ChannelError, OutboundMessage, RenderedMessage, as_html, make_channel
+from aura.jobs.ttl_cache import TTLCache
+from aura.notifications import (
+    DIGEST,
+    PUBLIC_REPLY,
+    Channel,
+    ChannelError,
+    OutboundMessage,
+    RenderedMessage,
+    as_html,
+    make_channel,
+    unsubscribe,
+)
 from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
+from aura.notifications.unsubscribe import Unsubscribe
 from aura.settings import Settings, get_settings
-from db import channel_rates, endpoints, in_doubt, notifications, transaction
+from db import channel_rates, endpoints, in_doubt, inbound_mails, notifications, signing_keys, transaction
 from db.database import after_commit
 from db.endpoints import EndpointAddress
 from db.notifications import Loaded
@@ -40,6 +53,8 @@ TURN_WAIT = 1.0
 ATTEMPTS = 50
 #: Deliveries of one hint.
 BATCH = 10
+#: The key of unsubscribe links, read once a minute.
+unsubscribe_key = TTLCache(60.0, lambda session: signing_keys.get(session, signing_keys.UNSUBSCRIBE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,10 @@ class Delivery:
 
     notification: Loaded
     endpoint: EndpointAddress | None = None
+    #: Message-IDs of the mails that an e-mail answers, the oldest first.
+    references: tuple[str, ...] = ()
+    #: The key of its unsubscribe link; empty for a mail without one.
+    key: bytes = field(default=b"", repr=False)
 
 
 def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
@@ -75,7 +94,41 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
     loaded = notifications.load(session, keys)
     names = {each.recipient for each in loaded.values() if each.channel != "email"}
     by_name = endpoints.find(session, names) if names else {}
-    return {key: Delivery(each, by_name.get(each.recipient)) for key, each in loaded.items()}
+    mails = [each for each in loaded.values() if each.channel == "email"]
+    threads = _threads(session, mails)
+    secret = unsubscribe_key(session) if any(_unsubscribed(each) for each in mails) else b""
+    return {
+        key: Delivery(each, by_name.get(each.recipient), threads.get(key, ()), secret if _unsubscribed(each) else b"")
+        for key, each in loaded.items()
+    }
+
+
+def _threads(session: Session, mails: Sequence[Loaded]) -> dict[str, tuple[str, ...]]:
+    """Return the mails that each notification answers: those of the requester and of its recipient, by its id.
+
+    Agents get none: their notifications are a conversation of their own.
+    """
+    outside = [each for each in mails if each.ticket_id is not None and each.role in PUBLIC_REPLY]
+    received = inbound_mails.of_threads(session, {each.ticket_id for each in outside if each.ticket_id is not None})
+    return {
+        each.id: tuple(
+            mail.message_id
+            for mail in received
+            if mail.ticket_id == each.ticket_id
+            and mail.sender in (parseaddr(mail.requester)[1].lower(), each.recipient.lower())
+            and not mail.message_id.startswith("sha256:")  # a mail without a usable Message-ID
+        )
+        for each in outside
+    }
+
+
+def _unsubscribed(notification: Loaded) -> Unsubscribe | None:
+    """Return what the unsubscribe link of a notification ends; None for a mail without one."""
+    if notification.event == DIGEST:
+        return Unsubscribe(notification.recipient)
+    if notification.role == "cc" and notification.ticket_id:
+        return Unsubscribe(notification.recipient, notification.ticket_id)
+    return None
 
 
 def save(session: Session, done: list[JobResult]) -> None:
@@ -202,21 +255,26 @@ def _message(name: str, delivery: Delivery, settings: Settings) -> OutboundMessa
     if name != "email" and (endpoint is None or endpoint.channel != name):
         raise ChannelError(f"{name} endpoint {notification.recipient!r} does not exist", permanent=True)
     link = f"{settings.base_url}/tickets/{notification.ticket_id}" if notification.ticket_id else ""
-    html = ""
+    html, body, url = "", notification.body, ""
     if name == "email":
-        text = RenderedMessage(notification.subject, notification.body)
-        html = as_html(text, notification.data.get("language", "en"), link or f"{settings.base_url}/tickets")
+        language, what = notification.data.get("language", "en"), _unsubscribed(notification)
+        if what is not None and delivery.key:
+            url = f"{settings.base_url}{unsubscribe.PATH}/{unsubscribe.make_token(delivery.key, what)}"
+            body += unsubscribe.footer(language, what, url)
+        html = as_html(RenderedMessage(notification.subject, body), language)
     return OutboundMessage(
         id=notification.id,
         ticket_id=notification.ticket_id or 0,
         recipient=notification.recipient,
         subject=notification.subject,
-        text=notification.body,
+        text=body,
         html=html,
         event=notification.event,
         data=notification.data,
         created_at=notification.created_at,
         link=link,
+        references=delivery.references,
+        unsubscribe=url,
         url=endpoint.url if endpoint else "",
         keys=endpoint.keys if endpoint else (),
     )

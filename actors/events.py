@@ -16,13 +16,16 @@ from actors.excerpts import excerpt
 from aura.errors import InvalidInput
 from aura.notifications import EVENTS, Role
 from db import jobs, outbox, tickets
-from db.jobs import ERROR_LIMIT, Claimed, NewJob
+from db.jobs import Claimed, NewJob
 from db.text import storable
+from db.ticket_actions import COMMENT_LIMIT
 
 ACTOR = "announce"
 DEAD_LETTER_EVENT = "ticket.dead_lettered"
 #: Priority of the job; the deliveries get the one of their ticket.
 PRIORITY = 5
+#: Characters of a note: those of the longest comment, since a public reply is sent whole.
+NOTE_LIMIT = COMMENT_LIMIT
 #: Characters of a version.
 VERSION_LIMIT = 80
 
@@ -78,7 +81,7 @@ def event_job(ticket_id: int, event: str, version: int | str, note: str = "", ro
         raise InvalidInput(
             f"version: {suffix[:200]!r} is not valid; use 1 to {VERSION_LIMIT} characters without a colon"
         )
-    return NewJob(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:ERROR_LIMIT], *roles], priority=PRIORITY)
+    return NewJob(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:NOTE_LIMIT], *roles], priority=PRIORITY)
 
 
 def parse_key(key: str) -> EventKey | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 
 from actors import analysis, digest, notification_settings
 from actors.analysis import JOB_PRIORITY
-from actors.events import parse_key
+from actors.events import EventKey, parse_key
 from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
-from aura.notifications import Agent, TicketFacts, render_message
+from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
 from aura.notifications.decide import (
     Notification,
     NotificationSettings,
@@ -31,8 +31,11 @@ from aura.notifications.decide import (
     decide_triage,
     find_agent,
 )
+from aura.notifications.render import REPLY_LIMIT
 from aura.settings import get_settings
-from db import incidents, jobs, notifications, reading, tickets
+from db import incidents, jobs, notifications, participants, reading, tickets
+from db.ids import parse_ids
+from db.inbound_mails import SOURCE as MAIL_SOURCE
 from db.incidents import ActiveIncident
 from db.jobs import Claimed, NewJob
 from db.tickets import TicketRow
@@ -123,10 +126,12 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
     with reading() as session:
         loaded = tickets.load(session, [key.ticket_id for key in keys if key is not None])
         context = _context(session, list(loaded.values()))
+        people = _participants(session, batch, keys)
     decisions: list[list[Notification]] = []
     for job, key in zip(batch, keys, strict=True):
         ticket = loaded.get(key.ticket_id) if key else None
-        decisions.append([] if key is None or ticket is None else _decide(ticket, key.event, key.version, job, context))
+        cc = people.get(ticket.id, ()) if ticket else ()
+        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, cc))
     delays = digest.load_delays([each for decision in decisions for each in decision], context.settings.preferences)
     results: list[NotifyResult | Permanent] = []
     for job, key, decision in zip(batch, keys, decisions, strict=True):
@@ -137,14 +142,30 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         else:
             note = str(job.args[0]) if job.args else ""
             agent = find_agent(ticket.assignee, context.agents)
-            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note)
-            results.append(NotifyResult(*_rows(ticket, facts, decision, delays)))
+            reply = note[:REPLY_LIMIT] if _by_agent(key.event, job) else ""
+            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, bool(reply))
+            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply)))
     return results
 
 
-def _decide(ticket: TicketRow, event: str, version: str, job: Claimed, context: _Context) -> list[Notification]:
+def _participants(
+    session: Session, batch: Sequence[Claimed], keys: Sequence[EventKey | None]
+) -> Mapping[int, Sequence[str]]:
+    """Return the people in Cc of the tickets whose event notifies them."""
+    if not get_settings().notify_cc:
+        return {}
+    ids = [key.ticket_id for job, key in zip(batch, keys, strict=True) if key is not None and "cc" in job.args[1:]]
+    return participants.of_tickets(session, parse_ids(ids)) if ids else {}
+
+
+def _decide(ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, cc: Sequence[str]) -> list[Notification]:
     state, team_address = _state(ticket, ticket.incident_id), get_settings().service_desk
-    return decide_event(state, event, version, context.agents, context.settings, team_address, job.args[1:])
+    return decide_event(state, key.event, key.version, context.agents, context.settings, team_address, job.args[1:], cc)
+
+
+def _by_agent(event: str, job: Claimed) -> bool:
+    """Return whether an agent wrote the note of an event: a resolution, or a public reply."""
+    return event == "ticket.resolved" or (event == "ticket.commented" and "requester" in job.args[1:])
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -155,7 +176,9 @@ def ticket_facts(ticket: TicketRow, reason: str) -> TicketFacts:
     return _facts(ticket, Agent(ticket.assignee) if ticket.assignee else None, reason)
 
 
-def _facts(ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "") -> TicketFacts:
+def _facts(
+    ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "", note_by_agent: bool = False
+) -> TicketFacts:
     return TicketFacts(
         id=ticket.id,
         title=excerpt(ticket.title),
@@ -167,6 +190,8 @@ def _facts(ticket: TicketRow, assignee: Agent | None, reason: str, note: str = "
         assignee=assignee.name if assignee else "",
         duplicate_of=ticket.duplicate_of,
         note=excerpt(note),
+        note_by_agent=note_by_agent,
+        by_mail=ticket.source == MAIL_SOURCE,
         due=wall_time(ticket.due_at) if ticket.due_at else "",
     )
 
@@ -193,12 +218,18 @@ def _rows(
     facts: TicketFacts,
     decision: Sequence[Notification],
     delays: Mapping[Notification, tuple[datetime, float]],
+    reply: str = "",
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Return the rows of the notifications, and the seconds of those that are delayed, by id."""
+    """Return the rows of the notifications, and the seconds of those that are delayed, by id.
+
+    `reply` is the note as an agent wrote it to the requester, who gets it as it is: a masked link or phone number is of no
+    use to its addressee.
+    """
+    as_written = replace(facts, note=reply) if reply else facts
     rows: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for each in decision:
-        row = _row(ticket, facts, each)
+        row = _row(ticket, as_written if each.role in PUBLIC_REPLY else facts, each, facts.note)
         if each in delays:
             until, seconds[row["id"]] = delays[each]
             row |= {"state": "delayed", "delayed_until": until}
@@ -206,7 +237,7 @@ def _rows(
     return rows, seconds
 
 
-def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification) -> dict[str, Any]:
+def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note: str) -> dict[str, Any]:
     base_url = get_settings().base_url
     message = render_message(notification.event, notification.role, notification.language, facts, base_url)
     return {
@@ -227,7 +258,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification) -> d
             "priority": facts.priority,
             "assignee": facts.assignee,
             "status": ticket.status,
-            "note": facts.note,
+            "note": note,
             "language": notification.language,
             "url": f"{base_url}/tickets/{ticket.id}",
         },

@@ -23,6 +23,11 @@ def listing(session: Session) -> list[dict[str, Any]]:
     return queue_controls.listing(session, queue_of)
 
 
+def actor_names() -> list[str]:
+    """Return the names of the declared actors."""
+    return sorted(actors.broker.get_declared_actors())
+
+
 def check(session: Session, queue: str) -> None:
     """Raise UnknownQueue for an unknown name; a paused or limited queue may not be declared any more."""
     names = sorted({*actors.broker.get_declared_queues(), *queue_controls.current(session)})

@@ -277,6 +277,10 @@ class Settings(BaseSettings):
     service_desk: str = Field(
         "service-desk@localhost", description="E-mail address that is notified of tickets without an agent."
     )
+    notify_cc: bool = Field(
+        True,
+        description="Send public replies of agents to the people in Cc of the requester's mails, up to 20 a ticket.",
+    )
     digest_above: int = Field(
         30,
         ge=0,

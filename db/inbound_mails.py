@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.models import Agent, Comment, InboundMail, Notification, Ticket
+from db.models import Agent, Comment, InboundMail, Notification, Ticket, TicketParticipant
 from db.queue_stats import COUNT_LIMIT
-from db.statements import table, upsert
+from db.statements import Prepared, in_list, table, upsert
 from db.time import elapsed, from_now, now
 
+#: `source` of the tickets of mails.
+SOURCE = "email"
 #: The outcome of a new mail, and the prefixes of two final outcomes.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
 
@@ -20,6 +22,7 @@ UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
 
 _m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
+_p = table(TicketParticipant).c
 
 
 class StoredMail(NamedTuple):
@@ -87,16 +90,48 @@ def tickets_of_mails(session: Session, identities: Collection[str]) -> dict[str,
 
 
 def is_participant(session: Session, ticket_id: int, address: str) -> bool:
-    """Return whether an address is a requester, assignee, notification recipient or comment author of the ticket."""
+    """Return whether an address is a requester, assignee, participant, notified person or author of the ticket."""
     if not address:
         return False
     lower = func.lower(_t.requester)
     # requesters may come as "Ann Lee <ann@example.com>"
     requester = or_(lower == address, lower.endswith(f"<{address}>", autoescape=True))
     agent = exists().where(Agent.name == _t.assignee, func.lower(Agent.email) == address)
-    notified = exists().where(_n.ticket_id == _t.id, _n.channel == "email", func.lower(_n.recipient) == address)
+    # people in Cc until they are removed
+    cc = exists().where(_p.ticket_id == _t.id, _p.address == address, _p.removed_at.is_(None))
+    mailed = (_n.ticket_id == _t.id, _n.channel == "email", _n.role != "cc", func.lower(_n.recipient) == address)
+    notified = exists().where(*mailed)
     author = exists().where(Comment.ticket_id == _t.id, func.lower(Comment.author) == address)
-    return bool(session.scalar(select(exists().where(_t.id == ticket_id, or_(requester, agent, notified, author)))))
+    takes_part = or_(requester, agent, cc, notified, author)
+    return bool(session.scalar(select(exists().where(_t.id == ticket_id, takes_part))))
+
+
+#: Mails of tickets that are read for the threads of one batch of deliveries.
+THREAD_ROWS = 1_000
+
+
+class ThreadMail(NamedTuple):
+    """A mail that became a ticket or a comment, with its sender and the requester of the ticket."""
+
+    ticket_id: int
+    message_id: str
+    sender: str
+    requester: str
+
+
+def _of_threads(session: Session) -> Any:
+    mails = (in_list(session, _m.ticket_id, "ids"), _m.outcome.in_(("ticket", "comment")))
+    columns = select(_m.ticket_id, _m.message_id, _m.sender, _t.requester).join(table(Ticket), _t.id == _m.ticket_id)
+    return columns.where(*mails).order_by(_m.id.desc()).limit(THREAD_ROWS)
+
+
+_OF_THREADS = Prepared(_of_threads)
+
+
+def of_threads(session: Session, ticket_ids: Collection[int]) -> list[ThreadMail]:
+    """Return the mails of these tickets, the oldest first."""
+    rows = _OF_THREADS(session, ids=sorted(ticket_ids)) if ticket_ids else ()
+    return [ThreadMail._make(row) for row in rows][::-1]
 
 
 class TicketStatus(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from db.text import DEPTH_LIMIT as DEPTH_LIMIT
+from db.text import normalized_requester
 from db.text import parse_json as parse_json
 from db.text import storable as storable
 
@@ -46,6 +47,11 @@ class NewTicket(BaseModel):
     @classmethod
     def _text(cls, value: object) -> object:
         return storable(value) if isinstance(value, str) else "" if value is None else value
+
+    @field_validator("requester")
+    @classmethod
+    def _same_address(cls, value: str) -> str:
+        return normalized_requester(value)
 
     @field_validator("external_id", mode="before")
     @classmethod

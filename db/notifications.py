@@ -70,6 +70,7 @@ class Loaded(NamedTuple):
     ticket_id: int | None
     channel: str
     recipient: str
+    role: str
     subject: str
     body: str
     state: str

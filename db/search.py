@@ -9,18 +9,20 @@ of tickets; older tickets are on the next page.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
+from aura.settings import PRIORITIES, STATUSES
 from db.models import Ticket
-from db.text import storable
-from db.tickets import RESOLVED, UNRESOLVED
+from db.text import normalized_requester, storable
+from db.tickets import RESOLVED, STAGES, UNRESOLVED
 
 #: Tickets that one page reads, and the most that it shows.
 WINDOW, PAGE = 50_000, 50
@@ -36,6 +38,24 @@ class InvalidSearch(InvalidInput):
 
 def _equal(column: Any) -> Callable[[str], ColumnElement[bool]]:
     return lambda value: func.lower(column) == value.lower()
+
+
+def _one_of(name: str, column: Any, values: Sequence[str]) -> Callable[[str], ColumnElement[bool]]:
+    def condition(value: str) -> ColumnElement[bool]:
+        wanted = value.lower()
+        if wanted not in values:
+            close = get_close_matches(wanted, values, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise InvalidSearch(f"{name}: must be one of {', '.join(values)}, not {value[:40]!r}{hint}")
+        return column == wanted  # type: ignore[no-any-return]
+
+    return condition
+
+
+def _requester(value: str) -> ColumnElement[bool]:
+    # an index finds an address, which is stored in lower case; a name may have capital letters
+    equal = Ticket.requester == normalized_requester(value)
+    return equal if "@" in value and "<" not in value else func.lower(Ticket.requester) == value.lower()
 
 
 def _contains(value: str) -> ColumnElement[bool]:
@@ -84,11 +104,11 @@ def _id(value: str) -> ColumnElement[bool]:
 #: The condition of each qualifier.
 QUALIFIERS: dict[str, Callable[[str], ColumnElement[bool]]] = {
     "category": _equal(Ticket.category),
-    "priority": _equal(Ticket.priority),
-    "status": _equal(Ticket.status),
-    "stage": _equal(Ticket.stage),
+    "priority": _one_of("priority", Ticket.priority, PRIORITIES),
+    "status": _one_of("status", Ticket.status, STATUSES),
+    "stage": _one_of("stage", Ticket.stage, STAGES),
     "assignee": _equal(Ticket.assignee),
-    "requester": _equal(Ticket.requester),
+    "requester": _requester,
     "department": _equal(Ticket.department),
     "source": _equal(Ticket.source),
     "language": _equal(Ticket.language),
@@ -98,6 +118,16 @@ QUALIFIERS: dict[str, Callable[[str], ColumnElement[bool]]] = {
     "after": lambda value: Ticket.created_at >= _day(value),
     "before": lambda value: Ticket.created_at < _day(value),
 }
+
+
+def require_known_categories(query: str, categories: Sequence[str]) -> None:
+    """Raise InvalidSearch for a category that does not exist; call it when nothing was found, for tickets may have it."""
+    known = [each.lower() for each in categories]
+    for term in _TERM.finditer(query[:MAX_LENGTH]):
+        if (term["name"] or "").lower() == "category" and not term["no"]:
+            value = term["bare"] if term["quoted"] is None else term["quoted"]
+            if value and value.lower() not in known:
+                raise InvalidSearch(f"category: must be one of {', '.join(categories)}, not {value[:40]!r}")
 
 
 def parse(query: str) -> list[ColumnElement[bool]]:

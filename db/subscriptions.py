@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
@@ -49,6 +49,12 @@ def remove(session: Session, number: int) -> None:
     statement = delete(Subscription).where(_c.id == number).returning(_c.id)
     if not 0 < number < 2**63 or session.execute(statement).first() is None:
         raise UnknownSubscription(f"subscription {number} does not exist")
+
+
+def remove_all(session: Session, recipient: str, channel: str) -> int:
+    """Remove the subscriptions of a recipient on a channel; its case is ignored. Returns their number."""
+    own = (func.lower(_c.recipient) == recipient.lower(), _c.channel == channel)
+    return len(session.execute(delete(Subscription).where(*own).returning(_c.id)).all())
 
 
 def endpoints(session: Session) -> set[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,14 @@ DEPTH_LIMIT = 100
 def storable(text: str) -> str:
     """Return the text without NUL bytes and lone surrogates, which PostgreSQL cannot store."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+
+
+def normalized_requester(requester: str) -> str:
+    """Return a requester with e-mail addresses in lower case, as `Ann Lee <ann@example.com>`; names stay as they are."""
+    return _ADDRESS.sub(lambda found: found[0].lower(), requester) if "@" in requester else requester
 
 
 def parse_json(text: str | bytes) -> Any:

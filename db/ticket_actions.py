@@ -54,6 +54,15 @@ def lock_ticket(session: Session, ticket_id: int) -> LockedTicket:
     return LockedTicket._make(row)
 
 
+def lock_columns(session: Session, ticket_id: int, names: Sequence[str]) -> Mapping[str, Any]:
+    """Lock a ticket and return some of its columns. Raises UnknownTicket."""
+    statement = select(*[_t[name] for name in names]).where(_t.id == ticket_id).with_for_update()
+    row = session.execute(statement).mappings().first() if is_id(ticket_id) else None
+    if row is None:
+        raise UnknownTicket(ticket_id)
+    return dict(row)
+
+
 def update_ticket(session: Session, ticket_id: int, values: Mapping[str, Any]) -> None:
     """Update columns of a locked ticket."""
     if values:
@@ -65,18 +74,19 @@ def record_action(session: Session, ticket_id: int, author: str, action: str) ->
     return _insert(session, ticket_id, author, action, ACTION)
 
 
-def add_comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+def add_comment(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     """Add a comment, which makes the ticket's verdict stale. Returns its id."""
     update_ticket(session, ticket_id, {"changed_at": now()})
-    return _insert(session, ticket_id, author, text, source)
+    return _insert(session, ticket_id, author, text, source, internal)
 
 
-def _insert(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+def _insert(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     values = {
         "ticket_id": ticket_id,
         "author": storable(author).strip()[:254] or "operator",
         "text": storable(text).strip()[:COMMENT_LIMIT],
         "source": source,
+        "internal": internal,
     }
     comment_id: int = session.execute(insert(Comment).values(values).returning(_c.id)).scalar_one()
     return comment_id

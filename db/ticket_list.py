@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 from db.ids import is_id
 from db.models import Ticket
+from db.statements import table
+from db.text import normalized_requester
 
 Sort = Literal["-id", "id", "-priority", "priority"]
 #: The columns that can be filtered by an equal value.
@@ -40,7 +42,7 @@ class Page:
 
 def page(
     session: Session,
-    filters: Mapping[str, Any],
+    filters: Mapping[str, Sequence[Any] | None],
     *,
     after: datetime | None = None,
     before: datetime | None = None,
@@ -48,13 +50,11 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page:
-    """Return a page of the tickets created at or after `after` and before `before`, equal in each filter that is not None.
+    """Return a page of the tickets created at or after `after` and before `before`.
 
-    Raises InvalidCursor.
+    They have one of the values of each filter that is not None. Raises InvalidCursor.
     """
-    wanted = select(Ticket).where(
-        *[getattr(Ticket, name) == value for name, value in filters.items() if value is not None]
-    )
+    wanted = select(Ticket).where(*[_one_of(name, values) for name, values in filters.items() if values is not None])
     if after is not None:
         wanted = wanted.where(Ticket.created_at >= after)
     if before is not None:
@@ -75,6 +75,14 @@ def page(
             break
     last = found[limit - 1] if len(found) > limit else None
     return Page([ticket for _, ticket in found[:limit]], _write(last[0], last[1].id) if last else None)
+
+
+def _one_of(name: str, values: Sequence[Any]) -> ColumnElement[bool]:
+    column = table(Ticket).c[name]
+    if name == "requester":
+        values = list(dict.fromkeys([*values, *map(normalized_requester, values)]))
+    # an equal value, not a list of one, for which PostgreSQL may choose another index
+    return column == values[0] if len(values) == 1 else column.in_(values)
 
 
 def _ranks(down: bool, first: int | None) -> Sequence[int]:

@@ -233,6 +233,8 @@ _SAVE_PREPARED = BulkUpdate(
         "stage": case((_c.stage == "received", "prepared"), else_=_c.stage),
     },
 )
+#: The steps of triage that a ticket has passed, in their order.
+STAGES = ("received", "prepared", "classified", "notified")
 #: Statuses in which the SLA clock runs.
 SLA_RUNNING = ("open", "in_progress")
 #: Statuses of a ticket that needs work.

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from db import participants
 from db.ids import is_id
 from db.models import (
     AiCall,
@@ -74,7 +75,8 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
         }
         for job in session.scalars(select(Job).where(Job.key.in_(keys)).order_by(Job.id))
     ]
-    return {**summary(ticket), "description": ticket.description, "jobs": jobs, "timeline": entries}
+    details = {"description": ticket.description, "participants": participants.listing(session, ticket_id)}
+    return {**summary(ticket), **details, "jobs": jobs, "timeline": entries}
 
 
 def summary(ticket: Ticket) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     fields = (
         "id source external_id title requester department language claimed_priority category category_by priority priority_by "
         "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at classified_at notified_at resolved_at due_at sla_state paused_since"
+        "created_at changed_at classified_at notified_at resolved_at due_at sla_state paused_since"
     )
     return _values(ticket, fields.split())
 
@@ -94,7 +96,7 @@ def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:
         kind = "correction" if correction.old != correction.new else "confirmation"
         yield _entry(correction.created_at, kind, **_values(correction, _CORRECTION))
     for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
-        source = {} if comment.source == ACTION else {"source": comment.source}
+        source = {} if comment.source == ACTION else {"source": comment.source, "internal": comment.internal}
         kind = "comment" if source else "action"
         yield _entry(comment.created_at, kind, author=comment.author, text=comment.text, **source)
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):

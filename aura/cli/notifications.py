@@ -92,7 +92,7 @@ def preview(
     event: Annotated[str | None, typer.Option(help="Such as ticket.escalated, or escalated. Default: all.")] = None,
     language: Annotated[Literal["en", "de"], typer.Option(help="en or de.")] = "en",
     role: Annotated[
-        Literal["requester", "agent", "team", "subscriber"] | None,
+        Literal["requester", "cc", "agent", "team", "subscriber"] | None,
         typer.Option(help="Default: every role that is notified without a subscription, else subscriber."),
     ] = None,
     ticket: Annotated[int | None, typer.Option(help="Number of a ticket. Default: an example.")] = None,
@@ -106,18 +106,20 @@ def preview(
     """
     from aura.notifications import EVENTS, as_html, render_message
     from aura.notifications.recipients import AUDIENCE
+    from aura.notifications.render import CC_EVENT
     from aura.settings import get_settings
 
-    events = [each for each in EVENTS if event is None or event.lower() in (each, each.removeprefix("ticket."))]
+    known = (CC_EVENT,) if role == "cc" else EVENTS
+    events = [each for each in known if event is None or event.lower() in (each, each.removeprefix("ticket."))]
     if not events:
-        raise InvalidInput(f"event: there is no {str(event)[:80]!r}; there are {', '.join(EVENTS)}")
+        raise InvalidInput(f"event: there is no {str(event)[:80]!r}; there are {', '.join(known)}")
     facts = _facts(ticket)
     base_url = get_settings().base_url
     previews: list[dict[str, Any]] = []
     for each in events:
         for reader in (role,) if role else (AUDIENCE[each] or ("subscriber",)):
             message = render_message(each, reader, language, facts, base_url)
-            html = as_html(message, language, f"{base_url}/tickets/{facts.id}")
+            html = as_html(message, language)
             preview = {"event": each, "role": reader, "language": language}
             previews.append(preview | {"subject": message.subject, "text": message.text, "html": html})
     if fmt == "json":

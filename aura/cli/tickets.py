@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.table import Table
@@ -31,6 +31,8 @@ app = typer.Typer(
 app.command("attachments")(attachments)
 
 TicketId = Annotated[int, typer.Argument(metavar="ID", help="Number of the ticket.")]
+Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
+Stage = Literal["received", "prepared", "classified", "notified"]
 Author = Annotated[str, typer.Option("--by", envvar="USER", help="Author of the change.")]
 
 
@@ -81,8 +83,8 @@ def create(
 
 @app.command("list")
 def list_(
-    status: Annotated[str | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
-    stage: Annotated[str | None, typer.Option(help="received, prepared, classified or notified.")] = None,
+    status: Annotated[Status | None, typer.Option(help="open, in_progress, pending, resolved or closed.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="received, prepared, classified or notified.")] = None,
     category: Annotated[str | None, typer.Option(help="Such as Network.")] = None,
     due: Annotated[
         bool, typer.Option("--due", help="Only tickets with a resolution target, overdue ones and the next first.")
@@ -124,6 +126,7 @@ def show(ticket_id: TicketId, fmt: FormatOption = "table") -> None:
         print_json(ticket)
         return
     entries, jobs = ticket.pop("timeline"), ticket.pop("jobs")
+    ticket["participants"] = ", ".join(each["address"] for each in ticket["participants"])
     print_fields(ticket)
     out.print()
     table = Table("at", "kind", "details", header_style="bold", box=None, pad_edge=False)
@@ -228,6 +231,9 @@ def assign(
 def comment(
     ticket_id: TicketId,
     text: Annotated[str, typer.Argument(help="Text of the comment; `-` reads it from stdin.")],
+    internal: Annotated[
+        bool, typer.Option("--internal", help="A note for agents, instead of a reply to requester and people in Cc.")
+    ] = False,
     author: Author = "operator",
     fmt: FormatOption = "table",
 ) -> None:
@@ -236,8 +242,38 @@ def comment(
     Example: aura tickets comment 17 "It is the home network, too"
     """
     body = _text(text)
-    number = _act("comment", ticket_id, lambda actions: actions.comment(ticket_id, author, body))
+    number = _act("comment", ticket_id, lambda actions: actions.comment(ticket_id, author, body, internal=internal))
     _print_change(fmt, {"id": ticket_id, "comment": number}, f"ticket {ticket_id}: comment {number} added")
+
+
+@app.command("participants")
+def participants(
+    ticket_id: TicketId,
+    add: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Add this person to Cc.")] = None,
+    remove: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Remove this person from Cc.")] = None,
+    author: Author = "operator",
+    fmt: FormatOption = "table",
+) -> None:
+    """List the people in Cc of a ticket, who get public replies by mail, or add or remove one.
+
+    Example: aura tickets participants 17 --remove bob@example.com
+    """
+    if add is not None and remove is not None:
+        raise InvalidInput("name one of --add and --remove")
+    if add is not None or remove is not None:
+        action = "participant_add" if add is not None else "participant_remove"
+        with audited(f"ticket.{action}", f"ticket/{ticket_id}", address=add or remove):
+            from aura.desk.participants import add_participant, remove_participant
+
+            if add is not None:
+                add_participant(ticket_id, add, author)
+            else:
+                remove_participant(ticket_id, remove or "", author)
+    with reads():
+        from aura.desk.participants import list_participants
+
+        rows = list_participants(ticket_id)
+    print_rows(rows, ("address", "name", "added_by", "created_at"), fmt, "Nobody is in Cc.")
 
 
 def _act(action: str, ticket_id: int, do: Callable[[ModuleType], Result], **details: Any) -> Result:

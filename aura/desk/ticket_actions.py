@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from actors.notify import notify
 from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
 from aura.errors import InvalidInput
-from aura.notifications import Role
+from aura.notifications import PUBLIC_REPLY, Role
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
 from db.ticket_actions import COMMENT_LIMIT, LockedTicket
@@ -129,17 +130,18 @@ def assign(ticket_id: int, agent: str | None, author: str = OPERATOR) -> str:
     return name
 
 
-def comment(ticket_id: int, author: str, text: str, source: str = "cli") -> int:
+def comment(ticket_id: int, author: str, text: str, source: str = "cli", internal: bool = False) -> int:
     """Add a comment; an open ticket is analyzed again with it. Returns the number of the comment.
 
-    A comment of the requester notifies the agent, any other the requester. A comment of the requester sets a pending
-    ticket to open. Raises NotAllowed for an empty or too long text, UnknownTicket.
+    A comment of the requester notifies the agent; any other is a public reply to the requester and the people in Cc, or
+    with `internal` a note that notifies the agent alone. A comment of the requester sets a pending ticket to open. Raises
+    NotAllowed for an empty or too long text, UnknownTicket.
     """
     with transaction() as session:
         ticket = ticket_actions.lock_ticket(session, ticket_id)
-        number = _comment(session, ticket_id, author, text, source)
+        number = _comment(session, ticket_id, author, text, source, internal)
         by_requester = _is_requester(ticket, author)
-        _announce_comment(session, ticket, number, text, "agent" if by_requester else "requester")
+        _announce_comment(session, ticket, number, text, to_agent=by_requester or internal)
         if by_requester and ticket.status == "pending":
             _change_status(session, ticket, "open", author)
     return number
@@ -156,7 +158,7 @@ def comment_by_mail(session: Session, ticket_id: int, author: str, text: str) ->
     if ticket.status in RESOLVED and not by_agent:
         _reopen(session, ticket, author, text)
         return number
-    _announce_comment(session, ticket, number, text, "requester" if by_agent else "agent")
+    _announce_comment(session, ticket, number, text, to_agent=not by_agent)
     if ticket.status == "pending" and not by_agent:
         _change_status(session, ticket, "open", author)
     return number
@@ -168,8 +170,9 @@ def _is_requester(ticket: LockedTicket, author: str) -> bool:
     return author.strip().casefold() in (requester, parseaddr(requester)[1])
 
 
-def _announce_comment(session: Session, ticket: LockedTicket, number: int, text: str, role: Role) -> None:
-    jobs.enqueue(session, [event_job(ticket.id, "ticket.commented", number, text, (role,))])
+def _announce_comment(session: Session, ticket: LockedTicket, number: int, text: str, to_agent: bool) -> None:
+    roles: tuple[Role, ...] = ("agent",) if to_agent else PUBLIC_REPLY
+    jobs.enqueue(session, [event_job(ticket.id, "ticket.commented", number, text, roles)])
 
 
 def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) -> StatusChange:
@@ -180,11 +183,12 @@ def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) ->
     return change
 
 
-def _comment(session: Session, ticket_id: int, author: str, text: str, source: str) -> int:
+def _comment(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
-    number = ticket_actions.add_comment(session, ticket_id, author, text, source)
-    outbox.record(session, [("ticket.commented", ticket_id, {"comment": number, "by": author, "source": source})])
+    number = ticket_actions.add_comment(session, ticket_id, author, text, source, internal)
+    event: dict[str, Any] = {"comment": number, "by": author, "source": source}
+    outbox.record(session, [("ticket.commented", ticket_id, event | ({"internal": True} if internal else {}))])
     return number
 
 

@@ -4,6 +4,8 @@ parse.py         bytes to a ParsedMail; never raises
 replies.py       removes quotes and signatures from a reply
 auto_replies.py  recognises mail that no person wrote
 ingest.py        one mail, one transaction
+cc.py            remembers the people in Cc
+unsubscribe.py   unsubscribes by a mail
 imap.py          reads an IMAP mailbox; maildir.py, a Maildir
 """
 

@@ -24,17 +24,18 @@ from aura.desk import ticket_actions
 from aura.errors import Conflict, NotFound
 from aura.mail import auto_replies
 from aura.mail.attachments import store_attachments
+from aura.mail.cc import remember_cc
 from aura.mail.parse import MAX_ID, ParsedMail, parse_mail
 from aura.mail.replies import strip_quotes
+from aura.mail.unsubscribe import unsubscribed
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
-from db.inbound_mails import IGNORED, REFUSED
+from db.inbound_mails import IGNORED, REFUSED, SOURCE
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.mail")
 
-SOURCE = "email"
 #: Bytes of a too large mail that are stored: its headers.
 HEAD = 64_000
 #: Ticket numbers of one mail that are looked up.
@@ -134,7 +135,7 @@ def _refuse(mail: ParsedMail, reason: str) -> IngestResult:
 
 
 def _reason_to_ignore(session: Session, mail: ParsedMail) -> str:
-    if reason := auto_replies.automatic_reason(mail, _own_address()):
+    if reason := unsubscribed(mail) or auto_replies.automatic_reason(mail, _own_address()):
         return reason
     notification = _NOTIFICATION_ID.match(mail.message_id)
     if notification and inbound_mails.is_notification(session, notification[1]):
@@ -152,10 +153,12 @@ def _attach(session: Session, mail: ParsedMail, mail_id: int, identity: str) -> 
     if state is not None and not _closed_for_replies(state):
         text = strip_quotes(mail.text) or mail.subject or "(no text)"
         ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
+        remember_cc(session, mail, state.id)
         inbound_mails.save_outcome(session, mail_id, "comment", state.id)
         store_attachments(session, state.id, mail_id, mail)
         return IngestResult(mail_id, "comment", state.id)
     created = _create_ticket(session, mail, mail_id, identity, follows=state.id if state else None)
+    remember_cc(session, mail, created)
     inbound_mails.save_outcome(session, mail_id, "ticket", created)
     store_attachments(session, created, mail_id, mail)
     return IngestResult(mail_id, "ticket", created)

@@ -129,11 +129,15 @@ def decide_event(
     settings: NotificationSettings,
     team_address: str,
     roles: Sequence[Role] = (),
+    participants: Sequence[str] = (),
 ) -> list[Notification]:
-    """Return the notifications of an event; `roles` replace the event's own audience (see `recipients.AUDIENCE`)."""
+    """Return the notifications of an event; `roles` replace the event's own audience (see `recipients.AUDIENCE`).
+
+    `participants` are the addresses of the role cc.
+    """
     assignee = find_agent(ticket.assignee, agents)
     announced = ticket.topic_announced and event not in SINGLE_TICKET_EVENTS
-    audience = _audience(event, ticket, assignee, announced, team_address, roles)
+    audience = _audience(event, ticket, assignee, announced, team_address, roles, participants)
     to = unique_recipients(
         [*audience, *subscribers(event, _topic(ticket, assignee, announced), settings.subscriptions)]
     )
@@ -154,6 +158,7 @@ def _audience(
     announced: bool,
     team_address: str,
     roles: Sequence[Role] = (),
+    participants: Sequence[str] = (),
 ) -> list[Recipient]:
     return recipients(
         event,
@@ -164,6 +169,7 @@ def _audience(
         priority=ticket.priority,
         duplicate=announced,
         roles=roles,
+        participants=participants,
     )
 
 

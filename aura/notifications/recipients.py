@@ -12,7 +12,10 @@ from typing import Literal
 
 from aura.notifications.sanitize import is_email, one_line
 
-Role = Literal["requester", "agent", "team", "subscriber"]
+Role = Literal["requester", "cc", "agent", "team", "subscriber"]
+
+#: The roles that a public reply of an agent notifies: the requester, and the people in Cc (`ticket_participants`).
+PUBLIC_REPLY: tuple[Role, ...] = ("requester", "cc")
 
 #: The roles that each event notifies without a subscription. An empty one notifies subscribers alone.
 AUDIENCE: dict[str, tuple[Role, ...]] = {
@@ -85,6 +88,7 @@ def recipients(
     priority: str,
     duplicate: bool,
     roles: Sequence[Role] = (),
+    participants: Sequence[str] = (),
 ) -> list[Recipient]:
     """Return the recipients of an event without subscriptions, those who must act first (see `AUDIENCE`, or `roles`).
 
@@ -107,6 +111,8 @@ def recipients(
     person = _recipient(requester, "requester", language) if "requester" in audience else None
     if person is not None:
         to.append(person)
+    if "cc" in audience:
+        to += [Recipient(address, "cc", "email", language) for address in participants if is_email(address)]
     return unique_recipients(to or [team])
 
 

@@ -6,6 +6,7 @@ part of a mail of the same text.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +23,17 @@ EVENTS = tuple(AUDIENCE)
 #: The event of a digest.
 DIGEST = "digest"
 ROLES = ("requester", "agent", "team", "subscriber")
+#: The only event of the role cc.
+CC_EVENT = "ticket.commented"
 LANGUAGES = ("en", "de")
 
 #: Characters of the parts of a ticket that a notification repeats; its page shows the whole text.
 TITLE_LIMIT, NAME_LIMIT, LINE_LIMIT, TEXT_LIMIT = 120, 120, 300, 600
+#: Characters of a reply of an agent, and of the subject of a mail that answers one.
+REPLY_LIMIT, SUBJECT_LIMIT = 20_000, 200
+#: What mail programs put before the subject of a reply, and Aura's own tag, which the subject gets once.
+_REPLY_PREFIX = re.compile(r"(?:\s*(?:re|aw|antw|sv|vs|res|rif|odp|ynt)(?:\[\d{1,3}\])?\s?[:：])+\s*", re.IGNORECASE)
+_TAG = re.compile(r"\s*\[(?:Aura )?#\d{1,18}\]\s*", re.IGNORECASE)
 #: Tickets that a digest lists; the others are counted.
 DIGEST_TICKETS_LIMIT = 50
 
@@ -53,6 +61,10 @@ class TicketFacts:
     duplicate_of: int | None = None
     #: A sentence about the event; the requester gets the resolution and a public comment only.
     note: str = ""
+    #: An agent wrote the note: its links stay, and it is not shortened to an excerpt.
+    note_by_agent: bool = False
+    #: The ticket came by mail: the subject of its requester's mails answers that mail.
+    by_mail: bool = False
     #: The resolution target in local time; the requester does not get it.
     due: str = ""
 
@@ -82,7 +94,7 @@ def render_message(event: str, role: str, language: str, facts: TicketFacts, bas
     `language` may have a region (`de-AT`); an unknown language is English. The only link is `{base_url}/tickets/{id}`. Raises
     ValueError for an unknown event or role.
     """
-    if event not in EVENTS or role not in ROLES:
+    if event not in EVENTS or (role not in ROLES and (role, event) != ("cc", CC_EVENT)):
         raise ValueError(f"no template for event {event!r} and role {role!r}; events: {EVENTS}, roles: {ROLES}")
     template = _templates.get_template(f"{supported_language(language)}/{role}.txt")
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
@@ -140,7 +152,11 @@ def _message(text: str) -> RenderedMessage:
 
 @lru_cache(maxsize=64)
 def _sanitized(facts: TicketFacts) -> dict[str, object]:
-    """Return the facts within their limits and without clickable links, because anybody can write a ticket."""
+    """Return the facts within their limits and without clickable links, because anybody can write a ticket.
+
+    The links of an agent's note stay: agents write to the requester, and nobody else writes in their name.
+    """
+    by_agent = facts.note_by_agent
     return {
         "id": int(facts.id),
         "title": _line(facts.title, TITLE_LIMIT),
@@ -151,10 +167,18 @@ def _sanitized(facts: TicketFacts) -> dict[str, object]:
         "assignee": _line(facts.assignee, NAME_LIMIT),
         "description": _lines(facts.description),
         "duplicate_of": facts.duplicate_of,
-        "note": _line(facts.note, LINE_LIMIT),
-        "comment": _lines(facts.note),
+        "note": one_line(facts.note, REPLY_LIMIT) if by_agent else _line(facts.note, LINE_LIMIT),
+        "comment": block(facts.note, REPLY_LIMIT).splitlines() if by_agent else _lines(facts.note),
+        "reply_to": _answered_subject(facts.title) if facts.by_mail else "",
         "due": _line(facts.due, NAME_LIMIT),
     }
+
+
+def _answered_subject(title: str) -> str:
+    """Return the subject of the requester's mail as replies repeat it: mail programs group mails by it."""
+    subject = _TAG.sub(" ", title)
+    found = _REPLY_PREFIX.match(subject)
+    return _line(subject[found.end() :] if found else subject, SUBJECT_LIMIT)
 
 
 def _line(text: str, limit: int) -> str:

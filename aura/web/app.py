@@ -18,8 +18,10 @@ from aura.web import api, health, pages, problems, render
 from aura.web.api import events, mail, tickets
 from aura.web.auth import identity, requirements
 from aura.web.auth.sessions import Login
+from aura.web.body_formats import BodyFormats
 from aura.web.body_limit import BodyLimit
 from aura.web.group_commit import TicketWriter
+from aura.web.head_requests import HeadRequests
 from aura.web.headers import SecurityHeaders
 from aura.web.load_shedding import LoadShedding
 from aura.web.long_poll import LongPoll
@@ -58,15 +60,18 @@ def make_app() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # its pages load scripts from a CDN; /openapi.json stays
         redoc_url=None,
+        strict_content_type=False,  # a body without a Content-Type is JSON; `same_origin` refuses pages of other sites
         responses=problems.PROBLEMS,
     )
     reset_state(app)
     problems.install(app)
     # the last middleware is the outermost
     app.add_middleware(BodyLimit, larger=mail.body_limits())
+    app.add_middleware(BodyFormats)
     app.add_middleware(RequestTracing)
     app.add_middleware(LoadShedding)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(HeadRequests)
     app.include_router(tickets.create_alias)
     app.include_router(pages.router)  # before the API: a browser gets the page of a ticket, a program the alias's JSON
     app.include_router(tickets.show_alias)

@@ -7,6 +7,7 @@ the exception's MRO that is listed decides. `type` is always about:blank, so `ti
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -21,8 +22,11 @@ from starlette.exceptions import HTTPException
 from aura import errors
 from aura.errors import AuraError
 from aura.settings import explain, first_line, problems_of
+from aura.web.allowed_methods import allowed_methods
 from aura.web.error_page import error_page
 from aura.web.headers import HEADERS, PRIVATE
+from aura.web.media_types import JSON, is_json, unsupported
+from aura.web.query_parameters import did_you_mean
 from aura.web.render import wants_page
 from db.text import storable
 
@@ -42,22 +46,26 @@ STATUS_OF: dict[type[AuraError], int] = {
 }
 #: The phrase of each status (RFC 9110, section 15) and what it means here.
 PHRASES: dict[int, tuple[str, str]] = {
-    400: ("Bad Request", "The body is not JSON."),
+    400: ("Bad Request", "The body is not JSON, or a header is malformed."),
     401: ("Unauthorized", "No valid API key and no valid session."),
     403: ("Forbidden", "The scope or the role does not allow it, or the CSRF token is missing."),
     404: ("Not Found", "The named thing does not exist."),
     405: ("Method Not Allowed", "See the Allow header."),
     408: ("Request Timeout", "The body did not arrive in time."),
     409: ("Conflict", "The current state does not allow it, or another request is at work on it."),
+    412: ("Precondition Failed", "The ticket is in another state than If-Match names; see the ETag header."),
     413: ("Content Too Large", "The body is larger than the limit."),
-    415: ("Unsupported Media Type", "The Content-Type is not the expected one."),
+    415: (
+        "Unsupported Media Type",
+        "The Content-Type, its charset or the Content-Encoding is not the expected one; see Accept or Accept-Encoding.",
+    ),
     422: ("Unprocessable Content", "A field is invalid; `errors` names it."),
     429: ("Too Many Requests", "A rate limit is used up; see Retry-After."),
     500: ("Internal Server Error", "A bug or a wrong configuration; the log of the web process has the error."),
     503: ("Service Unavailable", "The database does not answer, or the load is too high; see Retry-After."),
 }
 #: Statuses that any route may answer with.
-ANY_ROUTE = (400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+ANY_ROUTE = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
 #: Seconds after which a client may try again while the database does not answer.
 DATABASE_RETRY_AFTER = 5
 INTERNAL = "unexpected error; the log of the web process has it"
@@ -132,16 +140,23 @@ def _listed_at(request: Request) -> str:
 def _field_errors(error: RequestValidationError) -> list[dict[str, str]]:
     # the name of a field is user input, too
     return [
-        {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(each["msg"])}
+        {"field": storable(".".join(map(str, each["loc"])))[:200], "problem": storable(_explained(each))}
         for each in error.errors()
     ]
 
 
-def _body_is_unread(request: Request, error: RequestValidationError) -> bool:
-    """Return whether FastAPI refused the body because its Content-Type does not say JSON."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_json = media_type == "application/json" or media_type.endswith("+json")
-    return not is_json and any(tuple(each["loc"]) == ("body",) for each in error.errors())
+def _explained(error: dict[str, Any]) -> str:
+    """Return the message of an error; for a value of a fixed set, with the values and the one that it resembles."""
+    if error["type"] != "literal_error":
+        return str(error["msg"])
+    values = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    given = error.get("input")
+    return f"must be one of {', '.join(values)}{did_you_mean(given, values) if isinstance(given, str) else ''}"
+
+
+def _body_is_unread(error: RequestValidationError) -> bool:
+    """Return whether FastAPI read no body."""
+    return any(tuple(each["loc"]) == ("body",) for each in error.errors())
 
 
 def install(app: FastAPI) -> None:
@@ -150,14 +165,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        if _body_is_unread(request, error):
-            given = request.headers.get("content-type")
-            detail = (
-                f"Content-Type: must be application/json, {'is missing' if given is None else f'not {given[:100]}'}"
-            )
-            return answer(
-                request, 422, detail, errors=[{"field": "Content-Type", "problem": "must be application/json"}]
-            )
+        if _body_is_unread(error) and not is_json(request):
+            return _http(request, unsupported(request, [JSON]))
         fields = _field_errors(error)
         return answer(request, 422, "; ".join(f"{each['field']}: {each['problem']}" for each in fields), errors=fields)
 
@@ -167,6 +176,8 @@ def install(app: FastAPI) -> None:
         if error.status_code == 401 and request.method == "GET" and wants_page(request):
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?to={quote(target)}", 303)
+        if error.status_code == 405:
+            headers = {"Allow": allowed_methods(app, request.url.path)}
         return answer(request, error.status_code, str(error.detail), headers)
 
     @app.exception_handler(DBAPIError)

@@ -117,8 +117,7 @@ def deliver(notification_id: str) -> None:
 
 def mail(row: Any) -> OutboundMessage:
     """Return what leaves for a row of `notifications`."""
-    link = f"{get_settings().base_url}/tickets/{row.ticket_id}"
-    html = as_html(RenderedMessage(row.subject, row.body), row.data["language"], link)
+    html = as_html(RenderedMessage(row.subject, row.body), row.data["language"])
     return OutboundMessage(row.id, row.ticket_id or 0, row.recipient, row.subject, row.body, html)
 
 

@@ -1,9 +1,10 @@
 """SQLAlchemy models of all tables."""
 
-from db.models.access import ApiKey, AuditEntry, User, UserSession
+from db.models.access import ApiKey, AuditEntry, SigningKey, User, UserSession
 from db.models.attachments import Attachment, AttachmentChunk
 from db.models.base import Base, Id, Json
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
+from db.models.participants import TicketParticipant
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
 from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
@@ -48,8 +49,10 @@ __all__ = [
     "QueueControl",
     "ScheduleControl",
     "ScheduleRun",
+    "SigningKey",
     "Subscription",
     "Ticket",
+    "TicketParticipant",
     "User",
     "UserSession",
     "VerdictRecord",

@@ -79,3 +79,12 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(String(250))
     details: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     address: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class SigningKey(Base):
+    """A secret key of this installation by its purpose; its first use makes it."""
+
+    __tablename__ = "signing_keys"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(64))

@@ -282,6 +282,8 @@ class Comment(Base):
     text: Mapped[str] = mapped_column(Text)
     #: mail, api, web or cli; `action` for the record of an action.
     source: Mapped[str] = mapped_column(String(16))
+    #: A note for agents: neither the requester nor a participant gets it.
+    internal: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 

@@ -194,7 +194,7 @@ def _check_recipients(
 def _check_messages(installation: Installation) -> None:
     """Check that notifications have no link to another site, and no HTML of a ticket."""
     for row in records(installation, "SELECT ticket_id, subject, body FROM notifications"):
-        html = as_html(RenderedMessage(row["subject"], row["body"]), "en", f"{BASE}/tickets/{row['ticket_id']}")
+        html = as_html(RenderedMessage(row["subject"], row["body"]), "en")
         for part in (row["subject"], row["body"], html):
             links = re.findall(r"https?://[^\s\"'<>]*", part, re.IGNORECASE)
             assert all(link.startswith(f"{BASE}/tickets/{row['ticket_id']}") for link in links), links

@@ -61,7 +61,8 @@ ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_changed": lambda session: reanalysis.changed_tickets(session, 100),
     "ix_tickets_sla": ticket_actions.any_sla_check_due,
     "ix_tickets_priority": lambda session: ticket_list.page(session, {}, sort="-priority"),
-    "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": "nobody at all"}),
+    "ix_tickets_assigned": lambda session: ticket_list.page(session, {"assignee": ["nobody at all"]}),
+    "ix_tickets_requester": lambda session: ticket_list.page(session, {"requester": ["ADA@Example.com", "Bob"]}),
     "ix_tickets_due": lambda session: tickets.listing(session, due=True),
     "ix_verdicts_fallback": lambda session: reanalysis.fallback_verdicts(session, 5, 100),
     "ix_verdicts_with_text": lambda session: retention.delete_batch(session, OLD["verdicts"]),
@@ -73,7 +74,7 @@ ASKED: dict[str, Callable[[Session], object]] = {
 }
 LARGE = ("tickets", "verdicts", "notifications", "attempts")
 #: What orders the few that an index has found.
-SORTS_FEW = {"ix_tickets_at_risk", "ix_notifications_delayed"}
+SORTS_FEW = {"ix_tickets_at_risk", "ix_tickets_requester", "ix_notifications_delayed"}
 
 
 def test_each_index_serves_its_query(postgres: str) -> None:

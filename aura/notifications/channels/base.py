@@ -32,6 +32,10 @@ class OutboundMessage:
     created_at: datetime | None = None
     #: URL of the ticket's page.
     link: str = ""
+    #: Message-IDs of the recipient's mails about the ticket, the oldest first, without angle brackets.
+    references: tuple[str, ...] = ()
+    #: URL that ends mails like this one to the recipient; empty for none.
+    unsubscribe: str = ""
     #: URL and keys are secrets: they permit to write to the endpoint.
     url: str = field(default="", repr=False)
     keys: tuple[str, ...] = field(default=(), repr=False)

@@ -15,6 +15,7 @@ from aura.web.api import (
     jobs,
     mail,
     notifications,
+    participants,
     queues,
     schedules,
     tickets,
@@ -24,5 +25,5 @@ from aura.web.api import (
 router = APIRouter(prefix="/api/v1")
 for resource in (bulk, tickets, attachments, jobs, queues, dead_letters, schedules, ai, workers, audit, events):
     router.include_router(resource.router)
-for resource in (auth, notifications, mail):
+for resource in (auth, notifications, mail, participants):
     router.include_router(resource.router)

@@ -20,6 +20,7 @@ from aura.web.api.tickets import IdempotencyKey, read_ticket
 from aura.web.auth.requirements import Submitter
 from aura.web.body_limit import BODY_LIMIT
 from aura.web.group_commit import BATCH, CreateRequest, Result, store
+from aura.web.media_types import require_json_lines
 from aura.web.problems import status_of
 from db.idempotency import KeyUse
 
@@ -155,4 +156,5 @@ async def create_tickets(request: Request, _who: Submitter, idempotency_key: Ide
 
     The last line says whether all lines were read. With an `Idempotency-Key` the whole request may be sent again.
     """
+    require_json_lines(request)
     return BulkResponse(request, idempotency_key)

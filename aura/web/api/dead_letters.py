@@ -8,8 +8,10 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from actors.queues import actor_names
 from aura.web.api.fields import Body, Filter, Id, Limit, Text, WithReason
 from aura.web.auth.requirements import Operator, Reader
+from aura.web.query_parameters import require_known_values
 from db import audit, dead_letters, reading
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
@@ -125,6 +127,8 @@ def list_dead_letters(
     """Return dead letters, the newest first."""
     with reading() as session:
         rows = dead_letters.listing(session, state, limit, actor=actor, fingerprint=fingerprint)
+    if not fingerprint:
+        require_known_values("actor", [actor] if actor else None, actor_names(), rows)
     return DeadLetters(dead_letters=[DeadLetter.model_validate(row) for row in rows])
 
 

@@ -24,6 +24,11 @@ Text = Annotated[str, AfterValidator(storable)]
 Name = Annotated[Text, Field(max_length=254)]
 #: A query parameter that filters by an equal value.
 Filter = Annotated[Text | None, Query(min_length=1, max_length=254)]
+#: The same for a parameter that may be repeated: rows have one of the values.
+Filters = Annotated[
+    list[Annotated[Text, Field(min_length=1, max_length=254)]] | None,
+    Query(max_length=50, description="May be repeated."),
+]
 Reason = Annotated[Text, Field(min_length=1, max_length=2000, examples=["the mail server moves"])]
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 #: The id in a path.

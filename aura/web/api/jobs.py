@@ -9,8 +9,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from actors.queues import actor_names
 from aura.web.api.fields import Filter, Id, Limit, WithReason
 from aura.web.auth.requirements import Operator, Reader
+from aura.web.query_parameters import require_known_values
 from db import audit, queue_controls, reading
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -53,6 +55,7 @@ def list_jobs(_who: Reader, actor: Filter = None, state: State | None = None, li
     """Return open jobs, the oldest first."""
     with reading() as session:
         rows = queue_controls.list_jobs(session, actor=actor, state=state, limit=limit)
+    require_known_values("actor", [actor] if actor else None, actor_names(), rows)
     return Jobs(jobs=[Job.model_validate(row) for row in rows])
 
 

@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from aura.desk import ticket_actions
 from aura.errors import InvalidInput
-from aura.web.api.fields import Body, Filter, Id, Limit, Name, Text, Time
+from aura.settings import get_settings
+from aura.web.api import etags
+from aura.web.api.etags import IfMatch, IfNoneMatch
+from aura.web.api.fields import Body, Filters, Id, Limit, Name, Text, Time
 from aura.web.auth.requirements import Operator, Reader, Submitter
 from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.long_poll import MAX_WAIT, LongPoll
+from aura.web.media_types import require_json
 from aura.web.problems import invalid, problem
+from aura.web.query_parameters import canonical, require_known_values, split_commas
 from db import audit, reading, ticket_list, tickets
 from db.idempotency import KeyUse
 from db.new_tickets import NewTicket, parse_json
@@ -47,6 +53,19 @@ NEW_TICKET = {
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait until the ticket is classified.")]
 Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
+Stage = Literal["received", "prepared", "classified", "notified"]
+Priority = Literal["low", "medium", "high", "critical"]
+#: Filters by values of a fixed set: separated by commas, or as a repeated parameter.
+Statuses = Annotated[list[Status] | None, BeforeValidator(split_commas), Query(description="One or more statuses.")]
+Stages = Annotated[list[Stage] | None, BeforeValidator(split_commas), Query(description="One or more stages.")]
+Priorities = Annotated[
+    list[Priority] | None, BeforeValidator(split_commas), Query(description="One or more priorities.")
+]
+Categories = Annotated[
+    list[Annotated[Text, Field(min_length=1, max_length=80)]] | None,
+    BeforeValidator(split_commas),
+    Query(description="One or more categories, in upper or lower case."),
+]
 
 
 class CreatedTicket(BaseModel):
@@ -83,6 +102,8 @@ class Ticket(BaseModel):
     stage: str
     version: int
     created_at: datetime
+    #: When somebody commented on it last.
+    changed_at: datetime | None
     classified_at: datetime | None
     notified_at: datetime | None
     resolved_at: datetime | None
@@ -95,6 +116,8 @@ class TicketDetails(Ticket):
     """A ticket with its description, its open jobs, and its timeline, the oldest entry first."""
 
     description: str
+    #: The people in Cc.
+    participants: list[dict[str, Any]]
     jobs: list[dict[str, Any]]
     timeline: list[dict[str, Any]]
 
@@ -122,6 +145,7 @@ class Comment(Body):
     """A comment."""
 
     text: Text = Field(min_length=1, max_length=COMMENT_LIMIT, examples=["It works again since noon."])
+    internal: bool = Field(False, description="A note for agents instead of a reply to the requester and people in Cc.")
 
 
 class NewComment(BaseModel):
@@ -173,13 +197,18 @@ async def create_ticket_alias(request: Request, _who: Submitter, idempotency_key
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/tickets/{ticket_id}"
-    return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url})
+    return JSONResponse({"id": ticket_id, "url": url}, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
-@show_alias.get("/tickets/{ticket_id}", summary="Show a ticket (alias of GET /api/v1/tickets/{ticket_id})")
-def show_ticket_alias(ticket_id: int, _who: Reader) -> TicketDetails:
+@show_alias.get(
+    "/tickets/{ticket_id}",
+    summary="Show a ticket (alias of GET /api/v1/tickets/{ticket_id})",
+    response_model=TicketDetails,
+    responses={304: {"description": "The ticket has not changed since the ETag in If-None-Match."}},
+)
+def show_ticket_alias(ticket_id: int, _who: Reader, if_none_match: IfNoneMatch = None) -> Response:
     """Return the ticket with its timeline."""
-    return ticket_details(ticket_id)
+    return ticket_response(ticket_id, if_none_match)
 
 
 @router.post("", status_code=202, response_model=CreatedTicket, summary="Create a ticket", openapi_extra=NEW_TICKET)
@@ -200,20 +229,20 @@ async def create_ticket(
         await _classified(request, ticket_id, wait)
         ticket = await run_in_threadpool(ticket_details, ticket_id)
         created |= ticket.model_dump(include={"stage", "category", "priority", "confidence", "needs_review"})
-    return JSONResponse(created, 202, {"Location": url})
+    return JSONResponse(created, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
 @router.get("", summary="List tickets")
 def list_tickets(
     _who: Reader,
-    status: Filter = None,
-    stage: Filter = None,
-    category: Filter = None,
-    priority: Filter = None,
-    assignee: Filter = None,
-    requester: Filter = None,
-    department: Filter = None,
-    source: Filter = None,
+    status: Statuses = None,
+    stage: Stages = None,
+    category: Categories = None,
+    priority: Priorities = None,
+    assignee: Filters = None,
+    requester: Filters = None,
+    department: Filters = None,
+    source: Filters = None,
     needs_review: bool | None = None,
     after: Annotated[Time | None, Query(description="Created at or after this time.")] = None,
     before: Annotated[Time | None, Query(description="Created before this time.")] = None,
@@ -221,33 +250,49 @@ def list_tickets(
     cursor: Annotated[Text | None, Query(max_length=200, description="The `next` of the previous page.")] = None,
     limit: Limit = 50,
 ) -> TicketPage:
-    """Return a page of tickets, the newest first, and the cursor of the next page."""
-    filters = {
+    """Return a page of tickets, the newest first, and the cursor of the next page.
+
+    A filter may be repeated: a ticket has one of its values.
+    """
+    known = get_settings().categories
+    categories = canonical(category, known)
+    filters: dict[str, Sequence[Any] | None] = {
         "status": status,
         "stage": stage,
-        "category": category,
+        "category": categories,
         "priority": priority,
         "assignee": assignee,
         "requester": requester,
         "department": department,
         "source": source,
-        "needs_review": needs_review,
+        "needs_review": None if needs_review is None else [needs_review],
     }
     with reading() as session:
         page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
+        require_known_values("category", categories, known, page.tickets)
         return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
 
 
-@router.get("/{ticket_id}", summary="Show a ticket")
-async def show_ticket(ticket_id: Id, request: Request, _who: Reader, wait: Wait = 0) -> TicketDetails:
-    """Return the ticket with its timeline: verdicts, corrections, comments, notifications, attempts, open jobs."""
+@router.get(
+    "/{ticket_id}",
+    summary="Show a ticket",
+    response_model=TicketDetails,
+    responses={304: {"description": "The ticket has not changed since the ETag in If-None-Match."}},
+)
+async def show_ticket(
+    ticket_id: Id, request: Request, _who: Reader, wait: Wait = 0, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the ticket with its timeline: verdicts, corrections, comments, notifications, attempts, open jobs.
+
+    The header `ETag` identifies this state of the ticket, for `If-None-Match` and `If-Match`.
+    """
     if wait:
         await _classified(request, ticket_id, wait)
-    return await run_in_threadpool(ticket_details, ticket_id)
+    return await run_in_threadpool(ticket_response, ticket_id, if_none_match)
 
 
-@router.patch("/{ticket_id}", summary="Change a ticket")
-def change_ticket(ticket_id: Id, body: Change, who: Operator) -> TicketDetails:
+@router.patch("/{ticket_id}", summary="Change a ticket", response_model=TicketDetails)
+def change_ticket(ticket_id: Id, body: Change, who: Operator, if_match: IfMatch = None) -> Response:
     """Set category, priority, status or assignee. A value that a person set is never overwritten by an engine."""
     fields = body.model_fields_set & {"assignee"} | {
         name for name in ("category", "priority", "status") if getattr(body, name) is not None
@@ -256,7 +301,8 @@ def change_ticket(ticket_id: Id, body: Change, who: Operator) -> TicketDetails:
         raise InvalidInput("one of the fields category, priority, status and assignee is needed")
     if body.resolution and body.status != "resolved":
         raise InvalidInput("resolution: needs the status resolved")
-    with audit.acting(who, "ticket.change", f"ticket/{ticket_id}", **body.model_dump(include=fields)):
+    with audit.acting(who, "ticket.change", f"ticket/{ticket_id}", **body.model_dump(include=fields)) as session:
+        etags.require_match(session, ticket_id, if_match)
         if body.category is not None or body.priority is not None:
             ticket_actions.correct(ticket_id, who.name, body.category, body.priority)
         if "assignee" in fields:
@@ -265,21 +311,26 @@ def change_ticket(ticket_id: Id, body: Change, who: Operator) -> TicketDetails:
             ticket_actions.resolve(ticket_id, body.resolution, who.name)
         elif body.status is not None:
             ticket_actions.set_status(ticket_id, body.status, who.name)
-    return ticket_details(ticket_id)
+    return ticket_response(ticket_id)
 
 
 @router.post("/{ticket_id}/comments", status_code=201, summary="Comment on a ticket")
-def create_comment(ticket_id: Id, body: Comment, who: Operator) -> NewComment:
+def create_comment(
+    ticket_id: Id, body: Comment, who: Operator, response: Response, if_match: IfMatch = None
+) -> NewComment:
     """Add a comment. While the ticket is open, an engine analyzes it again with the comment."""
-    with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}"):
-        number = ticket_actions.comment(ticket_id, who.name, body.text, "http")
+    with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}") as session:
+        etags.require_match(session, ticket_id, if_match)
+        number = ticket_actions.comment(ticket_id, who.name, body.text, "http", body.internal)
+        response.headers.update(etags.new_tag(session, ticket_id, if_match))
     return NewComment(ticket_id=ticket_id, comment=number)
 
 
 @router.post("/{ticket_id}/reanalyze", status_code=202, summary="Re-analyze a ticket")
-def reanalyze_ticket(ticket_id: Id, who: Operator) -> Reanalyzing:
+def reanalyze_ticket(ticket_id: Id, who: Operator, if_match: IfMatch = None) -> Reanalyzing:
     """Enqueue a new analysis by the configured engine. Its notifications are sent if the verdict changes."""
     with audit.acting(who, "ticket.reanalyze", f"ticket/{ticket_id}") as session:
+        etags.require_match(session, ticket_id, if_match)
         tickets.ensure_exists(session, ticket_id)
         job = reanalyze_one(session, ticket_id, f"{who.name} asked for it")
     enqueued = EnqueuedJob(id=job, actor="reanalyze")
@@ -287,9 +338,10 @@ def reanalyze_ticket(ticket_id: Id, who: Operator) -> Reanalyzing:
 
 
 @router.post("/{ticket_id}/rerun", status_code=202, summary="Run the pipeline of a ticket again")
-def rerun_ticket(ticket_id: Id, body: Rerun, who: Operator) -> Rerunning:
+def rerun_ticket(ticket_id: Id, body: Rerun, who: Operator, if_match: IfMatch = None) -> Rerunning:
     """Enqueue the triage of the ticket again, beginning with a step."""
     with audit.acting(who, "ticket.rerun", f"ticket/{ticket_id}", step=body.step) as session:
+        etags.require_match(session, ticket_id, if_match)
         tickets.ensure_exists(session, ticket_id)
         triage.send_from(body.step, ticket_id)
     return Rerunning.model_validate({"ticket_id": ticket_id, "from": body.step, "url": f"/api/v1/tickets/{ticket_id}"})
@@ -304,6 +356,36 @@ def ticket_details(ticket_id: int) -> TicketDetails:
     return TicketDetails.model_validate(found)
 
 
+def ticket_response(ticket_id: int, if_none_match: str | None = None) -> Response:
+    """Return the response with a ticket and its ETag, or 304 when the condition names the ETag.
+
+    Raises UnknownTicket, and HTTPException 400 for a malformed condition.
+    """
+    details = ticket_details(ticket_id)
+    body = details.model_dump_json().encode()
+    tag = etags.tag_of(details.model_dump(include=set(etags.STATE_COLUMNS)), body)
+    if etags.is_unchanged(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(body, media_type="application/json", headers={"ETag": tag})
+
+
+#: Names of fields in other systems, and in files that Aura imports, with the field of a ticket.
+OTHER_NAMES = {
+    **dict.fromkeys(("subject", "summary", "name"), "title"),
+    **dict.fromkeys(("body", "text", "message", "content", "comment"), "description"),
+    **dict.fromkeys(("email", "from", "sender", "requester_email"), "requester"),
+}
+
+
+def _misnamed(payload: dict[str, Any]) -> list[dict[str, str]]:
+    """Return an error for each field with another name, whose text would be lost because its own field is missing."""
+    return [
+        {"field": name, "problem": f"is not a field of a ticket; use {field}"}
+        for name, field in OTHER_NAMES.items()
+        if payload.get(name) and not payload.get(field)
+    ]
+
+
 def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket in a JSON body, with the whole payload; or the problem of a body that is none."""
     try:
@@ -312,6 +394,8 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
         return problem(400, "the body must be one JSON object")
     if not isinstance(payload, dict):
         return problem(422, f"the body must be a JSON object, not {type(payload).__name__}")
+    if misnamed := _misnamed(payload):
+        return problem(422, "; ".join(f"{each['field']}: {each['problem']}" for each in misnamed), errors=misnamed)
     try:
         return NewTicket.model_validate(payload), payload
     except ValidationError as error:
@@ -320,6 +404,7 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
 
 async def _create(request: Request, key: str | None) -> int | Response:
     """Store the ticket in the body of the request. Returns its id, or the problem of the body."""
+    require_json(request)
     body = await request.body()
     # not parsed by FastAPI: its errors repeat the input, lone surrogates included
     read = read_ticket(body) if len(body) < LARGE_BODY else await run_in_threadpool(read_ticket, body)

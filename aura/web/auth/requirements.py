@@ -11,10 +11,14 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from aura.errors import Forbidden
 from aura.web.auth.identity import Identity, identify
+from aura.web.query_parameters import require_known
 
 #: Routes without a requirement: they show no ticket, or a signature says who sends the request.
 PUBLIC = frozenset(
-    {"/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"}
+    {
+        *("/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"),
+        "/unsubscribe/{token}",
+    }
 )
 
 _bearer = HTTPBearer(auto_error=False, description="An API key.")
@@ -33,6 +37,8 @@ class RequiresScope:
         if self.scope not in who.scopes:
             raise Forbidden(f"{who.name} lacks the scope {self.scope}")
         request.state.who = who
+        if request.url.path.startswith("/api/"):
+            require_known(request)
         return who
 
 

@@ -14,15 +14,17 @@ from aura.web.pages import (
     jobs,
     login,
     overview,
+    participants,
     queues,
     review,
     schedules,
     tickets,
+    unsubscribe,
     workers,
 )
 
 router = APIRouter(include_in_schema=False)
-for group in (overview, login, audit, export, tickets, attachments, review):
+for group in (overview, login, audit, export, tickets, attachments, participants, unsubscribe, review):
     router.include_router(group.router)
 for group in (queues, jobs, dead_letters, schedules, workers, incidents, ai):
     router.include_router(group.router)

@@ -11,6 +11,7 @@ from aura.errors import InvalidInput
 from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import Fields, audited, reason, redirect
 from aura.web.pages.queues import queue_of, snapshot
+from aura.web.query_parameters import require_known_values
 from aura.web.render import page
 from db import diagnosis, queue_controls, reading, transaction
 from db.queue_controls import STATES
@@ -32,6 +33,7 @@ def list_jobs(
     with reading() as session:
         current = snapshot(session)
         rows = queue_controls.list_jobs(session, actor=actor or None, state=state or None, limit=PAGE)
+        require_known_values("actor", [actor] if actor else None, sorted(queue_of()), rows)
         reasons = {job["id"]: diagnosis.job(session, job["id"], current) for job in rows[:DIAGNOSED]}
     return page(
         request,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from aura.desk import ticket_actions
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES, explain, get_settings
-from aura.web.api.tickets import TicketDetails, ticket_details
+from aura.web.api.tickets import ticket_response
 from aura.web.auth.requirements import REQUIRES_READ, Operator, Submitter
 from aura.web.pages import attachments
 from aura.web.pages.forms import Fields, audited, redirect
@@ -48,6 +48,8 @@ def list_tickets(
     try:
         with reading() as session:
             found = search.search(session, q, before)
+        if not found.tickets and found.older is None:
+            search.require_known_categories(q, get_settings().categories)
     except InvalidSearch as invalid:  # shown above the search field, which keeps the text
         error = str(invalid)
     return page(
@@ -83,10 +85,10 @@ def create_ticket(request: Request, fields: Fields, who: Submitter) -> HTMLRespo
 
 
 @router.get("/{ticket_id}", response_model=None, dependencies=[REQUIRES_READ])
-def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetails:
+def show_ticket(request: Request, ticket_id: int) -> Response:
     """Return the page of a ticket to a browser, and JSON to a program."""
     if not wants_page(request):
-        return ticket_details(ticket_id)
+        return ticket_response(ticket_id, request.headers.get("if-none-match"))
     with reading() as session:
         ticket = timeline(session, ticket_id)
         if ticket is None:
@@ -109,6 +111,7 @@ def show_ticket(request: Request, ticket_id: int) -> HTMLResponse | TicketDetail
         next_statuses=[status for status in ticket_actions.WAYS.get(ticket["status"], ()) if status != "resolved"],
         agents=[agent["name"] for agent in agents],
         attachments=files,
+        notify_cc=get_settings().notify_cc,
     )
 
 
@@ -146,7 +149,7 @@ def assign_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResp
 @router.post("/{ticket_id}/comment")
 @audited("ticket.comment")
 def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE)
+    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE, fields.get("internal") == "yes")
     return redirect(f"/tickets/{ticket_id}", "Comment added.")
 
 

@@ -108,3 +108,22 @@ def test_all_migrations_can_be_reverted_and_applied_again():
 
     alembic(command.check)
     assert len(tables()) == len(Base.metadata.tables) + 1
+
+
+def test_requesters_of_earlier_versions_get_addresses_in_lower_case():
+    migrate("0006")
+    requesters = ["ADA@Example.com", "bob@example.com", "Ann Lee <Ann@Example.com>", "Ada Lovelace", ""]
+    with engine().begin() as connection:
+        for requester in requesters:
+            connection.execute(
+                text(
+                    "INSERT INTO tickets (source, raw, title, description, requester, department, language, created_at) "
+                    "VALUES ('http', '{}', 't', '', :requester, '', '', CURRENT_TIMESTAMP)"
+                ),
+                {"requester": requester},
+            )
+    migrate()
+
+    with engine().begin() as connection:
+        stored = connection.execute(text("SELECT requester FROM tickets ORDER BY id")).scalars().all()
+    assert stored == ["ada@example.com", *requesters[1:]]

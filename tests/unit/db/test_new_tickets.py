@@ -38,6 +38,21 @@ def test_a_new_ticket_normalizes_its_fields():
 
 
 @pytest.mark.parametrize(
+    ("requester", "stored"),
+    [
+        ("ADA@Example.COM", "ada@example.com"),
+        ("Ada Lovelace <ADA@Example.com>", "Ada Lovelace <ada@example.com>"),
+        ("JÖRG@Müller.example", "jörg@müller.example"),
+        ("Ada Lovelace", "Ada Lovelace"),
+        ("@Ada", "@Ada"),
+        ("", ""),
+    ],
+)
+def test_the_address_of_a_requester_is_stored_in_lower_case(requester: str, stored: str):
+    assert NewTicket(title="x", requester=requester).requester == stored
+
+
+@pytest.mark.parametrize(
     ("payload", "words"),
     [
         ({}, "needs a title or a description"),

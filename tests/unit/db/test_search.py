@@ -55,6 +55,8 @@ class TestFinding:
             ("is:late", {"sla_state": "breached"}),
             ("is:human", {"priority_by": "human"}),
             ("requester:bob@example.com", {"requester": "bob@example.com"}),
+            ("requester:BOB@Example.com", {"requester": "bob@example.com"}),
+            ('requester:"bob sand"', {"requester": "Bob Sand"}),
             ("before:2020-01-02", {"created_at": from_now(-3650 * 86_400)}),
             ("vpn", {"title": "The VPN drops"}),
             ('"drops every ten"', {"description": "It drops every ten minutes"}),
@@ -96,6 +98,9 @@ class TestFinding:
     [
         ("colour:red", "no qualifier colour:; there are category, priority"),
         ("is:happy", "is: must be one of open, done"),
+        ("status:opne", "status: must be one of open, in_progress.*did you mean open?"),
+        ("-priority:urgent", "priority: must be one of low, medium, high, critical, not 'urgent'"),
+        ("stage:done", "stage: must be one of received, prepared, classified, notified, not 'done'"),
         ("needs:love", "needs: must be review, not 'love'"),
         ("after:yesterday", "'yesterday' is not a date such as 2026-11-25"),
         ("id:x", "id: must be the number of a ticket, not 'x'"),

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import Agent, Recipient, is_email, route
-from aura.notifications.recipients import recipients
+from aura.notifications import PUBLIC_REPLY, Agent, Recipient, is_email, route
+from aura.notifications.recipients import AUDIENCE, recipients
 
 ANN = Agent("ann", "ann@example.com", skills=("Network", "Email"), capacity=10, load=5)
 BOB = Agent("bob", "bob@example.com", skills=("Network",), capacity=4, load=1)
@@ -69,6 +69,15 @@ def test_a_critical_ticket_prefers_a_free_agent_then_a_full_one_then_an_absent_o
 
 def test_requester_and_agent_are_notified() -> None:
     assert addressed() == [("agent", "in_app", "bob"), ("requester", "email", "joe@example.com")]
+
+
+def test_people_in_cc_get_public_replies_alone() -> None:
+    people = ["bob@example.com", "JOE@example.com", "not an address"]
+    reply = addressed(event="ticket.commented", roles=PUBLIC_REPLY, participants=people)
+    assert reply == [("requester", "email", "joe@example.com"), ("cc", "email", "bob@example.com")]
+    for event in AUDIENCE:
+        for roles in ((), ("agent",), ("requester",)):
+            assert "cc" not in [role for role, _, _ in addressed(event=event, roles=roles, participants=people)]
 
 
 @pytest.mark.parametrize("priority", ["high", "critical"])

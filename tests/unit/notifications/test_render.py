@@ -65,7 +65,7 @@ def test_every_event_has_a_template_for_every_role_and_language(
     assert "ann" in message.text
     assert message.text.count(LINK) == 1
     assert ("#12" in message.text) == (duplicate_of is not None)
-    html = as_html(message, language, LINK)
+    html = as_html(message, language)
     assert Page(html).links == [LINK]
     assert f'<html lang="{language}">' in html
     assert "\n\n\n" not in message.text
@@ -116,7 +116,7 @@ def test_the_description_is_in_messages_to_agents_but_never_to_the_requester() -
 def test_a_hostile_title_stays_text() -> None:
     title = "<script>alert(1)</script> <a href='http://evil.example'>\"&amp; {{ 7*7 }} {% raw %}"
     message = render_message("ticket.classified", "agent", "en", TicketFacts(17, title, "Other", "low"), BASE)
-    page = Page(as_html(message, "en", LINK))
+    page = Page(as_html(message, "en"))
     assert page.tags <= TAGS
     assert page.links == [LINK]
     assert "<script>alert(1)</script>" in page.text
@@ -130,9 +130,65 @@ def test_foreign_links_are_disarmed_everywhere() -> None:
     facts = TicketFacts(17, bait, bait, bait, bait, bait, bait, bait)
     for role in ROLES:
         message = render_message("ticket.escalated", role, "en", facts, BASE)
-        for part in (message.subject, message.text, as_html(message, "en", LINK)):
+        for part in (message.subject, message.text, as_html(message, "en")):
             found = {link.lower() for link in re.findall(r"(?i)(?:https?|ftp)://[^\s\"<]+|www\.\S+", part)}
             assert found <= {LINK}
+
+
+@pytest.mark.parametrize("role", ["requester", "cc", "agent", "team", "subscriber"])
+@pytest.mark.parametrize("by_agent", [True, False])
+def test_links_stay_in_the_reply_of_an_agent_alone(role: str, by_agent: bool) -> None:
+    note = "Read https://kb.example/vpn?a=1&b='2', then\nwww.kb.example."
+    facts = TicketFacts(17, "see http://evil.example", "Other", "low", note=note, note_by_agent=by_agent)
+    message = render_message("ticket.commented", role, "en", facts, BASE)
+    page = Page(as_html(message, "en"))
+    assert ("https://kb.example/vpn?a=1&b=" in message.text) is by_agent
+    assert "http://evil.example" not in message.text + message.subject
+    assert {link for link in page.links if link.startswith("https://kb.")} == (
+        {"https://kb.example/vpn?a=1&b="} if by_agent else set()
+    )
+    assert ("www.kb.example" in message.text) is by_agent
+    assert page.tags <= TAGS
+
+
+def test_the_reply_of_an_agent_is_longer_than_an_excerpt() -> None:
+    facts = TicketFacts(17, "VPN", "Other", "low", note="word " * 3900, note_by_agent=True)
+    for event in ("ticket.commented", "ticket.resolved"):
+        assert render_message(event, "requester", "en", facts, BASE).text.count("word") == 3900
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Re: VPN drops", "Re: VPN drops [Aura #17]"),
+        ("AW: Re[2]: RE : VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Re: VPN drops [Aura #17]", "Re: VPN drops [Aura #17]"),
+        ("[#12] VPN drops", "Re: VPN drops [Aura #17]"),
+        ("Fwd: VPN drops", "Re: Fwd: VPN drops [Aura #17]"),
+        ("Reset: the VPN", "Re: Reset: the VPN [Aura #17]"),
+        ("a\r\nBcc: b@c", "Re: a Bcc: b@c [Aura #17]"),
+        ("Re: ", "[Aura #17] Re:"),
+        ("x" * 3000, f"Re: {'x' * 199}… [Aura #17]"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_subject_of_a_reply_is_that_of_the_mail(title: str, subject: str, language: str) -> None:
+    facts = TicketFacts(17, title, "Other", "low", by_mail=True)
+    for role, event in (
+        ("requester", "ticket.classified"),
+        ("requester", "ticket.resolved"),
+        ("cc", "ticket.commented"),
+    ):
+        assert render_message(event, role, language, facts, BASE).subject == subject
+    assert render_message("ticket.classified", "team", language, facts, BASE).subject.startswith("[Aura #17] ")
+
+
+def test_people_in_cc_have_a_text_for_public_replies_alone() -> None:
+    with pytest.raises(ValueError, match="no template for"):
+        render_message("ticket.resolved", "cc", "en", FACTS, BASE)
+    message = render_message("ticket.commented", "cc", "en", FACTS, BASE)
+    assert LINK not in message.text, "they have no access to the page"
 
 
 def test_a_title_is_one_short_line() -> None:
@@ -168,7 +224,7 @@ def test_a_template_that_names_an_unknown_fact_fails() -> None:
 def test_any_text_renders_safely(title: str, description: str, role: str, language: str) -> None:
     facts = TicketFacts(17, title, "Other", "low", description=description, reason=title, requester=title)
     message = render_message("ticket.classified", role, language, facts, BASE)
-    html = as_html(message, language, LINK)
+    html = as_html(message, language)
     (message.subject + message.text + html).encode()
     page = Page(html)
     assert page.tags <= TAGS

@@ -53,10 +53,11 @@ def test_a_missing_ticket_or_route_is_a_problem_document(web: TestClient, path: 
 
 
 def test_a_wrong_method_names_the_allowed_ones(web: TestClient):
-    answer = web.put("/tickets/new", json=TICKET)
+    form, ticket, style = web.put("/tickets/new", json=TICKET), web.delete("/tickets/1"), web.post("/static/aura.css")
 
-    assert answer.status_code == 405
-    assert answer.headers["allow"] in ("GET", "POST")  # the first route of a path that two have
+    assert [answer.status_code for answer in (form, ticket, style)] == [405, 405, 405]
+    assert form.headers["Allow"] == "GET, HEAD, POST"  # of both routes of the path
+    assert ticket.headers["Allow"] == style.headers["Allow"] == "GET, HEAD"
 
 
 def test_without_a_database_no_ticket_is_accepted(configure: Any):
@@ -152,21 +153,10 @@ def test_a_missing_object_names_the_route_that_lists_its_kind(web: TestClient):
     assert "GET" not in web.get("/api/v1/notifications?recipient=ada&cursor=x").json()["detail"]
 
 
-@pytest.mark.parametrize(
-    ("headers", "detail"),
-    [
-        ({}, "Content-Type: must be application/json, is missing"),
-        ({"Content-Type": "application/x-www-form-urlencoded"}, "not application/x-www-form-urlencoded"),
-    ],
-)
-def test_a_body_without_its_content_type_gets_422_that_names_the_header(
-    web: TestClient, headers: dict[str, str], detail: str
-):
-    answer = web.post("/api/v1/queues/ai.classify/pause", content=b'{"reason": "a test"}', headers=headers)
+def test_a_body_without_a_content_type_is_json(web: TestClient):
+    answer = web.post("/api/v1/queues/ai.classify/pause", content=b'{"reason": "a test"}')
 
-    assert answer.status_code == 422
-    assert detail in answer.json()["detail"]
-    assert answer.json()["errors"] == [{"field": "Content-Type", "problem": "must be application/json"}]
+    assert (answer.status_code, answer.json()["paused"]) == (200, True)
 
 
 def test_a_json_body_of_the_wrong_type_is_an_error_of_the_body(web: TestClient):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email.header import Header
-from email.headerregistry import HeaderRegistry, MessageIDHeader, UniqueUnstructuredHeader
+from email.headerregistry import HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import formataddr, formatdate, parseaddr
@@ -13,6 +13,7 @@ from typing import Any
 
 from aura.notifications.channels.base import OutboundMessage
 from aura.notifications.sanitize import one_line
+from aura.notifications.unsubscribe import SUBJECT
 
 
 class _Subject(UniqueUnstructuredHeader):
@@ -32,6 +33,19 @@ class _Subject(UniqueUnstructuredHeader):
         return f"Subject: {text}{policy.linesep}"
 
 
+class _References(UniqueUnstructuredHeader):
+    """Message-IDs, one on each line: Python's own class encodes long ones and folds within them."""
+
+    name: str  # of the class that the registry mixes in
+
+    @classmethod
+    def parse(cls, value: str, kwds: dict[str, Any]) -> None:
+        kwds["parse_tree"], kwds["decoded"] = cls.value_parser(""), value
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        return f"{self.name}: {f'{policy.linesep} '.join(str(self).split())}{policy.linesep}"
+
+
 class _Headers(HeaderRegistry):
     """Caches headers and their classes, which took most of the time of composing a mail."""
 
@@ -45,29 +59,51 @@ class _Headers(HeaderRegistry):
 
 
 _headers = _Headers()
-# by default Python would fold and encode long ids in the latter two
-for _name, _kind in (("subject", _Subject), ("in-reply-to", MessageIDHeader), ("references", MessageIDHeader)):
+for _name, _kind in (
+    ("subject", _Subject),
+    *((name, _References) for name in ("in-reply-to", "references", "list-unsubscribe")),
+):
     _headers.map_to_type(_name, _kind)  # type: ignore[arg-type]  # typeshed wants what the registry itself mixes in
 _policy = SMTP.clone(header_factory=_headers)
 
 
-def compose(message: OutboundMessage, sender: str) -> EmailMessage:
+#: Message-IDs of the recipient's mails in References: the first, which began the conversation, and the newest.
+MAX_REFERENCES = 20
+#: A Message-ID that can stand in a header; any other is left out.
+_ID = re.compile(r"[!-;=?-~]{1,250}")
+
+
+def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMessage:
     """Return the message as a mail from `sender`, a name and an address such as `Aura <aura@example.com>`.
 
-    The Message-ID depends on the message's id alone, so every attempt has the same one. All mails of a ticket refer to
-    `<ticket-17@domain>`, so mail programs show them as one conversation.
+    The Message-ID depends on the message's id alone, so every attempt has the same one. A mail answers the newest mail of
+    its recipient about the ticket. All mails of a ticket also refer to `<ticket-17@domain>`, so mail programs show them as
+    one conversation. `address` replaces the recipient's, such as by one in ASCII.
     """
     domain = sender.rpartition("@")[2].rstrip(">")
     mail = EmailMessage(policy=_policy)
     mail["From"] = sender
-    mail["To"] = message.recipient
+    mail["To"] = address or message.recipient
     mail["Subject"] = one_line(message.subject, 250)
     mail["Date"] = formatdate(usegmt=True)
     mail["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', message.id)}@{domain}>"
     if message.ticket_id:
-        mail["In-Reply-To"] = mail["References"] = f"<ticket-{message.ticket_id}@{domain}>"
+        answered = [f"<{each}>" for each in message.references if _ID.fullmatch(each)]
+        answered = answered[:1] + answered[1:][-(MAX_REFERENCES - 1) :]
+        conversation = f"<ticket-{message.ticket_id}@{domain}>"
+        mail["In-Reply-To"] = answered[-1] if answered else conversation
+        # the newest is the last, which mail programs take for the parent
+        mail["References"] = " ".join([conversation, *answered])
         # mail programs repeat the name in the To of a reply, where it names the ticket too
         mail["Reply-To"] = formataddr((f"Aura #{message.ticket_id}", parseaddr(sender)[1]))
+    if message.unsubscribe:
+        if message.unsubscribe.startswith("https://"):  # RFC 8058, section 3.1
+            mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        else:
+            token = message.unsubscribe.rpartition("/")[2]
+            by_mail = f"<mailto:{parseaddr(sender)[1]}?subject={SUBJECT}%20{token}>"
+            mail["List-Unsubscribe"] = f"{by_mail}, <{message.unsubscribe}>"
     # ask for no automatic replies, which Aura would answer
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import smtplib
 import ssl
 from contextlib import suppress
-from email.message import EmailMessage
 from email.utils import formataddr, getaddresses
 from functools import cached_property
 from threading import local
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from aura.notifications.channels.base import ChannelError, OutboundMessage
+from aura.notifications.channels.email.address import ascii_address
 from aura.notifications.channels.email.mime import compose
 from aura.notifications.sanitize import is_email, one_line
 from aura.settings import SettingsError
@@ -88,27 +88,27 @@ class EmailChannel:
         """
         if not is_email(message.recipient):
             raise ChannelError("the recipient is not one plain e-mail address", permanent=True)
-        mail = compose(message, self._sender)
         connection = self._take_idle()
         if connection is not None:
             try:
-                self._transmit(connection, mail, message.recipient)
-                return str(mail["Message-ID"])
+                return self._transmit(connection, message)
             except (OSError, UnicodeError) as error:
                 if not _was_closed(connection, error):
                     raise self._error(error, in_doubt=connection.mail_sent) from error
                 connection = None
         try:
             connection = self._connect()
-            self._transmit(connection, mail, message.recipient)
+            return self._transmit(connection, message)
         except (OSError, UnicodeError) as error:
             raise self._error(error, in_doubt=connection is not None and connection.mail_sent) from error
-        return str(mail["Message-ID"])
 
-    def _transmit(self, connection: _Connection, mail: EmailMessage, recipient: str) -> None:
-        """Send a mail and keep the connection for the next one; an error closes it."""
+    def _transmit(self, connection: _Connection, message: OutboundMessage) -> str:
+        """Send a mail, keep the connection for the next one, and return the Message-ID; an error closes it."""
         connection.mail_sent = False
         try:
+            connection.ehlo_or_helo_if_needed()
+            recipient = message.recipient if connection.has_extn("smtputf8") else ascii_address(message.recipient)
+            mail = compose(message, self._sender, recipient)
             # a virus scanner may take minutes, and a mail whose answer is not awaited is sent twice
             set_timeout(connection, self._mail_timeout)
             connection.send_message(mail, self._address, [recipient])
@@ -118,6 +118,7 @@ class EmailChannel:
             raise
         connection.mails, connection.idle_since = connection.mails + 1, monotonic()
         self._idle.connection = connection
+        return str(mail["Message-ID"])
 
     def _take_idle(self) -> _Connection | None:
         """Return this thread's idle connection; one that was idle too long, or sent too many mails, is closed."""
@@ -177,10 +178,6 @@ class EmailChannel:
             return ChannelError(f"the mail server refused the sender ({error.smtp_code}): check MAIL_FROM")
         if isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)):
             return _refused("the mail", error.smtp_code, error.smtp_error)
-        if isinstance(error, smtplib.SMTPNotSupportedError):
-            return ChannelError(
-                "the mail server accepts no address with non-ASCII characters (SMTPUTF8)", permanent=True
-            )
         where = f"{self._host}:{self._port}"
         reason = one_line(str(error), 200)
         return ChannelError(f"the mail server {where} (SMTP_URL) does not answer: {reason}", in_doubt=in_doubt)

@@ -313,12 +313,99 @@ def test_a_mail_after_a_closed_idle_connection_uses_a_new_one(serve: Serve, repl
     assert len(mailbox.mails) == 2
 
 
-def test_a_non_ascii_address_needs_smtputf8(serve: Serve) -> None:
+def test_a_non_ascii_address_is_sent_as_it_is_with_smtputf8(serve: Serve) -> None:
     mailbox, port = serve(enable_SMTPUTF8=True)
     mailer(port).send(message(recipient="jürgen@münchen.example"))
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@münchen.example"]
-    _, port = serve(enable_SMTPUTF8=False)
-    assert refused(mailer(port), recipient="jürgen@münchen.example").permanent
+
+
+@pytest.mark.parametrize(
+    ("recipient", "sent"),
+    [
+        ("hans@münchen.example", "hans@xn--mnchen-3ya.example"),
+        ("hans@MÜNCHEN.Example", "hans@xn--mnchen-3ya.example"),
+        ("hans@straße.example", "hans@xn--strae-oqa.example"),  # the standard of 2003 makes it strasse.example
+        ("hans@例え.テスト", "hans@xn--r8jz45g.xn--zckzah"),
+        ("Hans.O@plain.example", "Hans.O@plain.example"),
+    ],
+)
+def test_an_internationalized_domain_is_an_a_label_without_smtputf8(serve: Serve, recipient: str, sent: str) -> None:
+    mailbox, port = serve(enable_SMTPUTF8=False)
+    sender = mailer(port)
+    sender.send(message(recipient=recipient))
+    sender.send(message(recipient=recipient))  # on the idle connection
+    for mail, envelope in zip(mailbox.mails, mailbox.envelopes, strict=True):
+        assert envelope.rcpt_tos == [sent]
+        assert str(mail["To"]) == sent
+        assert isinstance(envelope.content, bytes) and envelope.content.isascii()
+    assert mailbox.sessions[0] is mailbox.sessions[1]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "says"),
+    [("jürgen@example.org", "before @"), ("jürgen@münchen.example", "before @"), ("hans@aא.example", "domain")],
+)
+def test_an_address_that_a_server_without_smtputf8_cannot_take_fails_permanently(
+    serve: Serve, recipient: str, says: str
+) -> None:
+    mailbox, port = serve(enable_SMTPUTF8=False)
+    sender = mailer(port)
+    with pytest.raises(ChannelError, match=says) as caught:
+        sender.send(message(recipient=recipient))
+    assert caught.value.permanent
+    assert recipient not in str(caught.value)
+    sender.send(message())
+    assert len(mailbox.mails) == 1
+
+
+# -- threads and lists --------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_answers_the_newest_mail_of_its_recipient(serve: Serve) -> None:
+    mailbox, port = serve()
+    mailer(port).send(message(references=("first@example.org", "second@example.org")))
+    [mail] = mailbox.mails
+    assert mail["In-Reply-To"] == "<second@example.org>"
+    assert mail["References"].split() == ["<ticket-17@example.com>", "<first@example.org>", "<second@example.org>"]
+
+
+def test_references_are_bounded_and_each_line_is_short(serve: Serve) -> None:
+    mailbox, port = serve()
+    ids = tuple(f"{number}.{'x' * 200}@example.org" for number in range(1000))
+    mailer(port).send(message(references=ids))
+    [mail], content = mailbox.mails, mailbox.envelopes[0].content
+    named = mail["References"].split()[1:]
+    assert named == [f"<{each}>" for each in (ids[0], *ids[-19:])]
+    assert mail["In-Reply-To"] == f"<{ids[-1]}>"
+    assert isinstance(content, bytes)
+    assert max(map(len, content.splitlines())) < 300
+
+
+@pytest.mark.parametrize("hostile", ["a@b>\r\nBcc: eve@example.org", "a b@c", "ä@b", "", "x" * 300, "<a@b>", "a\0@b"])
+def test_a_hostile_message_id_is_left_out(hostile: str) -> None:
+    mail = email.message_from_bytes(bytes(compose(message(references=(hostile, "good@example.org")), SENDER)))
+    assert mail["References"].split() == ["<ticket-17@example.com>", "<good@example.org>"]
+    assert mail["Bcc"] is None
+
+
+def test_a_mail_with_an_unsubscribe_link_names_it_in_its_headers(serve: Serve) -> None:
+    mailbox, port = serve()
+    https, http = "https://aura.example/unsubscribe/t0ken", "http://127.0.0.1/unsubscribe/t0ken"
+    for url in (https, http, ""):
+        mailer(port).send(message(unsubscribe=url))
+    one_click, by_mail, none = mailbox.mails
+    assert (one_click["List-Unsubscribe"], one_click["List-Unsubscribe-Post"]) == (
+        f"<{https}>",
+        "List-Unsubscribe=One-Click",
+    )
+    assert by_mail["List-Unsubscribe"] == f"<mailto:aura@example.com?subject=unsubscribe%20t0ken>, <{http}>"
+    assert by_mail["List-Unsubscribe-Post"] is None, "one click needs https"
+    assert (none["List-Unsubscribe"], none["List-Unsubscribe-Post"]) == (None, None)
+
+
+def test_a_long_unsubscribe_link_stays_on_one_line() -> None:
+    url = f"https://aura.example/unsubscribe/{'x' * 700}"
+    assert f"List-Unsubscribe: <{url}>\r\n".encode() in bytes(compose(message(unsubscribe=url), SENDER))
 
 
 def test_a_silent_server_is_a_temporary_error() -> None:

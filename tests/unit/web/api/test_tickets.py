@@ -46,6 +46,36 @@ def test_a_ticket_and_its_job_are_stored_before_the_answer(web: TestClient):
     assert (one_job().actor, one_job().key, one_job().next_steps) == ("intake", str(ticket.id), ["classify", "notify"])
 
 
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (
+            {"subject": "VPN drops", "body": "Since noon", "email": "ada@example.com"},
+            ["title", "description", "requester"],
+        ),
+        ({"title": "VPN drops", "body": "Since noon"}, ["description"]),
+        ({"title": "", "summary": "VPN drops"}, ["title"]),
+        ({"title": "VPN drops", "from": "ada@example.com"}, ["requester"]),
+    ],
+)
+def test_a_field_with_the_name_of_another_system_is_422_that_names_the_right_one(
+    web: TestClient, body: dict[str, str], fields: list[str]
+):
+    for path in ("/tickets", "/api/v1/tickets"):
+        answer = web.post(path, json=body)
+
+        assert answer.status_code == 422
+        assert [each["problem"].rpartition(" ")[2] for each in answer.json()["errors"]] == fields
+    line = web.post("/api/v1/tickets/bulk", content=json.dumps(body)).text.splitlines()[0]
+    assert json.loads(line)["status"] == 422
+    assert count(Ticket) == 0
+
+
+def test_a_further_field_beside_the_right_one_is_accepted(web: TestClient):
+    for other in ({"subject": "x"}, {"summary": ""}, {"colour": "red"}, {"body": None}):
+        assert web.post("/tickets", json=TICKET | other).status_code == 202
+
+
 def a_ticket_without_a_job_is_never_stored(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: Any) -> None:
         raise RuntimeError("the process dies here")

@@ -93,3 +93,20 @@ def test_a_ticket_is_moved_assigned_and_commented_on(browser: TestClient):
         ("local", "ticket.status"), ("local", "ticket.assign"), ("local", "ticket.comment"), ("local", "ticket.assign"),
     ]  # fmt: skip
     assert HOSTILE not in str([row.details for row in done])
+
+
+def test_a_filter_by_a_value_that_does_not_exist_is_an_error_on_the_page(browser: TestClient):
+    create_ticket(category="Fax")
+
+    for query, message in (
+        ("status:opne", "did you mean open?"),
+        ("category:Netwrok", "category: must be one of"),
+        ("priority:urgent", "must be one of low, medium, high, critical"),
+    ):
+        page = browser.get("/tickets", params={"q": query})
+        assert page.status_code == 422
+        assert message in page.text and "No ticket " not in page.text
+    assert browser.get("/tickets", params={"q": "category:fax"}).status_code == 200, "a ticket has it"
+    assert browser.get("/tickets", params={"q": "category:network"}).status_code == 200
+    jobs = browser.get("/jobs", params={"actor": "clasify"})
+    assert (jobs.status_code, "did you mean classify?" in jobs.text) == (422, True)

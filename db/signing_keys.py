@@ -1,0 +1,27 @@
+"""Signing keys of this installation, shared by all processes. The first use of a key makes it."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.database import transaction
+from db.models import SigningKey
+from db.statements import upsert
+
+#: The key of the links that end subscriptions. Its removal makes all of them invalid.
+UNSUBSCRIBE = "unsubscribe"
+
+
+def get(session: Session, name: str) -> bytes:
+    """Return the key of a purpose; the first process that needs it makes it."""
+    wanted = select(SigningKey.secret).where(SigningKey.name == name)
+    secret = session.scalar(wanted)
+    if secret is None:
+        with transaction() as writing:
+            new = upsert(writing, SigningKey).values(name=name, secret=secrets.token_hex(32))
+            writing.execute(new.on_conflict_do_nothing())
+            secret = writing.scalars(wanted).one()
+    return secret.encode()

@@ -1,0 +1,281 @@
+"""People in Cc: who is remembered, and what is sent to them, through a real SMTP server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from sqlalchemy import func, select
+
+from aura.desk.participants import remove_participant
+from aura.desk.ticket_actions import comment, resolve
+from aura.desk.unsubscribe import unsubscribe
+from aura.mail import create_from_ignored, ingest_mail
+from db import participants, reading
+from db.models import Notification, Ticket, TicketParticipant
+from tests.embedded import Hand
+from tests.unit.actors.helpers import subscribe
+from tests.unit.mail.test_ingest import comments, ticket, write
+from tests.unit.notifications.channels.test_email import Mailbox, PrivatePort
+
+pytestmark = pytest.mark.usefixtures("database")
+
+DESK, TEAM = "desk@example.org", "team@example.org"
+BASE = "https://aura.example.org"
+
+
+@pytest.fixture
+def mailbox(database: str, configure: Callable[..., Any]) -> Iterator[Mailbox]:
+    """The mails that the desk sends."""
+    received = Mailbox()
+    controller: Controller = PrivatePort(received, hostname="127.0.0.1", port=0)
+    controller.start()
+    configure(
+        SMTP_URL=f"smtp://127.0.0.1:{controller.port}",
+        MAIL_FROM=f"Service desk <{DESK}>",
+        AURA_SERVICE_DESK=TEAM,
+        AURA_BASE_URL=BASE,
+        AURA_IMAP_URL="imaps://inbox%40example.org:x@mail.example.org/INBOX",
+    )
+    yield received
+    controller.stop()
+
+
+def people(number: int = 1) -> list[str]:
+    with reading() as session:
+        return [each["address"] for each in participants.listing(session, number)]
+
+
+def mails_to(mailbox: Mailbox, address: str) -> list[EmailMessage]:
+    return [mail for mail in mailbox.mails if str(mail["To"]) == address]
+
+
+def cc(*addresses: str, **headers: str) -> bytes:
+    return write(Cc=", ".join(addresses), To=DESK, **headers)
+
+
+def test_people_in_cc_are_remembered_with_their_names(mailbox: Mailbox) -> None:
+    ingest_mail(cc('"Sand, Bob" <Bob@Example.com>', "eve@example.com"))
+    with reading() as session:
+        rows = participants.listing(session, 1)
+    assert [(row["name"], row["address"], row["added_by"]) for row in rows] == [
+        ("Sand, Bob", "bob@example.com", "ada@example.com"),
+        ("", "eve@example.com", "ada@example.com"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        DESK,
+        TEAM,
+        "Inbox@example.org",
+        "ada@example.com",
+        "no-reply@shop.example",
+        "NoReply@shop.example",
+        "do_not_reply@shop.example",
+        "notify-noreply@shop.example",
+        "noreply+17@shop.example",
+        "mailer-daemon@example.com",
+        "bounces+17@example.com",
+        "users-request@lists.example",
+        "owner-users@lists.example",
+        "support@example.org",
+        "users@lists.example",
+        "not an address",
+    ],
+)
+def test_own_addresses_machines_and_lists_are_left_out(mailbox: Mailbox, address: str) -> None:
+    headers = {"Delivered_To": "support@example.org", "List_Post": "<mailto:users@lists.example>"}
+    ingest_mail(cc(address, "bob@example.com", **headers))
+    stored = people() or people_after_triage(mailbox)
+    assert stored == ["bob@example.com"]
+
+
+def people_after_triage(mailbox: Mailbox) -> list[str]:
+    """Return the people of a mail that a mailing list made automatic, and that a person made a ticket."""
+    create_from_ignored(1)
+    return people()
+
+
+def test_persons_whose_addresses_resemble_machines_are_kept(mailbox: Mailbox) -> None:
+    ingest_mail(cc("noreen@example.com", "not.ray@example.com", "r.e.ply@example.com", "bounce.smith@example.com"))
+    assert len(people()) == 4
+
+
+def test_a_mail_with_a_thousand_people_in_cc_adds_a_bounded_number(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc(*(f"victim{number}@example.com" for number in range(1000))))
+    for number in range(3):
+        ingest_mail(cc(*(f"other{number}-{each}@example.com" for each in range(30)), Subject="Re: [Aura #1] VPN"))
+    hand.run()
+    assert len(people()) == participants.MAX_PARTICIPANTS
+    assert {str(mail["To"]) for mail in mailbox.mails} <= {"ada@example.com", TEAM}, "no reply, no mail to them"
+
+
+def test_an_automatic_mail_adds_nobody(mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com", Auto_Submitted="auto-replied"))
+    create_from_ignored(1)
+    assert people() == []
+
+
+def test_a_public_reply_reaches_people_in_cc_and_nothing_else_does(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("Bob <bob@example.com>"))
+    hand.run()
+    assert mails_to(mailbox, "ada@example.com") and not mails_to(mailbox, "bob@example.com")
+
+    comment(1, "nora", "The secret is in the safe.", internal=True)
+    comment(1, "ada@example.com", "Any news?")
+    resolve(1, "A new cable.")
+    hand.run()
+    assert not mails_to(mailbox, "bob@example.com")
+    assert "secret" not in "".join(str(mail) for mail in mails_to(mailbox, "ada@example.com"))
+
+    comment(1, "nora", "See https://kb.example.org/vpn?a=1 first.")
+    hand.run()
+    [mail] = mails_to(mailbox, "bob@example.com")
+    text, html = (part.get_content() for part in mail.iter_parts())
+    assert "https://kb.example.org/vpn?a=1" in text
+    assert '<a href="https://kb.example.org/vpn?a=1"' in html
+    assert "safe" not in text + html
+
+
+def test_the_requester_gets_a_reply_as_its_agent_wrote_it(hand: Hand, mailbox: Mailbox) -> None:
+    subscribe("boss@example.com", event="ticket.commented")
+    ingest_mail(cc("bob@example.com"))
+    hand.run()
+    mailbox.mails.clear()
+    reply = f"Call +49 30 1234567 or see https://kb.example.org/?user=ada@example.com{' and so on' * 1500}"
+    comment(1, "nora", reply)
+    hand.run()
+    for address in ("ada@example.com", "bob@example.com"):
+        [mail] = mails_to(mailbox, address)
+        assert f"> {reply}" in next(mail.iter_parts()).get_content(), "whole"
+    [mail] = mails_to(mailbox, "boss@example.com")
+    assert "[phone 1]" in next(mail.iter_parts()).get_content(), "others get an excerpt, masked"
+    resolve(1, "Call +49 30 1234567.")
+    hand.run()
+    assert "Call +49 30 1234567." in next(mails_to(mailbox, "ada@example.com")[-1].iter_parts()).get_content()
+
+
+def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    hand.run()
+    mailbox.mails.clear()
+    ingest_mail(write(subject="Re: [Aura #1]", text="See https://evil.example/login and www.evil.example."))
+    hand.run()
+    [mail] = mails_to(mailbox, TEAM)
+    text, html = (part.get_content() for part in mail.iter_parts())
+    assert "hxxps://evil.example/login" in text and "www[.]evil.example" in text
+    assert "https://evil" not in text + html
+
+
+def test_an_internal_comment_notifies_the_agent_alone(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    hand.run()
+    comment(1, "nora", "The secret is in the safe.", internal=True)
+    hand.run()
+    with reading() as session:
+        roles = select(Notification.role).where(Notification.event == "ticket.commented")
+        assert set(session.scalars(roles)) == {"team"}
+    assert comments()[0].internal
+
+
+def test_with_the_setting_off_people_in_cc_get_no_mail(
+    hand: Hand, mailbox: Mailbox, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_NOTIFY_CC="off")
+    ingest_mail(cc("bob@example.com"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    assert people() == ["bob@example.com"]
+    assert not mails_to(mailbox, "bob@example.com")
+
+
+def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    remove_participant(1, "Bob@example.com", "nora")
+    ingest_mail(cc("bob@example.com", Subject="Re: [Aura #1] VPN drops"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    assert people() == []
+    assert not mails_to(mailbox, "bob@example.com")
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(TicketParticipant)) == 1
+
+
+def test_a_person_in_cc_comments_by_the_number_of_the_ticket_until_removed(mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "comment"
+    assert ingest_mail(write("eve@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
+
+
+def test_a_removed_person_comments_no_more(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    remove_participant(1, "bob@example.com", "nora")
+    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
+
+
+def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_requester(
+    hand: Hand, mailbox: Mailbox
+) -> None:
+    ingest_mail(cc("bob@example.com", Message_ID="<first@example.com>"))
+    hand.run()
+    [received] = mails_to(mailbox, "ada@example.com")
+    assert received["In-Reply-To"] == "<first@example.com>"
+    assert received["References"].split() == ["<ticket-1@example.org>", "<first@example.com>"]
+    assert received["Subject"] == "Re: VPN drops [Aura #1]"
+
+    ingest_mail(write(Message_ID="<second@example.com>", In_Reply_To=str(received["Message-ID"])))
+    ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", In_Reply_To="<first@example.com>"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    to_ada, to_bob = mails_to(mailbox, "ada@example.com")[-1], mails_to(mailbox, "bob@example.com")[-1]
+    assert to_ada["References"].split()[1:] == ["<first@example.com>", "<second@example.com>"]
+    assert to_ada["In-Reply-To"] == "<second@example.com>"
+    assert to_bob["References"].split()[1:] == ["<first@example.com>", "<second@example.com>", "<of-bob@example.com>"]
+    assert to_ada["Subject"] == to_bob["Subject"] == received["Subject"]
+    # agents have a conversation of their own
+    team = [mail for mail in mailbox.mails if str(mail["To"]) == TEAM]
+    assert team and {str(mail["References"]) for mail in team} == {"<ticket-1@example.org>"}
+
+
+def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com", "carl@example.com"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    [mail] = mails_to(mailbox, "bob@example.com")
+    url = str(mail["List-Unsubscribe"]).strip("<>")
+    assert url.startswith(f"{BASE}/unsubscribe/") and mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert url in next(mail.iter_parts()).get_content()
+    assert all(mail["List-Unsubscribe"] is None for mail in mails_to(mailbox, "ada@example.com"))
+
+    unsubscribe(url.rpartition("/")[2])
+    unsubscribe(url.rpartition("/")[2])
+    comment(1, "nora", "And again.")
+    hand.run()
+    assert people() == ["carl@example.com"]
+    assert (len(mails_to(mailbox, "bob@example.com")), len(mails_to(mailbox, "carl@example.com"))) == (1, 2)
+
+
+def test_a_mail_with_the_token_as_its_subject_unsubscribes(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(cc("bob@example.com", "carl@example.com"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    token = str(mails_to(mailbox, "bob@example.com")[0]["List-Unsubscribe"]).strip("<>").rpartition("/")[2]
+    forged = ingest_mail(write("eve@example.com", f"unsubscribe {token[:-6]}AAAAAA"))
+    sent = ingest_mail(write("robot@mail.example", f"unsubscribe {token}", Auto_Submitted="auto-generated"))
+    assert forged.outcome == "ticket"
+    assert sent.outcome == "ignored: unsubscribed bob@example.com"
+    assert people() == ["carl@example.com"]
+
+
+def test_a_requester_is_stored_in_lower_case_whatever_the_mail_says(mailbox: Mailbox) -> None:
+    ingest_mail(write("ADA@Example.COM"))
+    assert ticket().requester == "ada@example.com"
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Ticket)) == 1
