@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from aura.cli import mail_login
 from aura.cli.database import reads, ready_database, warn_without_worker
 from aura.cli.options import FormatOption, LimitOption
 from aura.cli.output import err, note, print_result, print_rows, printable
@@ -137,6 +138,10 @@ def create_ticket(mail_id: MailId, fmt: FormatOption = "table") -> None:
     value = {"id": result.id, "outcome": result.outcome, "ticket_id": result.ticket_id}
     if print_result(fmt, value, _line(f"mail {mail_id}", result)):
         warn_without_worker()
+
+
+app.command("login")(mail_login.login)
+app.command("logout")(mail_login.logout)
 
 
 def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str, IngestResult]]:

@@ -3,6 +3,8 @@
 Ingested mails move to `Aura/done`, too large ones to `Aura/refused`. The flag \\Seen would not do, because a person who
 reads the mailbox sets it, too: the folder holds the mails that are not ingested yet. After a crash between commit and
 move, the mail is read again and recognised as a duplicate.
+
+The login is a password, or an access token when AURA_IMAP_OAUTH names a provider. A connection ends when its token expires.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.errors import Unavailable
+from aura.mail import imap_login
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
-from aura.settings import SettingsError, first_line, get_settings
+from aura.oauth import Token, TokenServerUnavailable, token_source
+from aura.settings import OAuthProvider, SettingsError, first_line, get_settings
 
 logger = structlog.get_logger("aura.mail")
 
@@ -97,6 +101,8 @@ def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Ing
                     if once:
                         return
                     time.sleep(every)
+                    if mailbox.login_expired:
+                        break
         except (MailServerUnavailable, OperationalError, InterfaceError) as error:
             if once:
                 raise
@@ -116,11 +122,13 @@ class Mailbox:
         self._port = parts.port or (993 if self._tls else 143)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._folder = unquote(parts.path.strip("/")) or "INBOX"
-        if not self._user or not self._password:
+        self._provider = get_settings().imap_oauth
+        if not self._user or not (self._password or self._provider):
             raise SettingsError("AURA_IMAP_URL: user or password is missing (imaps://user:password@host/INBOX)")
         if not f"{self._user}{self._password}{self._folder}".isprintable() or not self._folder.isascii():
             raise SettingsError("AURA_IMAP_URL: write the folder in ASCII, as your server names it (modified UTF-7)")
         self._connection: Any = None
+        self._token: Token | None = None
         self._prefix = self._separator = ""
         self._capabilities: set[str] = set()
         #: Mails that are ingested and could not be moved.
@@ -134,8 +142,7 @@ class Mailbox:
     def __enter__(self) -> Self:
         """Connect and log in. Raises MailServerUnavailable, and SettingsError for a refused login."""
         try:
-            self._connection = self._connect()
-            self._login()
+            self._open()
             self._select()
         except (OSError, imaplib.IMAP4.error) as error:
             self._disconnect()
@@ -150,6 +157,11 @@ class Mailbox:
             with suppress(OSError, imaplib.IMAP4.error):
                 self._connection.logout()
         self._disconnect()
+
+    @property
+    def login_expired(self) -> bool:
+        """Whether the access token of the connection has expired, after which some servers close it."""
+        return self._token is not None and self._token.seconds_left <= 0
 
     def ingest_all(self) -> Iterator[tuple[str, IngestResult]]:
         """Ingest every mail of the folder. Yields the UID of each with the result. Raises MailServerUnavailable."""
@@ -210,9 +222,45 @@ class Mailbox:
         elif self._host not in _LOOPBACK:
             connection.shutdown()
             raise SettingsError(
-                "AURA_IMAP_URL: the server does not offer STARTTLS, so the password would be sent in clear text: use imaps://"
+                "AURA_IMAP_URL: the server does not offer STARTTLS, so the login would be sent in clear text: use imaps://"
             )
         return connection
+
+    def _open(self) -> None:
+        """Connect and log in; a cached token that the server refuses is renewed once, on a new connection."""
+        started_at = time.monotonic()
+        self._connection = self._connect()
+        if self._provider is None:
+            self._login()
+        else:
+            refusal = self._login_with_token(self._provider, refused=None)
+            if refusal is not None and self._token is not None and self._token.fetched_at < started_at:
+                self._disconnect()
+                self._connection = self._connect()
+                refusal = self._login_with_token(self._provider, self._token)
+            if refusal is not None:
+                raise SettingsError(
+                    f"AURA_IMAP_URL: {self._host}:{self._port} refused the access token for {self._user}"
+                    f"{f' ({refusal.status})' if refusal.status else ''}: {imap_login.CHECK[self._provider]}"
+                )
+        # capabilities may change with the login
+        self._capabilities = set(self._connection.capability()[1][-1].decode("ascii", "replace").upper().split())
+
+    def _login_with_token(self, provider: OAuthProvider, refused: Token | None) -> imap_login.Refusal | None:
+        """Log in with a token other than the refused one. Returns None when it succeeds."""
+        try:
+            self._token = token_source(provider, self._user, get_settings()).token(refused)
+        except TokenServerUnavailable as error:
+            raise MailServerUnavailable(str(error), retry_after=error.retry_after) from None
+        refusal = imap_login.log_in(self._connection, self._user, self._token.value, self._host, self._port)
+        if refusal is not None:
+            self._check_temporary(refusal.reply)
+        return refusal
+
+    def _check_temporary(self, reply: str) -> None:
+        """Raise MailServerUnavailable when the server says that its refusal is temporary."""
+        if _TEMPORARY.search(reply.encode("utf-8", "replace")):
+            raise MailServerUnavailable(f"{self._host}:{self._port} refuses logins temporarily") from None
 
     def _login(self) -> None:
         try:
@@ -221,15 +269,12 @@ class Mailbox:
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, UnicodeError) as error:
-            if _TEMPORARY.search(str(error).encode("utf-8", "replace")):
-                raise MailServerUnavailable(f"{self._host}:{self._port} refuses logins temporarily") from None
+            self._check_temporary(str(error))
             # `from None` and without the server's message: both may contain the password
             raise SettingsError(
                 f"AURA_IMAP_URL: {self._host}:{self._port} refused the login of {self._user}: check user and password "
-                "(some providers require an app password)"
+                "(some providers require an app password, or AURA_IMAP_OAUTH)"
             ) from None
-        # capabilities may change with the login
-        self._capabilities = set(self._connection.capability()[1][-1].decode("ascii", "replace").upper().split())
 
     def _select(self) -> None:
         status, _ = self._connection.select(_quoted(self._folder))
@@ -261,6 +306,11 @@ class Mailbox:
             return SettingsError(
                 f"AURA_IMAP_URL: the certificate of {self._host}:{self._port} is not trusted "
                 f"({error.verify_message}); SSL_CERT_FILE names the authority of a private mail server"
+            )
+        if self._provider is not None and imap_login.NOT_CONNECTED in str(error):
+            return SettingsError(
+                f"AURA_IMAP_URL: {self._host}:{self._port} does not open the mailbox {self._user}: "
+                f"{imap_login.CHECK[self._provider]}"
             )
         return MailServerUnavailable(f"{self._host}:{self._port} (AURA_IMAP_URL): {str(error) or type(error).__name__}")
 

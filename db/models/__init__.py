@@ -3,6 +3,7 @@
 from db.models.access import ApiKey, AuditEntry, User, UserSession
 from db.models.base import Base, Id, Json
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
+from db.models.oauth import OAuthLogin
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
 from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
@@ -40,6 +41,7 @@ __all__ = [
     "LocalModel",
     "MetricSample",
     "Notification",
+    "OAuthLogin",
     "OutboxEvent",
     "Preference",
     "QueueControl",
