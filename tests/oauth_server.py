@@ -52,7 +52,7 @@ class Client:
         return self.id
 
     def get_allowed_scope(self, scope: str) -> str:
-        return "" if "forbidden" in (scope or "") else scope or ""
+        return scope or ""
 
     def get_default_redirect_uri(self) -> str:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from aura.settings import Settings
 
 
-def login() -> None:
+SmtpOption = Annotated[bool, typer.Option("--smtp", help="The mailbox of SMTP_URL instead of AURA_IMAP_URL.")]
+
+
+def login(smtp: SmtpOption = False) -> None:
     """Log in to the mailbox at Microsoft, Google or a custom OAuth provider, and store the login, encrypted, for all processes.
 
     Shows an address, and a code to enter there, and waits. Afterwards `aura doctor` checks the mailbox.
@@ -27,7 +30,7 @@ def login() -> None:
     from aura.settings import get_settings
 
     settings = get_settings()
-    logins = _logins(settings)
+    logins = _logins(settings, smtp)
     logins.check_key()
     grant = grants.make_grant(logins.provider, logins.mailbox, settings)
     if grant.name != grants.LOGIN:
@@ -44,30 +47,31 @@ def login() -> None:
     note(f"Stored the login of {logins.mailbox} at {logins.provider}.")
 
 
-def logout() -> None:
+def logout(smtp: SmtpOption = False) -> None:
     """Delete the stored login of the mailbox. The provider's pages of connected applications revoke it there.
 
     Example: aura mail logout
     """
     from aura.settings import get_settings
 
-    logins = _logins(get_settings())
+    logins = _logins(get_settings(), smtp)
     with ready_database():
         if not logins.remove():
             raise NotFound(f"no login of {logins.mailbox} at {logins.provider} is stored")
     note(f"Deleted the login of {logins.mailbox} at {logins.provider}.")
 
 
-def _logins(settings: Settings) -> Logins:
-    """Return the stored login of AURA_IMAP_URL, or of SMTP_URL when only that uses OAuth. Raises ConfigurationError."""
+def _logins(settings: Settings, smtp: bool) -> Logins:
+    """Return the stored login of AURA_IMAP_URL or SMTP_URL. Raises ConfigurationError unless that uses OAuth."""
     from aura.oauth.logins import Logins
 
-    for url, provider in ((settings.imap_url, settings.imap_oauth), (settings.smtp_url, settings.smtp_oauth)):
-        if url is not None and provider is not None:
-            return Logins(provider, unquote(urlsplit(url.get_secret_value()).username or "").lower(), settings)
-    raise ConfigurationError(
-        "AURA_IMAP_OAUTH: not set; set it to microsoft, google or custom, and AURA_IMAP_URL to imaps://user@host/INBOX"
-    )
+    url, provider = (settings.smtp_url, settings.smtp_oauth) if smtp else (settings.imap_url, settings.imap_oauth)
+    if url is None or provider is None:
+        names = ("AURA_SMTP_OAUTH", "SMTP_URL") if smtp else ("AURA_IMAP_OAUTH", "AURA_IMAP_URL")
+        raise ConfigurationError(
+            f"{names[0]}: not set; set it to microsoft, google or custom, and {names[1]} to a URL with the mailbox as user"
+        )
+    return Logins(provider, unquote(urlsplit(url.get_secret_value()).username or "").lower(), settings)
 
 
 def _show(url: str, code: str, seconds: float) -> None:

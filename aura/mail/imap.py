@@ -35,6 +35,8 @@ logger = structlog.get_logger("aura.mail")
 TIMEOUT = 30.0
 #: Longest pause between two connection attempts, in seconds.
 MAX_BACKOFF = 60.0
+#: Longest pause that a token server may ask for, in seconds.
+MAX_RETRY_AFTER = 600.0
 #: Bytes of the longest line of a server, the answer to SEARCH; imaplib's limit of 1 MB is a mailbox of 150,000 mails.
 MAX_LINE = 20_000_000
 
@@ -109,6 +111,8 @@ def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Ing
             failures += 1
             # jitter: the clients of a server that comes back do not connect at the same moment
             backoff = random.uniform(0.5, 1.0) * min(2.0**failures, MAX_BACKOFF)
+            if isinstance(error, MailServerUnavailable) and error.retry_after:
+                backoff = max(backoff, min(error.retry_after, MAX_RETRY_AFTER))
             logger.warning("mailbox unavailable", error=first_line(error), retry_in=f"{backoff:.0f} s")
             time.sleep(backoff)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from aura.oauth.answer import Answer, Show, missing, required, shown
 from aura.oauth.errors import LoginRequired, TokenRefused, TokenServerUnavailable
@@ -98,7 +98,7 @@ def code_login(settings: Settings, mailbox: str, show: Show, ask: Callable[[], s
 
 def _code(address: str, state: str) -> str:
     """Return the code of the address to which the browser was sent. Raises LoginRequired."""
-    query = {name: values[0] for name, values in parse_qs(urlsplit(address.strip()).query).items()}
+    query = {name: values[0] for name, values in parse_qs(address.strip().partition("?")[2].partition("#")[0]).items()}
     if query.get("error"):
         raise LoginRequired(f"Google allowed no access: {shown(query['error'])}")
     if not query.get("code") or not secrets.compare_digest(query.get("state", "").encode(), state.encode()):

@@ -18,7 +18,7 @@ from typing import Any
 
 from aura.oauth.answer import missing, required
 from aura.oauth.errors import LoginRequired, TokenServerUnavailable
-from aura.settings import Settings
+from aura.settings import OAuthProvider, Settings
 from db import leader_election, oauth_logins, reading, transaction
 
 #: Seconds of a lease, longer than a request; seconds that another process waits for it, and between two looks.
@@ -41,7 +41,7 @@ class Login:
 class Logins:
     """The login of one mailbox at one provider."""
 
-    provider: str
+    provider: OAuthProvider
     mailbox: str
     settings: Settings
 
