@@ -51,21 +51,22 @@ def test_a_login_waits_with_the_interval_of_the_server(server: TokenServer, conf
     assert custom.refresh(settings, answer.refresh_token).refresh_token
 
 
-@pytest.mark.parametrize(("approved", "says"), [(False, "declined"), (None, "in time")])
-def test_a_login_that_is_declined_or_late_stores_nothing(
-    server: TokenServer, configured: Configured, monkeypatch: pytest.MonkeyPatch, approved: bool | None, says: str
-):
+def test_a_login_that_is_declined_is_named(server: TokenServer, configured: Configured):
     public = server.add_client("desk", public=True)
     settings = configured(oauth_client_id=public.id, oauth_client_secret=None)
-    moments = iter(range(0, 100_000, 1000))
-    monkeypatch.setattr(custom.time, "monotonic", lambda: next(moments))
+    with pytest.raises(LoginRequired, match="declined"):
+        custom.device_login(settings, lambda url, code, left: server.decide(code, False), lambda seconds: None)
 
-    def show(url: str, code: str, seconds: float) -> None:
-        if approved is not None:
-            server.decide(code, approved)
 
-    with pytest.raises(LoginRequired, match=says):
-        custom.device_login(settings, show, lambda seconds: None)
+def test_a_code_that_nobody_enters_ends_the_login(server: TokenServer, configured: Configured):
+    flow = {"device_code": "d", "user_code": "u", "verification_uri": "https://login.example", "expires_in": 0.05}
+
+    def reply(path: str, form: dict[str, str]) -> tuple[int, object]:
+        return (200, flow) if path.endswith("/devicecode") else (400, {"error": "authorization_pending"})
+
+    server.state.reply = reply
+    with pytest.raises(LoginRequired, match="in time"):
+        custom.device_login(configured(), lambda url, code, left: None, lambda seconds: None)
 
 
 @pytest.mark.parametrize(
