@@ -4,7 +4,8 @@ parse.py         bytes to a ParsedMail; never raises
 replies.py       removes quotes and signatures from a reply
 auto_replies.py  recognises mail that no person wrote
 ingest.py        one mail, one transaction
-imap.py          reads an IMAP mailbox; imap_login.py, login with an access token; maildir.py reads a Maildir
+imap.py          reads an IMAP mailbox, with imap_connection.py and imap_login.py (access tokens)
+maildir.py       reads a Maildir
 """
 
 from aura.mail.ingest import IngestResult, NotPossible, create_from_ignored, ingest_mail

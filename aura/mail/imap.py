@@ -14,6 +14,7 @@ import random
 import re
 import ssl
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -25,6 +26,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.errors import Unavailable
 from aura.mail import imap_login
+from aura.mail.imap_connection import Connection, TLSConnection, modified_utf7, quoted
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.oauth import Token, TokenServerUnavailable, token_source
 from aura.settings import OAuthProvider, SettingsError, first_line, get_settings
@@ -37,8 +39,8 @@ TIMEOUT = 30.0
 MAX_BACKOFF = 60.0
 #: Longest pause that a token server may ask for, in seconds.
 MAX_RETRY_AFTER = 600.0
-#: Bytes of the longest line of a server, the answer to SEARCH; imaplib's limit of 1 MB is a mailbox of 150,000 mails.
-MAX_LINE = 20_000_000
+#: Seconds until a mail that the server did not return is tried again.
+RETRY_SKIPPED = 600.0
 
 DONE, REFUSED = "done", "refused"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -50,41 +52,6 @@ class MailServerUnavailable(Unavailable):
     """The mail server cannot be reached or closed the connection."""
 
 
-class _LongLines:
-    """Overrides the methods of imaplib that read from the socket, to allow lines up to MAX_LINE."""
-
-    sock: Any
-    #: The socket, and the file that reads from it.
-    _reader: tuple[Any, Any] | None = None
-
-    def _file(self) -> Any:
-        if self._reader is None or self._reader[0] is not self.sock:  # STARTTLS replaces the socket
-            self._reader = self.sock, self.sock.makefile("rb")
-        return self._reader[1]
-
-    def read(self, size: int) -> bytes:
-        return bytes(self._file().read(size))
-
-    def readline(self) -> bytes:
-        line = bytes(self._file().readline(MAX_LINE + 1))
-        if len(line) > MAX_LINE:
-            raise imaplib.IMAP4.error(f"the server sent a line of more than {MAX_LINE} bytes")
-        return line
-
-    def shutdown(self) -> None:
-        if self._reader is not None:
-            self._reader[1].close()
-        super().shutdown()  # type: ignore[misc]  # of the IMAP4 class beside this one
-
-
-class _Connection(_LongLines, imaplib.IMAP4):
-    """A connection that may begin TLS by STARTTLS."""
-
-
-class _TLSConnection(_LongLines, imaplib.IMAP4_SSL):
-    """A connection with TLS from the beginning."""
-
-
 def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, IngestResult]]:
     """Ingest the mails of the mailbox every so many seconds. Yields what `Mailbox.ingest_all` yields.
 
@@ -92,9 +59,10 @@ def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Ing
     MailServerUnavailable or SQLAlchemyError.
     """
     failures = 0
+    attempts: Counter[bytes] = Counter()
     while True:
         try:
-            with Mailbox(url) as mailbox:
+            with Mailbox(url, attempts) as mailbox:
                 while True:
                     for each in mailbox.ingest_all():
                         failures = 0
@@ -120,8 +88,10 @@ def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Ing
 class Mailbox:
     """A connection to the mailbox that AURA_IMAP_URL names."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, attempts: Counter[bytes] | None = None) -> None:
         parts = urlsplit(url)
+        #: Unfinished attempts at each mail: a mail that ends the connection is tried after all others.
+        self._attempts: Counter[bytes] = Counter() if attempts is None else attempts
         self._host, self._tls = parts.hostname or "", parts.scheme == "imaps"
         self._port = parts.port or (993 if self._tls else 143)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -129,14 +99,16 @@ class Mailbox:
         self._provider = get_settings().imap_oauth
         if not self._user or not (self._password or self._provider):
             raise SettingsError("AURA_IMAP_URL: user or password is missing (imaps://user:password@host/INBOX)")
-        if not f"{self._user}{self._password}{self._folder}".isprintable() or not self._folder.isascii():
-            raise SettingsError("AURA_IMAP_URL: write the folder in ASCII, as your server names it (modified UTF-7)")
+        if not f"{self._user}{self._password}{self._folder}".isprintable():
+            raise SettingsError("AURA_IMAP_URL: user, password and folder must not contain control characters")
         self._connection: Any = None
         self._token: Token | None = None
         self._prefix = self._separator = ""
         self._capabilities: set[str] = set()
         #: Mails that are ingested and could not be moved.
         self._unmoved: set[bytes] = set()
+        #: Mails that the server does not return, and when each is tried again.
+        self._skipped: dict[bytes, float] = {}
 
     @property
     def name(self) -> str:
@@ -173,29 +145,46 @@ class Mailbox:
             # new mails are visible after any command
             self._command("NOOP")
             [uids] = self._command("UID", "SEARCH", "UNDELETED") or [b""]
-            for uid in (uids or b"").split():
-                if uid in self._unmoved:
+            for uid in sorted((uids or b"").split(), key=self._attempts.__getitem__):
+                if uid in self._unmoved or self._skipped.get(uid, 0.0) > time.monotonic():
                     continue
+                self._attempts[uid] += 1
                 result = self._ingest(uid)
+                del self._attempts[uid]
                 if result is not None:
                     yield uid.decode(), result
         except (OSError, imaplib.IMAP4.error) as error:
             raise self._translated(error) from None
 
     def _ingest(self, uid: bytes) -> IngestResult | None:
+        try:
+            size = self._size(uid)
+            if size is None:
+                return None  # another process moved it
+            raw = self._fetch(uid, size)
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error as error:
+            # such as Exchange: "could not be converted to an RFC-822 compatible format"
+            self._check_temporary(str(error))
+            self._skipped[uid] = time.monotonic() + RETRY_SKIPPED
+            logger.warning("mail cannot be fetched, it stays in the folder", uid=uid.decode(), error=first_line(error))
+            return None
         limit = get_settings().mail_limit
-        size = self._size(uid)
-        if size is None:
-            return None  # another process moved it
+        result = ingest_mail(raw, max(size, len(raw)) if size > limit else len(raw))
+        self._move(uid, REFUSED if result.outcome.startswith("refused") else DONE)
+        return result
+
+    def _fetch(self, uid: bytes, size: int) -> bytes:
+        """Return the bytes of a mail, of a too large one its beginning. Raises imaplib.IMAP4.error."""
+        limit = get_settings().mail_limit
         # up to one byte more than the limit, because the size that the server names may be wrong
         length = min(size, HEAD) if size > limit else limit + 1
         response = self._command("UID", "FETCH", uid.decode(), f"(BODY.PEEK[]<0.{length}>)")
         raw = next((part[1] for part in response if isinstance(part, tuple)), None)
         if raw is None:
-            return None
-        result = ingest_mail(raw, max(size, len(raw)) if size > limit else len(raw))
-        self._move(uid, REFUSED if result.outcome.startswith("refused") else DONE)
-        return result
+            raise imaplib.IMAP4.error("the server returned no content")
+        return bytes(raw)
 
     def _size(self, uid: bytes) -> int | None:
         for part in self._command("UID", "FETCH", uid.decode(), "(RFC822.SIZE)"):
@@ -206,7 +195,7 @@ class Mailbox:
 
     def _move(self, uid: bytes, name: str) -> None:
         """Move an ingested mail. Without MOVE it is copied and deleted, which shows as \\Deleted without UIDPLUS."""
-        folder = _quoted(f"{self._prefix}Aura{self._separator}{name}")
+        folder = quoted(f"{self._prefix}Aura{self._separator}{name}")
         if "MOVE" in self._capabilities and self._connection.uid("MOVE", uid.decode(), folder)[0] == "OK":
             return
         if self._connection.uid("COPY", uid.decode(), folder)[0] != "OK":
@@ -219,8 +208,8 @@ class Mailbox:
 
     def _connect(self) -> imaplib.IMAP4:
         if self._tls:
-            return _TLSConnection(self._host, self._port, ssl_context=ssl.create_default_context(), timeout=TIMEOUT)
-        connection = _Connection(self._host, self._port, timeout=TIMEOUT)
+            return TLSConnection(self._host, self._port, ssl_context=ssl.create_default_context(), timeout=TIMEOUT)
+        connection = Connection(self._host, self._port, timeout=TIMEOUT)
         if "STARTTLS" in connection.capabilities:
             connection.starttls(ssl.create_default_context())
         elif self._host not in _LOOPBACK:
@@ -262,14 +251,14 @@ class Mailbox:
         return refusal
 
     def _check_temporary(self, reply: str) -> None:
-        """Raise MailServerUnavailable when the server says that its refusal is temporary."""
+        """Raise MailServerUnavailable when the server marks a refusal as temporary."""
         if _TEMPORARY.search(reply.encode("utf-8", "replace")):
-            raise MailServerUnavailable(f"{self._host}:{self._port} refuses logins temporarily") from None
+            raise MailServerUnavailable(f"{self._host}:{self._port} refuses requests temporarily") from None
 
     def _login(self) -> None:
         try:
             # imaplib quotes the password only
-            self._connection.login(_quoted(self._user), self._password)
+            self._connection.login(quoted(self._user), self._password)
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, UnicodeError) as error:
@@ -281,7 +270,7 @@ class Mailbox:
             ) from None
 
     def _select(self) -> None:
-        status, _ = self._connection.select(_quoted(self._folder))
+        status, _ = self._connection.select(quoted(modified_utf7(self._folder)))
         if status != "OK":
             raise SettingsError(f"AURA_IMAP_URL: {self._host}:{self._port} has no folder {self._folder}")
         if "NAMESPACE" in self._capabilities:
@@ -291,7 +280,7 @@ class Mailbox:
         self._separator = self._separator.replace("\\\\", "\\") or "/"
         for name in ("", f"{self._separator}{DONE}", f"{self._separator}{REFUSED}"):
             # the answer is NO when the folder exists
-            self._connection.create(_quoted(f"{self._prefix}Aura{name}"))
+            self._connection.create(quoted(f"{self._prefix}Aura{name}"))
 
     def _command(self, command: str, *arguments: str) -> list[Any]:
         """Return the response of a command. Raises imaplib.IMAP4.error when it is not OK."""
@@ -302,7 +291,8 @@ class Mailbox:
         else:
             status, response = self._connection.noop()
         if status != "OK":
-            raise imaplib.IMAP4.error(f"{command} {' '.join(arguments[:1])} failed with {status}")
+            reply = b" ".join(part for part in response if isinstance(part, bytes))[:200].decode("utf-8", "replace")
+            raise imaplib.IMAP4.error(f"{command} {' '.join(arguments[:1])} failed: {status} {reply}")
         return list(response)
 
     def _translated(self, error: Exception) -> Exception:
@@ -323,8 +313,3 @@ class Mailbox:
             with suppress(OSError):
                 self._connection.shutdown()
             self._connection = None
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
