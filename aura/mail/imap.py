@@ -98,7 +98,9 @@ class Mailbox:
         self._folder = unquote(parts.path.strip("/")) or "INBOX"
         self._provider = get_settings().imap_oauth
         if not self._user or not (self._password or self._provider):
-            raise SettingsError("AURA_IMAP_URL: user or password is missing (imaps://user:password@host/INBOX)")
+            raise SettingsError(
+                "AURA_IMAP_URL: user or password is missing (imaps://user:password@host/INBOX, or AURA_IMAP_OAUTH)"
+            )
         if not f"{self._user}{self._password}{self._folder}".isprintable():
             raise SettingsError("AURA_IMAP_URL: user, password and folder must not contain control characters")
         self._connection: Any = None

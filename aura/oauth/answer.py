@@ -16,7 +16,7 @@ Show = Callable[[str, str, float], None]
 class Answer:
     """An access token, its lifetime as the server wrote it, and the next refresh token; empty when the old one stays."""
 
-    access_token: str = field(repr=False)
+    access_token: object = field(repr=False)
     expires_in: object
     refresh_token: str = field(default="", repr=False)
 

@@ -28,7 +28,7 @@ class _Direct:
     def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
         self.name, self._ask = name, ask
 
-    def fetch(self) -> tuple[str, object]:
+    def fetch(self) -> tuple[object, object]:
         answer = self._ask()
         return answer.access_token, answer.expires_in
 
@@ -41,7 +41,7 @@ class _RefreshToken:
     def __init__(self, refresh_token: str, ask: Callable[[str], Answer]) -> None:
         self._refresh_token, self._ask = refresh_token, ask
 
-    def fetch(self) -> tuple[str, object]:
+    def fetch(self) -> tuple[object, object]:
         answer = self._ask(self._refresh_token)
         self._refresh_token = answer.refresh_token or self._refresh_token
         return answer.access_token, answer.expires_in
@@ -55,7 +55,7 @@ class _StoredLogin:
     def __init__(self, logins: Logins, ask: Callable[[str], Answer]) -> None:
         self.logins, self._ask = logins, ask
 
-    def fetch(self) -> tuple[str, object]:
+    def fetch(self) -> tuple[object, object]:
         with self.logins.exclusive():
             login = self.logins.load()
             answer = self._ask(login.refresh_token)

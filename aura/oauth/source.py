@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
-from aura.oauth.errors import TokenServerUnavailable
+from aura.oauth.errors import TokenRefused, TokenServerUnavailable
 
 #: Seconds before its expiry from which a token is renewed, at most this share of its lifetime.
 MARGIN, MARGIN_SHARE = 300.0, 0.1
@@ -42,7 +42,7 @@ class Grant(Protocol):
     #: What it is, for `aura doctor`, such as "client credentials".
     name: str
 
-    def fetch(self) -> tuple[str, object]:
+    def fetch(self) -> tuple[object, object]:
         """Return a new access token and its lifetime in seconds as the server wrote it.
 
         Raises TokenRefused and TokenServerUnavailable.
@@ -88,6 +88,8 @@ class TokenSource:
     def _fetch(self) -> Token:
         before = self._clock()
         value, lifetime = self.grant.fetch()
+        if not isinstance(value, str) or not value:
+            raise TokenRefused("the token server answers without an access token")
         seconds = _seconds(lifetime)
         self._token = Token(value, before, before + seconds)
         self._renew_at = self._token.expires_at - min(MARGIN, seconds * MARGIN_SHARE)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -19,39 +17,12 @@ from db.models import InboundMail, Ticket
 from tests.commands import Run
 from tests.conftest import wait_until
 from tests.embedded import count
+from tests.oauth_mailbox import OAuthMailbox, mail_with_attachments
 from tests.oauth_server import TokenServer
 from tests.receiver import PEM
 from tests.services import Dovecot
 
 pytestmark = pytest.mark.usefixtures("sqlite")
-
-
-def mail(number: int = 1) -> bytes:
-    """Return a mail with three attachments."""
-    mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = "ada@example.com", "desk@example.com", f"The printer burns {number}"
-    mail["Message-ID"] = f"<{number}@example.com>"
-    mail.set_content("See the pictures.")
-    mail.add_attachment(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 200, "image", "png", filename="fire.png")
-    mail.add_attachment("12:00 smoke\n12:01 fire\n", filename="printer.log")
-    mail.add_attachment(b"%PDF-1.4\n%\xe2\xe3", "application", "pdf", filename="Größe.pdf")
-    return mail.as_bytes()
-
-
-class Desk:
-    """A mailbox of its own, and the client that may open it."""
-
-    def __init__(self, dovecot: Dovecot, tokens: TokenServer) -> None:
-        self.dovecot, self.tokens = dovecot, tokens
-        self.user = f"desk-{uuid.uuid4().hex[:8]}"
-        self.client = tokens.add_client(self.user)
-        self.url = dovecot.mailbox_url(self.user, password=False)
-
-    def deliver(self, *mails: bytes) -> None:
-        self.dovecot.deliver(self.user, {uuid.uuid4().hex: raw for raw in mails})
-
-    def waiting(self) -> int:
-        return len(self.dovecot.folder(self.user))
 
 
 @pytest.fixture
@@ -62,17 +33,9 @@ def tokens(dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenS
 
 
 @pytest.fixture
-def desk(dovecot: Dovecot, tokens: TokenServer, configure: Callable[..., Any]) -> Desk:
-    desk = Desk(dovecot, tokens)
-    configure(
-        AURA_IMAP_URL=desk.url,
-        AURA_IMAP_OAUTH="custom",
-        AURA_OAUTH_CLIENT_ID=desk.client.id,
-        AURA_OAUTH_CLIENT_SECRET=desk.client.secret,
-        AURA_OAUTH_TOKEN_URL=tokens.token_url,
-        AURA_OAUTH_AUTHORITY=tokens.authority,
-        AURA_OAUTH_TENANT="contoso",
-    )
+def desk(dovecot: Dovecot, tokens: TokenServer, configure: Callable[..., Any]) -> OAuthMailbox:
+    desk = OAuthMailbox(dovecot, tokens)
+    configure(**desk.environment())
     return desk
 
 
@@ -86,10 +49,10 @@ def enter_code(tokens: TokenServer) -> str:
 
 @pytest.mark.parametrize("provider", ["microsoft", "custom"])
 def test_a_mail_with_three_attachments_is_fetched_with_an_access_token(
-    desk: Desk, run: Run, configure: Callable[..., Any], provider: str
+    desk: OAuthMailbox, run: Run, configure: Callable[..., Any], provider: str
 ):
     configure(AURA_IMAP_OAUTH=provider)
-    desk.deliver(raw := mail())
+    desk.deliver(raw := mail_with_attachments())
 
     result = run("mail", "fetch", "--once")
 
@@ -102,17 +65,17 @@ def test_a_mail_with_three_attachments_is_fetched_with_an_access_token(
 
 
 def test_a_google_service_account_opens_the_mailbox_on_whose_behalf_it_acts(
-    desk: Desk, tokens: TokenServer, run: Run, configure: Callable[..., Any]
+    desk: OAuthMailbox, tokens: TokenServer, run: Run, configure: Callable[..., Any]
 ):
     key = json.dumps(tokens.add_service_account(desk.user))
     configure(AURA_IMAP_OAUTH="google", AURA_OAUTH_SERVICE_ACCOUNT=key)
-    desk.deliver(mail())
+    desk.deliver(mail_with_attachments())
     assert run("mail", "fetch", "--once").out.endswith(": ticket 1\n")
 
 
-def test_a_token_of_another_mailbox_is_refused_in_one_line(desk: Desk, tokens: TokenServer, run: Run):
+def test_a_token_of_another_mailbox_is_refused_in_one_line(desk: OAuthMailbox, tokens: TokenServer, run: Run):
     desk.client.mailbox = "somebody-else"
-    desk.deliver(mail())
+    desk.deliver(mail_with_attachments())
 
     result = run("mail", "fetch", "--once")
 
@@ -124,31 +87,33 @@ def test_a_token_of_another_mailbox_is_refused_in_one_line(desk: Desk, tokens: T
     assert (count(Ticket), desk.waiting()) == (0, 1)
 
 
-def test_a_token_that_the_provider_revoked_is_renewed(desk: Desk, tokens: TokenServer):
-    desk.deliver(mail(1))
+def test_a_token_that_the_provider_revoked_is_renewed(desk: OAuthMailbox, tokens: TokenServer):
+    desk.deliver(mail_with_attachments(1))
     assert len(list(watch(desk.url, 1, once=True))) == 1
     tokens.state.issued[0].revoked = True
-    desk.deliver(mail(2))
+    desk.deliver(mail_with_attachments(2))
     assert len(list(watch(desk.url, 1, once=True))) == 1
     assert (tokens.paths("token"), count(Ticket)) == (2, 2)
 
 
-def test_an_expired_token_is_renewed_before_it_is_sent(desk: Desk, tokens: TokenServer):
+def test_an_expired_token_is_renewed_before_it_is_sent(desk: OAuthMailbox, tokens: TokenServer):
     tokens.state.lifetime = 1
-    desk.deliver(mail(1))
+    desk.deliver(mail_with_attachments(1))
     list(watch(desk.url, 1, once=True))
     first = token_source("custom", desk.user, get_settings()).token()
     wait_until(lambda: first.seconds_left < 0)
-    desk.deliver(mail(2))
+    desk.deliver(mail_with_attachments(2))
     list(watch(desk.url, 1, once=True))
     assert [path for path, _ in tokens.state.requests].count("/introspect") == 2, "no refused login"
     assert count(Ticket) == 2
 
 
-def test_mails_wait_while_the_token_server_is_down(desk: Desk, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch):
+def test_mails_wait_while_the_token_server_is_down(
+    desk: OAuthMailbox, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("aura.mail.imap.MAX_BACKOFF", 0.1)
     tokens.state.lifetime = 1
-    desk.deliver(mail(1))
+    desk.deliver(mail_with_attachments(1))
     fetched = watch(desk.url, every=0.05)
     assert next(fetched)[1].ticket_id == 1
     first = token_source("custom", desk.user, get_settings()).token()
@@ -156,13 +121,13 @@ def test_mails_wait_while_the_token_server_is_down(desk: Desk, tokens: TokenServ
     failures: list[str] = []
     tokens.state.reply = lambda path, form: failures.append(path) or ((503, {}) if len(failures) < 5 else None)  # type: ignore[func-returns-value]
     wait_until(lambda: first.seconds_left <= 0)
-    desk.deliver(mail(2))
+    desk.deliver(mail_with_attachments(2))
     assert next(fetched)[1].ticket_id == 2
     assert len(failures) >= 5
 
 
 def test_a_login_of_a_person_opens_the_mailbox_until_it_is_deleted(
-    desk: Desk, tokens: TokenServer, run: Run, configure: Callable[..., Any]
+    desk: OAuthMailbox, tokens: TokenServer, run: Run, configure: Callable[..., Any]
 ):
     public = tokens.add_client(desk.user, public=True)
     configure(AURA_OAUTH_CLIENT_ID=public.id, AURA_OAUTH_CLIENT_SECRET="", AURA_OAUTH_DEVICE_URL=tokens.device_url)
@@ -177,7 +142,7 @@ def test_a_login_of_a_person_opens_the_mailbox_until_it_is_deleted(
     assert (login.code, login.out) == (0, "")
     assert person.result() in login.err
     assert "https://login.example/device" in login.err
-    desk.deliver(mail())
+    desk.deliver(mail_with_attachments())
     assert run("mail", "fetch", "--once").out.endswith(": ticket 1\n")
     doctor = {row["name"]: row for row in run("doctor", "--format", "json").json()}
     assert doctor["oauth"]["ok"]
@@ -189,7 +154,7 @@ def test_a_login_of_a_person_opens_the_mailbox_until_it_is_deleted(
     assert "nobody has logged in" in run("mail", "fetch", "--once").err
 
 
-def test_the_doctor_names_what_to_do(desk: Desk, tokens: TokenServer, run: Run, configure: Callable[..., Any]):
+def test_the_doctor_names_what_to_do(desk: OAuthMailbox, tokens: TokenServer, run: Run, configure: Callable[..., Any]):
     def oauth() -> tuple[bool, str, str]:
         token_source.cache_clear()
         [row] = [row for row in json.loads(run("doctor", "--format", "json").out) if row["name"] == "oauth"]

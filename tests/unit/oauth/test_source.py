@@ -158,5 +158,12 @@ def test_a_refusal_of_the_token_server_is_not_cached():
     assert source.token().value == "token-2"
 
 
+@pytest.mark.parametrize("value", [None, "", 7, {"a": 1}])
+def test_an_answer_without_a_token_is_refused(value: object, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grant := Grant(), "fetch", lambda: (value, 3600))
+    with pytest.raises(TokenRefused, match="without an access token"):
+        TokenSource(grant).token()
+
+
 def test_a_token_does_not_show_its_value():
     assert "token-1" not in repr(TokenSource(Grant()).token())
