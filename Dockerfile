@@ -5,8 +5,10 @@ FROM python:${PYTHON_TAG} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/aura
 WORKDIR /source
-COPY requirements.txt ./
-RUN /opt/aura/bin/pip install --require-hashes -r requirements.txt
+# requirements-oauth.txt adds the extra `oauth`
+ARG REQUIREMENTS=requirements.txt
+COPY requirements.txt requirements-oauth.txt ./
+RUN /opt/aura/bin/pip install --require-hashes -r "$REQUIREMENTS"
 COPY . .
 RUN /opt/aura/bin/pip install --no-index --no-deps --no-build-isolation . \
     && /opt/aura/bin/pip uninstall --yes pip

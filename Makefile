@@ -130,10 +130,11 @@ COMPILE = echo 'setuptools>=77' | $(PY) -m uv pip compile - setup.cfg --quiet --
 lock: $(PY) ## Write the lock files from setup.cfg
 	@$(PIP) install uv
 	@$(COMPILE) --output-file requirements.txt >/dev/null
-	@$(COMPILE) --constraints requirements.txt --extra test --extra learn --extra apprise --extra pdf --extra s3 --extra tracing --extra sentry --output-file requirements-dev.txt >/dev/null
+	@$(COMPILE) --constraints requirements.txt --extra oauth --output-file requirements-oauth.txt >/dev/null
+	@$(COMPILE) --constraints requirements-oauth.txt --extra test --extra learn --extra apprise --extra pdf --extra s3 --extra tracing --extra sentry --extra oauth --output-file requirements-dev.txt >/dev/null
 	@$(COMPILE) --constraints requirements-dev.txt --extra bench --output-file requirements-bench.txt >/dev/null
 	@$(COMPILE) --constraints requirements-dev.txt --extra docs --output-file requirements-docs.txt >/dev/null
-	@echo "lock: requirements.txt, requirements-dev.txt, requirements-bench.txt, requirements-docs.txt"
+	@echo "lock: requirements.txt, requirements-oauth.txt, requirements-dev.txt, requirements-bench.txt, requirements-docs.txt"
 
 .PHONY: release-archive
 release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade test; COMMIT=v0.2.0 takes another one than HEAD

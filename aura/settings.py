@@ -28,6 +28,7 @@ CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY, _TIME = f"(?:{'|'.join(WEEKDAYS)})", r"(?:[01]\d|2[0-3]):[0-5]\d"
 _DAYS = rf"{_DAY}(?:-{_DAY})?"
+OAuthProvider = Literal["microsoft", "google", "custom"]
 BUSINESS_HOURS = rf"({_DAYS}(?:,{_DAYS})*) ({_TIME})-({_TIME}|24:00)"
 
 
@@ -117,6 +118,8 @@ def redact(url: str) -> str:
 #: Default passwords of servers and examples, which production refuses.
 DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "change-me", "secret"})
 MIN_SECRET = 16
+#: Characters of the shortest key that encrypts a stored login.
+MIN_STORE_KEY = 32
 
 
 class Settings(BaseSettings):
@@ -338,6 +341,41 @@ class Settings(BaseSettings):
         False, description="Classify a ticket with the beginning of its text, log and PDF attachments."
     )
 
+    # OAuth
+    imap_oauth: OAuthProvider | None = Field(
+        None,
+        description="Log in to AURA_IMAP_URL, then imaps://user@host/INBOX, with OAuth tokens of microsoft, google or custom.",
+    )
+    smtp_oauth: OAuthProvider | None = Field(
+        None,
+        description="Log in to SMTP_URL, then smtp://user@host:587, with OAuth tokens of microsoft, google or custom.",
+    )
+    oauth_tenant: str = Field(
+        "", description="Directory (tenant) ID of Microsoft Entra; unset: organizations, for `aura mail login` only."
+    )
+    oauth_client_id: str = Field("", description="Application (client) ID at the provider.")
+    oauth_client_secret: SecretStr | None = Field(
+        None, description="Client secret; with microsoft and custom it alone obtains tokens (client credentials)."
+    )
+    oauth_service_account: SecretStr | None = Field(
+        None, description="Key of a Google service account with domain-wide delegation: the JSON text, or its file."
+    )
+    oauth_refresh_token: SecretStr | None = Field(
+        None, description="Refresh token that was obtained elsewhere; unset: the one that `aura mail login` stores."
+    )
+    oauth_store_key: SecretStr | None = Field(
+        None,
+        description="Random text of at least 32 characters that encrypts the login of `aura mail login` in the database.",
+    )
+    oauth_scope: str = Field("", description="Scopes, separated by spaces; unset: the provider's scopes for mail.")
+    oauth_token_url: str = Field("", description="Token endpoint of a custom provider.")
+    oauth_device_url: str = Field(
+        "", description="Device authorization endpoint of a custom provider, for `aura mail login`."
+    )
+    oauth_authority: str = Field(
+        "https://login.microsoftonline.com", description="Sign-in address of Microsoft; national clouds have their own."
+    )
+
     # Jobs
     jobs_per_hint: int = Field(100, ge=1, le=1000, description="Maximum number of jobs in one hint.")
     max_in_flight: int = Field(2000, ge=1, description="Maximum number of jobs per actor with a hint in RabbitMQ.")
@@ -473,6 +511,23 @@ class Settings(BaseSettings):
                 raise ValueError("must have both a key and a secret, or none")
         return value
 
+    @field_validator("oauth_token_url", "oauth_device_url", "oauth_authority")
+    @classmethod
+    def _token_server(cls, value: str) -> str:
+        if value:
+            parts = _split_url(value)
+            loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+            if not parts.hostname or not (parts.scheme == "https" or loopback) or parts.username or parts.password:
+                raise ValueError("must start with https:// (http:// only on this machine) and contain no user")
+        return value.rstrip("/")
+
+    @field_validator("oauth_store_key")
+    @classmethod
+    def _store_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_STORE_KEY:
+            raise ValueError(f"must have {MIN_STORE_KEY} characters at least")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -504,6 +559,21 @@ class Settings(BaseSettings):
             raise ValueError("AURA_ATTACHMENTS=folder needs AURA_ATTACHMENTS_FOLDER, an absolute path")
         if self.attachments == "s3" and self.attachments_s3_url is None:
             raise ValueError("AURA_ATTACHMENTS=s3 needs AURA_ATTACHMENTS_S3_URL, such as https://HOST/BUCKET")
+        return self
+
+    @model_validator(mode="after")
+    def _no_password_beside_oauth(self) -> Settings:
+        for name, url, other, provider in (
+            ("AURA_IMAP_URL", self.imap_url, "AURA_IMAP_OAUTH", self.imap_oauth),
+            ("SMTP_URL", self.smtp_url, "AURA_SMTP_OAUTH", self.smtp_oauth),
+        ):
+            if url and provider:
+                parts = _split_url(url.get_secret_value())
+                if parts.password or not parts.username:
+                    raise ValueError(
+                        f"{name}: with {other}={provider} it must contain the mailbox and no password, "
+                        f"such as {parts.scheme}://desk%40example.com@host"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -604,6 +674,7 @@ GROUPS = {
     "mail_from": "Notifications",
     "imap_url": "Inbound mail",
     "attachments": "Attachments",
+    "imap_oauth": "OAuth for mail servers",
     "jobs_per_hint": "Jobs",
     "timezone": "Scheduled jobs and retention",
 }

@@ -28,6 +28,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import uuid
@@ -474,11 +475,16 @@ class Redis(Service):
 class Dovecot(Service):
     """A private IMAP server over TLS; each user who logs in with the right password has an empty mailbox.
 
-    Clients trust it when SSL_CERT_FILE names PEM of tests.receiver.
+    Clients trust it when SSL_CERT_FILE names PEM of tests.receiver. It also accepts access tokens of the token server on
+    `token_port`, which a test starts with `TokenServer(dovecot.token_port)` of tests.oauth_server.
     """
 
     package = "dovecot-imapd"
     password = "let:me@in"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_port = free_port()
 
     @staticmethod
     def program() -> str | None:
@@ -500,7 +506,9 @@ class Dovecot(Service):
     def url(self) -> str:
         return self.mailbox_url("desk")
 
-    def mailbox_url(self, user: str) -> str:
+    def mailbox_url(self, user: str, password: bool = True) -> str:
+        if not password:
+            return f"imaps://{user}@127.0.0.1:{self.port}/INBOX"
         return f"imaps://{user}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/INBOX"
 
     def deliver(self, user: str, mails: dict[str, bytes]) -> None:
@@ -528,6 +536,14 @@ class Dovecot(Service):
         group = grp.getgrgid(pwd.getpwnam(self._user).pw_gid).gr_name
         as_us = zip(internal, (self._user, self._user, group), strict=True) if os.geteuid() else ()
         mails = f"{self.directory}/mail"
+        introspection = f"""
+            introspection_mode = post
+            introspection_url = http://mail-server:knows-all-tokens@127.0.0.1:{self.token_port}/introspect
+            force_introspection = yes
+            username_attribute = username
+            active_attribute = active
+            active_value = true
+        """
         if self.version() >= (2, 4):
             # the version of the syntax must be the first setting
             first = """
@@ -539,6 +555,9 @@ class Dovecot(Service):
             ssl_server_key_file = {PEM}
             mail_driver = maildir
             mail_path = {mails}/%{{user}}
+            oauth2 {{
+              {introspection}
+            }}
             passdb static {{
               password = {self.password}
             }}
@@ -552,10 +571,16 @@ class Dovecot(Service):
             """
         else:
             first = ""
+            (self.directory / "oauth2.conf").write_text(textwrap.dedent(introspection))
             differs = f"""
             ssl_cert = <{PEM}
             ssl_key = <{PEM}
             mail_location = maildir:{mails}/%u
+            passdb {{
+              driver = oauth2
+              mechanisms = xoauth2 oauthbearer
+              args = {self.directory}/oauth2.conf
+            }}
             passdb {{
               driver = static
               args = password={self.password}
@@ -573,6 +598,7 @@ class Dovecot(Service):
             protocols = imap
             listen = 127.0.0.1
             ssl = required
+            auth_mechanisms = plain login xoauth2 oauthbearer
             first_valid_uid = 1
             service imap-login {{
               chroot =

@@ -133,4 +133,6 @@ def _hint(error: Exception) -> str:
     """Name the command that helps; the packages below this one name values and no commands."""
     name = next(iter(sys.argv[1:]), "")
     name = LISTED_BY.get(name, name)
+    if type(error).__name__ == "LoginRequired":  # by name: aura.oauth is not loaded for other commands
+        return "`aura mail login` logs in"
     return f"`aura {name} list` shows those that exist" if isinstance(error, NotFound) and name in LISTS else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from aura.cli import mail_login
 from aura.cli.database import reads, ready_database, warn_without_worker
 from aura.cli.options import FormatOption, LimitOption
 from aura.cli.output import err, note, print_result, print_rows, printable
@@ -152,6 +153,10 @@ def store_attachments() -> None:
         for _, count in store_earlier():
             mails, files = mails + 1, files + count
     print(f"{files} attachments of {mails} mails stored")
+
+
+app.command("login")(mail_login.login)
+app.command("logout")(mail_login.logout)
 
 
 def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str, IngestResult]]:

@@ -6,7 +6,8 @@ auto_replies.py  recognises mail that no person wrote
 ingest.py        one mail, one transaction
 cc.py            remembers the people in Cc
 unsubscribe.py   unsubscribes by a mail
-imap.py          reads an IMAP mailbox; maildir.py, a Maildir
+imap.py          reads an IMAP mailbox, with imap_connection.py and imap_login.py (access tokens)
+maildir.py       reads a Maildir
 """
 
 from aura.mail.ingest import IngestResult, NotPossible, create_from_ignored, ingest_mail

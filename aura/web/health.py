@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from urllib.parse import unquote, urlsplit
 
 import pika
 import prometheus_client
@@ -19,7 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from aura.attachments.storage import make_storage, probe
 from aura.errors import AuraError
 from aura.jobs.rabbitmq.connection import describe, parameters
-from aura.settings import SettingsError, first_line, get_settings, redact
+from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
+from aura.oauth.grants import LOGIN
+from aura.oauth.logins import Logins
+from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
 from db import notifications, reading
@@ -172,6 +176,36 @@ def check_attachments() -> Check:
     return Check("attachments", True, f"{kind}: {shown}")
 
 
+def check_oauth() -> list[Check]:
+    """Obtain a token for each mailbox that uses OAuth, and name its grant and its expiry."""
+    settings = get_settings()
+    used = {
+        (provider, unquote(urlsplit(url.get_secret_value()).username or ""))
+        for url, provider in ((settings.imap_url, settings.imap_oauth), (settings.smtp_url, settings.smtp_oauth))
+        if url is not None and provider is not None
+    }
+    return [_check_token(provider, mailbox, settings) for provider, mailbox in sorted(used)]
+
+
+def _check_token(provider: OAuthProvider, mailbox: str, settings: Settings) -> Check:
+    where = f"{mailbox} at {provider}"
+    try:
+        source = token_source(provider, mailbox, settings)
+        token = source.token()
+        since = ""
+        if source.grant.name == LOGIN:
+            login = Logins(provider, mailbox.lower(), settings).load()
+            since = f" of {login.logged_in_at:%Y-%m-%d}, renewed {login.renewed_at:%Y-%m-%d %H:%M} UTC"
+    except LoginRequired as error:
+        return Check("oauth", False, f"{where}: {error}", "run `aura mail login`")
+    except (TokenServerUnavailable, SettingsError) as error:
+        return Check("oauth", False, f"{where}: {error}", "correct the AURA_OAUTH settings, or wait for the provider")
+    except SQLAlchemyError:
+        return Check("oauth", False, f"{where}: unknown: the database does not answer")
+    minutes = token.seconds_left / 60
+    return Check("oauth", True, f"{where}: token valid for {minutes:.0f} minutes, by {source.grant.name}{since}")
+
+
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_settings,
     check_database,
@@ -188,7 +222,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
 def checks() -> list[Check]:
     """Run all checks; invalid settings are the only result, since all others need them."""
     first = check_settings()
-    return [first, *(check() for check in CHECKS[1:])] if first.ok else [first]
+    return [first, *(check() for check in CHECKS[1:]), *check_oauth()] if first.ok else [first]
 
 
 def _count(number: int, noun: str) -> str:

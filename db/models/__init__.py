@@ -4,6 +4,7 @@ from db.models.access import ApiKey, AuditEntry, SigningKey, User, UserSession
 from db.models.attachments import Attachment, AttachmentChunk
 from db.models.base import Base, Id, Json
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
+from db.models.oauth import OAuthLogin
 from db.models.participants import TicketParticipant
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
 from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
@@ -44,6 +45,7 @@ __all__ = [
     "LocalModel",
     "MetricSample",
     "Notification",
+    "OAuthLogin",
     "OutboxEvent",
     "Preference",
     "QueueControl",

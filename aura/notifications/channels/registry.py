@@ -18,6 +18,7 @@ from aura.notifications.channels.email import EmailChannel
 from aura.notifications.channels.slack import SlackChannel
 from aura.notifications.channels.teams import TeamsChannel
 from aura.notifications.channels.webhook import WebhookChannel
+from aura.oauth import token_source
 from aura.settings import Settings
 
 #: Milliseconds of one delivery. A mail server may take minutes to answer, and a mail that is cut off is sent twice; a POST
@@ -45,7 +46,9 @@ def make_email(settings: Settings) -> Channel:
     """Return the e-mail channel; without SMTP_URL its messages are logged. Raises SettingsError."""
     if settings.smtp_url is None:
         return ConsoleChannel()
-    return EmailChannel(settings.smtp_url.get_secret_value(), settings.mail_from)
+    provider = settings.smtp_oauth
+    tokens = None if provider is None else (lambda user: token_source(provider, user, settings))
+    return EmailChannel(settings.smtp_url.get_secret_value(), settings.mail_from, tokens=tokens)
 
 
 def check_web_address(url: str, settings: Settings) -> None:

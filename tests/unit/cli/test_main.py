@@ -27,7 +27,7 @@ COMMANDS = {
         *("endpoints", "subscriptions", "preferences", "notifications", "api-keys", "users"),
     ],
     "tickets": ["create", "list", "show", "correct", "resolve", "status", "reopen", "assign", "comment"],
-    "mail": ["fetch", "import", "list", "show", "create-ticket"],
+    "mail": ["fetch", "import", "list", "show", "create-ticket", "login", "logout"],
     "incidents": ["list", "accept", "dismiss"],
     "models": ["list", "use", "show"],
     "jobs": ["list", "cancel"],

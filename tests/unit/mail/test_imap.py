@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aura.mail import imap
+from aura.mail import imap_connection
 from aura.mail.imap import Mailbox, MailServerUnavailable
 from tests.conftest import ROOT
 
@@ -66,7 +66,7 @@ def test_a_search_result_longer_than_the_limit_of_imaplib_is_read(server: Server
 
 
 def test_a_line_above_the_limit_ends_the_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imap, "MAX_LINE", 1_000)
+    monkeypatch.setattr(imap_connection, "MAX_LINE", 1_000)
     with pytest.raises(MailServerUnavailable, match="a line of more than 1000 bytes"), Mailbox(server.url) as mailbox:
         list(mailbox.ingest_all())
 

@@ -2,12 +2,15 @@
 
 SMTP_URL is ``smtp://user:password@host:587`` (STARTTLS when the server offers it) or ``smtps://host:465``; user and
 password are percent-decoded. Certificates are verified; SSL_CERT_FILE names the authority of a private mail server.
+
+The login is a password, or an access token when AURA_SMTP_OAUTH names a provider.
 """
 
 from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formataddr, getaddresses
 from functools import cached_property
@@ -20,6 +23,7 @@ from aura.notifications.channels.base import ChannelError, OutboundMessage
 from aura.notifications.channels.email.address import ascii_address
 from aura.notifications.channels.email.mime import compose
 from aura.notifications.sanitize import is_email, one_line
+from aura.oauth import Token, TokenRefused, TokenServerUnavailable, TokenSource, sasl
 from aura.settings import SettingsError
 
 #: Replies that ask for a login or refuse it. The mail is not the cause, so the attempt is repeated.
@@ -38,6 +42,8 @@ class _Connection(smtplib.SMTP):
     mail_sent = False
     mails = 0
     idle_since = 0.0
+    #: The access token of the login.
+    token: Token | None = None
 
     def __del__(self) -> None:
         self.close()  # the thread has ended
@@ -52,16 +58,28 @@ class _TlsConnection(_Connection, smtplib.SMTP_SSL):
     """An SMTP connection over TLS from the first byte."""
 
 
+class _RefusedToken(Exception):
+    """The mail server refused an access token."""
+
+
 class EmailChannel:
     """Send messages through an SMTP server.
 
     `timeout` is the seconds of every wait on the socket, `mail_timeout` those of the wait for the answer to a mail. Raises
-    SettingsError, without any part of the URL, when the URL or the sender cannot be used.
+    SettingsError, without any part of the URL, when the URL or the sender cannot be used. `tokens` returns the source of the
+    access tokens for the user of the URL, instead of a password.
     """
 
     name = "email"
 
-    def __init__(self, url: str, sender: str, timeout: float = 10.0, mail_timeout: float = 300.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        sender: str,
+        timeout: float = 10.0,
+        mail_timeout: float = 300.0,
+        tokens: Callable[[str], TokenSource] | None = None,
+    ) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -79,6 +97,7 @@ class EmailChannel:
         if len(senders) != 1 or not is_email(senders[0][1]) or not senders[0][1].isascii():
             raise SettingsError("MAIL_FROM: must be one address, such as Aura <aura@example.com>")
         self._sender, self._address = formataddr(senders[0]), senders[0][1]
+        self._tokens = tokens
 
     def send(self, message: OutboundMessage) -> str:
         """Send one mail and return its Message-ID, which is the same at every attempt.
@@ -121,10 +140,12 @@ class EmailChannel:
         return str(mail["Message-ID"])
 
     def _take_idle(self) -> _Connection | None:
-        """Return this thread's idle connection; one that was idle too long, or sent too many mails, is closed."""
+        """Return this thread's idle connection; it is closed after its time, its mails, or the life of its access token."""
         connection: _Connection | None = self._idle.__dict__.pop("connection", None)
         if connection is None or (
-            monotonic() - connection.idle_since < IDLE_SECONDS and connection.mails < MAILS_LIMIT
+            monotonic() - connection.idle_since < IDLE_SECONDS
+            and connection.mails < MAILS_LIMIT
+            and (connection.token is None or connection.token.seconds_left > 0)
         ):
             return connection
         # all its mails are accepted, so an error of QUIT changes nothing
@@ -139,6 +160,22 @@ class EmailChannel:
         return ssl.create_default_context()
 
     def _connect(self) -> _Connection:
+        """Connect and log in; a cached token that the server refuses is renewed once, on a new connection."""
+        if self._tokens is None:
+            return self._open(None)
+        source, asked_at = self._tokens(self._user), monotonic()
+        token = _token(source, None)
+        try:
+            return self._open(token)
+        except _RefusedToken as error:
+            if token.fetched_at >= asked_at:
+                raise ChannelError(str(error)) from None
+        try:
+            return self._open(_token(source, token))
+        except _RefusedToken as error:
+            raise ChannelError(str(error)) from None
+
+    def _open(self, token: Token | None) -> _Connection:
         # without a name smtplib would ask the name server for one, without a timeout
         domain = self._address.rpartition("@")[2]
         connection: _Connection
@@ -151,8 +188,10 @@ class EmailChannel:
             if not self._tls and connection.has_extn("starttls"):
                 connection.starttls(context=self._context)
             elif self._user and not self._tls and self._host not in LOOPBACK:
-                raise ChannelError("the mail server offers no STARTTLS for the password: use smtps:// in SMTP_URL")
-            if self._user:
+                raise ChannelError("the mail server offers no STARTTLS for the login: use smtps:// in SMTP_URL")
+            if token is not None:
+                self._login_with_token(connection, token)
+            elif self._user:
                 self._login(connection)
         except BaseException:
             connection.close()
@@ -169,6 +208,30 @@ class EmailChannel:
             # `from None`, and nothing of the reply: both may repeat the password
             raise ChannelError(f"the mail server refused the login{code}: check the password in SMTP_URL") from None
 
+    def _login_with_token(self, connection: _Connection, token: Token) -> None:
+        """Log in with an access token. Raises _RefusedToken, or ChannelError when the server cannot take one."""
+        connection.ehlo_or_helo_if_needed()
+        mechanism = sasl.choose(connection.esmtp_features.get("auth", "").upper().split())
+        if mechanism is None:
+            raise ChannelError(
+                "the mail server offers neither XOAUTH2 nor OAUTHBEARER: check SMTP_URL and AURA_SMTP_OAUTH"
+            )
+        responder = sasl.Responder(mechanism, self._user, token.value, self._host, self._port)
+        try:
+            connection.auth(mechanism, responder)
+        except smtplib.SMTPServerDisconnected:
+            raise
+        except (smtplib.SMTPException, ValueError) as error:
+            code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+            if 400 <= code < 500:
+                raise ChannelError(f"the mail server refuses logins temporarily ({code})") from None
+            reason = " ".join(str(each) for each in (code, responder.refusal) if each)
+            raise _RefusedToken(
+                f"the mail server refused the access token for {self._user} ({reason}): check that SMTP AUTH is enabled for "
+                "the mailbox, and that the application may send as it"
+            ) from None
+        connection.token = token
+
     def _error(self, error: OSError | UnicodeError, in_doubt: bool) -> ChannelError:
         """Return the error of a delivery, with the setting to check."""
         if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -181,6 +244,16 @@ class EmailChannel:
         where = f"{self._host}:{self._port}"
         reason = one_line(str(error), 200)
         return ChannelError(f"the mail server {where} (SMTP_URL) does not answer: {reason}", in_doubt=in_doubt)
+
+
+def _token(source: TokenSource, refused: Token | None) -> Token:
+    """Return an access token other than the refused one. Raises ChannelError, which is not permanent."""
+    try:
+        return source.token(refused)
+    except TokenServerUnavailable as error:
+        raise ChannelError(str(error), retry_after=error.retry_after) from None
+    except TokenRefused as error:
+        raise ChannelError(str(error)) from None
 
 
 def _was_closed(connection: _Connection, error: Exception) -> bool:
