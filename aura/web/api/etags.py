@@ -102,7 +102,9 @@ def require_match(session: Session, ticket_id: int, if_match: str | None) -> Non
     state = state_of(ticket_actions.lock_columns(session, ticket_id, STATE_COLUMNS))
     # strong comparison: a weak tag never matches
     if tags is not None and state not in [tag.partition("-")[0] for weak, tag in tags if not weak]:
-        detail = "If-Match: the ticket has changed since; read it again, then repeat the change with its new ETag"
+        detail = (
+            f'If-Match: the ticket has changed since, its ETag is now "{state}"; read it again before you change it'
+        )
         raise HTTPException(412, detail, {"ETag": f'"{state}"'})
 
 
