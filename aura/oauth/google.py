@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -128,13 +129,10 @@ def _key(value: str) -> dict[str, Any]:
 
 def _refresh(credentials: Any, key_setting: str) -> Answer:
     from google.auth import exceptions
-    from google.auth.transport.requests import Request
-
-    from aura.oauth.http import TokenRequests
 
     previous = credentials.refresh_token if not key_setting else ""
     try:
-        credentials.refresh(Request(TokenRequests()))
+        credentials.refresh(_send)
     except exceptions.RefreshError as error:
         details = next((each for each in error.args if isinstance(each, dict)), {})
         raise _refusal(str(details.get("error", "")), str(details.get("error_description", "")), key_setting) from None
@@ -145,6 +143,15 @@ def _refresh(credentials: Any, key_setting: str) -> Answer:
     )
     new = "" if key_setting or credentials.refresh_token == previous else credentials.refresh_token
     return Answer(credentials.token, lifetime, new)
+
+
+def _send(url: str, method: str = "GET", body: Any = None, headers: Any = None, **_options: Any) -> SimpleNamespace:
+    """Send a request of google-auth. Its own transport attaches requests and answers, with tokens, to debug logs."""
+    from aura.oauth.http import TokenRequests
+
+    with TokenRequests() as session:
+        response = session.request(method, url, data=body, headers=headers)
+        return SimpleNamespace(status=response.status_code, headers=response.headers, data=response.content)
 
 
 def _refusal(code: str, description: str, key_setting: str) -> TokenRefused:

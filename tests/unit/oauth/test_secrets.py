@@ -22,7 +22,8 @@ DESK = "desk@example.com"
 def test_debug_logs_contain_no_secret(
     server: TokenServer, configured: Configured, caplog: pytest.LogCaptureFixture, provider: str
 ):
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "google", "google.auth", "msal", "authlib", "urllib3"):
+        caplog.set_level(logging.DEBUG, name)
     key = server.add_service_account(DESK)
     ask: dict[str, Callable[[Settings], Answer]] = {
         "microsoft": microsoft.client_credentials,
