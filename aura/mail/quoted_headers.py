@@ -10,131 +10,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-#: Labels of each field in lower case.
+#: Labels of each field, in lower case, separated by |.
 FIELDS = {
-    "from": (
-        *(
-            "from",
-            "von",
-            "de",
-            "da",
-            "van",
-            "od",
-            "от",
-            "от кого",
-            "від",
-            "från",
-            "fra",
-            "lähettäjä",
-            "发件人",
-            "寄件者",
-        ),
-        *(
-            "差出人",
-            "送信者",
-            "expéditeur",
-            "mittente",
-            "remitente",
-            "remetente",
-            "afzender",
-            "kimden",
-            "gönderen",
-            "feladó",
-        ),
-        *("odesílatel", "expeditor", "보낸 사람", "από", "từ"),
-    ),
-    "to": (
-        *(
-            "to",
-            "an",
-            "à",
-            "a",
-            "para",
-            "aan",
-            "do",
-            "кому",
-            "till",
-            "til",
-            "vastaanottaja",
-            "收件人",
-            "宛先",
-            "komu",
-            "kime",
-        ),
-        *("destinataire", "destinatario", "címzett", "către", "pour", "받는 사람", "προς", "đến"),
-    ),
-    "cc": ("cc", "kopie", "kopia", "kopi", "копия", "копія", "抄送", "copie", "cópia", "copia", "bcc", "dw", "kopio"),
-    "date": (
-        *(
-            "date",
-            "sent",
-            "datum",
-            "gesendet",
-            "envoyé",
-            "envoyé le",
-            "enviado",
-            "enviado el",
-            "enviada em",
-            "enviado em",
-        ),
-        *(
-            "inviato",
-            "verzonden",
-            "wysłane",
-            "wysłano",
-            "отправлено",
-            "дата",
-            "надіслано",
-            "skickat",
-            "sendt",
-            "lähetetty",
-        ),
-        *(
-            "发送时间",
-            "發送時間",
-            "日期",
-            "時間",
-            "送信日時",
-            "日付",
-            "data",
-            "fecha",
-            "dato",
-            "päiväys",
-            "päivämäärä",
-            "odesláno",
-        ),
-        *(
-            "gönderme tarihi",
-            "tarih",
-            "elküldve",
-            "trimis",
-            "보낸 날짜",
-            "αποστολή",
-            "ngày",
-            "gesendet am",
-            "date d'envoi",
-        ),
-    ),
-    "subject": (
-        *(
-            "subject",
-            "betreff",
-            "objet",
-            "asunto",
-            "oggetto",
-            "onderwerp",
-            "assunto",
-            "temat",
-            "тема",
-            "ämne",
-            "emne",
-            "aihe",
-        ),
-        *("主题", "主題", "件名", "předmět", "predmet", "konu", "tárgy", "subiect", "제목", "θέμα", "chủ đề", "sujet"),
-    ),
-    "other": ("reply-to", "antwort an", "importance", "attachments", "anlagen", "priority", "priorität", "wichtigkeit"),
+    "from": "from|von|de|da|van|od|от|от кого|від|från|fra|lähettäjä|发件人|寄件者|差出人|送信者|expéditeur|mittente|"
+    "remitente|remetente|afzender|kimden|gönderen|feladó|odesílatel|expeditor|보낸 사람|από|từ",
+    "to": "to|an|à|a|para|aan|do|кому|till|til|vastaanottaja|收件人|宛先|komu|kime|destinataire|destinatario|címzett|"
+    "către|pour|받는 사람|προς|đến",
+    "cc": "cc|kopie|kopia|kopi|копия|копія|抄送|copie|cópia|copia|bcc|dw|kopio",
+    "date": "date|sent|datum|gesendet|envoyé|envoyé le|enviado|enviado el|enviada em|enviado em|inviato|verzonden|"
+    "wysłane|wysłano|отправлено|дата|надіслано|skickat|sendt|lähetetty|发送时间|發送時間|日期|時間|送信日時|日付|data|fecha|"
+    "dato|päiväys|päivämäärä|odesláno|gönderme tarihi|tarih|elküldve|trimis|보낸 날짜|αποστολή|ngày|"
+    "gesendet am|date d'envoi",
+    "subject": "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|тема|ämne|emne|aihe|主题|主題|件名|předmět|"
+    "predmet|konu|tárgy|subiect|제목|θέμα|chủ đề|sujet",
+    "other": "reply-to|antwort an|importance|attachments|anlagen|priority|priorität|wichtigkeit",
 }
-_KINDS = {label: kind for kind, labels in FIELDS.items() for label in labels}
+_KINDS = {label: kind for kind, labels in FIELDS.items() for label in labels.split("|")}
 _FIELD = re.compile(r"[*_]{0,2}([^\W\d_][\w' -]{0,24}?)[*_]{0,2}\s{0,3}[:：][*_]{0,2}(?:\s(.{0,600}))?")
 ADDRESS = re.compile(r"[^\s<>()\[\]\",;:]{1,64}@[^\s<>()\[\]\",;:]{1,190}")
 #: Lines, and blank lines between two fields, of the longest block.

@@ -49,6 +49,8 @@ class Conversation:
     #: Words of the author's name and address, in lower case.
     author: frozenset[str] = frozenset()
     forwarded: bool = False
+    #: Texts that the author may quote: the ticket's description, comments and notifications.
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -61,9 +63,9 @@ class _Quotes:
     end: int | None = None
 
 
-def reply_text(mail: ParsedMail, own_address: str = "") -> str:
-    """Return the new text of a mail that is a reply."""
-    conversation = _conversation(mail, own_address)
+def reply_text(mail: ParsedMail, own_address: str = "", texts: Sequence[str] = ()) -> str:
+    """Return the new text of a mail that is a reply; `texts` are those of its ticket, which it may quote."""
+    conversation = _conversation(mail, own_address, texts)
     if not mail.html:
         return strip_quotes(mail.text, conversation)
     marked = _marked(mail.html)
@@ -82,6 +84,7 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
     lines = text.split("\n")
     quotes = _find_quotes(lines, conversation)
     chunks: list[list[str]] = [[]]
+    known = _known_lines(conversation)
     quoting = False
     at, end = 0, len(lines) if quotes.end is None else quotes.end
     while at < end:
@@ -91,6 +94,9 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
             chunks.append([])
         elif lines[at].startswith(">") and (quoting or _attributed(lines, at)):
             quoting, at = True, at + 1
+            chunks.append([])
+        elif known and (length := _known_quote(lines, at, known)):
+            at += length
             chunks.append([])
         else:
             chunks[-1].append(lines[at])
@@ -171,6 +177,30 @@ def _attributed(lines: Sequence[str], at: int) -> bool:
     )
 
 
+def _known_lines(conversation: Conversation | None) -> dict[str, str]:
+    """Return the texts of the ticket, without white space and as text for whole lines."""
+    if conversation is None or not conversation.texts:
+        return {}
+    lines = {_letters(line) for text in conversation.texts for line in text.split("\n")} - {""}
+    return {"text": "\n".join(map(_letters, conversation.texts)), "lines": "\n".join(["", *lines, ""])}
+
+
+def _known_quote(lines: Sequence[str], at: int, known: dict[str, str]) -> int:
+    """Return the number of quoted lines from here on, if they are a text of the ticket; else 0."""
+    if not lines[at].startswith(">") or (at and lines[at - 1].startswith(">")):
+        return 0
+    end = at
+    while end < len(lines) and lines[end].startswith(">"):
+        end += 1
+    quoted = _letters("".join(line.lstrip("> ") for line in lines[at:end]))
+    whole_line = f"\n{quoted}\n" in known["lines"]
+    return end - at if whole_line or (len(quoted) >= 20 and quoted in known["text"]) else 0
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
 def plain_subject(subject: str) -> str:
     """Return a subject in lower case without prefixes and tags, to compare it."""
     rest = " ".join(subject[:600].split())
@@ -179,7 +209,7 @@ def plain_subject(subject: str) -> str:
     return rest.casefold()
 
 
-def _conversation(mail: ParsedMail, own_address: str) -> Conversation:
+def _conversation(mail: ParsedMail, own_address: str, texts: Sequence[str]) -> Conversation:
     people = [*mail.recipients, *mail.reply_to]
     words = re.findall(r"[^\W\d_]{3,}", f"{mail.sender_name} {mail.sender.partition('@')[0]}".casefold())
     return Conversation(
@@ -188,6 +218,7 @@ def _conversation(mail: ParsedMail, own_address: str) -> Conversation:
         subject=plain_subject(mail.subject),
         author=frozenset(words),
         forwarded=is_forward(mail.subject),
+        texts=tuple(texts),
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
-from aura.mail import IngestResult, NotPossible, auto_replies, create_from_ignored, ingest_mail, parse_mail
+from aura.mail import IngestResult, NotPossible, create_from_ignored, ingest, ingest_mail, parse_mail
 from aura.mail.ingest import UnknownMail
 from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.email.mime import compose
@@ -305,9 +305,11 @@ def test_own_mail_that_comes_back_creates_no_ticket():
 
 def test_without_the_loop_check_own_mail_creates_a_ticket(monkeypatch: pytest.MonkeyPatch):
     """Negative control: the tests above fail without the check."""
-    monkeypatch.setattr(auto_replies, "automatic_reason", lambda *_: "")
+    ingest_mail(write())
+    notice = notify(1, "aura@localhost")
+    monkeypatch.setattr(ingest, "is_own_mail", lambda *_: False)
 
-    assert ingest_mail(mail("own_mail_back")).outcome == "ticket"
+    assert ingest_mail(write("x@example.com", Message_ID=notice["Message-ID"])).outcome == "ticket"
 
 
 def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., Any]):
@@ -325,11 +327,12 @@ def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., 
 
 
 def test_an_ignored_mail_can_be_made_a_ticket():
-    ignored = ingest_mail(mail("precedence_bulk"))
+    ignored = ingest_mail(write(subject="Report", Auto_Submitted="auto-generated"))
 
     assert create_from_ignored(ignored.id) == IngestResult(ignored.id, "ticket", 1)
 
     assert (ticket().title, len(all_jobs())) == ("Report", 1)
+    assert ticket().no_auto_reply == "automatic mail: Auto-Submitted: auto-generated"
     with pytest.raises(NotPossible, match="is not ignored: ticket"):
         create_from_ignored(ignored.id)
     with pytest.raises(UnknownMail, match="no mail 99"):
@@ -337,7 +340,7 @@ def test_an_ignored_mail_can_be_made_a_ticket():
 
 
 def test_an_ignored_mail_without_its_source_cannot_be_made_a_ticket():
-    ignored = ingest_mail(mail("precedence_bulk"))
+    ignored = ingest_mail(mail("out_of_office"))
     with transaction() as session:
         session.execute(update(InboundMail).values(raw=b""))
 

@@ -59,7 +59,7 @@ def test_a_text_that_looks_like_a_quote_stays_above_a_real_quote(path: Path, quo
     ],
 )
 def test_the_quoted_mail_and_the_signature_are_removed(name: str, text: str):
-    assert words(strip_quotes(parse_mail(mail(name)).text)) == words(text)
+    assert words(reply_text(parse_mail(mail(name)))) == words(text)
 
 
 def test_a_reply_of_quotes_only_is_returned_whole():
@@ -72,6 +72,15 @@ def test_quote_marks_without_an_attribution_stay():
     assert strip_quotes("I typed\n> status\n> restart\nand nothing happened.") == (
         "I typed\n> status\n> restart\nand nothing happened."
     )
+
+
+def test_quote_marks_without_an_attribution_are_removed_from_a_text_of_the_ticket():
+    conversation = Conversation(texts=("Hello,\n\nwe have received your ticket about the printer.", "Yes"))
+
+    assert strip_quotes("It works.\n\n> Hello,\n>\n> we have received your\n> ticket", conversation) == "It works."
+    assert strip_quotes("No.\n> Yes", conversation) == "No."
+    for text in ("I typed\n> ticket\nand it failed.", "It prints\n> we have received nothing at all\nall day."):
+        assert strip_quotes(text, conversation) == text
 
 
 def test_a_sentence_like_an_attribution_stays():

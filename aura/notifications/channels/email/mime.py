@@ -63,7 +63,8 @@ def compose(message: OutboundMessage, sender: str) -> EmailMessage:
     mail["To"] = message.recipient
     mail["Subject"] = one_line(message.subject, 250)
     mail["Date"] = formatdate(usegmt=True)
-    mail["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', message.id)}@{domain}>"
+    identifier = re.sub(r"[^A-Za-z0-9.-]", "", message.id)
+    mail["Message-ID"] = f"<{identifier}@{domain}>"
     if message.ticket_id:
         mail["In-Reply-To"] = mail["References"] = f"<ticket-{message.ticket_id}@{domain}>"
         # mail programs repeat the name in the To of a reply, where it names the ticket too
@@ -72,7 +73,7 @@ def compose(message: OutboundMessage, sender: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     # identifies Aura's own mail when it is returned, also when a server has changed the Message-ID
-    mail["X-Aura"] = "notification"
+    mail["X-Aura"] = f"notification {identifier}"
     mail.set_content(_encodable(message.text))
     if message.html:
         mail.add_alternative(_encodable(message.html), subtype="html")
