@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import BigInteger, Float, String, Text, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.models import Agent, Comment, InboundMail, Notification, Ticket
 from db.queue_stats import COUNT_LIMIT
-from db.statements import table, upsert
+from db.statements import Prepared, table, upsert
 from db.time import elapsed, from_now, now
 
 #: The outcome of a new mail, and the prefixes of two final outcomes.
@@ -49,10 +49,19 @@ def insert_mail(session: Session, mail: NewMail) -> int | None:
 
     A second transaction with the same identity waits for the first one.
     """
-    values = {**mail._asdict(), "attachments": list(mail.attachments), "outcome": UNDECIDED, "created_at": now()}
-    insert = upsert(session, InboundMail).values(values)
-    new: int | None = session.scalar(insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id))
+    # not a list, which would be an array
+    row = mail._replace(attachments=tuple(mail.attachments))._asdict()
+    new: int | None = _INSERT(session, **row).scalar()
     return new
+
+
+def _insert(session: Session) -> Any:
+    columns = {name: bindparam(name, type_=_m[name].type) for name in NewMail._fields}
+    insert = upsert(session, InboundMail).values({**columns, "outcome": UNDECIDED, "created_at": now()})
+    return insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id)
+
+
+_INSERT = Prepared(_insert)
 
 
 def find_mail(session: Session, identity: str) -> StoredMail:
@@ -75,13 +84,32 @@ def replace_mail(session: Session, mail_id: int, mail: NewMail) -> None:
 
 def save_outcome(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
     """Save the outcome of a mail, with its ticket."""
-    session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(outcome=outcome, ticket_id=ticket_id))
+    _SAVE_OUTCOME(session, mail_id=mail_id, new_outcome=outcome, new_ticket=ticket_id)
+
+
+_SAVE_OUTCOME = Prepared(
+    lambda _session: (
+        update(table(InboundMail))
+        .where(_m.id == bindparam("mail_id", type_=BigInteger))
+        .values(outcome=bindparam("new_outcome", type_=Text), ticket_id=bindparam("new_ticket", type_=BigInteger))
+    )
+)
 
 
 def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
     """Return the number of mails of a sender within the last seconds."""
-    recent = (_m.created_at >= from_now(-seconds), _m.sender == sender)
-    return session.scalar(select(func.count()).select_from(InboundMail).where(*recent)) or 0
+    return int(_RECENT(session, since=-seconds, address=sender).scalar() or 0)
+
+
+_RECENT = Prepared(
+    lambda _session: (
+        select(func.count())
+        .select_from(table(InboundMail))
+        .where(
+            _m.sender == bindparam("address", type_=String), _m.created_at >= from_now(bindparam("since", type_=Float))
+        )
+    )
+)
 
 
 # -- the ticket of a mail -------------------------------------------------------------------------------------------------

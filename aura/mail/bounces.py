@@ -47,11 +47,18 @@ def bounce_reason(mail: ParsedMail) -> str:
     if _DAEMON.match(mail.sender):
         return "report of a mail server"
     named = mail.header("from") or ""
-    subject, text = bool(_SUBJECT.search(mail.subject)), bool(_TEXT.search(mail.text[:_BEGINNING]))
-    if (_POSTMASTER.match(mail.sender) or '"postmaster@' in named.lower()) and (subject or text):
-        return "bounce: from postmaster"
+    if _POSTMASTER.match(mail.sender) or '"postmaster@' in named.lower():
+        return "bounce: from postmaster" if _in_subject(mail) or _in_text(mail) else ""
     if mail.sender:
         return ""
-    if _DAEMON_NAME.search(named[:400]) or (subject and text and not mail.reply_to):
+    if _DAEMON_NAME.search(named[:400]) or (not mail.reply_to and _in_subject(mail) and _in_text(mail)):
         return "bounce: no sender"
     return ""
+
+
+def _in_subject(mail: ParsedMail) -> bool:
+    return bool(_SUBJECT.search(mail.subject))
+
+
+def _in_text(mail: ParsedMail) -> bool:
+    return bool(_TEXT.search(mail.text[:_BEGINNING]))
