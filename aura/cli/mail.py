@@ -109,10 +109,13 @@ def list_(
 
 
 @app.command("show")
-def show(mail_id: MailId) -> None:
-    """Print the source of a mail, byte for byte.
+def show(
+    mail_id: MailId,
+    text: Annotated[bool, typer.Option("--text", help="Print the decoded text, with quotes and signature.")] = False,
+) -> None:
+    """Print the source of a mail, byte for byte, or its text.
 
-    Example: aura mail show 17
+    Example: aura mail show 17 --text
     """
     with reads() as session:
         from db import inbound_mails
@@ -122,6 +125,15 @@ def show(mail_id: MailId) -> None:
         raise NotFound(f"there is no mail {mail_id}")
     if not mail.raw:
         raise NotFound(f"the source of mail {mail_id} is deleted, AURA_MAIL_RETENTION_DAYS after its arrival")
+    if text:
+        from aura.mail import parse_mail
+
+        parsed = parse_mail(mail.raw)
+        for name in ("from", "reply-to", "to", "cc", "date", "subject"):
+            if value := parsed.header(name):
+                print(printable(f"{name.title()}: {value}"))
+        print(printable(f"\n{parsed.text}"))
+        return
     sys.stdout.flush()
     sys.stdout.buffer.write(mail.raw)
 

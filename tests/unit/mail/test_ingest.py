@@ -482,7 +482,7 @@ def test_reply_to_is_the_requester_of_forms_and_of_mail_without_a_sender(
 ):
     configure(AURA_MAIL_FORMS="noreply@www.example.org")
 
-    ingest_mail("".join(f"{key}: {value}\n" for key, value in headers.items()).encode() + b"Subject: Door\n\nText")
+    ingest_mail("".join(f"{key}: {value}\n" for key, value in headers.items()).encode() + b"Subject: Lock\n\nText")
 
     assert (ticket().requester, ticket().requester_name) == (requester, name)
 
