@@ -2,7 +2,7 @@
 
 Writes mails of 20 kB into a Maildir in a temporary folder, twenty of each sender, a tenth of them replies and a hundredth
 duplicates, and imports them with the command as a subprocess into a new SQLite database, or with --postgresql into a
-private server. Prints mails/s and the peak RSS in the first and in the last tenth. `--source DIR` measures another checkout.
+private server. Prints mails/s, CPU and the peak RSS in the first and in the last tenth. `--source DIR` measures another checkout.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -72,22 +73,33 @@ def database(folder: Path, postgresql: bool) -> Iterator[str]:
         server.close()
 
 
-def measure(maildir: Path, count: int, env: dict[str, str], source: Path) -> tuple[float, int, int]:
-    """Import the mails. Returns mails/s, and the peak RSS in the first and in the last tenth, in bytes."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Mails per second, CPU seconds of the command, and its peak RSS in the first and in the last tenth, in bytes."""
+
+    rate: float
+    cpu: float
+    first: int
+    last: int
+
+
+def measure(maildir: Path, count: int, env: dict[str, str], source: Path) -> Measured:
+    """Import the mails with the command of a checkout."""
     command = [sys.executable, "-m", "aura", "mail", "import", str(maildir), "--once"]
     start = time.perf_counter()
     process = subprocess.Popen(command, env=env, cwd=source, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     watched = psutil.Process(process.pid)
-    peaks, done, tenth = [0] * 10, 0, max(1, count // 10)
+    peaks, done, tenth, cpu = [0] * 10, 0, max(1, count // 10), 0.0
     for done, _line in enumerate(process.stdout, 1):
         if done % 50 == 0:
             at = min(9, (done - 1) // tenth)
             peaks[at] = max(peaks[at], watched.memory_info().rss)
+            cpu = sum(watched.cpu_times()[:2])
     seconds = time.perf_counter() - start
     if process.wait() or done != count:
         sys.exit(f"bench.mail: exit code {process.returncode} after {done} of {count} mails")
-    return count / seconds, peaks[0], peaks[-1]
+    return Measured(count / seconds, cpu, peaks[0], peaks[-1])
 
 
 def main() -> int:
@@ -102,11 +114,13 @@ def main() -> int:
         env = {**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "PYTHONPATH": str(options.source)}
         subprocess.run([sys.executable, "-m", "aura", "migrate"], env=env, cwd=options.source, check=True)
         write_maildir(folder / "Maildir", options.mails)
-        rate, first, last = measure(folder / "Maildir", options.mails, env, options.source)
+        found = measure(folder / "Maildir", options.mails, env, options.source)
     kind = "PostgreSQL" if options.postgresql else "SQLite"
-    print(f"{options.mails:,} mails of {SIZE // 1000} kB, {kind}: {rate:,.0f} mails/s")
-    print(f"peak RSS: {first / 1e6:.0f} MB in the first tenth, {last / 1e6:.0f} MB in the last")
-    return int(last > 1.3 * first)
+    print(
+        f"{options.mails:,} mails of {SIZE // 1000} kB, {kind}: {found.rate:,.0f} mails/s, {found.cpu / options.mails * 1000:.1f} ms CPU a mail"
+    )
+    print(f"peak RSS: {found.first / 1e6:.0f} MB in the first tenth, {found.last / 1e6:.0f} MB in the last")
+    return int(found.last > 1.3 * found.first)
 
 
 if __name__ == "__main__":
