@@ -116,9 +116,8 @@ def main() -> int:
         write_maildir(folder / "Maildir", options.mails)
         found = measure(folder / "Maildir", options.mails, env, options.source)
     kind = "PostgreSQL" if options.postgresql else "SQLite"
-    print(
-        f"{options.mails:,} mails of {SIZE // 1000} kB, {kind}: {found.rate:,.0f} mails/s, {found.cpu / options.mails * 1000:.1f} ms CPU a mail"
-    )
+    cpu = found.cpu / options.mails * 1000
+    print(f"{options.mails:,} mails of {SIZE // 1000} kB, {kind}: {found.rate:,.0f} mails/s, {cpu:.1f} ms CPU a mail")
     print(f"peak RSS: {found.first / 1e6:.0f} MB in the first tenth, {found.last / 1e6:.0f} MB in the last")
     return int(found.last > 1.3 * found.first)
 

@@ -16,7 +16,8 @@ from aura.mail.quoted_headers import ADDRESS
 MAX_LINES, MAX_LENGTH = 4, 500
 
 _VERB = re.compile(
-    r"(?<!\w)(?:wrote|writes|schrieb|a écrit|escribió|ha scritto|schreef|geschreven|geschrieben|escreveu|"
+    r"(?<!\w)(?:wrote|writes|quoting|zitat von|citando|citerar|citation de|"
+    r"schrieb|a écrit|escribió|ha scritto|schreef|geschreven|geschrieben|escreveu|"
     r"napisał(?:\(a\)|a)?|pisze|"
     r"написала?(?:\(а\))?|пишет|пише|написав|skrev|kirjoitti|napsala?(?:\(a\))?|napísala?|yazdı|írta|a scris|έγραψε|skrifaði|"
     r"va escriure|đã viết|menulis|rašė|napisao|написа)(?!\w)"
@@ -38,6 +39,14 @@ _NO_NAME = re.compile(
 _SENTENCE = re.compile(r"[!?]\s|[^\W\d_]{3,}\.\s+[A-ZÀ-ÞА-Я]")
 _DASHED = re.compile(r"-{2,}\s?(\S.{5,300}?)\s?-{2,}")
 _GROUPWISE = re.compile(r">>>\s?(\S.{3,200}?)\s?>>>")
+#: Titles above a quote, which is marked or has headers.
+_TITLE = re.compile(
+    r"[-=_]{2,}\s?(?:original message|ursprüngliche nachricht|originalnachricht|message d['’]origine|mensaje original|"
+    r"messaggio originale|"
+    r"oorspronkelijk bericht|mensagem original|oryginalna wiadomość|исходное сообщение|ursprungligt meddelande|"
+    r"oprindelig (?:besked|meddelelse)|opprinnelig melding|alkuperäinen viesti|原始邮件|原始郵件|元のメッセージ)\s?[-=_]{2,}",
+    re.IGNORECASE,
+)
 #: Beginnings of attributions that are wrapped: "On", or a date.
 _OPENER = re.compile(
     r"[\"'*]?(?:On|Am|Le|El|Il|Op|Em|Den|At|In data|W dniu|Dnia|Dne|På|Pe|Vào|Στις|\d|"
@@ -54,6 +63,8 @@ class Attribution:
     text: str
     #: A date with a time, a verb and an address: mail programs write it, and people do not.
     certain: bool
+    #: The same without the verb, which counts for an address of this conversation.
+    likely: bool = False
 
     @property
     def addresses(self) -> list[str]:
@@ -68,8 +79,13 @@ def attribution_ending(lines: Sequence[str], end: int) -> Attribution | None:
         return None
     if dashed := _DASHED.fullmatch(last) or _GROUPWISE.fullmatch(last):
         text = dashed[1]
-        certain = bool((_VERB.search(text) or last[0] == ">") and ADDRESS.search(text) and _TIME.search(text))
-        return Attribution(end, end, text, certain) if certain else None
+        named, timed = ADDRESS.search(text), _TIME.search(text)
+        if last[0] == ">":
+            return Attribution(end, end, text, certain=True) if named and timed else None
+        if _VERB.search(text) and (named or _YEAR.search(text)):
+            return Attribution(end, end, text, certain=bool(named and timed))
+    if _TITLE.fullmatch(last):
+        return Attribution(end, end, last, certain=False)
     if not last.endswith((":", "：")):
         return None
     found: Attribution | None = None
@@ -90,6 +106,8 @@ def attribution_ending(lines: Sequence[str], end: int) -> Attribution | None:
 def quoted_attribution(line: str) -> bool:
     """Return whether a line inside a quote is an attribution: Apple Mail puts the quote marks before it, too."""
     text = line.lstrip("> ").strip()
+    if _TITLE.fullmatch(text[:MAX_LENGTH]):
+        return True
     return bool(text.endswith((":", "：")) and len(text) <= MAX_LENGTH and _complete(text, 0, 0))
 
 
@@ -104,8 +122,8 @@ def _complete(text: str, start: int, end: int) -> Attribution | None:
     verb, address, year = _VERB.search(text), ADDRESS.search(text), _YEAR.search(text)
     if not ((verb and (address or year or _is_name(text[: verb.start()]))) or (address and year)):
         return None
-    certain = verb and address and year and _TIME.search(text) and not _FIRST_PERSON.search(text)
-    return Attribution(start, end, text, bool(certain))
+    likely = bool(address and year and _TIME.search(text) and not _FIRST_PERSON.search(text))
+    return Attribution(start, end, text, likely and bool(verb), likely)
 
 
 def _is_name(text: str) -> bool:

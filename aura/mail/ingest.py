@@ -164,8 +164,11 @@ def _attach(
     """Make the mail a comment on the ticket that it answers or names, else a ticket."""
     state = inbound_mails.lock_ticket(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _closed_for_replies(state):
-        quoted = inbound_mails.texts_of_ticket(session, state.id) if "\n>" in f"\n{mail.text}" or mail.html else ()
-        text = reply_text(mail, own_address(), quoted) or mail.subject or "(no text)"
+        text = (
+            reply_text(mail, own_address(), inbound_mails.texts_of_ticket(session, state.id))
+            or mail.subject
+            or "(no text)"
+        )
         ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
         inbound_mails.save_outcome(session, mail_id, "comment", state.id)
         return IngestResult(mail_id, "comment", state.id)

@@ -20,6 +20,7 @@ from aura.mail.attributions import Attribution, attribution_ending, quoted_attri
 from aura.mail.mail_signatures import strip_signature
 from aura.mail.parse import ParsedMail
 from aura.mail.quoted_headers import HeaderBlock, header_block
+from aura.mail.ticket_texts import TicketTexts
 from db.new_tickets import DESCRIPTION_LIMIT
 
 #: Lines above the headers of a quoted mail: a rule, or a title between dashes.
@@ -59,6 +60,8 @@ class _Quotes:
 
     #: Lines of each attribution, by its first line.
     attributions: dict[int, Attribution] = field(default_factory=dict)
+    #: The line after each attribution, by its first line, and after the text of the ticket that follows it without marks.
+    known: dict[int, int] = field(default_factory=dict)
     #: First line of a quote that extends to the end.
     end: int | None = None
 
@@ -82,9 +85,9 @@ def is_forward(subject: str) -> bool:
 def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
     """Return the new text of a reply; answers between quoted lines stay."""
     lines = text.split("\n")
-    quotes = _find_quotes(lines, conversation)
+    known = TicketTexts(conversation.texts if conversation else ())
+    quotes = _find_quotes(lines, conversation, known)
     chunks: list[list[str]] = [[]]
-    known = _known_lines(conversation)
     quoting = False
     at, end = 0, len(lines) if quotes.end is None else quotes.end
     while at < end:
@@ -92,10 +95,13 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
         if attribution is not None:
             quoting, at = True, attribution.end + 1
             chunks.append([])
+        elif at in quotes.known:
+            at = quotes.known[at]
+            chunks.append([])
         elif lines[at].startswith(">") and (quoting or _attributed(lines, at)):
             quoting, at = True, at + 1
             chunks.append([])
-        elif known and (length := _known_quote(lines, at, known)):
+        elif length := known.marked_quote(lines, at):
             at += length
             chunks.append([])
         else:
@@ -106,7 +112,7 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(new)).strip() or text.strip()
 
 
-def _find_quotes(lines: Sequence[str], conversation: Conversation | None) -> _Quotes:
+def _find_quotes(lines: Sequence[str], conversation: Conversation | None, known: TicketTexts) -> _Quotes:
     following = _following(lines)
     quotes = _Quotes()
     for at, line in enumerate(lines):
@@ -117,10 +123,13 @@ def _find_quotes(lines: Sequence[str], conversation: Conversation | None) -> _Qu
             after = following[attribution.end + 1]
             if after < len(lines) and lines[after].lstrip().startswith(">"):
                 quotes.attributions[attribution.start] = attribution
-            elif after < len(lines) and attribution.certain and _belongs(attribution, conversation):
+            elif after < len(lines) and _belongs(attribution, conversation):
                 quotes.end = attribution.start
                 break
-            continue
+            elif length := known.unmarked_quote(lines, after):
+                quotes.known[attribution.start] = after + length
+            if header_block(lines, at) is None:
+                continue
         block = header_block(lines, at)
         if block is not None and _is_quoted(block, conversation):
             quotes.end = _with_separator(lines, at)
@@ -137,11 +146,10 @@ def _following(lines: Sequence[str]) -> list[int]:
 
 
 def _belongs(attribution: Attribution, conversation: Conversation | None) -> bool:
-    if conversation is None:
-        return True
-    if conversation.forwarded:
-        return False
-    return not conversation.addresses or any(each in conversation.addresses for each in attribution.addresses)
+    if conversation is None or not conversation.addresses:
+        return attribution.certain
+    known = any(each in conversation.addresses for each in attribution.addresses)
+    return (attribution.certain or attribution.likely) and known and not conversation.forwarded
 
 
 def _is_quoted(block: HeaderBlock, conversation: Conversation | None) -> bool:
@@ -175,30 +183,6 @@ def _attributed(lines: Sequence[str], at: int) -> bool:
     return (at == 0 or not lines[at - 1].startswith(">")) and any(
         quoted_attribution(line) for line in lines[at : at + 2] if line.startswith(">")
     )
-
-
-def _known_lines(conversation: Conversation | None) -> dict[str, str]:
-    """Return the texts of the ticket, without white space and as text for whole lines."""
-    if conversation is None or not conversation.texts:
-        return {}
-    lines = {_letters(line) for text in conversation.texts for line in text.split("\n")} - {""}
-    return {"text": "\n".join(map(_letters, conversation.texts)), "lines": "\n".join(["", *lines, ""])}
-
-
-def _known_quote(lines: Sequence[str], at: int, known: dict[str, str]) -> int:
-    """Return the number of quoted lines from here on, if they are a text of the ticket; else 0."""
-    if not lines[at].startswith(">") or (at and lines[at - 1].startswith(">")):
-        return 0
-    end = at
-    while end < len(lines) and lines[end].startswith(">"):
-        end += 1
-    quoted = _letters("".join(line.lstrip("> ") for line in lines[at:end]))
-    whole_line = f"\n{quoted}\n" in known["lines"]
-    return end - at if whole_line or (len(quoted) >= 20 and quoted in known["text"]) else 0
-
-
-def _letters(text: str) -> str:
-    return "".join(text.split()).casefold()
 
 
 def plain_subject(subject: str) -> str:

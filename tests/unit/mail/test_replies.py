@@ -83,6 +83,28 @@ def test_quote_marks_without_an_attribution_are_removed_from_a_text_of_the_ticke
         assert strip_quotes(text, conversation) == text
 
 
+def test_a_text_of_the_ticket_without_quote_marks_ends_where_the_person_writes():
+    conversation = Conversation(
+        texts=("Hello,\n\nwe have received your ticket about the printer.",), addresses=frozenset("x")
+    )
+    head = "It works.\n\nOn 30.11.2026 08:00, Help desk wrote:\n\n"
+
+    assert strip_quotes(f"{head}Hello,\nwe have received your ticket\nabout the printer.", conversation) == "It works."
+    assert strip_quotes(f"{head}Hello,\nwe have received your ticket\n\nTwice, in fact.", conversation) == (
+        "It works.\n\nTwice, in fact."
+    )
+    assert strip_quotes(f"{head}Nothing works at all.", conversation).endswith("Nothing works at all.")
+
+
+@pytest.mark.parametrize(
+    "unit", ["> a\n\n", "On 16 March 2026 Ann wrote:\n\nhello there, how is the printer?\n", "hello\n"]
+)
+def test_a_reply_is_compared_with_its_ticket_in_linear_time(unit: str):
+    conversation = Conversation(texts=("hello there, how is the printer?\n" * 3000,))
+
+    assert growth(lambda text: strip_quotes(text, conversation), unit * (200_000 // len(unit))) < MOST
+
+
 def test_a_sentence_like_an_attribution_stays():
     text = "On Monday I wrote to you.\nFrom: here on it fails.\n-- not a signature\nIt still fails."
 
