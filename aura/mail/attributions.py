@@ -63,8 +63,6 @@ class Attribution:
     text: str
     #: A date with a time, a verb and an address: mail programs write it, and people do not.
     certain: bool
-    #: The same without the verb, which counts for an address of this conversation.
-    likely: bool = False
 
     @property
     def addresses(self) -> list[str]:
@@ -122,8 +120,8 @@ def _complete(text: str, start: int, end: int) -> Attribution | None:
     verb, address, year = _VERB.search(text), ADDRESS.search(text), _YEAR.search(text)
     if not ((verb and (address or year or _is_name(text[: verb.start()]))) or (address and year)):
         return None
-    likely = bool(address and year and _TIME.search(text) and not _FIRST_PERSON.search(text))
-    return Attribution(start, end, text, likely and bool(verb), likely)
+    certain = verb and address and year and _TIME.search(text) and not _FIRST_PERSON.search(text)
+    return Attribution(start, end, text, bool(certain))
 
 
 def _is_name(text: str) -> bool:

@@ -34,6 +34,13 @@ _PREFIX = re.compile(
 _FORWARD = re.compile(
     r"(?:fwd?|wg|tr|rv|enc|pd|vb|vl|doorst|i|转发|轉寄|转寄|пересл|ilt|továbbítás|videresend)\s?[:：]", re.IGNORECASE
 )
+#: A text that announces answers inside the quote, which no marks tell from it.
+_ANSWERS_INSIDE = re.compile(
+    r"(?<!\w)(?:in-?line|below|in (?:red|blue|green|bold)|unten|in (?:rot|blau|grün)|ci-dessous|en (?:rouge|bleu|rojo|azul)|abajo|"
+    r"sotto|"
+    r"in (?:rosso|blu)|hieronder|in het (?:rood|blauw)|nedan|nedenfor|niżej|poniżej|abaixo|ниже)(?!\w)|见下|下記",
+    re.IGNORECASE,
+)
 #: Characters that mark the beginning and the end of a quote while HTML becomes text.
 _BEGIN, _END = "\ue0f0", "\ue0f1"
 _BLOCKQUOTE = re.compile(r"<(/?)blockquote\b[^<>]{0,2000}>", re.IGNORECASE)
@@ -109,6 +116,8 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
             at += 1
     author = conversation.author if conversation else ()
     new = [line for chunk in chunks if chunk for line in [*strip_signature(chunk, author), ""]]
+    if quotes.end is not None and _ANSWERS_INSIDE.search("\n".join(new)):
+        return text.strip()
     return re.sub(r"\n{3,}", "\n\n", "\n".join(new)).strip() or text.strip()
 
 
@@ -123,11 +132,11 @@ def _find_quotes(lines: Sequence[str], conversation: Conversation | None, known:
             after = following[attribution.end + 1]
             if after < len(lines) and lines[after].lstrip().startswith(">"):
                 quotes.attributions[attribution.start] = attribution
+            elif length := known.unmarked_quote(lines, after):
+                quotes.known[attribution.start] = after + length  # an answer may follow
             elif after < len(lines) and _belongs(attribution, conversation):
                 quotes.end = attribution.start
                 break
-            elif length := known.unmarked_quote(lines, after):
-                quotes.known[attribution.start] = after + length
             if header_block(lines, at) is None:
                 continue
         block = header_block(lines, at)
@@ -149,7 +158,7 @@ def _belongs(attribution: Attribution, conversation: Conversation | None) -> boo
     if conversation is None or not conversation.addresses:
         return attribution.certain
     known = any(each in conversation.addresses for each in attribution.addresses)
-    return (attribution.certain or attribution.likely) and known and not conversation.forwarded
+    return attribution.certain and known and not conversation.forwarded
 
 
 def _is_quoted(block: HeaderBlock, conversation: Conversation | None) -> bool:

@@ -120,6 +120,27 @@ def test_a_header_block_of_another_conversation_stays():
     assert strip_quotes(text, dataclasses.replace(conversation, subject="sale")) == "Is this a fraud?"
 
 
+@pytest.mark.parametrize(
+    "top", ["See my answers below in red.", "Meine Antworten unten in Rot.", "Réponses ci-dessous."]
+)
+def test_a_reply_that_announces_answers_inside_the_quote_stays_whole(top: str):
+    conversation = Conversation(addresses=frozenset({"help@example.com"}))
+    text = f"{top}\n\n{QUOTES['outlook']}\nThe blue one."
+
+    assert strip_quotes(text, conversation) == text
+    assert strip_quotes(text.replace(top, "Blue."), conversation) == "Blue."
+
+
+def test_an_answer_below_a_text_of_the_ticket_stays():
+    conversation = Conversation(frozenset({"help@example.com"}), texts=("Which badge do you use at the gate?",))
+    head = "On Monday, 16 March 2026 at 16:05:11 GMT+1, Help desk <help@example.com> wrote:"
+
+    assert (
+        strip_quotes(f"{head}\n\n Which badge do you use\n at the gate?\n\nThe blue one.", conversation)
+        == "The blue one."
+    )
+
+
 def test_a_forwarded_mail_with_the_same_subject_stays():
     raw = (
         "From: Mira <mira@example.net>\nTo: help@example.com\nSubject: Fwd: [Aura #7] Badge reader\n\nThe supplier answers:\n\n"
