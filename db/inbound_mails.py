@@ -154,12 +154,14 @@ def is_agent(session: Session, address: str) -> bool:
 
 
 def is_participant(session: Session, ticket_id: int, address: str) -> bool:
-    """Return whether an address is a requester, assignee, notification recipient or comment author of the ticket."""
+    """Return whether an address is of the requester, assignee, forwarding agent, a recipient or an author of the ticket."""
     if not address:
         return False
     lower = func.lower(_t.requester)
     # requesters may come as "Ann Lee <ann@example.com>"
-    requester = or_(lower == address, lower.endswith(f"<{address}>", autoescape=True))
+    requester = or_(
+        lower == address, lower.endswith(f"<{address}>", autoescape=True), func.lower(_t.forwarded_by) == address
+    )
     agent = exists().where(Agent.name == _t.assignee, func.lower(Agent.email) == address)
     notified = exists().where(_n.ticket_id == _t.id, _n.channel == "email", func.lower(_n.recipient) == address)
     author = exists().where(Comment.ticket_id == _t.id, func.lower(Comment.author) == address)

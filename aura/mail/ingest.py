@@ -138,7 +138,8 @@ def _refuse(mail: ParsedMail, reason: str, complete: bool = True) -> IngestResul
 
 def _classify(mail: ParsedMail, answers_us: bool) -> Classification:
     settings = get_settings()
-    exceptions = Exceptions(settings.mail_trusted_lists, settings.mail_partners)
+    # a form is a program, and the person who filled it in is none
+    exceptions = Exceptions(settings.mail_trusted_lists, (*settings.mail_partners, *settings.mail_forms))
     return classify_mail(mail, own_address(), exceptions, answers_us)
 
 

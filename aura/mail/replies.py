@@ -36,9 +36,8 @@ _FORWARD = re.compile(
 )
 #: A text that announces answers inside the quote, which no marks tell from it.
 _ANSWERS_INSIDE = re.compile(
-    r"(?<!\w)(?:in-?line|below|in (?:red|blue|green|bold)|unten|in (?:rot|blau|grün)|ci-dessous|en (?:rouge|bleu|rojo|azul)|abajo|"
-    r"sotto|"
-    r"in (?:rosso|blu)|hieronder|in het (?:rood|blauw)|nedan|nedenfor|niżej|poniżej|abaixo|ниже)(?!\w)|见下|下記",
+    r"(?<!\w)(?:in-?line|below|in (?:red|blue|green|bold)|unten|in (?:rot|blau|grün)|ci-dessous|en (?:rouge|bleu|rojo|azul)|"
+    r"abajo|sotto|in (?:rosso|blu)|hieronder|in het (?:rood|blauw)|nedan|nedenfor|niżej|poniżej|abaixo|ниже)(?!\w)|见下|下記",
     re.IGNORECASE,
 )
 #: Characters that mark the beginning and the end of a quote while HTML becomes text.

@@ -487,6 +487,15 @@ def test_reply_to_is_the_requester_of_forms_and_of_mail_without_a_sender(
     assert (ticket().requester, ticket().requester_name) == (requester, name)
 
 
+def test_automatic_mail_of_a_form_is_a_ticket(configure: Callable[..., Any]):
+    configure(AURA_MAIL_FORMS="noreply@www.example.org")
+
+    form = write("noreply@www.example.org", Reply_To="dana@example.com", Auto_Submitted="auto-generated")
+
+    assert ingest_mail(form).outcome == "ticket"
+    assert (ticket().requester, ticket().no_auto_reply) == ("dana@example.com", "")
+
+
 def test_the_reply_to_of_a_form_is_no_participant_of_a_ticket(configure: Callable[..., Any]):
     configure(AURA_MAIL_FORMS="noreply@www.example.org")
     ingest_mail(write("boss@example.com"))
@@ -538,6 +547,7 @@ def test_a_mail_that_an_agent_forwards_is_attributed_to_its_original_sender(subj
     found = ticket()
     assert (found.requester, found.requester_name) == ("carl@customer.example", "Carl Jones")
     assert found.forwarded_by == "grace@example.com"
+    assert ingest_mail(write("grace@example.com", "[Aura #1] My note")).outcome == "comment"
     assert found.description.startswith("Please take this one.")
     assert "It does not open." in found.description
 
