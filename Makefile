@@ -97,6 +97,10 @@ bench-reanalysis: $(BENCH) ## Measure the latency of new tickets during re-analy
 bench-hanging: $(BENCH) ## Measure the latency of other channels while one hangs
 	@$(PY) -m bench.hanging
 
+.PHONY: bench-mail
+bench-mail: $(BENCH) ## Measure the import of mails from a Maildir
+	@$(PY) -m bench.mail
+
 .PHONY: docs
 docs: $(DOCS) ## Build the documentation into build/docs
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

@@ -210,6 +210,7 @@ def _state(ticket: TicketRow, incident: int | None) -> TicketState:
         needs_review=ticket.needs_review,
         duplicate=ticket.duplicate_of is not None,
         in_incident=incident is not None,
+        no_auto_reply=bool(ticket.no_auto_reply),
     )
 
 

@@ -315,6 +315,16 @@ class Settings(BaseSettings):
     mail_sender_limit: int = Field(
         60, ge=0, description="Mails of a sender per hour above which the rest becomes no ticket; 0: no limit."
     )
+    mail_forms: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Addresses of your web forms, comma-separated, whose Reply-To is the requester."
+    )
+    mail_trusted_lists: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="List-Ids or addresses of mailing lists whose mail is ordinary, such as the group of the desk."
+    )
+    mail_partners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Addresses or domains of systems whose automatic mail becomes tickets, such as servicenow.example.",
+    )
     reopen_days: float = Field(
         14.0, ge=0, description="Days in which a reply reopens a resolved ticket; later it creates a new ticket."
     )
@@ -457,6 +467,21 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(value)[1]):
             raise ValueError("must be one address, such as Aura <aura@example.com>")
         return value
+
+    @field_validator("mail_forms")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", each) for each in value):
+            raise ValueError("must be addresses, comma-separated, such as noreply@www.example.com")
+        return tuple(each.lower() for each in value)
+
+    @field_validator("mail_trusted_lists", "mail_partners")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(each.strip("<>").lower() for each in value)
+        if not all(re.fullmatch(r"[^\s<>,]+\.[^\s<>,]+|[^@\s<>,]+@[^@\s<>,]+", each) for each in names):
+            raise ValueError("must be addresses, domains or List-Ids, comma-separated, such as desk.lists.example.com")
+        return names
 
     @field_validator("base_url")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import BigInteger, Float, String, Text, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.models import Agent, Comment, InboundMail, Notification, Ticket, TicketParticipant
@@ -25,46 +25,94 @@ _m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
 _p = table(TicketParticipant).c
 
 
+class NewMail(NamedTuple):
+    """The columns of a mail to store; `message_id` is its identity."""
+
+    message_id: str
+    sender: str
+    raw: bytes
+    attachments: Sequence[Mapping[str, Any]] = ()
+    content_digest: str = ""
+    shared_id: str | None = None
+
+
 class StoredMail(NamedTuple):
-    """A stored mail; `new`: this transaction decides its outcome."""
+    """A stored mail."""
 
     id: int
-    new: bool
+    message_id: str
     outcome: str
     ticket_id: int | None
     sender: str
+    content_digest: str
 
 
-def store(
-    session: Session, identity: str, sender: str, raw: bytes, attachments: Sequence[Mapping[str, Any]] = ()
-) -> StoredMail:
-    """Insert a mail, or return its earlier outcome; a refused mail is decided again.
+def insert_mail(session: Session, mail: NewMail) -> int | None:
+    """Insert a mail as undecided. Returns its number, or None when there is one of this identity.
 
-    A second transaction with the same mail waits for the first one.
+    A second transaction with the same identity waits for the first one.
     """
-    values = {"sender": sender, "raw": raw, "attachments": list(attachments), "outcome": UNDECIDED}
-    insert = upsert(session, InboundMail).values(message_id=identity, created_at=now(), **values)
-    new = session.scalar(insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id))
-    if new is not None:
-        return StoredMail(new, True, UNDECIDED, None, sender)
-    reopened = (
-        update(table(InboundMail)).where(_m.message_id == identity, _m.outcome.startswith(REFUSED)).values(**values)
-    )
-    session.execute(reopened)
-    query = select(_m.id, _m.outcome, _m.ticket_id, _m.sender).where(_m.message_id == identity)
-    row = session.execute(query).one()
-    return StoredMail(row.id, row.outcome == UNDECIDED, row.outcome, row.ticket_id, row.sender)
+    # not a list, which would be an array
+    row = mail._replace(attachments=tuple(mail.attachments))._asdict()
+    new: int | None = _INSERT(session, **row).scalar()
+    return new
+
+
+def _insert(session: Session) -> Any:
+    columns = {name: bindparam(name, type_=_m[name].type) for name in NewMail._fields}
+    insert = upsert(session, InboundMail).values({**columns, "outcome": UNDECIDED, "created_at": now()})
+    return insert.on_conflict_do_nothing(index_elements=["message_id"]).returning(_m.id)
+
+
+_INSERT = Prepared(_insert)
+
+
+def find_mail(session: Session, identity: str) -> StoredMail:
+    """Return the mail of this identity, which exists."""
+    query = select(*[_m[name] for name in StoredMail._fields]).where(_m.message_id == identity)
+    return StoredMail(*session.execute(query).one())
+
+
+def source_of(session: Session, mail_id: int) -> bytes:
+    """Return the bytes of a mail; empty when its retention time has passed."""
+    return session.scalar(select(_m.raw).where(_m.id == mail_id)) or b""
+
+
+def replace_mail(session: Session, mail_id: int, mail: NewMail) -> None:
+    """Store a refused mail that was offered again, as undecided."""
+    values = {name: getattr(mail, name) for name in ("sender", "raw", "content_digest")}
+    values |= {"attachments": list(mail.attachments), "outcome": UNDECIDED}
+    session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(values))
 
 
 def save_outcome(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
     """Save the outcome of a mail, with its ticket."""
-    session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(outcome=outcome, ticket_id=ticket_id))
+    _SAVE_OUTCOME(session, mail_id=mail_id, new_outcome=outcome, new_ticket=ticket_id)
+
+
+_SAVE_OUTCOME = Prepared(
+    lambda _session: (
+        update(table(InboundMail))
+        .where(_m.id == bindparam("mail_id", type_=BigInteger))
+        .values(outcome=bindparam("new_outcome", type_=Text), ticket_id=bindparam("new_ticket", type_=BigInteger))
+    )
+)
 
 
 def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
     """Return the number of mails of a sender within the last seconds."""
-    recent = (_m.created_at >= from_now(-seconds), _m.sender == sender)
-    return session.scalar(select(func.count()).select_from(InboundMail).where(*recent)) or 0
+    return int(_RECENT(session, since=-seconds, address=sender).scalar() or 0)
+
+
+_RECENT = Prepared(
+    lambda _session: (
+        select(func.count())
+        .select_from(table(InboundMail))
+        .where(
+            _m.sender == bindparam("address", type_=String), _m.created_at >= from_now(bindparam("since", type_=Float))
+        )
+    )
+)
 
 
 # -- the ticket of a mail -------------------------------------------------------------------------------------------------
@@ -77,25 +125,46 @@ def is_notification(session: Session, notification_id: str) -> bool:
 
 def tickets_of_notifications(session: Session, ids: Collection[str]) -> dict[str, int]:
     """Return the tickets of notifications, by the notification's id."""
+    if not ids:
+        return {}
     rows = session.execute(select(_n.id, _n.ticket_id).where(_n.id.in_(ids), _n.ticket_id.is_not(None)))
     return {row.id: row.ticket_id for row in rows}
 
 
-def tickets_of_mails(session: Session, identities: Collection[str]) -> dict[str, int]:
-    """Return the tickets of inbound mails that became a ticket or a comment, by Message-ID."""
-    conditions = (_m.message_id.in_(identities), _m.ticket_id.is_not(None), _m.outcome.in_(("ticket", "comment")))
-    return {
-        row.message_id: row.ticket_id for row in session.execute(select(_m.message_id, _m.ticket_id).where(*conditions))
-    }
+class TicketOfMail(NamedTuple):
+    """The ticket of a mail, with the subject and the sender of that mail."""
+
+    ticket_id: int
+    title: str
+    sender: str
+
+
+def tickets_of_mails(session: Session, identities: Collection[str]) -> dict[str, list[TicketOfMail]]:
+    """Return the tickets of inbound mails that became a ticket or a comment, by Message-ID, the oldest mail first."""
+    if not identities:
+        return {}
+    found = select(_m.message_id, _m.shared_id, _m.sender, _t.id, _t.title).join(Ticket, _t.id == _m.ticket_id)
+    named = or_(_m.message_id.in_(identities), _m.shared_id.in_(identities))
+    tickets: dict[str, list[TicketOfMail]] = {}
+    for row in session.execute(found.where(named, _m.outcome.in_(("ticket", "comment"))).order_by(_m.id)):
+        tickets.setdefault(row.shared_id or row.message_id, []).append(TicketOfMail(row.id, row.title, row.sender))
+    return tickets
+
+
+def is_agent(session: Session, address: str) -> bool:
+    """Return whether the address is an agent's."""
+    return bool(address) and bool(session.scalar(select(exists().where(func.lower(Agent.email) == address))))
 
 
 def is_participant(session: Session, ticket_id: int, address: str) -> bool:
-    """Return whether an address is a requester, assignee, participant, notified person or author of the ticket."""
+    """Return whether an address takes part: requester, assignee, forwarding agent, in Cc, notified or author of a comment."""
     if not address:
         return False
     lower = func.lower(_t.requester)
     # requesters may come as "Ann Lee <ann@example.com>"
-    requester = or_(lower == address, lower.endswith(f"<{address}>", autoescape=True))
+    requester = or_(
+        lower == address, lower.endswith(f"<{address}>", autoescape=True), func.lower(_t.forwarded_by) == address
+    )
     agent = exists().where(Agent.name == _t.assignee, func.lower(Agent.email) == address)
     # people in Cc until they are removed
     cc = exists().where(_p.ticket_id == _t.id, _p.address == address, _p.removed_at.is_(None))
@@ -121,7 +190,8 @@ class ThreadMail(NamedTuple):
 
 def _of_threads(session: Session) -> Any:
     mails = (in_list(session, _m.ticket_id, "ids"), _m.outcome.in_(("ticket", "comment")))
-    columns = select(_m.ticket_id, _m.message_id, _m.sender, _t.requester).join(table(Ticket), _t.id == _m.ticket_id)
+    message_id = func.coalesce(_m.shared_id, _m.message_id).label("message_id")
+    columns = select(_m.ticket_id, message_id, _m.sender, _t.requester).join(table(Ticket), _t.id == _m.ticket_id)
     return columns.where(*mails).order_by(_m.id.desc()).limit(THREAD_ROWS)
 
 
@@ -132,6 +202,14 @@ def of_threads(session: Session, ticket_ids: Collection[int]) -> list[ThreadMail
     """Return the mails of these tickets, the oldest first."""
     rows = _OF_THREADS(session, ids=sorted(ticket_ids)) if ticket_ids else ()
     return [ThreadMail._make(row) for row in rows][::-1]
+
+
+def texts_of_ticket(session: Session, ticket_id: int, limit: int = 20) -> list[str]:
+    """Return the texts that a reply may quote: the ticket's description, its newest notifications and comments."""
+    notified = select(_n.body).where(_n.ticket_id == ticket_id).order_by(_n.created_at.desc()).limit(limit)
+    comments = select(Comment.text).where(Comment.ticket_id == ticket_id).order_by(Comment.id.desc()).limit(limit)
+    description = select(_t.description).where(_t.id == ticket_id)
+    return [text for query in (description, notified, comments) for text in session.scalars(query)]
 
 
 class TicketStatus(NamedTuple):

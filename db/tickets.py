@@ -75,13 +75,24 @@ AI_CALL_COLUMNS = (
 )
 
 
+class MailOrigin(NamedTuple):
+    """What the mail of a ticket says about its requester; see the columns of `Ticket`."""
+
+    requester_name: str = ""
+    forwarded_by: str = ""
+    no_auto_reply: str = ""
+
+
+_NO_ORIGIN = MailOrigin()._asdict()
+
+
 def _insert_returning(*returned: str) -> BulkInsert:
     def finish(insert: Any) -> Any:
         new = insert.on_conflict_do_nothing(index_elements=["source", "external_id"])
         return new.returning(*(table(Ticket).c[name] for name in returned))
 
     columns = ("source", "external_id", "raw", "title", "description", "requester", "department", "claimed_priority")
-    return BulkInsert(Ticket, columns, finish=finish)
+    return BulkInsert(Ticket, (*columns, *MailOrigin._fields), finish=finish)
 
 
 _INSERT, _INSERT_EACH = _insert_returning("id"), _insert_returning("id", "external_id", "raw")
@@ -100,11 +111,21 @@ def create(session: Session, source: str, submissions: Iterable[tuple[NewTicket,
     return ids
 
 
-def create_each(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[tuple[int, bool]]:
-    """Create tickets and return for each, in order, its id and whether it is new; see `create`."""
+def create_each(
+    session: Session,
+    source: str,
+    submissions: Iterable[tuple[NewTicket, Any]],
+    origins: Sequence[MailOrigin] = (),
+) -> list[tuple[int, bool]]:
+    """Create tickets and return for each, in order, its id and whether it is new; see `create`.
+
+    `origins`, one for each ticket, are for tickets that are mails.
+    """
     rows = _rows(source, submissions)
     if not rows:
         return []
+    for values, origin in zip(rows, origins, strict=False):
+        values |= origin._asdict()
     # RETURNING has no defined order
     new: dict[tuple[str | None, str], list[int]] = {}
     for row in _INSERT_EACH(session, rows):
@@ -130,6 +151,7 @@ def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dic
             "requester": each.requester,
             "department": each.department,
             "claimed_priority": each.priority,
+            **_NO_ORIGIN,
         }
         for each, original in submissions
     ]
@@ -176,6 +198,7 @@ class TicketRow(NamedTuple):
     created_at: datetime
     paused_seconds: float
     due_at: datetime | None
+    no_auto_reply: str
 
 
 _c = table(Ticket).c

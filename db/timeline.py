@@ -82,9 +82,10 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
 def summary(ticket: Ticket) -> dict[str, Any]:
     """Return the values of a ticket without its description."""
     fields = (
-        "id source external_id title requester department language claimed_priority category category_by priority priority_by "
-        "confidence needs_review status resolution assignee duplicate_of incident_id stage version "
-        "created_at changed_at classified_at notified_at resolved_at due_at sla_state paused_since"
+        "id source external_id title requester requester_name forwarded_by no_auto_reply department language "
+        "claimed_priority category category_by priority priority_by confidence needs_review status resolution assignee "
+        "duplicate_of incident_id stage version created_at changed_at classified_at notified_at resolved_at due_at sla_state "
+        "paused_since"
     )
     return _values(ticket, fields.split())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from aura.errors import AuraError, ConfigurationError, NotFound
 
 if TYPE_CHECKING:
     from aura.mail import IngestResult
+
+    Results = Iterator[tuple[str, IngestResult]]
 
 app = typer.Typer(
     name="mail",
@@ -70,8 +72,8 @@ def import_(
     Example: aura mail import mail.eml
     """
     if len(paths) == 1 and paths[0].is_dir():
-        with ready_database(), _until_stopped():
-            _report(_watch_maildir(paths[0], every, once))
+        with ready_database(), _until_stopped(), _progress(paths[0]) as advance:
+            _report(advance(_watch_maildir(paths[0], every, once)))
         return
     piped = paths == [STDIN]
     try:
@@ -108,10 +110,13 @@ def list_(
 
 
 @app.command("show")
-def show(mail_id: MailId) -> None:
-    """Print the source of a mail, byte for byte.
+def show(
+    mail_id: MailId,
+    text: Annotated[bool, typer.Option("--text", help="Print the decoded text, with quotes and signature.")] = False,
+) -> None:
+    """Print the source of a mail, byte for byte, or its text.
 
-    Example: aura mail show 17
+    Example: aura mail show 17 --text
     """
     with reads() as session:
         from db import inbound_mails
@@ -121,6 +126,15 @@ def show(mail_id: MailId) -> None:
         raise NotFound(f"there is no mail {mail_id}")
     if not mail.raw:
         raise NotFound(f"the source of mail {mail_id} is deleted, AURA_MAIL_RETENTION_DAYS after its arrival")
+    if text:
+        from aura.mail import parse_mail
+
+        parsed = parse_mail(mail.raw)
+        for name in ("from", "reply-to", "to", "cc", "date", "subject"):
+            if value := parsed.header(name):
+                print(printable(f"{name.title()}: {value}"))
+        print(printable(f"\n{parsed.text}"))
+        return
     sys.stdout.flush()
     sys.stdout.buffer.write(mail.raw)
 
@@ -159,7 +173,7 @@ app.command("login")(mail_login.login)
 app.command("logout")(mail_login.logout)
 
 
-def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str, IngestResult]]:
+def _watch_maildir(folder: Path, every: float, once: bool) -> Results:
     from aura.mail.maildir import ingest_all
 
     yield from ingest_all(folder)
@@ -168,7 +182,31 @@ def _watch_maildir(folder: Path, every: float, once: bool) -> Iterator[tuple[str
         yield from ingest_all(folder)
 
 
-def _each(paths: list[Path]) -> Iterator[tuple[str, IngestResult]]:
+@contextmanager
+def _progress(folder: Path) -> Iterator[Callable[[Results], Results]]:
+    """Show the progress of the mails that are in new/ at the start, if stderr is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from aura.mail.maildir import count_new
+
+    total = count_new(folder)
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, redirect_stdout=sys.stdout.isatty()
+    )
+    with bar if total > 1 and err.is_terminal else nullcontext():
+        task = bar.add_task("", total=total)
+
+        def advance(results: Results) -> Results:
+            for each in results:
+                bar.advance(task)
+                yield each
+                if bar.finished:
+                    bar.stop()
+
+        yield advance
+
+
+def _each(paths: list[Path]) -> Results:
     from aura.mail import ingest_mail
     from aura.mail.maildir import ingest_file
     from aura.settings import get_settings
@@ -181,7 +219,7 @@ def _each(paths: list[Path]) -> Iterator[tuple[str, IngestResult]]:
             yield str(path), ingest_file(path)
 
 
-def _report(results: Iterator[tuple[str, IngestResult]]) -> Counter[str]:
+def _report(results: Results) -> Counter[str]:
     """Print a line for each mail at once. Returns the number of mails by outcome."""
     counts: Counter[str] = Counter()
     for name, each in results:

@@ -1,8 +1,9 @@
 """Inbound mail: parse it, store it, and make it a ticket or a comment.
 
 parse.py         bytes to a ParsedMail; never raises
-replies.py       removes quotes and signatures from a reply
-auto_replies.py  recognises mail that no person wrote
+replies.py       removes quotes and signatures from a reply: attributions.py, quoted_headers.py, mail_signatures.py
+auto_replies.py  classifies automatic mail; bounces.py, reports of mail servers
+identity.py      stores each mail once; conversations.py finds its ticket, requesters.py its requester
 ingest.py        one mail, one transaction
 cc.py            remembers the people in Cc
 unsubscribe.py   unsubscribes by a mail

@@ -14,6 +14,8 @@ from aura.notifications.subscriptions import Subscription, SubscriptionTopic, su
 
 #: Events of one ticket alone: they are announced also when the topic that it shares with other tickets was announced.
 SINGLE_TICKET_EVENTS = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
+#: Events of which the requester is notified without an action of a person: our automatic answers.
+AUTOMATIC_EVENTS = ("ticket.classified", "ticket.reclassified", "ticket.escalated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class TicketState:
     needs_review: bool = False
     duplicate: bool = False
     in_incident: bool = False
+    #: The requester gets no automatic answer: the mail came through a list, or asks for none.
+    no_auto_reply: bool = False
 
     @property
     def topic_announced(self) -> bool:
@@ -160,7 +164,7 @@ def _audience(
     roles: Sequence[Role] = (),
     participants: Sequence[str] = (),
 ) -> list[Recipient]:
-    return recipients(
+    found = recipients(
         event,
         requester=ticket.requester,
         language=ticket.language,
@@ -171,6 +175,9 @@ def _audience(
         roles=roles,
         participants=participants,
     )
+    if ticket.no_auto_reply and event in AUTOMATIC_EVENTS:
+        return [each for each in found if each.role != "requester"]
+    return found
 
 
 def _topic(ticket: TicketState, assignee: Agent | None, announced: bool) -> SubscriptionTopic:

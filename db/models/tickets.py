@@ -96,6 +96,12 @@ class Ticket(Base):
     title: Mapped[str] = mapped_column(Text, default="")
     description: Mapped[str] = mapped_column(Text, default="")
     requester: Mapped[str] = mapped_column(String(254), default="")
+    #: The requester's display name, as their mail states it.
+    requester_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    #: The agent who forwarded the requester's mail.
+    forwarded_by: Mapped[str] = mapped_column(String(254), default="", server_default="")
+    #: Why the requester gets no automatic answer, such as "Precedence: list"; empty when they get one.
+    no_auto_reply: Mapped[str] = mapped_column(String(200), default="", server_default="")
     department: Mapped[str] = mapped_column(String(200), default="")
     language: Mapped[str] = mapped_column(String(8), default="")
     claimed_priority: Mapped[str | None] = mapped_column(String(16))
@@ -291,11 +297,24 @@ class InboundMail(Base):
     """A received mail with its bytes and its outcome."""
 
     __tablename__ = "inbound_mails"
-    __table_args__ = (Index("ix_inbound_mails_ticket", "ticket_id"),)
+    __table_args__ = (
+        Index("ix_inbound_mails_ticket", "ticket_id"),
+        Index("ix_inbound_mails_sender", "sender", "created_at"),
+        Index(
+            "ix_inbound_mails_shared",
+            "shared_id",
+            postgresql_where=text("shared_id IS NOT NULL"),
+            sqlite_where=text("shared_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     #: The Message-ID, or a digest of the bytes; unique, so that a mail is processed once.
     message_id: Mapped[str] = mapped_column(String(998), unique=True)
+    #: The Message-ID of a mail whose Message-ID an earlier mail with other content has; `message_id` is a digest then.
+    shared_id: Mapped[str | None] = mapped_column(String(998))
+    #: Digest of what a person sees (`ParsedMail.content_digest`), or of the headers of a mail that was not read completely.
+    content_digest: Mapped[str] = mapped_column(String(80), default="", server_default="")
     sender: Mapped[str] = mapped_column(String(254), default="")
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     #: ticket, comment, or why the mail was ignored.

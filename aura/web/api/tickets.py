@@ -83,6 +83,12 @@ class Ticket(BaseModel):
     external_id: str | None
     title: str
     requester: str
+    #: The requester's display name, as their mail states it.
+    requester_name: str
+    #: The agent who forwarded the requester's mail.
+    forwarded_by: str
+    #: Why the requester gets no automatic answer, such as "Precedence: list".
+    no_auto_reply: str
     department: str
     language: str
     claimed_priority: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import uuid
 from collections.abc import Callable
@@ -15,12 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
-from aura.mail import IngestResult, NotPossible, auto_replies, create_from_ignored, ingest_mail, parse_mail
-from aura.mail.ingest import UnknownMail
+from aura.mail import IngestResult, NotPossible, create_from_ignored, ingest, ingest_mail, parse_mail
+from aura.mail.ingest import UnknownMail, ingest_batch
 from aura.notifications.channels import OutboundMessage
 from aura.notifications.channels.email.mime import compose
 from db import inbound_mails, reading, transaction
-from db.models import Comment, InboundMail, Notification, Ticket
+from db.models import Agent, Comment, InboundMail, Notification, Ticket
 from db.time import from_now
 from db.timeline import timeline
 from tests.embedded import all_jobs, count, move, one_job
@@ -305,9 +306,11 @@ def test_own_mail_that_comes_back_creates_no_ticket():
 
 def test_without_the_loop_check_own_mail_creates_a_ticket(monkeypatch: pytest.MonkeyPatch):
     """Negative control: the tests above fail without the check."""
-    monkeypatch.setattr(auto_replies, "automatic_reason", lambda *_: "")
+    ingest_mail(write())
+    notice = notify(1, "aura@localhost")
+    monkeypatch.setattr(ingest, "is_own_mail", lambda *_: False)
 
-    assert ingest_mail(mail("own_mail_back")).outcome == "ticket"
+    assert ingest_mail(write("x@example.com", Message_ID=notice["Message-ID"])).outcome == "ticket"
 
 
 def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., Any]):
@@ -325,11 +328,12 @@ def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., 
 
 
 def test_an_ignored_mail_can_be_made_a_ticket():
-    ignored = ingest_mail(mail("precedence_bulk"))
+    ignored = ingest_mail(write(subject="Report", Auto_Submitted="auto-generated"))
 
     assert create_from_ignored(ignored.id) == IngestResult(ignored.id, "ticket", 1)
 
     assert (ticket().title, len(all_jobs())) == ("Report", 1)
+    assert ticket().no_auto_reply == "automatic mail: Auto-Submitted: auto-generated"
     with pytest.raises(NotPossible, match="is not ignored: ticket"):
         create_from_ignored(ignored.id)
     with pytest.raises(UnknownMail, match="no mail 99"):
@@ -337,7 +341,7 @@ def test_an_ignored_mail_can_be_made_a_ticket():
 
 
 def test_an_ignored_mail_without_its_source_cannot_be_made_a_ticket():
-    ignored = ingest_mail(mail("precedence_bulk"))
+    ignored = ingest_mail(mail("out_of_office"))
     with transaction() as session:
         session.execute(update(InboundMail).values(raw=b""))
 
@@ -375,3 +379,267 @@ def test_a_mail_that_the_database_rejects_is_refused(monkeypatch: pytest.MonkeyP
 
 def test_a_display_name_is_no_part_of_the_sender():
     assert parse_mail(write("Ada Lovelace <ADA@example.com>")).sender == "ada@example.com"
+
+
+# -- identity ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_used_message_id_with_other_content_is_another_ticket():
+    scans = [
+        write(
+            "scan@example.com",
+            subject,
+            text,
+            Message_ID="<scan@printer.example>",
+            Date=f"Mon, 30 Nov 2026 0{n}:00:00 +0000",
+        )
+        for n, (subject, text) in enumerate(
+            [("Toner low", "Toner"), ("Fire alarm", "Smoke"), ("Fire alarm", "More smoke")]
+        )
+    ]
+
+    results = [ingest_mail(raw) for raw in scans]
+
+    assert [(each.outcome, each.ticket_id, each.duplicate) for each in results] == [
+        ("ticket", number, False) for number in (1, 2, 3)
+    ]
+    assert [ingest_mail(raw) for raw in scans] == [dataclasses.replace(each, duplicate=True) for each in results]
+    assert [(each.raw, each.shared_id) for each in all_mails()] == [
+        (scans[0], None),
+        (scans[1], "scan@printer.example"),
+        (scans[2], "scan@printer.example"),
+    ]
+
+
+def test_the_same_mail_that_came_two_ways_is_one():
+    raw = write(Message_ID="<one@example.com>", Date="Mon, 30 Nov 2026 08:00:00 +0000", text="Übel\r\n" * 3)
+    other_way = b"Received: from relay.example\nX-Spam-Score: 1\n" + raw.replace(b"\r\n", b"\n")
+
+    assert ingest_mail(raw).ticket_id == 1
+    assert ingest_mail(other_way) == IngestResult(1, "ticket", 1, duplicate=True)
+    assert count(InboundMail) == 1
+
+
+def test_a_mail_of_a_version_without_digests_is_compared_by_its_source():
+    raw = write(Message_ID="<old@example.com>")
+    ingest_mail(raw)
+    with transaction() as session:
+        session.execute(update(InboundMail).values(content_digest=""))
+
+    assert ingest_mail(raw).duplicate
+    assert ingest_mail(write(Message_ID="<old@example.com>", text="Other.")).ticket_id == 2
+
+
+def test_a_refused_mail_does_not_hide_another_one_under_its_message_id(configure: Callable[..., Any]):
+    configure(AURA_MAIL_LIMIT="10000")
+    large = write(Message_ID="<scan@example.com>", subject="Scan 1", text="x" * 20_000)
+    small = write(Message_ID="<scan@example.com>", subject="Scan 2")
+
+    assert ingest_mail(large).outcome.startswith("refused")
+    assert ingest_mail(small).outcome == "ticket"
+    assert ingest_mail(large).outcome.startswith("refused")
+    assert (count(InboundMail), count(Ticket)) == (2, 1)
+    configure(AURA_MAIL_LIMIT="30000")
+    assert ingest_mail(large) == IngestResult(1, "ticket", 2)
+    assert ingest_mail(large).duplicate
+
+
+def test_a_reply_to_a_shared_message_id_finds_the_ticket_of_its_subject_and_sender():
+    for number, sender in enumerate(("scan@example.com", "scan@example.com", "mallory@example.com"), 1):
+        ingest_mail(write(sender, f"Alarm {number}", Message_ID="<scan@example.com>"))
+
+    def answered(sender: str, subject: str) -> int | None:
+        return ingest_mail(write(sender, subject, In_Reply_To="<scan@example.com>")).ticket_id
+
+    assert answered("guard@example.com", "Re: Alarm 2") == 2
+    assert (
+        answered("carl@example.com", "Re: something") == 1
+    )  # the first one: later ones may have copied the Message-ID
+    assert answered("mallory@example.com", "Re: Alarm 1") == 3
+
+
+# -- the requester ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "requester", "name"),
+    [
+        ({"From": "Ada <ADA@Example.com>"}, "ada@example.com", "Ada"),
+        ({"From": '"Eve" <>', "Reply-To": "Eve A. <eve@example.com>"}, "eve@example.com", "Eve A."),
+        ({"From": "noreply@www.example.org", "Reply-To": "Dana <dana@example.com>"}, "dana@example.com", "Dana"),
+        ({"From": "Form <noreply@www.example.org>"}, "noreply@www.example.org", "Form"),
+        (
+            {"From": "Mallory <mallory@evil.example>", "Reply-To": "boss@corp.example"},
+            "mallory@evil.example",
+            "Mallory",
+        ),
+        ({"From": '"boss@corp.example" <mallory@evil.example>'}, "mallory@evil.example", ""),
+    ],
+    ids=str,
+)
+def test_reply_to_is_the_requester_of_forms_and_of_mail_without_a_sender(
+    headers: dict[str, str], requester: str, name: str, configure: Callable[..., Any]
+):
+    configure(AURA_MAIL_FORMS="noreply@www.example.org")
+
+    ingest_mail("".join(f"{key}: {value}\n" for key, value in headers.items()).encode() + b"Subject: Lock\n\nText")
+
+    assert (ticket().requester, ticket().requester_name) == (requester, name)
+
+
+def test_automatic_mail_of_a_form_is_a_ticket(configure: Callable[..., Any]):
+    configure(AURA_MAIL_FORMS="noreply@www.example.org")
+
+    form = write("noreply@www.example.org", Reply_To="dana@example.com", Auto_Submitted="auto-generated")
+
+    assert ingest_mail(form).outcome == "ticket"
+    assert (ticket().requester, ticket().no_auto_reply) == ("dana@example.com", "")
+
+
+def test_the_reply_to_of_a_form_is_no_participant_of_a_ticket(configure: Callable[..., Any]):
+    configure(AURA_MAIL_FORMS="noreply@www.example.org")
+    ingest_mail(write("boss@example.com"))
+
+    forged = write("noreply@www.example.org", "[Aura #1] VPN", Reply_To="boss@example.com")
+
+    assert ingest_mail(forged).ticket_id == 2
+    assert comments() == []
+
+
+FORWARDED = """Please take this one.
+
+{title}
+{sender} Carl Jones <CARL@customer.example>
+{date} Monday, March 16, 2026 4:05 PM
+{to} grace@example.com
+{subject} The gate is stuck
+
+It does not open.
+"""
+LABELS = {
+    "Fwd: The gate": ("---------- Forwarded message ---------", "From:", "Date:", "To:", "Subject:"),
+    "WG: Das Tor": ("", "Von:", "Gesendet:", "An:", "Betreff:"),
+    "TR: La porte": ("-----Message d'origine-----", "De :", "Envoyé :", "À :", "Objet :"),
+    "RV: La puerta": ("", "De:", "Enviado:", "Para:", "Asunto:"),
+    "Doorst: De poort": ("", "Van:", "Verzonden:", "Aan:", "Onderwerp:"),
+    "PD: Brama": ("", "Od:", "Wysłane:", "Do:", "Temat:"),
+    "VB: Porten": ("", "Från:", "Skickat:", "Till:", "Ämne:"),
+}
+
+
+def forwarded(subject: str, sender: str) -> bytes:
+    title, *labels = LABELS[subject]
+    fields = dict(zip(("sender", "date", "to", "subject"), labels, strict=True))
+    return write(sender, subject, FORWARDED.format(title=title, **fields), Content_Type="text/plain; charset=utf-8")
+
+
+def add_agent() -> None:
+    with transaction() as session:
+        session.add(Agent(name="Grace", email="Grace@example.com"))
+
+
+@pytest.mark.parametrize("subject", LABELS)
+def test_a_mail_that_an_agent_forwards_is_attributed_to_its_original_sender(subject: str):
+    add_agent()
+
+    ingest_mail(forwarded(subject, "Grace Chen <grace@example.com>"))
+
+    found = ticket()
+    assert (found.requester, found.requester_name) == ("carl@customer.example", "Carl Jones")
+    assert found.forwarded_by == "grace@example.com"
+    assert ingest_mail(write("grace@example.com", "[Aura #1] My note")).outcome == "comment"
+    assert found.description.startswith("Please take this one.")
+    assert "It does not open." in found.description
+
+
+@pytest.mark.parametrize("subject", ["Fwd: The gate", "WG: Das Tor"])
+def test_only_agents_forward_in_the_name_of_others(subject: str):
+    add_agent()
+
+    ingest_mail(forwarded(subject, "mallory@evil.example"))
+
+    assert (ticket().requester, ticket().forwarded_by) == ("mallory@evil.example", "")
+
+
+def test_an_agent_who_quotes_a_mail_without_forwarding_it_is_the_requester():
+    add_agent()
+
+    ingest_mail(forwarded("Fwd: The gate", "grace@example.com").replace(b"Fwd: The gate", b"My question"))
+
+    assert (ticket().requester, ticket().forwarded_by) == ("grace@example.com", "")
+
+
+def test_a_mail_that_an_agent_attaches_is_attributed_to_its_sender():
+    add_agent()
+    inner = "From: Carl <carl@customer.example>\nSubject: The gate\n\nIt is stuck.\n"
+    body = f"--b\nContent-Type: text/plain\n\n\n--b\nContent-Type: message/rfc822\n\n{inner}\n--b--\n"
+
+    ingest_mail(write("grace@example.com", "FW: The gate", body, Content_Type="multipart/mixed; boundary=b"))
+
+    assert (ticket().requester, ticket().forwarded_by) == ("carl@customer.example", "grace@example.com")
+
+
+# -- automatic mail ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["open", "resolved"])
+def test_an_automatic_reply_neither_comments_nor_reopens_and_is_linked_to_its_ticket(status: str):
+    ingest_mail(write())
+    set_ticket(status=status, resolved_at=from_now(-60))
+
+    result = ingest_mail(write(subject="Automatic reply: [Aura #1] VPN drops", X_Autoreply="yes"))
+    by_subject = ingest_mail(write(subject="Automatische Antwort: [Aura #1] VPN drops"))
+
+    assert (result.outcome, result.ticket_id) == ("ignored: automatic reply: X-Autoreply", 1)
+    assert (by_subject.outcome[:31], by_subject.ticket_id) == ("ignored: automatic reply: subje", 1)
+    assert (ticket().status, comments()) == (status, [])
+
+
+def test_mail_of_a_list_becomes_a_ticket_with_the_reason_for_no_automatic_answer():
+    assert ingest_mail(write(Precedence="list")).outcome == "ticket"
+    assert ingest_mail(write()).outcome == "ticket"
+
+    assert (ticket(1).no_auto_reply, ticket(2).no_auto_reply) == ("Precedence: list", "")
+
+
+def test_automatic_mail_of_a_partner_is_a_ticket_and_its_automatic_replies_are_no_comments(
+    configure: Callable[..., Any],
+):
+    configure(AURA_MAIL_PARTNERS="servicenow.example")
+    robot = "it@servicenow.example"
+
+    assert ingest_mail(write(robot, "Incident INC1", Auto_Submitted="auto-generated")).ticket_id == 1
+    assert ingest_mail(write(robot, "Re: [Aura #1]", Auto_Submitted="auto-generated")).outcome == "comment"
+    assert ingest_mail(write(robot, "Re: [Aura #1]", Auto_Submitted="auto-replied")).outcome.startswith("ignored")
+    assert ticket().no_auto_reply == ""
+
+
+def test_a_header_of_ours_without_the_id_of_a_notification_does_not_suppress_a_ticket():
+    ingest_mail(write())
+    notice = notify(1, "ada@example.com")
+
+    assert ingest_mail(write(X_Aura=notice["X-Aura"])).outcome == "ignored: own mail of Aura"
+    assert ingest_mail(write(X_Aura=f"notification {'0' * 32}")).ticket_id == 2
+    assert ingest_mail(write(X_Aura="notification")).ticket_id == 3
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_one_transaction_and_keeps_the_order():
+    first = write(Message_ID="<first@example.com>")
+    reply = write(subject="Re: VPN", text="More.", In_Reply_To="<first@example.com>")
+
+    assert [each.outcome for each in ingest_batch([first, reply, first])] == ["ticket", "comment", "ticket"]
+    assert (count(Ticket), len(comments()), count(InboundMail)) == (1, 1, 2)
+
+
+def test_a_failed_batch_stores_nothing(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any) -> Any:
+        raise DataError("INSERT", {}, ValueError())
+
+    monkeypatch.setattr("db.inbound_mails.recent", refuse)
+    with pytest.raises(DataError):
+        ingest_batch([mail("out_of_office"), mail("plain")])
+
+    assert count(InboundMail) == 0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DataError
 
 from aura.mail import IngestResult, ParsedMail, ingest
-from aura.mail.maildir import NoMaildir, ingest_all
+from aura.mail.maildir import NoMaildir, count_new, ingest_all
+from db import inbound_mails
 from tests.unit.mail.test_ingest import write
 from tests.unit.mail.test_parse import mail
 
@@ -47,6 +50,50 @@ def test_a_mail_with_a_failed_transaction_stays_in_new(maildir: Path, monkeypatc
         with pytest.raises(RuntimeError):
             list(ingest_all(maildir))
     assert [each.outcome for _, each in ingest_all(maildir)] == ["ticket"]
+
+
+def test_a_mail_that_fails_alone_does_not_stop_the_others_of_its_batch(maildir: Path, monkeypatch: pytest.MonkeyPatch):
+    for number in range(5):
+        (maildir / "new" / f"{number}").write_bytes(write(f"p{number}@example.com"))
+    real = inbound_mails.recent
+
+    def reject(session: Any, sender: str) -> int:
+        if sender == "p2@example.com":
+            raise DataError("SELECT", {}, ValueError())
+        return real(session, sender)
+
+    monkeypatch.setattr(inbound_mails, "recent", reject)
+
+    outcomes = {name: result.outcome for name, result in ingest_all(maildir)}
+
+    assert outcomes.pop("2") == "refused: rejected by the database: DataError"
+    assert set(outcomes.values()) == {"ticket"}
+    assert len(list((maildir / "cur").iterdir())) == 5
+
+
+def test_a_maildir_is_read_completely_in_parts_the_oldest_first(maildir: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aura.mail.maildir.LISTED", 3)
+    monkeypatch.setattr("aura.mail.maildir.BATCH", 2)
+    for number in range(9):
+        path = maildir / "new" / f"{9 - number}"
+        path.write_bytes(write(f"p{number}@example.com"))
+        os.utime(path, (number, number))
+
+    assert count_new(maildir) == 9
+    assert [name for name, _ in ingest_all(maildir)] == [str(9 - number) for number in range(9)]
+    assert count_new(maildir) == 0
+
+
+def test_a_batch_ends_before_it_holds_too_many_bytes(maildir: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aura.mail.maildir.BATCH_BYTES", 5000)
+    sizes: list[int] = []
+    real = ingest.ingest_batch
+    monkeypatch.setattr("aura.mail.maildir.ingest_batch", lambda mails: sizes.append(len(mails)) or real(mails))
+    for number in range(6):
+        (maildir / "new" / f"{number}").write_bytes(write(f"p{number}@example.com", text="x" * 2000))
+
+    assert len(list(ingest_all(maildir))) == 6
+    assert sizes == [2, 2, 2]
 
 
 def test_a_too_large_mail_is_flagged_and_stays_in_the_maildir(maildir: Path, configure: Callable[..., Any]):

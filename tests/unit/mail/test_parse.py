@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aura.mail.auto_replies import automatic_reason
+from aura.mail.auto_replies import classify_mail
 from aura.mail.parse import MAX_ID, parse_mail, read_attachments
 from aura.mail.replies import strip_quotes
 from db.new_tickets import DESCRIPTION_LIMIT, storable
@@ -207,7 +207,7 @@ def test_any_bytes_become_a_mail_that_the_database_stores(raw: bytes):
         assert storable(text) == text
     assert "\n" not in parsed.subject + parsed.sender + parsed.identity
     assert 0 < len(parsed.identity) <= MAX_ID
-    automatic_reason(parsed, OWN_ADDRESS)
+    classify_mail(parsed, OWN_ADDRESS)
     strip_quotes(parsed.text)
 
 

@@ -1,14 +1,52 @@
-"""Quotes and signatures are removed from replies."""
+"""Quotes and signatures are removed from replies, and nothing else.
+
+tests/data/replies: `cut-*` are replies of mail programs in 24 languages, `keep-*` are texts of people that look like quotes.
+"""
 
 from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.mail.parse import parse_mail
-from aura.mail.replies import strip_quotes
+from aura.mail.replies import Conversation, is_forward, plain_subject, reply_text, strip_quotes
+from tests.unit.ai.growth import MOST, growth
 from tests.unit.mail.test_parse import mail
+
+REPLIES = Path(__file__).parents[2] / "data" / "replies"
+KEPT = sorted(REPLIES.glob("keep-*.eml"))
+#: Quotes of mail programs, below which a person's text must stay as it is.
+QUOTES = {
+    "gmail": "On Mon, Mar 16, 2026 at 4:05 PM Help desk <help@example.com> wrote:\n\n> Hello Mira,\n>\n> Which badge?",
+    "thunderbird": "Am 16.03.26 um 16:05 schrieb Help desk:\n> Hallo\n> Welcher?",
+    "outlook": "From: Help desk <help@example.com>\nSent: Monday, March 16, 2026 4:05 PM\nTo: Mira Holm <mira@example.net>\n"
+    "Subject: [Aura #7] Badge reader\n\nHello Mira,\nWhich badge?",
+    "original": "-----Ursprüngliche Nachricht-----\nVon: Help desk\nGesendet: Montag\nAn: Mira\nBetreff: Badge reader\n\nHello",
+    "yahoo": "On Monday, 16 March 2026 at 16:05:11 GMT+1, Help desk <help@example.com> wrote:\n\n Hello\n Which badge?",
+    "apple": "Sent from my iPhone\n\n> On 16 Mar 2026, at 16:05, Help desk <help@example.com> wrote:\n>\n> Hello",
+}
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@pytest.mark.parametrize("path", sorted(REPLIES.glob("*.eml")), ids=lambda path: path.stem)
+def test_the_reply_of_each_mail_program_is_what_the_person_wrote(path: Path):
+    assert words(reply_text(parse_mail(path.read_bytes()))) == words(path.with_suffix(".txt").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("quote", QUOTES)
+@pytest.mark.parametrize("path", [each for each in KEPT if "html" not in each.name], ids=lambda path: path.stem)
+def test_a_text_that_looks_like_a_quote_stays_above_a_real_quote(path: Path, quote: str):
+    parsed = parse_mail(path.read_bytes())
+    reply = dataclasses.replace(parsed, text=f"{parsed.text}\n\n{QUOTES[quote]}")
+
+    assert reply_text(reply).strip() == parsed.text.strip()
 
 
 @pytest.mark.parametrize(
@@ -21,11 +59,50 @@ from tests.unit.mail.test_parse import mail
     ],
 )
 def test_the_quoted_mail_and_the_signature_are_removed(name: str, text: str):
-    assert strip_quotes(parse_mail(mail(name)).text) == text
+    assert words(reply_text(parse_mail(mail(name)))) == words(text)
 
 
 def test_a_reply_of_quotes_only_is_returned_whole():
-    assert strip_quotes("> Does it work?\n> Yes") == "> Does it work?\n> Yes"
+    text = "On 16/03/2026 16:05, Help desk wrote:\n> Does it work?\n> Yes"
+
+    assert strip_quotes(text) == text
+
+
+def test_quote_marks_without_an_attribution_stay():
+    assert strip_quotes("I typed\n> status\n> restart\nand nothing happened.") == (
+        "I typed\n> status\n> restart\nand nothing happened."
+    )
+
+
+def test_quote_marks_without_an_attribution_are_removed_from_a_text_of_the_ticket():
+    conversation = Conversation(texts=("Hello,\n\nwe have received your ticket about the printer.", "Yes"))
+
+    assert strip_quotes("It works.\n\n> Hello,\n>\n> we have received your\n> ticket", conversation) == "It works."
+    assert strip_quotes("No.\n> Yes", conversation) == "No."
+    for text in ("I typed\n> ticket\nand it failed.", "It prints\n> we have received nothing at all\nall day."):
+        assert strip_quotes(text, conversation) == text
+
+
+def test_a_text_of_the_ticket_without_quote_marks_ends_where_the_person_writes():
+    conversation = Conversation(
+        texts=("Hello,\n\nwe have received your ticket about the printer.",), addresses=frozenset("x")
+    )
+    head = "It works.\n\nOn 30.11.2026 08:00, Help desk wrote:\n\n"
+
+    assert strip_quotes(f"{head}Hello,\nwe have received your ticket\nabout the printer.", conversation) == "It works."
+    assert strip_quotes(f"{head}Hello,\nwe have received your ticket\n\nTwice, in fact.", conversation) == (
+        "It works.\n\nTwice, in fact."
+    )
+    assert strip_quotes(f"{head}Nothing works at all.", conversation).endswith("Nothing works at all.")
+
+
+@pytest.mark.parametrize(
+    "unit", ["> a\n\n", "On 16 March 2026 Ann wrote:\n\nhello there, how is the printer?\n", "hello\n"]
+)
+def test_a_reply_is_compared_with_its_ticket_in_linear_time(unit: str):
+    conversation = Conversation(texts=("hello there, how is the printer?\n" * 3000,))
+
+    assert growth(lambda text: strip_quotes(text, conversation), unit * (200_000 // len(unit))) < MOST
 
 
 def test_a_sentence_like_an_attribution_stays():
@@ -34,6 +111,92 @@ def test_a_sentence_like_an_attribution_stays():
     assert strip_quotes(text) == text
 
 
+def test_a_header_block_of_another_conversation_stays():
+    block = "From: Shop <shop@example.org>\nSent: Monday, March 16, 2026 4:05 PM\nTo: All\nSubject: Sale\n\nBuy now."
+    text = f"Is this a fraud?\n\n{block}"
+    conversation = Conversation(addresses=frozenset({"help@example.com"}), subject="badge reader")
+
+    assert strip_quotes(text, conversation) == text
+    assert strip_quotes(text, dataclasses.replace(conversation, subject="sale")) == "Is this a fraud?"
+
+
+@pytest.mark.parametrize(
+    "top", ["See my answers below in red.", "Meine Antworten unten in Rot.", "Réponses ci-dessous."]
+)
+def test_a_reply_that_announces_answers_inside_the_quote_stays_whole(top: str):
+    conversation = Conversation(addresses=frozenset({"help@example.com"}))
+    text = f"{top}\n\n{QUOTES['outlook']}\nThe blue one."
+
+    assert strip_quotes(text, conversation) == text
+    assert strip_quotes(text.replace(top, "Blue."), conversation) == "Blue."
+
+
+def test_an_answer_below_a_text_of_the_ticket_stays():
+    conversation = Conversation(frozenset({"help@example.com"}), texts=("Which badge do you use at the gate?",))
+    head = "On Monday, 16 March 2026 at 16:05:11 GMT+1, Help desk <help@example.com> wrote:"
+
+    assert (
+        strip_quotes(f"{head}\n\n Which badge do you use\n at the gate?\n\nThe blue one.", conversation)
+        == "The blue one."
+    )
+
+
+def test_a_forwarded_mail_with_the_same_subject_stays():
+    raw = (
+        "From: Mira <mira@example.net>\nTo: help@example.com\nSubject: Fwd: [Aura #7] Badge reader\n\nThe supplier answers:\n\n"
+        "From: Supplier <info@supplier.example>\nSent: Monday\nTo: Mira\nSubject: RE: [Aura #7] Badge reader\n\nOn Friday.\n"
+    )
+
+    assert "On Friday." in reply_text(parse_mail(raw.encode()))
+
+
+@pytest.mark.parametrize(
+    ("subject", "plain"),
+    [
+        ("Re: AW: [Aura #7] Badge  reader", "badge reader"),
+        ("SV[2]: VS: Badge reader", "badge reader"),
+        ("Refund", "refund"),
+        ("I: Badge", "badge"),
+    ],
+)
+def test_subjects_are_compared_without_prefixes(subject: str, plain: str):
+    assert plain_subject(subject) == plain
+
+
+@pytest.mark.parametrize("subject", ["Fwd: x", "FW: x", "WG: x", "TR : x", "RV: x", "转发：x"])
+def test_the_prefix_of_a_forwarded_mail_is_recognised(subject: str):
+    assert is_forward(subject)
+    assert not is_forward(f"Re: {subject}")
+
+
 @given(st.text(alphabet="> -:\nOnwroteFmSda", max_size=300))
 def test_a_reply_with_text_never_becomes_empty(text: str):
     assert bool(strip_quotes(text)) == bool(text.strip())
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "> a b c\n",
+            "On 16 March 2026 wrote:\n",
+            "From: x\n\n",
+            "From: x\nTo: y\nSubject: z\n",
+            "--\n",
+            " \n",
+            ":\n",
+            "x@",
+        ),
+        *(
+            ">>> a",
+            "Sent from ",
+            "12:30 2026 ",
+            "To: a@b.example,\n",
+            "> On 2026 a@b.example:\n",
+            "______\n",
+            "wrote: ",
+        ),
+    ],
+)
+def test_a_long_reply_takes_linear_time(unit: str):
+    assert growth(strip_quotes, unit * (100_000 // len(unit))) < MOST

@@ -140,6 +140,17 @@ def test_triage_events_have_versions_distinct_from_events_raised_by_people():
     ]
 
 
+def test_a_ticket_of_a_list_notifies_the_agent_and_sends_its_requester_no_automatic_answer():
+    ticket = replace(TICKET, no_auto_reply=True)
+
+    assert summary(triage(ticket, [ANN]).notifications) == ["classified agent in_app ann"]
+    assert summary(triage(ticket, []).notifications) == ["classified team email desk@example.com"]
+    assert triage(replace(ticket, duplicate=True), [ANN]).notifications == []
+    for event in ("ticket.resolved", "ticket.commented"):  # by a person
+        found = summary(decide_event(ticket, event, "1", [ANN], NONE, TEAM))
+        assert any("requester email ada@example.com" in each for each in found)
+
+
 def test_an_assignment_counts_for_the_next_ticket_of_the_batch():
     tickets = [replace(TICKET, id=number) for number in range(4)]
     decisions = decide_triage(tickets, [ANN, BEN], NONE, TEAM)

@@ -86,7 +86,8 @@ def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMe
     mail["To"] = address or message.recipient
     mail["Subject"] = one_line(message.subject, 250)
     mail["Date"] = formatdate(usegmt=True)
-    mail["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '', message.id)}@{domain}>"
+    identifier = re.sub(r"[^A-Za-z0-9.-]", "", message.id)
+    mail["Message-ID"] = f"<{identifier}@{domain}>"
     if message.ticket_id:
         answered = [f"<{each}>" for each in message.references if _ID.fullmatch(each)]
         answered = answered[:1] + answered[1:][-(MAX_REFERENCES - 1) :]
@@ -108,7 +109,7 @@ def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMe
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     # identifies Aura's own mail when it is returned, also when a server has changed the Message-ID
-    mail["X-Aura"] = "notification"
+    mail["X-Aura"] = f"notification {identifier}"
     mail.set_content(_encodable(message.text))
     if message.html:
         mail.add_alternative(_encodable(message.html), subtype="html")

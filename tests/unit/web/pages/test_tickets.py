@@ -19,6 +19,23 @@ def test_a_program_gets_json_where_a_browser_gets_a_page(browser: TestClient):
     assert browser.get("/tickets/999").status_code == 404
 
 
+def test_a_page_shows_who_forwarded_the_mail_of_a_ticket_and_why_nobody_is_answered(browser: TestClient):
+    number = create_ticket(requester="carl@example.com")
+    with transaction() as session:
+        found = session.get(Ticket, number)
+        assert found is not None
+        found.requester_name, found.forwarded_by = "<b>Carl</b> Jones", "grace@example.com"
+        found.no_auto_reply = "Precedence: list"
+
+    text = browser.get(f"/tickets/{number}").text
+
+    assert "&lt;b&gt;Carl&lt;/b&gt; Jones</bdi> &lt;<bdi>carl@example.com</bdi>&gt;" in text
+    assert "forwarded by <bdi>grace@example.com</bdi>" in text
+    assert "No automatic answers to the requester: <bdi>Precedence: list</bdi>" in text
+    details = browser.get(f"/api/v1/tickets/{number}").json()
+    assert (details["forwarded_by"], details["no_auto_reply"]) == ("grace@example.com", "Precedence: list")
+
+
 def test_a_ticket_is_created_by_the_form(browser: TestClient):
     message = submit(
         browser,
