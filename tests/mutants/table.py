@@ -650,6 +650,13 @@ MUTANTS = (
         "tests/unit/oauth/test_source.py",
     ),
     _mutant(
+        "each waiting thread asks a token server that is down",
+        "aura/oauth/source.py",
+        "if self._failure is not None and self._failed_at >= asked_at:",
+        "if False:",
+        "tests/unit/oauth/test_source.py",
+    ),
+    _mutant(
         "an error code of a token server is shown as it is",
         "aura/oauth/answer.py",
         'return text if re.fullmatch(r"[A-Za-z0-9_.-]+", text) else "an unknown error"',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 
@@ -96,33 +97,32 @@ def test_threads_that_need_a_token_at_the_same_time_share_one_request():
 
 
 def test_threads_that_wait_for_a_failing_request_share_its_failure():
-    grant, release, ready = Grant(), threading.Event(), threading.Barrier(5)
+    moments, release = count(), threading.Event()
+    read: list[int] = []
+
+    def clock() -> float:
+        read.append(now := next(moments))
+        return now
+
+    grant = Grant()
     grant.failure = TokenServerUnavailable("down")
-    source = TokenSource(grant)
-
-    def wait_at_first() -> None:
-        if grant.fetched == 1:
-            assert release.wait(10)
-
-    grant.on_fetch = wait_at_first
+    grant.on_fetch = lambda: release.wait(10)
+    source = TokenSource(grant, clock)
 
     def ask() -> None:
-        ready.wait(10)
         with pytest.raises(TokenServerUnavailable, match="down"):
             source.token()
 
-    threads = [threading.Thread(target=ask) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: grant.fetched == 1)
-    # the four others have read the clock and wait for the lock
-    wait_until(lambda: ready.n_waiting == 0)
-    release.set()
-    for thread in threads:
-        thread.join(10)
-    assert grant.fetched < 5
-    with pytest.raises(TokenServerUnavailable):
-        source.token()
+    with ThreadPoolExecutor(5) as pool:
+        asking = [pool.submit(ask) for _ in range(5)]
+        # each of the five has read the clock when it began, and the first one before its request
+        wait_until(lambda: len(read) == 6)
+        release.set()
+        for each in asking:
+            each.result()
+    assert grant.fetched == 1
+    ask()
+    assert grant.fetched == 2, "a later call asks again"
 
 
 def test_a_valid_token_is_used_while_the_token_server_is_down():
