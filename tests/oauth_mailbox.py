@@ -8,36 +8,27 @@ with TokenServer(dovecot.token_port) as tokens:
 
 from __future__ import annotations
 
-import struct
 import uuid
-import zlib
 from email.message import EmailMessage
 
+from tests.files import LOG, pdf, png
 from tests.oauth_server import TokenServer
 from tests.services import Dovecot
 
+#: Width and height of the picture.
+PICTURE_SIZE = (64, 48)
+
 
 def mail_with_attachments(number: int = 1) -> bytes:
-    """Return a mail with three attachments."""
+    """Return a mail with three attachments: a picture, a log and a PDF."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "ada@example.com", "desk@example.com", f"The printer burns {number}"
     mail["Message-ID"] = f"<{number}@example.com>"
     mail.set_content("See the pictures.")
-    mail.add_attachment(picture(), "image", "png", filename="fire.png")
-    mail.add_attachment("12:00 smoke\n12:01 fire\n", filename="printer.log")
-    mail.add_attachment(b"%PDF-1.4\n%\xe2\xe3", "application", "pdf", filename="Größe.pdf")
+    mail.add_attachment(png(*PICTURE_SIZE), "image", "png", filename="fire.png")
+    mail.add_attachment(LOG.decode(), cte="base64", filename="printer.log")
+    mail.add_attachment(pdf("fire"), "application", "pdf", filename="Größe.pdf")
     return mail.as_bytes()
-
-
-def picture(width: int = 64, height: int = 48) -> bytes:
-    """Return a red picture, as a PNG that browsers show."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + b"\xff\x20\x20" * width) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 class OAuthMailbox:
