@@ -23,9 +23,9 @@ from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
 from aura.errors import Conflict, NotFound
 from aura.mail import auto_replies
-from aura.mail.attachments import store_attachments
 from aura.mail.parse import MAX_ID, ParsedMail, parse_mail
 from aura.mail.replies import strip_quotes
+from aura.mail.ticket_attachments import store_attachments
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
 from db.inbound_mails import IGNORED, REFUSED

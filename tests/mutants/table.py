@@ -414,7 +414,7 @@ MUTANTS = (
         "aura/desk/attachments.py",
         "if size > limit:",
         "if False:",
-        "tests/unit/mail/test_attachments.py",
+        "tests/unit/mail/test_ticket_attachments.py",
     ),
     _mutant(
         "an upload of any size is read",
@@ -425,10 +425,10 @@ MUTANTS = (
     ),
     _mutant(
         "a mail has any number of files",
-        "aura/mail/attachments.py",
+        "aura/mail/ticket_attachments.py",
         "stored >= most",
         "False",
-        "tests/unit/mail/test_attachments.py",
+        "tests/unit/mail/test_ticket_attachments.py",
     ),
     _mutant(
         "a name has a path",

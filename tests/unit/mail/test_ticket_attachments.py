@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from aura.attachments.content import read_content
-from aura.mail import attachments as mail_attachments
 from aura.mail import ingest_mail
+from aura.mail import ticket_attachments as mail_attachments
 from db import attachments, reading, transaction
 from db.attachments import StoredAttachment
 from db.models import Attachment, AttachmentChunk, InboundMail, Job, Ticket
