@@ -71,9 +71,9 @@ def _end_of_base64(lines: list[bytes]) -> int:
     end = (full[-1] if full else first) + 1
     if full and lines[end - 1].rstrip().endswith(b"="):
         return end
-    # a word of a footer may look like base64, the last line of the data has whole bytes
-    if full and end < len(lines) and kinds[end] and len(lines[end].strip()) % 4 == 0:
-        end += 1
+    # a word of a footer may look like base64; the last line of the data has whole bytes, or nothing follows it
+    if full and end < len(lines) and kinds[end]:
+        end += len(lines[end].strip()) % 4 == 0 or not any(map(bytes.strip, lines[end + 1 :]))
     return end
 
 

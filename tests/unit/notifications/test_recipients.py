@@ -84,6 +84,21 @@ def test_a_requester_with_name_and_address_is_notified_by_email() -> None:
     assert ("requester", "email", "joe@example.com") in addressed(requester="Joe Müller <joe@example.com>")
 
 
+@pytest.mark.parametrize(
+    ("requester", "address"),
+    [
+        ("joe@example.com.", "joe@example.com"),
+        ("Joe <joe@example.com.>", "joe@example.com"),
+        ('"Lee, Joe" <joe@example.com>', "joe@example.com"),
+        ("joe@my_site.example.com", "joe@my_site.example.com"),
+        ("joe..lee.@docomo.example", "joe..lee.@docomo.example"),
+        ('"joe lee"@example.com', '"joe lee"@example.com'),
+    ],
+)
+def test_a_requester_with_an_odd_address_is_notified_by_email(requester: str, address: str) -> None:
+    assert ("requester", "email", address) in addressed(requester=requester)
+
+
 def test_without_an_agent_the_team_is_notified() -> None:
     assert addressed(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
 
