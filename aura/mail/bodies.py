@@ -195,12 +195,14 @@ def _choose(alternatives: _Alternatives) -> tuple[str, str]:
 def is_placeholder(plain: str, other: str) -> bool:
     """Return whether a plain alternative only stands for the other one, as "Your mail program cannot show HTML" does.
 
-    It is, in any language, when the two hardly share pairs of words, or when it is a link alone.
+    It is, in any language, when the two hardly share pairs of words, when it is a link alone, or when the other is far longer.
     """
     words = _WORD.findall(_URL.sub(" ", plain).casefold())
     others = _WORD.findall(other[:_COMPARED].casefold())
     if not words or len(others) < 3:
         return not words
+    if len(others) > 5 * len(words) + (0 if _URL.search(plain) else 50):
+        return True
     if len(words) < 3:
         return not set(words) & set(others)
     pairs, other_pairs = set(pairwise(words)), set(pairwise(others))

@@ -26,6 +26,7 @@ _DESCRIBING = ("content-type", "content-disposition", "content-id", "content-des
 #: Characters of such a header; Python parses parameters in quadratic time.
 _DESCRIPTION = 8_000
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
+_CHARSET = re.compile(r"charset\s{0,9}=\s{0,9}[\"']?([\w.:+-]{2,60})", re.IGNORECASE)
 _FIRST_BOUNDARY = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]*\r?\n")
 
 
@@ -42,7 +43,10 @@ class Part:
     @property
     def charset(self) -> str:
         """The label of the charset, in any spelling; empty when there is none."""
-        return self.parameter("content-type", "charset")
+        if label := self.parameter("content-type", "charset"):
+            return label
+        found = _CHARSET.search(self.describe("content-type"))  # without the semicolon before it, or with an open quote
+        return found[1] if found else ""
 
     @property
     def disposition(self) -> str:
@@ -108,9 +112,9 @@ def _describe(headers: list[Header]) -> Message:
 
 
 def _kind(content_type: str, default: str) -> str:
-    kind = content_type.partition(";")[0].strip().lower()
-    if _TYPE.fullmatch(kind):
-        return kind
+    kind = content_type.partition(";")[0].strip(" \t\"'").lower()
+    if found := _TYPE.match(kind):
+        return found[0]
     return {"text": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}.get(kind, default)
 
 

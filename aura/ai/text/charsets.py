@@ -69,6 +69,7 @@ _ALIASES = {
     "koi8-ru": "koi8_u",
     "x-sjis-jp": "cp932",
     "sjis-win": "cp932",
+    "big5-eten": "big5hkscs",
     "eucjp-ms": "euc_jp",
     "eucjp-win": "euc_jp",
     "iso-2022-jp-ms": _ISO_2022_JP,
@@ -158,7 +159,7 @@ def codec_of(label: str) -> str:
     if label in _ALIASES:
         return _ALIASES[label]
     found = webencodings.lookup(label) if label.isascii() else None
-    if found is not None and found.name != "x-user-defined":
+    if found is not None and found.name not in ("x-user-defined", "replacement"):
         name = str(found.codec_info.name)
     elif page := _CODE_PAGE.fullmatch(label):
         name = _CODE_PAGES[page[1]] if page[1] in _CODE_PAGES else _python_codec(f"cp{int(page[1])}")
@@ -189,7 +190,7 @@ def _decode_8bit(content: bytes, name: str, cut: bool) -> str:
     if name not in _MULTI_BYTE:
         if valid > 2 * wrong:
             return as_utf8
-    elif not wrong and (valid >= 8 or max(as_utf8) >= "\u0800"):
+    elif not wrong and (valid >= 8 or max(as_utf8, default="") >= "\u0800"):
         return as_utf8  # by chance a few characters of other charsets are valid UTF-8, but not many
     text = _decode(content, name, cut)
     errors = text.count(REPLACEMENT)

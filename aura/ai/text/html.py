@@ -58,7 +58,7 @@ _REFERENCE = re.compile(
     r"&#(?:0*(?:1[2-5]\d|0)(?!\d)|x0*(?:[89][0-9a-f]|0)(?![0-9a-f])|xd[89a-f][0-9a-f]{2}|x?[0-9a-f]{5,});?",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"(?:https?|ftps?)://\S+|mailto:[^\s?]+@[^\s?]+(?:\?\S*)?", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|ftps?://|www\.)\S+|mailto:[^\s?]+@[^\s?]+(?:\?\S*)?", re.IGNORECASE)
 #: Characters that do not tell two spellings of an address apart.
 _SCHEME = re.compile(r"^(?:[a-z]+://(?:www\.)?|www\.|mailto:)", re.IGNORECASE)
 

@@ -33,6 +33,8 @@ PICTURE = "Content-Type: image/png; name=p.png\nContent-Disposition: attachment;
         "Content-Type: text\nContent-Disposition: inline",
         "Content-Type: text/plain;",
         "Content-Type: text/markdown",
+        "Content-Type: text/html charset=utf-8",
+        'Content-Type: "text/plain"',
         "X-Other: 1",
     ],
 )
@@ -93,7 +95,7 @@ HTML = "<p>The lamp in room 12 flickers since Monday, please send somebody befor
         "Ihr E-Mail-Programm kann kein HTML anzeigen.", "Votre messagerie ne peut pas afficher ce message.",
         "Este mensaje está en formato HTML.", "Ваша программа не поддерживает HTML.",
         "お使いのメールソフトはHTMLに対応していません。",
-        "[HTML]", "-", "HTML",
+        "[HTML]", "-", "HTML", "The lamp: https://news.example/view/1",
     ],
 )  # fmt: skip
 def test_a_placeholder_loses_to_the_html(plain: str) -> None:

@@ -32,6 +32,8 @@ GREETINGS = {
     "windows-874": "เปิดเครื่องไม่ได้",
     "utf-16": "Schlüssel",
     "utf-7": "Schlüssel & Tür",
+    "hz-gb-2312": "服务器无法连接",
+    "iso-2022-kr": "모니터가 꺼졌어요",
 }
 
 
