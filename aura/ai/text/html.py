@@ -40,6 +40,7 @@ _LINES = _tags(
     "legend li main nav noscript option section summary table tbody tfoot thead tr"
 )
 _PARAGRAPHS = _tags("blockquote h1 h2 h3 h4 h5 h6 listing menu ol p plaintext pre ul xmp")
+_BREAKS = dict.fromkeys(_LINES, 1) | dict.fromkeys(_PARAGRAPHS, 2)
 _PREFORMATTED = _tags("listing plaintext pre textarea xmp")
 #: Elements without visible text; so is `xml`, settings of Office, unless nothing else is there.
 _HIDDEN = _tags("applet audio iframe script style svg template title video")
@@ -49,10 +50,10 @@ _PRE_STYLE = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE
 _QUOTE = re.compile(
     r"gmail_quote|protonmail_quote|tutanota_quote|zmail_extra|cite|border-left\s*:(?!\s*(?:none|0))", re.IGNORECASE
 )
-_SPACES = re.compile(r"[ \t\r\n\f]+")
+_SPACES = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
 _INVALID = re.compile("[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
 #: Addresses in angle brackets that their author did not escape.
-_UNESCAPED = re.compile(r"<(?=[\w.+-]+@[\w.-]+>|(?:https?://|mailto:)[^\s<>]+>)", re.IGNORECASE)
+_UNESCAPED = re.compile(r"<(?=[\w.+-]+@[\w.-]+>|(?:https?://|mailto:)[^\s<>]+>)")
 #: References to characters that do not exist, or that Windows-1252 has where Unicode has control characters.
 _REFERENCE = re.compile(
     r"&#(?:0*(?:1[2-5]\d|0)(?!\d)|x0*(?:[89][0-9a-f]|0)(?![0-9a-f])|xd[89a-f][0-9a-f]{2}|x?[0-9a-f]{5,});?",
@@ -74,7 +75,9 @@ def html_to_text(source: str) -> str:
     Links keep their targets as "text (https://example.com)", quoted mail is marked by "> ", preformatted text keeps its blanks.
     Scripts, styles, comments, hidden elements, pictures and the tags of Office are left out. Never raises.
     """
-    source = _REFERENCE.sub(_referred, _UNESCAPED.sub("&lt;", _INVALID.sub("", source)))
+    source = _UNESCAPED.sub("&lt;", _INVALID.sub("", source))
+    if "&#" in source:
+        source = _REFERENCE.sub(_referred, source)
     writer = _Writer(hide=True)
     _parse(source, writer)
     if not (text := writer.text()) and writer.hid:
@@ -162,7 +165,8 @@ class _Writer:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Handle a start tag."""
-        self._flush()
+        if self._pending:
+            self._flush()
         own = attributes or tag == "xml"
         element = self._element(tag, attributes) if own else _BY_TAG.get(tag, _PLAIN)
         self._open.append(element)
@@ -181,14 +185,13 @@ class _Writer:
 
     def _element(self, tag: str, attributes: dict[str, str]) -> _Element:
         style = attributes.get("style", "")
-        by_style = self._hide and (tag == "xml" or _HIDDEN_STYLE.search(style) is not None)
+        by_style = self._hide and (tag == "xml" or (style != "" and _HIDDEN_STYLE.search(style) is not None))
         self.hid = self.hid or by_style
-        marks = " ".join((style, attributes.get("class", ""), attributes.get("type", "")))
         return _Element(
             tag,
             hidden=by_style or tag in _HIDDEN,
-            preformatted=tag in _PREFORMATTED or _PRE_STYLE.search(style) is not None,
-            quoted=tag == "blockquote" and ("cite" in attributes or _QUOTE.search(marks) is not None),
+            preformatted=tag in _PREFORMATTED or (style != "" and _PRE_STYLE.search(style) is not None),
+            quoted=tag == "blockquote" and _is_quote(attributes),
         )
 
     def _begin(self, element: _Element, attributes: dict[str, str]) -> None:
@@ -204,7 +207,8 @@ class _Writer:
 
     def end(self, tag: str) -> None:
         """Handle an end tag; the parser writes those that are missing."""
-        self._flush()
+        if self._pending:
+            self._flush()
         if not self._open:
             return
         element = self._open.pop()
@@ -233,8 +237,6 @@ class _Writer:
     # -- text ---------------------------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
         text = "".join(self._pending)
         self._pending.clear()
         if self._preformatted:
@@ -251,10 +253,8 @@ class _Writer:
             self._blank = text[-1] in " \t\r\n\f"
 
     def _break(self, tag: str) -> None:
-        if tag in _PARAGRAPHS:
-            self._breaks = max(self._breaks, 2)
-        elif tag in _LINES:
-            self._breaks = max(self._breaks, 1)
+        if (breaks := _BREAKS.get(tag, 0)) > self._breaks:
+            self._breaks = breaks
 
     def _write(self, text: str) -> None:
         if not text:
@@ -300,6 +300,11 @@ def _referred(reference: re.Match[str]) -> str:
         return ""
     character = unescape(reference[0])
     return escape(character) if character.isprintable() and character != "\ufffd" else ""
+
+
+def _is_quote(attributes: dict[str, str]) -> bool:
+    marks = " ".join(attributes.get(name, "") for name in ("style", "class", "type"))
+    return "cite" in attributes or _QUOTE.search(marks) is not None
 
 
 def _number(start: str) -> int:
