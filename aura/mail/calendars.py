@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 MAX_EVENTS = 5
-_FOLD = re.compile(r"\r*\n[ \t]")
+_CONTINUATION = re.compile(r"\r*\n[ \t]")
 _PROPERTY = re.compile(r'([A-Za-z-]{1,40})((?:;[^:;"]*(?:"[^"]*"[^:;"]*)*)*):(.*)')
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)?(Z)?)?")
 _ZONE = re.compile(r"TZID=\"?([^\";:]{1,100})", re.IGNORECASE)
@@ -22,7 +22,7 @@ def calendar_text(source: str) -> str:
     cancelled, events = False, []
     event: dict[str, str] | None = None
     inner = 0
-    for line in _FOLD.sub("", source).splitlines():
+    for line in _CONTINUATION.sub("", source).splitlines():
         found = _PROPERTY.match(line)
         if found is None:
             continue

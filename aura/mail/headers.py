@@ -23,7 +23,7 @@ _KNOWN = re.compile(
     rb"thread-[a-z]+|authentication-results|user-agent)[ \t]*:",
     re.IGNORECASE,
 )
-#: Lines that are no headers and no text either: names with blanks, pieces of folded headers, separators of mailbox files.
+#: Lines that are no headers and no text either: names with blanks, pieces of wrapped headers, separators of mailbox files.
 _ODD = re.compile(rb"[^:]{1,60}:|\S+=\S*\s*$|>?From ")
 
 

@@ -18,8 +18,8 @@ REST = "From: Ann <ann@example.com>\nSubject: Lamp\nContent-Type: text/plain; ch
     [
         "X-Report: scanned\nby=filter; score: 3\nverdict=clean\n",
         "no colon at all here\n",
-        "autolearn=ham\n\tfolded: yes\n",
-        "X-Virus Scan: passed\n and folded\n",
+        "autolearn=ham\n\twrapped: yes\n",
+        "X-Virus Scan: passed\n and wrapped\n",
         "X Y Z: 1\n",
         "Überprüft: ja\n",
         "X-\xe4: latin\n",
@@ -44,7 +44,7 @@ def test_headers_below_an_odd_line_count(first: str, end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["odd line\n", "X-Virus Scan: passed\n", ">From ann Mon 08:00\n", "Größe: 1\n", "tests=A,B\n", "\tfolded\n"]
+    "odd", ["odd line\n", "X-Virus Scan: passed\n", ">From ann Mon 08:00\n", "Größe: 1\n", "tests=A,B\n", "\twrapped\n"]
 )
 @pytest.mark.parametrize("after", ["From", "Subject"])
 def test_an_odd_line_between_headers_costs_itself(odd: str, after: str) -> None:

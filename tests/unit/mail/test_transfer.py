@@ -122,7 +122,7 @@ def test_uuencoded_files_are_cut_from_the_text_and_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["begin 644 of the story\nis a text\nend", "begin 644 x\nno end", "to begin 644 x\nend\n"]
+    "text", ["begin 644 of the talk\nis a text\nend", "begin 644 x\nno end", "to begin 644 x\nend\n"]
 )
 def test_text_that_begins_like_uuencode_stays_text(text: str) -> None:
     assert split_uuencoded(text.encode()) == (text.encode(), [])
