@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from aura.attachments.content_types import BINARY
 from aura.attachments.names import safe_name
 from aura.desk import attachments as desk
-from aura.mail.parse import MailAttachment, ParsedMail, parse_mail, read_attachments
+from aura.mail.attachments import MailAttachment
+from aura.mail.parse import ParsedMail, parse_mail, read_attachments
 from aura.settings import get_settings
 from db import attachments, inbound_mails, reading, transaction
 from db.attachments import MAX_PER_TICKET, NewAttachment
