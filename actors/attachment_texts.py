@@ -11,6 +11,7 @@ from dataclasses import replace
 import structlog
 
 from aura.ai import ClassificationRequest
+from aura.ai.text.charsets import decode
 from aura.attachments.text import CHARACTERS, READABLE, Budget, read_text
 from aura.errors import AuraError
 from aura.settings import get_settings
@@ -43,7 +44,7 @@ def _extended(
     parts, room = [], CHARACTERS
     for file in files:
         try:
-            text = read_text(file, budget).strip()[:room]
+            text = read_text(file, budget, _decode).strip()[:room]
         except AuraError as error:  # the ticket is classified without it
             logger.warning("attachment not read", ticket=request.id, attachment=file.id, error=str(error))
             continue
@@ -53,3 +54,7 @@ def _extended(
     if not parts:
         return request
     return replace(request, description="\n\n".join([request.description[:DESCRIPTION], *parts]))
+
+
+def _decode(head: bytes) -> str:
+    return decode(head, cut=True)

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from actors.analysis import JOB_PRIORITY
-from aura.ai.text.clean import clean, clean_line, html_to_text
+from aura.ai.text.clean import clean, clean_line
 from aura.ai.text.duplicates import find_duplicate
+from aura.ai.text.html import plain_text
 from aura.ai.text.language import detect
 from aura.ai.text.priority_rules import first_priority
 from aura.jobs.actor import JobResult, durable
@@ -30,6 +31,8 @@ logger = structlog.get_logger("aura.tickets")
 #: Characters of a prepared title and description.
 TITLE_LIMIT = 300
 DESCRIPTION_LIMIT = 50_000
+#: Sources whose texts are plain: aura.mail converts HTML itself.
+PLAIN_SOURCES = ("email",)
 #: Age in days of the tickets that a new one can be a duplicate of.
 DUPLICATE_DAYS = 7.0
 
@@ -102,8 +105,10 @@ def intake(batch: list[TicketRow]) -> list[Prepared]:
 
 def prepare(ticket: TicketRow, recent: Sequence[TicketRow]) -> Prepared:
     """Return the prepared fields of a ticket; `recent` are open tickets that it can be a duplicate of."""
-    description = clean(html_to_text(ticket.description), DESCRIPTION_LIMIT)
-    title = clean_line(html_to_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
+    # the text of a mail is plain already, and may show tags as an example
+    as_text = str if ticket.source in PLAIN_SOURCES else plain_text
+    description = clean(as_text(ticket.description), DESCRIPTION_LIMIT)
+    title = clean_line(as_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
     text = f"{title}\n{description}"
     earlier = [
         (other.id, f"{other.title}\n{other.description}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic
 
@@ -22,12 +21,8 @@ PDF = "application/pdf"
 READABLE = (TEXT, "text/csv", "text/markdown", "text/tab-separated-values", "application/json", PDF)
 #: Characters of text that are returned, and bytes of a text file that are read.
 CHARACTERS, TEXT_BYTES = 4_000, 16_000
-#: Share of bytes beyond ASCII below which a text that is not UTF-8 is Windows-1252.
-WESTERN = 0.1
 #: Bytes of the largest PDF that is read, and seconds that reading one may take.
 PDF_BYTES, PDF_SECONDS = 10_000_000, 5.0
-
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 class Budget:
@@ -41,13 +36,14 @@ class Budget:
         return max(self._end - monotonic(), 0.0)
 
 
-def read_text(attachment: StoredAttachment, budget: Budget) -> str:
+def read_text(attachment: StoredAttachment, budget: Budget, decode: Callable[[bytes], str]) -> str:
     """Return the beginning of the text in an attachment; empty when there is none, or no time.
 
+    `decode` decodes the beginning of a text whose charset is unknown; its last character may be cut.
     Raises what `read_content` raises.
     """
     if attachment.content_type != PDF:
-        return _decoded(_head(read_content(attachment)))[:CHARACTERS]
+        return decode(_head(read_content(attachment)))[:CHARACTERS]
     seconds = min(PDF_SECONDS, budget.left)
     if attachment.size > PDF_BYTES or seconds <= 0:
         return ""
@@ -79,26 +75,3 @@ def pdf_text(content: bytes, seconds: float = PDF_SECONDS) -> str:
 
 def _head(parts: Iterator[bytes]) -> bytes:
     return b"".join(islice(parts, 1))[:TEXT_BYTES]
-
-
-def _decoded(head: bytes) -> str:
-    """Decode text by its byte order mark, else as UTF-8, else as a charset that fits its bytes."""
-    for mark, charset in _MARKS.items():
-        if head.startswith(mark):
-            return head.decode(charset, "replace")
-    try:
-        # the last character may be cut
-        return codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return _guessed(head)
-
-
-def _guessed(head: bytes) -> str:
-    """Decode by the charset that charset-normalizer finds. It confuses those of Western Europe, so text with few bytes
-    beyond ASCII is Windows-1252.
-    """
-    from charset_normalizer import from_bytes
-
-    western = sum(byte > 127 for byte in head) < WESTERN * len(head)
-    best = None if western else from_bytes(head).best()
-    return str(best) if best else head.decode("cp1252", "replace")

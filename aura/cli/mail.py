@@ -161,7 +161,7 @@ def store_attachments() -> None:
     Example: aura mail store-attachments
     """
     with ready_database():
-        from aura.mail.attachments import store_earlier
+        from aura.mail.ticket_attachments import store_earlier
 
         mails = files = 0
         for _, count in store_earlier():

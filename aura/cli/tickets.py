@@ -28,8 +28,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-app.command("attachments")(attachments)
-
 TicketId = Annotated[int, typer.Argument(metavar="ID", help="Number of the ticket.")]
 Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
 Stage = Literal["received", "prepared", "classified", "notified"]
@@ -135,6 +133,9 @@ def show(ticket_id: TicketId, fmt: FormatOption = "table") -> None:
     out.print(table)
     for job in jobs:
         out.print(f"open job: {job['actor']}, due {cell(job['due_at'])}, {job['attempts']} attempts", markup=False)
+
+
+app.command("attachments")(attachments)
 
 
 @app.command("correct")

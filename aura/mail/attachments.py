@@ -1,90 +1,109 @@
-"""Stores the attachments of a mail with its ticket, in the transaction that creates the ticket or the comment."""
+"""Attachments of a mail: names, types and decoded content."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+import mimetypes
+import re
+from dataclasses import dataclass
 
-import structlog
-from sqlalchemy.orm import Session
+from aura.ai.text.charsets import decode
+from aura.ai.text.clean import clean_line
+from aura.mail.encoded_words import decode_raw, decode_words
+from aura.mail.structure import Part, percent_decoded
+from aura.mail.transfer import UuFile
 
-from aura.attachments.content_types import BINARY
-from aura.attachments.names import safe_name
-from aura.desk import attachments as desk
-from aura.mail.parse import MailAttachment, ParsedMail, parse_mail, read_attachments
-from aura.settings import get_settings
-from db import attachments, inbound_mails, reading, transaction
-from db.attachments import MAX_PER_TICKET, NewAttachment
+MAX_NAME = 200
+_PATH = re.compile(r"^(?:[A-Za-z]:[\\/]|[\\/]|\.\.?[\\/])|[\\/]\.\.[\\/]")
+_SEPARATORS = re.compile(r"[\\/]+")
+#: Names of parts without one, by type, where the type alone does not say the ending.
+_NAMES = {
+    "text/calendar": "invitation.ics",
+    "message/delivery-status": "delivery-status.txt",
+    "message/disposition-notification": "disposition-notification.txt",
+    "message/feedback-report": "feedback-report.txt",
+    "text/rfc822-headers": "headers.txt",
+    "message/rfc822-headers": "headers.txt",
+    "message/rfc822": "message.eml",
+    "message/global": "message.eml",
+    "application/pgp-signature": "signature.asc",
+    "application/pgp-encrypted": "encrypted.asc",
+    "application/pkcs7-signature": "smime.p7s",
+    "application/pkcs7-mime": "smime.p7m",
+    "application/ms-tnef": "winmail.dat",
+    "application/octet-stream": "attachment.bin",
+    "text/plain": "text.txt",
+}
 
-logger = structlog.get_logger("aura.mail")
 
-#: The name that the parser gives to a part without one.
-NO_NAME = "(no name)"
+@dataclass(frozen=True, slots=True)
+class MailAttachment:
+    """An attachment with its decoded content."""
+
+    name: str
+    content_type: str
+    content: bytes
+    #: Shown within the text, such as a picture that the HTML refers to by its Content-ID.
+    inline: bool = False
+    #: Content-ID without angle brackets; empty when there is none.
+    content_id: str = ""
 
 
-def store_attachments(session: Session, ticket_id: int, mail_id: int, mail: ParsedMail) -> None:
-    """Store the attachments of a mail: list all, store the contents within the limits. Raises SQLAlchemyError alone.
+def attachment_of(part: Part, charset: str, subject: str = "") -> MailAttachment:
+    """Return a part as an attachment; an attached mail without a name is named by its subject."""
+    content, _ = part.decoded()
+    name = file_name(part, charset)
+    if not name and subject:
+        name = f"{_without_path(clean_line(subject, MAX_NAME - 4))}.eml"
+    content_id = clean_line(part.describe("content-id"), MAX_NAME).strip("<> ")
+    inline = part.disposition == "inline" or (part.disposition != "attachment" and bool(content_id))
+    return MailAttachment(name or _default_name(part.kind), part.kind, content, inline, content_id)
 
-    A picture in the text that the ticket has already, such as the logo of a signature, is not listed again.
+
+def uuencoded_attachment(file: UuFile, charset: str) -> MailAttachment:
+    """Return a file of a text as an attachment, with the type that its name says."""
+    name = _clean_name(decode_raw(file.name, charset))
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return MailAttachment(name or _default_name(kind), kind, file.content)
+
+
+def file_name(part: Part, charset: str) -> str:
+    """Return the name of a part for people, without folders; empty when it has none.
+
+    Reads RFC 2231 and also encoded words, percent signs, and raw bytes in the charset of the mail.
     """
-    if not mail.attachments:
-        return
-    files = read_attachments(mail.raw) or [_unreadable(each) for each in mail.attachments]
-    number, known = attachments.known(session, ticket_id)
-    room = max(MAX_PER_TICKET - number, 0)
-    found: list[tuple[NewAttachment, BinaryIO]] = []
-    stored = 0
-    for file in files[:room]:
-        new = _describe(file, stored)
-        if new.inline and new.sha256 and new.sha256 in known:
-            continue
-        found.append((new, io.BytesIO(file.content)))
-        known.add(new.sha256)
-        stored += not new.reason
-    desk.add(session, ticket_id, found, mail_id)
-    if len(files) > room:
-        logger.warning("attachments not listed: the ticket has too many", ticket=ticket_id, mail=mail_id)
+    for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+        raw = next((each.value for each in part.headers if each.name == header), b"")
+        name = part.parameter(header, parameter) if raw.isascii() or not charset else ""
+        if not name:
+            name = _raw_parameter(raw, parameter, charset) or part.parameter(header, parameter)
+        if name := _clean_name(percent_decoded(decode_words(name))):
+            return name
+    return ""
 
 
-def store_earlier() -> Iterator[tuple[int, int]]:
-    """Store the attachments of mails that were ingested by a version without attachments, and whose source is not deleted.
-
-    Yields the number of each mail, and how many attachments it has. Each mail is one transaction; a repetition adds nothing.
-    """
-    after = 0
-    while True:
-        with reading() as session:
-            mails = attachments.mails_without(session, after)
-        if not mails:
-            return
-        for mail_id, ticket_id, lists_files in mails:
-            if lists_files:
-                yield mail_id, _store_earlier(mail_id, ticket_id)
-        after = mails[-1][0]
+def _raw_parameter(raw: bytes, parameter: str, charset: str) -> str:
+    """Return a parameter whose raw bytes are in the charset of the mail."""
+    found = re.search(
+        rb";\s*" + parameter.encode() + rb"\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\s]+))", raw, re.IGNORECASE
+    )
+    if found is None or raw.isascii():
+        return ""
+    return decode(found[1] or found[2] or b"", charset).replace('\\"', '"').replace("\\\\", "\\")
 
 
-def _store_earlier(mail_id: int, ticket_id: int) -> int:
-    with transaction() as session:
-        mail = inbound_mails.lock_mail(session, mail_id)
-        # another process may have stored them meanwhile
-        if mail is None or mail_id not in [each for each, _, _ in attachments.mails_without(session, mail_id - 1, 1)]:
-            return 0
-        before = len(attachments.listing(session, ticket_id))
-        store_attachments(session, ticket_id, mail_id, parse_mail(mail.raw))
-        return len(attachments.listing(session, ticket_id)) - before
+def _clean_name(name: str) -> str:
+    return _without_path(clean_line(name, MAX_NAME))
 
 
-def _unreadable(listed: Mapping[str, Any]) -> MailAttachment:
-    return MailAttachment(str(listed["name"]), "", b"")
+def _without_path(name: str) -> str:
+    """Return a name without the folders of the sender's computer; other slashes become underscores."""
+    if _PATH.search(name):
+        name = _SEPARATORS.split(name.rstrip("\\/"))[-1]
+    return _SEPARATORS.sub("_", name).strip()
 
 
-def _describe(file: MailAttachment, stored: int) -> NewAttachment:
-    most = get_settings().attachments_per_mail
-    if not file.content_type:  # stands for the parts that the parser leaves out
-        return NewAttachment(safe_name(file.name), BINARY, 0, reason="not read: too many parts, or a damaged mail")
-    name = "" if file.name == NO_NAME else file.name
-    new = desk.describe(io.BytesIO(file.content), name, file.content_type, inline=file.inline)
-    if not new.reason and stored >= most:
-        return new._replace(reason=f"beyond the first {most} attachments of its mail", sha256="")
-    return new
+def _default_name(kind: str) -> str:
+    if kind in _NAMES:
+        return _NAMES[kind]
+    main = re.sub(r"[^a-z0-9]", "", kind.partition("/")[0]) or "attachment"
+    return f"{main}{mimetypes.guess_extension(kind) or '.bin'}"

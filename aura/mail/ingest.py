@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 from aura.ai.text.clean import clean_line
 from aura.desk import ticket_actions
 from aura.errors import Conflict, NotFound
-from aura.mail.attachments import store_attachments
 from aura.mail.auto_replies import OWN_MAIL, Classification, Exceptions, classify_mail
 from aura.mail.cc import remember_cc
 from aura.mail.conversations import is_own_mail, own_address, ticket_of
@@ -28,6 +27,7 @@ from aura.mail.identity import store_mail
 from aura.mail.parse import ParsedMail, parse_mail
 from aura.mail.replies import reply_text
 from aura.mail.requesters import Requester, original_requester, requester_of
+from aura.mail.ticket_attachments import store_attachments
 from aura.mail.unsubscribe import unsubscribed
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction

@@ -15,13 +15,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from aura.ai.text.clean import clean, html_to_text
 from aura.mail.attributions import Attribution, attribution_ending, quoted_attribution
 from aura.mail.mail_signatures import strip_signature
 from aura.mail.parse import ParsedMail
 from aura.mail.quoted_headers import HeaderBlock, header_block
 from aura.mail.ticket_texts import TicketTexts
-from db.new_tickets import DESCRIPTION_LIMIT
 
 #: Lines above the headers of a quoted mail: a rule, or a title between dashes.
 _SEPARATOR = re.compile(r"[-_=*]{5,}|[-_=*]{2,}\s?[^\W\d_][^-_=*]{3,40}\s?[-_=*]{2,}")
@@ -40,9 +38,6 @@ _ANSWERS_INSIDE = re.compile(
     r"abajo|sotto|in (?:rosso|blu)|hieronder|in het (?:rood|blauw)|nedan|nedenfor|niżej|poniżej|abaixo|ниже)(?!\w)|见下|下記",
     re.IGNORECASE,
 )
-#: Characters that mark the beginning and the end of a quote while HTML becomes text.
-_BEGIN, _END = "\ue0f0", "\ue0f1"
-_BLOCKQUOTE = re.compile(r"<(/?)blockquote\b[^<>]{0,2000}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +70,7 @@ class _Quotes:
 def reply_text(mail: ParsedMail, own_address: str = "", texts: Sequence[str] = ()) -> str:
     """Return the new text of a mail that is a reply; `texts` are those of its ticket, which it may quote."""
     conversation = _conversation(mail, own_address, texts)
-    if not mail.html:
-        return strip_quotes(mail.text, conversation)
-    marked = _marked(mail.html)
-    new = strip_quotes(marked, conversation)
-    # unmarked when nothing was removed: a person may indent a text of their own
-    return mail.text.strip() if new == marked.strip() else new
+    return strip_quotes(mail.text, conversation)
 
 
 def is_forward(subject: str) -> bool:
@@ -212,20 +202,3 @@ def _conversation(mail: ParsedMail, own_address: str, texts: Sequence[str]) -> C
         forwarded=is_forward(mail.subject),
         texts=tuple(texts),
     )
-
-
-def _marked(source: str) -> str:
-    """Return the text of an HTML mail with quote marks before the lines of its block quotes."""
-    source = source.replace(_BEGIN, "").replace(_END, "")
-    text = html_to_text(
-        _BLOCKQUOTE.sub(lambda tag: f"\n{_END}\n" + tag[0] if tag[1] else f"{tag[0]}\n{_BEGIN}\n", source)
-    )
-    lines: list[str] = []
-    depth = 0
-    for line in text.split("\n"):
-        for part in re.split(f"([{_BEGIN}{_END}])", line):
-            if part in (_BEGIN, _END):
-                depth = max(0, depth + (1 if part == _BEGIN else -1))
-            elif part.strip() or part == line:
-                lines.append(f"{'>' * min(depth, 9)} {part.strip()}".rstrip() if depth else part)
-    return clean("\n".join(lines), DESCRIPTION_LIMIT)

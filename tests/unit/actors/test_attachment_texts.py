@@ -63,6 +63,25 @@ def test_text_log_and_pdf_follow_the_description(configure: Callable[..., Any], 
     )
 
 
+@pytest.mark.parametrize(
+    ("charset", "line"),
+    [
+        ("utf-8-sig", "Größe: 5 €"),
+        ("utf-16", "Größe: 5 €"),
+        ("cp1252", "Die Größe der Datei wird überschritten"),
+        ("cp1251", "Служба не отвечает, ошибка соединения"),
+        ("shift_jis", "接続が切れました。再起動してください。"),
+    ],
+)
+def test_a_text_is_decoded_as_in_a_mail(configure: Callable[..., Any], sqlite: str, charset: str, line: str):
+    configure(DATABASE_URL=sqlite, AURA_CLASSIFY_ATTACHMENTS="true")
+    content = "\n".join([line] * 50).encode(charset)
+
+    assert request(ticket_with(("trace.log", content))).description.startswith(
+        f"It fails.\n\nAttachment trace.log:\n{line}\n"
+    )
+
+
 def test_a_ticket_without_readable_attachments_is_unchanged(configure: Callable[..., Any], sqlite: str):
     configure(DATABASE_URL=sqlite, AURA_CLASSIFY_ATTACHMENTS="true")
     long = "word " * 2_000

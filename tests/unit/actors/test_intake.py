@@ -14,10 +14,10 @@ from db.tickets import TicketRow
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def load(**fields: Any) -> TicketRow:
+def load(source: str = "test", **fields: Any) -> TicketRow:
     with transaction() as session:
         [ticket_id] = tickets.create(
-            session, "test", [(NewTicket(**{"title": "VPN", "requester": "ada"} | fields), {})]
+            session, source, [(NewTicket(**{"title": "VPN", "requester": "ada"} | fields), {})]
         )
     with reading() as session:
         [ticket] = tickets.load(session, [str(ticket_id)]).values()
@@ -29,6 +29,12 @@ def test_intake_cleans_html_and_detects_the_language() -> None:
 
     assert (prepared.title, prepared.description) == ("Drucker", "Der Drucker druckt seit heute nicht mehr.")
     assert prepared.language == "de"
+
+
+def test_tags_in_the_text_of_a_mail_stay_since_its_html_is_text_already() -> None:
+    prepared = prepare(load(source="email", title="What is <br>?", description="I wrote <b>x</b> and saw it"), [])
+
+    assert (prepared.title, prepared.description) == ("What is <br>?", "I wrote <b>x</b> and saw it")
 
 
 def test_an_empty_title_is_the_beginning_of_the_description() -> None:

@@ -8,44 +8,9 @@ from time import monotonic
 
 import pytest
 
-from aura.attachments import text
 from aura.attachments.pdf import MEMORY, PROCESSOR_SECONDS
 from aura.attachments.text import CHARACTERS, Budget, pdf_text
 from tests.files import pdf
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "Größe: 5 €".encode(),
-        "Größe: 5 €".encode("utf-8-sig"),
-        "Größe: 5 €".encode("utf-16"),
-        b"\xfe\xff" + "Größe: 5 €".encode("utf-16-be"),
-    ],
-)
-def test_a_text_is_decoded_by_its_mark_or_as_utf_8(content: bytes):
-    assert text._decoded(content) == "Größe: 5 €"
-
-
-@pytest.mark.parametrize(
-    ("charset", "line"),
-    [
-        ("cp1252", "Die Größe der Datei wird überschritten"),
-        ("cp1251", "Служба не отвечает, ошибка соединения"),
-        ("shift_jis", "接続が切れました。再起動してください。"),
-        ("gb18030", "连接已断开，请重新启动。"),
-    ],
-)
-def test_a_text_in_another_charset_is_recognised(charset: str, line: str):
-    assert text._decoded(f"{line}\n".encode(charset) * 100).startswith(line)
-
-
-def test_noise_is_decoded_to_something():
-    assert text._decoded(bytes(range(128, 256)) * 10)
-
-
-def test_a_character_that_is_cut_at_the_end_is_left_out():
-    assert text._decoded("ab€".encode()[:-1]) == "ab"
 
 
 def test_the_pages_of_a_pdf_are_read_up_to_the_limit():

@@ -93,6 +93,21 @@ def test_a_requester_with_name_and_address_is_notified_by_email() -> None:
     assert ("requester", "email", "joe@example.com") in addressed(requester="Joe Müller <joe@example.com>")
 
 
+@pytest.mark.parametrize(
+    ("requester", "address"),
+    [
+        ("joe@example.com.", "joe@example.com"),
+        ("Joe <joe@example.com.>", "joe@example.com"),
+        ('"Lee, Joe" <joe@example.com>', "joe@example.com"),
+        ("joe@my_site.example.com", "joe@my_site.example.com"),
+        ("joe..lee.@docomo.example", "joe..lee.@docomo.example"),
+        ('"joe lee"@example.com', '"joe lee"@example.com'),
+    ],
+)
+def test_a_requester_with_an_odd_address_is_notified_by_email(requester: str, address: str) -> None:
+    assert ("requester", "email", address) in addressed(requester=requester)
+
+
 def test_without_an_agent_the_team_is_notified() -> None:
     assert addressed(assignee=None) == [("team", "email", DESK), ("requester", "email", "joe@example.com")]
 
@@ -143,7 +158,9 @@ HOSTILE = [
     "a@b@example.com",
     "victim%example.org@example.com",
     "victim!example@example.com",
-    '"a b"@example.com',
+    '"a@b"@example.com',
+    '"a<b"@example.com',
+    '"a\\"b"@example.com',
     "a@[127.0.0.1]",
     "a@127.0.0.1",
     "-oQ/tmp@example.com",
@@ -158,7 +175,7 @@ HOSTILE = [
     "a\u200b@example.com",
     "\ud800@example.com",
     "<a@example.com>",
-    "a" * 65 + "@example.com",
+    "a" * 250 + "@example.com",
     "a@" + "b" * 64 + ".com",
     "a@" + ".".join(["b" * 60] * 5) + ".com",
 ]
@@ -183,6 +200,12 @@ def test_a_hostile_requester_is_never_mailed_and_the_desk_steps_in(address: str)
         "jürgen@münchen.de",
         "a@xn--mnchen-3ya.de",
         "用户@例子.广告",
+        # hosts with an underscore, dots as mobile carriers allow them, quoted names, addresses of automatic senders
+        "ann@my_site.example.com",
+        "ann@my_company.local",
+        "a..nn.@docomo.example",
+        '"ann lee"@example.com',
+        f"reply+{'x' * 90}@example.com",
     ],
 )
 def test_plain_addresses_are_email_addresses(address: str) -> None:

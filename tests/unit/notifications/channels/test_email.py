@@ -138,6 +138,17 @@ def test_a_mail_arrives_as_text_and_html_without_starttls(serve: Serve) -> None:
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
 
 
+@pytest.mark.parametrize(
+    "recipient",
+    ["joe@my_site.example.org", "joe..lee.@docomo.example", '"joe lee"@example.org', f"{'j' * 90}@example.org"],
+)
+def test_a_mail_arrives_at_an_odd_address(serve: Serve, recipient: str) -> None:
+    mailbox, port = serve()
+    mailer(port).send(message(recipient=recipient))
+    assert mailbox.envelopes[0].rcpt_tos == [recipient]
+    assert mailbox.mails[0]["To"].addresses[0].addr_spec in (recipient, recipient.replace("joe..lee.", '"joe..lee."'))
+
+
 def test_a_mail_without_html_is_plain(serve: Serve) -> None:
     mailbox, port = serve()
     mailer(port).send(message())
