@@ -186,7 +186,8 @@ def _decode_8bit(content: bytes, name: str, cut: bool) -> str:
     wrong = as_utf8.count(REPLACEMENT) - content.count(REPLACEMENT.encode())
     valid = len(as_utf8) - (len(content) - high) - wrong
     if name in ("", "utf-8"):
-        return as_utf8 if valid > wrong or not wrong else _decode_best(content, cut)
+        fits = valid > wrong or (name != "" and valid == wrong) or not wrong
+        return as_utf8 if fits else _decode_best(content, cut)
     if name not in _MULTI_BYTE:
         if valid > 2 * wrong:
             return as_utf8

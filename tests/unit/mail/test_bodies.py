@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from aura.mail.bodies import MAX_FORWARDS, is_placeholder
+from aura.mail.bodies import MAX_FORWARDS, MAX_TEXT, is_placeholder
 from aura.mail.parse import parse_mail
 
 
@@ -79,6 +81,23 @@ def test_a_second_text_without_a_file_name_is_read_and_a_shown_file_is_attached(
 )  # fmt: skip
 def test_boundaries_with_errors_do_not_hide_the_text(raw: bytes) -> None:
     assert parse_mail(raw).text == "The lamp flickers."
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_text_after_a_picture_that_is_longer_than_the_limit_is_read(encoding: str) -> None:
+    page = f'<p>before</p><img src="data:image/png;base64,{"QUJD" * MAX_TEXT}"><p>after</p>'.encode()
+    body = base64.encodebytes(page) if encoding == "base64" else page
+    parsed = parse_mail(f"Content-Type: text/html\nContent-Transfer-Encoding: {encoding}\n\n".encode() + body)
+
+    assert (parsed.text, len(parsed.html) < 100) == ("before\n\nafter", True)
+
+
+def test_text_is_read_to_a_limit_and_not_cut_inside_a_character() -> None:
+    raw = multipart(*[f"Content-Type: text/html; charset=utf-8\n\n<p>{'ä' * (MAX_TEXT // 4)}x</p>"] * 3)
+    html = parse_mail(raw).html
+
+    assert MAX_TEXT // 2 < len(html.encode()) <= MAX_TEXT + 10
+    assert set(html) == set("<p>äx</p>\n")
 
 
 # -- alternatives -----------------------------------------------------------------------------------------------------

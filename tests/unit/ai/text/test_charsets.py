@@ -111,6 +111,7 @@ def test_labels_of_mail_programs_name_a_codec_and_others_none(label: str, codec:
     ("label", "content", "text"),
     [
         ("utf-8", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
+        ("utf-8", "für".encode() + b"\xff", "für\ufffd"),
         ("", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
         ("iso-8859-1", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
         ("gb2312", "服务器无法连接".encode("gbk") + b"\xff ok", "服务器无法连接\ufffd ok"),
