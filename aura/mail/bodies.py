@@ -80,6 +80,10 @@ class _Reader:
         groups = list(self._groups.values())
         chosen = [_choose(each) for each in groups]
         text = "\n\n".join(text for text, _ in chosen if text)
+        if not has_text(text) and self._mail.kind in _TEXTS and not self._mail.parts:
+            # the whole mail is one text, though it is called an attachment
+            self._add_text(self._mail, alone := _Alternatives())
+            text, _ = _choose(alone)
         if not has_text(text):
             text = "\n\n".join(filter(None, [text, *(each.calendar or each.other for each in groups)]))
         return Content(

@@ -57,6 +57,14 @@ def test_the_disposition_attachment_makes_an_attachment_of_text(disposition: str
     assert len(parse_mail(raw).attachments) == 1
 
 
+def test_a_mail_that_is_one_attached_text_has_it_as_its_text_too() -> None:
+    parsed = parse_mail(
+        b"Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nThe lamp flickers."
+    )
+
+    assert (parsed.text, [each["name"] for each in parsed.attachments]) == ("The lamp flickers.", ["a.txt"])
+
+
 def test_a_second_text_without_a_file_name_is_read_and_a_shown_file_is_attached() -> None:
     second = "Content-Type: text/plain; name=two.txt\n\nSince Monday."
     shown = "Content-Type: text/plain\nContent-Disposition: inline; filename=trace.log\n\nerror 7"
