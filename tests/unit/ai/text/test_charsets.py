@@ -122,6 +122,25 @@ def test_one_bad_byte_costs_one_character(label: str, content: bytes, text: str)
     assert decode(content, label) == text
 
 
+@pytest.mark.parametrize("label", ["gb2312", "koi8-r", "windows-1251", "shift_jis", "windows-1253", "windows-1255"])
+def test_other_scripts_under_the_label_latin1_are_detected(label: str) -> None:
+    assert decode(GREETINGS[label].encode(label), "iso-8859-1") == GREETINGS[label]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ÄÖÜ äöü ß",
+        "———————— … „Größe“ ……… ————",
+        "«Été à l’Hôtel», 5 €",
+        "TÜR ÖFFNET NICHT, GRÖSSE ÄÖÜ",
+        "¡¿Qué es eso?! ½¼¾ °§±µ",
+    ],
+)
+def test_western_text_under_the_label_latin1_stays(text: str) -> None:
+    assert decode(text.encode("cp1252"), "iso-8859-1") == text
+
+
 def test_latin_letters_under_the_label_utf8_are_windows_1252() -> None:
     assert decode(b"caf\xe9 \x96 it\x92s", "utf-8") == "café – it’s"
 
