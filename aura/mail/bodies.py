@@ -24,6 +24,7 @@ _TEXTS = ("text/plain", "text/html")
 #: Other parts of text that are shown when there is no other text.
 _OTHER_TEXTS = ("text/enriched", "text/richtext", "text/markdown", "text/x-markdown", "text/x-plain", "text/unknown")
 _META = re.compile(rb"<meta[^>]{1,300}charset\s{0,9}=\s{0,9}[\"']?([\w:-]{2,40})", re.IGNORECASE)
+_DATA = re.compile(rb"data:[\w/+.;=-]{0,200}base64,[A-Za-z0-9+/=%\r\n]+", re.IGNORECASE)
 _HTML_DOCUMENT = re.compile(r"\s*(?:<!doctype html|<html[\s>])", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]{1,100}>")
 #: Characters of a plain alternative that may be a placeholder, and of the HTML that is compared with it.
@@ -79,6 +80,10 @@ class _Reader:
         groups = list(self._groups.values())
         chosen = [_choose(each) for each in groups]
         text = "\n\n".join(text for text, _ in chosen if text)
+        if not has_text(text) and self._mail.kind in _TEXTS and not self._mail.parts:
+            # the whole mail is one text, though it is called an attachment
+            self._add_text(self._mail, alone := _Alternatives())
+            text, _ = _choose(alone)
         if not has_text(text):
             text = "\n\n".join(filter(None, [text, *(each.calendar or each.other for each in groups)]))
         return Content(
@@ -128,6 +133,8 @@ class _Reader:
 
     def _decode(self, content: bytes, part: Part, html: bool) -> str:
         label = part.charset
+        if html and b"base64," in content:
+            content = _DATA.sub(b"data:,", content)  # a picture may be longer than the limit, and text follows it
         if html and not codec_of(label) and (meta := _META.search(content[:4_000])):
             label = meta[1].decode("ascii", "replace")
             label = "utf-8" if codec_of(label).startswith("utf-16") else label

@@ -39,6 +39,7 @@ MAX_ID = 200
 MAX_REFERENCES, MAX_ADDRESS_HEADERS = 50, 3
 
 _ID = re.compile(r"<([^<>\s]{1,998})>")
+_BARE_ID = re.compile(r"[^<>\s,;@]{1,500}@[^<>\s,;@]{1,500}")
 #: The headers that name the author, in the order in which they count: an answer goes to Reply-To, and Sender transmits.
 _AUTHOR = ("from", "reply-to", "sender")
 Addresses = tuple[tuple[str, str], ...]
@@ -175,9 +176,12 @@ def _identity(headers: dict[str, list[str]], raw: bytes) -> str:
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
-    nearest = _ID.findall(_first(headers, "in-reply-to"))
-    earlier = _ID.findall(_first(headers, "references"))
+    nearest, earlier = (_ids(_first(headers, name)) for name in ("in-reply-to", "references"))
     return tuple(dict.fromkeys([*nearest, *reversed(earlier)]))[:MAX_REFERENCES]
+
+
+def _ids(value: str) -> list[str]:
+    return _ID.findall(value) or _BARE_ID.findall(value)
 
 
 def _digest(sender: str, date: str, subject: str, content: Content) -> str:

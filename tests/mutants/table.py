@@ -247,7 +247,7 @@ MUTANTS = (
         "aura/mail/bodies.py",
         "return decode(content[:room], label, cut=len(content) > room)",
         "return decode(content, label)",
-        "tests/unit/mail/test_parse.py",
+        "tests/unit/mail/test_bodies.py",
     ),
     _mutant(
         "an attachment names a folder",

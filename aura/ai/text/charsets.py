@@ -37,6 +37,7 @@ _SUPERSETS = {
 #: Labels that say nothing about bytes beyond ASCII; the WHATWG table reads them as Windows-1252.
 _ASCII = {"us-ascii", "ascii", "ansi_x3.4-1968", "iso646-us", "iso-ir-6", "us"}
 _ISO_2022_JP = "iso2022_jp"
+_WESTERN = {"cp1252", "iso8859-15"}
 _MULTI_BYTE = {"gb18030", "cp932", "cp949", "big5hkscs", "euc_jp", "johab"}
 _WIDE = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
 #: Charsets of seven bits, for which ASCII bytes are no ASCII text.
@@ -107,7 +108,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _LONE_HIGH = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
-_HIGH = bytes(range(0x80, 0x100))
+_LOW, _HIGH = bytes(range(0x80)), bytes(range(0x80, 0x100))
+_ASCII_LETTER = re.compile(rb"[A-Za-z]")
 _KANA = re.compile("[\u3041-\u30ff]")
 #: Bytes that the detector examines; more do not change its answer.
 _SAMPLE = 20_000
@@ -186,10 +188,13 @@ def _decode_8bit(content: bytes, name: str, cut: bool) -> str:
     wrong = as_utf8.count(REPLACEMENT) - content.count(REPLACEMENT.encode())
     valid = len(as_utf8) - (len(content) - high) - wrong
     if name in ("", "utf-8"):
-        return as_utf8 if valid > wrong or not wrong else _decode_best(content, cut)
+        fits = valid > wrong or (name != "" and valid == wrong) or not wrong
+        return as_utf8 if fits else _decode_best(content, cut)
     if name not in _MULTI_BYTE:
         if valid > 2 * wrong:
             return as_utf8
+        if name in _WESTERN and (other := _other_script(content)):
+            return _decode(content, other, cut)
     elif not wrong and (valid >= 8 or max(as_utf8, default="") >= "\u0800"):
         return as_utf8  # by chance a few characters of other charsets are valid UTF-8, but not many
     text = _decode(content, name, cut)
@@ -218,6 +223,22 @@ def detect_charset(content: bytes) -> str:
         if REPLACEMENT not in text and 5 * len(_KANA.findall(text)) >= 2 * sum(each > "\x7f" for each in text):
             return name
     return _detected(sample, _OTHER_SCRIPTS)
+
+
+def _other_script(content: bytes) -> str:
+    """Return the codec of text that is labelled as Western European and is not; empty when the label can be right.
+
+    Letters beyond ASCII stand alone and among others in Western European languages, and in groups in other scripts.
+    """
+    sample = content[:_SAMPLE]
+    high = sample.translate(None, _LOW)
+    if len(high) < 10 or len(set(high)) < 6 or len(_LONE_HIGH.findall(sample)) * 5 > len(high):
+        return ""
+    if len(_ASCII_LETTER.findall(sample)) > len(high):
+        return ""
+    name = detect_charset(content)
+    fits = name not in _WESTERN and name != "cp1250" and REPLACEMENT not in _decode(content[:_SAMPLE], name, cut=True)
+    return name if fits else ""
 
 
 def _detected(sample: bytes, among: tuple[str, ...]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from aura.mail.bodies import MAX_FORWARDS, is_placeholder
+from aura.mail.bodies import MAX_FORWARDS, MAX_TEXT, is_placeholder
 from aura.mail.parse import parse_mail
 
 
@@ -55,6 +57,14 @@ def test_the_disposition_attachment_makes_an_attachment_of_text(disposition: str
     assert len(parse_mail(raw).attachments) == 1
 
 
+def test_a_mail_that_is_one_attached_text_has_it_as_its_text_too() -> None:
+    parsed = parse_mail(
+        b"Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nThe lamp flickers."
+    )
+
+    assert (parsed.text, [each["name"] for each in parsed.attachments]) == ("The lamp flickers.", ["a.txt"])
+
+
 def test_a_second_text_without_a_file_name_is_read_and_a_shown_file_is_attached() -> None:
     second = "Content-Type: text/plain; name=two.txt\n\nSince Monday."
     shown = "Content-Type: text/plain\nContent-Disposition: inline; filename=trace.log\n\nerror 7"
@@ -79,6 +89,23 @@ def test_a_second_text_without_a_file_name_is_read_and_a_shown_file_is_attached(
 )  # fmt: skip
 def test_boundaries_with_errors_do_not_hide_the_text(raw: bytes) -> None:
     assert parse_mail(raw).text == "The lamp flickers."
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_text_after_a_picture_that_is_longer_than_the_limit_is_read(encoding: str) -> None:
+    page = f'<p>before</p><img src="data:image/png;base64,{"QUJD" * MAX_TEXT}"><p>after</p>'.encode()
+    body = base64.encodebytes(page) if encoding == "base64" else page
+    parsed = parse_mail(f"Content-Type: text/html\nContent-Transfer-Encoding: {encoding}\n\n".encode() + body)
+
+    assert (parsed.text, len(parsed.html) < 100) == ("before\n\nafter", True)
+
+
+def test_text_is_read_to_a_limit_and_not_cut_inside_a_character() -> None:
+    raw = multipart(*[f"Content-Type: text/html; charset=utf-8\n\n<p>{'ä' * (MAX_TEXT // 4)}x</p>"] * 3)
+    html = parse_mail(raw).html
+
+    assert MAX_TEXT // 2 < len(html.encode()) <= MAX_TEXT + 10
+    assert set(html) == set("<p>äx</p>\n")
 
 
 # -- alternatives -----------------------------------------------------------------------------------------------------

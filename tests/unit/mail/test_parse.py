@@ -130,6 +130,11 @@ def test_the_sender_is_in_from_or_else_in_reply_to_or_sender(headers: str, sende
     assert parse_mail(f"{headers}\n\nText".encode()).sender == sender
 
 
+@pytest.mark.parametrize("value", ["<a@x> <b@x>", "a@x b@x", "<a@x>,\r\n <b@x>", "<a@x>(note)<b@x>"])
+def test_the_mails_that_a_mail_follows_are_named_with_or_without_brackets(value: str):
+    assert parse_mail(f"References: {value}\n\nText".encode()).references == ("b@x", "a@x")
+
+
 def test_the_content_digest_does_not_depend_on_transfer_encodings_charsets_and_structure():
     head = "From: Ann <ann@example.com>\nDate: {}\nSubject: {}\n"
     as_sent = head.format("Mon, 30 Nov 2026 08:00:00 +0000", "Tür")

@@ -111,6 +111,7 @@ def test_labels_of_mail_programs_name_a_codec_and_others_none(label: str, codec:
     ("label", "content", "text"),
     [
         ("utf-8", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
+        ("utf-8", "für".encode() + b"\xff", "für\ufffd"),
         ("", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
         ("iso-8859-1", "Größe und Maß".encode() + b"\xff ok", "Größe und Maß\ufffd ok"),
         ("gb2312", "服务器无法连接".encode("gbk") + b"\xff ok", "服务器无法连接\ufffd ok"),
@@ -119,6 +120,25 @@ def test_labels_of_mail_programs_name_a_codec_and_others_none(label: str, codec:
 )
 def test_one_bad_byte_costs_one_character(label: str, content: bytes, text: str) -> None:
     assert decode(content, label) == text
+
+
+@pytest.mark.parametrize("label", ["gb2312", "koi8-r", "windows-1251", "shift_jis", "windows-1253", "windows-1255"])
+def test_other_scripts_under_the_label_latin1_are_detected(label: str) -> None:
+    assert decode(GREETINGS[label].encode(label), "iso-8859-1") == GREETINGS[label]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ÄÖÜ äöü ß",
+        "———————— … „Größe“ ……… ————",
+        "«Été à l’Hôtel», 5 €",
+        "TÜR ÖFFNET NICHT, GRÖSSE ÄÖÜ",
+        "¡¿Qué es eso?! ½¼¾ °§±µ",
+    ],
+)
+def test_western_text_under_the_label_latin1_stays(text: str) -> None:
+    assert decode(text.encode("cp1252"), "iso-8859-1") == text
 
 
 def test_latin_letters_under_the_label_utf8_are_windows_1252() -> None:
