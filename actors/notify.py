@@ -100,7 +100,7 @@ def notify(batch: list[TicketRow]) -> list[NotifyResult]:
 
 
 def _incident(ticket: TicketRow, active: Sequence[ActiveIncident]) -> int | None:
-    if ticket.source in incidents.EXCLUDED_SOURCES:
+    if not incidents.is_from_requester(ticket.source):
         return None
     return next((each.id for each in active if each.id == ticket.incident_id or each.matches(ticket.title)), None)
 
@@ -185,6 +185,7 @@ def _state(ticket: TicketRow, incident: int | None) -> TicketState:
         needs_review=ticket.needs_review,
         duplicate=ticket.duplicate_of is not None,
         in_incident=incident is not None,
+        silent=ticket.silent,
     )
 
 

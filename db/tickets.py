@@ -176,6 +176,7 @@ class TicketRow(NamedTuple):
     created_at: datetime
     paused_seconds: float
     due_at: datetime | None
+    silent: bool
 
 
 _c = table(Ticket).c

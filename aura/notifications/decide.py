@@ -14,6 +14,8 @@ from aura.notifications.subscriptions import Subscription, SubscriptionTopic, su
 
 #: Events of one ticket alone: they are announced also when the topic that it shares with other tickets was announced.
 SINGLE_TICKET_EVENTS = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
+#: The channel whose notifications stay in Aura.
+IN_APP = "in_app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class TicketState:
     needs_review: bool = False
     duplicate: bool = False
     in_incident: bool = False
+    #: Triage notifies users in their in-app inbox only.
+    silent: bool = False
 
     @property
     def topic_announced(self) -> bool:
@@ -113,7 +117,7 @@ def _triage_notifications(
         if happened:
             to = unique_recipients(subscribers(event, topic, settings.subscriptions))
             notifications += [_notification(ticket, event, triage_version(ticket), each, settings) for each in to]
-    return notifications
+    return [each for each in notifications if each.channel == IN_APP or not ticket.silent]
 
 
 def triage_version(ticket: TicketState) -> str:

@@ -6,6 +6,7 @@ from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
 from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
+    ARRIVED_AT,
     AiCall,
     AnalysisBatch,
     Comment,
@@ -18,6 +19,7 @@ from db.models.tickets import (
 )
 
 __all__ = [
+    "ARRIVED_AT",
     "Agent",
     "AiCall",
     "AnalysisBatch",
