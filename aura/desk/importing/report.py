@@ -84,6 +84,8 @@ class ImportReport:
     preview: list[ImportedTicket] = field(default_factory=list)
     file: FileSummary = field(default_factory=FileSummary)
     limit: int = NAMED_ROWS
+    #: Where the next named row with the same content may be.
+    _place: int = field(default=0, repr=False, compare=False)
 
     def reject(self, line: int, reason: str) -> None:
         """Count and name a row that is not imported."""
@@ -104,9 +106,10 @@ class ImportReport:
         if len(self.known_rows) < self.limit:
             self.known_rows.append(row)
         elif row.changed:
-            same = next((at for at in range(self.limit) if not self.known_rows[at].changed), None)
-            if same is not None:
-                self.known_rows[same] = row
+            while self._place < self.limit and self.known_rows[self._place].changed:
+                self._place += 1
+            if self._place < self.limit:
+                self.known_rows[self._place] = row
 
 
 #: A function that is called with a line and a text.

@@ -19,6 +19,8 @@ from db.tickets import RESOLVED
 
 #: Fields of a date.
 DATE_FIELDS = ("created_at", "updated_at", "resolved_at", "closed_at")
+#: Fields whose text is never a placeholder, and the placeholders of exports for no value.
+TEXT_FIELDS, EMPTY = ("title", "description", "resolution"), ("-", "--", "n/a", "none", "(none)", "null", "nil", "\\n")
 #: Different values of which each is reported once, at its first line.
 REPORTED_VALUES = 1_000
 #: Clocks of two systems may differ by this.
@@ -40,6 +42,7 @@ class TicketReader:
     def read(self, line: int, row: dict[str, Any], values: Mapping[str, Any]) -> ImportedTicket | None:
         """Return the ticket of a row, or None when it was rejected. `values` has the value of each field."""
         texts = {name: _text(value) for name, value in values.items()}
+        texts = {name: text for name, text in texts.items() if name in TEXT_FIELDS or text.lower() not in EMPTY}
         person = read_requester(texts.get("email", ""), texts.get("requester", ""), texts.get("requester_name", ""))
         try:
             new = NewTicket(
