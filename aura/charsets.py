@@ -39,6 +39,8 @@ MARKS = (
 DEFAULT = "utf-8"
 #: Bytes that the structure of the encoding is judged by, and the most bytes around non-ASCII ones that the detector reads.
 HEAD, EVIDENCE = 4_096, 32_768
+#: Bytes that are judged at once, and those of the longest character.
+BLOCK, LONGEST = 65_536, 4
 
 _NON_ASCII = re.compile(rb"[^\n\r]{0,80}[\x80-\xff][^\n\r]{0,80}")
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -77,38 +79,24 @@ class Detector:
     strays: int = 0
     _evidence: list[bytes] = field(default_factory=list)
     _size: int = 0
-    _left: bytes = b""
+    _waiting: bytes = b""
 
     def feed(self, chunk: bytes) -> None:
         """Add the next bytes of the text."""
         if len(self.head) < HEAD:
             self.head += chunk[: HEAD - len(self.head)]
-        if chunk.isascii() and not self._left:
+        if not self._waiting and chunk.isascii():
             return
-        data = self._left + chunk
-        # a sequence may continue in the next chunk
-        cut = next((n for n in (1, 2, 3) if len(data) >= n and data[-n] >= 0xC0), 0)
-        self._left, data = (data[-cut:], data[:-cut]) if cut else (b"", data)
-        self._count(data)
-
-    def _count(self, data: bytes) -> None:
-        if data.isascii():
-            return
-        valid = _SEQUENCE.findall(data)
-        self.sequences += len(valid)
-        # deletes all ASCII characters: what is left are the bytes above 127
-        self.strays += len(data.translate(None, _ASCII)) - sum(map(len, valid))
-        if self._size < EVIDENCE:
-            for found in _NON_ASCII.findall(data):
-                self._evidence.append(found)
-                self._size += len(found)
-                if self._size >= EVIDENCE:
-                    break
+        self._waiting += chunk
+        if len(self._waiting) >= BLOCK:
+            # a character may continue in the next chunk
+            self._count(self._waiting[:-LONGEST])
+            self._waiting = self._waiting[-LONGEST:]
 
     def result(self) -> tuple[str, int]:
         """Return the codec, and the number of bytes of the byte order mark before the text."""
-        self._count(self._left)
-        self._left = b""
+        self._count(self._waiting)
+        self._waiting = b""
         for mark, codec in MARKS:
             if self.head.startswith(mark):
                 return codec, len(mark)
@@ -117,6 +105,20 @@ class Detector:
         if self.sequences >= self.strays:
             return DEFAULT, 0
         return _legacy(b"\n".join(self._evidence)), 0
+
+    def _count(self, data: bytes) -> None:
+        if data.isascii():
+            return
+        valid = _SEQUENCE.findall(data)
+        self.sequences += len(valid)
+        # without all ASCII characters, the bytes above 127 are left
+        self.strays += len(data.translate(None, _ASCII)) - sum(map(len, valid))
+        if self._size < EVIDENCE:
+            for found in _NON_ASCII.finditer(data):
+                self._evidence.append(found[0])
+                self._size += len(found[0])
+                if self._size >= EVIDENCE:
+                    break
 
 
 _ASCII = bytes(range(128))

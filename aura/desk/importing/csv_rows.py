@@ -97,10 +97,9 @@ def read_table(
     source = _Source(lines)
     first: list[Line] = []
     for line in source._lines:
-        if line.text.strip():
-            if (sep := _SEP.fullmatch(line.text)) and not first:
-                delimiter = delimiter or ("\t" if sep[1] == "\\t" else sep[1])
-                continue
+        if not first and (sep := _SEP.fullmatch(line.text)):
+            delimiter = delimiter or ("\t" if sep[1] == "\\t" else sep[1])
+        elif first or line.text.strip():
             first.append(line)
         if len(first) >= LINES_ABOVE_HEADER:
             break
@@ -111,7 +110,7 @@ def read_table(
     rows = _rows(source, delimiter, warn, reject)
     header_row = next(rows, None)
     if header_row is None:
-        raise InvalidImportFile("the first row must name the columns")
+        raise InvalidImportFile("the first row names no columns")
     header = _unique([name.strip() for name in header_row.cells])
     return CsvTable(delimiter, header, _fitting(rows, header, reject))
 

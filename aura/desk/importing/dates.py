@@ -157,6 +157,8 @@ class DateReader:
         a, b, c = int(found["a"]), int(found["b"]), int(found["c"])
         if len(found["a"]) == 4 or (self.order == "ymd" and len(found["c"]) == 2):
             return (a if len(found["a"]) == 4 else _year(found["a"])), b, c
+        if len(found["c"]) == 1:
+            raise ValueError("a year has two or four digits")
         month_first = self.order == "mdy" and "." not in found["separator"]
         if not month_first and b > 12 and self.order is None:
             month_first = True

@@ -54,8 +54,11 @@ class ImportFile:
     @contextmanager
     def open(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         """Open the file. Yields the uncompressed content after the byte order mark, and the raw file for its position."""
-        with self.path.open("rb") as raw:
-            content = _expanded(self.name, raw)
+        with readable(self.name):
+            raw = self.path.open("rb")
+        with raw:
+            with readable(self.name):
+                content = _expanded(self.name, raw)
             content.read(self.mark)
             yield content, raw
 
@@ -95,6 +98,7 @@ def _inspect(name: str, path: Path, format: Format | None, encoding: str | None)
         raise InvalidImportFile(f"{encoding}: not an encoding; use a name such as utf-8, windows-1252 or utf-16")
     detector = Detector()
     with readable(name), path.open("rb") as raw:
+        # a zip with a password is a RuntimeError
         wanted = format or _format_of_name(name, _inner_name(name, raw))
         content = _expanded(name, raw)
         while chunk := content.read(CHUNK):
@@ -148,31 +152,33 @@ def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 def _expanded(name: str, raw: IO[bytes]) -> IO[bytes]:
     """Return the uncompressed content of a file."""
-    head = raw.read(4)
-    raw.seek(0)
     size = raw.seek(0, io.SEEK_END)
     raw.seek(0)
+    head = raw.read(4)
+    raw.seek(0)
+    content, most = raw, max(FREE_EXPANSION, EXPANSION * size)
     if head.startswith(b"PK\x03\x04"):
         archive = zipfile.ZipFile(raw)
-        return cast("IO[bytes]", _Bounded(name, archive.open(_only_member(name, archive)), size))
-    if head.startswith(b"\x1f\x8b") or name.lower().endswith(".gz"):
-        return cast("IO[bytes]", _Bounded(name, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), size))
-    return raw
+        content = archive.open(_only_member(name, archive))
+    elif head.startswith(b"\x1f\x8b") or name.lower().endswith(".gz"):
+        content = cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+    return cast("IO[bytes]", _Content(name, content, None if content is raw else most))
 
 
-class _Bounded(io.RawIOBase):
-    """Uncompressed content that raises InvalidImportFile when it grows far beyond the size of its file."""
+class _Content(io.RawIOBase):
+    """Uncompressed content. A damaged file, and one that grows far beyond its size, raises InvalidImportFile."""
 
-    def __init__(self, name: str, content: IO[bytes], size: int) -> None:
-        self._name, self._content, self._most, self._read = name, content, max(FREE_EXPANSION, EXPANSION * size), 0
+    def __init__(self, name: str, content: IO[bytes], most: int | None) -> None:
+        self._name, self._content, self._most, self._read = name, content, most, 0
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        chunk = self._content.read(min(size, CHUNK) if size >= 0 else CHUNK)
+        with readable(self._name):
+            chunk = self._content.read(min(size, CHUNK) if size >= 0 else CHUNK)
         self._read += len(chunk)
-        if self._read > self._most:
+        if self._most is not None and self._read > self._most:
             raise InvalidImportFile(
                 f"{self._name}: it expands to more than {self._most:,} bytes, {EXPANSION} times its size: unpack it"
             )

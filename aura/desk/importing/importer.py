@@ -17,7 +17,7 @@ from actors.sla import business_hours
 from aura.ai.text.clean import clean, clean_line, html_to_text
 from aura.ai.text.language import detect
 from aura.ai.text.masking import mask
-from aura.desk.importing.files import open_import_file, readable
+from aura.desk.importing.files import open_import_file
 from aura.desk.importing.identity import RowIdentities
 from aura.desk.importing.reading import ImportOptions, open_tickets
 from aura.desk.importing.report import PREVIEW_ROWS, ImportedTicket, ImportReport, KnownRow
@@ -53,7 +53,7 @@ def import_tickets(
     by the digest of all its columns and the number of equal rows before it in the file.
     """
     report = ImportReport(limit=1 << 60) if complete else ImportReport()
-    with open_import_file(path, options.format, options.encoding) as file, readable(file.name):
+    with open_import_file(path, options.format, options.encoding) as file:
         size = file.size
         with open_tickets(file, options, report) as (tickets, raw), RowIdentities() as identities:
             report.file.source = imported_tickets.source_of(_system(options, report))
@@ -71,7 +71,7 @@ def preview_import(path: Path, options: ImportOptions = DEFAULTS, *, progress: P
     Raises InvalidImportFile.
     """
     report = ImportReport()
-    with open_import_file(path, options.format, options.encoding) as file, readable(file.name):
+    with open_import_file(path, options.format, options.encoding) as file:
         size = file.size
         with open_tickets(file, options, report) as (tickets, raw):
             report.file.source = imported_tickets.source_of(_system(options, report))
