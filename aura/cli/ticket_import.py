@@ -23,10 +23,21 @@ if TYPE_CHECKING:
 NAMED_KNOWN = 20
 
 
+def _existing_file(text: str) -> Path:
+    """Return the path of a file, or `-`."""
+    if text != "-" and not Path(text).is_file():
+        raise typer.BadParameter(f"{text}: no such file")
+    return Path(text)
+
+
 def import_(
     file: Annotated[
-        str,
-        typer.Argument(metavar="FILE", help="A .csv, .tsv, .json or .jsonl file, or .gz or .zip of it; `-` is stdin."),
+        Path,
+        typer.Argument(
+            parser=_existing_file,
+            metavar="FILE",
+            help="A .csv, .tsv, .json or .jsonl file, or .gz or .zip of it; `-` is stdin.",
+        ),
     ],
     preset: Annotated[
         str | None,
@@ -93,6 +104,11 @@ def import_(
     updated_at, resolved_at, closed_at, category, assignee, resolution.
 
     Example: aura import tickets.csv --dry-run
+
+    aura import export.csv --from zendesk
+    aura import crm.csv --source crm --map title=Topic --status Parked=pending
+    aura import report.csv --date-format dmy --timezone Europe/Berlin --encoding windows-1252
+    aura import - --input-format jsonl < tickets.jsonl
     """
     options = _options(
         preset=preset or "",
@@ -106,10 +122,8 @@ def import_(
         date_format=date_format or "",
         zone=timezone or "",
     )
-    if file != "-" and not Path(file).is_file():
-        raise InvalidInput(f"{file}: no such file")
     with nullcontext() if dry_run else ready_database():
-        report = _run(Path(file), options, dry_run=dry_run, complete=fmt == "json")
+        report = _run(file, options, dry_run=dry_run, complete=fmt == "json")
     if fmt == "json":
         print_json(_value(report, dry_run=dry_run))
     else:
@@ -118,6 +132,11 @@ def import_(
             warn_without_worker()
     if report.rejected:
         raise typer.Exit(1)
+
+
+def help_of(command: str) -> str:
+    """Return the help for another name of the command."""
+    return (import_.__doc__ or "").replace("aura import", command)
 
 
 def _run(file: Path, options: ImportOptions, *, dry_run: bool, complete: bool) -> ImportReport:
@@ -210,8 +229,8 @@ def _value(report: ImportReport, *, dry_run: bool) -> dict[str, Any]:
     return value
 
 
-def _print_report(file: str, report: ImportReport, *, dry_run: bool) -> None:
-    name = Path("stdin" if file == "-" else file)
+def _print_report(file: Path, report: ImportReport, *, dry_run: bool) -> None:
+    name = Path("stdin") if str(file) == "-" else file
     if dry_run:
         _print_reading(report)
     print_bad_rows(name, report.warnings, report.warned)

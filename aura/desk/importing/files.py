@@ -116,7 +116,7 @@ def _format_of_name(name: str, inner: str) -> Format | None:
     if known is None and name != "standard input":
         raise InvalidImportFile(
             f"{name}: only {', '.join(ENDINGS)} files (or these with .gz or .zip) can be imported: save the table as CSV, "
-            "or give the format"
+            "or name the format (--input-format)"
         )
     return known
 

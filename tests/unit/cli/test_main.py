@@ -26,7 +26,7 @@ COMMANDS = {
         *("tickets", "mail", "incidents", "models", "jobs", "queues", "dead-letters", "workers", "schedules", "agents"),
         *("endpoints", "subscriptions", "preferences", "notifications", "api-keys", "users"),
     ],
-    "tickets": ["create", "list", "show", "correct", "resolve", "status", "reopen", "assign", "comment"],
+    "tickets": ["create", "list", "show", "correct", "resolve", "status", "reopen", "assign", "comment", "import"],
     "mail": ["fetch", "import", "list", "show", "create-ticket"],
     "incidents": ["list", "accept", "dismiss"],
     "models": ["list", "use", "show"],
