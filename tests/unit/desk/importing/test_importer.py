@@ -260,6 +260,7 @@ FINISHED = (
 def test_a_finished_ticket_notifies_nobody_and_has_no_target(load: Load, hand: Hand, configure: Any):
     configure(AURA_SLA="critical=4h", SERVICE_DESK="desk@example.com")
     report = load(FINISHED, notify=True)
+    assert count(Job) == 0
     hand.run()
 
     (ticket,) = stored()
@@ -281,13 +282,11 @@ def test_a_finished_ticket_is_training_data_and_a_similar_ticket(load: Load):
     assert (best.resolution, best.hours) == ("Replaced the cartridge", 4.0)
 
 
-def test_personal_data_of_a_finished_ticket_is_masked_in_the_index(load: Load):
-    load(
-        "title,description,status\nCall back,Please call Zacharias at +49 561 7654321 or zacharias@example.com,closed\n"
-    )
+def test_secrets_of_a_finished_ticket_are_masked_in_the_index(load: Load):
+    load("title,description,status\nLogin,my password: hunter2,closed\n")
 
     with reading() as session:
-        assert not similar.find_similar(session, [(99, "zacharias@example.com\n+49 561 7654321")])
+        assert not similar.find_similar(session, [(99, "hunter2")])
 
 
 def test_a_ticket_with_an_end_and_an_unknown_status_is_finished(load: Load):
