@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from actors.analysis import JOB_PRIORITY
-from aura.ai.text.clean import clean, clean_line, html_to_text
+from aura.ai.text.clean import clean, clean_line
 from aura.ai.text.duplicates import find_duplicate
+from aura.ai.text.html import plain_text
 from aura.ai.text.language import detect
 from aura.ai.text.priority_rules import first_priority
 from aura.jobs.actor import JobResult, durable
@@ -102,8 +103,8 @@ def intake(batch: list[TicketRow]) -> list[Prepared]:
 
 def prepare(ticket: TicketRow, recent: Sequence[TicketRow]) -> Prepared:
     """Return the prepared fields of a ticket; `recent` are open tickets that it can be a duplicate of."""
-    description = clean(html_to_text(ticket.description), DESCRIPTION_LIMIT)
-    title = clean_line(html_to_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
+    description = clean(plain_text(ticket.description), DESCRIPTION_LIMIT)
+    title = clean_line(plain_text(ticket.title), TITLE_LIMIT) or clean_line(description, 80)
     text = f"{title}\n{description}"
     earlier = [
         (other.id, f"{other.title}\n{other.description}")

@@ -1,60 +1,47 @@
 """Parses a mail: any bytes become a ParsedMail, in bounded time.
 
-Headers are decoded here and not by Python's newer policy, which raises on some of them and takes quadratic time for others.
-Parts, depth and text are limited, and bytes that cannot be parsed are read as plain text.
+headers.py        splits headers from the body, with the errors of real mails
+structure.py      the parts of a mail; transfer.py decodes base64 and others
+encoded_words.py  texts in headers; charsets are decoded by aura.ai.text.charsets
+bodies.py         the text among the parts; calendars.py reads invitations
+attachments.py    names and content of attachments
+
+Structure comes before decoding: addresses are parsed in the raw header, by aura.notifications.addresses, and only their display
+names are decoded. So no encoded name can pretend to be another address.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesHeaderParser, BytesParser
-from email.policy import Compat32
-from email.utils import getaddresses
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import structlog
 
-from aura.ai.text.clean import clean, clean_line, has_text, html_to_text
-from aura.notifications.sanitize import is_email
+from aura.ai.text.charsets import decode
+from aura.ai.text.clean import clean, clean_line
+from aura.mail.attachments import MailAttachment
+from aura.mail.bodies import MAX_TEXT, Content, charset_of, read_content
+from aura.mail.encoded_words import decode_raw, decode_words
+from aura.mail.headers import Header, split_headers
+from aura.mail.structure import Part, parse_structure
+from aura.notifications.addresses import parse_mailboxes
 from db.new_tickets import DESCRIPTION_LIMIT
 
 logger = structlog.get_logger("aura.mail")
 
-#: Maximum number of parts, of their nesting, and of listed attachments.
-MAX_PARTS, MAX_DEPTH, MAX_ATTACHMENTS = 1_000, 30, 100
-#: Maximum number of boundaries, and of boundaries times lines, which is how long parsing takes: 5 million are seconds.
-MAX_BOUNDARIES, MAX_COMPARISONS = 100, 5_000_000
-#: Bytes of text, and of headers, that are decoded.
-MAX_TEXT, MAX_HEADERS = 1_000_000, 256_000
-#: Characters of one header; a long list of references fits.
-MAX_HEADER = 20_000
-TITLE_LIMIT = 300
+TITLE_LIMIT, NAME_LIMIT = 300, 200
 #: Characters of a Message-ID that is stored as it is; a longer one is stored as a digest.
 MAX_ID = 200
-#: Message-IDs of a conversation that are looked up, the newest.
-MAX_REFERENCES = 50
+#: Message-IDs of a conversation that are looked up, the newest, and headers of one name with addresses that are read.
+MAX_REFERENCES, MAX_ADDRESS_HEADERS = 50, 3
 
-#: Codecs that are no charsets of mails, and slow.
-_NOT_CHARSETS = {"punycode", "idna"}
-_BOUNDARY = re.compile(rb"boundary\s{0,10}=", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]{1,998})>")
-
-
-class _Bounded(Compat32):
-    """Cuts each header, because Python parses the parameters of a header in quadratic time."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        return name, str(value)[:MAX_HEADER]
-
-
-_policy = _Bounded()
+#: The headers that name the author, in the order in which they count: an answer goes to Reply-To, and Sender transmits.
+_AUTHOR = ("from", "reply-to", "sender")
+Addresses = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +50,28 @@ class ParsedMail:
 
     identity: str
     raw: bytes
-    #: The address in From, in lower case; empty when there is none.
+    #: The address in From, in lower case; that in Reply-To or Sender when From has none, else empty.
     sender: str = ""
     subject: str = ""
     text: str = ""
     #: Message-IDs of the mails that it answers or follows, the nearest first, without angle brackets.
     references: tuple[str, ...] = ()
     #: Display names in To and Cc, with their addresses.
-    recipients: tuple[tuple[str, str], ...] = ()
+    recipients: Addresses = ()
     attachments: tuple[dict[str, Any], ...] = ()
-    #: All headers by name in lower case, decoded.
+    #: All headers by name in lower case, decoded. For people: an address in a decoded header may be part of a name.
     headers: dict[str, list[str]] = field(default_factory=dict)
     content_type: str = "text/plain"
+    #: The display name beside the sender's address, decoded.
+    sender_name: str = ""
+    #: Display names and addresses in Reply-To, and in Cc.
+    reply_to: Addresses = ()
+    cc: Addresses = ()
+    #: The HTML of the body when the text was made from HTML, at most MAX_TEXT bytes; else empty.
+    html: str = ""
+    #: SHA-256 of what a person sees: sender, date, subject, text, attachments. Transport headers, line ends and transfer
+    #: encodings do not change it.
+    content_digest: str = ""
 
     def header(self, name: str) -> str | None:
         """Return the first header of this name (in lower case), or None."""
@@ -89,89 +86,69 @@ class ParsedMail:
 def parse_mail(raw: bytes) -> ParsedMail:
     """Parse a mail. Never raises: bytes that cannot be parsed become a mail with them as its text."""
     try:
-        return _parsed(raw, _message(raw))
+        mail = parse_structure(raw)
+        return _parsed(raw, mail, read_content(mail))
     except Exception as error:  # one mail must not stop the following ones
         logger.warning("mail not parsed, read as plain text", error=type(error).__name__)
+    headers, body = split_headers(raw)
+    content = Content(decode(body[:MAX_TEXT], cut=len(body) > MAX_TEXT))
     try:
-        return _parsed(raw, None)
+        return _parsed(raw, Part(headers, body), content)
     except Exception as error:
         logger.warning("mail headers not parsed, ignored", error=type(error).__name__)
-    return ParsedMail(_identity({}, raw), raw, text=clean(_plain(raw), DESCRIPTION_LIMIT))
+    text = clean(content.text, DESCRIPTION_LIMIT)
+    return ParsedMail(_identity({}, raw), raw, text=text, content_digest=_digest("", "", "", content))
 
 
-def _message(raw: bytes) -> Message | None:
-    """Return the parsed message; None when parsing would take too long, as with very many nested parts."""
-    boundaries = len(_BOUNDARY.findall(raw))
-    if boundaries > MAX_BOUNDARIES or (boundaries + 1) * raw.count(b"\n") > MAX_COMPARISONS:
-        return None
-    return BytesParser(policy=_policy).parsebytes(raw)
+def read_attachments(raw: bytes) -> list[MailAttachment]:
+    """Return the attachments of a mail with their content, in the order of `ParsedMail.attachments`. Never raises."""
+    try:
+        return read_content(parse_structure(raw)).attachments
+    except Exception as error:
+        logger.warning("attachments not parsed", error=type(error).__name__)
+        return []
 
 
-def _parsed(raw: bytes, message: Message | None) -> ParsedMail:
-    headers = _headers(BytesHeaderParser(policy=_policy).parsebytes(raw[:MAX_HEADERS]))
-    text, attachments = _content(message) if message is not None else (_plain(raw), ())
+def _parsed(raw: bytes, mail: Part, content: Content) -> ParsedMail:
+    charset = charset_of(mail)
+    headers: dict[str, list[str]] = {}
+    for header in mail.headers:
+        headers.setdefault(header.name, []).append(decode_words(decode_raw(header.value, charset)))
+    authors = [author for name in _AUTHOR for author in _addresses(mail.headers, charset, name)]
+    sender_name, sender = authors[0] if authors else ("", "")
+    subject = _first(headers, "subject")
+    cc = _addresses(mail.headers, charset, "cc")
     return ParsedMail(
         identity=_identity(headers, raw),
         raw=raw,
-        sender=_sender(headers),
-        subject=clean_line(_first(headers, "subject"), TITLE_LIMIT),
-        text=clean(text, DESCRIPTION_LIMIT),
+        sender=sender,
+        subject=clean_line(subject, TITLE_LIMIT),
+        text=clean(content.text, DESCRIPTION_LIMIT),
         references=_references(headers),
-        recipients=tuple(_addresses(headers, "to") + _addresses(headers, "cc")),
-        attachments=attachments,
+        recipients=(*_addresses(mail.headers, charset, "to"), *cc),
+        attachments=tuple(
+            {"name": each.name, "type": each.content_type, "size": len(each.content)} for each in content.attachments
+        ),
         headers=headers,
-        content_type=message.get_content_type() if message is not None else "text/plain",
+        content_type=mail.kind,
+        sender_name=sender_name,
+        reply_to=_addresses(mail.headers, charset, "reply-to"),
+        cc=cc,
+        html=content.html,
+        content_digest=_digest(sender, _first(headers, "date"), subject, content),
     )
 
 
-def _plain(raw: bytes) -> str:
-    # without the headers, if there are any
-    _, _, body = raw[: MAX_TEXT + MAX_HEADERS].replace(b"\r\n", b"\n").partition(b"\n\n")
-    return _decoded((body or raw)[:MAX_TEXT], "utf-8")
+# -- addresses and ids ------------------------------------------------------------------------------------------------
 
 
-# -- headers ----------------------------------------------------------------------------------------------------------
-
-
-def _headers(message: Message) -> dict[str, list[str]]:
-    headers: dict[str, list[str]] = {}
-    for name, value in message.raw_items():
-        headers.setdefault(name.lower(), []).append(_decode_header(str(value)))
-    return headers
-
-
-def _decode_header(value: str) -> str:
-    """Decode a header: raw bytes, which the parser stores as surrogates, and encoded words (RFC 2047)."""
-    value = _decoded(_as_bytes(value), "utf-8").replace("\r", "").replace("\n", "")
-    if "=?" not in value:
-        return value
-    try:
-        parts = decode_header(value)
-    except Exception:  # HeaderParseError, binascii.Error and more: the value stays encoded
-        return value
-    return "".join(part if isinstance(part, str) else _decoded(part, charset or "utf-8") for part, charset in parts)
-
-
-def _as_bytes(text: str) -> bytes:
-    """Return the bytes of a text of the parser, which stores bytes beyond ASCII as lone surrogates."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
-
-
-def _decoded(content: bytes, charset: str) -> str:
-    """Decode bytes with their declared charset, else as UTF-8, else as Windows-1252."""
-    try:
-        name = codecs.lookup(charset).name
-        if name not in _NOT_CHARSETS:
-            return content.decode("cp1252" if name == "iso8859-1" else name, "strict")
-    except (LookupError, ValueError):
-        pass  # unknown charset, or bytes that are invalid in it
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
+def _addresses(headers: list[Header], charset: str, name: str) -> Addresses:
+    values = [decode_raw(each.value, charset) for each in headers if each.name == name][:MAX_ADDRESS_HEADERS]
+    return tuple(
+        (clean_line(decode_words(box.name), NAME_LIMIT), box.address)
+        for each in values
+        for box in parse_mailboxes(each)
+    )
 
 
 def _first(headers: dict[str, list[str]], name: str) -> str:
@@ -197,99 +174,27 @@ def _identity(headers: dict[str, list[str]], raw: bytes) -> str:
     return f"sha256:{hashlib.sha256(head + b'//' + body).hexdigest()}"
 
 
-def _addresses(headers: dict[str, list[str]], name: str) -> list[tuple[str, str]]:
-    try:
-        pairs = getaddresses(headers.get(name, ())[:3])
-    except RecursionError:  # deeply nested comments
-        return []
-    return [(clean_line(display_name, 200), address.strip().lower()) for display_name, address in pairs[:100]]
-
-
-def _sender(headers: dict[str, list[str]]) -> str:
-    for name in ("from", "sender"):
-        for _, address in _addresses(headers, name):
-            if is_email(address):
-                return address
-    return ""
-
-
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
     nearest = _ID.findall(_first(headers, "in-reply-to"))
     earlier = _ID.findall(_first(headers, "references"))
     return tuple(dict.fromkeys([*nearest, *reversed(earlier)]))[:MAX_REFERENCES]
 
 
-# -- text and attachments ---------------------------------------------------------------------------------------------
+def _digest(sender: str, date: str, subject: str, content: Content) -> str:
+    digest = hashlib.sha256()
+    for text in (sender, _instant(date), subject, content.text):
+        digest.update(" ".join(text.split()).encode("utf-8", "replace") + b"\0")
+    for each in content.attachments:
+        # servers on the way change the line ends of texts
+        is_text = each.content_type.startswith(("text/", "message/"))
+        inner = each.content.replace(b"\r\n", b"\n").rstrip() if is_text else each.content
+        digest.update(each.name.encode("utf-8", "replace") + b"\0" + hashlib.sha256(inner).digest())
+    return digest.hexdigest()
 
 
-def _content(message: Message) -> tuple[str, tuple[dict[str, Any], ...]]:
-    """Return the text (of alternatives the plain one) and the list of attachments."""
-    texts: dict[int, dict[str, str]] = {}
-    attachments: list[dict[str, Any]] = []
-    room = MAX_TEXT
-    for part, group in _leaves(message):
-        # a multipart without a boundary is text
-        kind = "text/plain" if part.get_content_maintype() == "multipart" else part.get_content_type()
-        name = _filename(part)
-        if kind in ("text/plain", "text/html") and not name and part.get_content_disposition() != "attachment":
-            text = _text(part, room)
-            room -= len(text)
-            alternatives = texts.setdefault(group, {})
-            alternatives[kind] = f"{alternatives[kind]}\n{text}" if kind in alternatives else text
-        elif len(attachments) < MAX_ATTACHMENTS:
-            attachments.append({"name": name or "(no name)", "type": clean_line(kind, 100), "size": _size(part)})
-        else:
-            attachments[-1] = {"name": "(and more)", "type": "", "size": 0}
-    return "\n\n".join(filter(None, map(_best, texts.values()))), tuple(attachments)
-
-
-def _leaves(message: Message) -> Iterator[tuple[Message, int]]:
-    """Yield the parts with content, in order, each with a number that it shares with its alternatives."""
-    stack, count = [(message, 0, 0)], 0
-    while stack and count < MAX_PARTS:
-        part, depth, group = stack.pop()
-        count += 1
-        inner = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
-            if depth < MAX_DEPTH:
-                group = group or (count if part.get_content_subtype() == "alternative" else 0)
-                stack += [(each, depth + 1, group) for each in reversed(inner) if isinstance(each, Message)]
-        else:
-            yield part, group or -count
-
-
-def _best(alternatives: dict[str, str]) -> str:
-    plain = alternatives.get("text/plain", "")
-    if has_text(plain) or "text/html" not in alternatives:
-        return plain.strip()
-    return html_to_text(alternatives["text/html"]).strip()
-
-
-def _text(part: Message, room: int) -> str:
+def _instant(date: str) -> str:
+    """Return a Date in one spelling, or as it is when it is no date."""
     try:
-        content = part.get_payload(decode=True)
-    except (ValueError, LookupError):
-        content = None
-    if not isinstance(content, bytes):
-        content = _as_bytes(str(part.get_payload()))
-    try:
-        charset = part.get_content_charset() or "utf-8"
-    except (ValueError, LookupError):
-        charset = "utf-8"
-    return _decoded(content[: max(room, 0)], charset)
-
-
-def _filename(part: Message) -> str:
-    try:
-        name = part.get_filename() or ""
-    except (ValueError, LookupError, TypeError):
-        name = "(unreadable name)"
-    return clean_line(_decode_header(name), 200)
-
-
-def _size(part: Message) -> int:
-    inner = part.get_payload()
-    if isinstance(inner, list):  # an attached mail
-        return sum(len(each.as_bytes()) for each in inner if isinstance(each, Message))
-    content = part.get_payload(decode=True)
-    return len(content) if isinstance(content, bytes) else 0
+        return parsedate_to_datetime(date[:200]).isoformat()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return date

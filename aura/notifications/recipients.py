@@ -131,8 +131,8 @@ def _recipient(person: str, role: Role, language: str) -> Recipient | None:
     """Return the recipient of an address or user name; None for any other text."""
     person = person.strip(" ")
     # "Ann Lee <ann@example.com>", as mail programs and exports write it
-    named = re.fullmatch(r"[^<>@,;\r\n]*<([^<>]*)>", person)
+    named = re.fullmatch(r"(?:\"[^\"<>@\r\n]*\"|[^\"<>@,;\r\n]*) *<([^<>]*)>", person)
     address = named[1] if named else person
-    if is_email(address):
-        return Recipient(address, role, "email", language)
+    if is_email(address.removesuffix(".")):  # the dot of the root of domain names
+        return Recipient(address.removesuffix("."), role, "email", language)
     return Recipient(address, role, "in_app", language) if is_user(address) else None

@@ -13,8 +13,12 @@ import unicodedata
 _JOINERS = "\u200c\u200d"
 
 _ATOM = r"[\w#$&'*+/=?^`{|}~-]+"  # no % and no !, old mail servers read them as a route
-_LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
-_ADDRESS = re.compile(rf"(?!-)(?!.*=\?)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<domain>{_LABEL}(?:\.{_LABEL})*)")
+# mobile carriers allow several dots in a row, and one at the end
+_LOCAL = rf"{_ATOM}(?:\.+{_ATOM})*\.*"
+_QUOTED = r"\"[\w#$&'*+/=?^`{|}~. ,:;()\[\]-]+\""
+# hosts with an underscore send mail
+_LABEL = r"\w(?:(?:\w|-){0,61}\w)?"
+_ADDRESS = re.compile(rf"(?!-)(?!.*=\?)(?P<local>{_LOCAL}|{_QUOTED})@(?P<domain>{_LABEL}(?:\.{_LABEL})*)")
 _SCHEME = re.compile(r"(?:https?|ftps?)://", re.IGNORECASE)
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
@@ -22,13 +26,13 @@ _WWW = re.compile(r"www\.", re.IGNORECASE)
 def is_email(address: str) -> bool:
     """Return whether the text is exactly one plain e-mail address.
 
-    At most 254 characters, 64 before the @. Letters of any alphabet are allowed; quotes, comments, lists, routes,
-    address literals, encoded words, white space and control characters are not.
+    At most 254 characters. Letters of any alphabet, underscores in the domain, several dots in a row and a quoted name before
+    the @ are allowed; comments, lists, routes, address literals, encoded words and control characters are not.
     """
     if len(address) > 254:
         return False
     match = _ADDRESS.fullmatch(address)
-    if match is None or len(match["local"]) > 64:
+    if match is None:
         return False
     return not match["domain"].rpartition(".")[2].isdigit()
 

@@ -1,4 +1,4 @@
-"""Text cleaning: makes any text safe to store, to show and to compare, and converts HTML to plain text.
+"""Text cleaning: makes any text safe to store, to show and to compare.
 
 ``clean`` and ``clean_line`` return text that every database, mail header and terminal accepts. All functions take linear time
 and never raise.
@@ -6,7 +6,6 @@ and never raise.
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 
@@ -30,16 +29,6 @@ _INVISIBLE = [
 _TABLE: dict[int, str | None] = {code: None for first, last in _INVISIBLE for code in range(first, last + 1)}
 _TABLE |= {0x000B: "\n", 0x000C: "\n", 0x0085: "\n", 0x2028: "\n", 0x2029: "\n"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-_LOOKS_HTML = re.compile(
-    r"<(?:!doctype\s+html|/?(?:html|head|body|div|p|br|span|table|tr|td|ul|ol|li|a|b|i|strong|em|font|h[1-6]|img|"
-    r"script|style|pre|blockquote|hr)\b[^<>]{0,2000}>)",
-    re.IGNORECASE,
-)
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})(?=[\s/>])[^<>]{0,4000}>|<!--|<![^<>]{0,4000}>")
-_END = {name: re.compile(rf"</{name}\b[^<>]{{0,100}}>", re.IGNORECASE) for name in ("script", "style", "title")}
-_BREAKS = re.compile(r"br|p|div|li|tr|[uo]l|table|h[1-6]|hr|pre|blockquote|section|article")
-_LONG_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")
 
 
 def _few_marks(text: str) -> str:
@@ -79,35 +68,3 @@ def clean_line(text: str, limit: int) -> str:
 def has_text(text: str) -> bool:
     """Return whether the text has a letter or a digit."""
     return any(character.isalnum() for character in text)
-
-
-def html_to_text(text: str) -> str:
-    """Return the text without HTML tags if it looks like HTML, else unchanged.
-
-    Scripts, styles and comments are removed, block tags become newlines, entities are decoded. ``html.parser`` is not used: it
-    takes quadratic time for unclosed tags and comments, so 100 kB of ``<!--`` would block a worker.
-    """
-    if not _LOOKS_HTML.search(text):
-        return text
-    parts: list[str] = []
-    at = 0
-    comments = True
-    while match := _TAG.search(text, at):
-        parts.append(text[at : match.start()])
-        at = match.end()
-        name = (match.group(2) or "").lower()
-        if match.group() == "<!--":
-            end = text.find("-->", at) if comments else -1
-            comments = end >= 0
-            at = end + 3 if comments else at
-        elif name in _END and not match.group(1):
-            closing = _END[name].search(text, at)
-            at = closing.end() if closing else len(text)
-        elif _BREAKS.fullmatch(name):
-            parts.append("\n")
-        elif name in ("td", "th"):
-            parts.append(" ")
-    parts.append(text[at:])
-    plain = html.unescape(_LONG_REFERENCE.sub("", "".join(parts))).replace("\xa0", " ")
-    lines = [" ".join(line.split()) for line in plain.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

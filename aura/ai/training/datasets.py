@@ -16,7 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from aura.ai.text.clean import clean, clean_line, html_to_text
+from aura.ai.text.clean import clean, clean_line
+from aura.ai.text.html import plain_text
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES
 
@@ -170,8 +171,8 @@ def _mapping(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[
 
 def _add(dataset: Dataset, line: int, row: Mapping[str, str], priority_of: Callable[[object], str | None]) -> None:
     # the same text that an engine reads
-    title = clean_line(html_to_text(row.get("title", "")), TITLE)
-    description = clean(html_to_text(row.get("description", "")), DESCRIPTION)
+    title = clean_line(plain_text(row.get("title", "")), TITLE)
+    description = clean(plain_text(row.get("description", "")), DESCRIPTION)
     priority_cell, category = row.get("priority", ""), clean_line(row.get("category", ""), CATEGORY) or None
     priority = priority_of(priority_cell)
     if not title and not description:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from aura.charsets import Detector, codec_of
+from aura.desk.importing.encodings import Detector, codec_named
 from aura.desk.importing.report import InvalidImportFile
 
 Format = Literal["csv", "json", "jsonl"]
@@ -93,7 +93,7 @@ def readable(name: str) -> Iterator[None]:
 
 
 def _inspect(name: str, path: Path, format: Format | None, encoding: str | None) -> ImportFile:
-    codec = codec_of(encoding) if encoding else None
+    codec = codec_named(encoding) if encoding else None
     if encoding and codec is None:
         raise InvalidImportFile(f"{encoding}: not an encoding; use a name such as utf-8, windows-1252 or utf-16")
     detector = Detector()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.sla import business_hours
-from aura.ai.text.clean import clean, clean_line, html_to_text
+from aura.ai.text.clean import clean, clean_line
+from aura.ai.text.html import plain_text
 from aura.ai.text.language import detect
 from aura.ai.text.masking import mask
 from aura.desk.importing.files import open_import_file
@@ -185,8 +186,8 @@ class _Store:
 
 def _prepared(ticket: ImportedTicket) -> dict[str, str]:
     """Return the text columns that the step intake prepares for other tickets."""
-    description = clean(html_to_text(ticket.new.description), DESCRIPTION_LIMIT)
-    title = clean_line(html_to_text(ticket.new.title), TITLE_LIMIT) or clean_line(description, 80)
+    description = clean(plain_text(ticket.new.description), DESCRIPTION_LIMIT)
+    title = clean_line(plain_text(ticket.new.title), TITLE_LIMIT) or clean_line(description, 80)
     return {"title": title, "description": description, "language": detect(f"{title}\n{description}")}
 
 

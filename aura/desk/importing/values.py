@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aura.desk.importing.presets import Preset, words
+from aura.notifications.addresses import parse_mailboxes
 from db.new_tickets import parse_priority
+
+#: Characters of a cell that are searched for addresses.
+CELL_LIMIT = 1_000
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: "2 - High", "P1: Critical", "Hoch (3)".
 _PARTS = re.compile(r"\s*[-–—:/()|.]\s*")
-_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]{1,64}@[^\s<>()\[\]\"',;:@]{1,189}")
-_ANGLE = re.compile(r"<([^<>]*)>")
 
 
 def read_status(text: str, preset: Preset, given: Mapping[str, str]) -> str | None:
@@ -63,23 +65,11 @@ def read_requester(email: str, person: str, name: str) -> Requester:
 
     "Ada <ADA@Example.com>" is the address ada@example.com and the name Ada. Of several addresses the first counts.
     """
-    address = find_address(email) or find_address(person) or find_address(name)
-    names = (_without_address(each) for each in (name, person, email))
-    full_name = next((each for each in names if each and not find_address(each)), "")
-    return Requester(address or person.strip() or email.strip() or name.strip(), full_name if address else "")
-
-
-def find_address(text: str) -> str:
-    """Return the first e-mail address of a text in lower case, or ""."""
-    angle = _ANGLE.search(text)
-    for part in (angle[1] if angle else "", text):
-        if found := _ADDRESS.search(part[:1000]):
-            return found[0].strip(".").lower()
-    return ""
-
-
-def _without_address(text: str) -> str:
-    """Return the display name before or after an address."""
-    before, angle, _ = text[:1000].partition("<")
-    rest = before if angle else _ADDRESS.sub("", before)
-    return " ".join(rest.strip(" \t\"'()[];,").removeprefix("mailto:").split())
+    texts = [text.strip() for text in (email, person, name)]
+    mailboxes = [mailbox for text in texts if "@" in text for mailbox in parse_mailboxes(text[:CELL_LIMIT])]
+    if not mailboxes:
+        return Requester(texts[1] or texts[0] or texts[2], "")
+    address = mailboxes[0].address
+    names = [text for text in (texts[2], texts[1]) if text and "@" not in text]
+    names += [mailbox.name for mailbox in mailboxes if mailbox.name and mailbox.address == address]
+    return Requester(address, names[0] if names else "")

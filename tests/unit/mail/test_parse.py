@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aura.mail.auto_replies import automatic_reason
-from aura.mail.parse import MAX_ID, parse_mail
+from aura.mail.parse import MAX_ID, parse_mail, read_attachments
 from aura.mail.replies import strip_quotes
 from db.new_tickets import DESCRIPTION_LIMIT, storable
 from tests.conftest import ROOT
@@ -37,7 +37,6 @@ def mail(name: str) -> bytes:
         ("no_headers", "", "", "just a line without any header"),
         ("only_headers", "quiet@example.com", "No text at all", ""),
         ("empty", "", "", ""),
-        ("attachments", "carol@example.com", "Error message", "See the picture and the log."),
     ],
 )
 def test_sender_subject_and_text_of_a_mail(name: str, sender: str, subject: str, text: str):
@@ -50,7 +49,7 @@ def test_attachments_are_listed_by_name_type_and_size():
     found = [(each["name"], each["type"], each["size"]) for each in parse_mail(mail("attachments")).attachments]
 
     assert found[:2] == [("Fehler ü.png", "image/png", 1000), ("vpn log.txt", "text/plain", 17)]
-    assert found[2][:2] == ("(no name)", "message/rfc822")
+    assert found[2][:2] == ("the one that I forward.eml", "message/rfc822")
 
 
 def test_broken_base64_and_an_unknown_charset_keep_the_readable_text():
@@ -92,6 +91,47 @@ def test_the_identity_of_an_odd_message_id_is_a_short_digest(odd: str):
 
     assert first.identity.isascii() and len(first.identity) <= MAX_ID
     assert first.identity != second.identity
+
+
+# -- sender, recipients and digest ------------------------------------------------------------------------------------
+
+
+def test_display_names_of_from_cc_and_reply_to_are_kept_beside_the_addresses():
+    parsed = parse_mail(
+        b"From: =?utf-8?Q?Gr=C3=A4fin?= <g@example.com>\nTo: desk@example.org\nCc: Bo <bo@example.com>\n"
+        b"Reply-To: Team <team@example.com>\n\nText"
+    )
+
+    assert parsed.sender_name == "Gräfin"
+    assert parsed.cc == (("Bo", "bo@example.com"),)
+    assert parsed.reply_to == (("Team", "team@example.com"),)
+    assert parsed.recipients == (("", "desk@example.org"), ("Bo", "bo@example.com"))
+
+
+def test_the_content_digest_does_not_depend_on_the_way_of_a_mail():
+    raw = mail("attachments")
+    other_way = b"Received: from elsewhere\r\nX-Scanned: yes\r\n" + raw.replace(b"\r\n", b"\n")
+
+    assert parse_mail(other_way).content_digest == parse_mail(raw).content_digest
+
+
+def test_the_content_digest_differs_for_another_sender_date_subject_text_or_attachment():
+    raw = (
+        b"From: ada@example.com\nDate: Mon, 30 Nov 2026 08:00:00 +0000\nSubject: Toner\n"
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nlow\n"
+        b"--b\nContent-Disposition: attachment; filename=a.bin\n\n123\n--b--\n"
+    )
+    changes = [(b"ada@", b"bob@"), (b"08:00", b"09:00"), (b"Toner", b"Paper"), (b"low", b"out"), (b"123", b"124")]
+    digests = {parse_mail(raw.replace(*change)).content_digest for change in changes}
+
+    assert len(digests | {parse_mail(raw).content_digest}) == 1 + len(changes)
+
+
+def test_the_content_of_attachments_is_read_in_the_order_of_their_list():
+    raw = mail("attachments")
+    listed = [(each["name"], each["size"]) for each in parse_mail(raw).attachments]
+
+    assert [(each.name, len(each.content)) for each in read_attachments(raw)] == listed
 
 
 # -- hostile and broken mails -----------------------------------------------------------------------------------------

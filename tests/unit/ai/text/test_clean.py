@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import unicodedata
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.ai.text.clean import clean, clean_line, has_text, html_to_text
-from tests.unit.ai.growth import MOST, growth
+from aura.ai.text.clean import clean, clean_line, has_text
 
 # st.text() leaves lone surrogates out by default; tickets have them
 any_text = st.text(st.characters(exclude_categories=()), max_size=300)
@@ -33,11 +31,6 @@ def test_a_clean_line_is_one_line(text: str) -> None:
     assert len(clean_line(text, 80).splitlines()) <= 1
 
 
-@given(any_text)
-def test_html_to_text_never_raises(text: str) -> None:
-    html_to_text("<p>" + text)
-
-
 def test_clean_drops_invisible_characters_and_keeps_visible_ones() -> None:
     assert clean("a\0b\u202ec\u200bd\ud800e\x07f\tg", 100) == "abcdef\tg"
     assert clean("u\u0308ber \U0001f600", 100) == "über \U0001f600"
@@ -55,25 +48,3 @@ def test_a_header_cannot_be_smuggled_into_a_title() -> None:
 def test_has_text_needs_a_letter_or_digit() -> None:
     assert has_text("?! a") and has_text("7")
     assert not has_text(" \n\t!?…")
-
-
-def test_html_becomes_text() -> None:
-    page = (
-        "<html><head><title>T</title><style>p{color:red}</style></head><body><p>Hello &amp; <b>welcome</b></p>"
-        "<script>alert('x')</script><!-- secret --><ul><li>one</li><li>two</li></ul>a<br>b &uuml;</body></html>"
-    )
-    assert html_to_text(page) == "Hello & welcome\n\none\n\ntwo\n\na\nb ü"
-
-
-def test_text_without_html_stays_unchanged() -> None:
-    for text in ("if a < b and c > d", "mail <anna@example.com> about it", "x <- y"):
-        assert html_to_text(text) == text
-
-
-@pytest.mark.parametrize("hostile", ["<", "<!--", "<a ", "<script>", "<p ", "&#", "</", '<a "', "<style", "<![CDATA["])
-def test_hostile_html_becomes_text_in_linear_time(hostile: str) -> None:
-    assert growth(lambda text: html_to_text("<p>" + text), hostile * (100_000 // len(hostile))) < MOST
-
-
-def test_an_endless_number_reference_does_not_raise() -> None:
-    assert html_to_text("<p>a &#" + "9" * 10_000 + "; b</p>") == "a b"

@@ -1,0 +1,162 @@
+"""Parses the mailboxes of an address header such as From, with the errors that mail programs make.
+
+Own code: `email.utils.getaddresses` and `email.headerregistry` return no address, or another one, for unquoted commas, unclosed
+quotation marks and brackets, dots that mobile carriers allow, and encoded words with special characters. Encoded words stay
+encoded here: they are names and never structure (RFC 2047 sections 5 (3) and 6.1), so no name creates or hides an address.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aura.notifications.sanitize import is_email
+
+#: Mailboxes of one header that are read.
+MAX_MAILBOXES = 100
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+)
+    | (?P<encoded>=\?[^?\s]{1,80}\?[bq]\?[^?]*\?=)
+    | (?P<quoted>"(?:[^"\\]|\\.)*")
+    | (?P<angle><[^<>]*>?)
+    | (?P<separator>[,;:])
+    | (?P<text>[^\s"(<,;:=]+|.)""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*\)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_AROUND_AT = re.compile(r"\s*@\s*")
+_UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
+
+
+class Mailbox(NamedTuple):
+    """A display name as it was written, without quotation marks, and an address in lower case."""
+
+    name: str
+    address: str
+
+
+def parse_mailboxes(value: str) -> list[Mailbox]:
+    """Return the mailboxes of an address header whose encoded words are not decoded, in linear time.
+
+    Each has an address that can be mailed. Members of groups are mailboxes. Source: RFC 5322 section 3.4, with errors.
+    """
+    reader = _Reader()
+    at, quotes, comments = 0, True, True
+    while at < len(value) and len(reader.found) < MAX_MAILBOXES:
+        token = _TOKEN.match(value, at)
+        if token is None:
+            break
+        kind, text = token.lastgroup or "", token[0]
+        if text[0] == '"' and kind != "quoted":
+            quotes = False  # the next ones are not closed either
+        if text == "(" and comments:
+            end = _end_of_comment(value, at)
+            comments = end > 0
+            kind, text = ("comment", value[at:end]) if comments else ("text", "(")
+        elif kind == "quoted" and not quotes:
+            kind, text = "text", '"'
+        reader.read(kind, text)
+        at += len(text)
+    reader.finish()
+    return reader.found[:MAX_MAILBOXES]
+
+
+def _end_of_comment(value: str, at: int) -> int:
+    """Return the place behind a comment, which may contain others; 0 when it is not closed."""
+    depth = 0
+    for mark in _PARENTHESIS.finditer(value, at):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if not depth:
+            return mark.end()
+    return 0
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the tokens of a mailbox until a separator."""
+
+    found: list[Mailbox] = field(default_factory=list)
+    #: Words of the name or of an address without brackets; `joined`: no blank came after the last one.
+    words: list[str] = field(default_factory=list)
+    joined: bool = False
+    comment: str = ""
+    angle: str | None = None
+    #: The part of a name before a comma that should have been quoted.
+    carried: str = ""
+
+    def read(self, kind: str, text: str) -> None:
+        if kind == "separator":
+            self._separate(text)
+        elif kind == "angle":
+            if self.angle is not None:
+                self.finish()
+            self.angle = text.strip("<>")
+        elif kind == "comment":
+            self.comment = self.comment or text[1:-1]
+            self._add(text)
+        elif kind != "blank":
+            self._add(text)
+        self.joined = kind not in ("blank", "angle", "separator")
+
+    def _add(self, text: str) -> None:
+        if self.angle is not None:
+            if text in (">", ".", "'", '"') or text.startswith("("):
+                return
+            self.finish()
+        if self.joined and self.words and not text.startswith("("):
+            self.words[-1] += text
+        else:
+            self.words.append(text)
+
+    def _separate(self, mark: str) -> None:
+        if mark != ":":
+            self.finish()
+        elif self.angle is None and not any("@" in word for word in self.words):
+            self.words.clear()  # the name of a group, or "mailto"
+            self.carried = ""
+        else:
+            self._add(mark)
+
+    def finish(self) -> None:
+        """End a mailbox."""
+        words, angle, comment = self.words, self.angle, self.comment
+        self.words, self.angle, self.comment, self.joined = [], None, "", False
+        address = _address(angle) if angle is not None else ""
+        if not address:
+            words, address = _bare_address(words)
+            if not address:
+                self.carried = f"{self.carried}{' '.join(words)}, " if words and angle is None else ""
+                return
+            words = [word for word in words if not word.startswith("(")] or [comment]
+        self.found.append(Mailbox(_name(f"{self.carried}{' '.join(words)}"), address))
+        self.carried = ""
+
+
+def _bare_address(words: list[str]) -> tuple[list[str], str]:
+    """Return the other words and the address, when one of the words is an address: the last one."""
+    for number in range(len(words) - 1, -1, -1):
+        if "@" in words[number] and (address := _address(words[number])):
+            return words[:number] + words[number + 1 :], address
+    address = _address(" ".join(word for word in words if not word.startswith("(")))
+    return [] if address else words, address
+
+
+def _address(text: str) -> str:
+    """Return an address that can be mailed, in lower case, without a route, comments and the dot of the root; else ""."""
+    text = _COMMENT.sub("", text).strip().strip("<>[]'\u2018\u2019,;").strip()
+    if text.startswith("@"):
+        text = text.rpartition(":")[2]
+    text = _AROUND_AT.sub("@", text.removeprefix("mailto:").removeprefix("MAILTO:")).removesuffix(".")
+    text = _UNNEEDED_QUOTES.sub(r"\1@", text)
+    return text.lower() if is_email(text) else ""
+
+
+def _name(text: str) -> str:
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"' and '"' not in text[1:-1].replace('\\"', ""):
+        text = text[1:-1]
+    return _ESCAPED.sub(r"\1", text).strip(" ,")
