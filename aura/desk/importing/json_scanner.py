@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from aura.desk.importing.report import InvalidImportFile
+
 #: Characters of the longest element, and of a key.
 ELEMENT_LIMIT, KEY_LIMIT = 2_000_000, 200
 #: Depth of the objects that may be around a list: {"data": {"tickets": [...]}} has two.
 LIST_DEPTH = 3
+#: Depth of the values of an element; a file with deeper ones is no export.
+DEPTH_LIMIT = 500
 
 _STRUCTURE, _STRING = re.compile(r'["{}\[\],:]'), re.compile(r'["\\]')
 
@@ -93,6 +97,8 @@ class Scanner:
                 counted = found.start()
                 if self._depth:
                     self._depth += 1 if char in "{[" else -1 if char in "}]" else 0
+                    if self._depth > DEPTH_LIMIT:
+                        raise InvalidImportFile(f"line {self._line}: values are nested more than {DEPTH_LIMIT} deep")
                     if not self._depth:
                         self._add_part(text[begin:at])
                         yield self._finish()

@@ -118,7 +118,8 @@ def count_known(names: Iterable[str]) -> int:
 
 def listed(names: Iterable[str]) -> str:
     """Return the names of columns for a message."""
-    text = ", ".join(names)
+    text = ", ".join(names)[:1_000]
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return (text if len(text) <= 300 else f"{text[:300]} ...") or "none"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura.desk.importing.presets import FIELDS, column_of_field, presets, recognise, words
+from aura.desk.importing.presets import FIELDS, column_of_field, listed, presets, recognise, words
 from aura.desk.importing.report import InvalidImportFile
 
 
@@ -47,6 +47,13 @@ def test_a_given_column_has_precedence_and_is_used_once():
     )
 
     assert columns == {"title": "Details", "requester": "Subject"}
+
+
+def test_names_in_a_message_are_short_and_printable():
+    text = listed(["a\x1b[2J\n", *["x" * 100] * 50])
+
+    assert text.isprintable()
+    assert len(text) < 320
 
 
 @pytest.mark.parametrize(
