@@ -71,13 +71,25 @@ def open_tickets(
 
     Rejected rows and warnings go to the report, and `report.file` says how the file is read.
     """
-    layout = _layout(file, options)
-    dates = _dates(file, options, layout)
-    report.file = _summary(file, layout, dates)
-    reader = TicketReader(layout.preset, dates, report, get_settings().categories, options.statuses)
-    with file.open() as (content, raw):
-        rows = _rows(file, content, layout, options, report.reject, report.warn)
-        yield (ticket for row in rows if (ticket := reader.read(*row)) is not None), raw
+    with _named(file):
+        layout = _layout(file, options)
+        dates = _dates(file, options, layout)
+        report.file = _summary(file, layout, dates)
+        reader = TicketReader(layout.preset, dates, report, get_settings().categories, options.statuses)
+        with file.open() as (content, raw):
+            rows = _rows(file, content, layout, options, report.reject, report.warn)
+            yield (ticket for row in rows if (ticket := reader.read(*row)) is not None), raw
+
+
+@contextmanager
+def _named(file: ImportFile) -> Iterator[None]:
+    """Put the name of the file before each error."""
+    try:
+        yield
+    except InvalidImportFile as error:
+        if str(error).startswith(file.name):
+            raise
+        raise InvalidImportFile(f"{file.name}: {error}") from None
 
 
 def _layout(file: ImportFile, options: ImportOptions) -> _Layout:
@@ -94,14 +106,11 @@ def _layout(file: ImportFile, options: ImportOptions) -> _Layout:
             objects = islice(_objects(file, content, path, _ignore, _ignore), SAMPLE)
             keys = dict.fromkeys(key for each in objects for key in flatten(each.value))
         names, delimiter = list(keys), ""
-    try:
-        preset = preset_named(options.preset) if options.preset else recognise(names)
-        columns = column_of_field(names, preset, options.columns)
-    except InvalidImportFile as error:
-        raise InvalidImportFile(f"{file.name}: {error}") from None
+    preset = preset_named(options.preset) if options.preset else recognise(names)
+    columns = column_of_field(names, preset, options.columns)
     if not {"title", "description"} & set(columns) and (names or file.format == "csv"):
         raise InvalidImportFile(
-            f"{file.name}: no column for title or description among {listed(names)}; map one of them to title or description"
+            f"no column for title or description among {listed(names)}; map one of them to title or description"
         )
     return _Layout(preset, columns, names, path, delimiter)
 
@@ -130,10 +139,7 @@ def _rows(
 
 def _table(file: ImportFile, content: IO[bytes], options: ImportOptions, reject: Log, warn: Log) -> Any:
     lines = read_lines(content, file.codec, warn)
-    try:
-        return read_table(lines, delimiter=options.delimiter or None, count_known=count_known, reject=reject, warn=warn)
-    except InvalidImportFile as error:
-        raise InvalidImportFile(f"{file.name}: {error}") from None
+    return read_table(lines, delimiter=options.delimiter or None, count_known=count_known, reject=reject, warn=warn)
 
 
 def _objects(file: ImportFile, content: IO[bytes], path: Path | None, reject: Log, warn: Log) -> Iterator[Any]:
@@ -188,7 +194,7 @@ def _dates(file: ImportFile, options: ImportOptions, layout: _Layout) -> DateRea
     try:
         return DateReader(zone, evidence.result(layout.columns.get(column, column)))
     except InvalidImportFile as error:
-        raise InvalidImportFile(f"{file.name}: {error} (--date-format dmy or mdy)") from None
+        raise InvalidImportFile(f"{error} (--date-format dmy or mdy)") from None
 
 
 def _summary(file: ImportFile, layout: _Layout, dates: DateReader) -> FileSummary:
