@@ -103,7 +103,7 @@ def notify(batch: list[TicketRow]) -> list[NotifyResult]:
 
 
 def _incident(ticket: TicketRow, active: Sequence[ActiveIncident]) -> int | None:
-    if ticket.source in incidents.EXCLUDED_SOURCES:
+    if not incidents.is_from_requester(ticket.source):
         return None
     return next((each.id for each in active if each.id == ticket.incident_id or each.matches(ticket.title)), None)
 
@@ -211,6 +211,7 @@ def _state(ticket: TicketRow, incident: int | None) -> TicketState:
         duplicate=ticket.duplicate_of is not None,
         in_incident=incident is not None,
         no_auto_reply=bool(ticket.no_auto_reply),
+        silent=ticket.silent,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from aura.errors import Conflict, NotFound
 from db.ids import is_id
+from db.imported_tickets import SOURCE, is_imported
 from db.models import Incident, Notification, Ticket
 from db.similar import extract_terms
 from db.statements import on_postgresql, table
@@ -25,8 +26,8 @@ DETECTION_LOCK = 0x41757262
 POOL = 3_000
 #: Characters of a description that are read.
 DESCRIPTION_CHARACTERS = 400
-#: Sources of tickets that no requester creates: file imports, and incidents themselves.
-EXCLUDED_SOURCES = ("import", "aura")
+#: Source of the parent tickets of incidents.
+OWN_SOURCE = "aura"
 
 #: Terms of a title that are compared, and the share of common terms that makes two titles similar.
 TITLE_TERMS, SIMILAR = 8, 0.6
@@ -73,6 +74,11 @@ class RecentIncident(NamedTuple):
     last_ticket_at: datetime
 
 
+def is_from_requester(source: str) -> bool:
+    """Return whether a requester creates the tickets of this source: not a file import, nor an incident itself."""
+    return source != OWN_SOURCE and not is_imported(source)
+
+
 def lock_detection(session: Session) -> None:
     """Lock incident detection until the transaction ends: two at once would propose the same incident."""
     if on_postgresql(session):
@@ -97,7 +103,8 @@ def recent_tickets(session: Session, minutes: float) -> list[RecentTicket]:
         .limit(POOL)
         .subquery("newest")
     )
-    rows = session.execute(select(newest).where(newest.c.source.not_in(EXCLUDED_SOURCES)).order_by(newest.c.id))
+    by_requesters = newest.c.source.not_in((SOURCE, OWN_SOURCE)) & ~newest.c.source.startswith(f"{SOURCE}:")
+    rows = session.execute(select(newest).where(by_requesters).order_by(newest.c.id))
     return [RecentTicket(*(getattr(row, name) for name in RecentTicket._fields)) for row in rows]
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from db import ai_costs, queue_stats
 from db.ids import parse_ids
-from db.models import Attempt, DeadLetter, MetricSample, Ticket
+from db.models import ARRIVED_AT, Attempt, DeadLetter, MetricSample, Ticket
 from db.queue_stats import COUNT_LIMIT
 from db.statements import upsert
 from db.time import from_now, now
@@ -65,12 +65,14 @@ def _clock(session: Session) -> datetime:
     return moment
 
 
-def _before(session: Session, model: Any, seconds: float) -> int:
+def _before(session: Session, model: Any, seconds: float, created_at: Any = None) -> int:
     """Return the id of a row that is a little older than so many seconds, by a few lookups of the primary key."""
     newest = session.scalar(select(func.max(model.id))) or 0
     step = 250
     while step < newest:
-        probe = select(model.id, model.created_at < from_now(-seconds)).where(model.id <= newest - step)
+        probe = select(model.id, (model.created_at if created_at is None else created_at) < from_now(-seconds)).where(
+            model.id <= newest - step
+        )
         row = session.execute(probe.order_by(model.id.desc()).limit(1)).one_or_none()
         if row is None:
             break
@@ -81,7 +83,7 @@ def _before(session: Session, model: Any, seconds: float) -> int:
 
 
 def _tickets(session: Session) -> dict[str, float]:
-    since = Ticket.id > _before(session, Ticket, 60), Ticket.created_at >= from_now(-60)
+    since = Ticket.id > _before(session, Ticket, 60, ARRIVED_AT), from_now(-60) <= ARRIVED_AT
     values: dict[str, float] = {"received": session.scalar(select(func.count()).where(*since)) or 0}
     completed = select(Attempt.actor, func.count()).where(
         Attempt.id > _before(session, Attempt, 60),
@@ -103,8 +105,10 @@ def pipeline_seconds(session: Session) -> dict[str, float]:
         Attempt.outcome == "completed",
     )
     ids = parse_ids(session.scalars(last.order_by(Attempt.id.desc()).limit(MEASURED)))
-    times = select(Ticket.created_at, Ticket.notified_at).where(Ticket.id.in_(ids), Ticket.notified_at.is_not(None))
-    each = sorted((row.notified_at - row.created_at).total_seconds() for row in session.execute(times))
+    times = select(ARRIVED_AT.label("arrived_at"), Ticket.notified_at).where(
+        Ticket.id.in_(ids), Ticket.notified_at.is_not(None)
+    )
+    each = sorted((row.notified_at - row.arrived_at).total_seconds() for row in session.execute(times))
     if not each:
         return {}
     return {f"seconds.p{share}": each[min(len(each) * share // 100, len(each) - 1)] for share in (50, 95)}

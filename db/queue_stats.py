@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from db.models import Attempt, Job, Ticket
+from db.models import ARRIVED_AT, Attempt, Job, Ticket
 from db.statements import Prepared
 from db.time import elapsed, from_now, now
 
@@ -94,10 +94,10 @@ class Unfinished:
 
 def unfinished(session: Session) -> dict[str, Unfinished]:
     """Return unfinished tickets by stage; the cost does not grow with the number of tickets."""
-    oldest = select(Ticket.stage, Ticket.created_at).where(Ticket.notified_at.is_(None))
+    oldest = select(Ticket.stage, ARRIVED_AT.label("arrived_at")).where(Ticket.notified_at.is_(None))
     tickets = oldest.order_by(Ticket.created_at).limit(COUNT_LIMIT).subquery()
     rows = session.execute(
-        select(tickets.c.stage, func.count(), elapsed(func.min(tickets.c.created_at))).group_by(tickets.c.stage)
+        select(tickets.c.stage, func.count(), elapsed(func.min(tickets.c.arrived_at))).group_by(tickets.c.stage)
     )
     return {row[0]: Unfinished(row[1], row[2]) for row in rows}
 

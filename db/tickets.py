@@ -199,6 +199,7 @@ class TicketRow(NamedTuple):
     paused_seconds: float
     due_at: datetime | None
     no_auto_reply: str
+    silent: bool
 
 
 _c = table(Ticket).c

@@ -101,6 +101,7 @@ GROUPS = (
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)
+tickets.app.command("import", help=ticket_import.help_of("aura tickets import"))(ticket_import.import_)
 for group in GROUPS:
     app.add_typer(group.app)
 

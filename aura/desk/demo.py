@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from aura.desk import samples
 from aura.desk.agents import import_agents
-from aura.desk.ticket_import import import_tickets
+from aura.desk.importing import import_tickets
 from db import dead_letters, reading, tickets
 from db.migrate import migrate
 from db.models import Job, Notification, Ticket

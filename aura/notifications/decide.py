@@ -16,6 +16,8 @@ from aura.notifications.subscriptions import Subscription, SubscriptionTopic, su
 SINGLE_TICKET_EVENTS = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
 #: Events of which the requester is notified without an action of a person: our automatic answers.
 AUTOMATIC_EVENTS = ("ticket.classified", "ticket.reclassified", "ticket.escalated")
+#: The channel whose notifications stay in Aura.
+IN_APP = "in_app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class TicketState:
     in_incident: bool = False
     #: The requester gets no automatic answer: the mail came through a list, or asks for none.
     no_auto_reply: bool = False
+    #: Triage notifies users in their in-app inbox only.
+    silent: bool = False
 
     @property
     def topic_announced(self) -> bool:
@@ -117,7 +121,7 @@ def _triage_notifications(
         if happened:
             to = unique_recipients(subscribers(event, topic, settings.subscriptions))
             notifications += [_notification(ticket, event, triage_version(ticket), each, settings) for each in to]
-    return notifications
+    return [each for each in notifications if each.channel == IN_APP or not ticket.silent]
 
 
 def triage_version(ticket: TicketState) -> str:

@@ -9,6 +9,7 @@ from db.models.participants import TicketParticipant
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
 from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
 from db.models.tickets import (
+    ARRIVED_AT,
     AiCall,
     AnalysisBatch,
     Comment,
@@ -21,6 +22,7 @@ from db.models.tickets import (
 )
 
 __all__ = [
+    "ARRIVED_AT",
     "Agent",
     "AiCall",
     "AnalysisBatch",

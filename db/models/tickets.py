@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -136,9 +137,18 @@ class Ticket(Base):
     paused_seconds: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     #: Time of the last change of the text or the last comment.
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When it was created, by its other system for an imported ticket.
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    #: When it was imported from a file; None for any other ticket.
+    imported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Whether its verdict notifies users in their in-app inbox only: its other system acknowledged it.
+    silent: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     classified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     notified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+#: When a ticket was created in this database; `created_at` of an imported one is older.
+ARRIVED_AT = func.coalesce(Ticket.imported_at, Ticket.created_at)
 
 
 class VerdictRecord(Base):

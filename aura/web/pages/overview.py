@@ -14,7 +14,7 @@ from aura.ai.engines.factory import make_engine
 from aura.ai.engines.shared_state import SharedStateUnavailable
 from aura.desk import samples
 from aura.desk.agents import import_agents
-from aura.desk.ticket_import import import_tickets
+from aura.desk.importing import import_tickets
 from aura.errors import NotFound
 from aura.settings import get_settings
 from aura.web.auth.requirements import REQUIRES_READ, Operator

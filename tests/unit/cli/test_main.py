@@ -38,6 +38,7 @@ COMMANDS = {
         "comment",
         "participants",
         "attachments",
+        "import",
     ],
     "mail": ["fetch", "import", "list", "show", "create-ticket", "store-attachments", "login", "logout"],
     "incidents": ["list", "accept", "dismiss"],

@@ -117,6 +117,17 @@ def test_subscribers_of_triage_events(ticket: TicketState, events: list[str]):
     assert [each.event for each in to_manager] == [f"ticket.{event}" for event in events]
 
 
+def test_a_silent_ticket_is_assigned_and_notifies_in_app_only():
+    ticket = replace(TICKET, priority="critical", needs_review=True, silent=True)
+    everything = (Subscription("lead@example.com", "email"), Subscription("ops", "webhook"))
+    for version in (0, 2):
+        decision = triage(replace(ticket, notified_version=version), [ANN], *everything)
+
+        assert decision.assignee == ANN
+        assert {each.channel for each in decision.notifications} == {"in_app"}
+    assert not [each for each in triage(ticket, [], *everything).notifications if each.channel != "in_app"]
+
+
 def test_a_webhook_subscriber_is_notified_of_duplicates_too():
     decision = triage(replace(TICKET, duplicate=True), [], Subscription("crm", "webhook", "ticket.classified"))
 

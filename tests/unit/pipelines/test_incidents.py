@@ -137,6 +137,7 @@ def test_tickets_that_are_no_burst_are_not_proposed(database: str, why: str):
                 session.execute(update(Ticket).values(status="resolved"))
         case "from a file":
             report(BURST, source="import")
+            report(BURST, source="import:zendesk")
         case "as usual":
             for quarters in range(1, 5):
                 report(["VPN drops again"] * 5, who=f"{quarters}{{}}", seconds=quarters * 900 + 60)
