@@ -12,7 +12,8 @@ from typing import NamedTuple
 #: Bytes of all headers that are read, and of one header; a long list of references fits.
 MAX_HEADERS, MAX_HEADER = 256_000, 20_000
 
-_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*\r*\n|\0)*")
+#: Bytes before the first header: blank lines, and a byte order mark.
+_BEGINNING = b" \t\r\n\0\xef\xbb\xbf"
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _EMPTY_LINE = re.compile(rb"^\r*\n", re.MULTILINE)
 _NAME = re.compile(rb"([\x21-\x39\x3b-\x7e]{1,200})[ \t]*:")
@@ -42,8 +43,7 @@ def split_headers(raw: bytes) -> tuple[list[Header], bytes]:
     """
     if b"\r" in raw[:MAX_HEADERS] and b"\n" not in raw[:MAX_HEADERS]:
         raw = raw.replace(b"\r", b"\n")
-    beginning = _BEGINNING.match(raw)
-    start = beginning.end() if beginning else 0
+    start = len(raw[:MAX_HEADERS]) - len(raw[:MAX_HEADERS].lstrip(_BEGINNING))
     end = _EMPTY_LINE.search(raw, start)
     block, body = (raw[start : end.start()], raw[end.end() :]) if end else (raw[start:], b"")
     headers, rest = _read(block[:MAX_HEADERS], text_follows=bool(body.strip()))

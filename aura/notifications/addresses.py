@@ -16,15 +16,15 @@ from aura.notifications.sanitize import is_email
 #: Mailboxes of one header that are read.
 MAX_MAILBOXES = 100
 
-_TOKEN = re.compile(
-    r"""(?P<blank>\s+)
+_QUOTED = r'(?P<quoted>"(?:[^"\\]|\\.)*") |'
+_TOKENS = r"""(?P<blank>\s+)
     | (?P<encoded>=\?[^?\s]{1,80}\?[bq]\?[^?]*\?=)
-    | (?P<quoted>"(?:[^"\\]|\\.)*")
     | (?P<angle><[^<>]*>?)
     | (?P<separator>[,;:])
-    | (?P<text>[^\s"(<,;:=]+|.)""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
+    | (?P<text>[^\s"(<,;:=]+|.)"""
+_FLAGS = re.VERBOSE | re.IGNORECASE | re.DOTALL
+#: The second one is for the rest of a header in which a quotation mark is not closed: it would search to the end for each mark.
+_TOKEN, _UNQUOTED_TOKEN = re.compile(_QUOTED + _TOKENS, _FLAGS), re.compile(_TOKENS, _FLAGS)
 _PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -45,20 +45,18 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
     Each has an address that can be mailed. Members of groups are mailboxes. Source: RFC 5322 section 3.4, with errors.
     """
     reader = _Reader()
-    at, quotes, comments = 0, True, True
+    at, tokens, comments = 0, _TOKEN, True
     while at < len(value) and len(reader.found) < MAX_MAILBOXES:
-        token = _TOKEN.match(value, at)
+        token = tokens.match(value, at)
         if token is None:
             break
         kind, text = token.lastgroup or "", token[0]
         if text[0] == '"' and kind != "quoted":
-            quotes = False  # the next ones are not closed either
+            tokens = _UNQUOTED_TOKEN  # the next ones are not closed either
         if text == "(" and comments:
             end = _end_of_comment(value, at)
             comments = end > 0
             kind, text = ("comment", value[at:end]) if comments else ("text", "(")
-        elif kind == "quoted" and not quotes:
-            kind, text = "text", '"'
         reader.read(kind, text)
         at += len(text)
     reader.finish()
