@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formataddr, getaddresses
@@ -46,7 +47,8 @@ class _Connection(smtplib.SMTP):
     token: Token | None = None
 
     def __del__(self) -> None:
-        self.close()  # the thread has ended
+        if not sys.is_finalizing():  # the thread has ended, and the process goes on
+            self.close()
 
     def send(self, s: Any) -> None:
         super().send(s)
