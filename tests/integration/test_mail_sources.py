@@ -93,7 +93,7 @@ def test_the_same_mail_from_each_source_is_one_ticket(
     assert [each.code for each in fetched] == [0, 0, 0]
     lines = [line for each in fetched for line in each.out.splitlines()]
     assert [line.partition(": ")[2] for line in lines] == ["ticket 1", *["ticket 1 (duplicate)"] * 3]
-    assert (posted.status_code, posted.json()["ticket_id"], posted.json()["known"]) == (202, 1, True)
+    assert (posted.status_code, posted.json()["ticket_id"], posted.json()["duplicate"]) == (202, 1, True)
     assert (count(InboundMail), count(Ticket)) == (1, 1)
     assert inbox.folders() == {"": 0, "Aura.done": 1, "Aura.refused": 0}
     assert list((maildir / "new").iterdir()) == []

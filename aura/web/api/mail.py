@@ -24,7 +24,7 @@ class IngestedMail(BaseModel):
     outcome: str
     ticket_id: int | None
     #: The same mail was ingested before.
-    known: bool
+    duplicate: bool
 
 
 @router.post(
@@ -54,7 +54,7 @@ async def create_mail(request: Request) -> Response:
         raise InvalidInput("the body must be a raw mail; it is empty")
     ingested = await run_in_threadpool(ingest_mail, body)
     answer = IngestedMail(
-        id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, known=ingested.duplicate
+        id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, duplicate=ingested.duplicate
     )
     return JSONResponse(answer.model_dump(), 202)
 
