@@ -78,7 +78,7 @@ def run(page: Path, installation: Installation) -> None:
         (folder / name).symlink_to(ROOT / name)
     text = script([each for each in blocks(page) if not each.not_run], installation.port)
     env = installation.env() | dict(variables) | {"REPOSITORY": str(ROOT), "USER": "ann"}
-    ran = subprocess.run(["bash", "-c", text], env=env, cwd=folder, capture_output=True, text=True, timeout=280)
+    ran = subprocess.run(["bash", "-c", text], env=env, cwd=folder, capture_output=True, text=True, timeout=560)
     assert ran.returncode == 0, f"{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
     assert not re.findall(r"^HTTP (?!2)\d+", ran.stderr, re.MULTILINE), ran.stderr
 
