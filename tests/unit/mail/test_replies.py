@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura.mail.parse import parse_mail
 from aura.mail.replies import Conversation, is_forward, plain_subject, reply_text, strip_quotes
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 from tests.unit.mail.test_parse import mail
 
 REPLIES = Path(__file__).parents[2] / "data" / "replies"
