@@ -105,7 +105,7 @@ NEEDED = pytest.StashKey[set[str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests before `-m` chooses: those of integration/ and acceptance/ by their folder, those that measure growth as slow."""
+    """Mark tests before `-m` chooses: those of integration/ and acceptance/ by folder, those that measure growth as slow."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("integration", "acceptance"):

@@ -99,7 +99,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/notifications/channels/webhook/transport.py": ("notifications/channels/test_webhook.py", _CHANNEL),
     "aura/web/api/jobs.py": (
         "web/test_query_parameters.py",
-        "the routes call functions of db.jobs; their parameters are tested",
+        "the routes call other modules; their own part is the parameters",
     ),
     "aura/web/media_types.py": ("web/test_body_formats.py", "a media type decides how a body is read"),
     "aura/web/api/mail.py": ("web/test_app_openapi.py", "the routes call functions of aura.mail and db.inbound_mails"),
