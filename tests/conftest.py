@@ -105,11 +105,19 @@ NEEDED = pytest.StashKey[set[str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of integration/ and acceptance/ by their folder, before `-m` chooses."""
+    """Mark tests before `-m` chooses: those of integration/ and acceptance/ by folder, those that measure growth as slow."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("integration", "acceptance"):
             item.add_marker(folder)
+        if measures_growth(item):
+            item.add_marker("slow")
+
+
+def measures_growth(item: pytest.Item) -> bool:
+    """Return whether a test calls `growth`, the measurement of linear time, which takes many calls; its own tests are quick."""
+    code = getattr(getattr(item, "function", None), "__code__", None)
+    return code is not None and "growth" in code.co_names and item.path.name != "test_growth.py"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -154,7 +154,9 @@ def test_a_login_of_a_person_opens_the_mailbox_until_it_is_deleted(
     assert "nobody has logged in" in run("mail", "fetch", "--once").err
 
 
-def test_the_doctor_names_what_to_do(desk: OAuthMailbox, tokens: TokenServer, run: Run, configure: Callable[..., Any]):
+def test_the_doctor_names_the_next_step(
+    desk: OAuthMailbox, tokens: TokenServer, run: Run, configure: Callable[..., Any]
+):
     def oauth() -> tuple[bool, str, str]:
         token_source.cache_clear()
         [row] = [row for row in json.loads(run("doctor", "--format", "json").out) if row["name"] == "oauth"]

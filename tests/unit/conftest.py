@@ -1,5 +1,11 @@
 """Aura in this process, on a database that each test finds empty."""
 
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher
+
+from db import users
 from tests.commands import run
 from tests.embedded import *  # noqa: F403
 from tests.unit.desk.stored_settings import slack
@@ -7,3 +13,9 @@ from tests.unit.remote_engine import remote
 from tests.unit.traced import untraced
 
 __all__ = ["remote", "run", "slack", "untraced"]
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords fast; argon2id with its real parameters takes longer than most tests."""
+    monkeypatch.setattr(users, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

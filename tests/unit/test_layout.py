@@ -26,6 +26,9 @@ _MASKING = (
     "ai/text/test_masking.py",
     "the patterns of all kinds are tested together: which one matches first is the behaviour",
 )
+_QUOTES = ("mail/test_replies.py", "replies of real mail programs show together which text is quoted")
+_ROWS = ("desk/importing/test_importer.py", "its results are those of an import: the stored tickets and the report")
+_PEOPLE = ("mail/test_cc.py", "people are added by mails, and removed people get no mail")
 _CHANNEL = "the package's only module besides its __init__ and templates"
 _COMMAND = ("tests/acceptance/test_embedded.py", "the command is tested as a process")
 _BROKER = ("tests/integration/test_rabbitmq.py", "tested against a real RabbitMQ, which unit tests do not start")
@@ -38,16 +41,54 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/ai/text/masking/numbers.py": _MASKING,
     "aura/ai/text/masking/passwords.py": _MASKING,
     "aura/ai/text/masking/secrets.py": _MASKING,
+    "aura/ai/text/iso2022jp.py": ("ai/text/test_charsets.py", "a codec is tested through the function that chooses it"),
+    "aura/attachments/content.py": (
+        "actors/test_attachments.py",
+        "a content is read while an actor moves or deletes it",
+    ),
+    "aura/attachments/pdf.py": (
+        "attachments/test_text.py",
+        "a process of its own, which aura/attachments/text.py starts",
+    ),
+    "aura/attachments/storage/s3.py": ("tests/integration/test_s3.py", "tested against a real S3 server"),
     "aura/cli/demo.py": _COMMAND,
     "aura/cli/run.py": _COMMAND,
     "aura/cli/scheduler.py": _COMMAND,
+    "aura/desk/attachments.py": ("web/api/test_attachments.py", "files are added by uploads and mails"),
     "aura/desk/demo.py": _COMMAND,
+    "aura/desk/importing/json_scanner.py": (
+        "desk/importing/test_json_rows.py",
+        "the scanner yields the rows that the tests compare",
+    ),
+    "aura/desk/importing/identity.py": _ROWS,
+    "aura/desk/importing/reading.py": _ROWS,
+    "aura/desk/importing/report.py": _ROWS,
+    "aura/desk/importing/tickets.py": _ROWS,
+    "aura/desk/participants.py": _PEOPLE,
+    "aura/desk/unsubscribe.py": _PEOPLE,
+    "aura/mail/attributions.py": _QUOTES,
+    "aura/mail/bounces.py": ("mail/test_auto_replies.py", "one classification: a bounce is one kind of automatic mail"),
+    "aura/mail/conversations.py": (
+        "mail/test_ingest.py",
+        "the ticket of a mail depends on the mails ingested before it",
+    ),
+    "aura/mail/identity.py": ("mail/test_ingest.py", "a mail is a duplicate of mails ingested before it"),
+    "aura/mail/mail_signatures.py": _QUOTES,
+    "aura/mail/quoted_headers.py": _QUOTES,
+    "aura/mail/requesters.py": ("mail/test_ingest.py", "the requester of a mail is that of its ticket"),
+    "aura/mail/structure.py": ("mail/test_parse.py", "the parts of a mail are seen in the parsed mail"),
+    "aura/mail/ticket_texts.py": _QUOTES,
+    "aura/mail/unsubscribe.py": _PEOPLE,
     "aura/cli/mail.py": ("tests/integration/test_mail_sources.py", "the commands are tested with a real mail server"),
     "aura/jobs/notifier.py": ("tests/integration/test_jobs_postgresql.py", "LISTEN/NOTIFY exists on PostgreSQL only"),
     "aura/jobs/rabbitmq/admin.py": _BROKER,
     "aura/jobs/rabbitmq/confirms.py": _BROKER,
     "aura/jobs/rabbitmq/publisher.py": _BROKER,
     "aura/notifications/channels/apprise/transport.py": ("notifications/channels/test_apprise.py", _CHANNEL),
+    "aura/notifications/channels/email/html.py": (
+        "notifications/channels/test_email.py",
+        "a message is tested as it arrives",
+    ),
     "aura/notifications/channels/email/mime.py": (
         "notifications/channels/test_email.py",
         "a message is tested as it arrives",
@@ -56,7 +97,15 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/notifications/channels/slack/transport.py": ("notifications/channels/test_slack.py", _CHANNEL),
     "aura/notifications/channels/teams/transport.py": ("notifications/channels/test_teams.py", _CHANNEL),
     "aura/notifications/channels/webhook/transport.py": ("notifications/channels/test_webhook.py", _CHANNEL),
+    "aura/web/api/jobs.py": (
+        "web/test_query_parameters.py",
+        "the routes call other modules; their own part is the parameters",
+    ),
+    "aura/web/media_types.py": ("web/test_body_formats.py", "a media type decides how a body is read"),
     "aura/web/api/mail.py": ("web/test_app_openapi.py", "the routes call functions of aura.mail and db.inbound_mails"),
+    "db/oauth_logins.py": ("oauth/test_logins.py", "rows of logins are encrypted and decrypted by aura.oauth.logins"),
+    "db/participants.py": _PEOPLE,
+    "db/signing_keys.py": ("web/pages/test_unsubscribe.py", "the key of the links that the page accepts"),
     "db/inbound_mails.py": ("mail/test_ingest.py", "rows of mails are made by ingesting mails"),
     "db/migrations/online.py": (
         "tests/integration/test_jobs_postgresql.py",
@@ -72,7 +121,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
 #: Test files without a module, and the reason.
 WITHOUT_MODULE = {
     "cli/test_main.py": "the command itself: aura/cli/__init__.py and aura/__main__.py",
-    "ai/test_growth.py": "tests the measurement that other tests use",
+    "test_growth.py": "tests the measurement that other tests use",
     "jobs/test_hops.py": "counts the files that one job passes, over all modules",
     "jobs/test_standalone.py": "runs the example of aura/jobs/README.md",
     "jobs/test_state_machine.py": "random sequences of all operations on jobs",

@@ -22,7 +22,7 @@ def test_the_pages_of_a_pdf_are_read_up_to_the_limit():
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.4", b"%PDF-1.4\n" + b"\0" * 1000, pdf("x")[:-200]])
-def test_a_damaged_pdf_has_no_text_or_what_is_left_of_it(content: bytes):
+def test_a_damaged_pdf_has_no_text_or_its_readable_part(content: bytes):
     assert pdf_text(content) in ("", "x")
 
 

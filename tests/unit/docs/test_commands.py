@@ -16,6 +16,7 @@ from tests.documents import blocks, name_of, pages
 
 #: Also commands in prose, such as `aura mail fetch --once`.
 _INLINE = re.compile(r"`(aura [a-z-]+[^`\n]*)`")
+_COMMANDS: Any = typer.main.get_command(app)
 _IN_BLOCK = re.compile(r"(?:^|[;&|(] ?)(?:python -m )?(aura [a-z][^|;&()<>\n]*)", re.MULTILINE)
 
 
@@ -31,7 +32,7 @@ def commands(page: Path) -> Iterator[str]:
 
 def problem(command: str) -> str:
     """Return what is wrong with a command: an unknown name or option; empty when nothing is."""
-    known: Any = typer.main.get_command(app)
+    known = _COMMANDS
     words = shlex.split(command.replace("'", "\\'") if command.count("'") % 2 else command, comments=True)[1:]
     while words and hasattr(known, "commands"):
         if words[0].startswith("--"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aura.mail.encoded_words import decode_words
 from aura.mail.parse import parse_mail
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

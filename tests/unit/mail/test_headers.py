@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aura.mail.headers import split_headers
 from aura.mail.parse import parse_mail
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 REST = "From: Ann <ann@example.com>\nSubject: Lamp\nContent-Type: text/plain; charset=utf-8\n\nIt flickers."
 

@@ -190,7 +190,7 @@ def test_a_refused_token_request_is_permanent_and_hides_the_secret(server: Serve
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_connection_ends_with_its_token_and_the_next_one_is_no_failure(
+def test_a_connection_ends_with_its_token_and_reconnecting_is_no_failure(
     server: Server, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ):
     class Enough(Exception):

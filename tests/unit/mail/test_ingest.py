@@ -561,7 +561,7 @@ def test_only_agents_forward_in_the_name_of_others(subject: str):
     assert (ticket().requester, ticket().forwarded_by) == ("mallory@evil.example", "")
 
 
-def test_an_agent_who_quotes_a_mail_without_forwarding_it_is_the_requester():
+def test_an_agent_quoting_a_mail_without_forwarding_it_is_the_requester():
     add_agent()
 
     ingest_mail(forwarded("Fwd: The gate", "grace@example.com").replace(b"Fwd: The gate", b"My question"))

@@ -16,7 +16,7 @@ from aura.mail.parse import MAX_ID, parse_mail, read_attachments
 from aura.mail.replies import strip_quotes
 from db.new_tickets import DESCRIPTION_LIMIT, storable
 from tests.conftest import ROOT
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 MAILS = ROOT / "tests" / "data" / "mails"
 OWN_ADDRESS = "aura@localhost"

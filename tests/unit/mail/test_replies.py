@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura.mail.parse import parse_mail
 from aura.mail.replies import Conversation, is_forward, plain_subject, reply_text, strip_quotes
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 from tests.unit.mail.test_parse import mail
 
 REPLIES = Path(__file__).parents[2] / "data" / "replies"
@@ -36,7 +36,7 @@ def words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(REPLIES.glob("*.eml")), ids=lambda path: path.stem)
-def test_the_reply_of_each_mail_program_is_what_the_person_wrote(path: Path):
+def test_the_reply_of_each_mail_program_loses_its_quotes_and_signature(path: Path):
     assert words(reply_text(parse_mail(path.read_bytes()))) == words(path.with_suffix(".txt").read_text("utf-8"))
 
 

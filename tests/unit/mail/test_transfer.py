@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aura.mail.parse import parse_mail, read_attachments
 from aura.mail.transfer import decode_transfer, encoding_name, split_uuencoded
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 LONG = "Der Lüfter ist sehr laut, seit Montag, in allen Räumen des dritten Stocks. " * 4
 ENCODED = base64.encodebytes(LONG.encode()).decode()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aura.notifications import is_email
 from aura.notifications.addresses import parse_mailboxes
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

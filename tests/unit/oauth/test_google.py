@@ -45,7 +45,7 @@ def test_a_mailbox_that_is_not_delegated_is_refused(server: TokenServer, configu
         ("something_new", "hunter2", "something_new"),
     ],
 )
-def test_a_refusal_names_what_to_correct(
+def test_a_refusal_names_the_correction(
     server: TokenServer, configured: Configured, error: str, description: str, names: str
 ):
     key = json.dumps(server.add_service_account(DESK))

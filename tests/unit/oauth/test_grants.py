@@ -38,7 +38,7 @@ def test_a_mailbox_has_one_token_source_in_a_process():
     assert token_source("microsoft", "a@b", settings) is not token_source("microsoft", "c@b", settings)
 
 
-def test_a_refresh_token_of_a_setting_is_followed_by_the_next_ones(server: TokenServer, configured: Configured):
+def test_a_refresh_token_of_a_setting_is_replaced_by_issued_tokens(server: TokenServer, configured: Configured):
     public = server.add_client("desk", public=True)
     settings = configured(oauth_client_id=public.id, oauth_client_secret=None)
     first = grants.import_provider("custom").device_login(

@@ -81,7 +81,7 @@ def test_a_declined_login_and_a_late_one_are_named(server: TokenServer, configur
         (123456, "AADSTS123456"),
     ],
 )
-def test_a_refusal_names_the_code_and_what_to_correct(
+def test_a_refusal_names_the_code_and_the_correction(
     server: TokenServer, configured: Configured, number: int, names: str
 ):
     refused(server, number)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.ai.text.features import LONGEST_WORD, extract, ngrams, ticket_words, word_pairs, words, words_and_pairs
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.ai.text.html import html_to_text, plain_text
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

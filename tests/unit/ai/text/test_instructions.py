@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aura.ai.text.instructions import READ, has_instruction, strip, strip_ticket
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

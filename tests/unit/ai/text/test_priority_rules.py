@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from aura.ai.text.normalize import normalize
 from aura.ai.text.priority_rules import assess, first_priority, lift
 from aura.settings import PRIORITIES
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(

@@ -491,6 +491,7 @@ def test_a_large_file_is_stored_in_batches_with_progress(write: Any, monkeypatch
     assert positions[-1] == (len(content), len(content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ids", [True, False], ids=["with ids", "without ids"])
 def test_memory_does_not_grow_with_the_number_of_rows(write: Any, ids: bool):
     def peak(rows: int) -> int:

@@ -61,7 +61,7 @@ def test_a_line_with_invalid_bytes_has_one_warning():
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 @pytest.mark.parametrize("chunk", [7, 64, 100_000])
-def test_a_line_that_is_too_long_is_cut_and_the_next_one_is_whole(
+def test_a_line_that_is_too_long_is_cut_and_the_next_line_is_whole(
     monkeypatch: pytest.MonkeyPatch, chunk: int, end: bytes
 ):
     monkeypatch.setattr(module, "CHUNK", chunk)

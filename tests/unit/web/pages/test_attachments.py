@@ -88,7 +88,7 @@ def test_a_file_that_is_not_stored_has_a_reason_and_no_link(browser: TestClient,
     assert "not stored" in shown and "larger than 10 bytes" in shown and "href" not in shown
 
 
-def test_a_person_who_is_not_logged_in_sees_no_attachment(database: str):
+def test_a_visitor_without_login_sees_no_attachment(database: str):
     ingest_mail(mail_with(("screenshot.png", png())))
     create_key("read")
     create_user("viewer")

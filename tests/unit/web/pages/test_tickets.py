@@ -19,7 +19,7 @@ def test_a_program_gets_json_where_a_browser_gets_a_page(browser: TestClient):
     assert browser.get("/tickets/999").status_code == 404
 
 
-def test_a_page_shows_who_forwarded_the_mail_of_a_ticket_and_why_nobody_is_answered(browser: TestClient):
+def test_a_page_shows_the_forwarder_of_a_mail_and_why_no_reply_is_sent(browser: TestClient):
     number = create_ticket(requester="carl@example.com")
     with transaction() as session:
         found = session.get(Ticket, number)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 def test_a_quadratic_function_grows_beyond_the_bound() -> None:
