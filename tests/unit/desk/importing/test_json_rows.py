@@ -187,3 +187,14 @@ def test_hostile_text_takes_linear_time(piece: str):
 
     seconds(1_000)
     assert seconds(80_000) < 8 * seconds(20_000) + 0.2
+
+
+def test_the_first_object_of_a_list_and_an_object_around_the_row_are_read():
+    row = {
+        "ticket": {
+            "Subject": "VPN",
+            "Requestor": [{"EmailAddress": "ada@example.com"}, {"EmailAddress": "b@example.com"}],
+        }
+    }
+
+    assert flatten(row) == {"Subject": "VPN", "Requestor.EmailAddress": "ada@example.com"}
