@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -384,6 +386,8 @@ OTHER_NAMES = {
     **dict.fromkeys(("email", "from", "sender", "requester_email", "requestor", "reporter_email"), "requester"),
 }
 FIELDS = tuple(NewTicket.model_fields)
+#: Fields of other names that are compared with those of a ticket.
+OTHER_FIELDS = 50
 #: Names of JSON types by those of Python.
 JSON_TYPES = {
     list: "an array",
@@ -397,9 +401,9 @@ JSON_TYPES = {
 
 def _misnamed(payload: dict[str, Any]) -> list[dict[str, str]]:
     """Return an error for each field with another name, whose text would be lost because its own field is missing."""
-    meant = {
-        name: OTHER_NAMES.get(name) or _resembled(name) for name in payload if name not in FIELDS and payload[name]
-    }
+    others = islice((name for name in payload if name not in FIELDS and payload[name]), OTHER_FIELDS)
+    meant: dict[str, str | None] = {name: field for name, field in OTHER_NAMES.items() if payload.get(name)}
+    meant |= {name: _resembled(name[:40]) for name in others if name not in meant}
     return [
         {"field": storable(name)[:80], "problem": f"is not a field of a ticket; use {field}"}
         for name, field in meant.items()
@@ -407,9 +411,10 @@ def _misnamed(payload: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+@lru_cache(maxsize=1_000)
 def _resembled(name: str) -> str | None:
     """Return the field of which a name is a misspelling, such as titel or descripton."""
-    close = get_close_matches(name[:40].lower(), FIELDS, 1, 0.8)
+    close = get_close_matches(name.lower(), FIELDS, 1, 0.8)
     return close[0] if close and abs(len(close[0]) - len(name)) <= 1 else None
 
 
