@@ -16,6 +16,9 @@ from db.text import storable as storable
 DESCRIPTION_LIMIT = 200_000
 TITLE_LIMIT = 2_000
 
+#: "Ada Lovelace <ada@example.com>".
+_MAILBOX = re.compile(r'"?([^"<>@]*?)"? *<([^\s@<>]+@[^\s@<>]+)>')
+
 #: Names of the priorities in other service desks, in English and German.
 PRIORITY_NAMES = {
     "critical": ("critical", "kritisch", "urgent", "p1", "1", "highest", "blocker"),
@@ -34,7 +37,12 @@ class NewTicket(BaseModel):
     description: str = Field(
         "", max_length=DESCRIPTION_LIMIT, examples=["Since this morning, from home, on Wi-Fi and cable."]
     )
-    requester: str = Field("", max_length=254, examples=["ada@example.com"])
+    requester: str = Field(
+        "", max_length=254, description="Address, user name or `Name <address>`.", examples=["ada@example.com"]
+    )
+    requester_name: str = Field(
+        "", max_length=200, description="Display name of the requester.", examples=["Ada Lovelace"]
+    )
     department: str = Field("", max_length=200, examples=["Finance"])
     priority: Literal["low", "medium", "high", "critical"] | None = Field(
         None, description="The priority as the requester states it."
@@ -43,7 +51,7 @@ class NewTicket(BaseModel):
         None, max_length=200, description="Id in the calling system: a repeated id creates no second ticket."
     )
 
-    @field_validator("title", "description", "requester", "department", mode="before")
+    @field_validator("title", "description", "requester", "requester_name", "department", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
         return storable(value) if isinstance(value, str) else "" if value is None else value
@@ -69,6 +77,9 @@ class NewTicket(BaseModel):
     def _not_empty(self) -> NewTicket:
         if not self.title and not self.description:
             raise ValueError("a ticket needs a title or a description")
+        if "<" in self.requester and (named := _MAILBOX.fullmatch(self.requester)):
+            # the address alone, as in mails and imports: filters and notifications compare it
+            self.requester, self.requester_name = named[2], self.requester_name or named[1][:200]
         return self
 
 

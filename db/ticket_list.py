@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from db.text import normalized_requester
 
 Sort = Literal["-id", "id", "-priority", "priority"]
 #: The columns that can be filtered by an equal value.
+_ANGLED = re.compile(r"(?<=<)[^\s@<>]+@[^\s@<>]+(?=>)")
 FILTERS = ("status", "stage", "category", "priority", "assignee", "requester", "department", "source", "needs_review")
 
 #: The priorities in their order, after that of unclassified tickets, which have none.
@@ -80,7 +82,10 @@ def page(
 def _one_of(name: str, values: Sequence[Any]) -> ColumnElement[bool]:
     column = table(Ticket).c[name]
     if name == "requester":
-        values = list(dict.fromkeys([*values, *map(normalized_requester, values)]))
+        given = [*values, *map(normalized_requester, values)]
+        values = list(
+            dict.fromkeys([*given, *(found[0] for each in given[len(values) :] if (found := _ANGLED.search(each)))])
+        )
     # an equal value, not a list of one, for which PostgreSQL may choose another index
     return column == values[0] if len(values) == 1 else column.in_(values)
 

@@ -125,7 +125,7 @@ def create_each(
     if not rows:
         return []
     for values, origin in zip(rows, origins, strict=False):
-        values |= origin._asdict()
+        values |= {name: value for name, value in origin._asdict().items() if value}
     # RETURNING has no defined order
     new: dict[tuple[str | None, str], list[int]] = {}
     for row in _INSERT_EACH(session, rows):
@@ -152,6 +152,7 @@ def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dic
             "department": each.department,
             "claimed_priority": each.priority,
             **_NO_ORIGIN,
+            "requester_name": each.requester_name,
         }
         for each, original in submissions
     ]

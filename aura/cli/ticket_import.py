@@ -44,7 +44,8 @@ def import_(
         typer.Option(
             "--from",
             metavar="NAME",
-            help="Help desk of the export: zendesk, jira, servicenow, freshdesk, glpi, osticket, rt, redmine, or general; "
+            help="Help desk of the export: zendesk, jira, servicenow, freshdesk, glpi, osticket, rt, redmine, otrs, zammad, "
+            "spiceworks, hubspot, or general; "
             "recognised by its columns.",
         ),
     ] = None,

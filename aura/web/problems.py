@@ -132,6 +132,8 @@ def answer_error(request: Request, error: AuraError) -> Response:
 def _listed_at(request: Request) -> str:
     """Return where the API lists what a path below /api/v1 names: `/api/v1/workers/nope` is in `GET /api/v1/workers`."""
     match request.url.path.split("/"):
+        case ["", "api", "v1", "tickets", ticket, "attachments", _]:
+            return f"; GET /api/v1/tickets/{ticket}/attachments lists the attachments"
         case ["", "api", "v1", kind, _, *_] if f"/api/v1/{kind}" in request.app.openapi()["paths"]:
             return f"; GET /api/v1/{kind} lists the {kind.replace('-', ' ')}"
     return ""
@@ -147,6 +149,10 @@ def _field_errors(error: RequestValidationError) -> list[dict[str, str]]:
 
 def _explained(error: dict[str, Any]) -> str:
     """Return the message of an error; for a value of a fixed set, with the values and the one that it resembles."""
+    if error["type"] in ("too_long", "too_short") and isinstance(error.get("input"), str):
+        least, most = error["ctx"].get("min_length"), error["ctx"].get("max_length")
+        limit = f"most {most}" if most else f"least {least}"
+        return f"must have at {limit} character{'' if (most or least) == 1 else 's'}"
     if error["type"] != "literal_error":
         return str(error["msg"])
     values = re.findall(r"'([^']*)'", error["ctx"]["expected"])

@@ -58,6 +58,12 @@ def split_commas(values: Any) -> Any:
     return [part.strip() for each in values for part in each.split(",") if part.strip()] or [""]
 
 
+def split_lower(values: Any) -> Any:
+    """Return the values of such a parameter in lower case, as those of a fixed set are written."""
+    parts = split_commas(values)
+    return [each.lower() if isinstance(each, str) else each for each in parts] if isinstance(parts, list) else parts
+
+
 def canonical(values: Sequence[str] | None, known: Collection[str]) -> list[str] | None:
     """Return the values spelt as the known ones, whose case is ignored; an unknown value stays as it is."""
     by_lower = {each.lower(): each for each in known}

@@ -209,7 +209,8 @@ def _repair(source: _Source, delimiter: str, width: int, error: Exception, warn:
     literal = _literal(first.text, delimiter)
     for cells in (closed, literal):
         if cells is not None and width and len(cells) == width:
-            warn(first.number, "a quote is not closed: the row is read as one line")
+            if first.text.count('"') % 2:
+                warn(first.number, "a quote is not closed: the row is read as one line")
             return CsvRow(first.number, cells)
     reject(first.number, f"a quote is not closed, or a quote inside quotes is not doubled ({_cause(error)})")
     return None
@@ -221,8 +222,15 @@ def _reader(lines: Iterable[str], delimiter: str, **options: Any) -> Iterator[li
 
 def _literal(text: str, delimiter: str) -> list[str]:
     """Split a line at each delimiter, and remove the quotes around cells."""
-    cells = text.split(delimiter)
-    return [cell.removeprefix('"').removesuffix('"').replace('""', '"') for cell in cells]
+    return [_unquoted(cell) for cell in text.split(delimiter)]
+
+
+def _unquoted(cell: str) -> str:
+    """Remove the quotes around a cell, or one without its pair; those of the address "Ada" <ada@example.com> stay."""
+    around = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    if not around and cell.count('"') % 2 == 0:
+        return cell
+    return cell.removeprefix('"').removesuffix('"').replace('""', '"')
 
 
 def _parse(text: str, delimiter: str, **options: Any) -> list[str] | None:

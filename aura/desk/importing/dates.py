@@ -37,20 +37,30 @@ FIRST_YEAR, LAST_YEAR = 1970, 2100
 
 _MONTH = {name: number for number, names in enumerate(MONTHS, start=1) for name in names.split()}
 _TIME = (
-    r"(?:[T,\s]+(?:at |um )?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d{1,9})?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:\s*Uhr)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[A-Z]{3,5})?)?"
+    r"(?:[T,\s]+(?:at |um |à |a las |alle |om )?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,]\d{1,9})?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:\s*Uhr)?\s*(?P<zone>Z|UTC|GMT|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[A-Z]{3,5})?)?"
 )
 _NUMERIC = re.compile(
     r"(?P<a>\d{1,4})(?P<separator>[-/. ]{1,2})(?P<b>\d{1,2})(?P=separator)(?P<c>\d{4}|\d{1,2})\.?" + _TIME
 )
 _NAMED = re.compile(
-    r"(?:[^\W\d]{2,10}[.,]*\s+)?(?:(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?[-/\s]+(?P<month>[^\W\d_]{3,9})\.?"
-    r"|(?P<month2>[^\W\d_]{3,9})\.?\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)[-/,\s]+(?P<year>\d{4}|\d{2})" + _TIME
+    r"(?:[^\W\d]{2,10}[.,]*\s+)?(?:(?P<day>\d{1,2})(?:st|nd|rd|th|er)?[-/.\s]+(?P<month>[^\W\d_]{3,9})\.?"
+    r"|(?P<month2>[^\W\d_]{3,9})\.?\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)[-/.,\s]+(?P<year>\d{4}|\d{2})" + _TIME
 )
 #: "Mon Jan 02 09:14:00 2026", as Unix and RT write it.
 _CTIME = re.compile(
     r"[A-Za-z]{3}\s+(?P<month>[A-Za-z]{3})\s+(?P<day>\d{1,2})\s+(?P<clock>\d{2}:\d{2}:\d{2})\s+(?P<year>\d{4})"
 )
+#: ISO 8601 without separators, and the zone in brackets that Java adds.
+_BASIC = re.compile(r"\d{8}(?:T\d{4}(?:\d{2})?(?:Z|[+-]\d{2}:?\d{2})?)?")
+_BRACKETED = re.compile(r"\[[\w/+-]+\]$")
+#: "So. 30.11.2025", "30 de noviembre de 2025", "2025年11月30日", "09:15 30.11.2025".
+_WEEKDAY = re.compile(r"[^\W\d_]{2,10}[.,]{0,2}\s+(?=\d{1,4}[-/.]\d)")
+_OF = re.compile(r"(?<=\s)(?:de|of|del)\s+", re.IGNORECASE)
+_EAST_ASIAN = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
+_TIME_FIRST = re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp][Mm])?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})")
+#: Days since 1899-12-30, as spreadsheets store dates: 1982 to 2119.
+_SERIAL = re.compile(r"[3-7]\d{4}(?:[.,]\d+)?")
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _ZONES = {
     "Z": 0,
@@ -85,7 +95,7 @@ class DateOrder:
 
     def add(self, text: str) -> None:
         """Add a date of the file."""
-        found = _NUMERIC.match(text)
+        found = _NUMERIC.match(_plain(text))
         if found is None or len(found["a"]) == 4 or "." in found["separator"]:
             return
         a, b = int(found["a"]), int(found["b"])
@@ -124,7 +134,7 @@ class DateReader:
 
     def read(self, value: object) -> datetime | None:
         """Return the moment of a value; None for one that is no date. Surrounding blanks do not matter."""
-        text = str(value).strip()[:60]
+        text = _plain(str(value).strip()[:60])
         try:
             moment = self._read(text)
             moment = moment if moment is None or moment.tzinfo else moment.replace(tzinfo=self.zone)
@@ -140,6 +150,10 @@ class DateReader:
                 return datetime.fromisoformat(text)
             except ValueError:
                 pass  # a date with a form of its own, such as "2026-1-2 9:14 AM"
+        if _BASIC.fullmatch(text):
+            return datetime.fromisoformat(text)
+        if _SERIAL.fullmatch(text):
+            return datetime(1899, 12, 30) + timedelta(seconds=round(float(text.replace(",", ".")) * 86_400))
         if _EPOCH.fullmatch(text):
             seconds = float(text)
             return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
@@ -163,6 +177,13 @@ class DateReader:
         if not month_first and b > 12 and self.order is None:
             month_first = True
         return (_year(found["c"]), a, b) if month_first else (_year(found["c"]), b, a)
+
+
+def _plain(text: str) -> str:
+    """Return a date without its weekday and connecting words, the date before the time."""
+    text = _EAST_ASIAN.sub(r"\1-\2-\3", _BRACKETED.sub("", text))
+    text = _TIME_FIRST.sub(r"\2 \1", _OF.sub("", text))
+    return _WEEKDAY.sub("", text, count=1) if _WEEKDAY.match(text) else text
 
 
 def find_order(column_values: Iterable[tuple[str, str]]) -> tuple[DateOrder, str]:
@@ -198,6 +219,7 @@ def _zone(text: str | None) -> tzinfo | None:
         return None
     if text in _ZONES:
         return timezone(timedelta(hours=_ZONES[text]))
+    text = text.removeprefix("UTC").removeprefix("GMT")
     if text[0] in "+-":
         digits = text[1:].replace(":", "")
         return timezone((1 if text[0] == "+" else -1) * timedelta(hours=int(digits[:2]), minutes=int(digits[2:])))

@@ -31,8 +31,11 @@ _ASCII = bytes(range(128))
 _NON_ASCII = re.compile(rb"[^\n\r]{0,80}[\x80-\xff][^\n\r]{0,80}")
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 #: Letters and punctuation of Western European languages in windows-1252, and in the code page of DOS, 850.
-_WESTERN = frozenset("äöüÄÖÜßéèêëàâáãåæçñóòôõøœúùûíìîïÉÈÊÀÂÁÃÅÆÇÑÓÔÕØŒÚÙÍÎÿ€„“”‚‘’…–—•°§´«»¿¡£©®²³µ·½¼ºª×\xa0")
-_DOS_LETTERS = frozenset("äöüÄÖÜßéèàâçñ")
+_WESTERN = frozenset("¤äöüÄÖÜßéèêëàâáãåæçñóòôõøœúùûíìîïÉÈÊÀÂÁÃÅÆÇÑÓÔÕØŒÚÙÍÎÿ€„“”‚‘’…–—•°§´«»¿¡£©®²³µ·½¼ºª×\xa0")
+_DOS_LETTERS = frozenset("äöüÄÖÜßéèêëàâáãçñóòôúùûíîïœŒÉÈÀÇÑ’‘“”«»–—…€°¿¡\xa0")
+#: What the wrong one of two Western code pages makes of a letter: a capital or a quotation mark within a word.
+_MISPLACED = re.compile(r"[a-zß-ÿ][À-ÖØ-Þ]|[A-Z][À-ÖØ-Þ][a-z]|[A-Za-z][„“”‚‘…–—•§°£©®£][a-z]")
+_WINDOWS = re.compile(rb"[\x80-\x9f]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -117,9 +120,11 @@ def _utf_16(head: bytes) -> str | None:
 
 def _legacy(sample: bytes) -> str:
     """Return the codec of text in an older encoding of one or two bytes a character."""
-    if _plausible(sample, "cp1252", _WESTERN):
-        return "cp1252"
-    return "cp850" if _plausible(sample, "cp850", _DOS_LETTERS) else detect_charset(sample)
+    for codec, letters in (("cp1252", _WESTERN), ("cp850", _DOS_LETTERS), ("mac-roman", _DOS_LETTERS)):
+        if _plausible(sample, codec, letters):
+            # nobody writes the currency sign of windows-1252, which is the euro of ISO 8859-15
+            return "iso8859-15" if codec == "cp1252" and b"\xa4" in sample and not _WINDOWS.search(sample) else codec
+    return detect_charset(sample)
 
 
 def _plausible(sample: bytes, codec: str, letters: frozenset[str]) -> bool:
@@ -129,5 +134,7 @@ def _plausible(sample: bytes, codec: str, letters: frozenset[str]) -> bool:
     except UnicodeDecodeError:
         return False
     special = [char for char in text if char > "\x7f"]
+    if sum(1 for _ in _MISPLACED.finditer(text)) > 0.2 * len(special):
+        return False
     plain = sum(1 for char in _LETTER.findall(text) if char <= "\x7f")
     return sum(char in letters for char in special) >= 0.9 * len(special) and plain >= 2 * len(special)

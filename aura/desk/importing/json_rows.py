@@ -91,11 +91,16 @@ def find_list(chunks: Iterable[str], is_ticket: Callable[[Sequence[str]], bool])
 def flatten(value: dict[str, Any], prefix: str = "", depth: int = NESTING) -> dict[str, Any]:
     """Return the values of nested objects by dotted names; an object with a name is its name, too.
 
-    {"fields": {"status": {"name": "Done"}}} gives "fields.status" and "fields.status.name".
+    {"fields": {"status": {"name": "Done"}}} gives "fields.status" and "fields.status.name". Of a list of objects the first one
+    counts, such as the first requestor; an object around the whole row, {"helpdesk_ticket": {...}}, is left out.
     """
+    if not prefix and len(value) == 1:
+        (inner,) = value.values()
+        value = inner if isinstance(inner, dict) else value
     flat: dict[str, Any] = {}
-    for key, inner in value.items():
+    for key, each_value in value.items():
         name = f"{prefix}{key}"
+        inner = _first_object(each_value)
         if isinstance(inner, dict):
             if inner.get("type") == "doc":
                 flat[name] = document_text(inner)
@@ -108,6 +113,10 @@ def flatten(value: dict[str, Any], prefix: str = "", depth: int = NESTING) -> di
         elif not isinstance(inner, list):
             flat[name] = inner
     return flat
+
+
+def _first_object(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
 
 
 def document_text(node: Any, depth: int = 50) -> str:

@@ -22,6 +22,12 @@ FIELDS = (
     *("created_at", "updated_at", "resolved_at", "closed_at", "category", "assignee", "resolution"),
 )
 
+#: Words of a column with an address, and those of one that is not the requester's.
+_ADDRESS = re.compile(r"\be ?mails?\b|e ?mail ?adres|\bmailadres|\bcourriel|\bcorreo")
+_OTHERS_ADDRESS = re.compile(
+    r"\b(agent|assign\w*|owner|technician|techniker|bearbeiter\w*|zugewiesen\w*|recipients?|empfanger|to|an|cc|bcc|group"
+    r"|team|count|anzahl|number|id|status|subject|betreff|template|sent|source|approver|manager|closed|resolved|updated)\b"
+)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -31,7 +37,8 @@ def words(name: str) -> str:
     stripped = name.strip()
     if stripped == "#":
         return stripped
-    text = unicodedata.normalize("NFKD", stripped.casefold())
+    # "% erledigt" is a share, "erledigt" is a date
+    text = unicodedata.normalize("NFKD", stripped.casefold().replace("%", " percent "))
     return _SEPARATORS.sub(" ", "".join(char for char in text if not unicodedata.combining(char))).strip()
 
 
@@ -105,10 +112,29 @@ def column_of_field(names: Sequence[str], preset: Preset, given: Mapping[str, st
             continue
         if column_name not in taken:
             mapping[field] = column_name
+    address = _address_column(by_words)
+    if address and address not in mapping.values() and "email" not in mapping and "requester" not in given:
+        mapping["email"] = address
     repeated = [column for column in mapping.values() if f"{column} (2)" in names]
     if repeated:
         raise InvalidImportFile(f"two columns are named {repeated[0]!r}: rename one")
     return mapping
+
+
+def later_columns(names: Sequence[str], preset: Preset, mapping: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the further columns of a date, which a row with an empty first one is read from: opened_at, then sys_created_on."""
+    by_words = {words(name): name for name in reversed(names)}
+    taken = set(mapping.values())
+    return {
+        field: later
+        for field in ("created_at", "updated_at")
+        if field in mapping
+        and (
+            later := [
+                by_words[each] for each in preset.columns[field] if by_words.get(each, mapping[field]) not in taken
+            ]
+        )
+    }
 
 
 def count_known(names: Iterable[str]) -> int:
@@ -121,6 +147,12 @@ def listed(names: Iterable[str]) -> str:
     text = ", ".join(names)[:1_000]
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return (text if len(text) <= 300 else f"{text[:300]} ...") or "none"
+
+
+def _address_column(by_words: Mapping[str, str]) -> str | None:
+    """Return the only column whose name says that it has an address, and not that of an agent or of a recipient."""
+    found = [name for each, name in by_words.items() if _ADDRESS.search(each) and not _OTHERS_ADDRESS.search(each)]
+    return found[0] if len(found) == 1 else None
 
 
 @cache

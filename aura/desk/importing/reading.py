@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,26 @@ from aura.desk.importing.files import CHUNK, Format, ImportFile
 from aura.desk.importing.json_rows import find_list, flatten, read_json, read_json_lines
 from aura.desk.importing.json_scanner import Path
 from aura.desk.importing.lines import read_lines
-from aura.desk.importing.presets import Preset, column_of_field, count_known, listed, preset_named, recognise
+from aura.desk.importing.presets import (
+    Preset,
+    column_of_field,
+    count_known,
+    later_columns,
+    listed,
+    preset_named,
+    recognise,
+)
 from aura.desk.importing.report import FileSummary, ImportedTicket, ImportReport, InvalidImportFile, Log
 from aura.desk.importing.tickets import DATE_FIELDS, TicketReader
 from aura.settings import get_settings
 
 #: Objects of a JSON file by whose keys the export is recognised, and rows whose dates may show that no order is needed.
 SAMPLE, DATE_SAMPLE = 20, 200
+_TOTAL = re.compile(
+    r"(grand )?(total|totals|sum|summe|gesamt\w*|anzahl|count|totaal|totale|suma|somme|nombre|razem)\b", re.IGNORECASE
+)
+#: "Total tickets: 17".
+_COUNTED = re.compile(r"(?:grand )?(?:total|summe|gesamt|anzahl)\b[^\d]{0,30}\d+", re.IGNORECASE)
 ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")
 
 
@@ -121,9 +135,14 @@ def _rows(
     if file.format == "csv":
         header = layout.names
         at = {name: header.index(column) for name, column in layout.columns.items()}
+        later = later_columns(header, layout.preset, layout.columns)
         for line, cells in _table(file, content, options, reject, warn).rows:
             cells += [""] * (len(header) - len(cells))
-            yield line, dict(zip(header, cells, strict=False)), {name: cells[place] for name, place in at.items()}
+            row, values = dict(zip(header, cells, strict=False)), {name: cells[place] for name, place in at.items()}
+            if _is_total(cells, values):
+                warn(line, f"{next(filter(str.strip, cells)).strip()!r} is a total, not a ticket: the row is left out")
+                continue
+            yield line, row, _filled(values, row, later)
         return
     columns_of: dict[tuple[str, ...], dict[str, str]] = {}
     for line, value in _objects(file, content, layout.path, reject, warn):
@@ -134,7 +153,26 @@ def _rows(
                 columns_of.clear()
             given = {name: column for name, column in options.columns.items() if column in flat}
             columns_of[keys] = column_of_field(keys, layout.preset, given)
-        yield line, value, {name: flat[column] for name, column in columns_of[keys].items()}
+        later = later_columns(keys, layout.preset, columns_of[keys]) if not all(flat.values()) else {}
+        yield line, value, _filled({name: flat[column] for name, column in columns_of[keys].items()}, flat, later)
+
+
+def _filled(values: dict[str, Any], row: Mapping[str, Any], later: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return the values; an empty one is taken from the later columns of its field."""
+    for name, columns in later.items():
+        if not values[name]:
+            values[name] = next((row[each] for each in columns if row[each]), values[name])
+    return values
+
+
+def _is_total(cells: list[str], values: Mapping[str, Any]) -> bool:
+    """Return whether a row of a spreadsheet is a sum: its first cell says so, and it has no title and no description."""
+    if sum(map(bool, map(str.strip, cells))) == 1 and any(_COUNTED.fullmatch(cell.strip()[:60]) for cell in cells):
+        return True
+    if str(values.get("title", "")).strip() or str(values.get("description", "")).strip():
+        return False
+    first = next((cell for cell in cells if cell.strip()), "")
+    return bool(_TOTAL.match(first.strip()[:60]))
 
 
 def _table(file: ImportFile, content: IO[bytes], options: ImportOptions, reject: Log, warn: Log) -> Any:

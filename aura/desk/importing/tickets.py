@@ -20,7 +20,10 @@ from db.tickets import RESOLVED
 #: Fields of a date.
 DATE_FIELDS = ("created_at", "updated_at", "resolved_at", "closed_at")
 #: Fields whose text is never a placeholder, and the placeholders of exports for no value.
-TEXT_FIELDS, EMPTY = ("title", "description", "resolution"), ("-", "--", "n/a", "none", "(none)", "null", "nil", "\\n")
+TEXT_FIELDS, EMPTY = (
+    ("title", "description", "resolution"),
+    ("-", "--", "n/a", "none", "(none)", "null", "nil", "\\n", "not set"),
+)
 #: Different values of which each is reported once, at its first line.
 REPORTED_VALUES = 1_000
 #: Clocks of two systems may differ by this.

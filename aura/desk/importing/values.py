@@ -16,6 +16,13 @@ CELL_LIMIT = 1_000
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: "2 - High", "P1: Critical", "Hoch (3)".
 _PARTS = re.compile(r"\s*[-–—:/()|.]\s*")
+_IN_BRACKETS = re.compile(r"(?<=[^\s,;])\s*[(\[]([^\s()\[\]<>@]{1,64}@[^\s()\[\]<>@]{1,255})[)\]]")
+#: "Severity 2", "Prio 1", "Priorität 3", "S1".
+_LEVEL = re.compile(
+    r"(?:severity|sev|prio|priority|priorität|priorité|prioridad|prioriteit|level|stufe|s)[ .:-]*(\d)", re.IGNORECASE
+)
+#: The number of "3 high", "5 sehr hoch", "2. Normal".
+_LEADING_NUMBER = re.compile(r"\d{1,2}[.)]?\s+")
 
 
 def read_status(text: str, preset: Preset, given: Mapping[str, str]) -> str | None:
@@ -27,6 +34,7 @@ def read_priority(text: str, preset: Preset) -> str | None:
     """Return our priority for a priority of the export, by the numeric scale of its help desk. None for an unknown one."""
     if preset.priority_scale and _NUMBER.fullmatch(text.strip()):
         return next(priority for bound, priority in preset.priority_scale if float(text) < bound)
+    text = _LEVEL.sub(r"P\1", text.strip()[:200])
     return _find(text, preset.priority) or parse_priority(text)
 
 
@@ -48,9 +56,14 @@ def _find(text: str, values: Mapping[str, str]) -> str | None:
     parts.sort(key=lambda part: bool(_NUMBER.fullmatch(part)))
     if found := next((values[words(part)] for part in parts if words(part) in values), None):
         return found
-    first = words(text[:200]).split()
+    first = words(_LEADING_NUMBER.sub("", text[:200].strip(), count=1)).split()
     prefixes = (" ".join(first[:length]) for length in range(min(len(first), 4), 0, -1))
     return next((values[prefix] for prefix in prefixes if prefix in values and not prefix.isdecimal()), None)
+
+
+def _angled(text: str) -> str:
+    """Return a text with addresses in angle brackets: "Ada (ada@example.com)" is "Ada <ada@example.com>"."""
+    return _IN_BRACKETS.sub(r" <\1>", text)
 
 
 class Requester(NamedTuple):
@@ -66,7 +79,7 @@ def read_requester(email: str, person: str, name: str) -> Requester:
     "Ada <ADA@Example.com>" is the address ada@example.com and the name Ada. Of several addresses the first counts.
     """
     texts = [text.strip() for text in (email, person, name)]
-    mailboxes = [mailbox for text in texts if "@" in text for mailbox in parse_mailboxes(text[:CELL_LIMIT])]
+    mailboxes = [mailbox for text in texts if "@" in text for mailbox in parse_mailboxes(_angled(text[:CELL_LIMIT]))]
     if not mailboxes:
         return Requester(texts[1] or texts[0] or texts[2], "")
     address = mailboxes[0].address

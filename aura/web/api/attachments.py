@@ -17,6 +17,8 @@ from aura.attachments.content_types import BINARY, HARMLESS
 from aura.attachments.names import safe_name
 from aura.desk import attachments as desk
 from aura.settings import get_settings
+from aura.web.api import etags
+from aura.web.api.etags import IfMatch
 from aura.web.api.fields import Id, Text
 from aura.web.auth.requirements import Operator, Reader
 from aura.web.downloads import download, is_picture
@@ -102,6 +104,7 @@ async def create_attachment(
     request: Request,
     who: Operator,
     name: Annotated[Text, Query(min_length=1, max_length=500, examples=["screenshot.png"])],
+    if_match: IfMatch = None,
 ) -> Response:
     """Store the body of the request as a file of the ticket. A repeated request adds nothing and answers 200."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -110,7 +113,7 @@ async def create_attachment(
     await run_in_threadpool(_require_ticket, ticket_id)
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         await _receive(request, cast("BinaryIO", file))
-        stored, new = await run_in_threadpool(_store, who, ticket_id, cast("BinaryIO", file), name, declared)
+        stored, new = await run_in_threadpool(_store, who, ticket_id, cast("BinaryIO", file), name, declared, if_match)
     return JSONResponse(
         _model(stored).model_dump(mode="json"), 201 if new else 200, {"Location": _url(ticket_id, stored.id)}
     )
@@ -143,8 +146,11 @@ def _require_ticket(ticket_id: int) -> None:
         tickets.ensure_exists(session, ticket_id)
 
 
-def _store(who: Actor, ticket_id: int, file: BinaryIO, name: str, declared: str) -> tuple[StoredAttachment, bool]:
+def _store(
+    who: Actor, ticket_id: int, file: BinaryIO, name: str, declared: str, if_match: IfMatch
+) -> tuple[StoredAttachment, bool]:
     with audit.acting(who, "ticket.attach", f"ticket/{ticket_id}", name=safe_name(name)) as session:
+        etags.require_match(session, ticket_id, if_match)
         attachment_id, new = desk.upload(session, ticket_id, file, name, declared)
         return attachments.find(session, ticket_id, attachment_id), new
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,14 +28,16 @@ MAX_LENGTH, MAX_TAGS = 4_000, 100
 
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 
+#: A header may be repeated; its values are one list (RFC 9110, section 5.3).
 IfMatch = Annotated[
-    str | None,
+    list[str] | None,
     Header(
         alias="If-Match", description="Change the ticket only if its state is that of one of these ETags; else 412."
     ),
 ]
 IfNoneMatch = Annotated[
-    str | None, Header(alias="If-None-Match", description="Answer 304 if the ticket still has one of these ETags.")
+    list[str] | None,
+    Header(alias="If-None-Match", description="Answer 304 if the ticket still has one of these ETags."),
 ]
 
 
@@ -82,15 +84,15 @@ def parse(name: str, value: str) -> list[tuple[bool, str]] | None:
     return tags
 
 
-def is_unchanged(if_none_match: str | None, tag: str) -> bool:
+def is_unchanged(if_none_match: Sequence[str] | None, tag: str) -> bool:
     """Return whether the condition of a GET names the tag, by weak comparison. Raises HTTPException 400."""
     if if_none_match is None:
         return False
-    tags = parse("If-None-Match", if_none_match)
+    tags = parse("If-None-Match", ", ".join(if_none_match))
     return tags is None or tag.strip('"') in [each for _, each in tags]
 
 
-def require_match(session: Session, ticket_id: int, if_match: str | None) -> None:
+def require_match(session: Session, ticket_id: int, if_match: Sequence[str] | None) -> None:
     """Lock the ticket and check the condition of a change; without a condition, do nothing.
 
     Call it in the transaction of the change: the lock keeps the state until it ends. Raises HTTPException 400 for a
@@ -98,7 +100,7 @@ def require_match(session: Session, ticket_id: int, if_match: str | None) -> Non
     """
     if if_match is None:
         return
-    tags = parse("If-Match", if_match)
+    tags = parse("If-Match", ", ".join(if_match))
     state = state_of(ticket_actions.lock_columns(session, ticket_id, STATE_COLUMNS))
     # strong comparison: a weak tag never matches
     if tags is not None and state not in [tag.partition("-")[0] for weak, tag in tags if not weak]:
@@ -108,7 +110,7 @@ def require_match(session: Session, ticket_id: int, if_match: str | None) -> Non
         raise HTTPException(412, detail, {"ETag": f'"{state}"'})
 
 
-def new_tag(session: Session, ticket_id: int, if_match: str | None) -> dict[str, str]:
+def new_tag(session: Session, ticket_id: int, if_match: Sequence[str] | None) -> dict[str, str]:
     """Return the ETag header after a change that had a condition: the next change needs the new state."""
     if if_match is None:
         return {}

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -26,10 +29,11 @@ from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.long_poll import MAX_WAIT, LongPoll
 from aura.web.media_types import require_json
 from aura.web.problems import invalid, problem
-from aura.web.query_parameters import canonical, require_known_values, split_commas
+from aura.web.query_parameters import canonical, require_known_values, split_commas, split_lower
 from db import audit, reading, ticket_list, tickets
 from db.idempotency import KeyUse
 from db.new_tickets import NewTicket, parse_json
+from db.text import storable
 from db.ticket_actions import COMMENT_LIMIT
 from db.ticket_list import Sort
 from db.tickets import UnknownTicket
@@ -56,10 +60,10 @@ Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
 Stage = Literal["received", "prepared", "classified", "notified"]
 Priority = Literal["low", "medium", "high", "critical"]
 #: Filters by values of a fixed set: separated by commas, or as a repeated parameter.
-Statuses = Annotated[list[Status] | None, BeforeValidator(split_commas), Query(description="One or more statuses.")]
-Stages = Annotated[list[Stage] | None, BeforeValidator(split_commas), Query(description="One or more stages.")]
+Statuses = Annotated[list[Status] | None, BeforeValidator(split_lower), Query(description="One or more statuses.")]
+Stages = Annotated[list[Stage] | None, BeforeValidator(split_lower), Query(description="One or more stages.")]
 Priorities = Annotated[
-    list[Priority] | None, BeforeValidator(split_commas), Query(description="One or more priorities.")
+    list[Priority] | None, BeforeValidator(split_lower), Query(description="One or more priorities.")
 ]
 Categories = Annotated[
     list[Annotated[Text, Field(min_length=1, max_length=80)]] | None,
@@ -362,7 +366,7 @@ def ticket_details(ticket_id: int) -> TicketDetails:
     return TicketDetails.model_validate(found)
 
 
-def ticket_response(ticket_id: int, if_none_match: str | None = None) -> Response:
+def ticket_response(ticket_id: int, if_none_match: Sequence[str] | None = None) -> Response:
     """Return the response with a ticket and its ETag, or 304 when the condition names the ETag.
 
     Raises UnknownTicket, and HTTPException 400 for a malformed condition.
@@ -379,17 +383,39 @@ def ticket_response(ticket_id: int, if_none_match: str | None = None) -> Respons
 OTHER_NAMES = {
     **dict.fromkeys(("subject", "summary", "name"), "title"),
     **dict.fromkeys(("body", "text", "message", "content", "comment"), "description"),
-    **dict.fromkeys(("email", "from", "sender", "requester_email"), "requester"),
+    **dict.fromkeys(("email", "from", "sender", "requester_email", "requestor", "reporter_email"), "requester"),
+}
+FIELDS = tuple(NewTicket.model_fields)
+#: Fields of other names that are compared with those of a ticket.
+OTHER_FIELDS = 50
+#: Names of JSON types by those of Python.
+JSON_TYPES = {
+    list: "an array",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
 }
 
 
 def _misnamed(payload: dict[str, Any]) -> list[dict[str, str]]:
     """Return an error for each field with another name, whose text would be lost because its own field is missing."""
+    others = islice((name for name in payload if name not in FIELDS and payload[name]), OTHER_FIELDS)
+    meant: dict[str, str | None] = {name: field for name, field in OTHER_NAMES.items() if payload.get(name)}
+    meant |= {name: _resembled(name[:40]) for name in others if name not in meant}
     return [
-        {"field": name, "problem": f"is not a field of a ticket; use {field}"}
-        for name, field in OTHER_NAMES.items()
-        if payload.get(name) and not payload.get(field)
+        {"field": storable(name)[:80], "problem": f"is not a field of a ticket; use {field}"}
+        for name, field in meant.items()
+        if field and not payload.get(field)
     ]
+
+
+@lru_cache(maxsize=1_000)
+def _resembled(name: str) -> str | None:
+    """Return the field of which a name is a misspelling, such as titel or descripton."""
+    close = get_close_matches(name.lower(), FIELDS, 1, 0.8)
+    return close[0] if close and abs(len(close[0]) - len(name)) <= 1 else None
 
 
 def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
@@ -399,7 +425,7 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     except ValueError:
         return problem(400, "the body must be one JSON object")
     if not isinstance(payload, dict):
-        return problem(422, f"the body must be a JSON object, not {type(payload).__name__}")
+        return problem(422, f"the body must be a JSON object, not {JSON_TYPES[type(payload)]}")
     if misnamed := _misnamed(payload):
         return problem(422, "; ".join(f"{each['field']}: {each['problem']}" for each in misnamed), errors=misnamed)
     try:

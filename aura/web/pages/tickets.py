@@ -44,6 +44,9 @@ VIEWS = (
 def list_tickets(
     request: Request, q: Annotated[str, Query(max_length=2000)] = "", before: int | None = None
 ) -> HTMLResponse:
+    # /tickets?status=open, as in the API, is the search status:open
+    given = [f'{name}:"{value}"' for name, value in request.query_params.multi_items() if name in QUALIFIERS and value]
+    q = " ".join([q, *(each.replace('"', "") if " " not in each else each for each in given)]).strip()
     error, found = "", search.Page([], None)
     try:
         with reading() as session:
@@ -88,7 +91,7 @@ def create_ticket(request: Request, fields: Fields, who: Submitter) -> HTMLRespo
 def show_ticket(request: Request, ticket_id: int) -> Response:
     """Return the page of a ticket to a browser, and JSON to a program."""
     if not wants_page(request):
-        return ticket_response(ticket_id, request.headers.get("if-none-match"))
+        return ticket_response(ticket_id, request.headers.getlist("if-none-match") or None)
     with reading() as session:
         ticket = timeline(session, ticket_id)
         if ticket is None:

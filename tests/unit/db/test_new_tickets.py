@@ -41,7 +41,9 @@ def test_a_new_ticket_normalizes_its_fields():
     ("requester", "stored"),
     [
         ("ADA@Example.COM", "ada@example.com"),
-        ("Ada Lovelace <ADA@Example.com>", "Ada Lovelace <ada@example.com>"),
+        ("Ada Lovelace <ADA@Example.com>", "ada@example.com"),
+        ('"Lovelace, Ada" <ADA@Example.com>', "ada@example.com"),
+        ("ada@example.com, Bob <bob@example.com>", "ada@example.com, Bob <bob@example.com>"),
         ("JÖRG@Müller.example", "jörg@müller.example"),
         ("Ada Lovelace", "Ada Lovelace"),
         ("@Ada", "@Ada"),
@@ -50,6 +52,11 @@ def test_a_new_ticket_normalizes_its_fields():
 )
 def test_the_address_of_a_requester_is_stored_in_lower_case(requester: str, stored: str):
     assert NewTicket(title="x", requester=requester).requester == stored
+
+
+def test_the_name_of_a_requester_is_beside_the_address():
+    assert NewTicket(title="x", requester='"Lovelace, Ada" <ada@example.com>').requester_name == "Lovelace, Ada"
+    assert NewTicket(title="x", requester="Ada <ada@example.com>", requester_name="Dr Ada").requester_name == "Dr Ada"
 
 
 @pytest.mark.parametrize(

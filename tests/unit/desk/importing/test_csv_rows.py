@@ -104,6 +104,14 @@ def test_a_quote_that_is_not_closed_costs_no_other_row(damaged: str, cells: list
     assert [line for line, _ in [*table.warnings, *table.rejected]] == [2]
 
 
+@pytest.mark.parametrize("cell", ['"Ada L" <ada@example.com>', '19" disk'])
+def test_quotes_that_are_characters_of_a_cell_stay(cell: str):
+    table = Read(f"id\tsubject\temail\n1\tVPN\t{cell}\n2\tMail\tx")
+
+    assert table.rows == [(2, ["1", "VPN", cell]), (3, ["2", "Mail", "x"])]
+    assert not table.warnings
+
+
 def test_quotes_after_a_backslash_are_quotes_inside_a_cell():
     table = Read('id,subject,body\n1,"He says \\"no\\", twice",x\n2,VPN,y')
 

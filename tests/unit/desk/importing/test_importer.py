@@ -542,3 +542,16 @@ def test_general_switches_recognition_off(load: Load):
     assert load(content, preset="Jira").file.source == "import:jira"
     with pytest.raises(InvalidImportFile, match="no preset 'jirra'; there are zendesk, jira"):
         load(content, preset="jirra")
+
+
+def test_a_sum_below_the_rows_is_named_and_no_ticket(load: Load):
+    report = load("Nr;Betreff;Status\n1;VPN;Offen\n2;Summe der Mails falsch;Offen\nSumme;;2\nTotal tickets: 2;;\n")
+
+    assert [ticket.title for ticket in stored()] == ["VPN", "Summe der Mails falsch"]
+    assert (report.rejected, [line for line, _ in report.warnings]) == (0, [4, 5])
+
+
+def test_an_empty_date_is_read_from_the_next_column(load: Load):
+    load("number,short_description,state,opened_at,sys_created_on\nINC1,VPN,New,,2024-03-20 10:00\n")
+
+    assert [f"{ticket.created_at:%Y-%m-%d}" for ticket in stored()] == ["2024-03-20"]

@@ -184,3 +184,14 @@ def test_hostile_text_takes_linear_time(piece: str):
             list(read_json([text], (), lambda *_: None, lambda *_: None))
 
     assert growth(scan, piece * 20_000) < MOST
+
+
+def test_the_first_object_of_a_list_and_an_object_around_the_row_are_read():
+    row = {
+        "ticket": {
+            "Subject": "VPN",
+            "Requestor": [{"EmailAddress": "ada@example.com"}, {"EmailAddress": "b@example.com"}],
+        }
+    }
+
+    assert flatten(row) == {"Subject": "VPN", "Requestor.EmailAddress": "ada@example.com"}

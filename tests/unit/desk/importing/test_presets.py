@@ -18,6 +18,23 @@ def test_accents_do_not_matter_and_a_number_sign_is_a_name():
     assert words(" # ") == "#"
 
 
+def test_a_share_is_no_date():
+    assert column_of_field(["#", "Tracker", "Thema", "% erledigt"], presets()["redmine"], {}).get("resolved_at") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "column"),
+    [
+        (["Titel", "E-Mailadres van de melder"], "E-Mailadres van de melder"),
+        (["Title", "User's e-mail"], "User's e-mail"),
+        (["Title", "Agent email", "Cc email"], None),
+        (["Title", "Home email", "Work email"], None),
+    ],
+)
+def test_the_only_column_with_an_address_is_that_of_the_requester(names: list[str], column: str | None):
+    assert column_of_field(names, presets()["general"], {}).get("email") == column
+
+
 def test_a_file_without_the_columns_of_a_help_desk_is_general():
     assert recognise(["id", "subject", "email"]).name == "general"
     assert not recognise([]).known

@@ -50,6 +50,28 @@ def test_a_change_with_the_current_etag_is_made_and_with_an_old_one_refused(web:
     assert change(web, number, "pending", refused.headers["ETag"]).status_code == 200
 
 
+@pytest.mark.parametrize("matching", [True, False])
+def test_a_repeated_header_is_one_list(web: TestClient, matching: bool):
+    number = create_ticket()
+    tag = tag_of(web, number) if matching else '"another"'
+
+    read = web.get(f"{API}/{number}", headers=[("If-None-Match", '"x"'), ("If-None-Match", tag)])
+    changed = web.patch(f"{API}/{number}", json={"status": "pending"}, headers=[("If-Match", tag), ("If-Match", '"x"')])
+
+    assert (read.status_code, changed.status_code) == ((304, 200) if matching else (200, 412))
+
+
+def test_a_file_is_not_attached_to_a_ticket_in_another_state(web: TestClient):
+    number = create_ticket()
+    refused, made = (
+        web.post(f"{API}/{number}/attachments?name=a.txt", content=b"x", headers={"If-Match": tag})
+        for tag in ('"stale"', tag_of(web, number))
+    )
+
+    assert (refused.status_code, made.status_code) == (412, 201)
+    assert len(web.get(f"{API}/{number}/attachments").json()["attachments"]) == 1
+
+
 @pytest.mark.parametrize(
     ("condition", "status"),
     [

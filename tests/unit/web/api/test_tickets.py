@@ -56,6 +56,8 @@ def test_a_ticket_and_its_job_are_stored_before_the_answer(web: TestClient):
         ({"title": "VPN drops", "body": "Since noon"}, ["description"]),
         ({"title": "", "summary": "VPN drops"}, ["title"]),
         ({"title": "VPN drops", "from": "ada@example.com"}, ["requester"]),
+        ({"title": "VPN drops", "requestor": "ada@example.com"}, ["requester"]),
+        ({"titel": "VPN drops", "Descripton": "x"}, ["title", "description"]),
     ],
 )
 def test_a_field_with_the_name_of_another_system_is_422_that_names_the_right_one(
@@ -72,7 +74,7 @@ def test_a_field_with_the_name_of_another_system_is_422_that_names_the_right_one
 
 
 def test_a_further_field_beside_the_right_one_is_accepted(web: TestClient):
-    for other in ({"subject": "x"}, {"summary": ""}, {"colour": "red"}, {"body": None}):
+    for other in ({"subject": "x"}, {"summary": ""}, {"colour": "red"}, {"body": None}, {"department_id": 7}):
         assert web.post("/tickets", json=TICKET | other).status_code == 202
 
 

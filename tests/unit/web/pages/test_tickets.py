@@ -123,6 +123,9 @@ def test_a_filter_by_a_value_that_does_not_exist_is_an_error_on_the_page(browser
         page = browser.get("/tickets", params={"q": query})
         assert page.status_code == 422
         assert message in page.text and "No ticket " not in page.text
+    wrong = browser.get("/tickets", params={"status": "opne"})
+    assert (wrong.status_code, "did you mean open?" in wrong.text) == (422, True)
+    assert "No ticket " not in browser.get("/tickets", params={"status": "open", "category": "fax"}).text
     assert browser.get("/tickets", params={"q": "category:fax"}).status_code == 200, "a ticket has it"
     assert browser.get("/tickets", params={"q": "category:network"}).status_code == 200
     jobs = browser.get("/jobs", params={"actor": "clasify"})
