@@ -54,6 +54,9 @@ def test_the_mailboxes_of_a_header(value: str, mailboxes: list[tuple[str, str]])
         ("ann@example.com.", "", "ann@example.com"),
         ('"ann lee"@example.com', "", '"ann lee"@example.com'),
         ('Ann <"ann lee"@example.com>', "Ann", '"ann lee"@example.com'),
+        ('Ann <"ann@example.com">', "Ann", "ann@example.com"),
+        ("Ann <\u200bann@example.com\u200e>", "Ann", "ann@example.com"),
+        ("Ann <ann@example.com; bob@example.com>", "Ann", "ann@example.com"),
     ],
 )
 def test_an_odd_mailbox_is_not_lost(value: str, name: str, address: str) -> None:
