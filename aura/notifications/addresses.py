@@ -28,10 +28,10 @@ _TOKEN, _UNQUOTED_TOKEN = re.compile(_QUOTED + _TOKENS, _FLAGS), re.compile(_TOK
 _PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_AROUND_AT = re.compile(r"\s*@\s*")
+_AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
-_SEPARATORS = re.compile(r"\s*[,;]\s*")
+_SEPARATORS = re.compile("[,;]")
 _UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
 
 
@@ -154,7 +154,7 @@ def _address(text: str) -> str:
     text = _AROUND_AT.sub("@", text.removeprefix("mailto:").removeprefix("MAILTO:")).removesuffix(".")
     text = _UNNEEDED_QUOTES.sub(r"\1@", text)
     if not is_email(text) and (several := _SEPARATORS.split(text, maxsplit=1))[1:]:
-        text = several[0]  # several addresses within the brackets
+        text = several[0].strip()  # several addresses within the brackets
     return text.lower() if is_email(text) else ""
 
 
