@@ -110,13 +110,13 @@ def test_quotes_and_lines_of_many_programs_are_removed_and_nothing_above_them(qu
     "text",
     [
         "On 16/03/2026 at 16:05, the reader wrote:\n\nE17 closed\n\nWhat is it?",
-        "16.03.2026, 16:05, Otto <otto@example.org>:\n\nThe door is open.\n\nIs he right?",
+        "16.03.2026, 16:05, Otto <otto@example.org>:\n\nThe gate is open.\n\nIs he right?",
         "From gate 5\nTo gate 7\nDate 16 March\nSubject badges\n\nPlease move it.",
         "> De : Otto <otto@example.org>\n> A : mira@example.net\n> Objet : Keys\n>\n> Bonjour\n\nIs he right?",
         "Sent from my Verizon, it fails; from my Samsung, it works.",
     ],
 )
-def test_what_others_wrote_stays(text: str):
+def test_a_text_of_other_people_stays_in_a_reply(text: str):
     conversation = Conversation(frozenset({"help@example.com"}), frozenset({"help desk"}), "badge reader")
 
     assert strip_quotes(text, conversation) == text
