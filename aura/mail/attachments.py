@@ -92,7 +92,10 @@ def _raw_parameter(raw: bytes, parameter: str, charset: str) -> str:
 
 
 def _clean_name(name: str) -> str:
-    return _without_path(clean_line(name, MAX_NAME))
+    name = clean_line(name, MAX_NAME)
+    if len(name) > 2 and name[0] == name[-1] == "'":
+        name = name[1:-1]
+    return _without_path(name)
 
 
 def _without_path(name: str) -> str:

@@ -1,7 +1,8 @@
 """Recognises the line above a quote that names its author ("On Monday, Ann wrote:"), on one to four lines.
 
 Two kinds of evidence count, apart from the words of one language: an address or a verb of writing, and a date. A line that
-no quote mark follows needs all of them, because what follows it is removed.
+no quote mark follows needs a date with a time, and the address or the name of somebody to whom the reply is addressed, because
+what follows it is removed.
 """
 
 from __future__ import annotations
@@ -16,22 +17,25 @@ from aura.mail.quoted_headers import ADDRESS
 MAX_LINES, MAX_LENGTH = 4, 500
 
 _VERB = re.compile(
-    r"(?<!\w)(?:wrote|writes|quoting|zitat von|citando|citerar|citation de|"
+    r"(?<!\w)(?:wrote|writes|quoting|zitat von|citando|citerar|citation de|вы писали|"
     r"schrieb|a écrit|escribió|ha scritto|schreef|geschreven|geschrieben|escreveu|"
     r"napisał(?:\(a\)|a)?|pisze|"
     r"написала?(?:\(а\))?|пишет|пише|написав|skrev|kirjoitti|napsala?(?:\(a\))?|napísala?|yazdı|írta|a scris|έγραψε|skrifaði|"
-    r"va escriure|đã viết|menulis|rašė|napisao|написа)(?!\w)"
-    r"|写道|寫道|のメール|さんは書きました|님이 작성|작성:|כתב|كتب",
+    r"va escriure|đã viết|menulis|rašė|rakstīja|kirjutas|napisao|написао(?:/ла)?|написа)(?!\w)"
+    r"|写道|寫道|のメール|さんは書きました|님이 작성|작성:|כתב|كتب|كتابة|نوشت|เขียนว่า|लिखा",
     re.IGNORECASE,
 )
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|(?<!\d)\d{1,2}[./-]\d{1,2}[./-]\d{2}(?!\d)")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|(?<!\d)\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2}(?!\d)")
 _TIME = re.compile(r"(?<!\d)\d{1,2}[:.]\d{2}(?!\d)")
 _FIRST_PERSON = re.compile(
-    r"(?<!\w)(?:I|[Ww]e|[Ii]ch|[Ww]ir|[Jj]e|[Nn]ous|[Yy]o|[Ii]o|[Ii]k|[Ww]ij|[Ee]u|[Jj]ag|[Jj]eg|[Mm]y|[Mm]eine?r?|[Mm]on)(?!\w)|[Jj]['’]ai"
+    r"(?<!\w)(?:I|[Ww]e|[Ii]ch|[Ww]ir|[Jj]e|[Nn]ous|[Yy]o|[Ii]o|[Ii]k|[Ww]ij|[Ee]u|[Jj]ag|[Jj]eg|[Mm]y|[Mm]eine?r?|"
+    r"mon|Mon(?! [A-Z\d]|[,.]))(?!\w)"
+    r"|[Jj]['’]ai"
 )
 #: A name that begins like this names nobody: "The page wrote:".
 _NO_NAME = re.compile(
-    r"(?:the|a|an|my|our|his|her|their|this|it|he|she|they|der|die|das|ein|eine|mein|meine|unser|unsere|er|sie|le|la|les|un|une|mon|ma|"
+    r"(?:the|a|an|my|our|his|her|their|this|it|he|she|they|der|die|das|ein|eine|mein|meine|unser|unsere|er|sie|le|la|"
+    r"les|un|une|mon|ma|"
     r"notre|il|elle|el|los|mi|su|lo|gli|i|o|os|as|um|uma|de|het|een|mijn|den|det|en|min)\s",
     re.IGNORECASE,
 )
@@ -39,18 +43,26 @@ _NO_NAME = re.compile(
 _SENTENCE = re.compile(r"[!?]\s|[^\W\d_]{3,}\.\s+[A-ZÀ-ÞА-Я]")
 _DASHED = re.compile(r"-{2,}\s?(\S.{5,300}?)\s?-{2,}")
 _GROUPWISE = re.compile(r">>>\s?(\S.{3,200}?)\s?>>>")
+#: The hyphens, minus signs and lines of a rule; Proton writes U+2010.
+DASHES = r"[-=_*\u2010-\u2015\u2500]"
 #: Titles above a quote, which is marked or has headers.
 _TITLE = re.compile(
-    r"[-=_]{2,}\s?(?:original message|ursprüngliche nachricht|originalnachricht|message d['’]origine|mensaje original|"
+    rf"{DASHES}{{2,}}\s?(?:original message|ursprüngliche nachricht|originalnachricht|message d['’]origine|mensaje original|"
     r"messaggio originale|"
     r"oorspronkelijk bericht|mensagem original|oryginalna wiadomość|исходное сообщение|ursprungligt meddelande|"
-    r"oprindelig (?:besked|meddelelse)|opprinnelig melding|alkuperäinen viesti|原始邮件|原始郵件|元のメッセージ)\s?[-=_]{2,}",
+    r"oprindelig (?:besked|meddelelse)|opprinnelig melding|alkuperäinen viesti|původní (?:zpráva|e-mail)|eredeti üzenet|"
+    r"orijinal mesaj|mesajul original|原始邮件|原始郵件|元のメッセージ|원본 메[일시]지?)"
+    rf"\s?{DASHES}{{2,}}",
     re.IGNORECASE,
 )
 #: Beginnings of attributions that are wrapped: "On", or a date.
 _OPENER = re.compile(
     r"[\"'*]?(?:On|Am|Le|El|Il|Op|Em|Den|At|In data|W dniu|Dnia|Dne|På|Pe|Vào|Στις|\d|"
     r"[^\W\d_]{2,12}[.,]{1,2}\s?\d|[^\W\d_]{2,12}\s\d)"
+)
+#: A date, a name and an address without a verb, as Yandex and Gmail write in some languages.
+_DATE_AND_ADDRESS = re.compile(
+    r"[\"'*]?(?:\d|[^\W\d_]{2,12}[.,]{1,2}\s?\d)[^<>]{4,200}<[^<>@\s]{1,64}@[^<>@\s]{1,190}>\s?[:：]"
 )
 
 
@@ -61,7 +73,7 @@ class Attribution:
     start: int
     end: int
     text: str
-    #: A date with a time, a verb and an address: mail programs write it, and people do not.
+    #: A date with a time and a verb, or with an address behind it: mail programs write it, and people do not.
     certain: bool
 
     @property
@@ -96,9 +108,17 @@ def attribution_ending(lines: Sequence[str], end: int) -> Attribution | None:
             break
         if found is None:
             found = _complete(text, start, end)
-        elif not _YEAR.search(found.text) and _YEAR.search(line) and _OPENER.match(line):
+        elif _continues(found.text, lines, start):
             found = _complete(text, start, end) or found
     return found
+
+
+def _continues(text: str, lines: Sequence[str], above: int) -> bool:
+    """Return whether a wrapped attribution begins above its text: with the date, or with the name of an address."""
+    line = lines[above].strip()
+    if not _YEAR.search(text) and _YEAR.search(line) and _OPENER.match(line):
+        return True
+    return text.startswith("<") and _is_name(line) and (above == 0 or not lines[above - 1].strip())
 
 
 def quoted_attribution(line: str) -> bool:
@@ -118,9 +138,13 @@ def _complete(text: str, start: int, end: int) -> Attribution | None:
     if _SENTENCE.search(text):
         return None
     verb, address, year = _VERB.search(text), ADDRESS.search(text), _YEAR.search(text)
-    if not ((verb and (address or year or _is_name(text[: verb.start()]))) or (address and year)):
+    named = verb and (
+        _is_name(text[: verb.start()]) or (verb.start() == 0 and _is_name(text[verb.end() :].rstrip(" :：")))
+    )
+    if not (named or (verb and (address or year)) or (address and year)):
         return None
-    certain = verb and address and year and _TIME.search(text) and not _FIRST_PERSON.search(text)
+    written = verb or _DATE_AND_ADDRESS.fullmatch(text)
+    certain = written and year and _TIME.search(text) and not _FIRST_PERSON.search(text)
     return Attribution(start, end, text, bool(certain))
 
 

@@ -13,6 +13,7 @@ from aura.ai.text.html import html_to_text
 from aura.mail.attachments import MailAttachment, attachment_of, uuencoded_attachment
 from aura.mail.calendars import calendar_text
 from aura.mail.encoded_words import decode_raw, decode_words
+from aura.mail.flowed import join_flowed
 from aura.mail.structure import Part, parse_structure
 from aura.mail.transfer import split_uuencoded
 
@@ -26,7 +27,10 @@ _OTHER_TEXTS = ("text/enriched", "text/richtext", "text/markdown", "text/x-markd
 _META = re.compile(rb"<meta[^>]{1,300}charset\s{0,9}=\s{0,9}[\"']?([\w:-]{2,40})", re.IGNORECASE)
 _DATA = re.compile(rb"data:[\w/+.;=-]{0,200}base64,[A-Za-z0-9+/=%\r\n]+", re.IGNORECASE)
 _HTML_DOCUMENT = re.compile(r"\s*(?:<!doctype html|<html[\s>])", re.IGNORECASE)
-_TAGS = re.compile(r"<[^<>]{1,100}>")
+#: Other alternatives that no mail program of ours shows; the plain text and the HTML say the same.
+_SKIPPED_ALTERNATIVES = ("text/x-amp-html", "text/watch-html")
+#: Tags of text/enriched (RFC 1896), with parameters that are no text; "<<" is a "<".
+_ENRICHED = re.compile(r"<param>[^<>]{0,200}</param>|<<|<[^<>]{1,100}>", re.IGNORECASE)
 #: Characters of a plain alternative that may be a placeholder, and of the HTML that is compared with it.
 _PLACEHOLDER, _COMPARED = 1_000, 100_000
 _URL = re.compile(r"(?:https?://|www\.)\S+")
@@ -99,6 +103,8 @@ class _Reader:
                 group = group or self._count
             for each in part.parts:
                 self._read(each, group, report or part.kind == "multipart/report")
+        elif part.kind in _SKIPPED_ALTERNATIVES and group:
+            pass
         elif self._is_text(part):
             self._add_text(part, self._groups.setdefault(group or -self._count, _Alternatives()))
         else:
@@ -127,8 +133,10 @@ class _Reader:
         if part.kind == "text/html" or (part.kind == "text/plain" and _HTML_DOCUMENT.match(text)):
             into.html = _joined(into.html, text)
         elif part.kind in _OTHER_TEXTS:
-            into.other = _joined(into.other, _TAGS.sub("", text) if "rich" in part.kind else text)
+            into.other = _joined(into.other, _enriched_text(text) if "rich" in part.kind else text)
         else:
+            if part.parameter("content-type", "format").lower() == "flowed":
+                text = join_flowed(text, part.parameter("content-type", "delsp").lower() == "yes")
             into.plain = _joined(into.plain, text)
 
     def _decode(self, content: bytes, part: Part, html: bool) -> str:
@@ -176,6 +184,10 @@ class _Reader:
             if text:
                 self._forwarded.append(f"---------- Forwarded message ----------\n{text}")
         return shown.get("subject", "")
+
+
+def _enriched_text(text: str) -> str:
+    return _ENRICHED.sub(lambda found: "<" if found[0] == "<<" else "", text)
 
 
 def _joined(first: str, second: str) -> str:

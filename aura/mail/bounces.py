@@ -22,7 +22,11 @@ _SUBJECT = re.compile(
     r"returned mail|returned to sender|failure notice|message (?:not|could not be) delivered|delayed mail|"
     r"warning: (?:could not send|message)|"
     r"unzustellbar|nicht zugestellt|zustellung|non remis|échec de la remise|no se puede entregar|no entregado|mancata consegna|"
-    r"niet bezorgd|onbestelbaar|não entregue|falha na entrega|nie dostarczono|недоставлен|не доставлен|无法传递|系统退信",
+    r"niet bezorgd|niet te bezorgen|onbestelbaar|não entregue|não é possível entregar|falha na entrega|nie dostarczono|"
+    r"nie można dostarczyć|impossibile recapitare|non recapitabile|kan (?:inte levereras|ikke leveres)|olevererbar|"
+    r"недоставлен|не доставлен|не удается доставить|nedoručiteln|kézbesíthetetlen|teslim edilemedi|"
+    r"nachricht nicht zugestellt|zustellungsstatus|übermittlung verzögert|remise retardée|mail could not be delivered|"
+    r"mail system error|delivery reports? about|mail failure|无法传递|系统退信|無法傳遞|配信不能|未送達|배달되지 않음",
     re.IGNORECASE,
 )
 _TEXT = re.compile(
@@ -30,7 +34,8 @@ _TEXT = re.compile(
     r"following address(?:es)? (?:failed|had)|"
     r"unable to deliver|permanent (?:fatal )?error|undeliverable|delivery to the following|diagnostic-code|final-recipient|"
     r"reporting-mta|\b5\d\d[ -]#?5\.\d\.\d|\b[45]\.\d\.\d\b|"
-    r"user unknown|mailbox (?:is )?(?:full|unavailable)|konnte nicht zugestellt",
+    r"did not reach|nachrichtenzustellung|delivery has failed|user unknown|mailbox (?:is )?(?:full|unavailable)|"
+    r"konnte nicht zugestellt",
     re.IGNORECASE,
 )
 #: Characters of the text that are searched.
@@ -39,7 +44,7 @@ _BEGINNING = 5_000
 
 def bounce_reason(mail: ParsedMail) -> str:
     """Return why the mail is a bounce, or ""."""
-    if mail.content_type in ("multipart/report", "message/delivery-status"):
+    if mail.content_type in ("multipart/report", "message/delivery-status", "message/disposition-notification"):
         return "report of a mail server"
     for name in ("x-failed-recipients", "x-ms-exchange-message-is-ndr"):
         if mail.header(name) is not None:

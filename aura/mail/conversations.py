@@ -80,3 +80,8 @@ def _named(session: Session, mail: ParsedMail) -> Iterator[int]:
 def own_address() -> str:
     """Return the address of MAIL_FROM, in lower case."""
     return parseaddr(get_settings().mail_from)[1].lower()
+
+
+def own_name() -> str:
+    """Return the display name of MAIL_FROM."""
+    return parseaddr(get_settings().mail_from)[0]

@@ -22,7 +22,7 @@ from aura.desk import ticket_actions
 from aura.errors import Conflict, NotFound
 from aura.mail.auto_replies import OWN_MAIL, Classification, Exceptions, classify_mail
 from aura.mail.cc import remember_cc
-from aura.mail.conversations import is_own_mail, own_address, ticket_of
+from aura.mail.conversations import is_own_mail, own_address, own_name, ticket_of
 from aura.mail.identity import store_mail
 from aura.mail.parse import ParsedMail, parse_mail
 from aura.mail.replies import reply_text
@@ -169,11 +169,8 @@ def _attach(
     """Make the mail a comment on the ticket that it answers or names, else a ticket."""
     state = inbound_mails.lock_ticket(session, ticket_id) if ticket_id is not None else None
     if state is not None and not _closed_for_replies(state):
-        text = (
-            reply_text(mail, own_address(), inbound_mails.texts_of_ticket(session, state.id))
-            or mail.subject
-            or "(no text)"
-        )
+        earlier = inbound_mails.texts_of_ticket(session, state.id)
+        text = reply_text(mail, own_address(), earlier, own_name()) or mail.subject or "(no text)"
         ticket_actions.comment_by_mail(session, state.id, mail.sender or "(unknown)", text)
         remember_cc(session, mail, state.id)
         inbound_mails.save_outcome(session, mail_id, "comment", state.id)

@@ -3,7 +3,7 @@
 headers.py        splits headers from the body, with the errors of real mails
 structure.py      the parts of a mail; transfer.py decodes base64 and others
 encoded_words.py  texts in headers; charsets are decoded by aura.ai.text.charsets
-bodies.py         the text among the parts; calendars.py reads invitations
+bodies.py         the text among the parts; calendars.py reads invitations, flowed.py format=flowed
 attachments.py    names and content of attachments
 
 Structure comes before decoding: addresses are parsed in the raw header, by aura.notifications.addresses, and only their display
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -199,6 +200,7 @@ def _digest(sender: str, date: str, subject: str, content: Content) -> str:
 def _instant(date: str) -> str:
     """Return a Date in one spelling, or as it is when it is no date."""
     try:
-        return parsedate_to_datetime(date[:200]).isoformat()
+        instant = parsedate_to_datetime(date[:200])
+        return (instant.astimezone(UTC) if instant.tzinfo else instant).isoformat()
     except (ValueError, TypeError, OverflowError, IndexError):
         return date

@@ -14,15 +14,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from aura.mail.attributions import Attribution, attribution_ending, quoted_attribution
+from aura.mail.attributions import DASHES, Attribution, attribution_ending, quoted_attribution
 from aura.mail.mail_signatures import strip_signature
 from aura.mail.parse import ParsedMail
 from aura.mail.quoted_headers import HeaderBlock, header_block
 from aura.mail.ticket_texts import TicketTexts
 
 #: Lines above the headers of a quoted mail: a rule, or a title between dashes.
-_SEPARATOR = re.compile(r"[-_=*]{5,}|[-_=*]{2,}\s?[^\W\d_][^-_=*]{3,40}\s?[-_=*]{2,}")
+_SEPARATOR = re.compile(rf"{DASHES}{{5,}}|{DASHES}{{2,}}\s?[^\W\d_](?:[^-_=*]|-(?!-)){{3,40}}\s?{DASHES}{{2,}}")
+#: Lines of a quote that are searched for the headers of the quoted mail.
+MAX_QUOTED_HEADERS = 10
+#: Characters of a name that proves whose mail is quoted.
+MIN_NAME = 4
 #: Prefixes of subjects of replies and of forwarded mails, and tags such as [Aura #17].
 _PREFIX = re.compile(
     r"(?:\[[^\]]{1,60}\]|(?:re|aw|antw|sv|vs|ref|rif|r|res|odp|yn|atb|ynt|vá|回复|答复|回覆|返信|отв|fwd?|wg|tr|rv|enc|pd|i|vb|vl|doorst|转发|轉寄)"
@@ -67,9 +72,9 @@ class _Quotes:
     end: int | None = None
 
 
-def reply_text(mail: ParsedMail, own_address: str = "", texts: Sequence[str] = ()) -> str:
+def reply_text(mail: ParsedMail, own_address: str = "", texts: Sequence[str] = (), own_name: str = "") -> str:
     """Return the new text of a mail that is a reply; `texts` are those of its ticket, which it may quote."""
-    conversation = _conversation(mail, own_address, texts)
+    conversation = _conversation(mail, own_address, texts, own_name)
     return strip_quotes(mail.text, conversation)
 
 
@@ -94,7 +99,7 @@ def strip_quotes(text: str, conversation: Conversation | None = None) -> str:
         elif at in quotes.known:
             at = quotes.known[at]
             chunks.append([])
-        elif lines[at].startswith(">") and (quoting or _attributed(lines, at)):
+        elif lines[at].startswith(">") and (quoting or _attributed(lines, at, conversation)):
             quoting, at = True, at + 1
             chunks.append([])
         elif length := known.marked_quote(lines, at):
@@ -119,12 +124,13 @@ def _find_quotes(lines: Sequence[str], conversation: Conversation | None, known:
         attribution = attribution_ending(lines, at)
         if attribution is not None:
             after = following[attribution.end + 1]
+            start = _with_separator(lines, attribution.start)
             if after < len(lines) and lines[after].lstrip().startswith(">"):
-                quotes.attributions[attribution.start] = attribution
+                quotes.attributions[start] = attribution
             elif length := known.unmarked_quote(lines, after):
-                quotes.known[attribution.start] = after + length  # an answer may follow
+                quotes.known[start] = after + length  # an answer may follow
             elif after < len(lines) and _belongs(attribution, conversation):
-                quotes.end = attribution.start
+                quotes.end = start
                 break
             if header_block(lines, at) is None:
                 continue
@@ -145,8 +151,12 @@ def _following(lines: Sequence[str]) -> list[int]:
 
 def _belongs(attribution: Attribution, conversation: Conversation | None) -> bool:
     if conversation is None or not conversation.addresses:
-        return attribution.certain
-    known = any(each in conversation.addresses for each in attribution.addresses)
+        return attribution.certain and bool(attribution.addresses)
+    if attribution.addresses:
+        known = any(each in conversation.addresses for each in attribution.addresses)
+    else:
+        text = attribution.text.casefold()
+        known = any(len(name) >= MIN_NAME and name in text for name in conversation.names)
     return attribution.certain and known and not conversation.forwarded
 
 
@@ -164,7 +174,7 @@ def _is_quoted(block: HeaderBlock, conversation: Conversation | None) -> bool:
 
 
 def _with_separator(lines: Sequence[str], at: int) -> int:
-    """Return the first line of the separators above a header block."""
+    """Return the first line of the separators above a header block or an attribution."""
     start, above = at, at - 1
     while above >= 0 and at - above <= 4:
         line = lines[above].strip()
@@ -176,10 +186,17 @@ def _with_separator(lines: Sequence[str], at: int) -> int:
     return start
 
 
-def _attributed(lines: Sequence[str], at: int) -> bool:
-    """Return whether the quote that begins here has its attribution within the quote marks."""
-    return (at == 0 or not lines[at - 1].startswith(">")) and any(
-        quoted_attribution(line) for line in lines[at : at + 2] if line.startswith(">")
+def _attributed(lines: Sequence[str], at: int, conversation: Conversation | None) -> bool:
+    """Return whether the quote that begins here has its attribution, or its headers, within the quote marks."""
+    if at and lines[at - 1].startswith(">"):
+        return False
+    quoted = takewhile(lambda line: line.startswith(">"), lines[at : at + MAX_QUOTED_HEADERS])
+    beginning = [line.lstrip("> ") for line in quoted]
+    if any(quoted_attribution(line) for line in beginning[:2]):
+        return True
+    return any(
+        (block := header_block(beginning, number)) is not None and _is_quoted(block, conversation)
+        for number in range(min(2, len(beginning)))
     )
 
 
@@ -191,12 +208,12 @@ def plain_subject(subject: str) -> str:
     return rest.casefold()
 
 
-def _conversation(mail: ParsedMail, own_address: str, texts: Sequence[str]) -> Conversation:
+def _conversation(mail: ParsedMail, own_address: str, texts: Sequence[str], own_name: str) -> Conversation:
     people = [*mail.recipients, *mail.reply_to]
     words = re.findall(r"[^\W\d_]{3,}", f"{mail.sender_name} {mail.sender.partition('@')[0]}".casefold())
     return Conversation(
         addresses=frozenset({each.lower() for _, each in people if each} | ({own_address} - {""})) - {mail.sender},
-        names=frozenset(name.casefold() for name, _ in people if name),
+        names=frozenset({name.casefold() for name, _ in people if name} | ({own_name.casefold()} - {""})),
         subject=plain_subject(mail.subject),
         author=frozenset(words),
         forwarded=is_forward(mail.subject),

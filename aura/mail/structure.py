@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from itertools import chain
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aura.ai.text.charsets import decode
@@ -60,13 +61,16 @@ class Part:
     def parameter(self, header: str, name: str) -> str:
         """Return a parameter of a header, decoded as RFC 2231 says; empty when there is none."""
         try:
-            value = self._description.get_param(name, "", header)
+            parameters = self._description.get_params([], header)
         except (ValueError, LookupError, TypeError):
             return ""
+        # an RFC 2231 parameter says more than the one for old programs beside it
+        found: list[Any] = [value for key, value in parameters if key.lower() == name]
+        value = next((each for each in found if isinstance(each, tuple)), found[0] if found else "")
         if isinstance(value, tuple):
             charset, _, text = value
             return decode(text.encode("latin-1", "replace"), charset or "utf-8")
-        return value
+        return str(value)
 
     def decoded(self) -> tuple[bytes, bytes]:
         """Return the body without its transfer encoding, and plain text behind it."""

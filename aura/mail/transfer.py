@@ -33,7 +33,13 @@ def encoding_name(value: str) -> str:
     """Return the transfer encoding that a header names: base64, quoted-printable, uuencode, or "" for none."""
     found = _ENCODING.search(_COMMENT.sub("", value[:200]).lower().replace("_", "-"))
     name = (found[0] if found else "").removeprefix("x-")
-    return {"uue": "uuencode", "uu": "uuencode", "quotedprintable": "quoted-printable", "b": "base64"}.get(name, name)
+    return {
+        "uue": "uuencode",
+        "uu": "uuencode",
+        "quotedprintable": "quoted-printable",
+        "quoted": "quoted-printable",
+        "b": "base64",
+    }.get(name, name)
 
 
 def decode_transfer(body: bytes, encoding: str) -> tuple[bytes, bytes]:

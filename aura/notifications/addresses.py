@@ -28,7 +28,10 @@ _TOKEN, _UNQUOTED_TOKEN = re.compile(_QUOTED + _TOKENS, _FLAGS), re.compile(_TOK
 _PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_AROUND_AT = re.compile(r"\s*@\s*")
+_AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
+_SEPARATORS = re.compile("[,;]")
 _UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
 
 
@@ -123,7 +126,7 @@ class _Reader:
         """End a mailbox."""
         words, angle, comment = self.words, self.angle, self.comment
         self.words, self.angle, self.comment, self.joined = [], None, "", False
-        address = _address(angle) if angle is not None else ""
+        address = _address(_QUOTED_WHOLE.sub(r"\1", angle)) if angle is not None else ""
         if not address:
             words, address = _bare_address(words)
             if not address:
@@ -145,11 +148,13 @@ def _bare_address(words: list[str]) -> tuple[list[str], str]:
 
 def _address(text: str) -> str:
     """Return an address that can be mailed, in lower case, without a route, comments and the dot of the root; else ""."""
-    text = _COMMENT.sub("", text).strip().strip("<>[]'\u2018\u2019,;").strip()
+    text = _INVISIBLE.sub("", _COMMENT.sub("", text)).strip().strip("<>[]'\u2018\u2019,;").strip()
     if text.startswith("@"):
         text = text.rpartition(":")[2]
     text = _AROUND_AT.sub("@", text.removeprefix("mailto:").removeprefix("MAILTO:")).removesuffix(".")
     text = _UNNEEDED_QUOTES.sub(r"\1@", text)
+    if not is_email(text) and (several := _SEPARATORS.split(text, maxsplit=1))[1:]:
+        text = several[0].strip()  # several addresses within the brackets
     return text.lower() if is_email(text) else ""
 
 

@@ -306,6 +306,13 @@ MUTANTS = (
         "tests/unit/notifications/test_decide.py",
     ),
     _mutant(
+        "a mail that the person asks about is cut, because an attribution has a date",
+        "aura/mail/replies.py",
+        "return attribution.certain and known and not conversation.forwarded",
+        "return attribution.certain and not conversation.forwarded",
+        "tests/unit/mail/test_replies.py",
+    ),
+    _mutant(
         "a pasted mail is cut from a reply",
         "aura/mail/replies.py",
         "if block is not None and _is_quoted(block, conversation):",

@@ -143,6 +143,8 @@ def decode(content: bytes, label: str = "", *, cut: bool = False) -> str:
     name = codec_of(label)
     if is_iso_2022_jp(content) and name not in ("utf-7", "hz"):
         return decode_iso_2022_jp(content)
+    if b"\x1b$)C" in content[:4_000] and b"\x0e" in content and not name:
+        return _decode(content, "iso2022_kr", cut)
     # the bytes say better than a label which half of a UTF-16 character comes first
     if b"\0" in content[:4_000] and (wide := _wide(content) or (name if name in _WIDE else "")):
         return _decode(content, wide, cut)

@@ -184,7 +184,9 @@ class _Writer:
 
     def _element(self, tag: str, attributes: dict[str, str]) -> _Element:
         style = attributes.get("style", "")
-        by_style = self._hide and (tag == "xml" or (style != "" and _HIDDEN_STYLE.search(style) is not None))
+        by_style = self._hide and (
+            tag == "xml" or "hidden" in attributes or (style != "" and _HIDDEN_STYLE.search(style) is not None)
+        )
         self.hid = self.hid or by_style
         return _Element(
             tag,

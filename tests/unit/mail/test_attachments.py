@@ -44,6 +44,8 @@ PDF = b"Content-Type: application/pdf\nContent-Disposition: attachment; "
         (b'filename="/tmp/plan.pdf"', "plan.pdf"),
         (b'filename="offer 12/2026.pdf"', "offer 12_2026.pdf"),
         (b'filename="a\tb\x01.pdf"', "a b.pdf"),
+        (b"filename='my plan.pdf'", "my plan.pdf"),
+        (b"filename=\"Ubersicht.pdf\"; filename*=utf-8''%C3%9Cbersicht.pdf", "Übersicht.pdf"),
     ],
 )  # fmt: skip
 def test_the_name_of_an_attachment_is_readable_and_has_no_folders(parameter: bytes, name: str) -> None:

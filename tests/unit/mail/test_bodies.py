@@ -22,6 +22,28 @@ def names(raw: bytes) -> list[str]:
 PICTURE = "Content-Type: image/png; name=p.png\nContent-Disposition: attachment; filename=p.png\n\nx"
 
 
+@pytest.mark.parametrize(
+    ("kind", "source", "text"),
+    [
+        ("text/plain; Format=Flowed", "The lamp \nflickers. \n\nNow\n", "The lamp flickers.\n\nNow"),
+        ("text/plain; format=flowed; DelSp=Yes", "照明 \nが点滅 \nします", "照明が点滅します"),
+        ("text/plain", "The lamp \nflickers.", "The lamp\nflickers."),
+        ("text/enriched", "<color><param>red</param>Lamp</color> <<5 volt", "Lamp <5 volt"),
+    ],
+)
+def test_formats_of_text_are_read(kind: str, source: str, text: str) -> None:
+    mail = f"From: a@example.com\nContent-Type: {kind}; charset=utf-8\n\n{source}"
+
+    assert parse_mail(mail.encode()).text == text
+
+
+def test_alternatives_that_only_some_programs_show_are_not_attached() -> None:
+    alternatives = (f"Content-Type: text/{kind}\n\nHello" for kind in ("plain", "x-amp-html", "watch-html", "html"))
+
+    assert names(multipart(*alternatives, kind="alternative")) == []
+    assert names(multipart("Content-Type: text/x-amp-html\n\nHello")) != []
+
+
 # -- parts of text ----------------------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,66 @@ def test_the_quoted_mail_and_the_signature_are_removed(name: str, text: str):
     assert words(reply_text(parse_mail(mail(name)))) == words(text)
 
 
+@pytest.mark.parametrize(
+    "quote",
+    [
+        # the weekday is no first person, and quote marks are missing
+        "On Mon, Mar 16, 2026 at 4:05 PM Help desk <help@example.com> wrote:\n\nHello",
+        # a date, and the display name instead of an address
+        "On 16/03/2026 16:05, Help desk wrote:\n\nHello",
+        "Am 16.03.26 um 16:05 schrieb Help desk:\n\nHallo",
+        # a date and an address without a verb
+        '16.03.2026, 16:05, "Help desk" <help@example.com>:\n\nПривет',
+        "2026年3月16日(月) 16:05 Help desk <help@example.com>:\n\nこんにちは",
+        # verbs in other places and languages
+        "Quoting Help desk :\n\n> Hello",
+        "Вы писали 16 марта 2026 г., 16:05:00:\n\n> Привет",
+        "pirmd., 2026. g. 16. marts, plkst. 16:05 — lietotājs Help desk (<help@example.com>) rakstīja:\n\nSveiki",
+        "در تاریخ دوشنبه ۱۶ مارس ۲۰۲۶، ۱۶:۰۵ Help desk <help@example.com> نوشت:\n\n> سلام",
+        "Dne 16. 3. 26 v 16:05 Help desk napsal(a):\n\n> Dobrý den",
+        # wrapped behind the name
+        "Help desk\n<help@example.com> ezt írta (időpont: 2026. márc. 16., H, 16:05):\n\n> Jó napot",
+        # titles above: Proton's hyphens, a hyphen within a word
+        "‐‐‐ Original Message ‐‐‐\nOn Monday, March 16th, 2026 at 4:05 PM, Help desk <help@example.com> wrote:\n\n> Hello",
+        "---- Původní e-mail ----\nOd: Help desk <help@example.com>\nKomu: mira@example.net\nDatum: 16. 3. 2026\n\nDobrý",
+        # headers without blanks, without colons, within quote marks
+        "De :Help desk\nEnvoyé le :lundi 16 mars 2026 16:05\nÀ :Mira\nObjet :Badge reader\n\nBonjour",
+        '--- Original Message ---\nFrom "Help desk" <help@example.com>\nTo Mira\nDate 3/16/2026\nSubject Badge reader\n\nHi',
+        "> Message du 16/03/26 16:05\n> De : Help desk <help@example.com>\n> A : Mira\n> Objet : Badge reader\n>\n> Bonjour",
+        "Kimden: Help desk <help@example.com>\nGönderildi: 16 Mart 2026\nKime: Mira\nKonu: Badge reader\n\nMerhaba",
+        "寄件者: Help desk <help@example.com>\n寄件日期: 2026年3月16日\n收件者: Mira\n主旨: Badge reader\n\n您好",
+        "Από: Help desk <help@example.com>\nΑπεστάλη: 16 Μαρτίου 2026\nΠρος: Mira\nΘέμα: Badge reader\n\nΓεια",
+        "Sent from my Verizon, Samsung Galaxy smartphone",
+        "나의 iPhone에서 보냄",
+        "-- \nSent from my iPhone",
+    ],
+)  # fmt: skip
+def test_quotes_and_lines_of_many_programs_are_removed_and_nothing_above_them(quote: str):
+    conversation = Conversation(
+        frozenset({"help@example.com"}), frozenset({"help desk"}), "badge reader", frozenset({"mira"})
+    )
+
+    assert strip_quotes(f"On Monday it opened.\n\nMon 16: not any more.\n\n{quote}", conversation) == (
+        "On Monday it opened.\n\nMon 16: not any more."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On 16/03/2026 at 16:05, the reader wrote:\n\nE17 closed\n\nWhat is it?",
+        "16.03.2026, 16:05, Otto <otto@example.org>:\n\nThe gate is open.\n\nIs he right?",
+        "From gate 5\nTo gate 7\nDate 16 March\nSubject badges\n\nPlease move it.",
+        "> De : Otto <otto@example.org>\n> A : mira@example.net\n> Objet : Keys\n>\n> Bonjour\n\nIs he right?",
+        "Sent from my Verizon, it fails; from my Samsung, it works.",
+    ],
+)
+def test_a_text_of_other_people_stays_in_a_reply(text: str):
+    conversation = Conversation(frozenset({"help@example.com"}), frozenset({"help desk"}), "badge reader")
+
+    assert strip_quotes(text, conversation) == text
+
+
 def test_a_reply_of_quotes_only_is_returned_whole():
     text = "On 16/03/2026 16:05, Help desk wrote:\n> Does it work?\n> Yes"
 

@@ -41,7 +41,8 @@ def test_blanks_comments_and_quotation_marks_around_an_encoding_do_not_count(val
 
 
 @pytest.mark.parametrize(
-    "value", ["quoted-printable ", '"Quoted-Printable"', "quoted-printable (x)", "quoted_printable;"]
+    "value",
+    ["quoted-printable ", '"Quoted-Printable"', "quoted-printable (x)", "quoted_printable;", "Quoted Printable"],
 )
 def test_quoted_printable_is_recognised_in_any_spelling(value: str) -> None:
     assert parse_mail(mail(value, "L=C3=BCfter =\n laut")).text == "Lüfter laut".replace(" l", "  l")

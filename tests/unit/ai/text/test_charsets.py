@@ -58,6 +58,13 @@ def test_text_without_a_label_is_detected(label: str, stated: str) -> None:
     assert decode(text.encode({"windows-874": "cp874"}.get(label, label)), stated) == text
 
 
+@pytest.mark.parametrize("stated", ["", "us-ascii", "klingon"])
+def test_iso_2022_kr_needs_no_label(stated: str) -> None:
+    content = GREETINGS["iso-2022-kr"].encode("iso-2022-kr")
+
+    assert decode(content, stated) == GREETINGS["iso-2022-kr"]
+
+
 @pytest.mark.parametrize(
     ("label", "content", "text"),
     [

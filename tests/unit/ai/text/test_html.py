@@ -43,6 +43,7 @@ def test_html_becomes_the_text_that_a_reader_sees(source: str, text: str) -> Non
         '<p><st1:place w:st="on">before</st1:place></p><v:shape id="x"></v:shape><p><![if !vml]>after<![endif]></p>',
         f'<p>before</p><img src="data:image/png;base64,{"QUJD" * 50_000}"><p>after</p>',
         '<p>before</p><div style="display: none">preview</div><p>after</p>',
+        "<p>before</p><div hidden>preview</div><p>after</p>",
         "<p>before</p><style>p { color: red }</style><p>after</p>",
     ],
 )
