@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura.mail.flowed import join_flowed
-from tests.unit.ai.growth import MOST, growth
+from tests.growth import MOST, growth
 
 
 @pytest.mark.parametrize(
