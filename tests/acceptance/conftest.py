@@ -140,8 +140,8 @@ class Installation:
         lines = dict(line.split(": ", 1) for line in (self.root / "Procfile").read_text().splitlines() if ": " in line)
         return self.start(name, "sh", "-c", f"exec {lines[name]}")
 
-    def aura(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `aura` with this standard input; an exit code other than 0 fails the test."""
+    def aura(self, *arguments: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `aura` with this standard input; another exit code than `code` fails the test."""
         result = subprocess.run(
             ["aura", *arguments],
             env=self.env(),
@@ -151,7 +151,7 @@ class Installation:
             text=True,
             timeout=900,
         )
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == code, result.stderr
         return result
 
     def url(self, path: str) -> str:
