@@ -1,8 +1,7 @@
 """Removes instructions from tickets: orders to a model, claimed priorities, and requests not to contact somebody.
 
 The patterns are in ``lexicons/instructions.txt`` and ``lexicons/contact_requests.txt``. What they match is no evidence for a
-category or a priority. Plain alternations of ``re`` take 0.1 ms for a ticket of 125 characters; a set of google-re2 takes
-0.01 ms, but two to three times as long as ``re`` for long tickets, and has no look-ahead.
+category or a priority. They match at the beginning of a word only, which takes ``re`` a third of the time.
 """
 
 from __future__ import annotations
@@ -27,13 +26,14 @@ _CLAUSE_END = re.compile(r"(?<=,)\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.I
 
 @cache
 def _instructions() -> re.Pattern[str]:
-    return re.compile(alternation(lines("instructions.txt")))
+    return re.compile(rf"(?<!\w){alternation(lines('instructions.txt'))}")
 
 
 @cache
 def _removable() -> re.Pattern[str]:
     """Return the pattern of instructions and contact requests."""
-    return re.compile(alternation([*lines("instructions.txt"), *lines("contact_requests.txt")]))
+    patterns = [*lines("instructions.txt"), *lines("contact_requests.txt")]
+    return re.compile(rf"(?<!\w){alternation(patterns)}")
 
 
 def has_instruction(normalized: str) -> bool:
