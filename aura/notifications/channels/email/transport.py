@@ -8,6 +8,7 @@ The login is a password, or an access token when AURA_SMTP_OAUTH names a provide
 
 from __future__ import annotations
 
+import atexit
 import smtplib
 import ssl
 import sys
@@ -19,6 +20,7 @@ from threading import local
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
 
 from aura.notifications.channels.base import ChannelError, OutboundMessage
 from aura.notifications.channels.email.address import ascii_address
@@ -37,6 +39,10 @@ CLOSING = 421
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+#: Connections of all threads; they are closed before the process ends.
+_open: WeakSet[_Connection] = WeakSet()
+
+
 class _Connection(smtplib.SMTP):
     """An SMTP connection that records whether a whole mail was sent; without an answer its delivery is in doubt."""
 
@@ -45,6 +51,10 @@ class _Connection(smtplib.SMTP):
     idle_since = 0.0
     #: The access token of the login.
     token: Token | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        _open.add(self)
+        super().__init__(*arguments, **options)
 
     def __del__(self) -> None:
         if not sys.is_finalizing():  # the thread has ended, and the process goes on
@@ -58,6 +68,12 @@ class _Connection(smtplib.SMTP):
 
 class _TlsConnection(_Connection, smtplib.SMTP_SSL):
     """An SMTP connection over TLS from the first byte."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for connection in list(_open):
+        connection.close()
 
 
 class _RefusedToken(Exception):
