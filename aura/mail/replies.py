@@ -4,7 +4,7 @@ What a person wrote is never removed: a quote needs evidence (an attribution wit
 write; a header block of this conversation), and without evidence it stays. When nothing would be left, the whole text is
 returned. `aura mail show` prints the complete mail.
 
-Own code: on the replies in tests/data/replies (24 languages), mail-parser-reply 1.36 cuts 43 of 103 right, quotequail 0.5.4 46
+Own code: on the replies in tests/data/replies (19 languages), mail-parser-reply 1.36 cuts 43 of 103 right, quotequail 0.5.4 46
 and email-reply-parser 0.5.12 33; they remove text of a person in 7, 8 and 18 of 60 other mails, such as a pasted log or a mail
 that the person asks about. mail-parser-reply takes 18 seconds for 8,000 blank lines.
 """

@@ -97,7 +97,7 @@ def _chunk(chunk: bytes) -> bytes:
 def split_uuencoded(body: bytes) -> tuple[bytes, list[UuFile]]:
     """Return the text without the files that uuencode wrote into it, and the files."""
     files: list[UuFile] = []
-    kept: list[bytes] = []
+    texts: list[bytes] = []
     at = 0
     while begin := _UU_BEGIN.search(body, at):
         end = _UU_END.search(body, begin.end())
@@ -105,14 +105,14 @@ def split_uuencoded(body: bytes) -> tuple[bytes, list[UuFile]]:
             break
         content = _uu_lines(body[begin.end() : end.start()], base64=begin[0].startswith(b"begin-base64"))
         if content is None:
-            kept.append(body[at : begin.end()])
+            texts.append(body[at : begin.end()])
             at = begin.end()
             continue
-        kept.append(body[at : begin.start()])
+        texts.append(body[at : begin.start()])
         files.append(UuFile(begin[1].strip(), content))
         at = end.end()
-    kept.append(body[at:])
-    return b"".join(kept), files
+    texts.append(body[at:])
+    return b"".join(texts), files
 
 
 def _uu_lines(block: bytes, base64: bool) -> bytes | None:

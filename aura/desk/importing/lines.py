@@ -45,7 +45,7 @@ def _split(content: IO[bytes], codec: str, limit: int) -> Iterator[Line]:
     ends: str | re.Pattern[str] | None = None
     number, rest = 1, ""
     #: The beginning of a line that is too long, until its end is found.
-    kept: str | None = None
+    beginning: str | None = None
     while True:
         chunk = content.read(CHUNK)
         text = rest + decoder.decode(chunk, final=not chunk)
@@ -56,21 +56,21 @@ def _split(content: IO[bytes], codec: str, limit: int) -> Iterator[Line]:
         hold = "\r" if chunk and text.endswith("\r") else ""
         *parts, rest = _parts(text[: len(text) - len(hold)], ends or "\n")
         for part in parts:
-            yield _line(number, part, kept, limit)
-            number, kept = number + 1, None
-        if kept is not None or len(rest) > limit:
-            kept, rest = (rest[:limit] if kept is None else kept), ""
+            yield _line(number, part, beginning, limit)
+            number, beginning = number + 1, None
+        if beginning is not None or len(rest) > limit:
+            beginning, rest = (rest[:limit] if beginning is None else beginning), ""
         rest += hold
         if not chunk:
-            if rest or kept is not None:
-                yield _line(number, rest, kept, limit)
+            if rest or beginning is not None:
+                yield _line(number, rest, beginning, limit)
             return
 
 
-def _line(number: int, text: str, kept: str | None, limit: int) -> Line:
-    if kept is None and len(text) <= limit:
+def _line(number: int, text: str, beginning: str | None, limit: int) -> Line:
+    if beginning is None and len(text) <= limit:
         return Line(number, _inner(text))
-    return Line(number, _inner((text if kept is None else kept)[:limit]), cut=True)
+    return Line(number, _inner((text if beginning is None else beginning)[:limit]), cut=True)
 
 
 def _parts(text: str, ends: str | re.Pattern[str]) -> list[str]:
