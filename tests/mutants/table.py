@@ -473,8 +473,8 @@ MUTANTS = (
     _mutant(
         "an endless line fills the memory",
         "aura/desk/importing/lines.py",
-        "if kept is not None or len(rest) > limit:",
-        "if kept is not None:",
+        "if beginning is not None or len(rest) > limit:",
+        "if beginning is not None:",
         "tests/unit/desk/importing/test_lines.py",
     ),
     _mutant(
