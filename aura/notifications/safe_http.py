@@ -20,11 +20,11 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from aura.errors import InvalidInput, Unavailable
+from aura.tls import https_context
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: Resolves (host, port) to addresses, as the first element of `socket.getaddrinfo`'s socket address.
@@ -154,7 +154,7 @@ def post(
     parts, checked = reachable(url, internal_hosts, resolve)
     host, port = parts.hostname or "", _port(parts)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection = _Pinned(host, port, checked, (context or _trusted()) if parts.scheme == "https" else None)
+    connection = _Pinned(host, port, checked, (context or https_context()) if parts.scheme == "https" else None)
     # a server that sends a byte every few seconds exceeds this limit only
     alarm = threading.Timer(TOTAL_SECONDS, connection.hang_up)
     alarm.daemon = True
@@ -209,12 +209,6 @@ class _Pinned(http.client.HTTPConnection):
             with suppress(OSError):  # the server closed it first
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    # loading the certificates takes longer than a request
-    return ssl.create_default_context()
 
 
 def _port(parts: SplitResult) -> int:

@@ -6,7 +6,6 @@ from its cache for a minute, and reports an outage of the discovery as a wrong t
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from aura import retry_after
 from aura.oauth.errors import TokenRefused, TokenServerUnavailable
+from aura.tls import https_context
 
 #: Seconds of each wait on the socket.
 TIMEOUT = 10.0
@@ -27,7 +27,11 @@ class _SystemCertificates(HTTPAdapter):
     """Trusts the authorities that SSL_CERT_FILE or the system names, like the connections to mail servers."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
+        super().init_poolmanager(*arguments, ssl_context=https_context(), **options)
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:
+        # requests would add the authorities of certifi to the context, at each connection
+        conn.cert_reqs = "CERT_REQUIRED"
 
 
 class TokenRequests(requests.Session):

@@ -21,6 +21,7 @@ from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, Reply, engine_e
 from aura.ai.engines.prompt import conversation
 from aura.ai.engines.remote import RemoteEngineWithFallback
 from aura.settings import Settings
+from aura.tls import https_context
 
 #: Seconds that one request may take; files are large.
 TIMEOUT = 120.0
@@ -72,6 +73,7 @@ class BatchApi:
             base_url=settings.openai_base_url or "https://api.openai.com/v1",
             timeout=TIMEOUT,
             max_retries=0,
+            http_client=openai.DefaultHttpxClient(timeout=TIMEOUT, verify=https_context()),
         )
 
     def close(self) -> None:

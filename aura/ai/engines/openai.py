@@ -22,6 +22,7 @@ from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.prompt import VERSION, conversation, system_prompt, ticket_message
 from aura.ai.text.clean import clean, clean_line
 from aura.settings import PRIORITIES, Settings
+from aura.tls import https_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -126,6 +127,7 @@ class OpenAIEngine:
             max_retries=0,  # the job system retries
             http_client=DefaultAsyncHttpxClient(
                 timeout=settings.ai_timeout,
+                verify=https_context(),
                 # an answer without compression has no more bytes than were counted
                 headers={"Accept-Encoding": "identity"},
                 event_hooks={"response": [_limit_answer()]},
