@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sqlalchemy import and_, false, or_
 from sqlalchemy.orm import Session
 
 from aura.attachments.storage import StorageUnavailable, key_of, make_storage
@@ -11,6 +12,7 @@ from aura.errors import AuraError, ConfigurationError, NotFound
 from aura.jobs.actor import JobResult, durable
 from aura.settings import get_settings
 from db import attachments, jobs, reading, retention
+from db.attachments import StoredAttachment
 from db.jobs import Claimed, NewJob
 from db.models import Attachment
 
@@ -51,7 +53,8 @@ def _unknown(name: str) -> NotFound:
 def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraError:
     """Delete the contents of expired attachments outside the database, and return the rule for exactly these rows.
 
-    A row outlives its content, and never the other way round: after a crash in between, the next attempt finds the row.
+    A row outlives its content, and never the other way round: after a crash in between, the next attempt finds the row. A
+    content that moves meanwhile stays, with its row, until the next run.
     """
     if rule.model is not Attachment:
         return rule
@@ -59,9 +62,20 @@ def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraEr
         expired = attachments.expired(session, rule.days, rule.batch or retention.BATCH)
     try:
         for each in expired:
-            if each.storage not in ("", attachments.DATABASE):
-                make_storage(each.storage).delete(key_of(each))
+            for storage in _storages(each):
+                make_storage(storage).delete(key_of(each))
     except (StorageUnavailable, ConfigurationError) as error:
         return error
-    ids = [each.id for each in expired]
-    return replace(rule, expired=lambda _day: Attachment.id.in_(ids))
+    seen: dict[str, list[int]] = {}
+    for each in expired:
+        seen.setdefault(each.storage, []).append(each.id)
+    unchanged = [and_(Attachment.storage == storage, Attachment.id.in_(ids)) for storage, ids in seen.items()]
+    return replace(rule, expired=lambda _day: or_(false(), *unchanged))
+
+
+def _storages(attachment: StoredAttachment) -> list[str]:
+    """Return the storages outside the database that may have the content: an interrupted move has written it already."""
+    storage = attachment.storage
+    if storage == attachments.DATABASE:
+        storage = get_settings().attachments
+    return [] if storage in ("", attachments.DATABASE) else [storage]
