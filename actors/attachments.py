@@ -44,7 +44,10 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, StoredAttachment
 def save(session: Session, done: list[JobResult]) -> None:
     """Record the storages that have the contents now; the content of a row that was deleted meanwhile is deleted there."""
     for each in done:
-        if each.result is not None and not attachments.mark_moved(session, each.item.id, each.result):
+        if each.result is None:
+            continue
+        attachments.mark_moved(session, each.item.id, each.result)
+        if not attachments.by_ids(session, [each.item.id]):
             after_commit(session, partial(_delete, each.item, each.result))
 
 

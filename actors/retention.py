@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import and_, false, or_
@@ -62,8 +64,9 @@ def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraEr
         expired = attachments.expired(session, rule.days, rule.batch or retention.BATCH)
     try:
         for each in expired:
-            for storage in _storages(each):
-                make_storage(storage).delete(key_of(each))
+            if each.storage not in ("", attachments.DATABASE):
+                make_storage(each.storage).delete(key_of(each))
+        _delete_interrupted([each for each in expired if each.storage == attachments.DATABASE])
     except (StorageUnavailable, ConfigurationError) as error:
         return error
     seen: dict[str, list[int]] = {}
@@ -73,9 +76,11 @@ def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraEr
     return replace(rule, expired=lambda _day: or_(false(), *unchanged))
 
 
-def _storages(attachment: StoredAttachment) -> list[str]:
-    """Return the storages outside the database that may have the content: an interrupted move has written it already."""
-    storage = attachment.storage
-    if storage == attachments.DATABASE:
-        storage = get_settings().attachments
-    return [] if storage in ("", attachments.DATABASE) else [storage]
+def _delete_interrupted(stored: Sequence[StoredAttachment]) -> None:
+    """Delete what interrupted moves wrote. A storage that is down has seldom some of it, and delays no retention."""
+    target = get_settings().attachments
+    if target == attachments.DATABASE:
+        return
+    with suppress(StorageUnavailable):
+        for each in stored:
+            make_storage(target).delete(key_of(each))

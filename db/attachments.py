@@ -160,12 +160,11 @@ def read_chunk(session: Session, attachment_id: int, number: int) -> bytes | Non
     return session.scalar(chunk)
 
 
-def mark_moved(session: Session, attachment_id: int, storage: str) -> bool:
-    """Record that another storage has the content, and delete it from the database. Returns whether the row exists."""
+def mark_moved(session: Session, attachment_id: int, storage: str) -> None:
+    """Record that another storage has the content, and delete it from the database."""
     moved = update(table(Attachment)).where(_a.id == attachment_id, _a.storage == DATABASE).values(storage=storage)
     session.execute(moved)
     session.execute(delete(AttachmentChunk).where(_k.attachment_id == attachment_id))
-    return bool(session.scalar(select(exists().where(_a.id == attachment_id))))
 
 
 def expired(session: Session, days: float, limit: int) -> list[StoredAttachment]:
