@@ -218,7 +218,9 @@ def test_an_upload_without_room_for_it_is_503_and_stores_nothing(web: TestClient
     assert "No space left" in answer.json()["detail"]
 
 
-def test_a_file_that_became_empty_is_missing(web: TestClient, configure: Callable[..., Any], tmp_path: Path, hand: Hand):
+def test_a_file_that_became_empty_is_missing(
+    web: TestClient, configure: Callable[..., Any], tmp_path: Path, hand: Hand
+):
     configure(AURA_ATTACHMENTS="folder", AURA_ATTACHMENTS_FOLDER=str(tmp_path))
     url = upload(web, create_ticket(), "trace.log", LOG).json()["url"]
     empty = upload(web, create_ticket(), "empty.log", b"").json()["url"]
