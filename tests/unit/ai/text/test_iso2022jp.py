@@ -42,7 +42,7 @@ def test_extensions_are_read(content: bytes, text: str):
 
 
 @pytest.mark.parametrize("content", [b'\x1b$B$"$', b'\x1b$B$"\xff\x1b(B', b'\x1b$B$"\n'])
-def test_bytes_that_are_no_character_leave_their_neighbours(content: bytes):
+def test_bytes_that_are_no_character_leave_the_characters_before_them(content: bytes):
     assert decode_iso_2022_jp(content).startswith("あ")
 
 
