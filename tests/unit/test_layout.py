@@ -83,6 +83,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/jobs/rabbitmq/confirms.py": _BROKER,
     "aura/jobs/rabbitmq/publisher.py": _BROKER,
     "aura/notifications/channels/apprise/transport.py": ("notifications/channels/test_apprise.py", _CHANNEL),
+    "aura/notifications/channels/email/address.py": (
+        "notifications/channels/test_email.py",
+        "an address is tested as the server gets it",
+    ),
     "aura/notifications/channels/email/html.py": (
         "notifications/channels/test_email.py",
         "a message is tested as it arrives",

@@ -271,7 +271,7 @@ def test_the_author_of_a_comment_gets_no_notification_of_it(hand: Hand, mailbox:
     assert not mails_to(mailbox, "nora@example.org")
 
 
-def test_an_agent_who_answers_by_mail_does_not_get_the_answer(hand: Hand, mailbox: Mailbox) -> None:
+def test_the_own_answer_by_mail_is_not_sent_to_its_agent(hand: Hand, mailbox: Mailbox) -> None:
     add_nora()
     ingest_mail(cc("nora@example.org", "bob@example.com"))
     assert ingest_mail(write("nora@example.org", "Re: [Aura #1] VPN drops", "Try it again.")).outcome == "comment"
