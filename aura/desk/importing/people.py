@@ -40,7 +40,9 @@ def with_people(ticket: dict[str, Any], people: People) -> dict[str, Any]:
     for role in ROLES:
         person = people.get(str(ticket.get(f"{role}_id")))
         if person is not None and not ticket.get(role):
-            joined[role] = {"name": person[0] or person[1], "email": person[1]}
+            name, email = person
+            # without an address here, that of another column counts
+            joined[role] = {"name": name or email} | ({"email": email} if email else {})
     return ticket | joined
 
 
