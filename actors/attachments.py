@@ -8,7 +8,9 @@ the content from the database, after the storage has confirmed it. A crash in be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+import structlog
 from sqlalchemy.orm import Session
 
 from aura.attachments.content import read_content
@@ -19,8 +21,11 @@ from aura.jobs.one_by_one import OneByOne
 from aura.settings import get_settings
 from db import attachments, jobs, transaction
 from db.attachments import DATABASE, StoredAttachment
+from db.database import after_commit
 from db.ids import parse_ids
 from db.jobs import NewJob
+
+logger = structlog.get_logger("aura.attachments")
 
 #: Attempts of a move: with pauses of up to ten minutes, about a day.
 ATTEMPTS = 150
@@ -37,10 +42,13 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, StoredAttachment
 
 
 def save(session: Session, done: list[JobResult]) -> None:
-    """Record the storages that have the contents now."""
+    """Record the storages that have the contents now; the content of a row that was deleted meanwhile is deleted there."""
     for each in done:
-        if each.result is not None:
-            attachments.mark_moved(session, each.item.id, each.result)
+        if each.result is None:
+            continue
+        attachments.mark_moved(session, each.item.id, each.result)
+        if not attachments.by_ids(session, [each.item.id]):
+            after_commit(session, partial(_delete, each.item, each.result))
 
 
 @durable(
@@ -62,6 +70,13 @@ def enqueue_moves(attachment_ids: Sequence[int]) -> None:
     if attachment_ids and get_settings().attachments != DATABASE:
         with transaction() as session:
             jobs.enqueue(session, [NewJob(move_attachment.actor_name, str(number)) for number in attachment_ids])
+
+
+def _delete(attachment: StoredAttachment, storage: str) -> None:
+    try:
+        make_storage(storage).delete(key_of(attachment))
+    except AuraError as error:
+        logger.error("content of a deleted attachment not deleted", key=key_of(attachment), error=str(error))
 
 
 def _move(attachment: StoredAttachment | None) -> str | AuraError | None:

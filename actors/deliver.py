@@ -37,6 +37,7 @@ from aura.notifications import (
     make_channel,
     unsubscribe,
 )
+from aura.notifications.addresses import comparable
 from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
 from aura.notifications.unsubscribe import Unsubscribe
 from aura.settings import Settings, get_settings
@@ -115,8 +116,8 @@ def _threads(session: Session, mails: Sequence[Loaded]) -> dict[str, tuple[str, 
             mail.message_id
             for mail in received
             if mail.ticket_id == each.ticket_id
-            and mail.sender in (parseaddr(mail.requester)[1].lower(), each.recipient.lower())
-            and not mail.message_id.startswith("sha256:")  # a mail without a usable Message-ID
+            and comparable(mail.sender) in (comparable(parseaddr(mail.requester)[1]), comparable(each.recipient))
+            and not mail.message_id.startswith(inbound_mails.DIGESTS)  # a mail without a usable Message-ID
         )
         for each in outside
     }

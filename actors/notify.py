@@ -23,6 +23,7 @@ from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
 from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
+from aura.notifications.addresses import comparable
 from aura.notifications.decide import (
     Notification,
     NotificationSettings,
@@ -33,7 +34,7 @@ from aura.notifications.decide import (
 )
 from aura.notifications.render import REPLY_LIMIT
 from aura.settings import get_settings
-from db import incidents, jobs, notifications, participants, reading, tickets
+from db import incidents, jobs, notifications, participants, reading, ticket_actions, tickets
 from db.ids import parse_ids
 from db.inbound_mails import SOURCE as MAIL_SOURCE
 from db.incidents import ActiveIncident
@@ -127,11 +128,13 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         loaded = tickets.load(session, [key.ticket_id for key in keys if key is not None])
         context = _context(session, list(loaded.values()))
         people = _participants(session, batch, keys)
+        authors = _authors(session, keys)
     decisions: list[list[Notification]] = []
     for job, key in zip(batch, keys, strict=True):
         ticket = loaded.get(key.ticket_id) if key else None
         cc = people.get(ticket.id, ()) if ticket else ()
-        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, cc))
+        decision = [] if key is None or ticket is None else _decide(ticket, key, job, context, cc)
+        decisions.append(_without_author(decision, authors.get(key.version, "") if key else "", context.agents))
     delays = digest.load_delays([each for decision in decisions for each in decision], context.settings.preferences)
     results: list[NotifyResult | Permanent] = []
     for job, key, decision in zip(batch, keys, decisions, strict=True):
@@ -156,6 +159,21 @@ def _participants(
         return {}
     ids = [key.ticket_id for job, key in zip(batch, keys, strict=True) if key is not None and "cc" in job.args[1:]]
     return participants.of_tickets(session, parse_ids(ids)) if ids else {}
+
+
+def _authors(session: Session, keys: Sequence[EventKey | None]) -> Mapping[str, str]:
+    """Return the authors of the comments that are announced, by the version of the event: the number of the comment."""
+    numbers = parse_ids([key.version for key in keys if key is not None and key.event == "ticket.commented"])
+    return {str(number): author for number, author in ticket_actions.authors(session, numbers).items()}
+
+
+def _without_author(decision: list[Notification], author: str, agents: Sequence[Agent]) -> list[Notification]:
+    """Return the notifications of a comment without those to its author, by name and by address."""
+    if not author:
+        return decision
+    agent = next((each for each in agents if author.casefold() in (each.name.casefold(), each.email.casefold())), None)
+    own = {comparable(each) for each in (author, *((agent.name, agent.email) if agent else ())) if each}
+    return [each for each in decision if each.event != "ticket.commented" or comparable(each.recipient) not in own]
 
 
 def _decide(ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, cc: Sequence[str]) -> list[Notification]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from sqlalchemy import and_, false, or_
 from sqlalchemy.orm import Session
 
 from aura.attachments.storage import StorageUnavailable, key_of, make_storage
@@ -11,6 +14,7 @@ from aura.errors import AuraError, ConfigurationError, NotFound
 from aura.jobs.actor import JobResult, durable
 from aura.settings import get_settings
 from db import attachments, jobs, reading, retention
+from db.attachments import StoredAttachment
 from db.jobs import Claimed, NewJob
 from db.models import Attachment
 
@@ -51,7 +55,8 @@ def _unknown(name: str) -> NotFound:
 def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraError:
     """Delete the contents of expired attachments outside the database, and return the rule for exactly these rows.
 
-    A row outlives its content, and never the other way round: after a crash in between, the next attempt finds the row.
+    A row outlives its content, and never the other way round: after a crash in between, the next attempt finds the row. A
+    content that moves meanwhile stays, with its row, until the next run.
     """
     if rule.model is not Attachment:
         return rule
@@ -61,7 +66,21 @@ def _prepared(rule: retention.RetentionRule) -> retention.RetentionRule | AuraEr
         for each in expired:
             if each.storage not in ("", attachments.DATABASE):
                 make_storage(each.storage).delete(key_of(each))
+        _delete_interrupted([each for each in expired if each.storage == attachments.DATABASE])
     except (StorageUnavailable, ConfigurationError) as error:
         return error
-    ids = [each.id for each in expired]
-    return replace(rule, expired=lambda _day: Attachment.id.in_(ids))
+    seen: dict[str, list[int]] = {}
+    for each in expired:
+        seen.setdefault(each.storage, []).append(each.id)
+    unchanged = [and_(Attachment.storage == storage, Attachment.id.in_(ids)) for storage, ids in seen.items()]
+    return replace(rule, expired=lambda _day: or_(false(), *unchanged))
+
+
+def _delete_interrupted(stored: Sequence[StoredAttachment]) -> None:
+    """Delete what interrupted moves wrote. A storage that is down has seldom some of it, and delays no retention."""
+    target = get_settings().attachments
+    if target == attachments.DATABASE:
+        return
+    with suppress(StorageUnavailable):
+        for each in stored:
+            make_storage(target).delete(key_of(each))

@@ -488,6 +488,12 @@ class Settings(BaseSettings):
     def _http(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        # a link in a mail cannot be corrected later, and a mail header contains it
+        if not re.fullmatch(r"[!#-;=?-\[\]-z|~]+", value):
+            raise ValueError("must be a URL in ASCII without blanks: a domain as xn--..., a path with percent signs")
+        parts = _split_url(value)
+        if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("must be https://HOST or https://HOST/PATH, without user, query and fragment")
         return value.rstrip("/")
 
     @field_validator("database_url")

@@ -18,6 +18,9 @@ SOURCE = "email"
 #: The outcome of a new mail, and the prefixes of two final outcomes.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
 
+#: The beginnings of an identity that is a digest, for a mail without a Message-ID that can be stored as it is.
+DIGESTS = ("sha256:", "id-sha256:")
+
 #: The prefixes of all final outcomes.
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
 

@@ -13,7 +13,7 @@ from aura.attachments.content_types import inspect
 from aura.attachments.names import safe_name
 from aura.errors import Conflict, InvalidInput
 from aura.settings import get_settings
-from db import attachments, tickets
+from db import attachments, ticket_actions, tickets
 from db.attachments import CHUNK, MAX_PER_TICKET, NewAttachment
 
 #: Endings of names that are made from a type.
@@ -35,6 +35,8 @@ def upload(session: Session, ticket_id: int, file: BinaryIO, name: str, declared
     new = describe(file, name, declared)
     if new.reason:
         raise InvalidInput(f"the file is {new.reason}")
+    # a repeated request may overlap the first one, and the ticket may be deleted meanwhile
+    ticket_actions.lock_ticket(session, ticket_id)
     known = attachments.find_equal(session, ticket_id, new.name, new.sha256)
     if known is not None:
         return known, False

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from aura.errors import InvalidInput, NotFound
 from aura.notifications import is_email
+from aura.notifications.addresses import comparable
+from aura.settings import get_settings
 from db import participants, reading, ticket_actions, transaction
 from db.participants import MAX_PARTICIPANTS
 from db.text import storable
@@ -26,11 +30,13 @@ def list_participants(ticket_id: int) -> list[dict[str, Any]]:
 def add_participant(ticket_id: int, address: str, author: str, name: str = "") -> bool:
     """Add a person in Cc, also one who was removed. Returns whether they are new.
 
-    Raises InvalidInput for an invalid address or too many participants, UnknownTicket.
+    Raises InvalidInput for an invalid address, an address of the desk or too many participants, UnknownTicket.
     """
-    address = address.strip().lower()
+    address = comparable(address.strip())
     if not is_email(address):
         raise InvalidInput("address: must be one plain e-mail address, such as bob@example.com")
+    if is_own_address(address):
+        raise InvalidInput("address: is one of this desk (MAIL_FROM, AURA_SERVICE_DESK, AURA_IMAP_URL)")
     with transaction() as session:
         ticket_actions.lock_ticket(session, ticket_id)
         if any(each["address"] == address for each in participants.listing(session, ticket_id)):
@@ -45,9 +51,25 @@ def add_participant(ticket_id: int, address: str, author: str, name: str = "") -
 
 def remove_participant(ticket_id: int, address: str, author: str) -> None:
     """Remove a person from Cc; no mail adds them again. Raises UnknownParticipant, UnknownTicket."""
-    address = address.strip().lower()
+    address = comparable(address.strip())
     with transaction() as session:
         ticket_actions.lock_ticket(session, ticket_id)
         if not participants.remove(session, ticket_id, address):
             raise UnknownParticipant(f"{storable(address)[:254]} is not in Cc of ticket {ticket_id}")
         ticket_actions.record_action(session, ticket_id, author, f"removed {address} from Cc")
+
+
+def is_own_address(address: str) -> bool:
+    """Return whether an address is one of this desk: sender, team, or the mailbox that is read, each also with a +tag.
+
+    A mail to it would come back to Aura.
+    """
+    settings = get_settings()
+    mailbox = unquote(urlsplit(settings.imap_url.get_secret_value()).username or "") if settings.imap_url else ""
+    own = (settings.mail_from, settings.service_desk, mailbox)
+    return _without_tag(address) in {_without_tag(parseaddr(each)[1]) for each in own if each}
+
+
+def _without_tag(address: str) -> str:
+    local, at, domain = comparable(address).rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"

@@ -18,7 +18,7 @@ from aura.mail.structure import Part, parse_structure
 from aura.mail.transfer import split_uuencoded
 
 #: Bytes of text that are decoded, and listed attachments.
-MAX_TEXT, MAX_ATTACHMENTS = 1_000_000, 100
+MAX_TEXT, MAX_ATTACHMENTS = 1_000_000, 1_000
 #: Mails within mails whose text is read.
 MAX_FORWARDS = 3
 _TEXTS = ("text/plain", "text/html")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from email.utils import parseaddr
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.orm import Session
 
 from aura.ai.text.clean import clean_line
+from aura.desk.participants import is_own_address
 from aura.mail.parse import ParsedMail
 from aura.notifications import is_email
-from aura.settings import get_settings
+from aura.notifications.addresses import comparable
 from db import participants
 from db.tickets import load
 
@@ -42,25 +42,18 @@ def remember_cc(session: Session, mail: ParsedMail, ticket_id: int) -> list[str]
     if not mail.cc or (mail.header("auto-submitted") or "no").strip().lower() != "no":
         return []
     people = [
-        (clean_line(name, 200), address.lower())
+        (clean_line(name, 200), comparable(address))
         for name, address in mail.cc[:MAX_ADDRESSES]
-        if is_email(address) and not _MACHINE.fullmatch(address.rpartition("@")[0])
+        if is_email(address) and not _MACHINE.fullmatch(address.rpartition("@")[0]) and not is_own_address(address)
     ]
-    excluded = _own_addresses() | _delivered_addresses(mail) | {mail.sender.lower()}
+    excluded = _delivered_addresses(mail) | {comparable(mail.sender)}
     ticket = load(session, [str(ticket_id)]).get(str(ticket_id))
     if ticket is not None:
-        excluded.add(parseaddr(ticket.requester)[1].lower())
+        excluded.add(comparable(parseaddr(ticket.requester)[1]))
     new = {address: name for name, address in reversed(people) if address not in excluded}
     return participants.add(session, ticket_id, [(name, each) for each, name in reversed(new.items())], mail.sender)
 
 
-def _own_addresses() -> set[str]:
-    """Return the addresses of this desk: sender, team, and the mailbox that is read."""
-    settings = get_settings()
-    mailbox = unquote(urlsplit(settings.imap_url.get_secret_value()).username or "") if settings.imap_url else ""
-    return {parseaddr(each)[1].lower() for each in (settings.mail_from, settings.service_desk, mailbox)}
-
-
 def _delivered_addresses(mail: ParsedMail) -> set[str]:
     values = (value[:1_000] for name in _DELIVERED for value in mail.headers.get(name, ())[:10])
-    return {found.lower() for value in values for found in _ANY_ADDRESS.findall(value)}
+    return {comparable(found) for value in values for found in _ANY_ADDRESS.findall(value)}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aura.mail.parse import MAX_ID, ParsedMail
 from aura.mail.replies import plain_subject
+from aura.notifications.addresses import spellings
 from aura.settings import get_settings
 from db import inbound_mails
 
@@ -53,7 +54,7 @@ def _nearest(session: Session, mail: ParsedMail, found: Sequence[inbound_mails.T
     """
     if len({each.ticket_id for each in found}) > 1:
         subject = plain_subject(mail.subject)
-        own = [each for each in found if inbound_mails.is_participant(session, each.ticket_id, mail.sender)]
+        own = [each for each in found if _takes_part(session, each.ticket_id, mail.sender)]
         of_subject = [each for each in own or found if plain_subject(each.title) == subject]
         found = of_subject or own or found
     return found[0].ticket_id if found else None
@@ -73,8 +74,13 @@ def _named(session: Session, mail: ParsedMail) -> Iterator[int]:
     ]
     numbers = [*conversations, *_SUBJECT_TAG.findall(mail.subject), *addressed]
     for number in list(dict.fromkeys(numbers))[:MAX_NUMBERS]:
-        if inbound_mails.is_participant(session, int(number), mail.sender):
+        if _takes_part(session, int(number), mail.sender):
             yield int(number)
+
+
+def _takes_part(session: Session, ticket_id: int, sender: str) -> bool:
+    """Return whether the sender takes part in a ticket, with any spelling of the domain."""
+    return any(inbound_mails.is_participant(session, ticket_id, each) for each in spellings(sender))
 
 
 def own_address() -> str:

@@ -21,7 +21,7 @@ from aura.mail.headers import Header, split_headers
 from aura.mail.transfer import decode_transfer, encoding_name
 
 #: Maximum number of parts, and of their nesting.
-MAX_PARTS, MAX_DEPTH = 1_000, 30
+MAX_PARTS, MAX_DEPTH = 2_000, 30
 #: Headers of a part that describe its content.
 _DESCRIBING = ("content-type", "content-disposition", "content-id", "content-description", "content-transfer-encoding")
 #: Characters of such a header; Python parses parameters in quadratic time.

@@ -8,8 +8,11 @@ encoded here: they are names and never structure (RFC 2047 sections 5 (3) and 6.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import idna
 
 from aura.notifications.sanitize import is_email
 
@@ -64,6 +67,31 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
         at += len(text)
     reader.finish()
     return reader.found[:MAX_MAILBOXES]
+
+
+def comparable(address: str) -> str:
+    """Return the address in lower case with its domain in Unicode: the form in which two spellings of one are equal.
+
+    `ann@xn--bcher-kva.example` is `ann@bücher.example` (RFC 5890). A domain that is not valid stays as it is.
+    """
+    address = address.lower()
+    local, at, domain = address.rpartition("@")
+    if not at or (domain.isascii() and "xn--" not in domain):
+        return address
+    try:
+        return f"{local}@{idna.decode(domain, uts46=True)}"
+    except UnicodeError:  # IDNAError is one
+        return address
+
+
+def spellings(address: str) -> list[str]:
+    """Return the address in lower case, and its other spelling when the domain has one: in Unicode, or as A-labels."""
+    found = [address.lower(), comparable(address)]
+    local, _, domain = found[1].rpartition("@")
+    if not domain.isascii():
+        with suppress(UnicodeError):
+            found.append(f"{local}@{idna.encode(domain, uts46=True).decode()}")
+    return list(dict.fromkeys(found))
 
 
 def _end_of_comment(value: str, at: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aura.notifications.addresses import comparable
 from aura.notifications.sanitize import is_email, one_line
 
 Role = Literal["requester", "cc", "agent", "team", "subscriber"]
@@ -119,12 +120,17 @@ def recipients(
 def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
     """Return the recipients without repeated addresses of the same channel; the first one counts.
 
-    So an agent who is also the requester is notified as the agent.
+    So an agent who is also the requester is notified as the agent. Spellings of an address that differ in case, or in the
+    form of an internationalized domain, are one.
     """
     unique: dict[tuple[str, str], Recipient] = {}
     for each in recipients:
-        unique.setdefault((each.channel, each.address.casefold()), each)
+        unique.setdefault((each.channel, _identity(each.address)), each)
     return list(unique.values())
+
+
+def _identity(address: str) -> str:
+    return comparable(address) if "@" in address else address.casefold()
 
 
 def is_user(name: str) -> bool:

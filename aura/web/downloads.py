@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 
 from aura.attachments.content import read_content
 from aura.attachments.content_types import BINARY, HARMLESS, PICTURES
+from aura.attachments.storage import ContentMissing
 from aura.errors import NotFound
 from db.attachments import StoredAttachment
 
@@ -69,7 +70,9 @@ def _response(request: Request, attachment: StoredAttachment, content_type: str,
             return Response(status_code=304, headers=headers)
     content = read_content(attachment)
     first = next(content, b"")  # an error becomes a response while there is none yet
-    headers |= {"Content-Type": content_type, "Content-Length": str(attachment.size)}
+    if attachment.size and not first:
+        raise ContentMissing(f"the content of attachment {attachment.id} is empty in its storage")
+    headers |= {"Content-Type": content_type, "Content-Length": str(attachment.size), "Accept-Ranges": "none"}
     return StreamingResponse(_parts(first, content), headers=headers)
 
 

@@ -101,6 +101,10 @@ def test_attachments_are_accessible_shown_and_downloaded(
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{wide} pixels too wide"
 
+    # the names are aligned, beside pictures and beside the endings of other files
+    left = "all => all.map(each => Math.round(each.getBoundingClientRect().left))"
+    assert len(set(page.locator("#attachments li > div").evaluate_all(left))) == 1
+
     # the thumbnails are loaded; a page with the name of a picture is none
     pictures = page.locator("#attachments img")
     expect(pictures).to_have_count(2)

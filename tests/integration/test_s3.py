@@ -110,3 +110,13 @@ def test_doctor_names_a_refusal_of_the_store_and_no_secret(
     assert "403" in check.detail if wrong == "secret" else "404" in check.detail
     assert "not-the-secret" not in f"{check.detail}{check.fix}"
     assert "AURA_ATTACHMENTS_S3_URL" in check.fix
+
+
+def test_a_bucket_that_is_missing_is_no_missing_content(configure: Callable[..., Any], swift: Swift, bucket_url: str):
+    configure(AURA_ATTACHMENTS="s3", AURA_ATTACHMENTS_S3_URL=swift.bucket_url("missing-bucket"))
+    storage = make_storage("s3")
+
+    # else retention would delete the rows, and the objects would stay for ever
+    for use in (lambda: list(storage.read("ab/abc-1")), lambda: storage.delete("ab/abc-1")):
+        with pytest.raises(StorageUnavailable, match="NoSuchBucket"):
+            use()

@@ -41,7 +41,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/ai/text/masking/numbers.py": _MASKING,
     "aura/ai/text/masking/passwords.py": _MASKING,
     "aura/ai/text/masking/secrets.py": _MASKING,
-    "aura/ai/text/iso2022jp.py": ("ai/text/test_charsets.py", "a codec is tested through the function that chooses it"),
     "aura/attachments/content.py": (
         "actors/test_attachments.py",
         "a content is read while an actor moves or deletes it",
@@ -60,7 +59,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "desk/importing/test_json_rows.py",
         "the scanner yields the rows that the tests compare",
     ),
-    "aura/desk/importing/identity.py": _ROWS,
     "aura/desk/importing/reading.py": _ROWS,
     "aura/desk/importing/report.py": _ROWS,
     "aura/desk/importing/tickets.py": _ROWS,
@@ -85,6 +83,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/jobs/rabbitmq/confirms.py": _BROKER,
     "aura/jobs/rabbitmq/publisher.py": _BROKER,
     "aura/notifications/channels/apprise/transport.py": ("notifications/channels/test_apprise.py", _CHANNEL),
+    "aura/notifications/channels/email/address.py": (
+        "notifications/channels/test_email.py",
+        "an address is tested as the server gets it",
+    ),
     "aura/notifications/channels/email/html.py": (
         "notifications/channels/test_email.py",
         "a message is tested as it arrives",
@@ -104,8 +106,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/web/media_types.py": ("web/test_body_formats.py", "a media type decides how a body is read"),
     "aura/web/api/mail.py": ("web/test_app_openapi.py", "the routes call functions of aura.mail and db.inbound_mails"),
     "db/oauth_logins.py": ("oauth/test_logins.py", "rows of logins are encrypted and decrypted by aura.oauth.logins"),
-    "db/participants.py": _PEOPLE,
-    "db/signing_keys.py": ("web/pages/test_unsubscribe.py", "the key of the links that the page accepts"),
     "db/inbound_mails.py": ("mail/test_ingest.py", "rows of mails are made by ingesting mails"),
     "db/migrations/online.py": (
         "tests/integration/test_jobs_postgresql.py",

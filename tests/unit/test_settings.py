@@ -96,6 +96,13 @@ def test_categories_are_separated_by_commas(configure: Configure):
         ("AURA_JOBS_PER_HINT", "many", "valid integer"),
         ("AURA_JOBS_PER_HINT", "0", "greater than or equal to 1"),
         ("AURA_BASE_URL", "aura.example.com", "must start with http:// or https://"),
+        ("AURA_BASE_URL", "https://", "must be https://HOST"),
+        ("AURA_BASE_URL", "https:///tickets", "must be https://HOST"),
+        ("AURA_BASE_URL", "https://aura.example.com/?page=1", "must be https://HOST"),
+        ("AURA_BASE_URL", "https://ada:word@aura.example.com", "must be https://HOST"),
+        ("AURA_BASE_URL", "https://aura.example.com:99999", "is not a URL"),
+        ("AURA_BASE_URL", "https://aura example.com", "without blanks"),
+        ("AURA_BASE_URL", "https://büro.example", "as xn--"),
         ("AURA_MAIL_FORMS", "www.example.com", "must be addresses"),
         ("AURA_MAIL_PARTNERS", "servicenow", "must be addresses, domains or List-Ids"),
         ("AURA_MAIL_TRUSTED_LISTS", "my list", "must be addresses, domains or List-Ids"),
@@ -118,6 +125,18 @@ def test_a_wrong_value_names_the_variable_and_the_fix(configure: Configure, name
 
     assert str(caught.value).startswith(f"{name}: ")
     assert fix in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("https://aura.example.com/desk/", "https://aura.example.com/desk"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://xn--bro-hoa.example/a%20b//", "https://xn--bro-hoa.example/a%20b"),
+    ],
+)
+def test_the_base_url_may_have_a_port_and_a_path(configure: Configure, value: str, read: str):
+    assert configure(AURA_BASE_URL=value).base_url == read
 
 
 def test_all_wrong_values_are_reported_at_once(configure: Configure):

@@ -31,10 +31,13 @@ class FolderStorage:
                 os.fsync(file.fileno())
             temporary.replace(path)
             _flush(path.parent)
-        except OSError as error:
+        except BaseException as error:
+            # also when the chunks cannot be read: nothing else would ever delete this file
             with suppress(OSError):
                 temporary.unlink()
-            raise self._unavailable(error) from None
+            if isinstance(error, OSError):
+                raise self._unavailable(error) from None
+            raise
 
     def read(self, key: str) -> Iterator[bytes]:
         """Yield the content in chunks."""
@@ -42,16 +45,20 @@ class FolderStorage:
             with (self._folder / key).open("rb") as file:
                 while chunk := file.read(CHUNK):
                     yield chunk
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not self._folder.is_dir():
+                raise self._unavailable(error) from None
             raise ContentMissing(f"the file {key} is missing in the folder of attachments") from None
         except OSError as error:
             raise self._unavailable(error) from None
 
     def delete(self, key: str) -> None:
-        """Delete the file, if it exists."""
+        """Delete the file, if it exists; without the folder, which is not mounted then, it may exist."""
         try:
-            (self._folder / key).unlink(missing_ok=True)
+            (self._folder / key).unlink()
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self._folder.is_dir():
+                return
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: OSError) -> StorageUnavailable:

@@ -46,7 +46,9 @@ class S3Storage:
         try:
             for part in obstore.get(self._store, key).stream(min_chunk_size=CHUNK):
                 yield bytes(part)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not _is_missing_object(error):
+                raise self._unavailable(error) from None
             raise ContentMissing(f"the object {key} is missing in {self._where}") from None
         except (obstore.exceptions.BaseError, OSError, ValueError) as error:
             raise self._unavailable(error) from None
@@ -57,13 +59,19 @@ class S3Storage:
 
         try:
             obstore.delete(self._store, key)
-        except FileNotFoundError:
-            return
+        except FileNotFoundError as error:
+            if not _is_missing_object(error):
+                raise self._unavailable(error) from None
         except (obstore.exceptions.BaseError, OSError, ValueError) as error:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: Exception) -> StorageUnavailable:
         return StorageUnavailable(f"the store of attachments, {self._where}: {_reason(str(error))}")
+
+
+def _is_missing_object(error: FileNotFoundError) -> bool:
+    """Return whether the object is missing, and not its bucket: then the row of an object that exists would be deleted."""
+    return "<Code>NoSuchKey</Code>" in str(error)
 
 
 def _reason(answer: str) -> str:

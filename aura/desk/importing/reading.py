@@ -16,6 +16,7 @@ from aura.desk.importing.files import CHUNK, Format, ImportFile
 from aura.desk.importing.json_rows import find_list, flatten, read_json, read_json_lines
 from aura.desk.importing.json_scanner import Path
 from aura.desk.importing.lines import read_lines
+from aura.desk.importing.people import People, read_people, with_people
 from aura.desk.importing.presets import (
     Preset,
     column_of_field,
@@ -75,6 +76,7 @@ class _Layout:
     names: list[str]
     path: Path | None = ()
     delimiter: str = ""
+    people: People = field(default_factory=dict)
 
 
 @contextmanager
@@ -108,6 +110,7 @@ def _named(file: ImportFile) -> Iterator[None]:
 
 def _layout(file: ImportFile, options: ImportOptions) -> _Layout:
     path: Path | None = ()
+    people: People = {}
     if file.format == "csv":
         with file.open() as (content, _):
             table = _table(file, content, options, _ignore, _ignore)
@@ -116,9 +119,11 @@ def _layout(file: ImportFile, options: ImportOptions) -> _Layout:
         if file.format == "json":
             with file.open() as (content, _):
                 path = find_list(_chunks(content, file.codec, _ignore), lambda keys: count_known(keys) > 1)
+            with file.open() as (content, _):
+                people = read_people(_chunks(content, file.codec, _ignore), path)
         with file.open() as (content, _):
             objects = islice(_objects(file, content, path, _ignore, _ignore), SAMPLE)
-            keys = dict.fromkeys(key for each in objects for key in flatten(each.value))
+            keys = dict.fromkeys(key for each in objects for key in flatten(with_people(each.value, people)))
         names, delimiter = list(keys), ""
     preset = preset_named(options.preset) if options.preset else recognise(names)
     columns = column_of_field(names, preset, options.columns)
@@ -126,7 +131,7 @@ def _layout(file: ImportFile, options: ImportOptions) -> _Layout:
         raise InvalidImportFile(
             f"no column for title or description among {listed(names)}; map one of them to title or description"
         )
-    return _Layout(preset, columns, names, path, delimiter)
+    return _Layout(preset, columns, names, path, delimiter, people)
 
 
 def _rows(
@@ -146,7 +151,7 @@ def _rows(
         return
     columns_of: dict[tuple[str, ...], dict[str, str]] = {}
     for line, value in _objects(file, content, layout.path, reject, warn):
-        flat = flatten(value)
+        flat = flatten(with_people(value, layout.people))
         keys = tuple(flat)
         if keys not in columns_of:
             if len(columns_of) > SAMPLE:

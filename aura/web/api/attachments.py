@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from aura.attachments.content_types import BINARY, HARMLESS
 from aura.attachments.names import safe_name
+from aura.attachments.storage import StorageUnavailable
 from aura.desk import attachments as desk
 from aura.settings import get_settings
 from aura.web.api import etags
@@ -139,6 +140,9 @@ async def _receive(request: Request, file: BinaryIO) -> None:
                 file.write(part)
     except (TimeoutError, ClientDisconnect):
         raise HTTPException(408, "the body did not arrive in time", {"Connection": "close"}) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StorageUnavailable(f"the folder of temporary files does not take the body: {reason}") from None
 
 
 def _require_ticket(ticket_id: int) -> None:

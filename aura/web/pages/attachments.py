@@ -25,6 +25,12 @@ class ShownAttachment:
     kind: str
     is_picture: bool
 
+    @property
+    def ending(self) -> str:
+        """The ending of the name in capitals, such as PDF; FILE without a short one."""
+        _, dot, ending = self.attachment.name.rpartition(".")
+        return ending.upper() if dot and ending.isascii() and ending.isalnum() and len(ending) <= 5 else "FILE"
+
 
 def shown(session: Session, ticket_id: int) -> list[ShownAttachment]:
     """Return the attachments of a ticket for its page, the oldest first."""

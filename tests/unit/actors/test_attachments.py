@@ -14,6 +14,7 @@ from actors import attachments as actor
 from actors import retention as retention_actor
 from aura.attachments.content import read_content
 from aura.attachments.storage import ContentMissing, key_of
+from aura.attachments.storage.folder import FolderStorage
 from aura.desk import attachments as desk
 from db import attachments, reading, transaction
 from db.attachments import StoredAttachment
@@ -141,6 +142,67 @@ def test_an_attachment_that_is_deleted_before_its_move_is_no_failure(folder: Pat
     hand.run()
 
     assert (letters(), all_jobs(), files(folder)) == ([], [], [])
+
+
+def test_a_row_that_is_deleted_during_its_move_leaves_no_file(
+    folder: Path, hand: Hand, monkeypatch: pytest.MonkeyPatch
+):
+    number = attach()
+    write = FolderStorage.write
+
+    def write_slowly(*arguments: Any) -> None:
+        write(*arguments)
+        with transaction() as session:
+            session.delete(session.get_one(Attachment, number))
+
+    monkeypatch.setattr(FolderStorage, "write", write_slowly)
+    hand.run()
+
+    assert (count(Attachment), files(folder), all_jobs(), letters()) == (0, [], [], [])
+
+
+def test_a_content_that_moves_during_retention_stays_with_its_row_until_the_next_run(folder: Path, hand: Hand):
+    number = attach()
+    move(Attachment, created_at=-366 * 86_400)
+    rule = retention_actor._prepared(retention_actor.rules()["attachments"])
+    assert not isinstance(rule, Exception)
+    hand.run()  # moves the content
+
+    with transaction() as session:
+        assert retention_actor.retention.delete_batch(session, rule) == 0
+    assert (stored(number).storage, len(files(folder))) == ("folder", 1)
+
+    enqueue_retention()
+    hand.run()
+    assert (count(Attachment), files(folder)) == (0, [])
+
+
+def test_retention_deletes_the_file_of_a_move_that_a_crash_interrupted(folder: Path, hand: Hand):
+    number = attach()
+    FolderStorage(folder).write(key_of(stored(number)), [LONG])
+    move(Job, due_at=86_400)
+    move(Attachment, created_at=-366 * 86_400)
+
+    enqueue_retention()
+    hand.run()
+
+    assert (count(Attachment), files(folder)) == (0, [])
+
+
+def test_retention_waits_for_a_folder_that_is_not_mounted(folder: Path, hand: Hand):
+    attach()
+    hand.run()
+    move(Attachment, created_at=-366 * 86_400)
+    folder.rename(folder.with_name("elsewhere"))
+
+    enqueue_retention()
+    hand.run()
+
+    assert count(Attachment) == 1, "its file exists, and nothing else would ever delete it"
+    folder.with_name("elsewhere").rename(folder)
+    move(Job, due_at=-1)
+    hand.run()
+    assert (count(Attachment), files(folder)) == (0, [])
 
 
 @pytest.mark.parametrize("how", ["old", "ticket deleted"])

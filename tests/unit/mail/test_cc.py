@@ -10,12 +10,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import func, select
 
-from aura.desk.participants import remove_participant
+from aura.desk.participants import add_participant, remove_participant
 from aura.desk.ticket_actions import comment, resolve
 from aura.desk.unsubscribe import unsubscribe
+from aura.errors import InvalidInput
 from aura.mail import create_from_ignored, ingest_mail
-from db import participants, reading
-from db.models import Notification, Ticket, TicketParticipant
+from db import participants, reading, transaction
+from db.models import Agent, Notification, Ticket, TicketParticipant
 from tests.embedded import Hand
 from tests.unit.actors.helpers import subscribe
 from tests.unit.mail.test_ingest import comments, ticket, write
@@ -84,6 +85,8 @@ def test_people_in_cc_are_remembered_with_their_names(mailbox: Mailbox) -> None:
         "users-request@lists.example",
         "owner-users@lists.example",
         "support@example.org",
+        "desk+17.t0ken@example.org",
+        "Inbox+x@example.org",
         "users@lists.example",
         "not an address",
     ],
@@ -242,6 +245,80 @@ def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_request
     # agents have a conversation of their own
     team = [mail for mail in mailbox.mails if str(mail["To"]) == TEAM]
     assert team and {str(mail["References"]) for mail in team} == {"<ticket-1@example.org>"}
+
+
+@pytest.mark.parametrize("identifier", ["<" + "x" * 230 + "@example.com>", "<ä@example.com>"])
+def test_a_message_id_that_is_stored_as_a_digest_is_not_referred_to(
+    hand: Hand, mailbox: Mailbox, identifier: str
+) -> None:
+    ingest_mail(write(Message_ID=identifier))
+    hand.run()
+    [received] = mails_to(mailbox, "ada@example.com")
+    assert received["References"] == received["In-Reply-To"] == "<ticket-1@example.org>"
+
+
+# -- one person, several addresses ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("author", ["nora", "Nora@example.org", "nora@example.org"])
+def test_the_author_of_a_comment_gets_no_notification_of_it(hand: Hand, mailbox: Mailbox, author: str) -> None:
+    add_nora()
+    subscribe("nora@example.org", event="ticket.commented")
+    ingest_mail(cc("nora@example.org", "bob@example.com"))
+    comment(1, author, "Try it again.")
+    hand.run()
+    assert mails_to(mailbox, "bob@example.com") and mails_to(mailbox, "ada@example.com")
+    assert not mails_to(mailbox, "nora@example.org")
+
+
+def test_the_own_answer_by_mail_is_not_sent_to_its_agent(hand: Hand, mailbox: Mailbox) -> None:
+    add_nora()
+    ingest_mail(cc("nora@example.org", "bob@example.com"))
+    assert ingest_mail(write("nora@example.org", "Re: [Aura #1] VPN drops", "Try it again.")).outcome == "comment"
+    hand.run()
+    assert mails_to(mailbox, "bob@example.com")
+    assert not mails_to(mailbox, "nora@example.org")
+    comment(1, "carl", "Or this.")
+    hand.run()
+    assert len(mails_to(mailbox, "nora@example.org")) == 1, "the comment of another agent"
+
+
+def test_two_spellings_of_an_internationalized_domain_are_one_person(hand: Hand, mailbox: Mailbox) -> None:
+    ascii_form, unicode_form = "bob@xn--bcher-kva.example", "bob@bücher.example"
+    ingest_mail(cc(ascii_form, unicode_form, Content_Type="text/plain; charset=utf-8"))
+    ingest_mail(cc(ascii_form, subject="Re: [Aura #1] VPN drops"))
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    assert people() == [unicode_form]
+    assert [str(mail["To"]) for mail in mailbox.mails].count(ascii_form) == 1
+    for spelling in (ascii_form, unicode_form):
+        assert ingest_mail(write(spelling, "Re: [Aura #1] VPN drops", spelling)).outcome == "comment"
+    remove_participant(1, ascii_form.upper(), "nora")
+    assert people() == []
+
+
+def test_a_requester_in_cc_with_another_spelling_gets_one_mail(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(write("ada@bücher.example"))
+    hand.run()
+    mailbox.mails.clear()
+    with transaction() as session:
+        participants.add(session, 1, [("", "ada@xn--bcher-kva.example")], "nora")
+    comment(1, "nora", "Try it again.")
+    hand.run()
+    assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize("address", [DESK, TEAM, "inbox@example.org", "Desk+17.t0ken@Example.org"])
+def test_no_person_adds_an_address_of_the_desk_to_cc(mailbox: Mailbox, address: str) -> None:
+    ingest_mail(write())
+    with pytest.raises(InvalidInput, match="one of this desk"):
+        add_participant(1, address, "nora")
+    assert people() == []
+
+
+def add_nora() -> None:
+    with transaction() as session:
+        session.add(Agent(name="nora", email="nora@example.org"))
 
 
 def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Hand, mailbox: Mailbox) -> None:

@@ -121,6 +121,17 @@ def test_files_beyond_the_number_are_listed_with_the_reason(configure: Callable[
     assert listed()[3].reason == "beyond the first 2 attachments of its mail"
 
 
+def test_as_many_files_are_stored_as_the_setting_says(configure: Callable[..., Any], sqlite: str):
+    configure(AURA_ATTACHMENTS_PER_MAIL="300")
+    files = [(f"{number}.log", b"%d" % number) for number in range(301)]
+
+    ingest_mail(mail_with(*files))
+
+    assert [each.name for each in listed()] == [name for name, _ in files]
+    assert [bool(each.storage) for each in listed()] == [True] * 300 + [False]
+    assert listed()[300].reason == "beyond the first 300 attachments of its mail"
+
+
 def test_ten_thousand_files_become_one_ticket_with_a_bounded_list():
     part = b'--x\r\nContent-Disposition: attachment; filename="a.txt"\r\n\r\nhello\r\n'
     head = b"From: ada@example.com\r\nSubject: many\r\nMessage-ID: <many@x>\r\n"
@@ -130,7 +141,8 @@ def test_ten_thousand_files_become_one_ticket_with_a_bounded_list():
 
     assert result.outcome == "ticket"
     found = listed()
-    assert 50 <= len(found) <= 1_000
+    assert len(found) == 1_000
+    assert found[-1].reason.startswith("not read: too many parts"), "the others are not forgotten silently"
     assert sum(bool(each.storage) for each in found) == 50
     assert all(each.storage or each.reason for each in found)
 

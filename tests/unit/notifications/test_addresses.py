@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.notifications import is_email
-from aura.notifications.addresses import parse_mailboxes
+from aura.notifications.addresses import comparable, parse_mailboxes, spellings
 from tests.growth import MOST, growth
 
 
@@ -102,3 +102,32 @@ def test_each_address_that_is_found_can_be_mailed(value: str) -> None:
 @pytest.mark.parametrize("angle", ["", "<a"])
 def test_a_hostile_header_takes_linear_time(hostile: str, angle: str) -> None:
     assert growth(lambda text: parse_mailboxes(f"{angle}{text}b>"), hostile * (20_000 // len(hostile))) < MOST
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("ann@bücher.example", "ann@xn--bcher-kva.example", "ANN@BÜCHER.example", "Ann@XN--BCHER-KVA.Example"),
+        ("ann@straße.example", "ann@xn--strae-oqa.example"),
+        ("ann@例え.テスト", "ann@xn--r8jz45g.xn--zckzah"),
+        ("ann@plain.example", "Ann@Plain.Example"),
+    ],
+)
+def test_spellings_of_an_address_are_one(same: tuple[str, ...]) -> None:
+    assert len({comparable(each) for each in same}) == 1
+    for each in same:
+        assert {comparable(spelling) for spelling in spellings(each)} == {comparable(same[0])}
+        assert {same[0], same[1].lower()} <= set(spellings(each))
+
+
+@pytest.mark.parametrize(
+    "address", ["ann@xn--a.example", "ann@aא.example", "ann", "", "ann@", "@xn--", "xn--a@b.example"]
+)
+def test_an_address_with_an_invalid_domain_is_compared_as_it_is(address: str) -> None:
+    assert comparable(address) == address.lower()
+    assert spellings(address) == [address.lower()]
+
+
+def test_different_addresses_stay_different() -> None:
+    others = ["ann@strasse.example", "ann@straße.example", "ann@bucher.example", "ann@bücher.example", "änn@b.example"]
+    assert len({comparable(each) for each in others}) == len(others)

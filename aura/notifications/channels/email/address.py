@@ -1,4 +1,4 @@
-"""Addresses beyond ASCII: with SMTPUTF8 as they are (RFC 6531), otherwise with the A-label of the domain (RFC 5891).
+"""Addresses beyond ASCII: with the A-label of the domain (RFC 5891), otherwise with SMTPUTF8 as they are (RFC 6531).
 
 The library `idna` implements IDNA 2008 with the mapping of UTS 46, as browsers do; Python's codec `idna` is the standard of
 2003, which maps `straße.de` to another domain.
@@ -9,6 +9,20 @@ from __future__ import annotations
 import idna
 
 from aura.notifications.channels.base import ChannelError
+
+
+def wire_address(address: str, smtputf8: bool) -> str:
+    """Return the address for a server, which may offer SMTPUTF8. Raises ChannelError, permanent, when there is none.
+
+    An address that ASCII can express goes out in ASCII to every server: a server that relays a mail with SMTPUTF8 returns
+    it when the next one does not offer that.
+    """
+    try:
+        return ascii_address(address)
+    except ChannelError:
+        if smtputf8:
+            return address
+        raise
 
 
 def ascii_address(address: str) -> str:

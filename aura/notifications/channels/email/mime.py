@@ -64,7 +64,8 @@ for _name, _kind in (
     *((name, _References) for name in ("in-reply-to", "references", "list-unsubscribe")),
 ):
     _headers.map_to_type(_name, _kind)  # type: ignore[arg-type]  # typeshed wants what the registry itself mixes in
-_policy = SMTP.clone(header_factory=_headers)
+# 7bit: a body with other bytes needs a server with 8BITMIME (RFC 6152), and every server after it
+_policy = SMTP.clone(header_factory=_headers, cte_type="7bit")
 
 
 #: Message-IDs of the recipient's mails in References: the first, which began the conversation, and the newest.

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
 from aura.notifications.channels.base import ChannelError, OutboundMessage
-from aura.notifications.channels.email.address import ascii_address
+from aura.notifications.channels.email.address import wire_address
 from aura.notifications.channels.email.mime import compose
 from aura.notifications.sanitize import is_email, one_line
 from aura.oauth import Token, TokenRefused, TokenServerUnavailable, TokenSource, sasl
@@ -144,7 +144,7 @@ class EmailChannel:
         connection.mail_sent = False
         try:
             connection.ehlo_or_helo_if_needed()
-            recipient = message.recipient if connection.has_extn("smtputf8") else ascii_address(message.recipient)
+            recipient = wire_address(message.recipient, connection.has_extn("smtputf8"))
             mail = compose(message, self._sender, recipient)
             # a virus scanner may take minutes, and a mail whose answer is not awaited is sent twice
             set_timeout(connection, self._mail_timeout)

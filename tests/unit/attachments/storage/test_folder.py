@@ -35,17 +35,47 @@ def test_a_content_is_written_read_replaced_and_deleted(tmp_path: Path):
         list(storage.read(KEY))
 
 
-def test_an_interrupted_write_leaves_no_file_under_the_key(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(28, "No space left on device"), StorageUnavailable),
+        (ContentMissing("deleted meanwhile"), ContentMissing),
+        (RuntimeError("the database does not answer"), RuntimeError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path, error: BaseException, raised: type[BaseException]):
     storage = FolderStorage(tmp_path)
 
     def broken() -> Iterator[bytes]:
         yield b"begin"
-        raise OSError(28, "No space left on device")
+        raise error
 
-    with pytest.raises(StorageUnavailable, match="No space left on device"):
+    with pytest.raises(raised, match=str(error.args[-1]) if error.args else None):
         storage.write(KEY, broken())
 
     assert files(tmp_path) == []
+
+
+def test_a_folder_that_is_a_symbolic_link_is_used(tmp_path: Path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "attachments").symlink_to(tmp_path / "disk")
+    storage = FolderStorage(tmp_path / "attachments")
+
+    storage.write(KEY, [b"x"])
+
+    assert files(tmp_path / "disk") == [tmp_path / "disk" / KEY]
+    assert b"".join(storage.read(KEY)) == b"x"
+
+
+def test_without_the_folder_nothing_is_known_about_a_content(tmp_path: Path):
+    storage = FolderStorage(tmp_path / "attachments")
+    storage.write(KEY, [b"x"])
+    (tmp_path / "attachments").rename(tmp_path / "not-mounted")
+
+    for use in (lambda: list(storage.read(KEY)), lambda: storage.delete(KEY)):
+        with pytest.raises(StorageUnavailable, match="No such file"):
+            use()
 
 
 def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path):

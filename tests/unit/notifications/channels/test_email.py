@@ -6,11 +6,13 @@ import asyncio
 import email
 import json
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from email.policy import default
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from aura.notifications import ChannelError, OutboundMessage
+from aura.notifications import ChannelError, OutboundMessage, RenderedMessage, as_html
 from aura.notifications.channels.console import ConsoleChannel
 from aura.notifications.channels.email import EmailChannel
 from aura.notifications.channels.email.mime import compose
@@ -220,6 +222,51 @@ def test_an_encoded_word_in_a_subject_cannot_add_headers() -> None:
     assert mail["Subject"] == subject
 
 
+@pytest.mark.parametrize("text", ["Grüße\n", "Größe 日本語 " * 40, "a" * 2000 + "ü"])
+def test_a_mail_is_ascii_on_the_wire_for_every_server(serve: Serve, text: str) -> None:
+    mailbox, port = serve(enable_SMTPUTF8=False)
+    sender = mailer(port)
+    sender.send(message(text=text, html=f"<p>{text}</p>"))
+    sender.send(message(text=text))
+    for mail, envelope in zip(mailbox.mails, mailbox.envelopes, strict=True):
+        assert isinstance(envelope.content, bytes) and envelope.content.isascii()
+        body = mail.get_body(("plain",))
+        assert body is not None and body.get_content().strip() == text.strip()
+
+
+@pytest.mark.parametrize("line", [".", "..", ".\n.", "a\n.\nQUIT"])
+def test_a_line_of_dots_arrives(serve: Serve, line: str) -> None:
+    mailbox, port = serve()
+    mailer(port).send(message(text=f"before\n{line}\nafter\n"))
+    assert mailbox.mails[0].get_content().replace("\r\n", "\n") == f"before\n{line}\nafter\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("see https://wiki.example/Foo_(bar).", "https://wiki.example/Foo_(bar)"),
+        ("(https://x.example/a)", "https://x.example/a"),
+        ("(see https://wiki.example/Foo_(bar))", "https://wiki.example/Foo_(bar)"),
+        ("https://x.example/[a], then", "https://x.example/[a]"),
+        ("‚https://x.example/a‘ …", "https://x.example/a"),
+        ("„https://x.example/a“.", "https://x.example/a"),
+        ("«https://x.example/a»", "https://x.example/a"),
+        ("'https://x.example/?q='1'&r=2'", "https://x.example/?q='1'&r=2"),
+        ("https://x.example/a?!", "https://x.example/a"),
+        ("https://x.example/ä/日本", "https://x.example/ä/日本"),
+    ],
+)
+def test_a_link_ends_before_the_punctuation_of_its_sentence(text: str, url: str) -> None:
+    page = as_html(RenderedMessage("x", text), "en")
+    assert re.findall(r'href="([^"]*)"', page) == [escape(url)]
+    assert re.findall(">([^<]*)</a>", page) == [escape(url)]
+
+
+@pytest.mark.parametrize("text", ["https://", "http://)))", "https://...", "xhttps:// a"])
+def test_a_scheme_alone_is_no_link(text: str) -> None:
+    assert "href" not in as_html(RenderedMessage("x", text), "en")
+
+
 def test_nul_bytes_and_lone_surrogates_do_not_stop_a_mail(serve: Serve) -> None:
     mailbox, port = serve()
     mailer(port).send(message(subject="a\ud800\0b", text="c\ud800\0d", html="e\ud800\0f"))
@@ -326,10 +373,12 @@ def test_a_mail_after_a_closed_idle_connection_uses_a_new_one(serve: Serve, repl
 
 def test_a_non_ascii_address_is_sent_as_it_is_with_smtputf8(serve: Serve) -> None:
     mailbox, port = serve(enable_SMTPUTF8=True)
-    mailer(port).send(message(recipient="jürgen@münchen.example"))
-    assert mailbox.envelopes[0].rcpt_tos == ["jürgen@münchen.example"]
+    for recipient in ("jürgen@münchen.example", "hans@aא.example"):
+        mailer(port).send(message(recipient=recipient))
+        assert mailbox.envelopes[-1].rcpt_tos == [recipient]
 
 
+@pytest.mark.parametrize("smtputf8", [False, True])
 @pytest.mark.parametrize(
     ("recipient", "sent"),
     [
@@ -340,8 +389,9 @@ def test_a_non_ascii_address_is_sent_as_it_is_with_smtputf8(serve: Serve) -> Non
         ("Hans.O@plain.example", "Hans.O@plain.example"),
     ],
 )
-def test_an_internationalized_domain_is_an_a_label_without_smtputf8(serve: Serve, recipient: str, sent: str) -> None:
-    mailbox, port = serve(enable_SMTPUTF8=False)
+def test_an_internationalized_domain_is_an_a_label(serve: Serve, recipient: str, sent: str, smtputf8: bool) -> None:
+    # also with SMTPUTF8: the next server may not offer it, and returns the mail
+    mailbox, port = serve(enable_SMTPUTF8=smtputf8)
     sender = mailer(port)
     sender.send(message(recipient=recipient))
     sender.send(message(recipient=recipient))  # on the idle connection

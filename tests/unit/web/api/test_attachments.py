@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from db import reading, transaction
 from db.models import Attachment, AttachmentChunk, AuditEntry
 from tests.embedded import Hand, count, web_app
 from tests.files import HTML, LOG, SVG, mail_with, pdf, png
+from tests.unit.actors.helpers import run_in_parallel
 from tests.unit.web.clients import audit_entries, create_key, create_ticket, remote_client
 
 FILE = {"Content-Type": "application/octet-stream"}
@@ -191,6 +193,54 @@ def test_a_repeated_upload_adds_nothing(web: TestClient):
     assert upload(web, ticket, "other.log", LOG).status_code == 201
     assert upload(web, ticket, "trace.log", LOG + b"x").status_code == 201
     assert upload(web, create_ticket(), "trace.log", LOG).status_code == 201
+
+
+def test_two_requests_with_one_file_at_the_same_moment_add_it_once(web: TestClient):
+    ticket = create_ticket()
+
+    answers = run_in_parallel(*[lambda: upload(web, ticket, "trace.log", LOG)] * 4)
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert len({answer.json()["id"] for answer in answers}) == count(Attachment) == 1
+
+
+def test_an_upload_without_room_for_it_is_503_and_stores_nothing(web: TestClient, monkeypatch: pytest.MonkeyPatch):
+    class Full(io.BytesIO):
+        def write(self, _part: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    ticket = create_ticket()
+    monkeypatch.setattr(api.tempfile, "SpooledTemporaryFile", lambda max_size: Full())
+
+    answer = upload(web, ticket, "trace.log", LOG)
+
+    assert (answer.status_code, count(Attachment)) == (503, 0)
+    assert "No space left" in answer.json()["detail"]
+
+
+def test_a_file_that_became_empty_is_missing(
+    web: TestClient, configure: Callable[..., Any], tmp_path: Path, hand: Hand
+):
+    configure(AURA_ATTACHMENTS="folder", AURA_ATTACHMENTS_FOLDER=str(tmp_path))
+    url = upload(web, create_ticket(), "trace.log", LOG).json()["url"]
+    empty = upload(web, create_ticket(), "empty.log", b"").json()["url"]
+    hand.run()
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        path.write_bytes(b"")
+
+    assert web.get(url).status_code == 404
+    assert (web.get(empty).status_code, web.get(empty).content) == (200, b"")
+
+
+def test_a_range_is_ignored_and_a_head_request_has_no_body(web: TestClient):
+    url = upload(web, create_ticket(), "trace.log", LOG).json()["url"]
+
+    for value in ("bytes=0-1", "bytes=5-", "bytes=-1", "bytes=9999999-", "lines=1-2", "bytes=2-1"):
+        answer = web.get(url, headers={"Range": value})
+        assert (answer.status_code, answer.content) == (200, LOG)
+        assert answer.headers["Accept-Ranges"] == "none"
+    head = web.head(url)
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", str(len(LOG)))
 
 
 def test_a_large_upload_arrives_in_parts(web: TestClient, monkeypatch: pytest.MonkeyPatch):

@@ -34,6 +34,16 @@ def test_a_ticket_shows_pictures_and_links_with_type_and_size(browser: TestClien
     assert shown.count("<img") == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [("trace.log", "LOG"), ("backup.tar.gz", "GZ"), ("README", "FILE"), ("a.very-long", "FILE"), ("a.ä", "FILE")],
+)
+def test_a_file_without_a_picture_shows_its_ending(browser: TestClient, name: str, ending: str):
+    ingest_mail(mail_with((name, LOG)))
+
+    assert f'<span class="thumb" aria-hidden="true">{ending}</span>' in section(browser)
+
+
 def test_the_timeline_names_the_files_of_a_mail_in_words(browser: TestClient):
     ingest_mail(mail_with(("screenshot.png", png())))
 
