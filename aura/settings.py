@@ -17,7 +17,8 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from aura.errors import ConfigurationError
 
@@ -122,6 +123,28 @@ MIN_SECRET = 16
 MIN_STORE_KEY = 32
 
 
+class _Variables(PydanticBaseSettingsSource):
+    """The variables that a source of pydantic-settings has read, by name.
+
+    Its own lookup inspects the type of every field for nested models, which takes most of the start of a command; no
+    setting is nested.
+    """
+
+    def __init__(self, source: EnvSettingsSource) -> None:
+        super().__init__(source.settings_cls)
+        self._values = source.env_vars
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        for name in _names(field_name, field):
+            if (value := self._values.get(name.lower())) is not None:
+                return value, name if field.validation_alias else field_name, False
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = (self.get_field_value(field, name) for name, field in self.settings_cls.model_fields.items())
+        return {key: value for value, key, _ in found if value is not None}
+
+
 class Settings(BaseSettings):
     """The settings of a process; frozen, secrets are ``SecretStr``."""
 
@@ -133,6 +156,19 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         env_ignore_empty=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(env_settings, EnvSettingsSource)
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        return init_settings, _Variables(env_settings), _Variables(dotenv_settings)
 
     # Process
     env: Literal["development", "production"] = Field(
@@ -647,10 +683,15 @@ class Settings(BaseSettings):
 
 def variable(field: str) -> str:
     """Return the environment variable that sets a field of ``Settings``."""
-    alias = Settings.model_fields[field].validation_alias
+    return _names(field, Settings.model_fields[field])[0]
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """Return the environment variables of a field, the one that wins first."""
+    alias = field.validation_alias
     if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return str(alias) if alias else f"AURA_{field.upper()}"
+        return [str(choice) for choice in alias.choices]
+    return [str(alias) if alias else f"AURA_{name.upper()}"]
 
 
 _chosen: list[Settings] = []

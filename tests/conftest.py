@@ -5,6 +5,7 @@ A server starts when the first test asks for one, all that the chosen tests need
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -129,6 +130,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    # modules and collected tests live to the end: the garbage collector need not walk through them
+    gc.freeze()
     names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     session.config.stash[NEEDED] = names & KINDS.keys()
 
