@@ -29,6 +29,7 @@ from sqlalchemy.pool import StaticPool
 
 from aura.errors import InvalidInput
 from aura.settings import get_settings
+from db import key_file
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
@@ -70,6 +71,7 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
         url,
         pool_size=pool,
         max_overflow=0,
+        hide_parameters=True,  # they are texts of tickets
         pool_use_lifo=True,  # the connection used last is the least likely to be stale
         json_serializer=_to_json,
         connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
@@ -141,8 +143,18 @@ def _readable(connection: Any) -> bool:
 
 def _sqlite(url: str, pool: int) -> Engine:
     engine = create_engine(
-        url, pool_size=pool, max_overflow=20, connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        url,
+        pool_size=pool,
+        max_overflow=20,
+        hide_parameters=True,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
     )
+    file = key_file.database_file(url)
+
+    @event.listens_for(engine, "do_connect")
+    def _create(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+        if file is not None:
+            key_file.create_private(file)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -150,6 +162,9 @@ def _sqlite(url: str, pool: int) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power failure
         connection.execute("PRAGMA foreign_keys = ON")
+        if file is not None:
+            for suffix in ("", "-wal", "-shm"):
+                key_file.make_private(file.with_name(file.name + suffix))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
