@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aura import service_passwords
+from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
@@ -102,8 +103,9 @@ def explain(error: ValidationError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type; messages of databases contain whole statements."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, or its type; of an error of a database, without its values."""
+    text = str(error) if (found := database_text(error)) is None else found
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def redact(url: str) -> str:

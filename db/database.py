@@ -22,11 +22,12 @@ from typing import Any
 import orjson
 import psycopg2.extensions
 from psycopg2.extensions import AsIs
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from aura.error_text import database_text
 from aura.errors import InvalidInput
 from aura.settings import get_settings
 from db import key_file
@@ -53,12 +54,23 @@ POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
 SQLITE_BUSY_SECONDS = 30
 
 
+def _hide_values(context: ExceptionContext) -> None:
+    """Take the values of rows and parameters from the texts of an error, which any log of any program may show."""
+    original = context.original_exception
+    if (text := database_text(original, context.statement or "")) is not None:
+        original.args = (text,)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (f"({type(original).__name__}) {text}",)
+
+
 def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
     """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
-    return _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
+    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
+    event.listen(engine, "handle_error", _hide_values)
+    return engine
 
 
 #: Numbers of prepared statements; one that an interrupt loses is not reused.

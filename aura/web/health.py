@@ -34,16 +34,22 @@ router = APIRouter(tags=["health"])
 
 #: Seconds that the oldest available job may wait before work counts as stuck.
 STUCK_AFTER = 60
+#: Codes of readiness: the database does not answer; its tables are of another version.
+UNAVAILABLE, OUTDATED = "database_unavailable", "database_outdated"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check; `fix` says what to do when it failed, or about what it found."""
+    """The result of a check; `fix` says what to do when it failed, or about what it found.
+
+    `code` names the failure for `/health/ready`, which everybody can read.
+    """
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
+    code: str = ""
 
 
 def check_settings() -> Check:
@@ -58,9 +64,13 @@ def check_database() -> Check:
     try:
         current, newest = revisions()
     except SQLAlchemyError as error:
-        return Check("database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL")
+        return Check(
+            "database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL", UNAVAILABLE
+        )
     if outdated(current):
-        return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
+        return Check(
+            "database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`", OUTDATED
+        )
     return Check("database", True, f"{where}: revision {current}")
 
 
@@ -264,10 +274,11 @@ def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Readiness")
 def ready() -> JSONResponse:
-    """Answer 200 when tickets can be accepted, which needs the database alone."""
+    """Answer 200 when tickets can be accepted, which needs the database alone. `aura doctor` has the details."""
     database = check_database()
-    body = {"status": "ready" if database.ok else "not ready", "database": database.detail}
-    return JSONResponse(body, 200 if database.ok else 503)
+    if database.ok:
+        return JSONResponse({"status": "ready", "database": "ok"})
+    return JSONResponse({"status": "not ready", "database": "failed", "code": database.code}, 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
