@@ -160,6 +160,9 @@ class Settings(BaseSettings):
     log_format: Literal["pretty", "json"] = Field(
         "pretty", validation_alias="LOG_FORMAT", description="json writes one object per line, for log collectors."
     )
+    access_log: bool = Field(
+        False, description="Log each request: method, route, status, duration and address of the client."
+    )
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the worker command's Prometheus metrics; unset: no metrics there."
     )
