@@ -38,7 +38,8 @@ _SERVICES = frozenset({"pika", "redis", "ssl", "socket", "dramatiq", "apschedule
 #: Constant beginnings of messages of the interpreter.
 _CONSTANT = re.compile(
     r"invalid literal for int\(\) with base \d+|could not convert string to float|(?:not enough|too many) values to unpack|"
-    r"(?:list|tuple|string|pop) (?:assignment )?index out of range|division by zero|Expecting (?:value|property name|',' delimiter)|"
+    r"(?:list|tuple|string|pop) (?:assignment )?index out of range|division by zero|"
+    r"Expecting (?:value|property name|',' delimiter)|"
     r"maximum recursion depth exceeded|I/O operation on closed file|'\w[\w-]{1,20}' codec can't (?:en|de)code|"
     r"Invalid isoformat string|A string literal cannot contain NUL|dictionary changed size during iteration|"
     r"cannot schedule new futures after shutdown|can't start new thread"
@@ -132,7 +133,8 @@ def _plain(error: BaseException) -> str:
         return _keep_names(text)
     if type(error).__module__.partition(".")[0] in _SERVICES:
         return _QUOTED.sub(_REMOVED, text)
-    if text in _raising_code(error):
+    code = _raising_code(error)
+    if f'"{text}' in code or f"'{text}" in code:
         return text  # a constant of the code, which the traceback shows
     known = _CONSTANT.match(text)
     return known[0] if known else ""
