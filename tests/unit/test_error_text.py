@@ -175,7 +175,7 @@ POSTGRESQL = {
     "raise": "SELECT fail(:canary)",
     "array": "SELECT CAST(:canary AS integer[])",
     "uuid": "SELECT CAST(:canary AS uuid)",
-    "enum": "SELECT CAST(:canary AS mood)",
+    "enum": "SELECT CAST(:canary AS colour)",
     "read only": "INSERT INTO t (id, v) VALUES (7, :canary)",
     "sequence": "SELECT nextval(:canary)",
 }
@@ -187,7 +187,7 @@ TABLES = (
 )
 POSTGRESQL_TABLES = (
     "CREATE TABLE short (v varchar(5))",
-    "CREATE TYPE mood AS ENUM ('good')",
+    "CREATE TYPE colour AS ENUM ('good')",
     "CREATE FUNCTION fail(v text) RETURNS int LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION 'row %%', v USING DETAIL = v, HINT = v; END $$",
 )
