@@ -20,6 +20,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
+from aura import service_passwords
+from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
@@ -102,8 +104,9 @@ def explain(error: ValidationError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type; messages of databases contain whole statements."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, or its type; of an error of a database, without its values."""
+    text = str(error) if (found := database_text(error)) is None else found
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def redact(url: str) -> str:
@@ -116,11 +119,11 @@ def redact(url: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
 
 
-#: Default passwords of servers and examples, which production refuses.
-DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "change-me", "secret"})
 MIN_SECRET = 16
 #: Characters of the shortest key that encrypts a stored login.
 MIN_STORE_KEY = 32
+#: Characters of the shortest encryption key, and its different ones: hexadecimal digits have 16.
+MIN_ENCRYPTION_KEY, MIN_DIFFERENT = 32, 8
 
 
 class _Variables(PydanticBaseSettingsSource):
@@ -193,6 +196,9 @@ class Settings(BaseSettings):
     log_format: Literal["pretty", "json"] = Field(
         "pretty", validation_alias="LOG_FORMAT", description="json writes one object per line, for log collectors."
     )
+    access_log: bool = Field(
+        False, description="Log each request: method, route, status, duration and address of the client."
+    )
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the worker command's Prometheus metrics; unset: no metrics there."
     )
@@ -214,6 +220,11 @@ class Settings(BaseSettings):
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     database_prepare: bool = Field(
         True, description="Use prepared statements; false behind PgBouncer in transaction mode."
+    )
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Keys that encrypt secrets in the database, comma-separated: the first encrypts, all decrypt; "
+        "`aura secrets generate-key` prints one. Unset: SQLite has a key file.",
     )
     rabbitmq_url: SecretStr | None = Field(
         None,
@@ -252,6 +263,10 @@ class Settings(BaseSettings):
         None,
         validation_alias="OPENAI_API_KEY",
         description="Key of the remote engine; unset: the local engine classifies every ticket.",
+    )
+    ai_remote: bool = Field(
+        False,
+        description="The workers have OPENAI_API_KEY: for web and scheduler, which work without the key itself.",
     )
     openai_base_url: str | None = Field(
         None, validation_alias="OPENAI_BASE_URL", description="URL of a compatible server; unset: api.openai.com."
@@ -411,7 +426,8 @@ class Settings(BaseSettings):
     )
     oauth_store_key: SecretStr | None = Field(
         None,
-        description="Random text of at least 32 characters that encrypts the login of `aura mail login` in the database.",
+        description="Key of earlier versions, of at least 32 characters, which encrypts the login of `aura mail login` in "
+        "addition to AURA_ENCRYPTION_KEYS; not needed.",
     )
     oauth_scope: str = Field("", description="Scopes, separated by spaces; unset: the provider's scopes for mail.")
     oauth_token_url: str = Field("", description="Token endpoint of a custom provider.")
@@ -595,6 +611,17 @@ class Settings(BaseSettings):
             raise ValueError(f"must have {MIN_STORE_KEY} characters at least")
         return value
 
+    @field_validator("encryption_keys")
+    @classmethod
+    def _encryption_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in (each.get_secret_value() for each in value):
+            if len(key) < MIN_ENCRYPTION_KEY or len(set(key)) < MIN_DIFFERENT:
+                raise ValueError(
+                    f"each key must have {MIN_ENCRYPTION_KEY} random characters at least: "
+                    "`aura secrets generate-key` prints one"
+                )
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -646,15 +673,27 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _no_embedded_production(self) -> Settings:
         if self.production:
-            missing = [n for n, unset in (("RABBITMQ_URL", self.embedded), ("DATABASE_URL", self.sqlite)) if unset]
-            if missing:
+            if (
+                self.sqlite
+            ):  # processes without RABBITMQ_URL are web, scheduler and commands; `dramatiq actors` refuses it
                 raise ValueError(
-                    f"production needs {' and '.join(missing)}: set it to the service's URL "
+                    "production needs DATABASE_URL: set it to the URL of PostgreSQL "
                     "(embedded mode is for development; DYNO or AURA_ENV=production refuse it)"
                 )
-            for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
-                if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
-                    raise ValueError(f"production needs another password in {name}: this one is a default password")
+            if not self.encryption_keys:
+                raise ValueError(
+                    "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
+                    "`aura secrets generate-key` prints a key"
+                )
+            for name, url in (
+                ("RABBITMQ_URL", self.rabbitmq_url),
+                ("DATABASE_URL", self.database_url),
+                ("REDIS_URL", self.redis_url),
+                ("SMTP_URL", None if self.smtp_oauth else self.smtp_url),
+                ("AURA_IMAP_URL", None if self.imap_oauth else self.imap_url),
+            ):
+                if url and (wrong := service_passwords.problem(name, _split_url(url.get_secret_value()))):
+                    raise ValueError(f"production {wrong}")
             if self.mail_webhook_secret and len(self.mail_webhook_secret.get_secret_value()) < MIN_SECRET:
                 raise ValueError(f"production needs an AURA_MAIL_WEBHOOK_SECRET of {MIN_SECRET} characters at least")
         return self
@@ -665,8 +704,13 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether the broker is part of this process, because RABBITMQ_URL is not set."""
-        return self.rabbitmq_url is None
+        """Whether the broker is part of this process, because RABBITMQ_URL is not set; never in production."""
+        return self.rabbitmq_url is None and not self.production
+
+    @property
+    def remote_engine(self) -> bool:
+        """Whether the workers classify with the remote engine; this process may have no key."""
+        return self.openai_api_key is not None or self.ai_remote
 
     @property
     def sqlite(self) -> bool:
@@ -675,7 +719,11 @@ class Settings(BaseSettings):
     def mode(self) -> str:
         """Return the mode with database, broker and engine, in one sentence."""
         store = redact(self.database_url.get_secret_value())
-        engine = f"OpenAI {self.ai_model}" if self.openai_api_key else "the local engine"
+        engine = f"OpenAI {self.ai_model}" if self.remote_engine else "the local engine"
+        if self.rabbitmq_url is None and self.production:
+            return (
+                f"Service mode without RABBITMQ_URL, which workers alone need: jobs in {store}, classified by {engine}."
+            )
         if self.rabbitmq_url is None:
             return f"Embedded mode: jobs in {store}, broker inside this process, classified by {engine}."
         return f"Service mode: jobs in {store}, hints on {redact(self.rabbitmq_url.get_secret_value())}, classified by {engine}."

@@ -33,6 +33,7 @@ from aura.cli import (
     run,
     scheduler,
     schedules,
+    secrets,
     subscriptions,
     ticket_import,
     tickets,
@@ -98,6 +99,7 @@ GROUPS = (
     notifications,
     api_keys,
     users,
+    secrets,
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)
@@ -128,6 +130,15 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from structlog import is_configured
+
+        from aura.error_text import format_traceback
+
+        if is_configured():  # a process with a log, which gets the error
+            raise
+        err.print(format_traceback(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def _hint(error: Exception) -> str:

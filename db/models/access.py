@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.encryption import EncryptedText
 from db.models.base import Base, Id, Json
 from db.time import UtcDateTime, now
 
@@ -87,4 +88,4 @@ class SigningKey(Base):
     __tablename__ = "signing_keys"
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    secret: Mapped[str] = mapped_column(String(64))
+    secret: Mapped[str] = mapped_column(EncryptedText("signing_keys.secret"))

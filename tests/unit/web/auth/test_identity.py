@@ -70,7 +70,10 @@ def test_open_access_is_for_requests_of_this_machine(web: Callable[[], TestClien
 
 def test_production_has_no_open_access_and_needs_a_key_or_a_user(configure: Any, sqlite: str):
     configure(
-        AURA_ENV="production", RABBITMQ_URL="amqp://aura:3hj4@rabbit/", DATABASE_URL="postgresql://aura:3hj4@db/aura"
+        AURA_ENV="production",
+        RABBITMQ_URL="amqp://aura:3hj4@rabbit/",
+        DATABASE_URL="postgresql://aura:3hj4@db/aura",
+        AURA_ENCRYPTION_KEYS="d2vS0v-Kk4Gq7dEwXv1u3hX0b1o8C5tYp9aQz6mJrNs",
     )
     assert not asyncio.run(identity.open_access())
 
