@@ -61,7 +61,8 @@ class Broker:
         try:
             operation(channel)
         except pika.exceptions.ChannelClosedByBroker as error:
-            assert error.reply_code == 403, error
+            if error.reply_code != 403:
+                raise
             return False
         except pika.exceptions.UnroutableError:
             pass

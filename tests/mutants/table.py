@@ -429,10 +429,24 @@ MUTANTS = (
     ),
     _mutant(
         "a cell of the export is a formula",
-        "aura/web/pages/export.py",
-        'return f"\'{text}" if text.startswith(FORMULA)',
-        "return text if text.startswith(FORMULA)",
-        "tests/unit/web/pages/test_export.py",
+        "aura/desk/csv_cells.py",
+        "        if at == 0:\n            yield 0",
+        "        if at == 0:\n            pass",
+        "tests/unit/desk/test_csv_cells.py",
+    ),
+    _mutant(
+        "a part of a cell after a separator is a formula",
+        "aura/desk/csv_cells.py",
+        "            yield separator\n",
+        "            pass\n",
+        "tests/unit/desk/test_csv_cells.py",
+    ),
+    _mutant(
+        "the import of an export keeps its apostrophes",
+        "aura/desk/importing/reading.py",
+        "            if own:\n",
+        "            if False:\n",
+        "tests/unit/desk/test_csv_cells.py",
     ),
     # -- import of files
     _mutant(

@@ -173,7 +173,7 @@ class TestPlain:
         configure(AURA_MESSAGE_RECIPIENTS="known")
         with transaction() as session:
             session.add(Agent(name="Nora", email="nora@example.com", skills=[]))
-            session.add(Ticket(source="api", title="VPN", requester="bob@example.com"))
+            session.add(Ticket(source="api", raw="{}", title="VPN", requester="bob@example.com"))
         data = {"subject": "Hi", "message": "Solved?"}
         for known in ("Nora", "nora@example.com", "bob@example.com", "Bob@Example.com"):
             accept("notify.email", {"user_id": known, "data": data}, known)
