@@ -127,6 +127,48 @@ MUTANTS = (
         "if False:",
         "tests/unit/ai/engines/test_remote.py",
     ),
+    _mutant(
+        "a domain of any ending stays in a model's words",
+        "aura/ai/engines/destinations.py",
+        "    text = _without_domains(text)\n",
+        "",
+        "tests/unit/ai/engines/test_destinations.py",
+    ),
+    _mutant(
+        "a network path stays in a model's words",
+        "aura/ai/engines/destinations.py",
+        "_NETWORK_PATH.sub(LINK, text)",
+        "text",
+        "tests/unit/ai/engines/test_destinations.py",
+    ),
+    _mutant(
+        "a command to type stays in a model's words",
+        "aura/ai/engines/guardrails.py",
+        "without_destinations(without_commands(",
+        "without_destinations((",
+        "tests/unit/ai/engines/test_destinations.py",
+    ),
+    _mutant(
+        "an IP address stays in a model's words",
+        "aura/ai/engines/destinations.py",
+        "found[0] if _is_version(found) else LINK",
+        "found[0]",
+        "tests/unit/ai/engines/test_destinations.py",
+    ),
+    _mutant(
+        "a ticket with orders is an example for every prompt",
+        "aura/ai/engines/few_shot.py",
+        "if has_instruction(normalized) or _ABOUT_MODELS.search(normalized):",
+        "if False:",
+        "tests/unit/ai/engines/test_few_shot.py",
+    ),
+    _mutant(
+        "an example holds words that only one ticket has",
+        "aura/ai/engines/few_shot.py",
+        "any([word in _known() for word in words(fold(part))])",
+        "True",
+        "tests/unit/ai/engines/test_few_shot.py",
+    ),
     # -- recipients, and how often they are notified
     _mutant(
         "a preference's quiet hours are never now",
@@ -376,6 +418,27 @@ MUTANTS = (
         "if scope is None and path not in PUBLIC:",
         "if False:",
         "tests/unit/web/auth/test_requirements.py",
+    ),
+    _mutant(
+        "a publisher of tickets forges events",
+        "aura/jobs/rabbitmq/definitions.py",
+        "write = own[exchange] if topology.publishers.get(role) == exchange else _NOTHING",
+        "write = _EVERYTHING",
+        "tests/unit/jobs/rabbitmq/test_definitions.py",
+    ),
+    _mutant(
+        "a listener reads the tickets of other programs",
+        "aura/jobs/rabbitmq/definitions.py",
+        'read = events if role == "aura-listener" and exchange == topology.events else _NOTHING',
+        "read = _EVERYTHING",
+        "tests/unit/jobs/rabbitmq/test_definitions.py",
+    ),
+    _mutant(
+        "a program sends mail to strangers in spite of the setting",
+        "actors/plain_messages.py",
+        'if get_settings().message_recipients == "known" and not',
+        "if False and not",
+        "tests/unit/actors/test_plain_messages.py",
     ),
     # -- what comes in
     _mutant(
