@@ -169,6 +169,20 @@ MUTANTS = (
         "True",
         "tests/unit/ai/engines/test_few_shot.py",
     ),
+    _mutant(
+        "a password in a command, a table or a sentence is sent",
+        "aura/ai/text/masking/__init__.py",
+        "credential_pairs(text), credentials(text)",
+        "credential_pairs(text)",
+        "tests/unit/ai/text/masking/test_credentials.py",
+    ),
+    _mutant(
+        "the rows below a column of passwords are sent",
+        "aura/ai/text/masking/credentials.py",
+        "yield from _tables(text, lower)",
+        "return",
+        "tests/unit/ai/text/masking/test_credentials.py",
+    ),
     # -- recipients, and how often they are notified
     _mutant(
         "a preference's quiet hours are never now",
