@@ -80,7 +80,7 @@ class _Form(NamedTuple):
 
 
 def _form(stems: str, pattern: str, accept: Callable[[str], bool] = _any, kind: str = "password") -> _Form:
-    return _Form(tuple(stems.split("|")), re.compile(pattern, re.IGNORECASE), accept, kind)
+    return _Form(tuple(stems.split("|")), re.compile(pattern, re.IGNORECASE | re.MULTILINE), accept, kind)
 
 
 _BLANK = r"[ \t]{0,10}"

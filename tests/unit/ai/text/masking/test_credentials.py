@@ -26,10 +26,8 @@ def test_a_text_without_a_secret_stays(case: dict[str, str]):
 
 
 def test_the_rest_of_a_table_stays():
-    text = "Name\tPassword\tRoom\njdoe\tqwerty\t2.17\nbob\tblue cat\t3.01\n\nThe printer is broken\n"
-    assert mask(text).text == (
-        "Name\tPassword\tRoom\njdoe\t[password 1]\t2.17\nbob\t[password 2]\t3.01\n\nThe printer is broken\n"
-    )
+    text = "Name\tRoom\tPassword\njdoe\t2.17\tqwerty\nbob\t3.01\tblue cat\n\nThe printer is broken\n"
+    assert mask(text).text == text.replace("qwerty", "[password 1]").replace("blue cat", "[password 2]")
 
 
 @pytest.mark.slow
