@@ -888,4 +888,19 @@ MUTANTS = (
         "if refusal is not None and self._token is not None:",
         "tests/unit/mail/test_imap_login.py",
     ),
+    # -- supply chain
+    _mutant(
+        "an audit without an answer is a clean audit",
+        "tests/supply.py",
+        "UNREACHABLE if missing else 0",
+        "0",
+        "tests/unit/deploy/test_supply.py",
+    ),
+    _mutant(
+        "a base image with a tag counts as pinned",
+        "tests/supply.py",
+        "@sha256:[0-9a-f]{64}$",
+        "$",
+        "tests/unit/deploy/test_supply.py",
+    ),
 )
