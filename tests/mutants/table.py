@@ -454,6 +454,27 @@ MUTANTS = (
         "if False and not",
         "tests/unit/actors/test_plain_messages.py",
     ),
+    _mutant(
+        "apprise finds a refused URL within a text",
+        "aura/notifications/channels/apprise/transport.py",
+        "not _ONE_URL.fullmatch(url) or url",
+        "url",
+        "tests/unit/notifications/channels/test_apprise.py",
+    ),
+    _mutant(
+        "a comment holds escape sequences",
+        "aura/desk/ticket_actions.py",
+        "    text = visible(text)\n",
+        "",
+        "tests/unit/desk/test_ticket_actions.py",
+    ),
+    _mutant(
+        "the key of a digest job holds an address",
+        "actors/digest.py",
+        "{hashlib.sha256(recipient.encode()).hexdigest()}",
+        "{recipient}",
+        "tests/unit/actors/test_digest.py",
+    ),
     # -- what comes in
     _mutant(
         "load shedding is off",
