@@ -1,4 +1,5 @@
 # One image for web, worker, scheduler and migration; the command selects one. Packages are verified by their hashes.
+# `make pin-image` adds the digest (3.11.9-slim-bookworm@sha256:...), which `make release-check` demands of a release.
 ARG PYTHON_TAG=3.11.9-slim-bookworm
 
 FROM python:${PYTHON_TAG} AS build

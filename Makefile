@@ -140,6 +140,22 @@ lock: $(PY) ## Write the lock files from setup.cfg
 	@$(COMPILE) --constraints requirements-dev.txt --extra docs --output-file requirements-docs.txt >/dev/null
 	@echo "lock: requirements.txt, requirements-oauth.txt, requirements-dev.txt, requirements-bench.txt, requirements-docs.txt"
 
+.PHONY: audit
+audit: $(DEV) ## Look for known vulnerabilities; exit code 1: found, 3: an advisory service is not reachable
+	@$(PY) -m tests.supply audit || { code=$$?; echo "audit: exit code $$code" >&2; exit $$code; }
+
+.PHONY: sbom
+sbom: $(DEV) ## Write the software bill of materials (CycloneDX) into build/sbom
+	@$(PY) -m tests.supply sbom
+
+.PHONY: pin-image
+pin-image: $(DEV) ## Write the digest of the base image into the Dockerfile; needs docker and its registry
+	@$(PY) -m tests.supply image
+
+.PHONY: release-check
+release-check: $(DEV) ## Check that the base image has a digest
+	@$(PY) -m tests.supply release
+
 .PHONY: release-archive
 release-archive: $(DEV) ## Write tests/data/aura-VERSION.tar.xz for the upgrade test; COMMIT=v0.2.0 takes another one than HEAD
 	@$(PY) -m tests.release_archive $(COMMIT)

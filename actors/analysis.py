@@ -20,6 +20,7 @@ from actors.sla import target_of
 from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
 from aura.ai.engines.base import FewShotExample
 from aura.ai.engines.factory import model_in_use, use_model
+from aura.ai.engines.few_shot import example_of
 from aura.jobs.actor import JobResult
 from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route
@@ -288,9 +289,10 @@ def _use_active_model(session: Session) -> str:
 
 
 def load_examples(session: Session) -> tuple[FewShotExample, ...]:
-    """Return recent corrections as examples for a remote engine."""
+    """Return recent corrections as examples for a remote engine, without other people's data."""
     decided = corrections.reviewed_tickets(session, EXAMPLES_LIMIT, EXAMPLES_DAYS, changed=True)
-    return tuple(FewShotExample(f"{each.title}: {each.description}", each.category, each.priority) for each in decided)
+    examples = [example_of(each.title, each.description, each.category, each.priority) for each in decided]
+    return tuple([example for example in examples if example])
 
 
 follow_model = TTLCache(MODEL_TTL, _use_active_model)

@@ -34,8 +34,6 @@ FACTS_LIMIT = 100
 LINKS_LIMIT = 100
 #: Priority of the jobs that deliver what was delayed.
 PRIORITY = 3
-#: Characters of a job's key.
-KEY_LIMIT = 200
 
 
 def load_delays(
@@ -54,10 +52,11 @@ def load_delays(
 
 
 def digest_job(channel: str, recipient: str, seconds: float) -> NewJob:
-    """Return the job that delivers the due notifications of a recipient in so many seconds."""
-    key = f"{channel}:{recipient}"
-    if len(key) > KEY_LIMIT:
-        key = f"{channel}:{hashlib.sha256(recipient.encode()).hexdigest()}"
+    """Return the job that delivers the due notifications of a recipient in so many seconds.
+
+    Keys of jobs are logged, so this one holds a digest of the address.
+    """
+    key = f"{channel}:{hashlib.sha256(recipient.encode()).hexdigest()}"
     return NewJob("digest", key, [channel, recipient], priority=PRIORITY, delay=seconds)
 
 

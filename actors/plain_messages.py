@@ -25,6 +25,7 @@ from dramatiq import Actor
 from sqlalchemy.orm import Session
 
 from aura.jobs.program import Malformed
+from aura.settings import get_settings
 from db import endpoints, jobs, notifications
 from db.jobs import NewJob
 from db.text import storable
@@ -115,6 +116,8 @@ def _address(session: Session, channel: str, user_id: str) -> str:
     address = notifications.address_of(session, user_id)
     if address is None or len(address) > 254:
         raise Malformed(f"user_id {user_id[:80]!r} is neither an agent nor an e-mail address")
+    if get_settings().message_recipients == "known" and not notifications.is_known(session, address):
+        raise Malformed(f"{address[:80]!r} is neither an agent nor a requester (AURA_MESSAGE_RECIPIENTS=known)")
     return address
 
 

@@ -24,4 +24,10 @@ def route(queue: str) -> Route:
     return Route("", queue)
 
 
-TOPOLOGY = Topology(("tickets", "ai_processing", "notifications"), route, events="tickets")
+#: One role per exchange, so that a program that creates tickets can send no message.
+_PUBLISHERS = {
+    "aura-publisher": "tickets",
+    "aura-reanalyzer": "ai_processing",
+    "aura-messenger": "notifications",
+}
+TOPOLOGY = Topology(("tickets", "ai_processing", "notifications"), route, events="tickets", publishers=_PUBLISHERS)

@@ -331,6 +331,10 @@ class Settings(BaseSettings):
     service_desk: str = Field(
         "service-desk@localhost", description="E-mail address that is notified of tickets without an agent."
     )
+    message_recipients: Literal["any", "known"] = Field(
+        "any",
+        description="Recipients of mail that other programs request over RabbitMQ: any address, or agents and requesters.",
+    )
     notify_cc: bool = Field(
         True,
         description="Send public replies of agents to the people in Cc of the requester's mails, up to 20 a ticket.",

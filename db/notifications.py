@@ -119,6 +119,14 @@ def address_of(session: Session, user_id: str) -> str | None:
     return address or (user_id if "@" in user_id else None)
 
 
+def is_known(session: Session, address: str) -> bool:
+    """Return whether the address is an agent's or the requester's of a ticket, in any case of its letters."""
+    spellings = {address, address.lower()}
+    agent = select(Agent.id).where(Agent.email.in_(spellings)).limit(1)
+    requester = select(Ticket.id).where(Ticket.requester.in_(spellings)).limit(1)
+    return session.scalar(agent) is not None or session.scalar(requester) is not None
+
+
 # -- the inbox: in-app notifications ----------------------------------------------------------------------------------
 
 #: Unread notifications are counted up to this number.

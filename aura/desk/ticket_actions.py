@@ -18,6 +18,7 @@ from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
 from aura.errors import InvalidInput
 from aura.notifications import PUBLIC_REPLY, Role
+from aura.notifications.sanitize import visible
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
 from db.ticket_actions import COMMENT_LIMIT, LockedTicket
@@ -184,6 +185,8 @@ def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str) ->
 
 
 def _comment(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
+    # no escape sequence for a terminal, and no text that is shown in another order than it is stored
+    text = visible(text)
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
     number = ticket_actions.add_comment(session, ticket_id, author, text, source, internal)

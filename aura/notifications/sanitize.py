@@ -49,6 +49,13 @@ def one_line(text: str, limit: int) -> str:
     return _cut(" ".join(_printable(text[: limit * 8]).split()), limit)
 
 
+def visible(text: str) -> str:
+    """Return the text without control, bidirectional and other invisible characters; tabs, line breaks and joiners stay."""
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "\n".join("\t".join(map(_printable, line.split("\t"))) for line in text.splitlines())
+
+
 def without_links(text: str) -> str:
     """Return the text with its links defanged (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
     if "://" in text:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
 
+from aura.desk.csv_cells import is_export, restore_cell
 from aura.desk.importing.csv_rows import read_table
 from aura.desk.importing.dates import DateReader, Order, find_order, zone_named
 from aura.desk.importing.files import CHUNK, Format, ImportFile
@@ -139,9 +140,12 @@ def _rows(
 ) -> Iterator[Row]:
     if file.format == "csv":
         header = layout.names
+        own = is_export(header)
         at = {name: header.index(column) for name, column in layout.columns.items()}
         later = later_columns(header, layout.preset, layout.columns)
         for line, cells in _table(file, content, options, reject, warn).rows:
+            if own:
+                cells = [restore_cell(cell) for cell in cells]
             cells += [""] * (len(header) - len(cells))
             row, values = dict(zip(header, cells, strict=False)), {name: cells[place] for name, place in at.items()}
             if _is_total(cells, values):

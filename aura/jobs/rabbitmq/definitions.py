@@ -1,11 +1,16 @@
-"""RabbitMQ's definitions file: the topology that Aura declares, with roles and their permissions.
+"""RabbitMQ's definitions file: the topology that Aura declares, with roles, permissions and topic permissions.
 
 No role has a password here: `rabbitmqctl change_password ROLE` sets it; without one nobody can log in.
 
 aura-worker      worker and relay: declares, reads and writes everything of Aura
-aura-publisher   other programs: publishes to the exchanges, reads nothing
-aura-listener    other services: queues of their own, named `events.`, bound to the exchange of events
+aura-publisher   other programs: creates tickets, nothing else
+aura-listener    other services: queues of their own, named `events.`, bound to events; cannot bind the key of tickets
+aura-reanalyzer  optional: asks for another classification of a ticket
+aura-messenger   optional: sends messages in the name of the service desk
 aura-monitor     sees the management pages and metrics, no message
+
+Topic permissions restrict routing keys. RabbitMQ checks the keys in the headers CC and BCC since version 4.1 (and 4.0.x, see
+rabbitmq-server pull request 12553); before, a listener compares the routing key of a delivery, which is always checked.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ VHOST = "/"
 MOST_BYTES = 1 << 30
 
 _NOTHING = "^$"
+_EVERYTHING = "^.*$"
 
 
 def definitions(queues: Sequence[str], topology: Topology, *, quorum: bool) -> dict[str, Any]:
@@ -31,21 +37,18 @@ def definitions(queues: Sequence[str], topology: Topology, *, quorum: bool) -> d
     return {
         "vhosts": [{"name": VHOST}],
         "users": [
-            {"name": name, "password_hash": "", "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": tags}
-            for name, tags in (
-                ("aura-worker", []),
-                ("aura-publisher", []),
-                ("aura-listener", []),
-                ("aura-monitor", ["monitoring"]),
-            )
+            {"name": name, "password_hash": "", "hashing_algorithm": "rabbit_password_hashing_sha256"}
+            | {"tags": ["monitoring"] if name == "aura-monitor" else []}
+            for name in _roles(topology)
         ],
         "permissions": [
             # amq.default is the default exchange, over which dead letters and hints go
             _may("aura-worker", everything, f"^({exchanges}|{ours}|amq[.]default)$", everything),
-            _may("aura-publisher", _NOTHING, f"^({exchanges})$", _NOTHING),
             _may("aura-listener", "^events[.].*$", "^events[.].*$", f"^({topology.events}|events[.].*)$"),
+            *[_may(role, _NOTHING, f"^{exchange}$", _NOTHING) for role, exchange in topology.publishers.items()],
             _may("aura-monitor", _NOTHING, _NOTHING, _NOTHING),
         ],
+        "topic_permissions": _topic_permissions(queues, topology),
         "exchanges": [
             {"name": name, "vhost": VHOST, "type": "topic", "durable": True, "auto_delete": False, "internal": False}
             | {"arguments": {}}
@@ -72,6 +75,35 @@ def _any_of(names: Sequence[str]) -> str:
 
 def _may(user: str, configure: str, write: str, read: str) -> dict[str, str]:
     return {"user": user, "vhost": VHOST, "configure": configure, "write": write, "read": read}
+
+
+def _topic_permissions(queues: Sequence[str], topology: Topology) -> list[dict[str, str]]:
+    """Return the routing keys that each role may use, for every exchange: a missing entry would allow all keys."""
+    keys: dict[str, list[str]] = {exchange: [] for exchange in topology.exchanges}
+    for queue in queues:
+        route = topology.route(queue)
+        if route.exchange:
+            keys[route.exchange].append(route.routing_key)
+    own = {exchange: f"^({_any_of(sorted(names))})$" if names else _NOTHING for exchange, names in keys.items()}
+    tickets = _any_of(sorted(keys.get(str(topology.events), [])))
+    # an event begins with two plain words, so that no wildcard reaches the key of tickets
+    events = f"^(?!({tickets})([.]|$))[a-z_]+[.][a-z_]+([.][A-Za-z0-9_*#-]+)*$"
+    rows: list[dict[str, str]] = []
+    for exchange in topology.exchanges:
+        rows.append(_may_topic("aura-worker", exchange, _EVERYTHING, _EVERYTHING))
+        for role in _roles(topology)[1:]:
+            write = own[exchange] if topology.publishers.get(role) == exchange else _NOTHING
+            read = events if role == "aura-listener" and exchange == topology.events else _NOTHING
+            rows.append(_may_topic(role, exchange, write, read))
+    return rows
+
+
+def _roles(topology: Topology) -> list[str]:
+    return ["aura-worker", "aura-listener", *topology.publishers, "aura-monitor"]
+
+
+def _may_topic(user: str, exchange: str, write: str, read: str) -> dict[str, str]:
+    return {"user": user, "vhost": VHOST, "exchange": exchange, "write": write, "read": read}
 
 
 def _queue(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ and a dead-letter queue (`.XQ`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 #: RabbitMQ keeps one list per priority and queue; 0 to 9 is what a job can have.
@@ -38,6 +38,8 @@ class Topology:
     route: Callable[[str], Route] = default_route
     #: The exchange on which events are published; None publishes none.
     events: str | None = None
+    #: The roles of other programs, each with the one exchange to which it publishes.
+    publishers: Mapping[str, str] = field(default_factory=dict)
 
     def hint_route(self, queue: str) -> Route:
         """Return the route of hints, whose key is the queue's name; not over the exchange on which others read events."""

@@ -306,6 +306,13 @@ def test_a_digest_job_without_a_recipient_becomes_a_dead_letter(hand: Hand, args
     assert [each.error for each in letters()] == ["args: a digest job needs a channel and a recipient"]
 
 
+def test_the_key_of_a_digest_job_names_nobody():
+    job = digest_actor.digest_job("email", "ada@example.com", 0.0)
+    assert "ada" not in job.key and job.key.startswith("email:")
+    assert job.key == digest_actor.digest_job("email", "ada@example.com", 5.0).key
+    assert job.key != digest_actor.digest_job("email", "bob@example.com", 0.0).key
+
+
 def test_a_digest_job_accepts_addresses_of_any_length(hand: Hand):
     long = "x" * 60 + "@" + ".".join(["b" * 60] * 3) + ".example"
     assert len(f"email:{long}") > 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -167,6 +168,19 @@ class TestPlain:
             accept("notify.email", payload)
 
         assert (count(Notification), all_jobs()) == (0, [])
+
+    def test_a_notification_goes_to_agents_and_requesters_alone_by_setting(self, configure: Callable[..., Any]):
+        configure(AURA_MESSAGE_RECIPIENTS="known")
+        with transaction() as session:
+            session.add(Agent(name="Nora", email="nora@example.com", skills=[]))
+            session.add(Ticket(source="api", raw="{}", title="VPN", requester="bob@example.com"))
+        data = {"subject": "Hi", "message": "Solved?"}
+        for known in ("Nora", "nora@example.com", "bob@example.com", "Bob@Example.com"):
+            accept("notify.email", {"user_id": known, "data": data}, known)
+        with pytest.raises(Malformed, match="AURA_MESSAGE_RECIPIENTS"):
+            accept("notify.email", {"user_id": "stranger@victim.example", "data": data})
+
+        assert count(Notification) == 4
 
     @pytest.mark.slow
     @given(payload=st.dictionaries(st.sampled_from(["ticket_id", "type", "user_id", "data", "title"]), ANYTHING))

@@ -239,7 +239,14 @@ def test_a_comment_is_reanalyzed_and_an_action_is_not(hand: Hand, ticket: int, h
     assert ("ticket.commented", ticket, {"comment": number, "by": "nora", "source": "web"}) in happened
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "x" * 20_001])
+def test_a_comment_keeps_no_escape_sequence_and_no_reversed_text(ticket: int) -> None:
+    comment(ticket, "nora", "one\x1b[31m\n\ttwo \u202eevil\u202c\x9b \u200b\u2066x\u2069 👩\u200d💻 می\u200cخواهم")
+    with reading() as session:
+        [stored] = session.scalars(select(Comment.text).where(Comment.ticket_id == ticket))
+    assert stored == "one [31m\n\ttwo evil  x 👩\u200d💻 می\u200cخواهم"
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\u202e\u2069\x1b", "x" * 20_001])
 def test_an_empty_or_too_long_comment_is_refused(ticket: int, text: str) -> None:
     with pytest.raises(NotAllowed, match="a comment has 1 to 20,000 characters"):
         comment(ticket, "nora", text)

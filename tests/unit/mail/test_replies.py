@@ -242,6 +242,7 @@ def test_a_reply_with_text_never_becomes_empty(text: str):
             "On 16 March 2026 wrote:\n",
             "From: x\n\n",
             "From: x\nTo: y\nSubject: z\n",
+            "On a wrote:\n> \n\n",
             "--\n",
             " \n",
             ":\n",

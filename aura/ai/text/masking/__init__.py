@@ -15,6 +15,7 @@ from itertools import chain
 
 from aura.ai.text.masking.addresses import addresses
 from aura.ai.text.masking.credential_pairs import credential_pairs
+from aura.ai.text.masking.credentials import credentials
 from aura.ai.text.masking.numbers import numbers
 from aura.ai.text.masking.passwords import passwords
 from aura.ai.text.masking.plain_characters import plain_characters
@@ -42,7 +43,9 @@ def mask(text: str) -> Masked:
     found: dict[str, int] = {}
     numbers_by_kind: dict[str, dict[str, int]] = {}
     at = 0
-    for span in _merged(chain(addresses(text), numbers(text), secrets(text), passwords(text), credential_pairs(text))):
+    for span in _merged(
+        chain(addresses(text), numbers(text), secrets(text), passwords(text), credential_pairs(text), credentials(text))
+    ):
         value = _IGNORED.sub("", text[span.start : span.end].casefold())
         numbered = numbers_by_kind.setdefault(span.kind, {})
         number = numbered.setdefault(value, len(numbered) + 1)

@@ -7,6 +7,7 @@ reason of a failure. Its URLs for plain HTTP and for the local machine are refus
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from aura.notifications.channels.base import CONSOLE_URL, ChannelError, OutboundMessage
@@ -23,12 +24,18 @@ REFUSED_SCHEMES = (
     "form",
     "forms",
     "syslog",
+    "rsyslog",
     "dbus",
     "file",
     "windows",
     "macosx",
     "gnome",
+    "kde",
+    "glib",
+    "qt",
 )
+REFUSED = "the URL names no service: use the webhook channel"
+_ONE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,]*(?:,(?![^,]*://)[^\s,]*)*")
 #: Characters of subject and text.
 SUBJECT_LIMIT, TEXT_LIMIT = 250, 10_000
 
@@ -60,8 +67,9 @@ def _is_warning(record: logging.LogRecord) -> bool:
 
 
 def _service(url: str) -> Any:
-    if url.partition("://")[0].lower() in REFUSED_SCHEMES:
-        raise ChannelError("the URL names no service: use the webhook channel", permanent=True)
+    # apprise splits a text at commas and blanks and finds a URL within it, so the URL must be the whole text
+    if not _ONE_URL.fullmatch(url) or url.partition("://")[0].lower() in REFUSED_SCHEMES:
+        raise ChannelError(REFUSED, permanent=True)
     try:
         import apprise
     except ImportError:
@@ -72,4 +80,15 @@ def _service(url: str) -> Any:
     service = apprise.Apprise()
     if not service.add(url) or len(service) != 1:
         raise ChannelError("apprise does not know this URL: see https://appriseit.com", permanent=True)
+    # what apprise made of it counts
+    if not _schemes(service[0]).isdisjoint(REFUSED_SCHEMES):
+        raise ChannelError(REFUSED, permanent=True)
     return service
+
+
+def _schemes(service: Any) -> set[str]:
+    """Return the schemes of a service, each in lower case."""
+    found: set[str] = set()
+    for names in (service.protocol, service.secure_protocol):
+        found |= {names} if isinstance(names, str) else set(names or ())
+    return {name.lower() for name in found}

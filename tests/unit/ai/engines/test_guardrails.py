@@ -39,7 +39,7 @@ def test_an_unknown_priority_becomes_the_local_one():
             "The VPN is down: two tries failed (code 0x80070005).",
         ),
         ("See https://evil.example/a?b=c#d now", "See [link] now"),
-        ("hTTps:evil", "hTTps:evil"),
+        ("hTTps:evil", "[link]"),
         ("ｈｔｔｐｓ：／／evil.example", "[link]"),
         ("h\u200bttp://evil.example", "[link]"),
         ("//evil.example/x and www.evil.example", "[link] and [link]"),
@@ -49,7 +49,7 @@ def test_an_unknown_priority_becomes_the_local_one():
         ("<b>bold</b><script>alert(1)</script> <img src=x", "boldalert(1) img src=x"),
         ("ht<b></b>tp://evil.example and ada<i></i>@evil.example", "[link] and [email 1]"),
         ("Mail boss@evil.example or call 0900 1234567", "Mail [email 1] or call [phone 1]"),
-        ("winword.exe and report.docx crash on Node.js 20, e.g. at 192.168.1.1", None),
+        ("winword.exe and report.docx crash on Node.js 20, e.g. in version 10.0.19045", None),
         ("one\ntwo\tthree\x1b[31m\x00\u202e four", "one two three[31m four"),
     ],
 )

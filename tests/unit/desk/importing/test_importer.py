@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from aura.desk import samples
+from aura.desk.csv_cells import EXPORT_COLUMNS, write_row
 from aura.desk.importing import ImportReport, InvalidImportFile, import_tickets, importer, preview_import
 from aura.desk.importing import report as reports
 from db import imported_tickets, local_models, reading, similar, tickets
@@ -119,6 +120,16 @@ def test_a_bad_row_has_its_line_and_the_others_are_imported(load: Load):
     assert report.bad[1][1].startswith("description: ")
     assert "xxxx" not in report.bad[1][1]
     assert texts() == [("VPN", "drops"), ("Mail", "full\nfor\ndays"), ("Last", "")]
+
+
+def test_an_export_is_imported_with_the_texts_that_it_defused(load: Load):
+    titles = ["=1+1", "'=1+1", "Printer;=cmd", "- broken", 'say "=hi"', "it's; '@b"]
+    cells = [[n, "2026-11-30", title, "ada@example.com", *[""] * 9] for n, title in enumerate(titles, 1)]
+    load("\ufeff" + "".join(map(write_row, [EXPORT_COLUMNS, *cells])))
+    assert [title for title, _ in texts()] == titles
+    # a file of another program keeps its apostrophes
+    load("title,requester\n'=1+1,ada@example.com\n", "other.csv")
+    assert texts()[-1][0] == "'=1+1"
 
 
 def test_nul_bytes_formulas_and_html_are_stored_as_text(load: Load):

@@ -26,10 +26,23 @@ def test_a_worker_may_do_everything_with_queues_of_aura_and_nothing_with_others(
         assert not may("aura-worker", action, name), name
 
 
-def test_a_publisher_writes_to_exchanges_alone():
-    assert may("aura-publisher", "write", "tickets")
-    assert not may("aura-publisher", "write", "tickets.intake")
-    assert not any(may("aura-publisher", action, "tickets") for action in ("configure", "read"))
+def may_topic(role: str, action: str, exchange: str, key: str) -> bool:
+    rows = definitions(QUEUES, TOPOLOGY, quorum=False)["topic_permissions"]
+    [row] = [each for each in rows if (each["user"], each["exchange"]) == (role, exchange)]
+    return re.search(row[action], key) is not None
+
+
+def test_each_publisher_writes_one_exchange_and_the_keys_of_its_queues_alone():
+    for role, own, key in (
+        ("aura-publisher", "tickets", "ticket.created"),
+        ("aura-reanalyzer", "ai_processing", "ai.classify"),
+    ):
+        assert [name for name in (*TOPOLOGY.exchanges, "tickets.intake") if may(role, "write", name)] == [own]
+        assert not any(may(role, action, own) for action in ("configure", "read"))
+        assert may_topic(role, "write", own, key)
+        assert not may_topic(role, "write", own, "ticket.classified.security.critical")
+        assert not may_topic(role, "write", own, f"x{key}")
+        assert not may_topic(role, "read", own, key)
 
 
 def test_a_listener_has_queues_of_its_own_and_reads_events_alone():
@@ -37,6 +50,16 @@ def test_a_listener_has_queues_of_its_own_and_reads_events_alone():
     assert may("aura-listener", "read", str(TOPOLOGY.events))
     assert not may("aura-listener", "read", "notifications")
     assert not may("aura-listener", "write", str(TOPOLOGY.events))
+    assert may_topic("aura-listener", "read", "tickets", "ticket.classified.#")
+    for key in ("ticket.created", "ticket.created.#", "ticket.#", "#", "*.created", "ticket.*", ""):
+        assert not may_topic("aura-listener", "read", "tickets", key), key
+
+
+def test_every_role_has_a_topic_permission_for_every_exchange():
+    """RabbitMQ allows every routing key where an entry is missing."""
+    found = definitions(QUEUES, TOPOLOGY, quorum=False)
+    rows = {(row["user"], row["exchange"]) for row in found["topic_permissions"]}
+    assert rows == {(user["name"], exchange) for user in found["users"] for exchange in TOPOLOGY.exchanges}
 
 
 def test_no_role_has_a_password():

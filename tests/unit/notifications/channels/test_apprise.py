@@ -41,6 +41,9 @@ def test_a_failure_of_apprise_is_in_doubt(receiver: Receiver, caplog: pytest.Log
         ),
         *("nonsense://hunter2", "hunter2", "", "slack://hunter2", "json://a, ntfy://hunter2/b"),
         "ntfy://hunter2/a, ntfy://hunter2/b",
+        # apprise finds a URL within a text
+        *(",json://hunter2/", "x json://hunter2:6379/", " json://hunter2", "json://hunter2 ", "a,b,xml://hunter2/"),
+        *("x\tform://hunter2", "ntfy://a/b,json://hunter2/", ";json://hunter2", "rsyslog://hunter2", "Json://hunter2/"),
     ],
 )
 def test_a_refused_or_unknown_apprise_url_is_a_permanent_error(url: str, caplog: pytest.LogCaptureFixture) -> None:
