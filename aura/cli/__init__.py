@@ -38,6 +38,7 @@ from aura.cli import (
     tickets,
     train,
     users,
+    web,
     workers,
 )
 from aura.cli.output import err, note
@@ -74,6 +75,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "import": ticket_import.import_,
     "migrate": migrate.migrate,
+    "web": web.web,
     "scheduler": scheduler.scheduler,
     "doctor": doctor.doctor,
     "evaluate": evaluate.evaluate,

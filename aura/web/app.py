@@ -1,4 +1,4 @@
-"""The web process: `uvicorn aura.web.app:app`. It accepts tickets while RabbitMQ, Redis and the AI provider are down."""
+"""The web process: `aura web` serves it. It accepts tickets while RabbitMQ, Redis and the AI provider are down."""
 
 from __future__ import annotations
 
