@@ -59,7 +59,8 @@ class LimitedProtocol(HttpToolsProtocol):
     @property
     def _idle(self) -> bool:
         """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        cycle: Any = self.cycle  # None before the first request, against its annotation
+        return cycle is None or cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -72,7 +73,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _make_room(self) -> bool:
         """Close the connection that has waited for a request for the longest time. Returns False if all are at work."""
-        idle = [each for each in self.connections if isinstance(each, LimitedProtocol) and each is not self and each._idle]
+        idle = [
+            each for each in self.connections if isinstance(each, LimitedProtocol) and each is not self and each._idle
+        ]
         if not idle:
             return False
         oldest = min(idle, key=lambda each: each._idle_since)
@@ -155,10 +158,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """Answer with a problem document and close the connection; the running response, if any, is cut off."""
         phrase, detail = _REFUSALS[status]
         if self._idle:
-            body = f'{{"type":"about:blank","title":"{phrase.decode()}","status":{status},"detail":"{detail}"}}'.encode()
+            body = (
+                f'{{"type":"about:blank","title":"{phrase.decode()}","status":{status},"detail":"{detail}"}}'.encode()
+            )
             retry = b"Retry-After: 1\r\n" if status == 503 else b""
-            head = b"HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
-            self.transport.write(head % (status, phrase, len(body), retry) + body)
+            head = (
+                b"HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n%sConnection: close"
+            )
+            self.transport.write(head % (status, phrase, len(body), retry) + b"\r\n\r\n" + body)
         self.transport.close()
 
 

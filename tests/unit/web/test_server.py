@@ -20,7 +20,6 @@ from aura.web import server
 from aura.web.server import HEADER_BYTES, HEADER_LINES, LimitedProtocol
 from tests.services import wait_until
 
-
 #: Ends the requests of /slow.
 _released = threading.Event()
 
