@@ -24,6 +24,7 @@ from aura.settings import get_settings
 from aura.web.api import etags
 from aura.web.api.etags import IfMatch, IfNoneMatch
 from aura.web.api.fields import Body, Filters, Id, Limit, Name, Text, Time
+from aura.web.auth.identity import Identity
 from aura.web.auth.requirements import Operator, Reader, Submitter
 from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.long_poll import MAX_WAIT, LongPoll
@@ -31,7 +32,7 @@ from aura.web.media_types import require_json
 from aura.web.problems import invalid, problem
 from aura.web.query_parameters import canonical, require_known_values, split_commas, split_lower
 from db import audit, reading, ticket_list, tickets
-from db.idempotency import KeyUse
+from db.idempotency import use_of
 from db.new_tickets import NewTicket, parse_json
 from db.text import storable
 from db.ticket_actions import COMMENT_LIMIT
@@ -201,9 +202,9 @@ class Reanalyzing(BaseModel):
     summary="Create a ticket (alias of POST /api/v1/tickets)",
     openapi_extra=NEW_TICKET,
 )
-async def create_ticket_alias(request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_ticket_alias(request: Request, who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
     """Store a ticket and start its triage; `url` is the address without /api/v1."""
-    ticket_id = await _create(request, idempotency_key)
+    ticket_id = await _create(request, who, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/tickets/{ticket_id}"
@@ -223,14 +224,15 @@ def show_ticket_alias(ticket_id: int, _who: Reader, if_none_match: IfNoneMatch =
 
 @router.post("", status_code=202, response_model=CreatedTicket, summary="Create a ticket", openapi_extra=NEW_TICKET)
 async def create_ticket(
-    request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None, wait: Wait = 0
+    request: Request, who: Submitter, idempotency_key: IdempotencyKey = None, wait: Wait = 0
 ) -> Response:
     """Store a ticket and start its triage. 202 means that the ticket is stored.
 
-    The same `Idempotency-Key` with the same body gets the same answer; with another body, 422. With `wait`, the answer
-    has the values of the ticket at the moment when it is classified, or when the time is up.
+    The same `Idempotency-Key` or `external_id` of the same client with the same body gets the same answer; with another
+    body, 409 with the number of the ticket. Each API key name and each user is a client with ids and keys of its own.
+    With `wait`, the answer has the values of the ticket at the moment when it is classified, or when the time is up.
     """
-    ticket_id = await _create(request, idempotency_key)
+    ticket_id = await _create(request, who, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/api/v1/tickets/{ticket_id}"
@@ -434,7 +436,7 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
         return invalid(error)
 
 
-async def _create(request: Request, key: str | None) -> int | Response:
+async def _create(request: Request, who: Identity, key: str | None) -> int | Response:
     """Store the ticket in the body of the request. Returns its id, or the problem of the body."""
     require_json(request)
     body = await request.body()
@@ -442,9 +444,9 @@ async def _create(request: Request, key: str | None) -> int | Response:
     read = read_ticket(body) if len(body) < LARGE_BODY else await run_in_threadpool(read_ticket, body)
     if isinstance(read, Response):
         return read
-    use = KeyUse(key, hashlib.sha256(body).hexdigest()) if key else None
+    use = use_of(who.name, key, hashlib.sha256(body).hexdigest()) if key else None
     writer: TicketWriter = request.app.state.ticket_writer
-    return await writer.create(CreateRequest(*read, use))
+    return await writer.create(CreateRequest(*read, use, who.name))
 
 
 async def _classified(request: Request, ticket_id: int, seconds: float) -> None:
