@@ -186,6 +186,9 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
     )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
+    search_seconds: float = Field(
+        10.0, gt=0, le=600, description="Seconds until a search, a list or a part of an export is cancelled."
+    )
     database_prepare: bool = Field(
         True, description="Use prepared statements; false behind PgBouncer in transaction mode."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +50,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 def reset_state(app: FastAPI) -> None:
     """Give the application the empty queues of a process that has just started."""
     app.state.ticket_writer, app.state.login, app.state.long_poll = TicketWriter(), Login(), LongPoll()
+    app.state.large_mails = asyncio.Semaphore(1)
 
 
 def make_app() -> FastAPI:

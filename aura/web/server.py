@@ -1,8 +1,8 @@
 """The HTTP server of the web process: uvicorn, with limits on headers, on time and on the number of connections.
 
-uvicorn has two parsers of its own. h11 limits the bytes of a header, but costs more than half of the throughput of intake
-(CHANGELOG, 0.4); httptools limits nothing, and joins the parts of a header in quadratic time. `LimitedProtocol` adds the
-limits to httptools. The figures are those of nginx, Apache and HAProxy: 32 KiB, 100 headers, 10 seconds.
+uvicorn has two parsers of its own. h11 limits the bytes of a header, but answers fewer requests per second
+(docs/explanation/security.md); httptools limits nothing, and joins the parts of a header in quadratic time.
+`LimitedProtocol` adds the limits to httptools. Bytes and lines are those of nginx and Apache.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import resource
 import time
 from typing import Any
 
-import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aura.settings import get_settings
-
-logger = structlog.get_logger("aura.web")
 
 #: The most bytes and the most lines of a request's header; the same bytes bound chunk extensions and trailers.
 HEADER_BYTES, HEADER_LINES = 32_768, 100
@@ -53,6 +50,8 @@ class LimitedProtocol(HttpToolsProtocol):
     #: When the connection began to wait for a request.
     _idle_since = 0.0
     _refusal = 400
+    #: Whether the client sent anything since its connection is full.
+    _received = False
     _header_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
@@ -65,8 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self._idle_since = time.monotonic()
-        if len(self.connections) > (limit := connection_limit()) and not self._make_room():
-            logger.warning("connection refused", limit=limit)
+        if len(self.connections) > connection_limit() and not self._make_room():
             self._refuse(503)
             return
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._header_is_late)
@@ -92,6 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._received = True
         self._unparsed += len(data)
         super().data_received(data)
         if self._unparsed > HEADER_BYTES and not self.transport.is_closing():
@@ -129,17 +128,33 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if body_is_incomplete and not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self.loop.call_later(LINGER_SECONDS, self._linger_ended)
+
+    def _linger_ended(self) -> None:
+        if self.transport.is_closing() or not self._idle:
+            return
+        if not self._in_header:
+            self.transport.close()
+        elif self.timeout_keep_alive_task is None and not self._unparsed:
+            self.timeout_keep_alive_task = self.loop.call_later(KEEP_ALIVE_SECONDS, self.timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._received = False
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self._answer_is_not_read)
 
     def resume_writing(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
         super().resume_writing()
+
+    def _answer_is_not_read(self) -> None:
+        if self._received:  # a client that sends its whole bulk request before it reads
+            self._received = False
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self._answer_is_not_read)
+        else:
+            self.transport.abort()
 
     def _header_is_late(self) -> None:
         self._header_timer = None

@@ -123,7 +123,7 @@ class GuardedConsumer(Consumer):
         logger.warning("message in %s dead-lettered: %s", self.queue_name, error)
         try:
             with transaction() as session:
-                dead_letters.record_message(session, self.queue_name, body, error)
+                dead_letters.record_message(session, self.queue_name, bytes(body), error)
         except SQLAlchemyError as away:
             raise ConnectionClosed(f"the database is unavailable: {first_line(away)}") from None
 

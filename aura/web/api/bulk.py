@@ -22,12 +22,15 @@ from aura.web.body_limit import BODY_LIMIT
 from aura.web.group_commit import BATCH, CreateRequest, Result, store
 from aura.web.media_types import require_json_lines
 from aura.web.problems import status_of
+from aura.web.slots import BULKS
 from db.idempotency import use_of
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
 #: The most lines of a request, and seconds within which its next part must arrive.
 MAX_LINES, READ_TIMEOUT = 50_000, 30.0
+#: Bytes of lines that are stored in one transaction.
+BATCH_BYTES = 2_000_000
 
 
 class BulkResponse(Response):
@@ -36,6 +39,7 @@ class BulkResponse(Response):
     media_type = "application/x-ndjson"
 
     def __init__(self, request: Request, client: str, key: str | None) -> None:
+        BULKS.take(client)
         super().__init__()
         del self.headers["content-length"]
         self._request, self._client, self._key = request, client, key
@@ -43,28 +47,31 @@ class BulkResponse(Response):
         self._answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         reader = asyncio.create_task(self._read())
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while (answer := await self._answers.get()) is not None:
                 line = json.dumps(answer).encode() + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
             reader.cancel()
+            BULKS.free(self._client)
 
     async def _read(self) -> None:
         total: dict[str, Any] = {"done": False, "lines": 0, "accepted": 0}
         batch: list[tuple[int, bytes]] = []
+        size = 0
         try:
             async for line in _lines(self._request):
                 total["lines"] += 1
                 if total["lines"] > MAX_LINES:
                     raise _Stopped(f"a request has at most {MAX_LINES} lines; send the rest in another request")
                 batch.append((total["lines"], line))
-                if len(batch) >= BATCH:
+                size += len(line)
+                if len(batch) >= BATCH or size >= BATCH_BYTES:
                     total["accepted"] += await self._store(batch)
-                    batch = []
+                    batch, size = [], 0
             total["accepted"] += await self._store(batch)
             total["done"] = True
         except _Stopped as error:

@@ -31,10 +31,12 @@ from aura.web.long_poll import MAX_WAIT, LongPoll
 from aura.web.media_types import require_json
 from aura.web.problems import invalid, problem
 from aura.web.query_parameters import canonical, require_known_values, split_commas, split_lower
+from aura.web.searches import search_for
 from db import audit, reading, ticket_list, tickets
+from db.database import Cancellation, searching
 from db.idempotency import use_of
 from db.new_tickets import NewTicket, parse_json
-from db.text import storable
+from db.text import TooManyValues, storable
 from db.ticket_actions import COMMENT_LIMIT
 from db.ticket_list import Sort
 from db.tickets import UnknownTicket
@@ -238,15 +240,16 @@ async def create_ticket(
     url = f"/api/v1/tickets/{ticket_id}"
     created: dict[str, Any] = {"id": ticket_id, "url": url}
     if wait:
-        await _classified(request, ticket_id, wait)
+        await _classified(request, ticket_id, wait, who)
         ticket = await run_in_threadpool(ticket_details, ticket_id)
         created |= ticket.model_dump(include={"stage", "category", "priority", "confidence", "needs_review"})
     return JSONResponse(created, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
 @router.get("", summary="List tickets")
-def list_tickets(
-    _who: Reader,
+async def list_tickets(
+    request: Request,
+    who: Reader,
     status: Statuses = None,
     stage: Stages = None,
     category: Categories = None,
@@ -279,10 +282,14 @@ def list_tickets(
         "source": source,
         "needs_review": None if needs_review is None else [needs_review],
     }
-    with reading() as session:
-        page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
-        require_known_values("category", categories, known, page.tickets)
-        return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
+
+    def find(cancellation: Cancellation) -> TicketPage:
+        with searching(cancellation) as session:
+            page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
+            require_known_values("category", categories, known, page.tickets)
+            return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
+
+    return await search_for(request, who.name, find)
 
 
 @router.get(
@@ -292,14 +299,14 @@ def list_tickets(
     responses={304: {"description": "The ticket has not changed since the ETag in If-None-Match."}},
 )
 async def show_ticket(
-    ticket_id: Id, request: Request, _who: Reader, wait: Wait = 0, if_none_match: IfNoneMatch = None
+    ticket_id: Id, request: Request, who: Reader, wait: Wait = 0, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return the ticket with its timeline: verdicts, corrections, comments, notifications, attempts, open jobs.
 
     The header `ETag` identifies this state of the ticket, for `If-None-Match` and `If-Match`.
     """
     if wait:
-        await _classified(request, ticket_id, wait)
+        await _classified(request, ticket_id, wait, who)
     return await run_in_threadpool(ticket_response, ticket_id, if_none_match)
 
 
@@ -424,6 +431,8 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket in a JSON body, with the whole payload; or the problem of a body that is none."""
     try:
         payload = parse_json(body)
+    except TooManyValues as error:
+        return problem(422, f"{error}; a ticket needs one for each field")
     except ValueError:
         return problem(400, "the body must be one JSON object")
     if not isinstance(payload, dict):
@@ -449,6 +458,6 @@ async def _create(request: Request, who: Identity, key: str | None) -> int | Res
     return await writer.create(CreateRequest(*read, use, who.name))
 
 
-async def _classified(request: Request, ticket_id: int, seconds: float) -> None:
+async def _classified(request: Request, ticket_id: int, seconds: float, who: Identity) -> None:
     long_poll: LongPoll = request.app.state.long_poll
-    await long_poll.classified(ticket_id, seconds)
+    await long_poll.classified(ticket_id, seconds, who.name)
