@@ -64,9 +64,11 @@ class Slots:
         return self._used.total()
 
 
+REQUESTS = Slots("requests", each=30, total=500)
 SEARCHES = Slots("searches", each=2, total=4)
 EXPORTS = Slots("exports", each=1, total=2, retry_after=5.0)
 BULKS = Slots("bulk requests", each=2, total=8, retry_after=5.0)
+UPLOADS = Slots("uploads", each=4, total=16, retry_after=5.0)
 STREAMS = Slots("streams of changes", each=10, total=100, retry_after=30.0)
 WAITS = Slots("requests with `wait`", each=50, total=500)
 

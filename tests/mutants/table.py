@@ -975,4 +975,18 @@ MUTANTS = (
         "if False:",
         "tests/unit/web/test_searches.py",
     ),
+    _mutant(
+        "an import has any number of rows",
+        "aura/desk/importing/importer.py",
+        "if number >= limit:",
+        "if False:",
+        "tests/unit/desk/importing/test_importer.py",
+    ),
+    _mutant(
+        "a sender takes all threads",
+        "aura/web/load_shedding.py",
+        "            self.requests.take(sender)",
+        "            pass",
+        "tests/unit/web/test_load_shedding.py",
+    ),
 )
