@@ -353,6 +353,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=ROWS, help=f"tickets in the database ({ROWS})")
     asked = parser.parse_args()
     names = [name for name in ATTACKS if not asked.names or name in asked.names]
+    console = Console(width=190)
     columns = ("", "peak MB", "limit MB", "live p50/max ms", "POST p50/max ms", "honest answers", "attacker's answers")
     table, failed = Table(*columns, header_style="bold"), False
     with Servers() as servers, system(servers, asked.scale, asked.rows) as (target, web, worker):
@@ -360,6 +361,11 @@ def main() -> int:
             kind = ATTACKS[name][0] if name in ATTACKS else "web"
             figures = measure(target, name, web if kind == "web" else worker)
             failed |= figures.peak > LIMITS[kind]
+            print(
+                f"{name}: peak {figures.peak >> 20} MB, attacker's answers {figures.answers}",
+                file=sys.stderr,
+                flush=True,
+            )
             table.add_row(
                 name,
                 f"{figures.peak / (1 << 20):.0f}",
@@ -373,7 +379,7 @@ def main() -> int:
         for name, (code, peak) in import_bombs(asked.scale).items():
             failed |= peak > LIMITS["import"]
             table.add_row(name, f"{peak / (1 << 20):.0f}", f"{LIMITS['import'] >> 20}", "", "", f"exit code {code}", "")
-    Console(width=190).print(table)
+    console.print(table)
     return int(failed)
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from aura.errors import Conflict, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
@@ -97,6 +97,7 @@ class TicketWriter:
         self._batch, self._max_writers, self._queue_size = batch, writers, queue_size
         self._queue: deque[_Queued] = deque()
         self._writers: set[asyncio.Task[None]] = set()
+        self._threads = CapacityLimiter(writers)
         #: When each unanswered request came, the oldest first.
         self._since: dict[asyncio.Future[int], float] = {}
         #: How many requests were taken from the queue.
@@ -132,7 +133,9 @@ class TicketWriter:
             if not (queued := self._next_batch()):
                 continue
             try:
-                results = await run_in_threadpool(store, [each.request for each in queued])
+                requests = [each.request for each in queued]
+                # threads of their own: slow requests must not keep new tickets waiting
+                results = await to_thread.run_sync(store, requests, limiter=self._threads)
             except BaseException as error:
                 # at shutdown too, no request may wait forever
                 results = [error if isinstance(error, Exception) else RuntimeError("the server stops")] * len(queued)
