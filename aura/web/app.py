@@ -26,6 +26,7 @@ from aura.web.head_requests import HeadRequests
 from aura.web.headers import SecurityHeaders
 from aura.web.load_shedding import LoadShedding
 from aura.web.long_poll import LongPoll
+from aura.web.server import return_memory
 from aura.web.tracing import RequestTracing
 from db.database import dispose
 
@@ -40,6 +41,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         logger.info(await run_in_threadpool(identity.access_mode))
     except SQLAlchemyError as error:  # access is checked at each request, and the database may be back by then
         logger.warning("database unavailable", error=first_line(error))
+    return_memory()
     gc.freeze()  # a garbage collection of the loaded modules would stop all requests for a tenth of a second
     yield
     tracing.flush()

@@ -38,6 +38,8 @@ logger = structlog.get_logger("aura.web")
 SOURCE = "http"
 #: Requests of one transaction, concurrent transactions, and requests that may be queued.
 BATCH, WRITERS, QUEUE_SIZE = 200, 2, 500
+#: Bytes of the bodies of one transaction: to store them takes twenty times as much memory.
+BATCH_BYTES = 1_000_000
 #: Seconds that the oldest request may wait before the next ones are refused.
 MAX_WAIT = 1.0
 #: Seconds to wait for another process that works on a request with the same Idempotency-Key.
@@ -54,6 +56,8 @@ class CreateRequest:
     use: KeyUse | None = None
     #: Who sends it; external ids and keys are those of the client.
     client: str = ""
+    #: Bytes of its body.
+    size: int = 0
     #: The span of the request.
     traceparent: str | None = field(default_factory=traces.current.get)
 
@@ -149,7 +153,10 @@ class TicketWriter:
         batch: list[_Queued] = []
         postponed: list[_Queued] = []
         keys: set[str] = set()
+        size = 0
         while self._queue and len(batch) < self._batch:
+            if batch and size + self._queue[0].request.size > BATCH_BYTES:
+                break
             queued = self._queue.popleft()
             if queued.result.cancelled():
                 continue  # the client disconnected before its ticket was begun
@@ -159,6 +166,7 @@ class TicketWriter:
                 continue
             keys |= {key} if key is not None else set()
             batch.append(queued)
+            size += queued.request.size
         self._queue.extendleft(reversed(postponed))
         self.begun += len(batch)
         return batch

@@ -8,8 +8,10 @@ uvicorn has two parsers of its own. h11 limits the bytes of a header, but answer
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import resource
 import time
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -30,6 +32,9 @@ LINGER_SECONDS = 2.0
 BACKLOG, SHUTDOWN_SECONDS = 2048, 20
 #: Open files of a process beside its connections: database, log, listening sockets.
 OTHER_FILES = 64
+
+#: Numbers of parameters in malloc.h.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 
 _REFUSALS = {
     400: (b"Bad Request", "the request is not valid HTTP"),
@@ -188,6 +193,14 @@ def connection_limit() -> int:
     """Return how many connections a process accepts: AURA_WEB_CONNECTIONS, or fewer if it may open fewer files."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(1, min(get_settings().web_connections, files - OTHER_FILES - get_settings().database_pool))
+
+
+def return_memory() -> None:
+    """Have glibc return large blocks to the system as soon as they are free, instead of keeping them for the next ones."""
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((_MMAP_THRESHOLD, 131_072), (_ARENA_MAX, 2)):
+            mallopt(parameter, value)
 
 
 def serve(app: Any, host: str, port: int) -> None:

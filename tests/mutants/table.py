@@ -989,4 +989,11 @@ MUTANTS = (
         "            pass",
         "tests/unit/web/test_load_shedding.py",
     ),
+    _mutant(
+        "a transaction of new tickets has any number of bytes",
+        "aura/web/group_commit.py",
+        "if batch and size + self._queue[0].request.size > BATCH_BYTES:",
+        "if False:",
+        "tests/unit/web/test_group_commit.py",
+    ),
 )

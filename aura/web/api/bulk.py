@@ -19,7 +19,7 @@ from aura.errors import AuraError
 from aura.web.api.tickets import IdempotencyKey, read_ticket
 from aura.web.auth.requirements import Submitter
 from aura.web.body_limit import BODY_LIMIT
-from aura.web.group_commit import BATCH, CreateRequest, Result, store
+from aura.web.group_commit import BATCH, BATCH_BYTES, CreateRequest, Result, store
 from aura.web.media_types import require_json_lines
 from aura.web.problems import status_of
 from aura.web.slots import BULKS
@@ -29,8 +29,6 @@ router = APIRouter(prefix="/tickets", tags=["tickets"])
 
 #: The most lines of a request, and seconds within which its next part must arrive.
 MAX_LINES, READ_TIMEOUT = 50_000, 30.0
-#: Bytes of lines that are stored in one transaction.
-BATCH_BYTES = 2_000_000
 
 
 class BulkResponse(Response):
@@ -126,7 +124,7 @@ def _store(lines: list[tuple[int, bytes]], client: str, key: str | None) -> list
         else:
             # a line has a key of its own, so that a request that broke off can be sent again
             use = use_of(client, key, hashlib.sha256(line).hexdigest(), number) if key else None
-            requests.append((number, CreateRequest(*read, use, client)))
+            requests.append((number, CreateRequest(*read, use, client, len(line))))
     results = store([request for _, request in requests]) if requests else []
     for (number, _), result in zip(requests, results, strict=True):
         answers[number] = _answer(result)

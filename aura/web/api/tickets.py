@@ -455,7 +455,7 @@ async def _create(request: Request, who: Identity, key: str | None) -> int | Res
         return read
     use = use_of(who.name, key, hashlib.sha256(body).hexdigest()) if key else None
     writer: TicketWriter = request.app.state.ticket_writer
-    return await writer.create(CreateRequest(*read, use, who.name))
+    return await writer.create(CreateRequest(*read, use, who.name, len(body)))
 
 
 async def _classified(request: Request, ticket_id: int, seconds: float, who: Identity) -> None:

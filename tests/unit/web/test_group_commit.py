@@ -271,3 +271,19 @@ def test_the_ids_do_not_depend_on_the_order_in_which_the_database_answers():
     with reading() as session:
         by_id = {row.id: row.raw for row in session.execute(text("SELECT id, raw FROM tickets"))}
     assert [by_id[ticket_id] for ticket_id, new in stored if new] == [f'{{"n": {n}}}' for n in range(300)]
+
+
+def test_large_requests_do_not_share_a_transaction(monkeypatch: pytest.MonkeyPatch):
+    together: list[int] = []
+
+    def counted(requests: list[CreateRequest]) -> list[Any]:
+        together.append(sum(each.size for each in requests))
+        return store(requests)
+
+    monkeypatch.setattr(group_commit, "store", counted)
+    sizes = [600_000, 300_000, 600_000, 2_000_000, 10, 10]
+    answers = create_all(TicketWriter(), [replace(new_ticket(f"T{n}"), size=size) for n, size in enumerate(sizes)])
+
+    assert sorted(answers) == sorted(set(answers))
+    assert sum(together) == sum(sizes)
+    assert max(together) == 2_000_000
