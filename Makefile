@@ -101,6 +101,10 @@ bench-hanging: $(BENCH) ## Measure the latency of other channels while one hangs
 bench-mail: $(BENCH) ## Measure the import of mails from a Maildir
 	@$(PY) -m bench.mail
 
+.PHONY: attacks
+attacks: $(BENCH) ## Attack the limits of web and worker; prints memory and latencies
+	@$(PY) -m bench.attacks
+
 .PHONY: docs
 docs: $(DOCS) ## Build the documentation into build/docs
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

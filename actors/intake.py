@@ -17,17 +17,20 @@ from aura.ai.text.duplicates import find_duplicate
 from aura.ai.text.html import plain_text
 from aura.ai.text.language import detect
 from aura.ai.text.priority_rules import first_priority
+from aura.errors import Conflict
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Permanent
 from aura.jobs.pipeline import start
 from aura.settings import explain
-from db import reading, tickets, traces
+from db import dead_letters, reading, tickets, traces
 from db.jobs import Claimed
 from db.new_tickets import NewTicket, parse_priority
+from db.text import storable
 from db.tickets import PREPARED_COLUMNS, TicketRow
 
 logger = structlog.get_logger("aura.tickets")
 
+QUEUE = "tickets.intake"
 #: Characters of a prepared title and description.
 TITLE_LIMIT = 300
 DESCRIPTION_LIMIT = 50_000
@@ -40,23 +43,47 @@ DUPLICATE_DAYS = 7.0
 # -- receive: a ticket published as a message -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A ticket that was published as a message, with its original payload and the account of its sender, if known."""
+
+    ticket: NewTicket
+    payload: dict[str, Any]
+    account: str
+    #: The message as JSON text.
+    body: str
+
+
+class ReusedId(Conflict):
+    """The external_id of a message names a ticket of the same account that was created from another message."""
+
+
 def save_received(session: Session, done: list[JobResult]) -> None:
-    """Store each ticket once, and start triage for the new ones."""
-    for each in done:
-        new = tickets.create(session, "message", [each.result])
-        if not new:
-            logger.warning("duplicate message ignored", external_id=each.result[0].external_id)
-        for ticket_id in new:
+    """Store each ticket once, and start triage for the new ones; a used external_id with another body is a dead letter."""
+    received: list[Received] = [each.result for each in done]
+    clients = [f"account {each.account}" if each.account else "" for each in received]
+    stored = tickets.create_once(session, "message", [(each.ticket, each.payload) for each in received], clients)
+    for each, message, ticket in zip(done, received, stored, strict=True):
+        if ticket.is_new:
             with traces.within(each.traceparent):
-                start("triage", ticket_id)
+                start("triage", ticket.id)
+        elif ticket.differs:
+            error = ReusedId(
+                f"external_id {str(message.ticket.external_id)[:80]!r} is that of ticket {ticket.id}, which has another body; "
+                f"they differ in {', '.join(storable(name)[:80] for name in ticket.differs[:10])}"
+            )
+            dead_letters.record_message(session, QUEUE, message.body.encode("utf-8", "replace"), error)
+        else:
+            logger.warning("duplicate message ignored", ticket=ticket.id)
 
 
-@durable(queue_name="tickets.intake", save=save_received)
-def receive(messages: list[Claimed]) -> list[tuple[NewTicket, Any] | Permanent]:
+@durable(queue_name=QUEUE, save=save_received)
+def receive(messages: list[Claimed]) -> list[Received | Permanent]:
     """Parse tickets that other programs published as JSON; a message that is no ticket becomes a dead letter."""
-    results: list[tuple[NewTicket, Any] | Permanent] = []
+    results: list[Received | Permanent] = []
     for message in messages:
-        payload = json.loads(message.args[0])
+        body, account = message.args[0], message.args[1] if len(message.args) > 1 else ""
+        payload = json.loads(body)
         try:
             # an unknown priority does not reject the ticket; the original payload is stored
             ticket = NewTicket.model_validate(payload | {"priority": parse_priority(payload.get("priority"))})
@@ -65,7 +92,7 @@ def receive(messages: list[Claimed]) -> list[tuple[NewTicket, Any] | Permanent]:
             continue
         # the id of the sender, or else of the message, so that a repeated message is one ticket
         external_id = ticket.external_id or message.key
-        results.append((ticket.model_copy(update={"external_id": external_id}), payload))
+        results.append(Received(ticket.model_copy(update={"external_id": external_id}), payload, account, body))
     return results
 
 
@@ -95,7 +122,7 @@ def save_intake(session: Session, done: list[JobResult]) -> None:
         each.priority = max(each.priority, JOB_PRIORITY[each.result.priority])
 
 
-@durable(queue_name="tickets.intake", load=tickets.load, save=save_intake)
+@durable(queue_name=QUEUE, load=tickets.load, save=save_intake)
 def intake(batch: list[TicketRow]) -> list[Prepared]:
     """Clean each ticket's text, detect its language and whether it is a duplicate, and set a first priority."""
     with reading() as session:

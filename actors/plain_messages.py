@@ -6,8 +6,9 @@
 | `notify.email`   | `{"user_id": "ada", "data": {"subject", "message"}}` | a notification and its delivery    |
 | `notify.slack`   | the same with an endpoint's name; so for the others  | a notification and its delivery    |
 
-Two messages are the same if they have one AMQP `message_id` and the same bytes, or without a `message_id` the same bytes
-within one hour. A `message_id` of its own tells a repeated alarm from a repeated delivery.
+Two messages of an account are the same if they have one AMQP `message_id` and the same bytes, or without a `message_id` the
+same bytes within one hour. The account is the AMQP `user_id`, which RabbitMQ validates; messages without it share one. A
+`message_id` of its own tells a repeated alarm from a repeated delivery.
 """
 
 from __future__ import annotations
@@ -53,14 +54,15 @@ class PlainJson:
     payload: dict[str, Any]
     body: bytes
 
-    def accept(self, session: Session, message_id: str | bytes | None) -> None:
+    def accept(self, session: Session, message_id: str | bytes | None, account: str = "") -> None:
         """Enqueue the jobs that the message asks for, in the caller's transaction. Raises Malformed."""
-        identity = _identity(message_id, self.body)
+        identity = _identity(message_id, self.body, account)
         if self.queue == "tickets.intake":
             # as ASCII text, for JSON may hold what PostgreSQL cannot store
             ticket = json.dumps(self.payload, ensure_ascii=True)
             # not the bare id: a number is the key of a ticket's own jobs
-            jobs.enqueue(session, [NewJob("receive", f"message:{identity}", [ticket], priority=PRIORITY)])
+            args = [ticket, account] if account else [ticket]
+            jobs.enqueue(session, [NewJob("receive", f"message:{identity}", args, priority=PRIORITY)])
         elif self.queue.startswith("ai."):
             jobs.enqueue(session, [NewJob(self.actor, self._ticket_id(), priority=PRIORITY)])
         else:
@@ -132,9 +134,11 @@ def _storable(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _identity(message_id: str | bytes | None, body: bytes) -> str:
+def _identity(message_id: str | bytes | None, body: bytes, account: str) -> str:
     if isinstance(message_id, str):
         message_id = message_id.encode("utf-8", "surrogatepass")
     # pika returns bytes that are not UTF-8 as they are
     sender = b"id:" + message_id if message_id else datetime.now(UTC).strftime("hour:%Y%m%d%H").encode()
+    if account:
+        sender = b"account:%d:" % len(account.encode()) + account.encode() + sender
     return hashlib.sha256(sender + b"\0" + body).hexdigest()

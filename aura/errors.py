@@ -18,16 +18,22 @@ it: packages below `aura.web` and `aura.cli` name values, never routes or comman
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class AuraError(Exception):
     """Base class of all exceptions that Aura raises on purpose.
 
     ``retry_after``: seconds after which the same request makes sense again; None when a repetition changes nothing.
     ``quoted``: part of the message that another server wrote, which logs leave out: it may repeat what was sent to it.
+    ``members``: further members of the problem document (RFC 9457, 3.2), such as the number of a ticket.
     """
 
     retry_after: float | None = None
     quoted: str = ""
+    members: Mapping[str, Any] = MappingProxyType({})
 
 
 class NotFound(AuraError, LookupError):

@@ -179,9 +179,19 @@ class Settings(BaseSettings):
     )
     dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; implies AURA_ENV=production.")
     port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
-    host: str = Field("127.0.0.1", validation_alias="HOST", description="Address that `aura run` listens on.")
+    host: str = Field(
+        "127.0.0.1", validation_alias="HOST", description="Address that `aura web` and `aura run` listen on."
+    )
     base_url: str = Field("http://127.0.0.1:8000", description="Public URL of the web process, for links in messages.")
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Number of web processes.")
+    web_connections: int = Field(
+        2000, ge=10, description="Maximum number of open connections per web process; the idle ones are closed first."
+    )
+    forwarded_allow_ips: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("127.0.0.1",),
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses or networks of your proxies, whose X-Forwarded-For and -Proto are trusted; * is any.",
+    )
     worker_processes: int = Field(
         2, validation_alias="WORKER_PROCESSES", ge=1, description="Processes of the worker command; `aura run` is one."
     )
@@ -218,6 +228,9 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
     )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
+    search_seconds: float = Field(
+        10.0, gt=0, le=600, description="Seconds until a search, a list or a part of an export is cancelled."
+    )
     database_prepare: bool = Field(
         True, description="Use prepared statements; false behind PgBouncer in transaction mode."
     )
@@ -495,6 +508,20 @@ class Settings(BaseSettings):
         for host in value:
             if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}", host):
                 raise ValueError("must be hosts in lower case with their ports, such as hooks.intranet:8080")
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        import ipaddress
+
+        for each in value:
+            try:
+                _ = each == "*" or ipaddress.ip_network(each)
+            except ValueError:
+                raise ValueError("must be addresses or networks, comma-separated, such as 10.0.0.0/8, or *") from None
+        if "*" in value and len(value) > 1:
+            raise ValueError("must be * alone, or addresses and networks")
         return value
 
     @field_validator("holidays")

@@ -46,7 +46,7 @@ class Web(Service):
         self.environment = environment
 
     def launch(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "uvicorn", "aura.web.app:app", "--port", str(self.port), "--no-access-log"]
+        command = [sys.executable, "-m", "aura", "web", "--port", str(self.port)]
         return self.spawn(command, environment=self.environment)
 
     def answers(self) -> bool:

@@ -22,13 +22,13 @@ from typing import Any
 import orjson
 import psycopg2.extensions
 from psycopg2.extensions import AsIs
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from aura.error_text import database_text
-from aura.errors import InvalidInput
+from aura.errors import InvalidInput, Unavailable
 from aura.settings import get_settings
 from db import key_file
 
@@ -50,6 +50,8 @@ PLANNER_OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off 
 #: Idle seconds of a PostgreSQL connection after which a checkout polls its socket, which shows that the server closed it,
 #: and after which it pings the server.
 POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
+#: The SQLSTATE of a statement that was cancelled or ran into its timeout.
+QUERY_CANCELED = "57014"
 #: Seconds that a SQLite writer waits for another one.
 SQLITE_BUSY_SECONDS = 30
 
@@ -57,18 +59,20 @@ SQLITE_BUSY_SECONDS = 30
 def _hide_values(context: ExceptionContext) -> None:
     """Take the values of rows and parameters from the texts of an error, which any log of any program may show."""
     original = context.original_exception
-    if (text := database_text(original, context.statement or "")) is not None:
-        original.args = (text,)
+    if (shown := database_text(original, context.statement or "")) is not None:
+        original.args = (shown,)
         if context.sqlalchemy_exception is not None:
-            context.sqlalchemy_exception.args = (f"({type(original).__name__}) {text}",)
+            context.sqlalchemy_exception.args = (f"({type(original).__name__}) {shown}",)
 
 
-def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
+def make_engine(url: str, pool: int = 10, prepare: bool = True, patience: float = 30.0) -> Engine:
     """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
+
+    `patience` is how many seconds a caller waits for a connection of the pool.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
-    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
+    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare, patience)
     event.listen(engine, "handle_error", _hide_values)
     return engine
 
@@ -77,13 +81,14 @@ def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
 _numbers = count()
 
 
-def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
+def _postgresql(url: str, pool: int, prepare: bool, patience: float) -> Engine:
     options = "-c timezone=UTC" + (PLANNER_OPTIONS if prepare else "")
     engine = create_engine(
         url,
         pool_size=pool,
         max_overflow=0,
         hide_parameters=True,  # they are texts of tickets
+        pool_timeout=patience,
         pool_use_lifo=True,  # the connection used last is the least likely to be stale
         json_serializer=_to_json,
         connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
@@ -194,6 +199,17 @@ def engine() -> Engine:
     return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
 
 
+#: Connections for searches and exports, beside those of AURA_DATABASE_POOL, and seconds to wait for one of them.
+SEARCH_POOL, SEARCH_POOL_SECONDS = 4, 3.0
+
+
+@lru_cache(maxsize=1)
+def _searcher() -> Engine:
+    settings = get_settings()
+    url = settings.database_url.get_secret_value()
+    return make_engine(url, SEARCH_POOL, settings.database_prepare, SEARCH_POOL_SECONDS)
+
+
 @lru_cache(maxsize=1)
 def _reader() -> Engine:
     return engine().execution_options(reads=True)
@@ -209,6 +225,9 @@ def dispose() -> None:
         engine().dispose()
         engine.cache_clear()
         _reader.cache_clear()
+    if _searcher.cache_info().currsize:
+        _searcher().dispose()
+        _searcher.cache_clear()
 
 
 # Python 3.13 warns of each SQLite connection that a process leaves open at its end.
@@ -256,6 +275,78 @@ def _begin_now(session: Session) -> None:
     # SQLite: under the write lock, and with the snapshot of this moment; PostgreSQL connects for the first statement
     if _on_sqlite():
         session.connection()
+
+
+class SearchTooSlow(Unavailable):
+    """A search took longer than its limit, or its client left."""
+
+
+class Cancellation:
+    """Cancels the search that runs with it, from another thread."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+        self._lock = threading.Lock()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Cancel the present statement, and refuse the next ones."""
+        with self._lock:
+            self.cancelled = True
+            if self._connection is not None:
+                _interrupt(self._connection)
+
+    @contextmanager
+    def watching(self, connection: Any) -> Iterator[None]:
+        """Let `cancel` reach this DBAPI connection during the block."""
+        with self._lock:
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+
+def _interrupt(connection: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.interrupt()
+    else:
+        connection.cancel()
+
+
+@contextmanager
+def searching(cancellation: Cancellation | None = None) -> Iterator[Session]:
+    """Read as `reading` does, on a small pool of its own, for AURA_SEARCH_SECONDS at most.
+
+    Searches and exports read many rows, so they must not take the connections that new tickets need. Raises SearchTooSlow.
+    """
+    seconds = get_settings().search_seconds
+    cancellation = cancellation or Cancellation()
+    with Session(_searcher(), expire_on_commit=False) as session:
+        raw = session.connection(execution_options={"reads": _on_sqlite()}).connection.dbapi_connection
+        timer = threading.Timer(seconds, cancellation.cancel) if _on_sqlite() else None
+        try:
+            with cancellation.watching(raw):
+                if timer is not None:
+                    timer.start()
+                else:
+                    session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+                if cancellation.cancelled:
+                    raise SearchTooSlow("the client left")
+                yield session
+        except OperationalError as error:
+            code = getattr(error.orig, "pgcode", None)
+            if code == QUERY_CANCELED or "interrupted" in str(error.orig):
+                raise SearchTooSlow(
+                    f"the search took longer than {seconds:g} seconds (AURA_SEARCH_SECONDS): "
+                    "narrow it, for example with after:2026-11-01, or try again later",
+                    retry_after=5,
+                ) from None
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
 
 class _BorrowedConnection:

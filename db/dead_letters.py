@@ -17,7 +17,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, LargeBinary, func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
 from aura.errors import Conflict, NotFound
@@ -33,6 +33,10 @@ from db.time import now
 LIGHT = [column for column in table(DeadLetter).c if column.name not in ("traceback", "raw")]
 
 
+#: Bytes that are stored and shown of a message. Earlier versions stored messages of any size.
+RAW_LIMIT = 1_000_000
+
+
 class UnknownDeadLetter(NotFound):
     """There is no such dead letter, or it was replayed or discarded before."""
 
@@ -42,7 +46,7 @@ class ReplayRefused(Conflict):
 
 
 def record_message(session: Session, queue: str, raw: bytes, error: Exception) -> None:
-    """Store a message that could not be read: its bytes, its queue and the reason."""
+    """Store a message that could not be read: its bytes, up to RAW_LIMIT, its queue and the reason."""
     # values that differ from message to message are no part of the fingerprint
     kind = re.sub(r"'[^']*'|\d+", "?", str(error))
     session.execute(
@@ -52,7 +56,7 @@ def record_message(session: Session, queue: str, raw: bytes, error: Exception) -
             error_type=type(error).__name__,
             error=storable(str(error))[:ERROR_LIMIT],
             fingerprint=_digest(f"{queue}:{kind}"),
-            raw=raw,
+            raw=raw[:RAW_LIMIT],
         )
     )
 
@@ -73,19 +77,21 @@ def listing(
     return [dict(row._mapping) for row in session.execute(newest)]
 
 
-def history(session: Session, letter_id: int) -> dict[str, Any]:
-    """Return one dead letter in full, with every attempt at its job that is still recorded.
+def history(session: Session, letter_id: int, raw_limit: int = RAW_LIMIT) -> dict[str, Any]:
+    """Return one dead letter with every attempt at its job that is still recorded, and the first bytes of its message.
 
     Raises UnknownDeadLetter.
     """
     letter = get(session, letter_id)
+    raw, size = shown(session, letter_id, raw_limit)
     tried = (Attempt.number, Attempt.outcome, Attempt.error, Attempt.seconds, Attempt.worker, Attempt.created_at)
     ledger = select(*tried).where(Attempt.key == letter.key, Attempt.job_id == letter.job_id).order_by(Attempt.id)
     return {
         **{column.name: getattr(letter, column.name) for column in LIGHT},
         "ledger": [dict(row._mapping) for row in session.execute(ledger)],
         "traceback": letter.traceback,
-        "raw": letter.raw,
+        "raw": raw,
+        "raw_size": size,
     }
 
 
@@ -117,10 +123,21 @@ def count(session: Session, fingerprint: str | None = None) -> int:
 
 def get(session: Session, letter_id: int) -> DeadLetter:
     """Return one dead letter. Raises UnknownDeadLetter."""
-    letter = session.get(DeadLetter, letter_id) if is_id(letter_id) else None
+    # a message may be large, and is loaded when it is read
+    without_raw = [defer(DeadLetter.raw)]
+    letter = session.get(DeadLetter, letter_id, options=without_raw) if is_id(letter_id) else None
     if letter is None:
         raise UnknownDeadLetter(f"there is no dead letter {letter_id}")
     return letter
+
+
+def shown(session: Session, letter_id: int, limit: int) -> tuple[bytes | None, int | None]:
+    """Return the first bytes of the message of a dead letter, and the number of its bytes; None for a job."""
+    first = func.substr(DeadLetter.raw, 1, limit, type_=LargeBinary).label("first")
+    row = session.execute(
+        select(first, func.length(DeadLetter.raw).label("size")).where(DeadLetter.id == letter_id)
+    ).one()
+    return (row.first if row.size else None if row.size is None else b""), row.size
 
 
 def replay(session: Session, letter_id: int, *, args: list[Any] | None = None, force: bool = False) -> DeadLetter:

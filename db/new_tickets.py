@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from db.clients import SEPARATOR
 from db.text import DEPTH_LIMIT as DEPTH_LIMIT
 from db.text import normalized_requester
 from db.text import parse_json as parse_json
@@ -48,7 +49,9 @@ class NewTicket(BaseModel):
         None, description="The priority as the requester states it."
     )
     external_id: str | None = Field(
-        None, max_length=200, description="Id in the calling system: a repeated id creates no second ticket."
+        None,
+        max_length=200,
+        description="Id in the calling system: a repeated id of the same client creates no second ticket.",
     )
 
     @field_validator("title", "description", "requester", "requester_name", "department", mode="before")
@@ -66,6 +69,8 @@ class NewTicket(BaseModel):
     def _identifier(cls, value: object) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
+        if isinstance(value, str) and SEPARATOR in value:
+            raise ValueError("must not contain the control character U+001F")
         return storable(value).strip() or None if isinstance(value, str) else value
 
     @field_validator("priority", mode="before")

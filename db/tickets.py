@@ -30,10 +30,11 @@ from sqlalchemy.orm import Session
 
 from aura.errors import NotFound
 from db import outbox
+from db.clients import scoped
 from db.ids import is_id, parse_ids
 from db.models import AiCall, DeadLetter, Job, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
-from db.statements import BulkInsert, BulkUpdate, Prepared, in_list, on_postgresql, table, unnest
+from db.statements import BulkInsert, BulkUpdate, NewRow, Prepared, Unless, in_list, on_postgresql, table, unnest
 from db.time import UtcDateTime, from_now, now
 
 #: Columns that the step intake sets.
@@ -86,16 +87,37 @@ class MailOrigin(NamedTuple):
 _NO_ORIGIN = MailOrigin()._asdict()
 
 
-def _insert_returning(*returned: str) -> BulkInsert:
+def _insert_returning(*returned: str, unless: Unless | None = None) -> BulkInsert:
     def finish(insert: Any) -> Any:
         new = insert.on_conflict_do_nothing(index_elements=["source", "external_id"])
         return new.returning(*(table(Ticket).c[name] for name in returned))
 
     columns = ("source", "external_id", "raw", "title", "description", "requester", "department", "claimed_priority")
-    return BulkInsert(Ticket, (*columns, *MailOrigin._fields), finish=finish)
+    inputs = {"legacy": Text()} if unless is not None else None
+    return BulkInsert(Ticket, (*columns, *MailOrigin._fields), inputs=inputs, finish=finish, unless=unless)
 
 
-_INSERT, _INSERT_EACH = _insert_returning("id"), _insert_returning("id", "external_id", "raw")
+def _is_legacy(new: NewRow) -> ColumnElement[bool]:
+    """Return whether an earlier version, which knew no clients, stored the same request under the bare id."""
+    earlier = table(Ticket).alias("earlier")
+    same = select(earlier.c.id).where(
+        earlier.c.source == new["source"], earlier.c.external_id == new["legacy"], earlier.c.raw == new["raw"]
+    )
+    # a scalar subquery is an index scan for each row; EXISTS may become a scan of the whole table
+    return same.limit(1).scalar_subquery().is_not(None)
+
+
+_INSERT = _insert_returning("id")
+_INSERT_EACH = _insert_returning("id", "external_id", "raw", unless=_is_legacy)
+
+
+class Created(NamedTuple):
+    """The ticket of a request: a new one, or the one that the client's external id names already."""
+
+    id: int
+    is_new: bool
+    #: Names of the fields in which the request differs from the one of the existing ticket.
+    differs: tuple[str, ...] = ()
 
 
 def create(session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[int]:
@@ -122,22 +144,80 @@ def create_each(
     `origins`, one for each ticket, are for tickets that are mails.
     """
     rows = _rows(source, submissions)
-    if not rows:
-        return []
     for values, origin in zip(rows, origins, strict=False):
         values |= {name: value for name, value in origin._asdict().items() if value}
+    return [(each.id, each.is_new) for each in _create_each(session, source, rows)]
+
+
+def create_once(
+    session: Session, source: str, submissions: Iterable[tuple[NewTicket, Any]], clients: Sequence[str]
+) -> list[Created]:
+    """Create tickets of clients, one for each, and return for each, in order, its ticket.
+
+    An external id counts for its client only. The caller refuses those that differ from the existing ticket.
+    """
+    rows = _rows(source, submissions)
+    for values, client in zip(rows, clients, strict=True):
+        bare = values["external_id"]
+        values["external_id"] = scoped(client, bare)
+        values["legacy"] = bare if values["external_id"] != bare else None
+    return _create_each(session, source, rows)
+
+
+def _create_each(session: Session, source: str, rows: list[dict[str, Any]]) -> list[Created]:
+    if not rows:
+        return []
+    known = {} if on_postgresql(session) else _existing(session, source, rows, legacy_only=True)
+    fresh = [row for row in rows if _identity(row) not in known]
     # RETURNING has no defined order
     new: dict[tuple[str | None, str], list[int]] = {}
-    for row in _INSERT_EACH(session, rows):
+    for row in _INSERT_EACH(session, fresh) if fresh else ():
         new.setdefault((row.external_id, row.raw), []).append(row.id)
-    created = [(ids.pop(), True) if (ids := new.get((row["external_id"], row["raw"]))) else None for row in rows]
-    outbox.record(session, [("ticket.received", each[0], {"source": source}) for each in created if each])
-    conflicts = [row["external_id"] for row, each in zip(rows, created, strict=True) if each is None]
-    existing = {}
-    if conflicts:
-        by_identity = select(_c.external_id, _c.id).where(_c.source == source, _c.external_id.in_(conflicts))
-        existing = {row.external_id: row.id for row in session.execute(by_identity)}
-    return [each or (existing[row["external_id"]], False) for row, each in zip(rows, created, strict=True)]
+    created = [Created(ids.pop(), True) if (ids := new.get(_identity(row))) else None for row in rows]
+    outbox.record(session, [("ticket.received", each.id, {"source": source}) for each in created if each])
+    repeated = [row for row, each in zip(rows, created, strict=True) if each is None and _identity(row) not in known]
+    known |= _existing(session, source, repeated)
+    return [each or known[_identity(row)] for row, each in zip(rows, created, strict=True)]
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str | None, str]:
+    return row["external_id"], row["raw"]
+
+
+def _existing(
+    session: Session, source: str, rows: Sequence[Mapping[str, Any]], *, legacy_only: bool = False
+) -> dict[tuple[str | None, str], Created]:
+    """Return the existing ticket of each row: of its client, or of an earlier version with the same request."""
+    ids = {row["legacy"] for row in rows} | (set() if legacy_only else {row["external_id"] for row in rows})
+    if not (ids := ids - {None}):
+        return {}
+    stored = select(_c.external_id, _c.id, _c.raw).where(_c.source == source, _c.external_id.in_(ids))
+    found = {each.external_id: (each.id, each.raw) for each in session.execute(stored)}
+    existing: dict[tuple[str | None, str], Created] = {}
+    for row in rows:
+        own = None if legacy_only else found.get(row["external_id"])
+        legacy = found.get(row["legacy"])
+        if own is not None:
+            existing[_identity(row)] = Created(own[0], False, differences(own[1], row["raw"]))
+        elif legacy is not None and legacy[1] == row["raw"]:
+            existing[_identity(row)] = Created(legacy[0], False)
+    return existing
+
+
+def differences(stored: str, sent: str) -> tuple[str, ...]:
+    """Return the names of the fields in which two original requests differ, in their order."""
+    if stored == sent:
+        return ()
+    first, second = json.loads(stored), json.loads(sent)
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return () if first == second else ("body",)
+    missing = object()
+    return tuple(name for name in {**second, **first} if first.get(name, missing) != second.get(name, missing))
+
+
+def originals(session: Session, ids: Iterable[int]) -> dict[int, str]:
+    """Return the original requests of tickets, as JSON."""
+    return {row.id: row.raw for row in session.execute(select(_c.id, _c.raw).where(_c.id.in_(list(ids))))}
 
 
 def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dict[str, Any]]:
@@ -145,6 +225,7 @@ def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dic
         {
             "source": source,
             "external_id": each.external_id,
+            "legacy": None,
             "raw": json.dumps(original, ensure_ascii=True, default=str),
             "title": each.title,
             "description": each.description,
@@ -158,9 +239,10 @@ def _rows(source: str, submissions: Iterable[tuple[NewTicket, Any]]) -> list[dic
     ]
 
 
-def find(session: Session, source: str, external_id: str | None) -> int | None:
-    """Return the id of the ticket with this source and external id, or None."""
-    return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == external_id))
+def find(session: Session, source: str, external_id: str | None, client: str = "") -> int | None:
+    """Return the id of the ticket with this source and external id of the client, or None."""
+    wanted = scoped(client, external_id)
+    return session.scalar(select(Ticket.id).where(Ticket.source == source, Ticket.external_id == wanted))
 
 
 class UnknownTicket(NotFound):

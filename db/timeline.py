@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import participants
+from db.clients import unscoped
 from db.ids import is_id
 from db.models import (
     AiCall,
@@ -87,7 +88,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
         "duplicate_of incident_id stage version created_at changed_at classified_at notified_at resolved_at due_at sla_state "
         "paused_since"
     )
-    return _values(ticket, fields.split())
+    return _values(ticket, fields.split()) | {"external_id": unscoped(ticket.external_id)}
 
 
 def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:

@@ -77,8 +77,8 @@ def migrated_postgresql(postgresql: Any) -> str:
 
 # An engine that is new reads and compiles every statement again, which takes longer than most tests.
 @lru_cache(maxsize=4)
-def _kept_engine(url: str, pool: int, prepare: bool) -> Engine:
-    engine = make_engine(url, pool, prepare)
+def _kept_engine(url: str, pool: int, prepare: bool, patience: float) -> Engine:
+    engine = make_engine(url, pool, prepare, patience)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -88,9 +88,9 @@ def _kept_engine(url: str, pool: int, prepare: bool) -> Engine:
     return engine
 
 
-def _same_engine(url: str, pool: int, prepare: bool) -> Engine:
+def _same_engine(url: str, pool: int, prepare: bool, patience: float = 30.0) -> Engine:
     # another object with the same pool, so that what a process remembers of its database ends with the test
-    return _kept_engine(url, pool, prepare).execution_options()
+    return _kept_engine(url, pool, prepare, patience).execution_options()
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ from aura.cli import (
     tickets,
     train,
     users,
+    web,
     workers,
 )
 from aura.cli.output import err, note
@@ -75,6 +76,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "import": ticket_import.import_,
     "migrate": migrate.migrate,
+    "web": web.web,
     "scheduler": scheduler.scheduler,
     "doctor": doctor.doctor,
     "evaluate": evaluate.evaluate,

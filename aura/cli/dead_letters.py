@@ -85,7 +85,7 @@ def show(letter_id: LetterId, fmt: FormatOption = "table") -> None:
         text = None if raw is None else _text(raw)
         print_json(letter | {"raw": text, "raw_hex": None if raw is None or text is not None else raw.hex()})
         return
-    ledger, traceback = letter.pop("ledger"), letter.pop("traceback")
+    ledger, traceback, size = letter.pop("ledger"), letter.pop("traceback"), letter.pop("raw_size")
     print_fields(letter)
     if ledger:
         out.print()
@@ -93,7 +93,7 @@ def show(letter_id: LetterId, fmt: FormatOption = "table") -> None:
     if traceback:
         out.print(printable(f"\n{traceback}"), markup=False, soft_wrap=True)
     if raw is not None:
-        print(f"\nMessage of {len(raw)} bytes; `aura dead-letters export {letter_id} FILE` writes it to a file:\n")
+        print(f"\nMessage of {size} bytes; `aura dead-letters export {letter_id} FILE` writes it to a file:\n")
         out.print(_readable(raw), markup=False, soft_wrap=True)
 
 

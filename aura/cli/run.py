@@ -18,8 +18,6 @@ def run(
 
     Example: aura run --port 9000
     """
-    import uvicorn
-
     from aura.settings import get_settings
 
     settings = get_settings()
@@ -27,6 +25,7 @@ def run(
     with ready_database():
         from aura.web.app import app as web
         from aura.web.auth.identity import access_mode
+        from aura.web.server import serve
         from pipelines.embedded import running
 
         port = port or settings.port
@@ -40,7 +39,7 @@ def run(
             )
             _create_first_user(settings.production)
             err.print(access_mode(), soft_wrap=True)
-            uvicorn.run(web, host=settings.host, port=port, log_config=None)
+            serve(web, settings.host, port)
 
 
 def _create_first_user(production: bool) -> None:

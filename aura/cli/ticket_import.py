@@ -90,6 +90,9 @@ def import_(
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Time zone of dates without an offset. Default: AURA_TIMEZONE.")
     ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="ROWS", help="Rows after which the import ends with an error.")
+    ] = 250_000,
     fmt: FormatOption = "table",
 ) -> None:
     """Import tickets from a file. A second import adds no duplicates; existing tickets are not changed.
@@ -122,6 +125,7 @@ def import_(
         delimiter=_delimiter(delimiter),
         date_format=date_format or "",
         zone=timezone or "",
+        limit=limit,
     )
     with nullcontext() if dry_run else ready_database():
         report = _run(file, options, dry_run=dry_run, complete=fmt == "json")

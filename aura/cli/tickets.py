@@ -15,7 +15,7 @@ from aura.cli.attachments import attachments
 from aura.cli.database import audited, reads, warn_without_worker, writes
 from aura.cli.options import FormatOption, LimitOption
 from aura.cli.output import Format, cell, out, print_fields, print_json, print_result, print_rows, printable
-from aura.errors import InvalidInput, NotFound
+from aura.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from aura.desk.ticket_actions import StatusChange
@@ -71,11 +71,15 @@ def create(
         from db import tickets
         from pipelines.triage import triage
 
-        created = tickets.create(session, "cli", [(ticket, payload)])
-        triage.send_many(created)
-        number = created[0] if created else tickets.find(session, "cli", ticket.external_id)
-    text = f"ticket {number} created" if created else f"ticket {number} exists already"
-    if print_result(fmt, {"id": number, "new": bool(created)}, text):
+        [created] = tickets.create_once(session, "cli", [(ticket, payload)], [""])
+        if created.differs:
+            raise Conflict(
+                f"--external-id {ticket.external_id!r} is that of ticket {created.id}, which has another "
+                f"{', '.join(created.differs)}: use another id, or change the existing ticket"
+            )
+        triage.send_many([created.id] if created.is_new else [])
+    text = f"ticket {created.id} created" if created.is_new else f"ticket {created.id} exists already"
+    if print_result(fmt, {"id": created.id, "new": created.is_new}, text):
         warn_without_worker()
 
 

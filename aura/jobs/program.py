@@ -21,8 +21,11 @@ class Malformed(InvalidInput):
 class PlainMessage(Protocol):
     """A message that another program published as plain JSON."""
 
-    def accept(self, session: Session, message_id: str | bytes | None) -> None:
-        """Enqueue the jobs that it asks for, in the caller's transaction. Raises Malformed."""
+    def accept(self, session: Session, message_id: str | bytes | None, account: str) -> None:
+        """Enqueue the jobs that it asks for, in the caller's transaction. Raises Malformed.
+
+        `account` is the user_id of the message, which RabbitMQ compares with the account of the sender; "" if it has none.
+        """
 
 
 #: Reads a plain message: (queue, payload, body, actors by name). Raises Malformed.

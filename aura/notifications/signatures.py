@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ TOLERANCE = 300.0
 PREFIX = "whsec_"
 #: Bytes of a new key, and of the shortest and longest valid key.
 KEY_BYTES, SHORTEST_KEY, LONGEST_KEY = 32, 24, 64
+NO_MATCH = "no signature matches: check the key, and that the body is sent unchanged"
+_SIGNATURE = re.compile(r"v1,[A-Za-z0-9+/]{43}=")
 #: Signatures of a message that are verified; during a rotation a message has two.
 SIGNATURES_LIMIT = 10
 
@@ -65,6 +68,17 @@ def verify(keys: Sequence[str], headers: Mapping[str, str], body: bytes, moment:
     `headers` have names in lower case; `moment` is the present time in seconds since 1970. Raises ValueError for an invalid
     key.
     """
+    message_id, timestamp, given = verify_headers(headers, moment)
+    expected = [_signature(key_of(key), message_id, timestamp, body).encode() for key in keys]
+    # no `any`: the time of the comparison must not reveal which key matches
+    matches = [hmac.compare_digest(each, one.encode("utf-8", "replace")) for each in expected for one in given]
+    if True not in matches:
+        raise InvalidSignature(NO_MATCH)
+    return message_id
+
+
+def verify_headers(headers: Mapping[str, str], moment: float | None = None) -> tuple[str, str, list[str]]:
+    """Return id, timestamp and signatures of a message, before its body is read. Raises InvalidSignature."""
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "").split(" ")[:SIGNATURES_LIMIT]
     if not message_id or not timestamp or given == [""]:
@@ -73,12 +87,9 @@ def verify(keys: Sequence[str], headers: Mapping[str, str], body: bytes, moment:
         raise InvalidSignature("webhook-timestamp must be seconds since 1970")
     if abs((time.time() if moment is None else moment) - int(timestamp)) > TOLERANCE:
         raise InvalidSignature(f"webhook-timestamp is more than {TOLERANCE / 60:.0f} minutes from now: check the clock")
-    expected = [_signature(key_of(key), message_id, timestamp, body).encode() for key in keys]
-    # no `any`: the time of the comparison must not reveal which key matches
-    matches = [hmac.compare_digest(each, one.encode("utf-8", "replace")) for each in expected for one in given]
-    if True not in matches:
-        raise InvalidSignature("no signature matches: check the key, and that the body is sent unchanged")
-    return message_id
+    if not any(_SIGNATURE.fullmatch(each) for each in given):
+        raise InvalidSignature(NO_MATCH)
+    return message_id, timestamp, given
 
 
 def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:

@@ -1,7 +1,8 @@
-"""The web process: `uvicorn aura.web.app:app`. It accepts tickets while RabbitMQ, Redis and the AI provider are down."""
+"""The web process: `aura web` serves it. It accepts tickets while RabbitMQ, Redis and the AI provider are down."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from aura.web.head_requests import HeadRequests
 from aura.web.headers import SecurityHeaders
 from aura.web.load_shedding import LoadShedding
 from aura.web.long_poll import LongPoll
+from aura.web.server import return_memory
 from aura.web.tracing import RequestTracing
 from db.database import dispose
 
@@ -40,6 +42,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         logger.info(await run_in_threadpool(identity.access_mode))
     except SQLAlchemyError as error:  # access is checked at each request, and the database may be back by then
         logger.warning("database unavailable", error=first_line(error))
+    return_memory()
     gc.freeze()  # a garbage collection of the loaded modules would stop all requests for a tenth of a second
     yield
     tracing.flush()
@@ -50,6 +53,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 def reset_state(app: FastAPI) -> None:
     """Give the application the empty queues of a process that has just started."""
     app.state.ticket_writer, app.state.login, app.state.long_poll = TicketWriter(), Login(), LongPoll()
+    app.state.large_mails = asyncio.Semaphore(1)
 
 
 def make_app() -> FastAPI:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,15 +19,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
-from aura.errors import Conflict, InvalidInput, Overloaded
+from aura.errors import Conflict, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
 from db.idempotency import KeyUse
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
+from db.text import storable
+from db.tickets import Created
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.web")
@@ -34,6 +38,8 @@ logger = structlog.get_logger("aura.web")
 SOURCE = "http"
 #: Requests of one transaction, concurrent transactions, and requests that may be queued.
 BATCH, WRITERS, QUEUE_SIZE = 200, 2, 500
+#: Bytes of the bodies of one transaction: to store them takes twenty times as much memory.
+BATCH_BYTES = 1_000_000
 #: Seconds that the oldest request may wait before the next ones are refused.
 MAX_WAIT = 1.0
 #: Seconds to wait for another process that works on a request with the same Idempotency-Key.
@@ -48,15 +54,21 @@ class CreateRequest:
     payload: dict[str, Any]
     #: The Idempotency-Key and the fingerprint of the body, if the request has a key.
     use: KeyUse | None = None
+    #: Who sends it; external ids and keys are those of the client.
+    client: str = ""
+    #: Bytes of its body.
+    size: int = 0
     #: The span of the request.
     traceparent: str | None = field(default_factory=traces.current.get)
 
 
-class IdempotencyKeyReused(InvalidInput):
-    """The Idempotency-Key was used with another body before."""
+class UsedWithAnotherBody(Conflict):
+    """The Idempotency-Key or the external_id names a ticket that was created from another body."""
 
-    def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used with another body before; use a new one")
+    def __init__(self, message: str, ticket_id: int, differs: Sequence[str]) -> None:
+        fields = ", ".join(storable(name)[:80] for name in differs[:10])
+        super().__init__(message + (f"; the bodies differ in {fields}" if fields else "") + "; nothing was stored")
+        self.members = {"ticket_id": ticket_id, "differs": [storable(name)[:80] for name in differs[:10]]}
 
 
 class RequestInProgress(Conflict):
@@ -89,6 +101,7 @@ class TicketWriter:
         self._batch, self._max_writers, self._queue_size = batch, writers, queue_size
         self._queue: deque[_Queued] = deque()
         self._writers: set[asyncio.Task[None]] = set()
+        self._threads = CapacityLimiter(writers)
         #: When each unanswered request came, the oldest first.
         self._since: dict[asyncio.Future[int], float] = {}
         #: How many requests were taken from the queue.
@@ -101,9 +114,9 @@ class TicketWriter:
         return len(self._queue) >= self._queue_size or (oldest is not None and time.monotonic() - oldest > MAX_WAIT)
 
     async def create(self, request: CreateRequest) -> int:
-        """Store the ticket and start its pipeline. Returns its id; a known `external_id` or key gives the earlier one.
+        """Store the ticket and start its pipeline. Returns its id; the same request again gives the earlier one.
 
-        Raises Overloaded, IdempotencyKeyReused, RequestInProgress, SQLAlchemyError.
+        Raises Overloaded, UsedWithAnotherBody, RequestInProgress, SQLAlchemyError.
         """
         if self.full:
             raise queue_full()
@@ -124,7 +137,9 @@ class TicketWriter:
             if not (queued := self._next_batch()):
                 continue
             try:
-                results = await run_in_threadpool(store, [each.request for each in queued])
+                requests = [each.request for each in queued]
+                # threads of their own: slow requests must not keep new tickets waiting
+                results = await to_thread.run_sync(store, requests, limiter=self._threads)
             except BaseException as error:
                 # at shutdown too, no request may wait forever
                 results = [error if isinstance(error, Exception) else RuntimeError("the server stops")] * len(queued)
@@ -138,7 +153,10 @@ class TicketWriter:
         batch: list[_Queued] = []
         postponed: list[_Queued] = []
         keys: set[str] = set()
+        size = 0
         while self._queue and len(batch) < self._batch:
+            if batch and size + self._queue[0].request.size > BATCH_BYTES:
+                break
             queued = self._queue.popleft()
             if queued.result.cancelled():
                 continue  # the client disconnected before its ticket was begun
@@ -148,6 +166,7 @@ class TicketWriter:
                 continue
             keys |= {key} if key is not None else set()
             batch.append(queued)
+            size += queued.request.size
         self._queue.extendleft(reversed(postponed))
         self.begun += len(batch)
         return batch
@@ -191,16 +210,18 @@ def _store(requests: Sequence[CreateRequest]) -> list[Result]:
             earlier = used.get(request.use.key) if request.use is not None else None
             if earlier is not None and request.use is not None:
                 same = earlier.fingerprint == request.use.fingerprint
-                results[place] = earlier.ticket_id if same else IdempotencyKeyReused()
+                results[place] = earlier.ticket_id if same else _key_used(session, request, earlier.ticket_id)
         places = [place for place, result in enumerate(results) if result is None]
         new = [requests[place] for place in places]
-        stored = tickets.create_each(session, SOURCE, [(each.ticket, each.payload) for each in new])
-        traceparents = {ticket: each.traceparent for (ticket, is_new), each in zip(stored, new, strict=True) if is_new}
+        submissions = [(each.ticket, each.payload) for each in new]
+        stored = tickets.create_once(session, SOURCE, submissions, [each.client for each in new])
+        traceparents = {ticket.id: each.traceparent for ticket, each in zip(stored, new, strict=True) if ticket.is_new}
         triage.send_many(traceparents, traces=traceparents)
-        for place, (ticket_id, _) in zip(places, stored, strict=True):
-            results[place] = ticket_id
-        with_key = {each.use.key: ticket for (ticket, _), each in zip(stored, new, strict=True) if each.use is not None}
-        idempotency.record_tickets(session, with_key)
+        for place, ticket in zip(places, stored, strict=True):
+            results[place] = _id_used(ticket) if ticket.differs else ticket.id
+        with_key = {each.use.key: ticket for ticket, each in zip(stored, new, strict=True) if each.use is not None}
+        idempotency.record_tickets(session, {key: each.id for key, each in with_key.items() if not each.differs})
+        idempotency.release(session, [key for key, each in with_key.items() if each.differs])
     if traceparents:
         logged = list(traceparents)[:KEYS_LOGGED]
         # the same fields as in the log lines of workers, so that one search finds all lines about a ticket
@@ -210,3 +231,23 @@ def _store(requests: Sequence[CreateRequest]) -> list[Result]:
             traces=[traces.trace_of(traceparents[ticket]) for ticket in logged],
         )
     return [result for result in results if result is not None]
+
+
+def _id_used(ticket: Created) -> UsedWithAnotherBody:
+    message = (
+        f"this external_id is that of ticket {ticket.id}, which has another body: "
+        "send another external_id for another ticket, or change the existing one"
+    )
+    return UsedWithAnotherBody(message, ticket.id, ticket.differs)
+
+
+def _key_used(session: Session, request: CreateRequest, ticket_id: int) -> UsedWithAnotherBody:
+    """Return the error of a key that was used before, with the ticket of the request's external_id if that is another."""
+    original = tickets.originals(session, [ticket_id]).get(ticket_id)
+    differs = tickets.differences(original, json.dumps(request.payload, default=str)) if original is not None else ()
+    message = f"this Idempotency-Key was used for ticket {ticket_id} with another body: use a new key"
+    external_id = request.ticket.external_id
+    other = tickets.find(session, SOURCE, external_id, request.client) if external_id is not None else None
+    if other not in (None, ticket_id):
+        message += f"; its external_id is that of ticket {other}"
+    return UsedWithAnotherBody(message, ticket_id, differs)

@@ -8,25 +8,32 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Overloaded, TooManyRequests
+from aura.web.slots import WAITS, Slots
 from db import changes, reading
 
 #: Seconds between two queries.
 INTERVAL = 0.1
-#: The longest wait in seconds, and the most requests that wait at once; a further request is answered immediately.
-MAX_WAIT, MAX_REQUESTS = 30.0, 500
+#: The longest wait in seconds. A request beyond the slots of its caller or of the process is answered immediately.
+MAX_WAIT = 30.0
 
 
 class LongPoll:
     """The waiting requests of one web process."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots = WAITS) -> None:
+        self._slots = slots
         self._tickets: dict[asyncio.Future[None], int] = {}
         self._poller: asyncio.Task[None] | None = None
 
-    async def classified(self, ticket_id: int, seconds: float) -> None:
-        """Return when the ticket is classified, or after that many seconds."""
-        if seconds <= 0 or len(self._tickets) >= MAX_REQUESTS:
+    async def classified(self, ticket_id: int, seconds: float, caller: str) -> None:
+        """Return when the ticket is classified, or after that many seconds; at once if the caller waits too often."""
+        if seconds <= 0:
             return
+        with suppress(TooManyRequests, Overloaded), self._slots.taken(caller):
+            await self._wait(ticket_id, seconds)
+
+    async def _wait(self, ticket_id: int, seconds: float) -> None:
         verdict: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tickets[verdict] = ticket_id
         if self._poller is None or self._poller.done():

@@ -52,7 +52,10 @@ PHRASES: dict[int, tuple[str, str]] = {
     404: ("Not Found", "The named thing does not exist."),
     405: ("Method Not Allowed", "See the Allow header."),
     408: ("Request Timeout", "The body did not arrive in time."),
-    409: ("Conflict", "The current state does not allow it, or another request is at work on it."),
+    409: (
+        "Conflict",
+        "The current state does not allow it, another request is at work on it, or an id was used with another body.",
+    ),
     412: ("Precondition Failed", "The ticket is in another state than If-Match names; see the ETag header."),
     413: ("Content Too Large", "The body is larger than the limit."),
     415: (
@@ -126,7 +129,8 @@ def answer_error(request: Request, error: AuraError) -> Response:
         logger.error("request failed", error=first_line(error))
         return answer(request, status, INTERNAL)
     headers = {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
-    return answer(request, status, f"{error}{_listed_at(request) if status == 404 else ''}", headers)
+    detail = f"{error}{_listed_at(request) if status == 404 else ''}"
+    return answer(request, status, detail, headers, **error.members)
 
 
 def _listed_at(request: Request) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 
 from db.models.base import Base
 from db.statements import postgresql, sqlite
-from db.statements.protocol import ColumnValues, Dialect, Insert, NewRow, Row, Rows, SqlColumn, SqlType, Types
+from db.statements.protocol import ColumnValues, Dialect, Insert, NewRow, Row, Rows, SqlColumn, SqlType, Types, Unless
 
 #: The implementations by SQLAlchemy's name of the database.
 DIALECTS: dict[str, Dialect] = {"postgresql": postgresql, "sqlite": sqlite}
@@ -110,7 +110,7 @@ class _Bulk:
 class BulkInsert(_Bulk):
     """INSERT of many rows: the `columns` by name, and those that `computed` makes of them and of the `inputs`.
 
-    `finish` adds clauses such as ON CONFLICT and RETURNING.
+    `finish` adds clauses such as ON CONFLICT and RETURNING. On PostgreSQL, a row for which `unless` holds is left out.
     """
 
     def __init__(
@@ -121,13 +121,14 @@ class BulkInsert(_Bulk):
         inputs: Types | None = None,
         computed: ColumnValues = lambda _new: {},
         finish: Callable[[Insert], Executable] = lambda insert: insert,
+        unless: Unless | None = None,
     ) -> None:
         self._target = table(model)
         super().__init__({**{name: self._target.c[name].type for name in columns}, **(inputs or {})})
-        self._columns, self._computed, self._finish = columns, computed, finish
+        self._columns, self._computed, self._finish, self._unless = columns, computed, finish, unless
 
     def _build(self, dialect: Dialect) -> Executable:
-        return self._finish(dialect.bulk_insert(self._target, self._types, self._values))
+        return self._finish(dialect.bulk_insert(self._target, self._types, self._values, self._unless))
 
     def _values(self, new: NewRow) -> Mapping[str, object]:
         return {**{name: new[name] for name in self._columns}, **self._computed(new)}
@@ -153,6 +154,7 @@ __all__ = [
     "NewRow",
     "Prepared",
     "SqlType",
+    "Unless",
     "dialect_name",
     "dialect_of",
     "in_list",

@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
+    not_,
     select,
     update,
 )
@@ -28,7 +29,7 @@ from sqlalchemy.dialects.postgresql import insert as insert
 from sqlalchemy.sql.dml import Update
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from db.statements.protocol import ColumnValues, Row, SqlColumn, Types
+from db.statements.protocol import ColumnValues, Row, SqlColumn, Types, Unless
 
 #: The parameters of a bulk statement, in the order of PREPARE.
 BULK = ("rows", "count")
@@ -51,11 +52,14 @@ def array(values: list[object], /) -> list[object]:
     return list(values)
 
 
-def bulk_insert(target: Table, types: Types, values: ColumnValues) -> Insert:
+def bulk_insert(target: Table, types: Types, values: ColumnValues, unless: Unless | None = None) -> Insert:
     rows = _record_set(types)
     columns = values(dict(rows.c))
     chosen = select(*[literal(each) if isinstance(each, int) else cast("Any", each) for each in columns.values()])
-    statement = insert(target).from_select(list(columns), chosen.select_from(rows))
+    chosen = chosen.select_from(rows)
+    if unless is not None:
+        chosen = chosen.where(not_(unless(dict(rows.c))))
+    statement = insert(target).from_select(list(columns), chosen)
     return statement.execution_options(prepared=BULK)
 
 

@@ -22,6 +22,8 @@ Row: TypeAlias = Mapping[str, object]
 #: The new values of a row by name, as SQL expressions, and the values of the columns that are made of them.
 NewRow: TypeAlias = Mapping[str, ColumnElement[Any]]
 ColumnValues: TypeAlias = Callable[[NewRow], Mapping[str, object]]
+#: The condition under which a row is not inserted.
+Unless: TypeAlias = Callable[[NewRow], ColumnElement[bool]]
 #: The result of a statement whose columns no type describes.
 Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 #: One row of parameters, or one for each row (`executemany`).
@@ -46,8 +48,11 @@ class Dialect(Protocol):
     def array(self, values: list[object], /) -> list[object] | str:
         """Return the parameter for an array with these values."""
 
-    def bulk_insert(self, target: Table, types: Types, values: ColumnValues) -> Insert:
-        """Return an INSERT for many rows with the columns that `values` makes of each."""
+    def bulk_insert(self, target: Table, types: Types, values: ColumnValues, unless: Unless | None = None) -> Insert:
+        """Return an INSERT for many rows with the columns that `values` makes of each.
+
+        A row for which `unless` holds is left out; SQLite, which runs the statement once for each row, ignores it.
+        """
 
     def bulk_update(self, target: Table, types: Types, values: ColumnValues) -> Update:
         """Return an UPDATE for many rows, each found by its `id`."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as insert
 from sqlalchemy.sql.dml import Update
 from sqlalchemy.sql.selectable import NamedFromClause, TableValuedAlias
 
-from db.statements.protocol import ColumnValues, NewRow, Row, SqlColumn, Types
+from db.statements.protocol import ColumnValues, NewRow, Row, SqlColumn, Types, Unless
 
 #: Converts a list to the parameter of an array.
 array = json.dumps
@@ -30,7 +30,8 @@ def in_subquery(column: SqlColumn, chosen: Select[Any]) -> ColumnElement[bool]:
     return cast("ColumnElement[bool]", column.in_(chosen.scalar_subquery()))
 
 
-def bulk_insert(target: Table, types: Types, values: ColumnValues) -> Insert:
+def bulk_insert(target: Table, types: Types, values: ColumnValues, unless: Unless | None = None) -> Insert:
+    # RETURNING of many rows needs VALUES, which have no condition
     return insert(target).values(dict(values(_parameters(types))))
 
 

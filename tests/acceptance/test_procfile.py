@@ -106,7 +106,7 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_no_ticket(
     traced(installation, honcho)
 
     drivers: list[Driver] = []
-    for place, process in enumerate(("dramatiq", "uvicorn", "aura scheduler")):
+    for place, process in enumerate(("dramatiq", "aura web", "aura scheduler")):
         number = TICKETS // 3 + (place < TICKETS % 3)
         driver = Driver(installation.port, number, seconds=number / 60, first=1 + sum(len(d.numbers) for d in drivers))
         drivers.append(driver.start())

@@ -330,6 +330,35 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
     assert one_job().actor == "classify_2"
 
 
+def test_of_a_message_that_is_too_long_the_first_kilobyte_and_the_size_are_stored(service: JobBroker, channel: Any):
+    channel.basic_publish("tickets", "ticket.created", b"x" * 30_000_000, mandatory=True)
+    channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
+
+    with running(scheduler=False):
+        wait_until(lambda: letters() and count(Ticket) == 1, timeout=30, message="both messages are read")
+
+    (letter,) = letters()
+    assert letter.raw == b"x" * 1024
+    assert "30000000 bytes" in letter.error
+
+
+def test_the_account_of_a_message_is_its_validated_user_id(service: JobBroker, channel: Any):
+    other, forged = channel.connection.channel(), pika.BasicProperties(user_id="somebody")
+    other.confirm_delivery()
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="user_id"):
+        other.basic_publish("tickets", "ticket.created", b'{"title": "Forged"}', forged)
+    for account in ("guest", None):
+        channel.basic_publish(
+            "tickets",
+            "ticket.created",
+            b'{"title": "VPN drops", "external_id": "1"}',
+            pika.BasicProperties(user_id=account),
+            mandatory=True,
+        )
+    with running(scheduler=False):
+        wait_until(lambda: count(Ticket) == 2 and all_done(), timeout=30, message="both tickets are stored")
+
+
 def test_a_plain_ticket_published_twice_is_one_ticket(service: JobBroker, channel: Any):
     body = json.dumps({"title": "VPN drops", "requester": "ada@example.com"}).encode()
     for _ in range(2):
@@ -385,10 +414,10 @@ def test_a_message_that_breaks_its_reader_stops_no_consumer(
 ):
     accept_message = PlainJson.accept
 
-    def unforeseen(self: PlainJson, session: Any, message_id: Any) -> None:
+    def unforeseen(self: PlainJson, session: Any, message_id: Any, account: str) -> None:
         if b"odd" in self.body:
             raise RecursionError("nobody thought of that")
-        accept_message(self, session, message_id)
+        accept_message(self, session, message_id, account)
 
     monkeypatch.setattr(PlainJson, "accept", unforeseen)
     for title in (b"odd", b"VPN drops"):

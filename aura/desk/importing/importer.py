@@ -21,7 +21,7 @@ from aura.ai.text.masking import mask
 from aura.desk.importing.files import open_import_file
 from aura.desk.importing.identity import RowIdentities
 from aura.desk.importing.reading import ImportOptions, open_tickets
-from aura.desk.importing.report import PREVIEW_ROWS, ImportedTicket, ImportReport, KnownRow
+from aura.desk.importing.report import PREVIEW_ROWS, ImportedTicket, ImportReport, InvalidImportFile, KnownRow
 from aura.settings import get_settings
 from db import imported_tickets, similar, transaction
 from db.tickets import RESOLVED
@@ -59,7 +59,7 @@ def import_tickets(
         with open_tickets(file, options, report) as (tickets, raw), RowIdentities() as identities:
             report.file.source = imported_tickets.source_of(_system(options, report))
             store = _Store(report, options)
-            for batch in _batches(_identified(tickets, identities)):
+            for batch in _batches(_identified(_limited(tickets, file.name, options.limit), identities)):
                 store(batch)
                 progress(raw.tell(), size)
             progress(size, size)
@@ -76,7 +76,7 @@ def preview_import(path: Path, options: ImportOptions = DEFAULTS, *, progress: P
         size = file.size
         with open_tickets(file, options, report) as (tickets, raw):
             report.file.source = imported_tickets.source_of(_system(options, report))
-            for ticket in tickets:
+            for ticket in _limited(tickets, file.name, options.limit):
                 report.rows += 1
                 report.new += 1
                 report.finished += ticket.status in RESOLVED
@@ -90,6 +90,15 @@ def preview_import(path: Path, options: ImportOptions = DEFAULTS, *, progress: P
 
 def _system(options: ImportOptions, report: ImportReport) -> str:
     return options.source.lower() or report.file.preset
+
+
+def _limited(tickets: Iterator[ImportedTicket], name: str, limit: int) -> Iterator[ImportedTicket]:
+    for number, ticket in enumerate(tickets):
+        if number >= limit:
+            raise InvalidImportFile(
+                f"{name}: it has more than {limit:,} rows, the limit of an import; raise the limit to import the rest"
+            )
+        yield ticket
 
 
 def _identified(tickets: Iterator[ImportedTicket], identities: RowIdentities) -> Iterator[tuple[ImportedTicket, str]]:

@@ -41,6 +41,10 @@ _COUNTED = re.compile(r"(?:grand )?(?:total|summe|gesamt|anzahl)\b[^\d]{0,30}\d+
 ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")
 
 
+#: Rows of a file unless the options name another number.
+ROW_LIMIT = 250_000
+
+
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """Choices for one import; empty ones are made by the content of the file."""
@@ -62,6 +66,8 @@ class ImportOptions:
     zone: str = ""
     #: Whether requesters and channels are notified of open tickets; None decides by their age and origin.
     notify: bool | None = None
+    #: Rows after which the import ends with an error: a small compressed file can hold any number.
+    limit: int = ROW_LIMIT
 
 
 #: Line, row as it is stored, value by field.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from aura.jobs.rabbitmq import topology
+from aura.jobs.rabbitmq import large_messages, topology
 from aura.jobs.rabbitmq.connection import AWAY, describe, open_blocking
 from aura.jobs.rabbitmq.topology import Topology
 from aura.jobs.transport import PublishFailed, StoreDeadLetter
@@ -59,6 +59,7 @@ def drain(settings: Settings, queues: Sequence[str], store: StoreDeadLetter) -> 
     """
     count = 0
     with _channel(settings) as channel:
+        large_messages.bound(channel)
         for queue in queues:
             dead = topology.dead_letter_queue(queue)
             waiting = channel.queue_declare(dead, passive=True).method.message_count

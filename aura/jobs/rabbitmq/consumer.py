@@ -18,6 +18,7 @@ from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq.subscriptions import Connection, Subscription
 from aura.settings import Settings, first_line
 from db import dead_letters, traces, transaction
+from db.text import storable
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class GuardedConsumer(Consumer):
                 return GuardedMessage(message, method.delivery_tag, self)
             if message is not None:
                 with traces.within(_traceparent(properties)), transaction() as session:
-                    message.accept(session, properties.message_id)
+                    message.accept(session, properties.message_id, _account(properties))
         except (Malformed, DataError) as error:
             self._dead_letter(body, error)  # also data that the database cannot store
         except SQLAlchemyError as error:
@@ -122,7 +123,7 @@ class GuardedConsumer(Consumer):
         logger.warning("message in %s dead-lettered: %s", self.queue_name, error)
         try:
             with transaction() as session:
-                dead_letters.record_message(session, self.queue_name, body, error)
+                dead_letters.record_message(session, self.queue_name, bytes(body), error)
         except SQLAlchemyError as away:
             raise ConnectionClosed(f"the database is unavailable: {first_line(away)}") from None
 
@@ -131,3 +132,9 @@ def _traceparent(properties: Any) -> str | None:
     """Return the traceparent in the headers of a plain message, if it is valid."""
     value = (properties.headers or {}).get("traceparent")
     return value if isinstance(value, str) and traces.trace_of(value) else None
+
+
+def _account(properties: Any) -> str:
+    """Return the account that RabbitMQ validated; pika returns bytes that are not UTF-8 as they are."""
+    account = properties.user_id or ""
+    return storable(account if isinstance(account, str) else account.decode("utf-8", "backslashreplace"))

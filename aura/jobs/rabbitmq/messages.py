@@ -11,12 +11,11 @@ from typing import Any
 from dramatiq import Actor, Message
 
 from aura.jobs.program import Malformed, PlainMessage
+from aura.jobs.rabbitmq.large_messages import HEAD_BYTES, SIZE_LIMIT, TruncatedBody, size_of
 from db import hints, reading
 from db.ids import is_id
 from db.text import parse_json, storable
 
-#: The longest message that is read, in bytes.
-SIZE_LIMIT = 1_000_000
 #: The exact keys of a Dramatiq envelope.
 ENVELOPE = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 #: Most job ids in one hint.
@@ -53,8 +52,9 @@ def is_hint(queue: str, body: bytes, broker: Any) -> bool:
 
 def read(queue: str, body: bytes, broker: Any) -> Message[Any] | PlainMessage:
     """Return the hint or the plain message that the bytes hold. Raises Malformed."""
-    if len(body) > SIZE_LIMIT:
-        raise Malformed(f"{len(body)} bytes are more than the {SIZE_LIMIT} of the longest message")
+    if size_of(body) > SIZE_LIMIT:
+        kept = f"; the first {HEAD_BYTES} are kept" if isinstance(body, TruncatedBody) else ""
+        raise Malformed(f"{size_of(body)} bytes are more than the {SIZE_LIMIT} of the longest message{kept}")
     try:
         payload = parse_json(body)
     except ValueError as error:

@@ -18,7 +18,7 @@ from dramatiq.errors import ConnectionClosed
 from pika.adapters.blocking_connection import BlockingChannel
 
 from aura.jobs.backoff import backoff
-from aura.jobs.rabbitmq import topology
+from aura.jobs.rabbitmq import large_messages, topology
 from aura.jobs.rabbitmq.connection import AWAY, describe, open_blocking
 from aura.jobs.rabbitmq.topology import Topology
 from aura.settings import Settings
@@ -124,6 +124,7 @@ class _Link:
 
         def subscribe() -> None:
             channel = self._connection.channel()
+            large_messages.bound(channel)
             topology.declare(channel, queue, self._topology, quorum=self._settings.quorum_queues)
             channel.basic_qos(prefetch_count=prefetch)
             subscription = self._subscriptions[channel] = Subscription(self, channel)

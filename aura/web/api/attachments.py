@@ -23,6 +23,7 @@ from aura.web.api.etags import IfMatch
 from aura.web.api.fields import Id, Text
 from aura.web.auth.requirements import Operator, Reader
 from aura.web.downloads import download, is_picture
+from aura.web.slots import UPLOADS
 from db import attachments, audit, reading, tickets
 from db.attachments import StoredAttachment
 from db.audit import Actor
@@ -112,7 +113,7 @@ async def create_attachment(
     if declared in _FORMS:
         raise HTTPException(415, f"Content-Type: send the file itself as the body, as {BINARY} or as its own type")
     await run_in_threadpool(_require_ticket, ticket_id)
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+    with UPLOADS.taken(who.name), tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         await _receive(request, cast("BinaryIO", file))
         stored, new = await run_in_threadpool(_store, who, ticket_id, cast("BinaryIO", file), name, declared, if_match)
     return JSONResponse(

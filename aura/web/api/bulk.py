@@ -19,10 +19,11 @@ from aura.errors import AuraError
 from aura.web.api.tickets import IdempotencyKey, read_ticket
 from aura.web.auth.requirements import Submitter
 from aura.web.body_limit import BODY_LIMIT
-from aura.web.group_commit import BATCH, CreateRequest, Result, store
+from aura.web.group_commit import BATCH, BATCH_BYTES, CreateRequest, Result, store
 from aura.web.media_types import require_json_lines
 from aura.web.problems import status_of
-from db.idempotency import KeyUse
+from aura.web.slots import BULKS
+from db.idempotency import use_of
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
@@ -35,36 +36,40 @@ class BulkResponse(Response):
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, request: Request, key: str | None) -> None:
+    def __init__(self, request: Request, client: str, key: str | None) -> None:
+        BULKS.take(client)
         super().__init__()
         del self.headers["content-length"]
-        self._request, self._key = request, key
+        self._request, self._client, self._key = request, client, key
         # bounded by MAX_LINES alone: a client that sends everything before it reads must not block itself and us
         self._answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         reader = asyncio.create_task(self._read())
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while (answer := await self._answers.get()) is not None:
                 line = json.dumps(answer).encode() + b"\n"
                 await send({"type": "http.response.body", "body": line, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
             reader.cancel()
+            BULKS.free(self._client)
 
     async def _read(self) -> None:
         total: dict[str, Any] = {"done": False, "lines": 0, "accepted": 0}
         batch: list[tuple[int, bytes]] = []
+        size = 0
         try:
             async for line in _lines(self._request):
                 total["lines"] += 1
                 if total["lines"] > MAX_LINES:
                     raise _Stopped(f"a request has at most {MAX_LINES} lines; send the rest in another request")
                 batch.append((total["lines"], line))
-                if len(batch) >= BATCH:
+                size += len(line)
+                if len(batch) >= BATCH or size >= BATCH_BYTES:
                     total["accepted"] += await self._store(batch)
-                    batch = []
+                    batch, size = [], 0
             total["accepted"] += await self._store(batch)
             total["done"] = True
         except _Stopped as error:
@@ -76,7 +81,7 @@ class BulkResponse(Response):
             self._answers.put_nowait(None)
 
     async def _store(self, lines: list[tuple[int, bytes]]) -> int:
-        answers = await run_in_threadpool(_store, lines, self._key)
+        answers = await run_in_threadpool(_store, lines, self._client, self._key)
         for answer in answers:
             self._answers.put_nowait(answer)
         if any(answer.get("status") == 503 for answer in answers):
@@ -108,7 +113,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
         yield rest
 
 
-def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, Any]]:
+def _store(lines: list[tuple[int, bytes]], client: str, key: str | None) -> list[dict[str, Any]]:
     answers: dict[int, dict[str, Any]] = {}
     requests: list[tuple[int, CreateRequest]] = []
     for number, line in lines:
@@ -118,8 +123,8 @@ def _store(lines: list[tuple[int, bytes]], key: str | None) -> list[dict[str, An
             answers[number] = {"status": problem["status"], "detail": problem["detail"]}
         else:
             # a line has a key of its own, so that a request that broke off can be sent again
-            use = KeyUse(f"{key}#{number}", hashlib.sha256(line).hexdigest()) if key else None
-            requests.append((number, CreateRequest(*read, use)))
+            use = use_of(client, key, hashlib.sha256(line).hexdigest(), number) if key else None
+            requests.append((number, CreateRequest(*read, use, client, len(line))))
     results = store([request for _, request in requests]) if requests else []
     for (number, _), result in zip(requests, results, strict=True):
         answers[number] = _answer(result)
@@ -130,7 +135,7 @@ def _answer(result: Result) -> dict[str, Any]:
     if isinstance(result, int):
         return {"id": result, "url": f"/api/v1/tickets/{result}"}
     if isinstance(result, AuraError):
-        return {"status": status_of(type(result)), "detail": str(result)}
+        return {"status": status_of(type(result)), "detail": str(result), **result.members}
     if isinstance(result, SQLAlchemyError):
         return {"status": 503, "detail": "the ticket was not stored; send it again"}
     raise result
@@ -151,10 +156,10 @@ def _answer(result: Result) -> dict[str, Any]:
         }
     },
 )
-async def create_tickets(request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_tickets(request: Request, who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
     """Create a ticket from each line, and answer each line with the ticket's id or a problem.
 
     The last line says whether all lines were read. With an `Idempotency-Key` the whole request may be sent again.
     """
     require_json_lines(request)
-    return BulkResponse(request, idempotency_key)
+    return BulkResponse(request, who.name, idempotency_key)

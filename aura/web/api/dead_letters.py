@@ -16,6 +16,8 @@ from db import audit, dead_letters, reading
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
+#: Bytes of a message that a response contains.
+SHOWN = 100_000
 State = Literal["dead", "replayed", "discarded"]
 
 
@@ -42,11 +44,13 @@ class DeadLetter(BaseModel):
 
 
 class DeadLetterDetails(DeadLetter):
-    """A dead letter with every attempt at its job, and the bytes of a message that could not be read."""
+    """A dead letter with every attempt at its job, and the first bytes of a message that could not be read."""
 
     ledger: list[dict[str, Any]]
     traceback: str
     raw_hex: str | None
+    #: Bytes of the message that are stored; `raw_hex` holds at most 100,000 of them.
+    raw_size: int | None
 
 
 class DeadLetters(BaseModel):
@@ -144,7 +148,7 @@ def list_groups(_who: Reader, state: State = "dead", limit: Limit = 50) -> Group
 def show_dead_letter(letter_id: Id, _who: Reader) -> DeadLetterDetails:
     """Return a dead letter with the error of every attempt."""
     with reading() as session:
-        found = dead_letters.history(session, letter_id)
+        found = dead_letters.history(session, letter_id, SHOWN)
     raw = found.pop("raw")
     return DeadLetterDetails.model_validate(found | {"raw_hex": None if raw is None else raw.hex()})
 

@@ -15,9 +15,9 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from aura.errors import Overloaded
 from aura.settings import first_line
 from aura.web.auth.requirements import Reader
+from aura.web.slots import STREAMS, SlotResponse
 from db import changes, reading
 from db.changes import Cursor
 
@@ -26,8 +26,8 @@ router = APIRouter(tags=["events"])
 
 #: Seconds between two queries, between two keep-alive comments, and until a stream ends; the browser reconnects.
 INTERVAL, KEEP_ALIVE, MAX_SECONDS = 1.0, 15.0, 600.0
-#: Streams of one process, and the unread changes of one stream, beyond which it is closed.
-MAX_STREAMS, MAX_UNREAD = 100, 20
+#: The unread changes of a stream beyond which it is closed.
+MAX_UNREAD = 20
 
 Changes = list[dict[str, Any]] | None
 
@@ -39,11 +39,6 @@ class ChangeFeed:
         self._streams: set[asyncio.Queue[Changes]] = set()
         self._poller: asyncio.Task[None] | None = None
         self.stopping = False
-
-    @property
-    def full(self) -> bool:
-        """Whether a further stream is refused."""
-        return len(self._streams) >= MAX_STREAMS
 
     async def stream(self) -> AsyncIterator[str]:
         """Yield the text of a stream."""
@@ -127,12 +122,10 @@ EXAMPLE = 'event: ticket\ndata: {"id": 17, "stage": "classified"}\n\n'
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}},
 )
-async def stream_events(_who: Reader) -> Response:
+async def stream_events(who: Reader) -> Response:
     """Send `ticket` with the new values of a ticket that changed, or `many` when more changed than are named.
 
     `changed` follows them, and also any other change: a job, a dead letter, an action, a queue.
     """
-    if feed.full:
-        raise Overloaded("this process serves no more streams; connect again later", retry_after=30)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(feed.stream(), media_type="text/event-stream", headers=headers)
+    return SlotResponse(STREAMS, who.name, feed.stream(), media_type="text/event-stream", headers=headers)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from contextlib import nullcontext
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -9,10 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from aura.errors import Forbidden, InvalidInput
 from aura.mail import ingest_mail
-from aura.notifications.signatures import InvalidSignature, key_of, verify
+from aura.notifications.signatures import InvalidSignature, key_of, verify, verify_headers
 from aura.settings import SettingsError, get_settings
+from aura.web.body_limit import LargeBody
 
 PATH = "/api/v1/mail"
+#: Bytes of a mail from which on the next one has to wait.
+LARGE_MAIL = 1_000_000
 
 router = APIRouter(tags=["mail"])
 
@@ -39,32 +46,45 @@ async def create_mail(request: Request) -> Response:
 
     202 means that the mail is stored. The same mail again changes nothing.
     """
-    secrets = webhook_secrets()
-    if not secrets:
+    check_headers(request)
+    body = await request.body()
+    # one large mail at a time: to parse it takes a multiple of its bytes
+    large: asyncio.Semaphore = request.app.state.large_mails
+    async with large if len(body) > LARGE_MAIL else nullcontext():
+        return await run_in_threadpool(_ingest, request.headers, body)
+
+
+def check_headers(request: Request) -> None:
+    """Check a mail before its body is read. Raises Forbidden, HTTPException 415 and 401."""
+    if not webhook_secrets():
         raise Forbidden("mail over HTTP is off: AURA_MAIL_WEBHOOK_SECRET is not set")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "message/rfc822":
         raise HTTPException(415, "Content-Type: must be message/rfc822, with the raw mail as the body")
-    body = await request.body()
     try:
-        verify(secrets, request.headers, body)
+        verify_headers(request.headers)
     except InvalidSignature as error:  # here a wrong signature is a failed authentication
+        raise HTTPException(401, str(error)) from None
+
+
+def _ingest(headers: Mapping[str, str], body: bytes) -> Response:
+    try:
+        verify(webhook_secrets(), headers, body)
+    except InvalidSignature as error:
         raise HTTPException(401, str(error)) from None
     if not body.strip():
         raise InvalidInput("the body must be a raw mail; it is empty")
-    ingested = await run_in_threadpool(ingest_mail, body)
+    ingested = ingest_mail(body)
     answer = IngestedMail(
         id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, duplicate=ingested.duplicate
     )
     return JSONResponse(answer.model_dump(), 202)
 
 
-def body_limits() -> dict[str, tuple[int, str]]:
-    """Return the largest mail in bytes and the name of its setting, by path; empty without a secret.
-
-    Raises SettingsError.
-    """
-    return {PATH: (get_settings().mail_limit, "AURA_MAIL_LIMIT")} if webhook_secrets() else {}
+def body_limits() -> dict[str, LargeBody]:
+    """Return the limit of mails by path; empty without a secret. Raises SettingsError."""
+    limit = LargeBody(get_settings().mail_limit, "AURA_MAIL_LIMIT", check_headers)
+    return {PATH: limit} if webhook_secrets() else {}
 
 
 def webhook_secrets() -> list[str]:

@@ -24,16 +24,19 @@ from aura.settings import get_settings
 from aura.web.api import etags
 from aura.web.api.etags import IfMatch, IfNoneMatch
 from aura.web.api.fields import Body, Filters, Id, Limit, Name, Text, Time
+from aura.web.auth.identity import Identity
 from aura.web.auth.requirements import Operator, Reader, Submitter
 from aura.web.group_commit import CreateRequest, TicketWriter
 from aura.web.long_poll import MAX_WAIT, LongPoll
 from aura.web.media_types import require_json
 from aura.web.problems import invalid, problem
 from aura.web.query_parameters import canonical, require_known_values, split_commas, split_lower
+from aura.web.searches import search_for
 from db import audit, reading, ticket_list, tickets
-from db.idempotency import KeyUse
+from db.database import Cancellation, searching
+from db.idempotency import use_of
 from db.new_tickets import NewTicket, parse_json
-from db.text import storable
+from db.text import TooManyValues, storable
 from db.ticket_actions import COMMENT_LIMIT
 from db.ticket_list import Sort
 from db.tickets import UnknownTicket
@@ -201,9 +204,9 @@ class Reanalyzing(BaseModel):
     summary="Create a ticket (alias of POST /api/v1/tickets)",
     openapi_extra=NEW_TICKET,
 )
-async def create_ticket_alias(request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
+async def create_ticket_alias(request: Request, who: Submitter, idempotency_key: IdempotencyKey = None) -> Response:
     """Store a ticket and start its triage; `url` is the address without /api/v1."""
-    ticket_id = await _create(request, idempotency_key)
+    ticket_id = await _create(request, who, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/tickets/{ticket_id}"
@@ -223,28 +226,30 @@ def show_ticket_alias(ticket_id: int, _who: Reader, if_none_match: IfNoneMatch =
 
 @router.post("", status_code=202, response_model=CreatedTicket, summary="Create a ticket", openapi_extra=NEW_TICKET)
 async def create_ticket(
-    request: Request, _who: Submitter, idempotency_key: IdempotencyKey = None, wait: Wait = 0
+    request: Request, who: Submitter, idempotency_key: IdempotencyKey = None, wait: Wait = 0
 ) -> Response:
     """Store a ticket and start its triage. 202 means that the ticket is stored.
 
-    The same `Idempotency-Key` with the same body gets the same answer; with another body, 422. With `wait`, the answer
-    has the values of the ticket at the moment when it is classified, or when the time is up.
+    The same `Idempotency-Key` or `external_id` of the same client with the same body gets the same answer; with another
+    body, 409 with the number of the ticket. Each API key name and each user is a client with ids and keys of its own.
+    With `wait`, the answer has the values of the ticket at the moment when it is classified, or when the time is up.
     """
-    ticket_id = await _create(request, idempotency_key)
+    ticket_id = await _create(request, who, idempotency_key)
     if isinstance(ticket_id, Response):
         return ticket_id
     url = f"/api/v1/tickets/{ticket_id}"
     created: dict[str, Any] = {"id": ticket_id, "url": url}
     if wait:
-        await _classified(request, ticket_id, wait)
+        await _classified(request, ticket_id, wait, who)
         ticket = await run_in_threadpool(ticket_details, ticket_id)
         created |= ticket.model_dump(include={"stage", "category", "priority", "confidence", "needs_review"})
     return JSONResponse(created, 202, {"Location": url, "ETag": etags.created_tag(ticket_id)})
 
 
 @router.get("", summary="List tickets")
-def list_tickets(
-    _who: Reader,
+async def list_tickets(
+    request: Request,
+    who: Reader,
     status: Statuses = None,
     stage: Stages = None,
     category: Categories = None,
@@ -277,10 +282,14 @@ def list_tickets(
         "source": source,
         "needs_review": None if needs_review is None else [needs_review],
     }
-    with reading() as session:
-        page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
-        require_known_values("category", categories, known, page.tickets)
-        return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
+
+    def find(cancellation: Cancellation) -> TicketPage:
+        with searching(cancellation) as session:
+            page = ticket_list.page(session, filters, after=after, before=before, sort=sort, cursor=cursor, limit=limit)
+            require_known_values("category", categories, known, page.tickets)
+            return TicketPage(tickets=[Ticket.model_validate(summary(each)) for each in page.tickets], next=page.next)
+
+    return await search_for(request, who.name, find)
 
 
 @router.get(
@@ -290,14 +299,14 @@ def list_tickets(
     responses={304: {"description": "The ticket has not changed since the ETag in If-None-Match."}},
 )
 async def show_ticket(
-    ticket_id: Id, request: Request, _who: Reader, wait: Wait = 0, if_none_match: IfNoneMatch = None
+    ticket_id: Id, request: Request, who: Reader, wait: Wait = 0, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return the ticket with its timeline: verdicts, corrections, comments, notifications, attempts, open jobs.
 
     The header `ETag` identifies this state of the ticket, for `If-None-Match` and `If-Match`.
     """
     if wait:
-        await _classified(request, ticket_id, wait)
+        await _classified(request, ticket_id, wait, who)
     return await run_in_threadpool(ticket_response, ticket_id, if_none_match)
 
 
@@ -422,6 +431,8 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
     """Return the ticket in a JSON body, with the whole payload; or the problem of a body that is none."""
     try:
         payload = parse_json(body)
+    except TooManyValues as error:
+        return problem(422, f"{error}; a ticket needs one for each field")
     except ValueError:
         return problem(400, "the body must be one JSON object")
     if not isinstance(payload, dict):
@@ -434,7 +445,7 @@ def read_ticket(body: bytes) -> tuple[NewTicket, dict[str, Any]] | JSONResponse:
         return invalid(error)
 
 
-async def _create(request: Request, key: str | None) -> int | Response:
+async def _create(request: Request, who: Identity, key: str | None) -> int | Response:
     """Store the ticket in the body of the request. Returns its id, or the problem of the body."""
     require_json(request)
     body = await request.body()
@@ -442,11 +453,11 @@ async def _create(request: Request, key: str | None) -> int | Response:
     read = read_ticket(body) if len(body) < LARGE_BODY else await run_in_threadpool(read_ticket, body)
     if isinstance(read, Response):
         return read
-    use = KeyUse(key, hashlib.sha256(body).hexdigest()) if key else None
+    use = use_of(who.name, key, hashlib.sha256(body).hexdigest()) if key else None
     writer: TicketWriter = request.app.state.ticket_writer
-    return await writer.create(CreateRequest(*read, use))
+    return await writer.create(CreateRequest(*read, use, who.name, len(body)))
 
 
-async def _classified(request: Request, ticket_id: int, seconds: float) -> None:
+async def _classified(request: Request, ticket_id: int, seconds: float, who: Identity) -> None:
     long_poll: LongPoll = request.app.state.long_poll
-    await long_poll.classified(ticket_id, seconds)
+    await long_poll.classified(ticket_id, seconds, who.name)

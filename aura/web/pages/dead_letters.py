@@ -20,6 +20,8 @@ router = APIRouter(prefix="/dead-letters")
 
 #: The most dead letters of one action, which is one transaction.
 MAX_AT_ONCE = 500
+#: Bytes of a message that the page shows.
+SHOWN = 20_000
 STATES = ("dead", "replayed", "discarded")
 
 
@@ -55,9 +57,9 @@ def list_dead_letters(
 @router.get("/{letter_id}", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
 def show_dead_letter(request: Request, letter_id: int) -> HTMLResponse:
     with reading() as session:
-        letter = dead_letters.history(session, letter_id)
+        letter = dead_letters.history(session, letter_id, SHOWN)
     raw = letter["raw"]
-    text = raw.decode("utf-8", "backslashreplace")[:20_000] if raw is not None else None
+    text = raw.decode("utf-8", "backslashreplace") if raw is not None else None
     args = json.dumps(letter["args"], ensure_ascii=False)
     return page(request, "dead_letter.html", letter=letter, raw=text, args=args)
 

@@ -7,17 +7,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from aura.desk import ticket_actions
 from aura.errors import InvalidInput
 from aura.settings import PRIORITIES, explain, get_settings
 from aura.web.api.tickets import ticket_response
-from aura.web.auth.requirements import REQUIRES_READ, Operator, Submitter
+from aura.web.auth.requirements import REQUIRES_READ, Operator, Reader, Submitter
 from aura.web.pages import attachments
 from aura.web.pages.forms import Fields, audited, redirect
 from aura.web.pages.queues import snapshot
 from aura.web.render import page, spaced, wants_page
+from aura.web.searches import search_for
 from db import diagnosis, process_stats, reading, search, tickets, transaction
+from db.database import Cancellation, searching
 from db.new_tickets import NewTicket
 from db.search import QUALIFIERS, InvalidSearch
 from db.tickets import UnknownTicket
@@ -40,22 +43,22 @@ VIEWS = (
 )
 
 
-@router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
-def list_tickets(
-    request: Request, q: Annotated[str, Query(max_length=2000)] = "", before: int | None = None
+@router.get("", response_class=HTMLResponse)
+async def list_tickets(
+    request: Request, who: Reader, q: Annotated[str, Query(max_length=2000)] = "", before: int | None = None
 ) -> HTMLResponse:
     # /tickets?status=open, as in the API, is the search status:open
     given = [f'{name}:"{value}"' for name, value in request.query_params.multi_items() if name in QUALIFIERS and value]
     q = " ".join([q, *(each.replace('"', "") if " " not in each else each for each in given)]).strip()
     error, found = "", search.Page([], None)
     try:
-        with reading() as session:
-            found = search.search(session, q, before)
+        found = await search_for(request, who.name, lambda cancellation: _search(q, before, cancellation))
         if not found.tickets and found.older is None:
             search.require_known_categories(q, get_settings().categories)
     except InvalidSearch as invalid:  # shown above the search field, which keeps the text
         error = str(invalid)
-    return page(
+    return await run_in_threadpool(
+        page,
         request,
         "tickets.html",
         422 if error else 200,
@@ -66,6 +69,11 @@ def list_tickets(
         qualifiers=sorted(QUALIFIERS),
         first=before is None,
     )
+
+
+def _search(q: str, before: int | None, cancellation: Cancellation) -> search.Page:
+    with searching(cancellation) as session:
+        return search.search(session, q, before)
 
 
 @router.get("/new", response_class=HTMLResponse, dependencies=[REQUIRES_READ])

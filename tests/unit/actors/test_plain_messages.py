@@ -15,16 +15,18 @@ from actors import plain_messages
 from actors.plain_messages import PlainJson
 from aura.jobs.program import Malformed
 from db import transaction
+from db.jobs import NewJob
 from db.models import Agent, Notification, Ticket
-from tests.embedded import Hand, all_jobs, count, letters, one_job
+from db.timeline import summary
+from tests.embedded import Hand, all_jobs, count, enqueue, letters, one_job
 from tests.unit.jobs.rabbitmq.received import ANYTHING, read
 
 
-def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None = None) -> None:
+def accept(queue: str, payload: dict[str, Any], message_id: str | bytes | None = None, account: str = "") -> None:
     message = read(queue, payload)
     assert isinstance(message, PlainJson)
     with transaction() as session:
-        message.accept(session, message_id)
+        message.accept(session, message_id, account)
 
 
 @pytest.mark.usefixtures("database")
@@ -99,6 +101,38 @@ class TestPlain:
     def test_an_external_id_is_one_ticket_over_all_messages(self, hand: Hand):
         accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-1")
         accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-2")
+        hand.run()
+
+        assert count(Ticket) == 1
+
+    def test_a_used_external_id_with_another_body_is_a_dead_letter_that_names_the_ticket(self, hand: Hand):
+        accept("tickets.intake", {"title": "VPN drops", "external_id": "T-1"}, "m-1")
+        hand.run()
+        accept("tickets.intake", {"title": "Laptop stolen", "external_id": "T-1"}, "m-2")
+        hand.run()
+
+        (letter,) = letters()
+        assert count(Ticket) == 1
+        assert "ticket 1, which has another body; they differ in title" in letter.error
+        assert b"Laptop stolen" in (letter.raw or b"")
+
+    @pytest.mark.parametrize("fields", [{}, {"external_id": "4712"}], ids=["message_id", "external_id"])
+    def test_the_same_message_and_external_id_of_another_account_is_another_ticket(
+        self, hand: Hand, fields: dict[str, str]
+    ):
+        for account in ("intranet", "monitoring", ""):
+            for _ in range(2):
+                accept("tickets.intake", {"title": "Disk full", **fields}, "m-1", account)
+        hand.run()
+
+        assert count(Ticket) == 3
+        assert letters() == []
+        with transaction() as session:
+            stored = [summary(ticket)["external_id"] for ticket in session.query(Ticket).all()]
+        assert not fields or stored == ["4712"] * 3
+
+    def test_a_job_of_an_earlier_version_has_no_account(self, hand: Hand):
+        enqueue(NewJob("receive", "message:1", ['{"title": "VPN drops"}']))
         hand.run()
 
         assert count(Ticket) == 1

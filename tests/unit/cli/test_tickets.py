@@ -24,8 +24,16 @@ def test_a_created_ticket_is_stored_with_its_first_job(run: Run):
 
 def test_an_external_id_creates_one_ticket(run: Run):
     assert run("tickets", "create", "x", "--external-id", "7", "--format", "json").json() == {"id": 1, "new": True}
-    assert run("tickets", "create", "y", "--external-id", "7", "--format", "json").json() == {"id": 1, "new": False}
-    assert run("tickets", "create", "y", "--external-id", "7").out == "ticket 1 exists already\n"
+    assert run("tickets", "create", "x", "--external-id", "7", "--format", "json").json() == {"id": 1, "new": False}
+    assert run("tickets", "create", "x", "--external-id", "7").out == "ticket 1 exists already\n"
+
+
+def test_a_used_external_id_with_another_text_fails_and_names_the_ticket(run: Run):
+    run("tickets", "create", "x", "--external-id", "7")
+    result = run("tickets", "create", "y", "--external-id", "7")
+
+    assert (result.code, result.out) == (1, "")
+    assert "ticket 1, which has another title" in result.err
 
 
 def test_a_description_is_read_from_stdin(run: Run, monkeypatch: pytest.MonkeyPatch):

@@ -341,3 +341,15 @@ def one_attempt(actor: str, key: str, outcome: str, error: str) -> int:
         jobs.record_attempts(session, "w", outcome, 0.1, [(job, error) for job in claimed])
         jobs.retry(session, [(job, Failure("X", error, "", ""), 0.0) for job in claimed])
     return job_id
+
+
+def test_a_message_is_stored_and_shown_up_to_a_limit():
+    large = unreadable(raw=b"ab" * dead_letters.RAW_LIMIT)
+    with transaction() as session:  # as earlier versions stored it
+        old = unreadable(raw=b"")
+        session.execute(update(DeadLetter).where(DeadLetter.id == old).values(raw=b"xyz" * dead_letters.RAW_LIMIT))
+
+    assert read(dead_letters.history, large)["raw_size"] == dead_letters.RAW_LIMIT
+    shown = read(dead_letters.history, old)
+    assert (len(shown["raw"]), shown["raw_size"]) == (dead_letters.RAW_LIMIT, 3 * dead_letters.RAW_LIMIT)
+    assert read(dead_letters.history, old, 4)["raw"] == b"xyzx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.new_tickets import DEPTH_LIMIT, parse_json, parse_priority, storable
+from db.text import VALUES_LIMIT, TooManyValues, require_few_values
+from tests.growth import MOST, growth
 
 
 @given(st.text())
@@ -48,3 +51,31 @@ def test_json_of_the_accepted_depth_can_be_written_again():
     for levels in (DEPTH_LIMIT + 1, 900, 980, 990, 995, 2000):
         with pytest.raises(ValueError, match="deep"):
             parse_json(nested(levels))
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_json_with_too_many_values_is_refused_and_marks_in_strings_do_not_count(kind: type):
+    def form(text: str) -> str | bytes:
+        return text if kind is str else text.encode()
+
+    many = "[" + "{}," * VALUES_LIMIT + "{}]"
+    for refused in (many, json.dumps(["a, b [c] {d}"] * 21_000), '{"a":"' + "\\" * 8 + '",' + many[1:]):
+        with pytest.raises(TooManyValues):
+            require_few_values(form(refused))
+    for accepted in (
+        '["' + ",[{" * 30_000 + '"]',
+        '["' + '\\",' * 30_000 + '"]',
+        "[" + "1," * (VALUES_LIMIT - 2) + "1]",
+    ):
+        require_few_values(form(accepted))
+        assert isinstance(parse_json(accepted), list)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ['"' + '\\"' * 200_000, '"' * 200_001, '"' + "\\" * 200_000, "," * 200_000])
+def test_values_are_counted_in_linear_time(end: str):
+    def work(text: str) -> None:
+        with contextlib.suppress(TooManyValues):
+            require_few_values("," * (VALUES_LIMIT + 1) + text)
+
+    assert growth(work, end * 8) < MOST

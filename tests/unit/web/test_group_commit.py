@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from aura.errors import Overloaded
 from aura.web import group_commit
-from aura.web.group_commit import CreateRequest, IdempotencyKeyReused, TicketWriter, store
+from aura.web.group_commit import CreateRequest, TicketWriter, UsedWithAnotherBody, store
 from db import reading, tickets, transaction
-from db.idempotency import KeyUse
+from db.idempotency import KeyUse, use_of
 from db.models import IdempotencyKey, Job, Ticket
 from db.new_tickets import NewTicket
+from db.timeline import summary
 from tests.embedded import all_jobs, count
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -74,15 +76,77 @@ def test_equal_tickets_without_a_key_are_separate_tickets():
     assert len(set(answers)) == 10
 
 
-def test_the_same_external_id_is_one_ticket_in_one_transaction_and_over_two():
-    first = create_all(
-        TicketWriter(), [new_ticket("One", external_id="A1"), new_ticket("Two", external_id="A1"), new_ticket("Three")]
-    )
-    second = create_all(TicketWriter(), [new_ticket("Again", external_id="A1")])
+def test_the_same_request_with_an_external_id_is_one_ticket_in_one_transaction_and_over_two():
+    one = new_ticket("One", external_id="A1")
+    first = create_all(TicketWriter(), [one, one, new_ticket("Three")])
+    second = create_all(TicketWriter(), [one])
 
     assert first[0] == first[1] == second[0]
     assert first[2] != first[0]
     assert count(Ticket) == count(Job) == 2
+
+
+def test_an_external_id_with_another_body_is_refused_with_the_number_and_the_difference():
+    first, second = create_all(
+        TicketWriter(), [new_ticket("One", external_id="A1"), new_ticket("Two", external_id="A1", department="IT")]
+    )
+    (third,) = create_all(TicketWriter(), [new_ticket("Three", external_id="A1")])
+
+    assert isinstance(second, UsedWithAnotherBody)
+    assert second.members == {"ticket_id": first, "differs": ["title", "department"]}
+    assert f"ticket {first}" in str(second)
+    assert isinstance(third, UsedWithAnotherBody)
+    assert count(Ticket) == count(Job) == 1
+
+
+def test_an_external_id_and_a_key_belong_to_their_client():
+    answers = store(
+        [
+            replace(new_ticket(name, external_id="4711"), use=use_of(name, "nightly", name), client=name)
+            for name in ("key intranet", "key monitoring", "user ada")
+        ]
+    )
+
+    assert len(set(answers)) == count(Ticket) == count(IdempotencyKey) == 3
+    with reading() as session:
+        found = [tickets.find(session, "http", "4711", name) for name in ("key intranet", "key monitoring", "user ada")]
+        assert [summary(session.get_one(Ticket, number))["external_id"] for number in found if number] == ["4711"] * 3
+    assert found == answers
+
+
+def test_a_request_that_is_refused_for_its_external_id_leaves_its_key_free():
+    store([new_ticket("One", external_id="A1")])
+    (refused,) = store([new_ticket("Two", "key", external_id="A1")])
+    again = store([new_ticket("Two", "key", external_id="A1"), new_ticket("Other", "other")])
+
+    assert [type(refused), type(again[0])] == [UsedWithAnotherBody] * 2
+    assert count(IdempotencyKey) == 1
+
+
+def test_a_reused_key_names_the_ticket_of_the_key_and_that_of_the_external_id():
+    (first, second) = store([new_ticket("One", "key"), new_ticket("Two", external_id="A1")])
+    (refused,) = store([new_ticket("Three", "key", external_id="A1")])
+
+    assert isinstance(refused, UsedWithAnotherBody)
+    assert f"ticket {first}" in str(refused)
+    assert f"ticket {second}" in str(refused)
+    assert refused.members["differs"] == ["title", "external_id"]
+
+
+def test_tickets_and_keys_of_an_earlier_version_answer_the_same_request_of_their_client():
+    old = {"title": "Old", "external_id": "A1"}
+    with transaction() as session:
+        [number] = tickets.create(session, "http", [(NewTicket.model_validate(old), old)])
+        session.add(IdempotencyKey(key="nightly#1", fingerprint="body", ticket_id=number))
+    same = replace(new_ticket(**old), client="key monitoring")
+    other = replace(new_ticket("New", external_id="A1"), client="key intranet")
+    repeated = replace(new_ticket("Old"), use=use_of("key monitoring", "nightly", "body", 1), client="key monitoring")
+    changed = replace(new_ticket("New"), use=use_of("key intranet", "nightly", "other body", 1), client="key intranet")
+
+    answers = store([same, other, repeated, changed])
+
+    assert [answers[0], answers[2]] == [number, number]
+    assert len({number, answers[1], answers[3]}) == count(Ticket) == 3
 
 
 def test_an_idempotency_key_is_one_ticket_within_and_across_batches():
@@ -93,8 +157,8 @@ def test_an_idempotency_key_is_one_ticket_within_and_across_batches():
     again = create_all(writer, [new_ticket("One", "key"), new_ticket("Other", "key", body="else")])
 
     assert answers[0] == answers[1] == again[0]
-    assert isinstance(answers[2], IdempotencyKeyReused)
-    assert isinstance(again[1], IdempotencyKeyReused)
+    assert isinstance(answers[2], UsedWithAnotherBody)
+    assert isinstance(again[1], UsedWithAnotherBody)
     assert count(Ticket) == 1
 
 
@@ -119,15 +183,15 @@ def test_two_processes_with_one_key_make_one_ticket():
 
 
 def test_a_ticket_that_cannot_be_stored_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch):
-    usual = tickets.create_each
+    usual = tickets.create_once
 
-    def picky(session: Any, source: str, submissions: Any) -> Any:
+    def picky(session: Any, source: str, submissions: Any, clients: Any) -> Any:
         submissions = list(submissions)
         if any(each.title == "Poison" for each, _ in submissions):
             raise IntegrityError("INSERT", {}, ValueError("it is poison"))
-        return usual(session, source, submissions)
+        return usual(session, source, submissions, clients)
 
-    monkeypatch.setattr(tickets, "create_each", picky)
+    monkeypatch.setattr(tickets, "create_once", picky)
     answers = create_all(TicketWriter(), [new_ticket("One"), new_ticket("Poison", "key"), new_ticket("Two")])
 
     assert sorted(titles().values()) == ["One", "Two"]
@@ -207,3 +271,19 @@ def test_the_ids_do_not_depend_on_the_order_in_which_the_database_answers():
     with reading() as session:
         by_id = {row.id: row.raw for row in session.execute(text("SELECT id, raw FROM tickets"))}
     assert [by_id[ticket_id] for ticket_id, new in stored if new] == [f'{{"n": {n}}}' for n in range(300)]
+
+
+def test_large_requests_do_not_share_a_transaction(monkeypatch: pytest.MonkeyPatch):
+    together: list[int] = []
+
+    def counted(requests: list[CreateRequest]) -> list[Any]:
+        together.append(sum(each.size for each in requests))
+        return store(requests)
+
+    monkeypatch.setattr(group_commit, "store", counted)
+    sizes = [600_000, 300_000, 600_000, 2_000_000, 10, 10]
+    answers = create_all(TicketWriter(), [replace(new_ticket(f"T{n}"), size=size) for n, size in enumerate(sizes)])
+
+    assert sorted(answers) == sorted(set(answers))
+    assert sum(together) == sum(sizes)
+    assert max(together) == 2_000_000

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from aura.web import long_poll
 from aura.web.long_poll import LongPoll
+from aura.web.slots import Slots
 
 #: Seconds that no request in these tests should wait.
 LONG = 25.0
@@ -35,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _together(poll: LongPoll, waits: Iterable[tuple[int, float]]) -> list[bool]:
     async def one(ticket: int, seconds: float) -> bool:
         started = time.monotonic()
-        await poll.classified(ticket, seconds)
+        await poll.classified(ticket, seconds, "key test")
         return time.monotonic() - started < LONG
 
     return await asyncio.gather(*(one(*each) for each in waits))
@@ -61,9 +62,11 @@ def test_a_request_without_a_verdict_returns_after_its_seconds(monkeypatch: pyte
 def test_a_request_that_may_not_wait_asks_nothing(monkeypatch: pytest.MonkeyPatch):
     verdicts = Verdicts(7)
     monkeypatch.setattr(long_poll, "_classified", verdicts)
-    monkeypatch.setattr(long_poll, "MAX_REQUESTS", 0)
 
-    assert asyncio.run(_together(LongPoll(), [(7, 60.0), (7, 0.0), (7, -1.0)])) == [True] * 3
+    assert (
+        asyncio.run(_together(LongPoll(Slots("waits", each=0, total=9)), [(7, 60.0), (7, 0.0), (7, -1.0)]))
+        == [True] * 3
+    )
     assert verdicts.asked == []
 
 
@@ -79,3 +82,22 @@ def test_a_request_waits_on_while_the_database_is_away(monkeypatch: pytest.Monke
     monkeypatch.setattr(long_poll, "_classified", away)
 
     assert asyncio.run(_together(LongPoll(), [(7, 60.0)])) == [True]
+
+
+def test_a_caller_who_waits_too_often_is_answered_at_once_and_others_wait(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(long_poll, "_classified", Verdicts(7))
+    poll = LongPoll(Slots("waits", each=1, total=9))
+    ended: list[str] = []
+
+    async def one(caller: str) -> None:
+        await poll.classified(7, 60.0, caller)
+        ended.append(caller)
+
+    async def run() -> None:
+        first = asyncio.create_task(one("key a"))
+        await asyncio.sleep(0)
+        await asyncio.gather(one("key a"), one("key b"), first)
+
+    asyncio.run(run())
+    assert ended[0] == "key a"
+    assert sorted(ended) == ["key a", "key a", "key b"]

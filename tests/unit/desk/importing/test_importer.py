@@ -566,3 +566,13 @@ def test_an_empty_date_is_read_from_the_next_column(load: Load):
     load("number,short_description,state,opened_at,sys_created_on\nINC1,VPN,New,,2024-03-20 10:00\n")
 
     assert [f"{ticket.created_at:%Y-%m-%d}" for ticket in stored()] == ["2024-03-20"]
+
+
+def test_a_file_with_more_rows_than_the_limit_is_an_error_also_in_a_preview(write: Any, load: Load):
+    content = "title\n" + "VPN\n" * 7
+
+    with pytest.raises(InvalidImportFile, match="more than 6 rows"):
+        load(content, limit=6)
+    assert load(content, limit=7).rows == 7
+    with pytest.raises(InvalidImportFile, match="more than 6 rows"):
+        preview_import(write(content), importer.ImportOptions(limit=6))

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from aura.web.api import events
 from aura.web.api.events import ChangeFeed
+from aura.web.slots import Slots
 from db import transaction
 from db.audit import Actor, acting
 from db.models import Ticket
@@ -83,8 +84,20 @@ def test_a_stream_that_is_not_read_ends(monkeypatch: pytest.MonkeyPatch):
     assert asyncio.run(run()) == []
 
 
-def test_a_process_refuses_streams_beyond_its_limit(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(events, "MAX_STREAMS", 0)
+@pytest.mark.parametrize(("slots", "status"), [(Slots("streams", 0, 9, 30), 429), (Slots("streams", 9, 0, 30), 503)])
+def test_streams_beyond_the_limit_of_a_caller_or_of_the_process_are_refused(
+    slots: Slots, status: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "STREAMS", slots)
     monkeypatch.setattr(events, "MAX_SECONDS", 0)
     answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (status, "30")
+
+
+def test_a_stream_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch):
+    slots = Slots("streams", 1, 1)
+    monkeypatch.setattr(events, "STREAMS", slots)
+    monkeypatch.setattr(events, "MAX_SECONDS", 0)
+    client = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    assert [client.get("/api/v1/events").status_code for _ in range(3)] == [200] * 3
+    assert slots.used == 0

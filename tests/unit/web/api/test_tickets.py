@@ -17,9 +17,10 @@ from sqlalchemy import select
 from aura.web import group_commit
 from aura.web.app import make_app
 from db import jobs, reading, tickets, transaction
+from db.clients import key_digest
 from db.models import Agent, AuditEntry, IdempotencyKey, Ticket
 from tests.embedded import Hand, all_jobs, count, one_job
-from tests.unit.web.clients import TICKET, local_client
+from tests.unit.web.clients import TICKET, create_key, local_client
 
 SECRET = "hunter2-hunter2"
 
@@ -93,25 +94,68 @@ def test_a_ticket_its_job_and_its_key_are_stored_in_one_transaction(web: TestCli
 
 def test_with_two_transactions_a_crash_strands_the_ticket(web: TestClient, monkeypatch: pytest.MonkeyPatch):
     # Mutant: what plain `commit(); actor.send()` does
-    accept = tickets.create_each
+    accept = tickets.create_once
 
     def accept_and_commit(session: Any, *args: Any) -> Any:
         new = accept(session, *args)
         session.connection().get_transaction().commit()
         return new
 
-    monkeypatch.setattr(tickets, "create_each", accept_and_commit)
+    monkeypatch.setattr(tickets, "create_once", accept_and_commit)
     with pytest.raises(AssertionError, match=r"\(1, "):
         a_ticket_without_a_job_is_never_stored(web, monkeypatch)
 
 
-def test_the_same_external_id_is_the_same_ticket(web: TestClient):
-    first = web.post("/tickets", json=TICKET | {"external_id": "T-1"})
-    second = web.post("/tickets", json=TICKET | {"external_id": "T-1", "title": "again"})
+def test_the_same_external_id_with_the_same_body_is_the_same_ticket(web: TestClient):
+    first, second = (web.post("/tickets", json=TICKET | {"external_id": "T-1"}) for _ in range(2))
 
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json() == second.json()
     assert (count(Ticket), len(all_jobs())) == (1, 1)
+
+
+def test_the_same_external_id_with_another_body_gets_409_that_names_ticket_and_fields(web: TestClient):
+    number = web.post("/tickets", json=TICKET | {"external_id": "T-1"}).json()["id"]
+    answer = web.post("/tickets", json=TICKET | {"external_id": "T-1", "title": "again"})
+
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["ticket_id"], problem["differs"]) == (number, ["title"])
+    assert f"ticket {number}" in problem["detail"]
+    assert (count(Ticket), len(all_jobs())) == (1, 1)
+
+
+def test_the_same_external_id_and_key_of_another_client_are_another_ticket(web: TestClient):
+    numbers = set()
+    for name in ("monitoring", "intranet"):
+        headers = {"Authorization": f"Bearer {create_key('submit', 'read', name=name)}", "Idempotency-Key": "nightly"}
+        for _ in range(2):
+            answer = web.post("/tickets", json={"title": name, "external_id": "4711"}, headers=headers)
+            assert answer.status_code == 202
+        numbers.add(answer.json()["id"])
+        shown = web.get(f"/api/v1/tickets/{answer.json()['id']}", headers=headers).json()
+        assert (shown["title"], shown["external_id"]) == (name, "4711")
+
+    assert len(numbers) == count(Ticket) == 2
+
+
+def test_a_rotated_key_of_the_same_name_is_the_same_client(web: TestClient):
+    secrets = [create_key("submit", name="monitoring") for _ in range(2)]
+    answers = [
+        web.post("/tickets", json=TICKET | {"external_id": "1"}, headers={"Authorization": f"Bearer {secret}"})
+        for secret in secrets
+    ]
+
+    assert answers[0].json() == answers[1].json()
+    assert count(Ticket) == 1
+
+
+def test_an_external_id_cannot_name_another_client(web: TestClient):
+    answer = web.post("/tickets", json=TICKET | {"external_id": "key intranet\x1f4711"})
+
+    assert answer.status_code == 422
+    assert "U+001F" in answer.text
 
 
 def test_characters_that_no_database_stores_are_removed(web: TestClient):
@@ -131,12 +175,13 @@ def test_the_same_key_with_the_same_body_gets_the_same_answer(web: TestClient):
     assert (count(Ticket), len(all_jobs())) == (1, 1)
 
 
-def test_the_same_key_with_another_body_gets_422(web: TestClient):
-    web.post("/tickets", json=TICKET, headers={"Idempotency-Key": "k-1"})
+def test_the_same_key_with_another_body_gets_409_that_names_the_ticket(web: TestClient):
+    number = web.post("/tickets", json=TICKET, headers={"Idempotency-Key": "k-1"}).json()["id"]
     answer = web.post("/tickets", json=TICKET | {"title": "another"}, headers={"Idempotency-Key": "k-1"})
 
-    assert answer.status_code == 422
-    assert "with another body before" in answer.json()["detail"]
+    assert answer.status_code == 409
+    assert f"ticket {number} with another body" in answer.json()["detail"]
+    assert answer.json()["differs"] == ["title"]
     assert count(Ticket) == 1
 
 
@@ -145,7 +190,7 @@ def test_a_key_that_another_process_holds_gets_409(postgres: str, monkeypatch: p
     monkeypatch.setattr(group_commit, "LOCK_TIMEOUT", 0.1)
     web = local_client()
     with transaction() as session:
-        session.add(IdempotencyKey(key="k-1", fingerprint="", ticket_id=0))
+        session.add(IdempotencyKey(key=key_digest("local", "k-1"), fingerprint="", ticket_id=0))
         session.flush()
         with ThreadPoolExecutor() as others:
             held = others.submit(web.post, "/tickets", json=TICKET, headers={"Idempotency-Key": "k-1"}).result(20)
