@@ -8,7 +8,7 @@ unique.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
 from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
 from aura.notifications.decide import (
+    AnnouncedTopic,
     Notification,
     NotificationSettings,
     TicketState,
@@ -36,7 +37,7 @@ from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
 from db.inbound_mails import SOURCE as MAIL_SOURCE
-from db.incidents import ActiveIncident
+from db.incidents import ActiveIncident, Covered
 from db.jobs import Claimed, NewJob
 from db.tickets import TicketRow
 
@@ -59,6 +60,14 @@ class _Context:
     reasons: Mapping[int, str]
     agents: Sequence[Agent]
     settings: NotificationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Topics:
+    """What the originals of duplicates, and incidents, cover."""
+
+    originals: Mapping[int, Covered]
+    incidents: Mapping[int, Covered | ActiveIncident]
 
 
 def _context(session: Session, batch: Sequence[TicketRow]) -> _Context:
@@ -84,9 +93,10 @@ def notify(batch: list[TicketRow]) -> list[NotifyResult]:
     """Assign each ticket to an agent and notify the people concerned."""
     with reading() as session:
         context = _context(session, batch)
-        active = analysis.active_incidents(session)
-    joined = [_incident(ticket, active) for ticket in batch]
-    states = [_state(ticket, incident) for ticket, incident in zip(batch, joined, strict=True)]
+        active = {each.id: each for each in analysis.active_incidents(session)}
+        topics = _Topics(incidents.covered_by_originals(session, _originals(batch)), active)
+    joined = [_incident(ticket, list(active.values())) for ticket in batch]
+    states = [_state(ticket, topics, incident) for ticket, incident in zip(batch, joined, strict=True)]
     decisions = decide_triage(states, context.agents, context.settings, get_settings().service_desk)
     new = [notification for decision in decisions for notification in decision.notifications]
     delays = digest.load_delays(new, context.settings.preferences)
@@ -127,11 +137,13 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         loaded = tickets.load(session, [key.ticket_id for key in keys if key is not None])
         context = _context(session, list(loaded.values()))
         people = _participants(session, batch, keys)
+        covered = incidents.covered_by_incidents(session, {t.incident_id for t in loaded.values() if t.incident_id})
+        topics = _Topics(incidents.covered_by_originals(session, _originals(loaded.values())), covered)
     decisions: list[list[Notification]] = []
     for job, key in zip(batch, keys, strict=True):
         ticket = loaded.get(key.ticket_id) if key else None
         cc = people.get(ticket.id, ()) if ticket else ()
-        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, cc))
+        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, topics, cc))
     delays = digest.load_delays([each for decision in decisions for each in decision], context.settings.preferences)
     results: list[NotifyResult | Permanent] = []
     for job, key, decision in zip(batch, keys, decisions, strict=True):
@@ -158,8 +170,10 @@ def _participants(
     return participants.of_tickets(session, parse_ids(ids)) if ids else {}
 
 
-def _decide(ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, cc: Sequence[str]) -> list[Notification]:
-    state, team_address = _state(ticket, ticket.incident_id), get_settings().service_desk
+def _decide(
+    ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, topics: _Topics, cc: Sequence[str]
+) -> list[Notification]:
+    state, team_address = _state(ticket, topics, ticket.incident_id), get_settings().service_desk
     return decide_event(state, key.event, key.version, context.agents, context.settings, team_address, job.args[1:], cc)
 
 
@@ -196,7 +210,15 @@ def _facts(
     )
 
 
-def _state(ticket: TicketRow, incident: int | None) -> TicketState:
+def _originals(batch: Iterable[TicketRow]) -> set[int]:
+    return {ticket.duplicate_of for ticket in batch if ticket.duplicate_of is not None}
+
+
+def _topic(covered: Covered | ActiveIncident | None) -> AnnouncedTopic | None:
+    return None if covered is None else AnnouncedTopic(covered.priority, covered.assignee)
+
+
+def _state(ticket: TicketRow, topics: _Topics, incident: int | None) -> TicketState:
     return TicketState(
         id=ticket.id,
         category=ticket.category or "Other",
@@ -208,8 +230,8 @@ def _state(ticket: TicketRow, incident: int | None) -> TicketState:
         version=ticket.version,
         notified_version=ticket.notified_version,
         needs_review=ticket.needs_review,
-        duplicate=ticket.duplicate_of is not None,
-        in_incident=incident is not None,
+        original=_topic(topics.originals.get(ticket.duplicate_of)) if ticket.duplicate_of is not None else None,
+        incident=_topic(topics.incidents.get(incident)) if incident is not None else None,
         no_auto_reply=bool(ticket.no_auto_reply),
         silent=ticket.silent,
     )
@@ -269,18 +291,39 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
     }
 
 
-def _write(session: Session, done: list[JobResult]) -> None:
-    """Write the notifications, and enqueue the delivery or the digest of those that are new."""
-    results = {row["id"]: each for each in done for row in each.result.rows}
-    rows = {row["id"]: row for each in done for row in each.result.rows}
-    for key, row in rows.items():
-        if row["state"] == "delayed":
-            row["traceparent"] = results[key].traceparent
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A notification as a row, the seconds of its delay, and the priority and trace of its delivery."""
+
+    row: dict[str, Any]
+    delay: float = 0.0
+    priority: int = 0
+    traceparent: str | None = None
+
+
+def _write(session: Session, done: Sequence[JobResult]) -> None:
+    """Write the notifications of these jobs."""
+    write_rows(
+        session,
+        [
+            NewRow(row, each.result.delays.get(row["id"], 0.0), each.priority, each.traceparent)
+            for each in done
+            for row in each.result.rows
+        ],
+    )
+
+
+def write_rows(session: Session, new: Sequence[NewRow]) -> None:
+    """Write notifications, and enqueue the delivery or the digest of those that are new."""
+    by_id = {each.row["id"]: each for each in new}
+    for each in new:
+        if each.row["state"] == "delayed":
+            each.row["traceparent"] = each.traceparent
     new_jobs: list[NewJob] = []
-    for key in notifications.write(session, list(rows.values())):
-        row, each = rows[key], results[key]
+    for key in notifications.write(session, [each.row for each in new]):
+        each, row = by_id[key], by_id[key].row
         if row["state"] == "enqueued":
             new_jobs.append(NewJob(row["channel"], key, priority=each.priority, traceparent=each.traceparent))
         elif row["state"] == "delayed":
-            new_jobs.append(digest.digest_job(row["channel"], row["recipient"], each.result.delays[key]))
+            new_jobs.append(digest.digest_job(row["channel"], row["recipient"], each.delay))
     jobs.enqueue(session, new_jobs)

@@ -11,9 +11,12 @@ from aura.notifications.render import (
     DIGEST,
     EVENTS,
     DigestItem,
+    IncidentFacts,
     RenderedMessage,
     TicketFacts,
+    incident_link,
     render_digest,
+    render_incident,
     render_message,
 )
 from aura.notifications.sanitize import is_email
@@ -27,6 +30,7 @@ __all__ = [
     "Channel",
     "ChannelError",
     "DigestItem",
+    "IncidentFacts",
     "OutboundMessage",
     "Preference",
     "Recipient",
@@ -35,9 +39,11 @@ __all__ = [
     "Subscription",
     "TicketFacts",
     "as_html",
+    "incident_link",
     "is_email",
     "make_channel",
     "render_digest",
+    "render_incident",
     "render_message",
     "route",
 ]
