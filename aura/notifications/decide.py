@@ -157,7 +157,7 @@ def _triage_notifications(
     event, version = "ticket.classified" if first else "ticket.reclassified", str(ticket.version)
     audience = _audience(event, ticket, assignee, ticket.announced, agents, team_address)
     if ticket.silent and ticket.priority in URGENT:
-        audience = [*audience, *_silent_team(audience, ticket.language)]
+        audience = [*audience, *_silent_team(audience, agents, ticket.language)]
     to = unique_recipients([*audience, *subscribers(event, topic, settings.subscriptions)])
     notifications = [_notification(ticket, event, version, each, settings) for each in to]
     subscribed = {
@@ -172,10 +172,11 @@ def _triage_notifications(
     return [each for each in notifications if each.channel == IN_APP or not ticket.silent]
 
 
-def _silent_team(audience: Sequence[Recipient], language: str) -> list[Recipient]:
-    """Return the team's inbox, where a silent ticket would notify nobody at the desk."""
-    reached = any(each.role in DESK and each.channel == IN_APP for each in audience)
-    return [] if reached else [Recipient(TEAM_INBOX, "team", IN_APP, language)]
+def _silent_team(audience: Sequence[Recipient], agents: Sequence[Agent], language: str) -> list[Recipient]:
+    """Return the team's inbox, where a silent ticket would notify no agent who is at work."""
+    inboxes = {each.address for each in audience if each.role in DESK and each.channel == IN_APP}
+    at_work = any(each.name in inboxes for each in agents if each.available)
+    return [] if at_work else [Recipient(TEAM_INBOX, "team", IN_APP, language)]
 
 
 def triage_version(ticket: TicketState) -> str:

@@ -74,7 +74,7 @@ def test_the_parent_ticket_gets_values_of_a_person_and_released_tickets_are_free
     number = propose("Outlook does not start")
     parent = one_ticket().id
     with transaction() as session:
-        incidents.set_parent(session, number, parent, "Software", "critical")
+        incidents.set_parent(session, number, parent, "Software", "critical", "low")
         incidents.release_tickets(session, number)
         assert incidents.tickets_of(session, number) == []
         assert incidents.listing(session)[0]["parent_id"] == parent
