@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from email.utils import parseaddr
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from actors import analysis, digest, notification_settings
 from actors.analysis import JOB_PRIORITY
-from actors.events import EventKey, parse_key
+from actors.events import EventArguments, EventKey, parse_arguments, parse_key
 from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
@@ -32,6 +33,7 @@ from aura.notifications.decide import (
     decide_triage,
     find_agent,
 )
+from aura.notifications.recipients import DESK
 from aura.notifications.render import REPLY_LIMIT
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
@@ -152,11 +154,14 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         elif (ticket := loaded.get(key.ticket_id)) is None:
             results.append(Missing(f"ticket {key.ticket_id} does not exist"))
         else:
-            note = str(job.args[0]) if job.args else ""
+            event = parse_arguments(job.args)
             agent = find_agent(ticket.assignee, context.agents)
-            reply = note[:REPLY_LIMIT] if _by_agent(key.event, job) else ""
-            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, bool(reply))
-            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply)))
+            reply = event.note[:REPLY_LIMIT] if _by_agent(key.event, event) else ""
+            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), event.note, bool(reply))
+            if event.visibility == "internal":
+                facts = replace(facts, note_visibility="internal", note_by_agent=False)
+            desk = _desk_addresses(context.agents)
+            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply, desk)))
     return results
 
 
@@ -166,7 +171,8 @@ def _participants(
     """Return the people in Cc of the tickets whose event notifies them."""
     if not get_settings().notify_cc:
         return {}
-    ids = [key.ticket_id for job, key in zip(batch, keys, strict=True) if key is not None and "cc" in job.args[1:]]
+    pairs = zip(batch, keys, strict=True)
+    ids = [key.ticket_id for job, key in pairs if key is not None and "cc" in parse_arguments(job.args).roles]
     return participants.of_tickets(session, parse_ids(ids)) if ids else {}
 
 
@@ -174,12 +180,41 @@ def _decide(
     ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, topics: _Topics, cc: Sequence[str]
 ) -> list[Notification]:
     state, team_address = _state(ticket, topics, ticket.incident_id), get_settings().service_desk
-    return decide_event(state, key.event, key.version, context.agents, context.settings, team_address, job.args[1:], cc)
+    event = parse_arguments(job.args)
+    roles = event.roles
+    if event.visibility == "internal" and key.event == "ticket.commented":
+        roles = ("agent",)
+    decision = decide_event(
+        state, key.event, key.version, context.agents, context.settings, team_address, roles, cc
+    )
+    own = _own_addresses(event.author, context.agents)
+    return [each for each in decision if each.channel != "email" or each.recipient.casefold() not in own]
 
 
-def _by_agent(event: str, job: Claimed) -> bool:
-    """Return whether an agent wrote the note of an event: a resolution, or a public reply."""
-    return event == "ticket.resolved" or (event == "ticket.commented" and "requester" in job.args[1:])
+def _own_addresses(author: str, agents: Sequence[Agent]) -> set[str]:
+    """Return the addresses of the author, who may be named by an agent's name, in lower case."""
+    names = {author.casefold(), parseaddr(author)[1].casefold()}
+    emails = {agent.email.casefold() for agent in agents if names & {agent.name.casefold(), agent.email.casefold()}}
+    return (names | emails) - {""}
+
+
+def _by_agent(event: str, arguments: EventArguments) -> bool:
+    """Return whether an agent wrote the note of an event to the requester: a public resolution, or a public reply."""
+    public = arguments.visibility == "public"
+    return public and (event == "ticket.resolved" or (event == "ticket.commented" and "requester" in arguments.roles))
+
+
+def _desk_addresses(agents: Sequence[Agent]) -> frozenset[str]:
+    """Return the addresses that read internal notes as subscribers: those of agents, and the team's."""
+    return frozenset(each.casefold() for each in [get_settings().service_desk, *(a.email for a in agents)] if each)
+
+
+def _reads_internal_notes(notification: Notification, desk: frozenset[str]) -> bool:
+    """Return whether the recipient is at the desk. A subscriber may be anybody, also another company's program."""
+    if notification.role in DESK:
+        return True
+    known = notification.channel == "in_app" or notification.recipient.casefold() in desk
+    return notification.role == "subscriber" and notification.channel in ("in_app", "email") and known
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -204,6 +239,7 @@ def _facts(
         assignee=assignee.name if assignee else "",
         duplicate_of=ticket.duplicate_of,
         note=excerpt(note),
+        note_visibility="public" if note else "",
         note_by_agent=note_by_agent,
         by_mail=ticket.source == MAIL_SOURCE,
         due=wall_time(ticket.due_at) if ticket.due_at else "",
@@ -243,17 +279,23 @@ def _rows(
     decision: Sequence[Notification],
     delays: Mapping[Notification, tuple[datetime, float]],
     reply: str = "",
+    desk: frozenset[str] = frozenset(),
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Return the rows of the notifications, and the seconds of those that are delayed, by id.
 
     `reply` is the note as an agent wrote it to the requester, who gets it as it is: a masked link or phone number is of no
-    use to its addressee.
+    use to its addressee. An internal note is left out for everybody who is not at the `desk`.
     """
     as_written = replace(facts, note=reply) if reply else facts
+    without_note = replace(facts, note="")
+    internal = facts.note_visibility == "internal"
     rows: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for each in decision:
-        row = _row(ticket, as_written if each.role in PUBLIC_REPLY else facts, each, facts.note)
+        shown = as_written if each.role in PUBLIC_REPLY else facts
+        if internal and not _reads_internal_notes(each, desk):
+            shown = without_note
+        row = _row(ticket, shown, each, facts.note if shown is not without_note else "")
         if each in delays:
             until, seconds[row["id"]] = delays[each]
             row |= {"state": "delayed", "delayed_until": until}
@@ -283,6 +325,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
             "assignee": facts.assignee,
             "status": ticket.status,
             "note": note,
+            **({"visibility": facts.note_visibility} if facts.note_visibility else {}),
             "language": notification.language,
             "url": f"{base_url}/tickets/{ticket.id}",
         },

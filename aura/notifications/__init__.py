@@ -6,7 +6,7 @@ from aura.notifications.channels import Channel, ChannelError, OutboundMessage
 from aura.notifications.channels.email.html import as_html
 from aura.notifications.channels.registry import make_channel
 from aura.notifications.quiet_hours import Preference
-from aura.notifications.recipients import PUBLIC_REPLY, Agent, Recipient, Role, route
+from aura.notifications.recipients import PUBLIC_REPLY, Agent, Recipient, Role, Visibility, route
 from aura.notifications.render import (
     DIGEST,
     EVENTS,
@@ -38,6 +38,7 @@ __all__ = [
     "Role",
     "Subscription",
     "TicketFacts",
+    "Visibility",
     "as_html",
     "incident_link",
     "is_email",

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from aura.notifications.sanitize import is_email, one_line
 
 Role = Literal["requester", "cc", "agent", "team", "subscriber"]
+ROLES: tuple[Role, ...] = get_args(Role)
+#: Who reads a text: the desk alone, or also the requester and the people in Cc.
+Visibility = Literal["internal", "public"]
 
 #: The roles that a public reply of an agent notifies: the requester, and the people in Cc (`ticket_participants`).
 PUBLIC_REPLY: tuple[Role, ...] = ("requester", "cc")

@@ -61,6 +61,8 @@ class TicketFacts:
     duplicate_of: int | None = None
     #: A sentence about the event; the requester gets the resolution and a public comment only.
     note: str = ""
+    #: internal or public; empty without a note.
+    note_visibility: str = ""
     #: An agent wrote the note: its links stay, and it is not shortened to an excerpt.
     note_by_agent: bool = False
     #: The ticket came by mail: the subject of its requester's mails answers that mail.
@@ -200,6 +202,7 @@ def _sanitized(facts: TicketFacts) -> dict[str, object]:
         "duplicate_of": facts.duplicate_of,
         "note": one_line(facts.note, REPLY_LIMIT) if by_agent else _line(facts.note, LINE_LIMIT),
         "comment": block(facts.note, REPLY_LIMIT).splitlines() if by_agent else _lines(facts.note),
+        "internal": facts.note_visibility == "internal",
         "reply_to": _answered_subject(facts.title) if facts.by_mail else "",
         "due": _line(facts.due, NAME_LIMIT),
     }
