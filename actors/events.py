@@ -23,6 +23,8 @@ from db.ticket_actions import COMMENT_LIMIT
 
 ACTOR = "announce"
 DEAD_LETTER_EVENT = "ticket.dead_lettered"
+#: Events whose note a person wrote, which is internal or public.
+WRITTEN_EVENTS = ("ticket.commented", "ticket.resolved", "ticket.reopened")
 #: Priority of the job; the deliveries get the one of their ticket.
 PRIORITY = 5
 #: Characters of a note: those of the longest comment, since a public reply is sent whole.
@@ -70,17 +72,14 @@ def announce_events(session: Session, events: Sequence[TicketEvent]) -> None:
     """
     jobs.enqueue(
         session,
-        [
-            event_job(each.ticket_id, each.event, each.version, each.note, visibility=each.visibility)
-            for each in events
-        ],
+        [event_job(each.ticket_id, each.event, each.version, each.note, visibility=each.visibility) for each in events],
     )
     outbox.record(session, [(each.event, each.ticket_id, _outbound(each)) for each in events])
 
 
 def _outbound(event: TicketEvent) -> dict[str, Any]:
     note = {"note": excerpt(event.note) if event.visibility == "public" else ""}
-    visibility = {"visibility": event.visibility} if event.note else {}
+    visibility = {"visibility": event.visibility} if event.note and event.event in WRITTEN_EVENTS else {}
     return {"version": event.version, **note, **visibility, **event.payload}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from actors import analysis, digest, notification_settings
 from actors.analysis import JOB_PRIORITY
-from actors.events import EventArguments, EventKey, parse_arguments, parse_key
+from actors.events import WRITTEN_EVENTS, EventArguments, EventKey, parse_arguments, parse_key
 from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
@@ -158,8 +158,8 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
             agent = find_agent(ticket.assignee, context.agents)
             reply = event.note[:REPLY_LIMIT] if _by_agent(key.event, event) else ""
             facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), event.note, bool(reply))
-            if event.visibility == "internal":
-                facts = replace(facts, note_visibility="internal", note_by_agent=False)
+            if event.note and key.event in WRITTEN_EVENTS:
+                facts = replace(facts, note_visibility=event.visibility)
             desk = _desk_addresses(context.agents)
             results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply, desk)))
     return results
@@ -184,18 +184,21 @@ def _decide(
     roles = event.roles
     if event.visibility == "internal" and key.event == "ticket.commented":
         roles = ("agent",)
-    decision = decide_event(
-        state, key.event, key.version, context.agents, context.settings, team_address, roles, cc
-    )
+    decision = decide_event(state, key.event, key.version, context.agents, context.settings, team_address, roles, cc)
     own = _own_addresses(event.author, context.agents)
-    return [each for each in decision if each.channel != "email" or each.recipient.casefold() not in own]
+    # the names of endpoints are no names of people
+    return [
+        each for each in decision if each.channel not in ("email", "in_app") or each.recipient.casefold() not in own
+    ]
 
 
 def _own_addresses(author: str, agents: Sequence[Agent]) -> set[str]:
-    """Return the addresses of the author, who may be named by an agent's name, in lower case."""
-    names = {author.casefold(), parseaddr(author)[1].casefold()}
-    emails = {agent.email.casefold() for agent in agents if names & {agent.name.casefold(), agent.email.casefold()}}
-    return (names | emails) - {""}
+    """Return the names and addresses of a comment's author, in lower case; an agent has a name and an address."""
+    own = {author.casefold(), parseaddr(author)[1].casefold()} - {""}
+    for agent in agents:
+        both = {agent.name.casefold(), agent.email.casefold()}
+        own |= both if own & both else set()
+    return own - {""}
 
 
 def _by_agent(event: str, arguments: EventArguments) -> bool:
@@ -239,7 +242,6 @@ def _facts(
         assignee=assignee.name if assignee else "",
         duplicate_of=ticket.duplicate_of,
         note=excerpt(note),
-        note_visibility="public" if note else "",
         note_by_agent=note_by_agent,
         by_mail=ticket.source == MAIL_SOURCE,
         due=wall_time(ticket.due_at) if ticket.due_at else "",

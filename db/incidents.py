@@ -231,7 +231,9 @@ def release_tickets(session: Session, number: int) -> None:
 
 def tickets_of(session: Session, number: int) -> list[Any]:
     """Return id, title, language, priority and assignee of the incident's tickets."""
-    tickets = select(_t.id, _t.title, _t.language, _t.priority, _t.assignee).where(_t.incident_id == number).order_by(_t.id)
+    tickets = (
+        select(_t.id, _t.title, _t.language, _t.priority, _t.assignee).where(_t.incident_id == number).order_by(_t.id)
+    )
     return list(session.execute(tickets))
 
 

@@ -258,7 +258,7 @@ def comment(
         visibility=chosen,
     )
     value = {"id": ticket_id, "comment": added.number, "visibility": added.visibility}
-    _print_change(fmt, value, f"ticket {ticket_id}: {added.visibility} comment {added.number} added")
+    _print_change(fmt, value, f"ticket {ticket_id}: comment {added.number} added ({added.visibility})")
 
 
 @app.command("participants")

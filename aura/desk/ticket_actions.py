@@ -17,8 +17,8 @@ from actors.events import announce_event, event_job
 from actors.notify import notify
 from actors.sla import after_status_change, retargeted
 from aura.ai.text.masking import mask
-from aura.errors import InvalidInput
 from aura.desk.replies import reply_recipients
+from aura.errors import InvalidInput
 from aura.notifications import PUBLIC_REPLY, Role, Visibility
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
@@ -229,9 +229,7 @@ def _announce_comment(
     jobs.enqueue(session, [event_job(ticket.id, "ticket.commented", number, text, roles, visibility, author)])
 
 
-def _reopen(
-    session: Session, ticket: LockedTicket, author: str, reason: str, visibility: Visibility
-) -> StatusChange:
+def _reopen(session: Session, ticket: LockedTicket, author: str, reason: str, visibility: Visibility) -> StatusChange:
     change = _change_status(session, ticket, "open", author)
     # without resolved_at, similar tickets no longer show this resolution, which did not help
     ticket_actions.update_ticket(session, ticket.id, {"resolved_at": None})
@@ -239,9 +237,7 @@ def _reopen(
     return change
 
 
-def _comment(
-    session: Session, ticket_id: int, author: str, text: str, source: str, visibility: Visibility
-) -> int:
+def _comment(session: Session, ticket_id: int, author: str, text: str, source: str, visibility: Visibility) -> int:
     if not text.strip() or len(text) > COMMENT_LIMIT:
         raise NotAllowed(f"a comment has 1 to {COMMENT_LIMIT:,} characters, not {len(text.strip()):,}")
     number = ticket_actions.add_comment(session, ticket_id, author, text, source, visibility == "internal")

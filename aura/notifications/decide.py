@@ -206,9 +206,7 @@ def decide_event(
     return [_notification(ticket, event, version, each, settings) for each in to]
 
 
-def decide_proposal(
-    incident: IncidentState, settings: NotificationSettings, team_address: str
-) -> list[Notification]:
+def decide_proposal(incident: IncidentState, settings: NotificationSettings, team_address: str) -> list[Notification]:
     """Return the notifications of a proposed incident: the team, the assignees of its tickets, and subscribers."""
     topic = SubscriptionTopic(incident.category, incident.priority, "", "", incident.language)
     watchers = [Recipient(name, "agent", IN_APP, incident.language) for name in incident.assignees]

@@ -165,7 +165,7 @@ def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> Redirect
     """Add an internal note; only the button that names the recipients sends a reply."""
     chosen = _visibility(fields)
     # the recipients that the button named: a person in Cc may have been added meanwhile
-    seen = fields.get("recipients", "").split() if chosen == "public" else None
+    seen = fields.get("recipients", "").splitlines() if chosen == "public" else None
     ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE, chosen, seen)
     if chosen == "internal":
         return redirect(f"/tickets/{ticket_id}", "Internal note added.")

@@ -8,14 +8,14 @@ import pytest
 
 from aura.notifications import Agent, Preference, Subscription
 from aura.notifications.decide import (
-    IncidentState,
-    decide_proposal,
     AnnouncedTopic,
     Decision,
+    IncidentState,
     Notification,
     NotificationSettings,
     TicketState,
     decide_event,
+    decide_proposal,
     decide_triage,
     find_agent,
 )
@@ -238,7 +238,11 @@ EVENT = {
         replace(TICKET, incident=KNOWN),
         ["team email desk@example.com", "requester email ada@example.com"],
     ),
-    "a warning of a duplicate": ("ticket.warned", replace(TICKET, original=KNOWN, assignee="ann"), ["team email desk@example.com"]),
+    "a warning of a duplicate": (
+        "ticket.warned",
+        replace(TICKET, original=KNOWN, assignee="ann"),
+        ["team email desk@example.com"],
+    ),
     "an event for subscribers only": ("ticket.received", TICKET, []),
     "a warning of an assigned ticket": ("ticket.warned", replace(TICKET, assignee="ann"), ["agent in_app ann"]),
     "a warning of an unassigned ticket": ("ticket.warned", TICKET, ["team email desk@example.com"]),
@@ -320,5 +324,7 @@ def test_a_proposal_notifies_the_team_the_assignees_of_its_tickets_and_subscribe
         ("subscriber", "in_app", "lead"),
         ("subscriber", "webhook", "ops"),
     ]
-    assert {(each.event, each.ticket_id, each.priority) for each in notifications} == {("incident.proposed", None, "high")}
+    assert {(each.event, each.ticket_id, each.priority) for each in notifications} == {
+        ("incident.proposed", None, "high")
+    }
     assert notifications[0].dedupe_key == f"incident-3:proposed:email:{TEAM}"

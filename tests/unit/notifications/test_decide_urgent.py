@@ -195,9 +195,7 @@ def act(world: World, step: tuple[Any, ...]) -> None:
                 if requester and (each.topic, each.state.requester) == (topic, requester) and not each.resolved
             )
             number = len(world.tickets) + 1
-            state = TicketState(
-                number, category, priority, requester, silent=silent, no_auto_reply=no_auto_reply
-            )
+            state = TicketState(number, category, priority, requester, silent=silent, no_auto_reply=no_auto_reply)
             incident = topic if topic in world.incidents else ""
             world.tickets.append(Ticket(state, topic, incident, next(same, None)))
             world.triage(world.tickets[-1])
@@ -236,7 +234,11 @@ def of_ticket(world: World, ticket: Ticket, kind: str, priority: str = "") -> No
             ticket.state = replace(ticket.state, priority=priority, version=ticket.state.version + 1)
             world.triage(ticket)
         case "escalate" | "reopen" | "dead_letter":
-            events = {"escalate": "ticket.escalated", "reopen": "ticket.reopened", "dead_letter": "ticket.dead_lettered"}
+            events = {
+                "escalate": "ticket.escalated",
+                "reopen": "ticket.reopened",
+                "dead_letter": "ticket.dead_lettered",
+            }
             world.announce(ticket, events[kind])
         case "assign":
             ticket.state = replace(ticket.state, assignee="" if ticket.state.assignee else "eve")

@@ -135,6 +135,9 @@ def test_a_storm_delays_an_urgent_ticket_until_the_end_of_the_minute_also_when_q
     counts = {("email", HIGH.recipient): 30}
     assert list(digest_policy.delays([HIGH], {}, counts, 30, NOW).values()) == [END_OF_MINUTE]
 
-    due = [Due("ticket.classified", "team", {"priority": "high"}), Due("ticket.classified", "team", {"priority": "low"})]
+    due = [
+        Due("ticket.classified", "team", {"priority": "high"}),
+        Due("ticket.classified", "team", {"priority": "low"}),
+    ]
     deliver, delay, _ = digest_policy.split_due(due, QUIET, NOW)
     assert (deliver, delay) == (due[:1], due[1:])

@@ -447,7 +447,9 @@ def test_five_mails_of_strangers_keep_no_critical_ticket_from_the_desk(
     hand.run()
 
     # When a real one arrives
-    real = mail("cfo@corp.example", "All files encrypted, ransomware note on every screen", "Nobody here can work. Help!")
+    real = mail(
+        "cfo@corp.example", "All files encrypted, ransomware note on every screen", "Nobody here can work. Help!"
+    )
     hand.run()
     sweep()
     hand.run()
