@@ -94,8 +94,8 @@ def event_job(
 ) -> NewJob:
     """Return the job that notifies people of an event, once for each (ticket, event, version).
 
-    `roles` replace the event's own audience. `author` gets no mail of the own comment. Raises InvalidInput for an unknown event, or a version that is empty, longer
-    than 80 characters, or contains a colon or unstorable characters.
+    `roles` replace the event's own audience. `author` gets no mail of the own comment. Raises InvalidInput for an unknown
+    event, or a version that is empty, longer than 80 characters, or contains a colon or unstorable characters.
     """
     if event not in EVENTS:
         raise InvalidInput(f"event: unknown event {event!r}; the events are {', '.join(EVENTS)}")

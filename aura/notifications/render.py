@@ -135,7 +135,8 @@ def incident_link(base_url: str, number: int) -> str:
 def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
     """Return one message for all items: the number of each event, and a line for each ticket, highest priority first.
 
-    Each urgent ticket has its line; of the others, those up to DIGEST_TICKETS_LIMIT. The link is that of the ticket when there is only one, else the list of tickets.
+    Each urgent ticket has its line; of the others, those up to DIGEST_TICKETS_LIMIT. The link is that of the ticket when
+    there is only one, else the list of tickets.
     """
     by_ticket: dict[object, list[DigestItem]] = {}
     for item in items:  # an item without a ticket gets a line of its own

@@ -15,6 +15,7 @@ import actors
 from actors import TOPOLOGY, metrics
 from aura.jobs import metrics as job_metrics
 from aura.notifications import EVENTS
+from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.notifications.recipients import AUDIENCE
 from aura.web.metrics import DatabaseMetrics
 from pipelines.scheduled_jobs import SCHEDULE
@@ -49,7 +50,7 @@ def test_the_events_are_those_that_are_published_and_notified() -> None:
             published.add(key.partition(".{")[0])
         if webhook != "no":
             notified.add(key if webhook == "yes" else webhook)
-    assert notified == set(EVENTS)
+    assert notified == {*EVENTS, INCIDENT_PROPOSED}
     assert published == set(_published())
 
 
