@@ -10,10 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
-from actors import analysis
+from actors import analysis, notification_settings
 from aura.desk.participants import add_participant
 from aura.desk.ticket_actions import NotAllowed, comment, reopen, resolve
-from aura.jobs import process_state
 from aura.mail import ingest_mail
 from db import changes, inbound_mails, reading, tickets, transaction
 from db.models import Agent, Comment, Endpoint, Notification, Ticket
@@ -39,9 +38,10 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, dict[str, 
 
 
 @pytest.fixture
-def ticket(hand: Hand, happened: list[Any], configure: Callable[..., Any]) -> int:
+def ticket(hand: Hand, happened: list[Any], configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> int:
     """A ticket with an agent, a person in Cc, and subscribers within and outside the desk."""
     configure(AURA_NOTIFY_CC="on")
+    monkeypatch.setattr(notification_settings, "cached_settings", notification_settings.load_settings)
     with transaction() as session:
         session.add(Agent(name="Ann Lee", email="ann@example.com", skills=[]))
         session.add(Agent(name="Ben", email="ben@example.com", skills=[]))
@@ -58,7 +58,6 @@ def ticket(hand: Hand, happened: list[Any], configure: Callable[..., Any]) -> in
         ("crm", "webhook"),
     ):
         subscribe(recipient, channel)
-    process_state.reset()  # subscriptions are cached
     return number
 
 

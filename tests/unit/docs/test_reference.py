@@ -15,8 +15,8 @@ import actors
 from actors import TOPOLOGY, metrics
 from aura.jobs import metrics as job_metrics
 from aura.notifications import EVENTS
-from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.notifications.recipients import AUDIENCE
+from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.web.metrics import DatabaseMetrics
 from pipelines.scheduled_jobs import SCHEDULE
 from tests.conftest import ROOT
