@@ -129,7 +129,7 @@ def desk(sqlite: str, configure: Callable[..., Any], monkeypatch: pytest.MonkeyP
     max_examples=int(os.environ.get("CHAOS_HISTORIES", "0")) // 50 or 20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_desk_is_notified_of_each_urgent_ticket(
+def test_an_urgent_ticket_notifies_the_desk_on_the_database(
     desk: None, hand: Hand, staffed: bool, steps: list[tuple[Any, ...]]
 ):
     empty()

@@ -96,7 +96,7 @@ def test_only_an_accepted_incident_covers_tickets_up_to_its_priority():
         assert [each.priority for each in incidents.active_incidents(session, 10)] == ["medium"]
 
 
-def test_a_proposal_waits_for_its_announcement_until_it_is_marked():
+def test_a_proposal_is_unnotified_until_it_is_marked():
     number = propose("Outlook does not start")
     with transaction() as session:
         assert [each.id for each in incidents.unnotified_proposals(session, 10)] == [number]

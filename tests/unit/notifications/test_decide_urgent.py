@@ -160,8 +160,10 @@ class World:
             self.delayed.append(Delayed(each.event, each.role, facts, each.ticket_id or 0, each.recipient, until))
         if state.priority in URGENT:
             soon = self.now + timedelta(seconds=STORM)
-            told = [each for each in notifications if each.event in events and delays.get(each, self.now) <= soon]
-            assert any(map(self.is_desk, told)), f"nobody at the desk is notified of {state}: {notifications}, {delays}"
+            notified = [each for each in notifications if each.event in events and delays.get(each, self.now) <= soon]
+            assert any(map(self.is_desk, notified)), (
+                f"nobody at the desk is notified of {state}: {notifications}, {delays}"
+            )
 
     def is_desk(self, notification: Notification) -> bool:
         """Return whether the notification reaches the team, or an agent who is at work."""
@@ -249,7 +251,7 @@ def of_ticket(world: World, ticket: Ticket, kind: str, priority: str = "") -> No
 
 @given(AGENTS, PREFERENCES, SUBSCRIPTIONS, st.sampled_from(TEAMS), st.sampled_from([0, 1, 3]), STEPS)
 @settings(max_examples=int(os.environ.get("CHAOS_HISTORIES", "0")) or settings.default.max_examples)
-def test_somebody_at_the_desk_is_notified_of_each_urgent_ticket(
+def test_an_urgent_ticket_notifies_somebody_at_the_desk(
     agents: list[Agent],
     preferences: dict[str, Preference],
     subscriptions: list[Subscription],

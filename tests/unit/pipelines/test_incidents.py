@@ -9,23 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import select, text, update
 
 from actors import analysis
 from actors.events import announce_event
 from aura.desk.incidents import accept, dismiss
 from aura.desk.ticket_actions import correct
-from aura.jobs import process_state
 from aura.mail import ingest_mail
 from aura.settings import get_settings
 from db import incidents, reading, tickets, transaction
-from db.models import Agent, Incident, Notification, Subscription, Ticket
+from db.models import Agent, Incident, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
 from pipelines.incidents import Group, _grouped, propose_incidents
 from pipelines.scheduled_jobs import run_now, schedule
 from pipelines.triage import triage
-from tests.embedded import Hand, crash_before_commit
+from tests.embedded import Hand
 from tests.services import wait_until
 
 BURST = [
@@ -334,78 +333,11 @@ def test_an_incident_that_an_earlier_version_accepted_covers_no_ticket(database:
     assert roles(late) == {"requester", "team"}
 
 
-# -- the notification of a proposal ---------------------------------------------------------------------------------------
-
-
 def of_proposals() -> list[Notification]:
+    """Return the notifications of proposed incidents."""
     with reading() as session:
         found = select(Notification).where(Notification.event == "incident.proposed").order_by(Notification.recipient)
         return list(session.scalars(found))
-
-
-def test_people_are_notified_once_of_each_proposal(database: str, hand: Hand):
-    with transaction() as session:
-        session.add(Agent(name="ann", email="ann@example.com", skills=[]))
-        session.add(Subscription(recipient="lead@example.com", channel="email", event="incident.proposed"))
-    burst = report(BURST)
-    with transaction() as session:
-        session.execute(update(Ticket).where(Ticket.id == burst[0]).values(assignee="ann"))
-
-    for _ in range(3):
-        propose_incidents()
-        hand.run()
-        process_state.reset()
-    report(["VPN is dead"])
-    propose_incidents()
-    accept(1)
-    propose_incidents()
-    hand.run()
-
-    notified = of_proposals()
-    desk = get_settings().service_desk
-    assert {(each.role, each.recipient) for each in notified} == {
-        ("team", desk),
-        ("agent", "ann"),
-        ("subscriber", "lead@example.com"),
-    }
-    assert len(notified) == 3
-    assert {each.state for each in notified} == {"sent"}
-    link = f"{get_settings().base_url}/incidents#incident-1"
-    assert all(link in each.body and each.data["url"] == link for each in notified)
-    assert notified[0].data["tickets"] == burst
-
-
-def test_a_proposal_is_rolled_back_with_its_notification(database: str, hand: Hand):
-    report(BURST)
-    with crash_before_commit():
-        propose_incidents()
-    assert (proposed(), of_proposals()) == ([], [])
-
-    propose_incidents()
-    assert len(of_proposals()) == 1
-
-
-def test_a_proposal_of_an_earlier_version_is_announced_by_the_next_sweep(database: str):
-    report(BURST)
-    propose_incidents()
-    with transaction() as session:
-        session.execute(delete(Notification))
-        session.execute(update(Incident).values(notified_at=None))
-        session.execute(update(Ticket).values(status="resolved"))
-
-    assert [propose_incidents() for _ in range(2)] == [0, 0]
-    assert len(of_proposals()) == 1
-
-
-def test_a_dismissed_proposal_is_announced_to_nobody(database: str):
-    report(BURST)
-    propose_incidents()
-    with transaction() as session:
-        session.execute(delete(Notification))
-        session.execute(update(Incident).values(notified_at=None, state="dismissed"))
-
-    propose_incidents()
-    assert of_proposals() == []
 
 
 # -- an attack ------------------------------------------------------------------------------------------------------------
