@@ -19,6 +19,7 @@ from db.imported_tickets import SOURCE, is_imported
 from db.models import Incident, Notification, Ticket
 from db.similar import extract_terms
 from db.statements import on_postgresql, table
+from db.tickets import RESOLVED
 from db.time import from_now, now
 
 #: Advisory lock of incident detection on PostgreSQL; SQLite has one writer anyway.
@@ -186,13 +187,14 @@ def covered_by_originals(session: Session, numbers: Collection[int]) -> dict[int
 
 
 _parent = table(Ticket).alias("parent")
-_WITH_PARENT = select(_i.id, _i.title, _i.state, _i.priority, _parent.c.assignee).outerjoin_from(
+_WITH_PARENT = select(_i.id, _i.title, _i.state, _i.priority, _parent.c.assignee, _parent.c.status).outerjoin_from(
     table(Incident), _parent, _parent.c.id == _i.parent_id
 )
 
 
 def _covers(row: Any) -> Covered:
-    accepted = row.state == "accepted"
+    """Return what an incident covers: nothing before it is accepted, nor after its parent ticket is resolved."""
+    accepted = row.state == "accepted" and row.status not in RESOLVED
     return Covered((row.priority or "") if accepted else "", (row.assignee or "") if accepted else "")
 
 

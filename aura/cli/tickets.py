@@ -246,7 +246,7 @@ def comment(
     author: Author = "operator",
     fmt: FormatOption = "table",
 ) -> None:
-    """Add an internal note to a ticket, or with --public a reply. An open ticket is analyzed again with it.
+    """Add an internal note to a ticket, or with --public a reply, which an engine reads while the ticket is open.
 
     Example: aura tickets comment 17 "It is the home network, too"
     """

@@ -155,7 +155,7 @@ def comment(
     visibility: Visibility | None = None,
     recipients: Sequence[str] | None = None,
 ) -> AddedComment:
-    """Add a comment; an open ticket is analyzed again with it.
+    """Add a comment; an open ticket is analyzed again with its public comments.
 
     An internal comment, the default, notifies the agent alone. A public one is a reply to the requester and the people in Cc.
     The requester's own comment is public unless `visibility` says otherwise, notifies the agent, and sets a pending ticket to

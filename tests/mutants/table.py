@@ -750,9 +750,23 @@ MUTANTS = (
     _mutant(
         "a proposed incident keeps tickets from the desk",
         "db/incidents.py",
-        'accepted = row.state == "accepted"',
-        "accepted = True",
+        'accepted = row.state == "accepted" and',
+        "accepted =",
         "tests/unit/db/test_incidents.py",
+    ),
+    _mutant(
+        "an incident whose parent ticket is resolved keeps tickets from the desk",
+        "db/incidents.py",
+        "and row.status not in RESOLVED",
+        "",
+        "tests/unit/db/test_incidents.py",
+    ),
+    _mutant(
+        "an internal note is sent to the AI provider",
+        "db/reanalysis.py",
+        "(Comment.source != ACTION, Comment.internal.is_(False))",
+        "(Comment.source != ACTION,)",
+        "tests/unit/desk/test_ticket_actions.py",
     ),
     _mutant(
         "an incident keeps more urgent tickets from the desk",

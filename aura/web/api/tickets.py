@@ -345,7 +345,7 @@ def create_comment(
 ) -> NewComment:
     """Add an internal note, or with `visibility` public a reply to the requester and the people in Cc.
 
-    While the ticket is open, an engine analyzes it again with the comment.
+    While the ticket is open, an engine analyzes it again with its public comments.
     """
     details = {"visibility": body.visibility} if body.visibility else {}
     with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}", **details) as session:

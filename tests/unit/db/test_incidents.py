@@ -94,6 +94,8 @@ def test_only_an_accepted_incident_covers_tickets_up_to_its_priority():
         incidents.decide(session, number, "accepted")
         assert incidents.covered_by_incidents(session, [number])[number].priority == "medium"
         assert [each.priority for each in incidents.active_incidents(session, 10)] == ["medium"]
+        session.execute(update(Ticket).values(status="resolved"))
+        assert incidents.covered_by_incidents(session, [number])[number].priority == ""
 
 
 def test_a_proposal_is_unnotified_until_it_is_marked():

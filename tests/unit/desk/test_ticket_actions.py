@@ -232,14 +232,15 @@ def test_a_ticket_assigned_to_nobody_stays_unassigned(hand: Hand, ticket: int) -
 def test_a_comment_is_reanalyzed_and_an_action_is_not(hand: Hand, ticket: int, happened: list[Any]) -> None:
     set_status(ticket, "in_progress", "nora")
     set_status(ticket, "open", "nora")
-    number = comment(ticket, "nora", "  The docking station is broken \0", "web").number
+    comment(ticket, "nora", "An internal note, which no engine reads", "web")
+    number = comment(ticket, "nora", "  The docking station is broken \0", "web", "public").number
     assert reanalyze_changed() == 1
     with reading() as session:
         assert reanalysis.latest_comments(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
     assert (
         "ticket.commented",
         ticket,
-        {"comment": number, "by": "nora", "source": "web", "visibility": "internal"},
+        {"comment": number, "by": "nora", "source": "web", "visibility": "public"},
     ) in happened
 
 

@@ -251,7 +251,7 @@ def of_ticket(world: World, ticket: Ticket, kind: str, priority: str = "") -> No
 
 @given(AGENTS, PREFERENCES, SUBSCRIPTIONS, st.sampled_from(TEAMS), st.sampled_from([0, 1, 3]), STEPS)
 @settings(max_examples=int(os.environ.get("CHAOS_HISTORIES", "0")) or settings.default.max_examples)
-def test_an_urgent_ticket_notifies_somebody_at_the_desk(
+def test_an_urgent_ticket_notifies_the_desk(
     agents: list[Agent],
     preferences: dict[str, Preference],
     subscriptions: list[Subscription],

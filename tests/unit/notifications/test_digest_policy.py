@@ -118,7 +118,7 @@ def at_once(*notifications: Notification) -> list[Notification]:
     return [each for each in notifications if each not in delayed]
 
 
-def test_quiet_hours_never_delay_an_urgent_ticket_for_everybody_at_the_desk():
+def test_quiet_hours_never_delay_an_urgent_ticket_for_the_whole_desk():
     assert at_once(HIGH) == [HIGH]
     assert at_once(AGENT, HIGH) == [HIGH]
     assert at_once(AGENT) == [AGENT]
