@@ -692,6 +692,13 @@ MUTANTS = (
         "tests/unit/desk/test_ticket_actions_visibility.py",
     ),
     _mutant(
+        "a worker sends an internal note to the roles of its job",
+        "actors/notify.py",
+        'if event.visibility == "internal" and key.event == "ticket.commented":',
+        "if False:",
+        "tests/unit/desk/test_ticket_actions_visibility.py",
+    ),
+    _mutant(
         "an internal note is sent to subscribers who are not at the desk",
         "actors/notify.py",
         "if internal and not _reads_internal_notes(each, desk):",

@@ -11,14 +11,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from actors import analysis, notification_settings
+from actors.events import event_job, parse_arguments
 from aura.desk.participants import add_participant
 from aura.desk.ticket_actions import NotAllowed, comment, reopen, resolve
 from aura.mail import ingest_mail
-from db import changes, inbound_mails, reading, tickets, transaction
+from aura.notifications import PUBLIC_REPLY
+from db import changes, inbound_mails, jobs, reading, tickets, transaction
 from db.models import Agent, Comment, Endpoint, Notification, Ticket
 from db.new_tickets import NewTicket
 from pipelines.triage import triage
-from tests.embedded import Hand
+from tests.embedded import Hand, all_jobs
 from tests.unit.actors.helpers import digest_in_two_hours, end_delays, save_preference, subscribe
 from tests.unit.web.clients import create_key, local_client, submit
 
@@ -92,6 +94,20 @@ def test_an_internal_text_reaches_the_desk_alone(ticket: int, hand: Hand, happen
     assert {row.data.get("visibility") for row in notified["crm"]} >= {"internal"}
     assert "carl@example.com" not in notified
     assert SECRET not in json.dumps(happened, default=str)
+
+
+def test_the_job_of_an_internal_note_names_the_agent_alone_also_for_an_earlier_worker(ticket: int) -> None:
+    comment(ticket, "nora", f"A known {SECRET}")
+    [job] = [each for each in all_jobs() if each.actor == "announce"]
+    assert parse_arguments(job.args).roles == ("agent",)
+
+
+def test_a_worker_sends_no_internal_note_whatever_roles_its_job_names(ticket: int, hand: Hand) -> None:
+    with transaction() as session:
+        job = event_job(ticket, "ticket.commented", 99, f"A known {SECRET}", PUBLIC_REPLY, "internal")
+        jobs.enqueue(session, [job])
+    hand.run()
+    assert not {"ada@example.com", "carl@example.com"} & set(written())
 
 
 @pytest.mark.parametrize("action", [ACTIONS["comment"], ACTIONS["resolution"]], ids=["comment", "resolution"])
