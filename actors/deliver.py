@@ -34,11 +34,13 @@ from aura.notifications import (
     OutboundMessage,
     RenderedMessage,
     as_html,
+    incident_link,
     make_channel,
     unsubscribe,
 )
 from aura.notifications.addresses import comparable
 from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
+from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.notifications.unsubscribe import Unsubscribe
 from aura.settings import Settings, get_settings
 from db import channel_rates, endpoints, in_doubt, inbound_mails, notifications, signing_keys, transaction
@@ -256,6 +258,8 @@ def _message(name: str, delivery: Delivery, settings: Settings) -> OutboundMessa
     if name != "email" and (endpoint is None or endpoint.channel != name):
         raise ChannelError(f"{name} endpoint {notification.recipient!r} does not exist", permanent=True)
     link = f"{settings.base_url}/tickets/{notification.ticket_id}" if notification.ticket_id else ""
+    if notification.event == INCIDENT_PROPOSED:
+        link = incident_link(settings.base_url, int(notification.data["incident"]))
     html, body, url = "", notification.body, ""
     if name == "email":
         language, what = notification.data.get("language", "en"), _unsubscribed(notification)

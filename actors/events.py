@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from actors.excerpts import excerpt
 from aura.errors import InvalidInput
-from aura.notifications import EVENTS, Role
+from aura.notifications import EVENTS, Role, Visibility
+from aura.notifications.recipients import ROLES
 from db import jobs, outbox, tickets
 from db.jobs import Claimed, NewJob
 from db.text import storable
@@ -22,10 +23,14 @@ from db.ticket_actions import COMMENT_LIMIT
 
 ACTOR = "announce"
 DEAD_LETTER_EVENT = "ticket.dead_lettered"
+#: Events whose note a person wrote, which is internal or public.
+WRITTEN_EVENTS = ("ticket.commented", "ticket.resolved", "ticket.reopened")
 #: Priority of the job; the deliveries get the one of their ticket.
 PRIORITY = 5
 #: Characters of a note: those of the longest comment, since a public reply is sent whole.
 NOTE_LIMIT = COMMENT_LIMIT
+#: The mark of an internal note, and of its author, among the arguments of the job.
+INTERNAL, AUTHOR = "internal", "author:"
 #: Characters of a version.
 VERSION_LIMIT = 80
 
@@ -41,6 +46,8 @@ class TicketEvent:
     note: str = ""
     #: Further fields for other services.
     payload: Mapping[str, Any] = field(default_factory=dict)
+    #: Of the note; an internal one is for the desk alone.
+    visibility: Visibility = "public"
 
 
 class EventKey(NamedTuple):
@@ -51,28 +58,44 @@ class EventKey(NamedTuple):
     version: str
 
 
-def announce_event(session: Session, ticket_id: int, event: str, version: int | str, note: str = "") -> None:
+def announce_event(
+    session: Session, ticket_id: int, event: str, version: int | str, note: str = "", visibility: Visibility = "public"
+) -> None:
     """Announce one event in the caller's transaction (see `announce_events`)."""
-    announce_events(session, [TicketEvent(ticket_id, event, version, note)])
+    announce_events(session, [TicketEvent(ticket_id, event, version, note, visibility=visibility)])
 
 
 def announce_events(session: Session, events: Sequence[TicketEvent]) -> None:
-    """Enqueue the notifications of these events, and record them in the outbox, in the caller's transaction."""
-    jobs.enqueue(session, [event_job(each.ticket_id, each.event, each.version, each.note) for each in events])
-    outbox.record(
+    """Enqueue the notifications of these events, and record them in the outbox, in the caller's transaction.
+
+    An internal note is not in the outbox, whose events leave the desk.
+    """
+    jobs.enqueue(
         session,
-        [
-            (each.event, each.ticket_id, {"version": each.version, "note": excerpt(each.note), **each.payload})
-            for each in events
-        ],
+        [event_job(each.ticket_id, each.event, each.version, each.note, visibility=each.visibility) for each in events],
     )
+    outbox.record(session, [(each.event, each.ticket_id, _outbound(each)) for each in events])
 
 
-def event_job(ticket_id: int, event: str, version: int | str, note: str = "", roles: Sequence[Role] = ()) -> NewJob:
+def _outbound(event: TicketEvent) -> dict[str, Any]:
+    note = {"note": excerpt(event.note) if event.visibility == "public" else ""}
+    visibility = {"visibility": event.visibility} if event.note and event.event in WRITTEN_EVENTS else {}
+    return {"version": event.version, **note, **visibility, **event.payload}
+
+
+def event_job(
+    ticket_id: int,
+    event: str,
+    version: int | str,
+    note: str = "",
+    roles: Sequence[Role] = (),
+    visibility: Visibility = "public",
+    author: str = "",
+) -> NewJob:
     """Return the job that notifies people of an event, once for each (ticket, event, version).
 
-    `roles` replace the event's own audience. Raises InvalidInput for an unknown event, or a version that is empty, longer
-    than 80 characters, or contains a colon or unstorable characters.
+    `roles` replace the event's own audience. `author` gets no mail of the own comment. Raises InvalidInput for an unknown
+    event, or a version that is empty, longer than 80 characters, or contains a colon or unstorable characters.
     """
     if event not in EVENTS:
         raise InvalidInput(f"event: unknown event {event!r}; the events are {', '.join(EVENTS)}")
@@ -81,7 +104,32 @@ def event_job(ticket_id: int, event: str, version: int | str, note: str = "", ro
         raise InvalidInput(
             f"version: {suffix[:200]!r} is not valid; use 1 to {VERSION_LIMIT} characters without a colon"
         )
-    return NewJob(ACTOR, f"{ticket_id}:{event}:{suffix}", [storable(note)[:NOTE_LIMIT], *roles], priority=PRIORITY)
+    # a worker of an earlier version ignores what is no role
+    marks = [INTERNAL] if visibility == "internal" else []
+    marks += [f"{AUTHOR}{storable(author)[:254]}"] if author else []
+    arguments = [storable(note)[:NOTE_LIMIT], *roles, *marks]
+    return NewJob(ACTOR, f"{ticket_id}:{event}:{suffix}", arguments, priority=PRIORITY)
+
+
+@dataclass(frozen=True, slots=True)
+class EventArguments:
+    """The arguments of an `announce` job."""
+
+    note: str = ""
+    roles: tuple[Role, ...] = ()
+    visibility: Visibility = "public"
+    author: str = ""
+
+
+def parse_arguments(arguments: Sequence[Any]) -> EventArguments:
+    """Return the arguments of an `announce` job, which any version of Aura may have enqueued."""
+    note, *rest = [str(each) for each in arguments] or [""]
+    return EventArguments(
+        note,
+        tuple(role for role in ROLES if role in rest),
+        "internal" if INTERNAL in rest else "public",
+        next((each.removeprefix(AUTHOR) for each in rest if each.startswith(AUTHOR)), ""),
+    )
 
 
 def parse_key(key: str) -> EventKey | None:

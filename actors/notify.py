@@ -8,16 +8,17 @@ unique.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from email.utils import parseaddr
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from actors import analysis, digest, notification_settings
 from actors.analysis import JOB_PRIORITY
-from actors.events import EventKey, parse_key
+from actors.events import WRITTEN_EVENTS, EventArguments, EventKey, parse_arguments, parse_key
 from actors.excerpts import excerpt
 from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
@@ -25,6 +26,7 @@ from aura.jobs.attempt import Missing, Permanent
 from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
 from aura.notifications.addresses import comparable
 from aura.notifications.decide import (
+    AnnouncedTopic,
     Notification,
     NotificationSettings,
     TicketState,
@@ -32,12 +34,13 @@ from aura.notifications.decide import (
     decide_triage,
     find_agent,
 )
+from aura.notifications.recipients import DESK
 from aura.notifications.render import REPLY_LIMIT
 from aura.settings import get_settings
-from db import incidents, jobs, notifications, participants, reading, ticket_actions, tickets
+from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
 from db.inbound_mails import SOURCE as MAIL_SOURCE
-from db.incidents import ActiveIncident
+from db.incidents import ActiveIncident, Covered
 from db.jobs import Claimed, NewJob
 from db.tickets import TicketRow
 
@@ -60,6 +63,14 @@ class _Context:
     reasons: Mapping[int, str]
     agents: Sequence[Agent]
     settings: NotificationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Topics:
+    """What the originals of duplicates, and incidents, cover."""
+
+    originals: Mapping[int, Covered]
+    incidents: Mapping[int, Covered | ActiveIncident]
 
 
 def _context(session: Session, batch: Sequence[TicketRow]) -> _Context:
@@ -85,9 +96,10 @@ def notify(batch: list[TicketRow]) -> list[NotifyResult]:
     """Assign each ticket to an agent and notify the people concerned."""
     with reading() as session:
         context = _context(session, batch)
-        active = analysis.active_incidents(session)
-    joined = [_incident(ticket, active) for ticket in batch]
-    states = [_state(ticket, incident) for ticket, incident in zip(batch, joined, strict=True)]
+        active = {each.id: each for each in analysis.active_incidents(session)}
+        topics = _Topics(incidents.covered_by_originals(session, _originals(batch)), active)
+    joined = [_incident(ticket, list(active.values())) for ticket in batch]
+    states = [_state(ticket, topics, incident) for ticket, incident in zip(batch, joined, strict=True)]
     decisions = decide_triage(states, context.agents, context.settings, get_settings().service_desk)
     new = [notification for decision in decisions for notification in decision.notifications]
     delays = digest.load_delays(new, context.settings.preferences)
@@ -128,13 +140,13 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         loaded = tickets.load(session, [key.ticket_id for key in keys if key is not None])
         context = _context(session, list(loaded.values()))
         people = _participants(session, batch, keys)
-        authors = _authors(session, keys)
+        covered = incidents.covered_by_incidents(session, {t.incident_id for t in loaded.values() if t.incident_id})
+        topics = _Topics(incidents.covered_by_originals(session, _originals(loaded.values())), covered)
     decisions: list[list[Notification]] = []
     for job, key in zip(batch, keys, strict=True):
         ticket = loaded.get(key.ticket_id) if key else None
         cc = people.get(ticket.id, ()) if ticket else ()
-        decision = [] if key is None or ticket is None else _decide(ticket, key, job, context, cc)
-        decisions.append(_without_author(decision, authors.get(key.version, "") if key else "", context.agents))
+        decisions.append([] if key is None or ticket is None else _decide(ticket, key, job, context, topics, cc))
     delays = digest.load_delays([each for decision in decisions for each in decision], context.settings.preferences)
     results: list[NotifyResult | Permanent] = []
     for job, key, decision in zip(batch, keys, decisions, strict=True):
@@ -143,11 +155,14 @@ def announce(batch: list[Claimed]) -> list[NotifyResult | Permanent]:
         elif (ticket := loaded.get(key.ticket_id)) is None:
             results.append(Missing(f"ticket {key.ticket_id} does not exist"))
         else:
-            note = str(job.args[0]) if job.args else ""
+            event = parse_arguments(job.args)
             agent = find_agent(ticket.assignee, context.agents)
-            reply = note[:REPLY_LIMIT] if _by_agent(key.event, job) else ""
-            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), note, bool(reply))
-            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply)))
+            reply = event.note[:REPLY_LIMIT] if _by_agent(key.event, event) else ""
+            facts = _facts(ticket, agent, context.reasons.get(ticket.id, ""), event.note, bool(reply))
+            if event.note and key.event in WRITTEN_EVENTS:
+                facts = replace(facts, note_visibility=event.visibility)
+            desk = _desk_addresses(context.agents)
+            results.append(NotifyResult(*_rows(ticket, facts, decision, delays, reply, desk)))
     return results
 
 
@@ -157,33 +172,53 @@ def _participants(
     """Return the people in Cc of the tickets whose event notifies them."""
     if not get_settings().notify_cc:
         return {}
-    ids = [key.ticket_id for job, key in zip(batch, keys, strict=True) if key is not None and "cc" in job.args[1:]]
+    pairs = zip(batch, keys, strict=True)
+    ids = [key.ticket_id for job, key in pairs if key is not None and "cc" in parse_arguments(job.args).roles]
     return participants.of_tickets(session, parse_ids(ids)) if ids else {}
 
 
-def _authors(session: Session, keys: Sequence[EventKey | None]) -> Mapping[str, str]:
-    """Return the authors of the comments that are announced, by the version of the event: the number of the comment."""
-    numbers = parse_ids([key.version for key in keys if key is not None and key.event == "ticket.commented"])
-    return {str(number): author for number, author in ticket_actions.authors(session, numbers).items()}
+def _decide(
+    ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, topics: _Topics, cc: Sequence[str]
+) -> list[Notification]:
+    state, team_address = _state(ticket, topics, ticket.incident_id), get_settings().service_desk
+    event = parse_arguments(job.args)
+    roles = event.roles
+    if event.visibility == "internal" and key.event == "ticket.commented":
+        roles = ("agent",)
+    decision = decide_event(state, key.event, key.version, context.agents, context.settings, team_address, roles, cc)
+    own = _own_addresses(event.author, context.agents)
+    # the names of endpoints are no names of people
+    return [
+        each for each in decision if each.channel not in ("email", "in_app") or comparable(each.recipient) not in own
+    ]
 
 
-def _without_author(decision: list[Notification], author: str, agents: Sequence[Agent]) -> list[Notification]:
-    """Return the notifications of a comment without those to its author, by name and by address."""
-    if not author:
-        return decision
-    agent = next((each for each in agents if author.casefold() in (each.name.casefold(), each.email.casefold())), None)
-    own = {comparable(each) for each in (author, *((agent.name, agent.email) if agent else ())) if each}
-    return [each for each in decision if each.event != "ticket.commented" or comparable(each.recipient) not in own]
+def _own_addresses(author: str, agents: Sequence[Agent]) -> set[str]:
+    """Return the names and addresses of a comment's author in comparable spelling; an agent has a name and an address."""
+    own = {comparable(author), comparable(parseaddr(author)[1])} - {""}
+    for agent in agents:
+        both = {comparable(agent.name), comparable(agent.email)}
+        own |= both if own & both else set()
+    return own - {""}
 
 
-def _decide(ticket: TicketRow, key: EventKey, job: Claimed, context: _Context, cc: Sequence[str]) -> list[Notification]:
-    state, team_address = _state(ticket, ticket.incident_id), get_settings().service_desk
-    return decide_event(state, key.event, key.version, context.agents, context.settings, team_address, job.args[1:], cc)
+def _by_agent(event: str, arguments: EventArguments) -> bool:
+    """Return whether an agent wrote the note of an event to the requester: a public resolution, or a public reply."""
+    public = arguments.visibility == "public"
+    return public and (event == "ticket.resolved" or (event == "ticket.commented" and "requester" in arguments.roles))
 
 
-def _by_agent(event: str, job: Claimed) -> bool:
-    """Return whether an agent wrote the note of an event: a resolution, or a public reply."""
-    return event == "ticket.resolved" or (event == "ticket.commented" and "requester" in job.args[1:])
+def _desk_addresses(agents: Sequence[Agent]) -> frozenset[str]:
+    """Return the addresses that read internal notes as subscribers: those of agents, and the team's."""
+    return frozenset(each.casefold() for each in [get_settings().service_desk, *(a.email for a in agents)] if each)
+
+
+def _reads_internal_notes(notification: Notification, desk: frozenset[str]) -> bool:
+    """Return whether the recipient is at the desk. A subscriber may be anybody, also another company's program."""
+    if notification.role in DESK:
+        return True
+    known = notification.channel == "in_app" or notification.recipient.casefold() in desk
+    return notification.role == "subscriber" and notification.channel in ("in_app", "email") and known
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -214,7 +249,15 @@ def _facts(
     )
 
 
-def _state(ticket: TicketRow, incident: int | None) -> TicketState:
+def _originals(batch: Iterable[TicketRow]) -> set[int]:
+    return {ticket.duplicate_of for ticket in batch if ticket.duplicate_of is not None}
+
+
+def _topic(covered: Covered | ActiveIncident | None) -> AnnouncedTopic | None:
+    return None if covered is None else AnnouncedTopic(covered.priority, covered.assignee)
+
+
+def _state(ticket: TicketRow, topics: _Topics, incident: int | None) -> TicketState:
     return TicketState(
         id=ticket.id,
         category=ticket.category or "Other",
@@ -226,8 +269,8 @@ def _state(ticket: TicketRow, incident: int | None) -> TicketState:
         version=ticket.version,
         notified_version=ticket.notified_version,
         needs_review=ticket.needs_review,
-        duplicate=ticket.duplicate_of is not None,
-        in_incident=incident is not None,
+        original=_topic(topics.originals.get(ticket.duplicate_of)) if ticket.duplicate_of is not None else None,
+        incident=_topic(topics.incidents.get(incident)) if incident is not None else None,
         no_auto_reply=bool(ticket.no_auto_reply),
         silent=ticket.silent,
     )
@@ -239,17 +282,23 @@ def _rows(
     decision: Sequence[Notification],
     delays: Mapping[Notification, tuple[datetime, float]],
     reply: str = "",
+    desk: frozenset[str] = frozenset(),
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Return the rows of the notifications, and the seconds of those that are delayed, by id.
 
     `reply` is the note as an agent wrote it to the requester, who gets it as it is: a masked link or phone number is of no
-    use to its addressee.
+    use to its addressee. An internal note is left out for everybody who is not at the `desk`.
     """
     as_written = replace(facts, note=reply) if reply else facts
+    without_note = replace(facts, note="")
+    internal = facts.note_visibility == "internal"
     rows: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for each in decision:
-        row = _row(ticket, as_written if each.role in PUBLIC_REPLY else facts, each, facts.note)
+        shown = as_written if each.role in PUBLIC_REPLY else facts
+        if internal and not _reads_internal_notes(each, desk):
+            shown = without_note
+        row = _row(ticket, shown, each, facts.note if shown is not without_note else "")
         if each in delays:
             until, seconds[row["id"]] = delays[each]
             row |= {"state": "delayed", "delayed_until": until}
@@ -279,6 +328,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
             "assignee": facts.assignee,
             "status": ticket.status,
             "note": note,
+            **({"visibility": facts.note_visibility} if facts.note_visibility else {}),
             "language": notification.language,
             "url": f"{base_url}/tickets/{ticket.id}",
         },
@@ -287,18 +337,39 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
     }
 
 
-def _write(session: Session, done: list[JobResult]) -> None:
-    """Write the notifications, and enqueue the delivery or the digest of those that are new."""
-    results = {row["id"]: each for each in done for row in each.result.rows}
-    rows = {row["id"]: row for each in done for row in each.result.rows}
-    for key, row in rows.items():
-        if row["state"] == "delayed":
-            row["traceparent"] = results[key].traceparent
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A notification as a row, the seconds of its delay, and the priority and trace of its delivery."""
+
+    row: dict[str, Any]
+    delay: float = 0.0
+    priority: int = 0
+    traceparent: str | None = None
+
+
+def _write(session: Session, done: Sequence[JobResult]) -> None:
+    """Write the notifications of these jobs."""
+    write_rows(
+        session,
+        [
+            NewRow(row, each.result.delays.get(row["id"], 0.0), each.priority, each.traceparent)
+            for each in done
+            for row in each.result.rows
+        ],
+    )
+
+
+def write_rows(session: Session, new: Sequence[NewRow]) -> None:
+    """Write notifications, and enqueue the delivery or the digest of those that are new."""
+    by_id = {each.row["id"]: each for each in new}
+    for each in new:
+        if each.row["state"] == "delayed":
+            each.row["traceparent"] = each.traceparent
     new_jobs: list[NewJob] = []
-    for key in notifications.write(session, list(rows.values())):
-        row, each = rows[key], results[key]
+    for key in notifications.write(session, [each.row for each in new]):
+        each, row = by_id[key], by_id[key].row
         if row["state"] == "enqueued":
             new_jobs.append(NewJob(row["channel"], key, priority=each.priority, traceparent=each.traceparent))
         elif row["state"] == "delayed":
-            new_jobs.append(digest.digest_job(row["channel"], row["recipient"], each.result.delays[key]))
+            new_jobs.append(digest.digest_job(row["channel"], row["recipient"], each.delay))
     jobs.enqueue(session, new_jobs)

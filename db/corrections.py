@@ -58,10 +58,14 @@ def correct(session: Session, ticket_id: int, author: str, values: dict[str, str
     return changed
 
 
-def resolve(session: Session, ticket_id: int, resolution: str) -> None:
-    """Set a ticket to resolved, with the text that similar tickets will show. Raises UnknownTicket."""
+def resolve(session: Session, ticket_id: int, resolution: str, public: bool = False) -> None:
+    """Set a ticket to resolved, with the text that similar tickets will show; a public one is sent to the requester.
+
+    Raises UnknownTicket.
+    """
     _lock(session, ticket_id)
-    values = {"status": "resolved", "resolution": storable(resolution).strip()[:RESOLUTION_LIMIT], "resolved_at": now()}
+    text = storable(resolution).strip()[:RESOLUTION_LIMIT]
+    values = {"status": "resolved", "resolution": text, "resolution_public": public, "resolved_at": now()}
     session.execute(update(table(Ticket)).where(_t.id == ticket_id).values(values))
 
 

@@ -117,8 +117,12 @@ def overview(session: Session) -> list[dict[str, Any]]:
 
 
 def reschedule(session: Session, channel: str, recipient: str, until: datetime, except_events: Collection[str]) -> int:
-    """Delay the delayed notifications of a recipient, except of these events, until then. Returns their number."""
-    chosen = update(table(Notification)).where(*_delayed(channel, recipient), _c.event.not_in(except_events))
+    """Delay the delayed notifications of a recipient, except of these events, until then. Returns their number.
+
+    Those that are due within a minute stay: a storm delayed them, not the preference.
+    """
+    later = (_c.event.not_in(except_events), _c.delayed_until > from_now(STORM_SECONDS))
+    chosen = update(table(Notification)).where(*_delayed(channel, recipient), *later)
     return len(session.execute(chosen.values(delayed_until=until).returning(_c.id)).all())
 
 

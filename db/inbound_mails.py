@@ -208,9 +208,10 @@ def of_threads(session: Session, ticket_ids: Collection[int]) -> list[ThreadMail
 
 
 def texts_of_ticket(session: Session, ticket_id: int, limit: int = 20) -> list[str]:
-    """Return the texts that a reply may quote: the ticket's description, its newest notifications and comments."""
+    """Return the texts that a reply may quote: the ticket's description, its newest notifications and public comments."""
     notified = select(_n.body).where(_n.ticket_id == ticket_id).order_by(_n.created_at.desc()).limit(limit)
-    comments = select(Comment.text).where(Comment.ticket_id == ticket_id).order_by(Comment.id.desc()).limit(limit)
+    public = (Comment.ticket_id == ticket_id, Comment.internal.is_(False))
+    comments = select(Comment.text).where(*public).order_by(Comment.id.desc()).limit(limit)
     description = select(_t.description).where(_t.id == ticket_id)
     return [text for query in (description, notified, comments) for text in session.scalars(query)]
 

@@ -1,11 +1,12 @@
 """Incidents: similar tickets created within minutes.
 
-A proposed incident becomes accepted (a parent ticket is created for it) or dismissed (its tickets are released).
+A proposed incident becomes accepted (a parent ticket is created for it) or dismissed (its tickets are released). Only an
+accepted one covers tickets, of which the desk is then not notified one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from db.imported_tickets import SOURCE, is_imported
 from db.models import Incident, Notification, Ticket
 from db.similar import extract_terms
 from db.statements import on_postgresql, table
+from db.tickets import RESOLVED
 from db.time import from_now, now
 
 #: Advisory lock of incident detection on PostgreSQL; SQLite has one writer anyway.
@@ -139,6 +141,10 @@ class ActiveIncident(NamedTuple):
 
     id: int
     terms: frozenset[str]
+    #: Of an accepted incident, the highest priority of its tickets at that moment; "" covers no ticket.
+    priority: str
+    #: The assignee of its parent ticket.
+    assignee: str
 
     def matches(self, title: str) -> bool:
         """Return whether the title of a ticket is similar."""
@@ -149,8 +155,47 @@ class ActiveIncident(NamedTuple):
 
 def active_incidents(session: Session, minutes: float) -> list[ActiveIncident]:
     """Return the incidents with a new ticket in the last minutes that were not dismissed."""
-    recent = [each for each in recent_incidents(session, minutes) if each.state != "dismissed"]
-    return [ActiveIncident(each.id, frozenset(extract_terms(each.title, TITLE_TERMS))) for each in recent]
+    recent = (_i.last_ticket_at >= from_now(-minutes * 60)) & (_i.state != "dismissed")
+    return [
+        ActiveIncident(row.id, frozenset(extract_terms(row.title, TITLE_TERMS)), *_covers(row))
+        for row in session.execute(_WITH_PARENT.where(recent).order_by(_i.id))
+    ]
+
+
+class Covered(NamedTuple):
+    """What an accepted incident, or the original of a duplicate, covers: priority and assignee."""
+
+    priority: str
+    assignee: str
+
+
+def covered_by_incidents(session: Session, numbers: Collection[int]) -> dict[int, Covered]:
+    """Return what each accepted one of these incidents covers."""
+    if not numbers:
+        return {}
+    rows = session.execute(_WITH_PARENT.where(_i.id.in_(sorted(numbers)), _i.state == "accepted"))
+    return {row.id: _covers(row) for row in rows}
+
+
+def covered_by_originals(session: Session, numbers: Collection[int]) -> dict[int, Covered]:
+    """Return what each of these tickets covers as the original of duplicates; a ticket without a verdict covers none."""
+    if not numbers:
+        return {}
+    classified = (_t.id.in_(sorted(numbers)), _t.classified_at.is_not(None))
+    rows = session.execute(select(_t.id, _t.priority, _t.assignee).where(*classified))
+    return {row.id: Covered(row.priority or "", row.assignee or "") for row in rows}
+
+
+_parent = table(Ticket).alias("parent")
+_WITH_PARENT = select(_i.id, _i.title, _i.state, _i.priority, _parent.c.assignee, _parent.c.status).outerjoin_from(
+    table(Incident), _parent, _parent.c.id == _i.parent_id
+)
+
+
+def _covers(row: Any) -> Covered:
+    """Return what an incident covers: nothing before it is accepted, nor after its parent ticket is resolved."""
+    accepted = row.state == "accepted" and row.status not in RESOLVED
+    return Covered((row.priority or "") if accepted else "", (row.assignee or "") if accepted else "")
 
 
 def assign_tickets(session: Session, incident_of: Mapping[int, int]) -> None:
@@ -187,16 +232,33 @@ def release_tickets(session: Session, number: int) -> None:
 
 
 def tickets_of(session: Session, number: int) -> list[Any]:
-    """Return id, title, language and priority of the incident's tickets."""
-    tickets = select(_t.id, _t.title, _t.language, _t.priority).where(_t.incident_id == number).order_by(_t.id)
+    """Return id, title, language, priority and assignee of the incident's tickets."""
+    tickets = (
+        select(_t.id, _t.title, _t.language, _t.priority, _t.assignee).where(_t.incident_id == number).order_by(_t.id)
+    )
     return list(session.execute(tickets))
 
 
-def set_parent(session: Session, number: int, parent: int, category: str, priority: str) -> None:
-    """Set the parent ticket of an incident, with category and priority as set by a person."""
-    session.execute(update(table(Incident)).where(_i.id == number).values(parent_id=parent))
+def set_parent(session: Session, number: int, parent: int, category: str, priority: str, covered: str | None) -> None:
+    """Set the parent ticket of an incident, with category and priority as set by a person.
+
+    `covered` is the highest priority of the incident's tickets; None when none has one.
+    """
+    session.execute(update(table(Incident)).where(_i.id == number).values(parent_id=parent, priority=covered))
     verdict = {"category": category, "category_by": "human", "priority": priority, "priority_by": "human"}
     session.execute(update(table(Ticket)).where(_t.id == parent).values(verdict))
+
+
+def unnotified_proposals(session: Session, limit: int) -> list[Any]:
+    """Return id, title and category of the proposed incidents of which nobody was notified, the oldest first."""
+    waiting = (_i.state == "proposed", _i.notified_at.is_(None))
+    rows = session.execute(select(_i.id, _i.title, _i.category).where(*waiting).order_by(_i.id).limit(limit))
+    return list(rows)
+
+
+def mark_notified(session: Session, numbers: Sequence[int]) -> None:
+    """Record that people were notified of these incidents."""
+    session.execute(update(table(Incident)).where(_i.id.in_(numbers)).values(notified_at=now()))
 
 
 def listing(session: Session, state: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

@@ -125,10 +125,14 @@ def unnotified(session: Session, ids: Collection[int]) -> list[int]:
 
 
 def latest_comments(session: Session, ids: Collection[int], each: int) -> dict[int, list[str]]:
-    """Return the newest comments on each ticket, at most `each`, oldest first."""
+    """Return the newest public comments on each ticket, at most `each`, oldest first.
+
+    Internal notes stay at the desk: an engine may be a provider, and the words that decided are in notifications.
+    """
     place = func.row_number().over(partition_by=Comment.ticket_id, order_by=Comment.id.desc()).label("place")
     comments = select(Comment.ticket_id, Comment.id, Comment.text, place)
-    ranked = comments.where(Comment.ticket_id.in_(ids), Comment.source != ACTION).subquery()
+    public = (Comment.source != ACTION, Comment.internal.is_(False))
+    ranked = comments.where(Comment.ticket_id.in_(ids), *public).subquery()
     newest = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.id)
     texts: dict[int, list[str]] = {}
     for row in session.execute(newest):

@@ -88,7 +88,19 @@ def summary(ticket: Ticket) -> dict[str, Any]:
         "duplicate_of incident_id stage version created_at changed_at classified_at notified_at resolved_at due_at sla_state "
         "paused_since"
     )
-    return _values(ticket, fields.split()) | {"external_id": unscoped(ticket.external_id)}
+    return {
+        **_values(ticket, fields.split()),
+        "external_id": unscoped(ticket.external_id),
+        "resolution_visibility": _resolution_visibility(ticket),
+    }
+
+
+def _resolution_visibility(ticket: Ticket) -> str | None:
+    """Return internal or public; None without a resolution. Earlier versions of Aura always sent it to the requester."""
+    if not ticket.resolution:
+        return None
+    public = ticket.imported_at is None if ticket.resolution_public is None else ticket.resolution_public
+    return "public" if public else "internal"
 
 
 def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:
@@ -98,7 +110,8 @@ def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:
         kind = "correction" if correction.old != correction.new else "confirmation"
         yield _entry(correction.created_at, kind, **_values(correction, _CORRECTION))
     for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
-        source = {} if comment.source == ACTION else {"source": comment.source, "internal": comment.internal}
+        visibility = "internal" if comment.internal else "public"
+        source = {} if comment.source == ACTION else {"source": comment.source, "visibility": visibility}
         kind = "comment" if source else "action"
         yield _entry(comment.created_at, kind, author=comment.author, text=comment.text, **source)
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):

@@ -5,8 +5,9 @@
    limits the groups that a ticket is compared with.
 3. A group that belongs to an incident adds its tickets to it. Another group is proposed when AURA_INCIDENT_TICKETS people
    are in it, unless as many similar tickets usually arrive in that time.
-   From then on a ticket that joins notifies its requester only (`actors.notify.notify`), no agent.
-4. A person accepts or dismisses the proposal (`aura.desk.incidents`).
+   The team is notified once of the proposal (`actors.proposals`), which changes no notification of a ticket.
+4. A person accepts or dismisses the proposal (`aura.desk.incidents`). From its acceptance on, a ticket that joins and is not
+   more urgent than its tickets notifies its requester only (`actors.notify.notify`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.orm import Session
 
+from actors.proposals import announce_proposals
 from aura.ai.text.clean import clean_line
 from aura.ai.text.masking import mask
-from aura.settings import get_settings
+from aura.settings import Settings, get_settings
 from db import incidents, transaction
 from db.incidents import SIMILAR, TITLE_TERMS, RecentTicket
 from db.similar import extract_terms
@@ -64,28 +67,35 @@ def propose_incidents() -> int:
     settings = get_settings()
     with transaction() as session:
         incidents.lock_detection(session)
-        pool = incidents.recent_tickets(session, settings.incident_minutes)
-        recent = [each for each in pool if each.fresh]
-        if len(recent) < 2:
-            return 0
-        proposals = incidents.recent_incidents(session, settings.incident_minutes)
-        proposal_ids = {each.id for each in proposals}
-        dismissed = [each for each in proposals if each.state == "dismissed"]
-        threshold = max(settings.incident_tickets, SHARE * len(recent))
-        changed = 0
-        for group in _grouped(recent):
-            if group.incident_id is not None:
-                new = [each for each in group.members if each.incident_id is None]
-                if new and group.incident_id in proposal_ids:
-                    incidents.add_tickets(session, group.incident_id, new)
-                    changed += 1
-                continue
-            burst = _without_dismissed(group, dismissed)
-            if burst.people >= threshold and burst.people >= UNUSUAL * _usual(burst, pool, settings.incident_minutes):
-                category = Counter(each.category or "Other" for each in burst.members).most_common(1)[0][0]
-                number = incidents.propose(session, _title(burst), category, burst.members)
-                logger.warning("incident proposed", incident=number, tickets=len(burst.members))
+        changed = _sweep(session, settings)
+        # also those that a process of an earlier version proposed
+        announce_proposals(session)
+    return changed
+
+
+def _sweep(session: Session, settings: Settings) -> int:
+    pool = incidents.recent_tickets(session, settings.incident_minutes)
+    recent = [each for each in pool if each.fresh]
+    if len(recent) < 2:
+        return 0
+    proposals = incidents.recent_incidents(session, settings.incident_minutes)
+    proposal_ids = {each.id for each in proposals}
+    dismissed = [each for each in proposals if each.state == "dismissed"]
+    threshold = max(settings.incident_tickets, SHARE * len(recent))
+    changed = 0
+    for group in _grouped(recent):
+        if group.incident_id is not None:
+            new = [each for each in group.members if each.incident_id is None]
+            if new and group.incident_id in proposal_ids:
+                incidents.add_tickets(session, group.incident_id, new)
                 changed += 1
+            continue
+        burst = _without_dismissed(group, dismissed)
+        if burst.people >= threshold and burst.people >= UNUSUAL * _usual(burst, pool, settings.incident_minutes):
+            category = Counter(each.category or "Other" for each in burst.members).most_common(1)[0][0]
+            number = incidents.propose(session, _title(burst), category, burst.members)
+            logger.warning("incident proposed", incident=number, tickets=len(burst.members))
+            changed += 1
     return changed
 
 

@@ -31,6 +31,8 @@ app = typer.Typer(
 TicketId = Annotated[int, typer.Argument(metavar="ID", help="Number of the ticket.")]
 Status = Literal["open", "in_progress", "pending", "resolved", "closed"]
 Stage = Literal["received", "prepared", "classified", "notified"]
+Visibility = Literal["internal", "public"]
+VisibilityOption = Annotated[Visibility | None, typer.Option(help="internal or public.")]
 Author = Annotated[str, typer.Option("--by", envvar="USER", help="Author of the change.")]
 
 
@@ -171,16 +173,20 @@ def correct(
 def resolve(
     ticket_id: TicketId,
     resolution: Annotated[str, typer.Argument(help="What resolved the ticket; `-` reads it from stdin.")],
+    visibility: VisibilityOption = None,
+    public: Annotated[bool, typer.Option("--public", help="Send the resolution to the requester.")] = False,
     author: Author = "operator",
     fmt: FormatOption = "table",
 ) -> None:
-    """Resolve a ticket and notify its requester. Similar tickets show the resolution.
+    """Resolve a ticket and notify its requester. Similar tickets show the resolution, which is internal by default.
 
-    Example: aura tickets resolve 17 "Replaced the cable"
+    Example: aura tickets resolve 17 "Replaced the cable" --public
     """
-    text = _text(resolution)
-    _act("resolve", ticket_id, lambda actions: actions.resolve(ticket_id, text, author))
-    _print_change(fmt, {"id": ticket_id, "status": "resolved"}, f"ticket {ticket_id} resolved")
+    text, chosen = _text(resolution), _visibility(visibility, public, False) or "internal"
+    _act("resolve", ticket_id, lambda actions: actions.resolve(ticket_id, text, author, chosen), visibility=chosen)
+    value = {"id": ticket_id, "status": "resolved", "visibility": chosen}
+    sent = "the resolution is sent to the requester" if chosen == "public" else "the resolution is internal"
+    _print_change(fmt, value, f"ticket {ticket_id} resolved; {sent}")
 
 
 @app.command("status")
@@ -236,19 +242,27 @@ def assign(
 def comment(
     ticket_id: TicketId,
     text: Annotated[str, typer.Argument(help="Text of the comment; `-` reads it from stdin.")],
-    internal: Annotated[
-        bool, typer.Option("--internal", help="A note for agents, instead of a reply to requester and people in Cc.")
+    visibility: VisibilityOption = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="A reply, which is sent to the requester and the people in Cc.")
     ] = False,
+    internal: Annotated[bool, typer.Option("--internal", help="A note for the desk; the default.")] = False,
     author: Author = "operator",
     fmt: FormatOption = "table",
 ) -> None:
-    """Add a comment to a ticket. An open ticket is analyzed again with it.
+    """Add an internal note to a ticket, or with --public a reply, which an engine reads while the ticket is open.
 
     Example: aura tickets comment 17 "It is the home network, too"
     """
-    body = _text(text)
-    number = _act("comment", ticket_id, lambda actions: actions.comment(ticket_id, author, body, internal=internal))
-    _print_change(fmt, {"id": ticket_id, "comment": number}, f"ticket {ticket_id}: comment {number} added")
+    body, chosen = _text(text), _visibility(visibility, public, internal)
+    added = _act(
+        "comment",
+        ticket_id,
+        lambda actions: actions.comment(ticket_id, author, body, visibility=chosen),
+        visibility=chosen,
+    )
+    value = {"id": ticket_id, "comment": added.number, "visibility": added.visibility}
+    _print_change(fmt, value, f"ticket {ticket_id}: comment {added.number} added ({added.visibility})")
 
 
 @app.command("participants")
@@ -279,6 +293,15 @@ def participants(
 
         rows = list_participants(ticket_id)
     print_rows(rows, ("address", "name", "added_by", "created_at"), fmt, "Nobody is in Cc.")
+
+
+def _visibility(visibility: Visibility | None, public: bool, internal: bool) -> Visibility | None:
+    """Return the visibility of the options; None when there is none. Raises InvalidInput when they differ."""
+    options: tuple[tuple[bool, Visibility], ...] = ((public, "public"), (internal, "internal"))
+    chosen = {each for given, each in options if given} | ({visibility} if visibility else set())
+    if len(chosen) > 1:
+        raise InvalidInput("name one of --public and --internal")
+    return next(iter(chosen), None)
 
 
 def _act(action: str, ticket_id: int, do: Callable[[ModuleType], Result], **details: Any) -> Result:

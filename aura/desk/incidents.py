@@ -22,7 +22,8 @@ TEXTS = {
 def accept(number: int) -> int:
     """Create the ticket that represents a proposed incident, and start its triage. Returns its number.
 
-    Its priority is high, or the highest of the incident's tickets. Raises UnknownIncident, IncidentDecided.
+    Its priority is high, or the highest of the incident's tickets. A later ticket that is more urgent than those of this
+    moment notifies the desk by itself. Raises UnknownIncident, IncidentDecided.
     """
     with transaction() as session:
         incident = incidents.decide(session, number, "accepted")
@@ -39,7 +40,8 @@ def accept(number: int) -> int:
             external_id=f"incident-{number}",
         )
         [parent] = tickets.create(session, "aura", [(ticket, {"incident": number})])
-        incidents.set_parent(session, number, parent, incident.category, priority)
+        covered = PRIORITIES[max(urgencies)] if urgencies else None
+        incidents.set_parent(session, number, parent, incident.category, priority, covered)
         triage.send(parent)
     return parent
 

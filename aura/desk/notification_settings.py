@@ -22,7 +22,7 @@ from actors import digest
 from aura.errors import InvalidInput, NotFound
 from aura.notifications import Subscription, is_email, quiet_hours
 from aura.notifications.recipients import is_user
-from aura.notifications.subscriptions import ALL, InvalidSubscription, validated
+from aura.notifications.subscriptions import ALL, INCIDENT_PROPOSED, InvalidSubscription, validated
 from aura.settings import get_settings
 from db import preferences, reading, subscriptions, transaction
 from db.new_tickets import storable
@@ -114,7 +114,7 @@ def _subscription(fields: Fields, endpoints: set[tuple[str, str]]) -> Row:
     subscription = Subscription(
         recipient=recipient,
         channel=channel,
-        event=event if event == ALL or event.startswith("ticket.") else f"ticket.{event}",
+        event=event if event in (ALL, INCIDENT_PROPOSED) or event.startswith("ticket.") else f"ticket.{event}",
         category=fields.get("category", ""),
         priority=fields.get("priority", ""),
         department=storable(fields.get("department", "")).strip(),

@@ -6,14 +6,17 @@ from aura.notifications.channels import Channel, ChannelError, OutboundMessage
 from aura.notifications.channels.email.html import as_html
 from aura.notifications.channels.registry import make_channel
 from aura.notifications.quiet_hours import Preference
-from aura.notifications.recipients import PUBLIC_REPLY, Agent, Recipient, Role, route
+from aura.notifications.recipients import PUBLIC_REPLY, Agent, Recipient, Role, Visibility, route
 from aura.notifications.render import (
     DIGEST,
     EVENTS,
     DigestItem,
+    IncidentFacts,
     RenderedMessage,
     TicketFacts,
+    incident_link,
     render_digest,
+    render_incident,
     render_message,
 )
 from aura.notifications.sanitize import is_email
@@ -27,6 +30,7 @@ __all__ = [
     "Channel",
     "ChannelError",
     "DigestItem",
+    "IncidentFacts",
     "OutboundMessage",
     "Preference",
     "Recipient",
@@ -34,10 +38,13 @@ __all__ = [
     "Role",
     "Subscription",
     "TicketFacts",
+    "Visibility",
     "as_html",
+    "incident_link",
     "is_email",
     "make_channel",
     "render_digest",
+    "render_incident",
     "render_message",
     "route",
 ]

@@ -9,11 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aura.notifications.quiet_hours import Preference
-from aura.notifications.recipients import Agent, Recipient, Role, recipients, route, unique_recipients
-from aura.notifications.subscriptions import Subscription, SubscriptionTopic, subscribers
+from aura.notifications.recipients import (
+    DESK,
+    TEAM_INBOX,
+    URGENT,
+    Agent,
+    Recipient,
+    Role,
+    recipients,
+    route,
+    team_recipients,
+    unique_recipients,
+)
+from aura.notifications.subscriptions import INCIDENT_PROPOSED, Subscription, SubscriptionTopic, rank, subscribers
 
-#: Events of one ticket alone: they are announced also when the topic that it shares with other tickets was announced.
-SINGLE_TICKET_EVENTS = ("ticket.dead_lettered", "ticket.assigned", "ticket.commented")
+#: Events that a ticket shares with its topic: the desk is not notified again when it was notified of the topic. Triage's
+#: first notification is the most important one; every other event is about this ticket alone.
+SHARED_EVENTS = ("ticket.received", "ticket.classified", "ticket.needs_review", "ticket.reclassified", "ticket.warned")
 #: Events of which the requester is notified without an action of a person: our automatic answers.
 AUTOMATIC_EVENTS = ("ticket.classified", "ticket.reclassified", "ticket.escalated")
 #: The channel whose notifications stay in Aura.
@@ -26,6 +38,17 @@ class NotificationSettings:
 
     subscriptions: tuple[Subscription, ...] = ()
     preferences: Mapping[str, Preference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedTopic:
+    """A ticket that announced the topic of other tickets: the original of a duplicate, or an accepted incident."""
+
+    #: The priority that the desk knows of: the original's, or the highest of the incident's tickets at its confirmation. A more
+    #: urgent ticket is not covered. Empty covers no ticket.
+    priority: str
+    #: The assignee of the original, or of the incident's parent ticket.
+    assignee: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +66,46 @@ class TicketState:
     #: The version of the last notification; 0 before the first.
     notified_version: int = 0
     needs_review: bool = False
-    duplicate: bool = False
-    in_incident: bool = False
+    #: The ticket that this one duplicates.
+    original: AnnouncedTopic | None = None
+    #: The accepted incident that the ticket belongs to; a proposed one is none.
+    incident: AnnouncedTopic | None = None
     #: The requester gets no automatic answer: the mail came through a list, or asks for none.
     no_auto_reply: bool = False
     #: Triage notifies users in their in-app inbox only.
     silent: bool = False
 
     @property
-    def topic_announced(self) -> bool:
-        """Whether another ticket of the same topic was announced: the original of a duplicate, or an incident."""
-        return self.duplicate or (self.in_incident and self.assignee is None)
+    def announced(self) -> AnnouncedTopic | None:
+        """The topic of which the desk was notified, if that covers this ticket.
+
+        It covers no ticket that is more urgent, and none whose priority was raised to an urgent one.
+        """
+        if self.priority in URGENT and self.notified_version:
+            return None
+        topics = (self.original, self.incident if self.assignee is None else None)
+        return next((each for each in topics if each is not None and rank(self.priority) <= rank(each.priority)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentState:
+    """The values of a proposed incident that its notifications depend on."""
+
+    id: int
+    category: str
+    #: The highest priority of its tickets.
+    priority: str
+    language: str = "en"
+    #: The agents to whom its tickets are assigned.
+    assignees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
     """One message about one event to one recipient on one channel; `dedupe_key` identifies it for ever."""
 
-    ticket_id: int
+    #: None for an event of an incident.
+    ticket_id: int | None
     event: str
     channel: str
     recipient: str
@@ -89,12 +134,12 @@ def decide_triage(
             decisions.append(Decision())
             continue
         assignee, newly_assigned = find_agent(ticket.assignee, agents), False
-        if ticket.assignee is None and not ticket.topic_announced:
+        if ticket.assignee is None and ticket.announced is None:
             assignee = route(ticket.category, ticket.priority, agents)
             newly_assigned = assignee is not None
         if assignee is not None and newly_assigned:
             agents[agents.index(assignee)] = replace(assignee, load=assignee.load + 1)
-        notifications = _triage_notifications(ticket, assignee, newly_assigned, settings, team_address)
+        notifications = _triage_notifications(ticket, assignee, newly_assigned, agents, settings, team_address)
         decisions.append(Decision(assignee, notifications))
     return decisions
 
@@ -103,13 +148,16 @@ def _triage_notifications(
     ticket: TicketState,
     assignee: Agent | None,
     newly_assigned: bool,
+    agents: Sequence[Agent],
     settings: NotificationSettings,
     team_address: str,
 ) -> list[Notification]:
     first = ticket.notified_version == 0
-    topic = _topic(ticket, assignee, ticket.topic_announced)
+    topic = _topic(ticket, assignee, ticket.announced is not None)
     event, version = "ticket.classified" if first else "ticket.reclassified", str(ticket.version)
-    audience = _audience(event, ticket, assignee, ticket.topic_announced, team_address)
+    audience = _audience(event, ticket, assignee, ticket.announced, agents, team_address)
+    if ticket.silent and ticket.priority in URGENT:
+        audience = [*audience, *_silent_team(audience, agents, ticket.language)]
     to = unique_recipients([*audience, *subscribers(event, topic, settings.subscriptions)])
     notifications = [_notification(ticket, event, version, each, settings) for each in to]
     subscribed = {
@@ -122,6 +170,13 @@ def _triage_notifications(
             to = unique_recipients(subscribers(event, topic, settings.subscriptions))
             notifications += [_notification(ticket, event, triage_version(ticket), each, settings) for each in to]
     return [each for each in notifications if each.channel == IN_APP or not ticket.silent]
+
+
+def _silent_team(audience: Sequence[Recipient], agents: Sequence[Agent], language: str) -> list[Recipient]:
+    """Return the team's inbox, where a silent ticket would notify no agent who is at work."""
+    inboxes = {each.address for each in audience if each.role in DESK and each.channel == IN_APP}
+    at_work = any(each.name in inboxes for each in agents if each.available)
+    return [] if at_work else [Recipient(TEAM_INBOX, "team", IN_APP, language)]
 
 
 def triage_version(ticket: TicketState) -> str:
@@ -144,12 +199,37 @@ def decide_event(
     `participants` are the addresses of the role cc.
     """
     assignee = find_agent(ticket.assignee, agents)
-    announced = ticket.topic_announced and event not in SINGLE_TICKET_EVENTS
-    audience = _audience(event, ticket, assignee, announced, team_address, roles, participants)
-    to = unique_recipients(
-        [*audience, *subscribers(event, _topic(ticket, assignee, announced), settings.subscriptions)]
-    )
+    announced = ticket.announced if event in SHARED_EVENTS else None
+    audience = _audience(event, ticket, assignee, announced, agents, team_address, roles, participants)
+    topic = _topic(ticket, assignee, announced is not None)
+    to = unique_recipients([*audience, *subscribers(event, topic, settings.subscriptions)])
     return [_notification(ticket, event, version, each, settings) for each in to]
+
+
+def decide_proposal(incident: IncidentState, settings: NotificationSettings, team_address: str) -> list[Notification]:
+    """Return the notifications of a proposed incident: the team, the assignees of its tickets, and subscribers."""
+    topic = SubscriptionTopic(incident.category, incident.priority, "", "", incident.language)
+    watchers = [Recipient(name, "agent", IN_APP, incident.language) for name in incident.assignees]
+    to = unique_recipients(
+        [
+            *team_recipients(team_address, incident.language),
+            *watchers,
+            *subscribers(INCIDENT_PROPOSED, topic, settings.subscriptions),
+        ]
+    )
+    return [
+        Notification(
+            ticket_id=None,
+            event=INCIDENT_PROPOSED,
+            channel=each.channel,
+            recipient=each.address,
+            role=each.role,
+            language=_language(each, settings),
+            priority=incident.priority,
+            dedupe_key=f"incident-{incident.id}:proposed:{each.channel}:{each.address}",
+        )
+        for each in to
+    ]
 
 
 def find_agent(name: str | None, agents: Iterable[Agent]) -> Agent | None:
@@ -163,11 +243,15 @@ def _audience(
     event: str,
     ticket: TicketState,
     assignee: Agent | None,
-    announced: bool,
+    announced: AnnouncedTopic | None,
+    agents: Sequence[Agent],
     team_address: str,
     roles: Sequence[Role] = (),
     participants: Sequence[str] = (),
 ) -> list[Recipient]:
+    watcher = None
+    if announced is not None:
+        watcher = next((each for each in agents if each.name == announced.assignee and each.available), None)
     found = recipients(
         event,
         requester=ticket.requester,
@@ -175,7 +259,8 @@ def _audience(
         assignee=assignee,
         team_address=team_address,
         priority=ticket.priority,
-        duplicate=announced,
+        duplicate=announced is not None,
+        watcher=watcher,
         roles=roles,
         participants=participants,
     )
@@ -192,14 +277,18 @@ def _topic(ticket: TicketState, assignee: Agent | None, announced: bool) -> Subs
 def _notification(
     ticket: TicketState, event: str, version: str, recipient: Recipient, settings: NotificationSettings
 ) -> Notification:
-    preference = settings.preferences.get(recipient.address.lower())
     return Notification(
         ticket_id=ticket.id,
         event=event,
         channel=recipient.channel,
         recipient=recipient.address,
         role=recipient.role,
-        language=(preference.language if preference else "") or recipient.language,
+        language=_language(recipient, settings),
         priority=ticket.priority,
         dedupe_key=f"{ticket.id}:{event}:{version}:{recipient.channel}:{recipient.address}",
     )
+
+
+def _language(recipient: Recipient, settings: NotificationSettings) -> str:
+    preference = settings.preferences.get(recipient.address.lower())
+    return (preference.language if preference else "") or recipient.language

@@ -2,21 +2,25 @@
 
 Pure functions on plain values: no database, no current time, no settings. A critical notification and one in the inbox are never
 delayed. The others are delayed by the recipient's quiet hours and digest, and by a storm: more notifications to one
-recipient within a minute than the limit.
+recipient within a minute than the limit. Quiet hours and digests never delay all notifications of an urgent ticket to the
+desk: one of them is delivered at once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aura.notifications.decide import Notification
 from aura.notifications.quiet_hours import URGENT_EVENTS, Preference, delay_until, quiet_until
+from aura.notifications.recipients import DESK, URGENT
 
 #: Priority of tickets whose notifications are never delayed.
 CRITICAL = "critical"
+#: Events that people do not wait for: the rule for urgent tickets does not hold for them.
+DELAYABLE_EVENTS = ("ticket.commented", "ticket.warned", "ticket.resolved")
 
 
 class HasEvent(Protocol):
@@ -24,6 +28,12 @@ class HasEvent(Protocol):
 
     @property
     def event(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
 
 
 T = TypeVar("T", bound=HasEvent)
@@ -48,8 +58,14 @@ def delays(
     """
     counts = Counter(recent)
     delayed: dict[Notification, datetime] = {}
-    for each in filter(can_be_delayed, notifications):
-        until = preferred_delay(each.event, preferences.get(each.recipient.lower()), now)
+    preferred = {
+        each: preferred_delay(each.event, preferences.get(each.recipient.lower()), now)
+        for each in filter(can_be_delayed, notifications)
+    }
+    at_once = _at_once(notifications, preferred)
+    for each, until in preferred.items():
+        if each in at_once:
+            continue
         address = (each.channel, each.recipient)
         if until is None and limit:
             counts[address] += 1
@@ -57,6 +73,21 @@ def delays(
         if until is not None:
             delayed[each] = until
     return delayed
+
+
+def _at_once(
+    notifications: Sequence[Notification], preferred: Mapping[Notification, datetime | None]
+) -> set[Notification]:
+    """Return one notification to the desk, rather the team's, of each urgent ticket that would be delayed for everybody there."""
+    desk: defaultdict[tuple[int | None, str], list[Notification]] = defaultdict(list)
+    for each in notifications:
+        if each.role in DESK and each.priority in URGENT and each.event not in DELAYABLE_EVENTS:
+            desk[each.ticket_id, each.event].append(each)
+    return {
+        min(group, key=lambda each: each.role != "team")
+        for group in desk.values()
+        if all(preferred.get(each) is not None for each in group)
+    }
 
 
 def preferred_delay(event: str, preference: Preference | None, now: datetime) -> datetime | None:
@@ -74,12 +105,18 @@ def split_due(
 ) -> tuple[list[T], list[T], datetime | None]:
     """Return which due notifications are delivered now, which are delayed again, and until when.
 
-    Due notifications are delayed again when the worker reaches them within the recipient's quiet hours.
+    Due notifications are delayed again when the worker reaches them within the recipient's quiet hours, but not those of an
+    urgent ticket to the desk: a storm that began before the quiet hours delayed them.
     """
     until = quiet_until(preference, now) if preference else None
-    deliver = [each for each in due if until is None or each.event in URGENT_EVENTS]
-    delay = [each for each in due if until is not None and each.event not in URGENT_EVENTS]
+    deliver = [each for each in due if until is None or _ends_now(each)]
+    delay = [each for each in due if until is not None and not _ends_now(each)]
     return deliver, delay, until
+
+
+def _ends_now(due: HasEvent) -> bool:
+    urgent = due.data.get("priority") in URGENT and due.role in DESK and due.event not in DELAYABLE_EVENTS
+    return urgent or due.event in URGENT_EVENTS
 
 
 def digest_language(languages: Sequence[str], preference: Preference | None) -> str:

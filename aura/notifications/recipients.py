@@ -8,15 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from aura.notifications.addresses import comparable
 from aura.notifications.sanitize import is_email, one_line
 
 Role = Literal["requester", "cc", "agent", "team", "subscriber"]
+ROLES: tuple[Role, ...] = get_args(Role)
+#: Who reads a text: the desk alone, or also the requester and the people in Cc.
+Visibility = Literal["internal", "public"]
 
 #: The roles that a public reply of an agent notifies: the requester, and the people in Cc (`ticket_participants`).
 PUBLIC_REPLY: tuple[Role, ...] = ("requester", "cc")
+
+#: The roles of people at the desk. A subscriber may be anybody.
+DESK: tuple[Role, ...] = ("agent", "team")
+
+#: The in-app inbox of the team.
+TEAM_INBOX = "service-desk"
 
 #: The roles that each event notifies without a subscription. An empty one notifies subscribers alone.
 AUDIENCE: dict[str, tuple[Role, ...]] = {
@@ -90,31 +99,46 @@ def recipients(
     duplicate: bool,
     roles: Sequence[Role] = (),
     participants: Sequence[str] = (),
+    watcher: Agent | None = None,
 ) -> list[Recipient]:
     """Return the recipients of an event without subscriptions, those who must act first (see `AUDIENCE`, or `roles`).
 
     The agent is notified in-app, for high and critical priorities by e-mail too. The team is notified by e-mail when there is
-    no agent, when the agent of an urgent ticket has no e-mail address, and when there is no other recipient. A duplicate
-    notifies the requester alone. Only one plain address becomes an e-mail recipient.
+    no agent, when the agent of an urgent ticket is away or has no e-mail address, and when there is no other recipient. A
+    duplicate notifies the requester, and when it is urgent its assignee or the `watcher` of the original in-app, or else the
+    team. Only one plain address becomes an e-mail recipient.
     """
     audience = roles or AUDIENCE[event]
     if not audience:
         return []
     to: list[Recipient] = []
-    team = _recipient(team_address, "team", language) or Recipient("service-desk", "team", "in_app", language)
+    [team] = team_recipients(team_address, language)
+    urgent = priority in URGENT
     if "agent" in audience and assignee is not None and not duplicate:
         to.append(Recipient(assignee.name, "agent", "in_app", language))
-        if priority in URGENT and is_email(assignee.email):
+        if urgent and is_email(assignee.email):
             to.append(Recipient(assignee.email, "agent", "email", language))
-    no_agent = "agent" in audience and (assignee is None or (priority in URGENT and not is_email(assignee.email)))
-    if not duplicate and (no_agent or "team" in audience):
+    if not duplicate and ("team" in audience or ("agent" in audience and not _is_reachable(assignee, urgent))):
         to.append(team)
+    if duplicate and urgent and "agent" in audience:
+        desk = assignee if _is_reachable(assignee, urgent) else watcher
+        to.append(Recipient(desk.name, "agent", "in_app", language) if desk is not None else team)
     person = _recipient(requester, "requester", language) if "requester" in audience else None
     if person is not None:
         to.append(person)
     if "cc" in audience:
         to += [Recipient(address, "cc", "email", language) for address in participants if is_email(address)]
     return unique_recipients(to or [team])
+
+
+def _is_reachable(assignee: Agent | None, urgent: bool) -> bool:
+    """Return whether to notify the assignee is enough: of an urgent ticket one who is at work and has an e-mail address."""
+    return assignee is not None and (not urgent or (assignee.available and is_email(assignee.email)))
+
+
+def team_recipients(team_address: str, language: str) -> list[Recipient]:
+    """Return the team's address, or its in-app inbox when there is no valid one."""
+    return [_recipient(team_address, "team", language) or Recipient(TEAM_INBOX, "team", "in_app", language)]
 
 
 def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:

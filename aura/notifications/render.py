@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from aura.notifications.recipients import AUDIENCE
+from aura.notifications.recipients import AUDIENCE, URGENT
 from aura.notifications.sanitize import block, one_line, without_links
 from aura.settings import PRIORITIES
 
@@ -34,7 +34,7 @@ REPLY_LIMIT, SUBJECT_LIMIT = 20_000, 200
 #: What mail programs put before the subject of a reply, and Aura's own tag, which the subject gets once.
 _REPLY_PREFIX = re.compile(r"(?:\s*(?:re|aw|antw|sv|vs|res|rif|odp|ynt)(?:\[\d{1,3}\])?\s?[:：])+\s*", re.IGNORECASE)
 _TAG = re.compile(r"\s*\[(?:Aura )?#\d{1,18}\]\s*", re.IGNORECASE)
-#: Tickets that a digest lists; the others are counted.
+#: Tickets that a digest lists besides all urgent ones; the others are counted.
 DIGEST_TICKETS_LIMIT = 50
 
 _templates = Environment(
@@ -61,12 +61,25 @@ class TicketFacts:
     duplicate_of: int | None = None
     #: A sentence about the event; the requester gets the resolution and a public comment only.
     note: str = ""
+    #: internal or public; empty without a note.
+    note_visibility: str = ""
     #: An agent wrote the note: its links stay, and it is not shortened to an excerpt.
     note_by_agent: bool = False
     #: The ticket came by mail: the subject of its requester's mails answers that mail.
     by_mail: bool = False
     #: The resolution target in local time; the requester does not get it.
     due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFacts:
+    """The facts of a proposed incident that a notification states; `tickets` is their number."""
+
+    id: int
+    title: str
+    category: str
+    priority: str
+    tickets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +114,43 @@ def render_message(event: str, role: str, language: str, facts: TicketFacts, bas
     return _message(template.render(event=event, ticket=_sanitized(facts), link=link))
 
 
+def render_incident(facts: IncidentFacts, language: str, base_url: str) -> RenderedMessage:
+    """Return the notification of a proposed incident, with the link to the page where a person accepts or dismisses it."""
+    text = _templates.get_template(f"{supported_language(language)}/incident.txt").render(
+        number=int(facts.id),
+        title=_line(facts.title, TITLE_LIMIT),
+        category=_line(facts.category, NAME_LIMIT),
+        priority=_line(facts.priority, NAME_LIMIT),
+        tickets=facts.tickets,
+        link=incident_link(base_url, facts.id),
+    )
+    return _message(text)
+
+
+def incident_link(base_url: str, number: int) -> str:
+    """Return the address at which a person accepts or dismisses an incident."""
+    return f"{base_url.rstrip('/')}/incidents#incident-{int(number)}"
+
+
 def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
     """Return one message for all items: the number of each event, and a line for each ticket, highest priority first.
 
-    The link is that of the ticket when there is only one, else the list of tickets.
+    Each urgent ticket has its line; of the others, those up to DIGEST_TICKETS_LIMIT. The link is that of the ticket when
+    there is only one, else the list of tickets.
     """
     by_ticket: dict[object, list[DigestItem]] = {}
     for item in items:  # an item without a ticket gets a line of its own
         by_ticket.setdefault(object() if item.ticket_id is None else item.ticket_id, []).append(item)
     tickets = [_digest_ticket(group) for group in sorted(by_ticket.values(), key=_digest_order)]
+    urgent = sum(each["priority"] in URGENT for each in tickets)
+    listed = max(urgent, DIGEST_TICKETS_LIMIT)
     only = tickets[0]["id"] if len(tickets) == 1 else None
     link = f"{base_url.rstrip('/')}/tickets" + (f"/{only}" if only is not None else "")
     text = _templates.get_template(f"{supported_language(language)}/digest.txt").render(
         count=len(items),
         counts=Counter(item.event for item in items).most_common(),
-        tickets=tickets[:DIGEST_TICKETS_LIMIT],
-        more=len(tickets[DIGEST_TICKETS_LIMIT:]),
+        tickets=tickets[:listed],
+        more=len(tickets[listed:]),
         total=len(tickets),
         link=link,
     )
@@ -169,6 +203,7 @@ def _sanitized(facts: TicketFacts) -> dict[str, object]:
         "duplicate_of": facts.duplicate_of,
         "note": one_line(facts.note, REPLY_LIMIT) if by_agent else _line(facts.note, LINE_LIMIT),
         "comment": block(facts.note, REPLY_LIMIT).splitlines() if by_agent else _lines(facts.note),
+        "internal": facts.note_visibility == "internal",
         "reply_to": _answered_subject(facts.title) if facts.by_mail else "",
         "due": _line(facts.due, NAME_LIMIT),
     }

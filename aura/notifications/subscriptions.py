@@ -14,6 +14,8 @@ from aura.notifications.render import EVENTS
 from aura.notifications.sanitize import is_email
 from aura.settings import CHANNELS, PRIORITIES
 
+#: The event of an incident, not of one ticket: it is proposed, and waits for a person.
+INCIDENT_PROPOSED = "incident.proposed"
 #: A subscription to all events.
 ALL = "*"
 
@@ -73,7 +75,7 @@ def validated(
             raise InvalidSubscription(f"{field}: must have at most {limit} characters")
     return replace(
         subscription,
-        event=_one_of("event", subscription.event, (ALL, *EVENTS)),
+        event=_one_of("event", subscription.event, (ALL, *EVENTS, INCIDENT_PROPOSED)),
         category=_one_of("category", subscription.category, ("", *categories)),
         priority=_one_of("priority", subscription.priority, ("", *PRIORITIES)),
     )
@@ -107,9 +109,10 @@ def matches(subscription: Subscription, event: str, topic: SubscriptionTopic) ->
         (subscription.team, topic.team),
     )
     return all(not condition or condition.casefold() == value.casefold() for condition, value in pairs) and (
-        not subscription.priority or _rank(topic.priority) >= _rank(subscription.priority)
+        not subscription.priority or rank(topic.priority) >= rank(subscription.priority)
     )
 
 
-def _rank(priority: str) -> int:
+def rank(priority: str) -> int:
+    """Return the order of a priority; -1 for any other text."""
     return PRIORITIES.index(priority) if priority in PRIORITIES else -1

@@ -120,6 +120,8 @@ class Ticket(Base):
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="SET NULL"))
     #: How the ticket was resolved, as the agent described it.
     resolution: Mapped[str] = mapped_column(Text, default="", server_default="")
+    #: Whether the requester got the resolution; None for a version of Aura that always sent it, and for an imported ticket.
+    resolution_public: Mapped[bool | None] = mapped_column(Boolean)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The last completed step of the pipeline: received, prepared, classified or notified.
     stage: Mapped[str] = mapped_column(String(16), default="received", server_default="received")
@@ -282,6 +284,10 @@ class Incident(Base):
     state: Mapped[str] = mapped_column(String(16), default="proposed", server_default="proposed")
     #: The parent ticket, created when the incident is accepted.
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The highest priority of its tickets when it was accepted; it covers no ticket that is more urgent.
+    priority: Mapped[str | None] = mapped_column(String(16))
+    #: When people were notified of the proposal.
+    notified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     #: When the newest of its tickets was created.
     last_ticket_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())

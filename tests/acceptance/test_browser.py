@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -174,6 +175,49 @@ def test_a_category_is_corrected_in_place(visit: Callable[..., Visit]):
     expect(page.locator("main > [role=status]")).to_contain_text("Changed: category.")
     expect(page.get_by_role("button", name="Security", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".timeline")).to_contain_text("correction")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["javascript", "no-javascript"])
+@pytest.mark.parametrize("size", [DESKTOP, {"width": 360, "height": 800}], ids=["desktop", "narrow"])
+def test_a_comment_is_an_internal_note_unless_the_button_names_its_recipients(
+    visit: Callable[..., Visit], installation: Installation, script: bool, size: dict[str, int]
+):
+    # Given a ticket with two people in Cc, one of them with a long address
+    requester = f"ada.{uuid.uuid4().hex}@accounting.example.com"
+    made = installation.aura("tickets", "create", "VPN drops", "From home", "--requester", requester).stdout
+    number = re.findall(r"\d+", made)[0]
+    for address in ("bob@example.com", "carl.with.a.rather.long.name@subsidiary.example.com"):
+        installation.aura("tickets", "participants", number, "--add", address)
+    page = visit(size=size, script=script).open(f"/tickets/{number}")
+    done = page.locator("main > [role=status]")
+    # Then the page fits, and the form that is open is the one of an internal note
+    assert page.locator("main").bounding_box()["width"] <= size["width"]  # type: ignore[index]
+    reply = page.get_by_role("button", name=f"Reply to {requester} and 2 in Cc")
+    expect(reply).to_be_hidden()
+    page.get_by_label("Internal note").fill("A known troublemaker")
+    page.get_by_role("button", name="Add internal note").click()
+    expect(done).to_contain_text("Internal note added.")
+    # And a reply names its recipients
+    page.locator("summary", has_text="Reply to requester").click()
+    expect(page.get_by_label("Internal note")).to_be_hidden()
+    expect(page.locator(".choices")).to_contain_text("carl.with.a.rather.long.name@subsidiary.example.com")
+    page.get_by_label("Reply", exact=True).fill("We replaced the cable")
+    reply.click()
+    expect(done).to_contain_text(f"Reply sent to {requester} and 2 in Cc.")
+    # And a resolution is sent only by the button that says so
+    page.locator("summary", has_text="Resolve").click()
+    expect(page.get_by_role("button", name=f"Resolve and send the resolution to {requester}")).to_be_visible()
+    page.get_by_label("Resolution").fill("Never again, troublemaker")
+    page.get_by_role("button", name="Resolve with an internal resolution").click()
+    expect(done).to_contain_text("Resolved. The resolution is internal.")
+    timeline = page.locator(".timeline")
+    expect(timeline.get_by_text("Internal", exact=True)).to_be_visible()
+    expect(timeline.get_by_text("Public", exact=True)).to_be_visible()
+    sent = installation.scalar(
+        f"SELECT count(*) FROM notifications WHERE ticket_id = {number} AND body LIKE '%troublemaker%' "
+        "AND role NOT IN ('agent', 'team')"
+    )
+    assert sent == 0
 
 
 def test_a_review_is_done_with_one_key(visit: Callable[..., Visit]):

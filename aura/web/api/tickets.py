@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from aura.desk import ticket_actions
 from aura.errors import InvalidInput
+from aura.notifications import Visibility
 from aura.settings import get_settings
 from aura.web.api import etags
 from aura.web.api.etags import IfMatch, IfNoneMatch
@@ -111,6 +112,8 @@ class Ticket(BaseModel):
     assignee: str | None
     duplicate_of: int | None
     incident_id: int | None
+    #: internal or public; null without a resolution. The requester gets a public one.
+    resolution_visibility: Visibility | None
     #: How far its triage is: received, prepared, classified or notified.
     stage: str
     version: int
@@ -149,6 +152,9 @@ class Change(Body):
     priority: Text | None = Field(None, max_length=16, examples=["high"])
     status: Status | None = Field(None, examples=["resolved"])
     resolution: Text = Field("", max_length=20_000, description="What resolved it.", examples=["Replaced the cable"])
+    visibility: Visibility | None = Field(
+        None, description="Of the resolution: public sends it to the requester; default internal.", examples=["public"]
+    )
     assignee: Name | None = Field(
         None, description="An agent's name or e-mail address; null unassigns the ticket.", examples=["Grace Chen"]
     )
@@ -158,7 +164,12 @@ class Comment(Body):
     """A comment."""
 
     text: Text = Field(min_length=1, max_length=COMMENT_LIMIT, examples=["It works again since noon."])
-    internal: bool = Field(False, description="A note for agents instead of a reply to the requester and people in Cc.")
+    visibility: Visibility | None = Field(
+        None,
+        description="internal: a note for the desk. public: a reply, which is sent to the requester and the people in Cc. "
+        "Default: internal; public for the requester's own comment.",
+        examples=["internal"],
+    )
 
 
 class NewComment(BaseModel):
@@ -166,6 +177,7 @@ class NewComment(BaseModel):
 
     ticket_id: int
     comment: int
+    visibility: Visibility
 
 
 class Rerun(Body):
@@ -320,14 +332,17 @@ def change_ticket(ticket_id: Id, body: Change, who: Operator, if_match: IfMatch 
         raise InvalidInput("one of the fields category, priority, status and assignee is needed")
     if body.resolution and body.status != "resolved":
         raise InvalidInput("resolution: needs the status resolved")
-    with audit.acting(who, "ticket.change", f"ticket/{ticket_id}", **body.model_dump(include=fields)) as session:
+    if body.visibility is not None and not body.resolution.strip():
+        raise InvalidInput("visibility: needs a resolution")
+    details = body.model_dump(include=fields | ({"visibility"} if body.visibility else set()))
+    with audit.acting(who, "ticket.change", f"ticket/{ticket_id}", **details) as session:
         etags.require_match(session, ticket_id, if_match)
         if body.category is not None or body.priority is not None:
             ticket_actions.correct(ticket_id, who.name, body.category, body.priority)
         if "assignee" in fields:
             ticket_actions.assign(ticket_id, body.assignee, who.name)
         if body.status == "resolved":
-            ticket_actions.resolve(ticket_id, body.resolution, who.name)
+            ticket_actions.resolve(ticket_id, body.resolution, who.name, body.visibility or "internal")
         elif body.status is not None:
             ticket_actions.set_status(ticket_id, body.status, who.name)
     return ticket_response(ticket_id)
@@ -337,12 +352,16 @@ def change_ticket(ticket_id: Id, body: Change, who: Operator, if_match: IfMatch 
 def create_comment(
     ticket_id: Id, body: Comment, who: Operator, response: Response, if_match: IfMatch = None
 ) -> NewComment:
-    """Add a comment. While the ticket is open, an engine analyzes it again with the comment."""
-    with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}") as session:
+    """Add an internal note, or with `visibility` public a reply to the requester and the people in Cc.
+
+    While the ticket is open, an engine analyzes it again with its public comments.
+    """
+    details = {"visibility": body.visibility} if body.visibility else {}
+    with audit.acting(who, "ticket.comment", f"ticket/{ticket_id}", **details) as session:
         etags.require_match(session, ticket_id, if_match)
-        number = ticket_actions.comment(ticket_id, who.name, body.text, "http", body.internal)
+        added = ticket_actions.comment(ticket_id, who.name, body.text, "http", body.visibility)
         response.headers.update(etags.new_tag(session, ticket_id, if_match))
-    return NewComment(ticket_id=ticket_id, comment=number)
+    return NewComment(ticket_id=ticket_id, comment=added.number, visibility=added.visibility)
 
 
 @router.post("/{ticket_id}/reanalyze", status_code=202, summary="Re-analyze a ticket")

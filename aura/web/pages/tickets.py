@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,9 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from aura.desk import ticket_actions
+from aura.desk.replies import describe, reply_recipients, resolution_recipients
 from aura.errors import InvalidInput
+from aura.notifications import Visibility
 from aura.settings import PRIORITIES, explain, get_settings
 from aura.web.api.tickets import ticket_response
 from aura.web.auth.requirements import REQUIRES_READ, Operator, Reader, Submitter
@@ -107,6 +110,7 @@ def show_ticket(request: Request, ticket_id: int) -> Response:
         sentence = diagnosis.ticket(session, ticket_id, snapshot(session))
         agents = process_stats.agents(session)
         files = attachments.shown(session, ticket_id)
+        to = reply_recipients(session, ticket_id, ticket["requester"])
     entries = ticket.pop("timeline")
     verdicts = [entry for entry in entries if entry["kind"] == "verdict"]
     return page(
@@ -123,6 +127,10 @@ def show_ticket(request: Request, ticket_id: int) -> Response:
         agents=[agent["name"] for agent in agents],
         attachments=files,
         notify_cc=get_settings().notify_cc,
+        reply_to=to,
+        reply_label=describe(to),
+        # a resolution is sent to the requester alone
+        resolution_to=describe(resolution_recipients(ticket["requester"])),
     )
 
 
@@ -138,8 +146,10 @@ def correct_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectRes
 @router.post("/{ticket_id}/resolve")
 @audited("ticket.resolve")
 def resolve_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    ticket_actions.resolve(ticket_id, fields.get("resolution", ""), who.name)
-    return redirect(f"/tickets/{ticket_id}", "Resolved.")
+    chosen = _visibility(fields)
+    ticket_actions.resolve(ticket_id, fields.get("resolution", ""), who.name, chosen)
+    sent = "The resolution is sent." if chosen == "public" else "The resolution is internal."
+    return redirect(f"/tickets/{ticket_id}", f"Resolved. {sent}")
 
 
 @router.post("/{ticket_id}/status")
@@ -160,8 +170,25 @@ def assign_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResp
 @router.post("/{ticket_id}/comment")
 @audited("ticket.comment")
 def comment_on_ticket(ticket_id: int, fields: Fields, who: Operator) -> RedirectResponse:
-    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE, fields.get("internal") == "yes")
-    return redirect(f"/tickets/{ticket_id}", "Comment added.")
+    """Add an internal note; only the button that names the recipients sends a reply."""
+    chosen = _visibility(fields)
+    # the recipients that the button named: a person in Cc may have been added meanwhile
+    seen = fields.get("recipients", "").splitlines() if chosen == "public" else None
+    ticket_actions.comment(ticket_id, who.name, fields.get("text", ""), SOURCE, chosen, seen)
+    if chosen == "internal":
+        return redirect(f"/tickets/{ticket_id}", "Internal note added.")
+    return redirect(f"/tickets/{ticket_id}", f"Reply sent to {describe(seen or ())}.")
+
+
+def _visibility(fields: Mapping[str, str]) -> Visibility:
+    """Return the visibility that a button chose; internal without one. Raises InvalidInput for another text."""
+    match fields.get("visibility", "internal"):
+        case "internal":
+            return "internal"
+        case "public":
+            return "public"
+        case other:
+            raise InvalidInput(f"visibility: must be internal or public, not {other[:40]!r}")
 
 
 @router.post("/{ticket_id}/reanalyze")

@@ -17,7 +17,9 @@
   function editing() {
     const active = document.activeElement;
     if (active && active.closest("main") && active.matches("input, textarea, select")) return true;
-    return document.querySelector("main details[open] form") !== null || String(getSelection()).length > 0;
+    const written = [...document.querySelectorAll("main textarea")].some((each) => each.value !== each.defaultValue);
+    const opened = document.querySelector("main details[open]:not([data-open]) form") !== null;
+    return written || opened || String(getSelection()).length > 0;
   }
 
   function refresh() {

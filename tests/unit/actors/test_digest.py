@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -232,6 +232,19 @@ def test_longer_quiet_hours_extend_the_delay(hand: Hand):
     hand.run()
     assert states() == {"delayed": 1}
     assert [job.actor for job in all_jobs()] == ["digest"]
+
+
+def test_a_changed_preference_delays_nothing_that_is_due_within_a_minute(hand: Hand, configure: Callable[..., Any]):
+    configure(AURA_DIGEST_ABOVE="1")
+    subscribe()
+    for _ in range(3):
+        announce(create_ticket(priority="high"))
+    hand.run()
+    assert states() == {"sent": 1, "delayed": 2}
+
+    assert change_preference(**quiet_now(last=5)) == 0
+    delayed = [each.delayed_until for each in notifications_to(state="delayed")]
+    assert all(until and until < datetime.now(UTC) + timedelta(minutes=1) for until in delayed)
 
 
 def test_a_preference_of_another_recipient_reschedules_nothing(hand: Hand):

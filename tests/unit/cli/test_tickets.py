@@ -101,7 +101,38 @@ def test_the_commands_correct_and_resolve(hand: Hand, run: Run) -> None:
     assert f"ticket {ticket}: category changed" in run("tickets", "correct", ticket, "--category", category).out
     assert f"ticket {ticket} confirmed" in run("tickets", "correct", ticket, "--category", category).out
     assert "there are low, medium" in run("tickets", "correct", ticket, "--priority", "now").err
-    assert run("tickets", "resolve", ticket, "Restarted it", "--format", "json").json()["status"] == "resolved"
+    assert run("tickets", "resolve", ticket, "Restarted it", "--format", "json").json() == {
+        "id": ticket,
+        "status": "resolved",
+        "visibility": "internal",
+    }
     found = ticket_of(ticket)
     assert (found.status, found.resolution) == ("resolved", "Restarted it")
     assert found.resolved_at is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "visibility"),
+    [
+        ((), "internal"),
+        (("--internal",), "internal"),
+        (("--public",), "public"),
+        (("--visibility", "public"), "public"),
+        (("--visibility", "internal"), "internal"),
+    ],
+)
+def test_a_comment_and_a_resolution_are_public_only_when_asked(run: Run, options: tuple[str, ...], visibility: str):
+    ticket = submit()
+    commented = run("tickets", "comment", ticket, "x", *options, "--format", "json").json()
+    assert commented["visibility"] == visibility
+    if options != ("--internal",):
+        assert run("tickets", "resolve", ticket, "y", *options, "--format", "json").json()["visibility"] == visibility
+        assert run("tickets", "show", ticket, "--format", "json").json()["resolution_visibility"] == visibility
+    assert f"visibility={visibility}" in run("tickets", "show", ticket).out
+
+
+def test_options_of_visibility_that_differ_are_refused(run: Run):
+    ticket = submit()
+    for options in (("--public", "--internal"), ("--public", "--visibility", "internal")):
+        refused = run("tickets", "comment", ticket, "x", *options)
+        assert (refused.code, "name one of --public and --internal" in refused.err) == (1, True)

@@ -74,7 +74,7 @@ def test_the_parent_ticket_gets_values_of_a_person_and_released_tickets_are_free
     number = propose("Outlook does not start")
     parent = one_ticket().id
     with transaction() as session:
-        incidents.set_parent(session, number, parent, "Software", "critical")
+        incidents.set_parent(session, number, parent, "Software", "critical", "low")
         incidents.release_tickets(session, number)
         assert incidents.tickets_of(session, number) == []
         assert incidents.listing(session)[0]["parent_id"] == parent
@@ -83,3 +83,24 @@ def test_the_parent_ticket_gets_values_of_a_person_and_released_tickets_are_free
     assert (found.incident_id, found.priority, found.priority_by, found.category_by) == (
         None, "critical", "human", "human",
     )  # fmt: skip
+
+
+def test_only_an_accepted_incident_covers_tickets_up_to_its_priority():
+    number = propose("Outlook does not start")
+    with transaction() as session:
+        incidents.set_parent(session, number, one_ticket().id, "Software", "critical", "medium")
+        assert incidents.covered_by_incidents(session, [number]) == {}
+        assert [(each.priority, each.assignee) for each in incidents.active_incidents(session, 10)] == [("", "")]
+        incidents.decide(session, number, "accepted")
+        assert incidents.covered_by_incidents(session, [number])[number].priority == "medium"
+        assert [each.priority for each in incidents.active_incidents(session, 10)] == ["medium"]
+        session.execute(update(Ticket).values(status="resolved"))
+        assert incidents.covered_by_incidents(session, [number])[number].priority == ""
+
+
+def test_a_proposal_is_unnotified_until_it_is_marked():
+    number = propose("Outlook does not start")
+    with transaction() as session:
+        assert [each.id for each in incidents.unnotified_proposals(session, 10)] == [number]
+        incidents.mark_notified(session, [number])
+        assert incidents.unnotified_proposals(session, 10) == []

@@ -232,11 +232,16 @@ def test_a_ticket_assigned_to_nobody_stays_unassigned(hand: Hand, ticket: int) -
 def test_a_comment_is_reanalyzed_and_an_action_is_not(hand: Hand, ticket: int, happened: list[Any]) -> None:
     set_status(ticket, "in_progress", "nora")
     set_status(ticket, "open", "nora")
-    number = comment(ticket, "nora", "  The docking station is broken \0", "web")
+    comment(ticket, "nora", "An internal note, which no engine reads", "web")
+    number = comment(ticket, "nora", "  The docking station is broken \0", "web", "public").number
     assert reanalyze_changed() == 1
     with reading() as session:
         assert reanalysis.latest_comments(session, [ticket], 5) == {ticket: ["The docking station is broken"]}
-    assert ("ticket.commented", ticket, {"comment": number, "by": "nora", "source": "web"}) in happened
+    assert (
+        "ticket.commented",
+        ticket,
+        {"comment": number, "by": "nora", "source": "web", "visibility": "public"},
+    ) in happened
 
 
 def test_a_comment_keeps_no_escape_sequence_and_no_reversed_text(ticket: int) -> None:
@@ -262,7 +267,8 @@ def test_a_comment_of_the_requester_opens_a_pending_ticket(ticket: int) -> None:
 
 
 def write(sender: str, text: str, number: int) -> bytes:
-    headers = {"From": sender, "Subject": f"Re: [Aura #{number}]", "Message-ID": f"<{text}@example.com>"}
+    message_id = f"<{text.splitlines()[-1]}@example.com>"
+    headers = {"From": sender, "Subject": f"Re: [Aura #{number}]", "Message-ID": message_id}
     return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode() + f"\n{text}".encode()
 
 
@@ -272,8 +278,8 @@ def test_a_comment_notifies_the_other_side_once(hand: Hand, ticket: int) -> None
     hand.run()
     assert recipients("ticket.commented") == [("agent", "Ann Lee")]
 
-    comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web")
-    ingest_mail(write("ann@example.com", "Or-the-dock", ticket))
+    comment(ticket, "Ann Lee", "Try the <b>other</b> cable", "web", "public")
+    ingest_mail(write("ann@example.com", "#public\nOr-the-dock", ticket))
     hand.run()
     assert recipients("ticket.commented") == [("agent", "Ann Lee"), *[("requester", "ada@example.com")] * 2]
     with reading() as session:

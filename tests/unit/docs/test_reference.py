@@ -16,6 +16,7 @@ from actors import TOPOLOGY, metrics
 from aura.jobs import metrics as job_metrics
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
+from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.web.metrics import DatabaseMetrics
 from pipelines.scheduled_jobs import SCHEDULE
 from tests.conftest import ROOT
@@ -49,7 +50,7 @@ def test_the_events_are_those_that_are_published_and_notified() -> None:
             published.add(key.partition(".{")[0])
         if webhook != "no":
             notified.add(key if webhook == "yes" else webhook)
-    assert notified == set(EVENTS)
+    assert notified == {*EVENTS, INCIDENT_PROPOSED}
     assert published == set(_published())
 
 
@@ -95,6 +96,7 @@ def _is_outbox(function: ast.Attribute) -> bool:
 
 def test_the_recipients_of_each_event_are_those_of_the_code() -> None:
     listed = {cells[0].strip("`"): cells[1] for cells in rows(DOCS / "how-to/choose-notifications.md", "Defaults")}
+    assert listed.pop(INCIDENT_PROPOSED) == "team, assignees of its tickets"
     assert listed == {event: ", ".join(roles) or "nobody" for event, roles in AUDIENCE.items()}
 
 

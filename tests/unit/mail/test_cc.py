@@ -129,14 +129,14 @@ def test_a_public_reply_reaches_people_in_cc_and_nothing_else_does(hand: Hand, m
     hand.run()
     assert mails_to(mailbox, "ada@example.com") and not mails_to(mailbox, "bob@example.com")
 
-    comment(1, "nora", "The secret is in the safe.", internal=True)
+    comment(1, "nora", "The secret is in the safe.")
     comment(1, "ada@example.com", "Any news?")
     resolve(1, "A new cable.")
     hand.run()
     assert not mails_to(mailbox, "bob@example.com")
     assert "secret" not in "".join(str(mail) for mail in mails_to(mailbox, "ada@example.com"))
 
-    comment(1, "nora", "See https://kb.example.org/vpn?a=1 first.")
+    comment(1, "nora", "See https://kb.example.org/vpn?a=1 first.", visibility="public")
     hand.run()
     [mail] = mails_to(mailbox, "bob@example.com")
     text, html = (part.get_content() for part in mail.iter_parts())
@@ -151,14 +151,14 @@ def test_the_requester_gets_a_reply_as_its_agent_wrote_it(hand: Hand, mailbox: M
     hand.run()
     mailbox.mails.clear()
     reply = f"Call +49 30 1234567 or see https://kb.example.org/?user=ada@example.com{' and so on' * 1500}"
-    comment(1, "nora", reply)
+    comment(1, "nora", reply, visibility="public")
     hand.run()
     for address in ("ada@example.com", "bob@example.com"):
         [mail] = mails_to(mailbox, address)
         assert f"> {reply}" in next(mail.iter_parts()).get_content(), "whole"
     [mail] = mails_to(mailbox, "boss@example.com")
     assert "[phone 1]" in next(mail.iter_parts()).get_content(), "others get an excerpt, masked"
-    resolve(1, "Call +49 30 1234567.")
+    resolve(1, "Call +49 30 1234567.", visibility="public")
     hand.run()
     assert "Call +49 30 1234567." in next(mails_to(mailbox, "ada@example.com")[-1].iter_parts()).get_content()
 
@@ -178,7 +178,7 @@ def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, ma
 def test_an_internal_comment_notifies_the_agent_alone(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     hand.run()
-    comment(1, "nora", "The secret is in the safe.", internal=True)
+    comment(1, "nora", "The secret is in the safe.")
     hand.run()
     with reading() as session:
         roles = select(Notification.role).where(Notification.event == "ticket.commented")
@@ -191,7 +191,7 @@ def test_with_the_setting_off_people_in_cc_get_no_mail(
 ) -> None:
     configure(AURA_NOTIFY_CC="off")
     ingest_mail(cc("bob@example.com"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     assert people() == ["bob@example.com"]
     assert not mails_to(mailbox, "bob@example.com")
@@ -201,7 +201,7 @@ def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, m
     ingest_mail(cc("bob@example.com"))
     remove_participant(1, "Bob@example.com", "nora")
     ingest_mail(cc("bob@example.com", Subject="Re: [Aura #1] VPN drops"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     assert people() == []
     assert not mails_to(mailbox, "bob@example.com")
@@ -217,7 +217,7 @@ def test_a_person_in_cc_comments_by_the_number_of_the_ticket_until_removed(mailb
 
 def test_a_removed_person_comments_no_more(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     remove_participant(1, "bob@example.com", "nora")
     assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
@@ -235,7 +235,7 @@ def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_request
 
     ingest_mail(write(Message_ID="<second@example.com>", In_Reply_To=str(received["Message-ID"])))
     ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", In_Reply_To="<first@example.com>"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     to_ada, to_bob = mails_to(mailbox, "ada@example.com")[-1], mails_to(mailbox, "bob@example.com")[-1]
     assert to_ada["References"].split()[1:] == ["<first@example.com>", "<second@example.com>"]
@@ -323,7 +323,7 @@ def add_nora() -> None:
 
 def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com", "carl@example.com"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     [mail] = mails_to(mailbox, "bob@example.com")
     url = str(mail["List-Unsubscribe"]).strip("<>")
@@ -333,7 +333,7 @@ def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Han
 
     unsubscribe(url.rpartition("/")[2])
     unsubscribe(url.rpartition("/")[2])
-    comment(1, "nora", "And again.")
+    comment(1, "nora", "And again.", visibility="public")
     hand.run()
     assert people() == ["carl@example.com"]
     assert (len(mails_to(mailbox, "bob@example.com")), len(mails_to(mailbox, "carl@example.com"))) == (1, 2)
@@ -341,7 +341,7 @@ def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Han
 
 def test_a_mail_with_the_token_as_its_subject_unsubscribes(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com", "carl@example.com"))
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     token = str(mails_to(mailbox, "bob@example.com")[0]["List-Unsubscribe"]).strip("<>").rpartition("/")[2]
     forged = ingest_mail(write("eve@example.com", f"unsubscribe {token[:-6]}AAAAAA"))

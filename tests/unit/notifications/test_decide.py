@@ -8,11 +8,14 @@ import pytest
 
 from aura.notifications import Agent, Preference, Subscription
 from aura.notifications.decide import (
+    AnnouncedTopic,
     Decision,
+    IncidentState,
     Notification,
     NotificationSettings,
     TicketState,
     decide_event,
+    decide_proposal,
     decide_triage,
     find_agent,
 )
@@ -24,6 +27,8 @@ TICKET = TicketState(
     id=17, category="Network", requester="ada@example.com", department="Sales", language="de", version=3
 )
 NONE = NotificationSettings()
+#: A topic of which the desk was notified, as urgent as the ticket.
+KNOWN = AnnouncedTopic("medium")
 
 
 def summary(notifications: list[Notification]) -> list[str]:
@@ -64,11 +69,11 @@ TRIAGE = {
         "eve",
         ["classified agent in_app eve", REQUESTER],
     ),
-    "a duplicate": (replace(TICKET, duplicate=True), [ANN], None, [REQUESTER]),
-    "a duplicate with an assignee": (replace(TICKET, duplicate=True, assignee="ann"), [ANN], "ann", [REQUESTER]),
-    "a ticket of an incident": (replace(TICKET, in_incident=True), [ANN], None, [REQUESTER]),
+    "a duplicate": (replace(TICKET, original=KNOWN), [ANN], None, [REQUESTER]),
+    "a duplicate with an assignee": (replace(TICKET, original=KNOWN, assignee="ann"), [ANN], "ann", [REQUESTER]),
+    "a ticket of an incident": (replace(TICKET, incident=KNOWN), [ANN], None, [REQUESTER]),
     "a ticket of an incident with an assignee": (
-        replace(TICKET, in_incident=True, assignee="ann"),
+        replace(TICKET, incident=KNOWN, assignee="ann"),
         [ANN],
         "ann",
         ["classified agent in_app ann", REQUESTER],
@@ -80,8 +85,59 @@ TRIAGE = {
         ["reclassified agent in_app ann", "reclassified requester email ada@example.com"],
     ),
     "a version that was announced": (replace(TICKET, notified_version=3), [ANN], None, []),
+    "a ticket that is more urgent than the tickets of its incident": (
+        replace(TICKET, incident=KNOWN, priority="high"),
+        [ANN],
+        "ann",
+        ["classified agent in_app ann", "classified agent email ann@example.com", REQUESTER],
+    ),
+    "a duplicate that is more urgent than its original": (
+        replace(TICKET, original=KNOWN, priority="critical"),
+        [],
+        None,
+        ["classified team email desk@example.com", REQUESTER],
+    ),
+    "a duplicate of a ticket without a verdict": (
+        replace(TICKET, original=AnnouncedTopic(""), priority="low"),
+        [],
+        None,
+        ["classified team email desk@example.com", REQUESTER],
+    ),
+    "an urgent ticket of an incident that is as urgent": (
+        replace(TICKET, incident=AnnouncedTopic("critical", "ben"), priority="critical"),
+        [ANN, BEN],
+        None,
+        ["classified agent in_app ben", REQUESTER],
+    ),
+    "an urgent ticket of an incident whose assignee is away": (
+        replace(TICKET, incident=AnnouncedTopic("critical", "ben"), priority="high"),
+        [ANN, replace(BEN, available=False)],
+        None,
+        ["classified team email desk@example.com", REQUESTER],
+    ),
+    "a ticket of an incident that became urgent": (
+        replace(TICKET, incident=AnnouncedTopic("critical", "ben"), priority="critical", notified_version=2),
+        [ANN],
+        "ann",
+        [
+            "reclassified agent in_app ann",
+            "reclassified agent email ann@example.com",
+            "reclassified requester email ada@example.com",
+        ],
+    ),
+    "an urgent ticket whose only agent is away": (
+        replace(TICKET, priority="critical"),
+        [replace(ANN, available=False)],
+        "ann",
+        [
+            "classified agent in_app ann",
+            "classified agent email ann@example.com",
+            "classified team email desk@example.com",
+            REQUESTER,
+        ],
+    ),
     "nobody to notify": (
-        replace(TICKET, requester="", duplicate=True),
+        replace(TICKET, requester="", original=KNOWN),
         [],
         None,
         ["classified team email desk@example.com"],
@@ -105,7 +161,7 @@ SUBSCRIBED = {
     ),
     "an assigned ticket": (replace(TICKET, assignee="ann"), ["classified", "received"]),
     "a reclassified ticket": (replace(TICKET, assignee="ann", notified_version=1), ["reclassified"]),
-    "a duplicate": (replace(TICKET, duplicate=True), []),
+    "a duplicate": (replace(TICKET, original=KNOWN), []),
 }
 
 
@@ -125,11 +181,12 @@ def test_a_silent_ticket_is_assigned_and_notifies_in_app_only():
 
         assert decision.assignee == ANN
         assert {each.channel for each in decision.notifications} == {"in_app"}
-    assert not [each for each in triage(ticket, [], *everything).notifications if each.channel != "in_app"]
+    assert summary(triage(ticket, [], *everything).notifications) == ["classified team in_app service-desk"]
+    assert triage(replace(ticket, priority="medium"), [], *everything).notifications == []
 
 
 def test_a_webhook_subscriber_is_notified_of_duplicates_too():
-    decision = triage(replace(TICKET, duplicate=True), [], Subscription("crm", "webhook", "ticket.classified"))
+    decision = triage(replace(TICKET, original=KNOWN), [], Subscription("crm", "webhook", "ticket.classified"))
 
     assert "classified subscriber webhook crm" in summary(decision.notifications)
 
@@ -156,7 +213,7 @@ def test_a_ticket_of_a_list_notifies_the_agent_and_sends_its_requester_no_automa
 
     assert summary(triage(ticket, [ANN]).notifications) == ["classified agent in_app ann"]
     assert summary(triage(ticket, []).notifications) == ["classified team email desk@example.com"]
-    assert triage(replace(ticket, duplicate=True), [ANN]).notifications == []
+    assert triage(replace(ticket, original=KNOWN), [ANN]).notifications == []
     for event in ("ticket.resolved", "ticket.commented"):  # by a person
         found = summary(decide_event(ticket, event, "1", [ANN], NONE, TEAM))
         assert any("requester email ada@example.com" in each for each in found)
@@ -171,22 +228,37 @@ def test_an_assignment_counts_for_the_next_ticket_of_the_batch():
 
 EVENT = {
     "an escalation": ("ticket.escalated", TICKET, ["team email desk@example.com", "requester email ada@example.com"]),
+    "an escalation of a duplicate": (
+        "ticket.escalated",
+        replace(TICKET, original=KNOWN),
+        ["team email desk@example.com", "requester email ada@example.com"],
+    ),
+    "an escalation in an incident": (
+        "ticket.escalated",
+        replace(TICKET, incident=KNOWN),
+        ["team email desk@example.com", "requester email ada@example.com"],
+    ),
+    "a warning of a duplicate": (
+        "ticket.warned",
+        replace(TICKET, original=KNOWN, assignee="ann"),
+        ["team email desk@example.com"],
+    ),
     "an event for subscribers only": ("ticket.received", TICKET, []),
     "a warning of an assigned ticket": ("ticket.warned", replace(TICKET, assignee="ann"), ["agent in_app ann"]),
     "a warning of an unassigned ticket": ("ticket.warned", TICKET, ["team email desk@example.com"]),
-    "a duplicate": (
+    "a duplicate that is reopened": (
         "ticket.reopened",
-        replace(TICKET, duplicate=True, assignee="ann"),
-        ["team email desk@example.com"],
+        replace(TICKET, original=KNOWN, assignee="ann"),
+        ["agent in_app ann"],
     ),
     "the assignment of a duplicate": (
         "ticket.assigned",
-        replace(TICKET, duplicate=True, assignee="ann"),
+        replace(TICKET, original=KNOWN, assignee="ann"),
         ["agent in_app ann"],
     ),
     "a dead letter of a duplicate": (
         "ticket.dead_lettered",
-        replace(TICKET, duplicate=True),
+        replace(TICKET, original=KNOWN),
         ["team email desk@example.com"],
     ),
 }
@@ -231,3 +303,28 @@ def test_the_preferred_language_replaces_the_language_of_the_ticket(preferred: s
 @pytest.mark.parametrize(("name", "expected"), [(None, None), ("", None), ("ann", ANN), ("eve", Agent("eve"))])
 def test_the_assignee_is_found_by_name(name: str | None, expected: Agent | None):
     assert find_agent(name, [ANN, BEN]) == expected
+
+
+def test_a_proposal_notifies_the_team_the_assignees_of_its_tickets_and_subscribers():
+    settings = NotificationSettings(
+        (
+            Subscription("lead", "in_app", "incident.proposed"),
+            Subscription("ops", "webhook"),
+            Subscription("sap", "in_app", category="SAP"),
+            Subscription("boss", "in_app", priority="critical"),
+        )
+    )
+    proposal = IncidentState(3, "Network", "high", "de", ("ann",))
+
+    notifications = decide_proposal(proposal, settings, TEAM)
+
+    assert [(each.role, each.channel, each.recipient) for each in notifications] == [
+        ("team", "email", TEAM),
+        ("agent", "in_app", "ann"),
+        ("subscriber", "in_app", "lead"),
+        ("subscriber", "webhook", "ops"),
+    ]
+    assert {(each.event, each.ticket_id, each.priority) for each in notifications} == {
+        ("incident.proposed", None, "high")
+    }
+    assert notifications[0].dedupe_key == f"incident-3:proposed:email:{TEAM}"

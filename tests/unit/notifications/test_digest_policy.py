@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,8 @@ def test_a_storm_ends_with_the_minute():
 @dataclass(frozen=True)
 class Due:
     event: str
+    role: str = "agent"
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 WARNED, ESCALATED = Due("ticket.warned"), Due("ticket.escalated")
@@ -102,3 +106,38 @@ def test_quiet_hours_delay_due_notifications_again(
 )
 def test_the_language_of_a_digest(languages: list[str], preference: Preference | None, expected: str):
     assert digest_policy.digest_language(languages, preference) == expected
+
+
+HIGH = replace(NOTIFICATION, event="ticket.classified", priority="high", role="team", recipient="desk@example.com")
+AGENT = replace(HIGH, role="agent", recipient="Ada@example.com", dedupe_key="agent")
+
+
+def at_once(*notifications: Notification) -> list[Notification]:
+    preferences = {"ada@example.com": QUIET, "desk@example.com": QUIET}
+    delayed = digest_policy.delays(notifications, preferences, {}, 0, NOW)
+    return [each for each in notifications if each not in delayed]
+
+
+def test_quiet_hours_never_delay_an_urgent_ticket_for_the_whole_desk():
+    assert at_once(HIGH) == [HIGH]
+    assert at_once(AGENT, HIGH) == [HIGH]
+    assert at_once(AGENT) == [AGENT]
+    in_app = replace(AGENT, channel="in_app", dedupe_key="in-app")
+    assert at_once(HIGH, in_app) == [in_app]
+    # a subscriber may be anybody
+    subscriber = replace(AGENT, role="subscriber", channel="in_app", dedupe_key="subscriber")
+    assert at_once(HIGH, subscriber) == [HIGH, subscriber]
+    assert at_once(replace(HIGH, priority="medium")) == []
+    assert at_once(replace(HIGH, event="ticket.commented")) == []
+
+
+def test_a_storm_delays_an_urgent_ticket_until_the_end_of_the_minute_also_when_quiet_hours_begin():
+    counts = {("email", HIGH.recipient): 30}
+    assert list(digest_policy.delays([HIGH], {}, counts, 30, NOW).values()) == [END_OF_MINUTE]
+
+    due = [
+        Due("ticket.classified", "team", {"priority": "high"}),
+        Due("ticket.classified", "team", {"priority": "low"}),
+    ]
+    deliver, delay, _ = digest_policy.split_due(due, QUIET, NOW)
+    assert (deliver, delay) == (due[:1], due[1:])

@@ -122,11 +122,14 @@ def test_the_team_steps_in_when_the_agent_of_an_urgent_ticket_has_no_address() -
     assert ("team", "email", DESK) not in addressed(assignee=unreachable, priority="low")
 
 
-def test_a_duplicate_notifies_no_agent() -> None:
-    assert addressed(duplicate=True, priority="critical") == [("requester", "email", "joe@example.com")]
-    assert addressed(duplicate=True, event="ticket.escalated", assignee=None) == [
-        ("requester", "email", "joe@example.com")
-    ]
+def test_a_duplicate_notifies_no_agent_unless_it_is_urgent() -> None:
+    requester = ("requester", "email", "joe@example.com")
+    assert addressed(duplicate=True, priority="medium") == [requester]
+    assert addressed(duplicate=True, event="ticket.escalated", assignee=None, priority="low") == [requester]
+    assert addressed(duplicate=True, priority="critical") == [("agent", "in_app", "bob"), requester]
+    assert addressed(duplicate=True, assignee=None, priority="high") == [("team", "email", DESK), requester]
+    watcher = Agent("eve", "eve@example.com")
+    assert addressed(duplicate=True, assignee=None, priority="high", watcher=watcher)[0] == ("agent", "in_app", "eve")
 
 
 def test_an_event_always_has_a_recipient() -> None:

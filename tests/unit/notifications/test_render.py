@@ -11,7 +11,16 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from aura.notifications import EVENTS, TicketFacts, as_html, render
+from aura.notifications import (
+    EVENTS,
+    DigestItem,
+    IncidentFacts,
+    TicketFacts,
+    as_html,
+    render,
+    render_digest,
+    render_incident,
+)
 from aura.notifications.render import LANGUAGES, ROLES, render_message
 
 FACTS = TicketFacts(
@@ -231,3 +240,25 @@ def test_any_text_renders_safely(title: str, description: str, role: str, langua
     assert set(page.links) == {LINK}
     assert "\n" not in message.subject
     assert "\r" not in message.text
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "incident proposed"), ("de", "Großstörung vorgeschlagen")])
+def test_a_proposal_names_the_page_where_it_is_accepted_and_no_other_link(language: str, words: str):
+    facts = IncidentFacts(3, "VPN down https://evil.example/\nBcc: eve@example.com", "Network", "critical", 6)
+
+    message = render_incident(facts, language, BASE)
+
+    assert words in message.subject
+    assert "\n" not in message.subject
+    assert f"{BASE}/incidents#incident-3" in message.text
+    assert "https://evil" not in message.subject + message.text
+
+
+def test_a_digest_lists_every_urgent_ticket():
+    many = [DigestItem("ticket.classified", n, f"Title {n}", "Network", "low") for n in range(1, 100)]
+    urgent = [DigestItem("ticket.classified", n, f"Title {n}", "Network", "high") for n in range(200, 270)]
+
+    text = render_digest([*many, *urgent], "en", BASE).text
+
+    assert all(f"#{n} Title {n} (high" in text for n in range(200, 270))
+    assert "and 99 more" in text

@@ -12,12 +12,17 @@ import pytest
 from sqlalchemy import select, text, update
 
 from actors import analysis
-from aura.desk.incidents import accept
+from actors.events import announce_event
+from aura.desk.incidents import accept, dismiss
+from aura.desk.ticket_actions import correct
+from aura.mail import ingest_mail
+from aura.settings import get_settings
 from db import incidents, reading, tickets, transaction
-from db.models import Incident, Notification, Ticket
+from db.models import Agent, Incident, Notification, Ticket
 from db.new_tickets import NewTicket
 from db.time import from_now
 from pipelines.incidents import Group, _grouped, propose_incidents
+from pipelines.scheduled_jobs import run_now, schedule
 from pipelines.triage import triage
 from tests.embedded import Hand
 from tests.services import wait_until
@@ -254,12 +259,142 @@ def a_proposal(database: str, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> li
     return burst
 
 
-def test_a_ticket_that_joins_an_incident_notifies_its_requester_only(a_proposal: list[int], hand: Hand):
-    [late, other] = report([f"The {PORTAL} again", "Payroll question about my bonus"], who="late@example.com")
-    triage.send_many([late, other])
+def with_priority(titles: Sequence[str], priority: str, **values: Any) -> list[int]:
+    """Create tickets whose priority a person set, and start their triage."""
+    new = report(titles, **values)
+    with transaction() as session:
+        session.execute(update(Ticket).where(Ticket.id.in_(new)).values(priority=priority, priority_by="human"))
+        triage.send_many(new)
+    return new
+
+
+def test_a_ticket_that_joins_a_proposal_notifies_the_desk_as_any_other(a_proposal: list[int], hand: Hand):
+    [late] = report([f"The {PORTAL} again"], who="late@example.com")
+    triage.send(late)
     hand.run()
 
-    assert roles(late) == {"requester"}
-    assert roles(other) == {"requester", "team"}
+    assert roles(late) == {"requester", "team"}
     [incident] = proposed()
     assert members(incident.id) == [*a_proposal, late]
+
+
+def test_an_accepted_incident_covers_tickets_that_are_not_more_urgent(database: str, hand: Hand, monkeypatch: Any):
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
+    with_priority([PORTAL] * 6, "medium")
+    hand.run()
+    propose_incidents()
+    accept(1)
+    hand.run()
+
+    [low] = with_priority([f"The {PORTAL} again"], "low", who="low@example.com")
+    [equal] = with_priority([f"The {PORTAL} again"], "medium", who="equal@example.com")
+    [urgent] = with_priority([f"The {PORTAL} again"], "high", who="urgent@example.com")
+    [other] = with_priority(["Payroll question about my bonus"], "low", who="other@example.com")
+    hand.run()
+
+    assert roles(low) == roles(equal) == {"requester"}
+    assert roles(urgent) == roles(other) == {"requester", "team"}
+    assert {low, equal, urgent} < set(members(1))
+    assert proposed()[0].priority == "medium"
+
+
+def test_a_raised_priority_and_an_escalation_notify_the_desk_of_an_accepted_incident(
+    database: str, hand: Hand, monkeypatch: Any
+):
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
+    with_priority([PORTAL] * 6, "high")
+    hand.run()
+    propose_incidents()
+    accept(1)
+    [raised] = with_priority([f"The {PORTAL} again"], "low", who="raised@example.com")
+    [escalated] = with_priority([f"The {PORTAL} again"], "low", who="escalated@example.com")
+    hand.run()
+    assert roles(raised) == roles(escalated) == {"requester"}
+
+    correct(raised, "nora", priority="high")
+    with transaction() as session:
+        announce_event(session, escalated, "ticket.escalated", 1)
+    hand.run()
+
+    assert "team" in roles(raised)
+    assert "team" in roles(escalated)
+
+
+def test_an_incident_that_an_earlier_version_accepted_covers_no_ticket(database: str, hand: Hand, monkeypatch: Any):
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
+    report([PORTAL] * 6)
+    propose_incidents()
+    with transaction() as session:
+        session.execute(update(Incident).values(state="accepted"))
+
+    [late] = with_priority([PORTAL], "low", who="late@example.com")
+    hand.run()
+
+    assert roles(late) == {"requester", "team"}
+
+
+def of_proposals() -> list[Notification]:
+    """Return the notifications of proposed incidents."""
+    with reading() as session:
+        found = select(Notification).where(Notification.event == "incident.proposed").order_by(Notification.recipient)
+        return list(session.scalars(found))
+
+
+# -- an attack ------------------------------------------------------------------------------------------------------------
+
+
+def sweep() -> int:
+    """Run the scheduled job that the scheduler runs each minute."""
+    [job] = [each for each in schedule() if each.name == "incidents"]
+    with transaction() as session:
+        return run_now(session, job)
+
+
+def mail(sender: str, subject: str, text: str) -> int:
+    raw = f"From: {sender}\r\nTo: desk@example.com\r\nMessage-ID: <{sender}>\r\nSubject: {subject}\r\n\r\n{text}\r\n"
+    number = ingest_mail(raw.encode()).ticket_id
+    assert number is not None
+    return number
+
+
+@pytest.mark.parametrize("decision", ["none", "accept", "dismiss"])
+@pytest.mark.parametrize("staffed", [True, False])
+def test_five_mails_of_strangers_keep_no_critical_ticket_from_the_desk(
+    sqlite: str, hand: Hand, monkeypatch: Any, decision: str, staffed: bool
+):
+    # Given five harmless mails of strangers with an alarming subject, which become an incident
+    monkeypatch.setattr(analysis, "active_incidents", lambda session: incidents.active_incidents(session, 15))
+    if staffed:
+        with transaction() as session:
+            skills = list(get_settings().categories)
+            session.add(Agent(name="ann", email="ann@example.com", skills=skills, capacity=50))
+    question = "Where do I find the training slides? No hurry, low priority."
+    for number in range(5):
+        ticket = mail(f"stranger{number}@elsewhere.example", "Ransomware: all files encrypted", question)
+        correct(ticket, "the engine", priority="low")
+    hand.run()
+    assert sweep() == 1
+    if decision != "none":
+        {"accept": accept, "dismiss": dismiss}[decision](1)
+    hand.run()
+
+    # When a real one arrives
+    real = mail(
+        "cfo@corp.example", "All files encrypted, ransomware note on every screen", "Nobody here can work. Help!"
+    )
+    hand.run()
+    sweep()
+    hand.run()
+
+    # Then the desk is notified of it, at once
+    with reading() as session:
+        ticket = session.get_one(Ticket, real)
+        notified = session.scalars(select(Notification).where(Notification.ticket_id == real)).all()
+    assert ticket.priority in ("high", "critical")
+    assert ticket.incident_id == (None if decision == "dismiss" else 1)
+    desk = [each for each in notified if each.role in ("agent", "team")]
+    assert desk
+    assert {each.state for each in desk} == {"sent"}
+    assert ticket.assignee == ("ann" if staffed else None)
+    # And of the proposal, once
+    assert len([each for each in of_proposals() if each.role == "team"]) == 1

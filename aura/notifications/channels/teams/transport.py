@@ -35,7 +35,13 @@ class TeamsChannel(EndpointChannel):
             "body": lines,
         }
         if message.link:
-            card["actions"] = [{"type": "Action.OpenUrl", "title": f"#{message.ticket_id}", "url": message.link}]
+            card["actions"] = [
+                {
+                    "type": "Action.OpenUrl",
+                    "title": f"#{message.ticket_id}" if message.ticket_id else "Open",
+                    "url": message.link,
+                }
+            ]
         content = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
         return {"type": "message", "attachments": [content]}
 

@@ -88,11 +88,14 @@ def test_the_command_lists_adds_and_removes_people(run: Run, database: str):
 
 def test_an_internal_comment_is_marked_on_the_page_and_in_the_api(browser: TestClient, run: Run):
     number = create_ticket()
-    submit(browser, f"/tickets/{number}/comment", text="For agents", internal="yes")
-    browser.post(f"{API}/{number}/comments", json={"text": "For agents, too", "internal": True})
-    assert run("tickets", "comment", str(number), "For agents, by command", "--internal").code == 0
-    submit(browser, f"/tickets/{number}/comment", text="For everybody")
+    submit(browser, f"/tickets/{number}/comment", text="For agents")
+    browser.post(f"{API}/{number}/comments", json={"text": "For agents, too"})
+    assert run("tickets", "comment", str(number), "For agents, by command").code == 0
+    to = {"visibility": "public", "recipients": "ada@example.com"}
+    submit(browser, f"/tickets/{number}/comment", text="For everybody", **to)
     entries = [each for each in browser.get(f"{API}/{number}").json()["timeline"] if each["kind"] == "comment"]
 
-    assert [each["internal"] for each in entries] == [True, True, True, False]
-    assert browser.get(f"/tickets/{number}").text.count('<span class="tag">internal</span>') == 3
+    assert [each["visibility"] for each in entries] == ["internal", "internal", "internal", "public"]
+    text = browser.get(f"/tickets/{number}").text
+    assert text.count('<span class="tag">Internal</span>') == 3
+    assert text.count('<span class="tag accent">Public</span>') == 1

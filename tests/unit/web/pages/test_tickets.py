@@ -87,7 +87,7 @@ def test_a_ticket_is_moved_assigned_and_commented_on(browser: TestClient):
 
     assert submit(browser, f"/tickets/{number}/status", status="in_progress") == "Status: open → in progress."
     assert "Assigned to" in submit(browser, f"/tickets/{number}/assign", agent="grace@example.com")
-    assert "Comment added." in submit(browser, f"/tickets/{number}/comment", text=HOSTILE)
+    assert "Internal note added." in submit(browser, f"/tickets/{number}/comment", text=HOSTILE)
     assert (stored_ticket(number).status, stored_ticket(number).assignee) == ("in_progress", HOSTILE)
     assert submit(browser, f"/tickets/{number}/assign", agent="") == "Unassigned."
     page = browser.get(f"/tickets/{number}").text
