@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
+ROLES = ("viewer", "operator", "admin")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 #: Outbound channels; an in_app notification needs no delivery, its row is the message.
 CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
@@ -136,12 +137,21 @@ class Settings(BaseSettings):
 
     # Process
     env: Literal["development", "production"] = Field(
-        "development", description="production refuses embedded mode and default passwords."
+        "production",
+        description="development allows embedded mode and default passwords; `aura` commands without any service use it.",
     )
     dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; implies AURA_ENV=production.")
     port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
     host: str = Field("127.0.0.1", validation_alias="HOST", description="Address that `aura run` listens on.")
     base_url: str = Field("http://127.0.0.1:8000", description="Public URL of the web process, for links in messages.")
+    forwarded_allow_ips: str = Field(
+        "",
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count, comma-separated, or *.",
+    )
+    require_totp: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Roles whose users must have a second factor (viewer, operator, admin), comma-separated."
+    )
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Number of web processes.")
     worker_processes: int = Field(
         2, validation_alias="WORKER_PROCESSES", ge=1, description="Processes of the worker command; `aura run` is one."
@@ -433,6 +443,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must be some of {', '.join(CHANNELS)}")
         return value
 
+    @field_validator("require_totp")
+    @classmethod
+    def _roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(ROLES):
+            raise ValueError(f"must be some of {', '.join(ROLES)}")
+        return value
+
     @field_validator("webhook_hosts")
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -566,6 +583,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
+    def _command_without_services(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Use development for a command of the shell when neither AURA_ENV nor any service is set."""
+        services = ("DYNO", "RABBITMQ_URL", "CLOUDAMQP_URL", "RABBITMQ_USER", "RABBITMQ_HOST")
+        database = str(values.get("DATABASE_URL") or "sqlite:")
+        if not (_in_shell or issubclass(cls, _Given)) or "env" in values or not database.startswith("sqlite:") or any(map(values.get, services)):
+            return values
+        return {**values, "env": "development"}
+
+    @model_validator(mode="before")
+    @classmethod
     def _assemble_rabbitmq(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Build RABBITMQ_URL from RABBITMQ_USER, RABBITMQ_PASSWORD, RABBITMQ_HOST and RABBITMQ_PORT."""
         if values.get("RABBITMQ_USER") and not (values.get("RABBITMQ_URL") or values.get("CLOUDAMQP_URL")):
@@ -608,7 +635,7 @@ class Settings(BaseSettings):
             if missing:
                 raise ValueError(
                     f"production needs {' and '.join(missing)}: set it to the service's URL "
-                    "(embedded mode is for development; DYNO or AURA_ENV=production refuse it)"
+                    "(or set AURA_ENV=development for embedded mode; production is the default)"
                 )
             for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
                 if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
@@ -648,6 +675,8 @@ def variable(field: str) -> str:
 
 
 _chosen: list[Settings] = []
+#: Not empty in a command of the shell, which may use embedded mode without AURA_ENV=development.
+_in_shell: list[bool] = []
 
 
 class _Given(Settings):
@@ -661,13 +690,22 @@ class _Given(Settings):
 
 
 def given(**values: Any) -> Settings:
-    """Return settings with these values, by variable (by field for AURA_ variables), and defaults for the rest."""
+    """Return settings with these values, by variable (by field for AURA_ variables), and defaults for the rest.
+
+    Without any service they are for embedded mode in development, as those of a command of the shell.
+    """
     return _Given(**values)
 
 
 def use(settings: Settings) -> None:
     """Make these the settings of the process; call it before anything reads them."""
     _chosen[:] = [settings]
+    get_settings.cache_clear()
+
+
+def allow_embedded() -> None:
+    """Let this process use embedded mode when neither AURA_ENV nor any service is set; commands of the shell call it."""
+    _in_shell[:] = [True]
     get_settings.cache_clear()
 
 

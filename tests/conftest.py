@@ -57,6 +57,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     """Hide the developer's variables and .env: the working folder is tmp_path, and settings are read again."""
     for name in environment_variables():
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AURA_ENV", "development")  # the default is production, which refuses embedded mode
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
     yield

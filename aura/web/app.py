@@ -17,7 +17,8 @@ from aura.settings import first_line, get_settings
 from aura.web import api, health, pages, problems, render
 from aura.web.api import events, mail, tickets
 from aura.web.auth import identity, requirements
-from aura.web.auth.sessions import Login
+from aura.web.auth.login import Login
+from aura.web.auth.security_events import events as security_events
 from aura.web.body_formats import BodyFormats
 from aura.web.body_limit import BodyLimit
 from aura.web.group_commit import TicketWriter
@@ -41,6 +42,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         logger.warning("database unavailable", error=first_line(error))
     gc.freeze()  # a garbage collection of the loaded modules would stop all requests for a tenth of a second
     yield
+    await run_in_threadpool(security_events.flush)
     tracing.flush()
     flush_logs()
     dispose()

@@ -126,6 +126,7 @@ class Installation:
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
         # no digests, so that notifications can be counted
         defaults = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
+        defaults["AURA_ENV"] = "development"  # production refuses embedded mode, and the passwords of the test servers
         if self.root != ROOT:
             defaults["PYTHONPATH"] = str(self.root)
         return env | defaults | self.variables

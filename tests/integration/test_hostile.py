@@ -107,7 +107,7 @@ def test_hostile_strings_stay_text_from_the_api_to_the_page_and_the_mail(
         AURA_INCIDENT_TICKETS="1000",
         AURA_DIGEST_ABOVE="0",
     )
-    web = TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
+    web = local_client(make_app())
     numbers = []
     for place, string in enumerate(STRINGS):
         ticket = {

@@ -8,15 +8,22 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from aura.errors import Forbidden
-from aura.web.auth.identity import Identity, identify
+from aura.web.auth.identity import ACCOUNT, Identity, identify, needs_second_factor
+from aura.web.auth.login import address_of
+from aura.web.auth.security_events import events
 from aura.web.query_parameters import require_known
+
+class SecondFactorMissing(Forbidden):
+    """The role of the user requires a second factor, and the user has not set it up."""
+
 
 #: Routes without a requirement: they show no ticket, or a signature says who sends the request.
 PUBLIC = frozenset(
     {
-        *("/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"),
+        *("/health/live", "/health/ready", "/openapi.json", "/login", "/login/code", "/api/v1/login", "/api/v1/mail", "/static"),
         "/unsubscribe/{token}",
     }
 )
@@ -33,8 +40,15 @@ class RequiresScope:
     async def __call__(
         self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Identity:
-        who = await identify(request, bearer.credentials if bearer else None)
+        try:
+            who = await identify(request, bearer.credentials if bearer else None)
+        except Forbidden:
+            await run_in_threadpool(events.record, "access.refuse", "", address_of(request))
+            raise
         if self.scope not in who.scopes:
+            if who.session and needs_second_factor(who.session):
+                raise SecondFactorMissing("this role needs a second factor: set it up on the page /account")
+            await run_in_threadpool(events.record, "access.refuse", who.name, who.address)
             raise Forbidden(f"{who.name} lacks the scope {self.scope}")
         request.state.who = who
         if request.url.path.startswith("/api/"):
@@ -46,6 +60,8 @@ REQUIRES_READ, REQUIRES_ADMIN = Depends(RequiresScope("read")), Depends(Requires
 Reader = Annotated[Identity, REQUIRES_READ]
 Submitter = Annotated[Identity, Depends(RequiresScope("submit"))]
 Operator = Annotated[Identity, Depends(RequiresScope("operate"))]
+#: A user, for the pages of the own account.
+Person = Annotated[Identity, Depends(RequiresScope(ACCOUNT))]
 Admin = Annotated[Identity, REQUIRES_ADMIN]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from db import audit, reading
 from tests.commands import Run
-from tests.unit.web.clients import PASSWORD, local_client, log_in
+from tests.unit.web.clients import PASSWORD, anonymous_client, log_in
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -24,14 +24,14 @@ def test_a_user_is_created_listed_disabled_and_enabled(run: Run):
     created = run("users", "create", "ada", "--role", "operator")
     assert created.out == "user ada created, with the role operator\n"
     assert PASSWORD not in created.out + created.err
-    assert log_in(local_client(), "ada").status_code == 200
+    assert log_in(anonymous_client(), "ada").status_code == 200
 
     assert run("users", "disable", "ada").out == "user ada disabled\n"
-    assert log_in(local_client(), "ada").status_code == 401
+    assert log_in(anonymous_client(), "ada").status_code == 401
     [row] = run("users", "list", "--format", "json").json()
     assert (row["name"], row["role"], row["disabled"]) == ("ada", "operator", True)
     assert run("users", "disable", "ada", "--undo").out == "user ada enabled\n"
-    assert log_in(local_client(), "ada").status_code == 200
+    assert log_in(anonymous_client(), "ada").status_code == 200
     with reading() as session:
         actions = [row["action"] for row in audit.listing(session) if row["action"].startswith("user.")]
     assert actions == ["user.enable", "user.disable", "user.create"]
@@ -40,14 +40,14 @@ def test_a_user_is_created_listed_disabled_and_enabled(run: Run):
 @pytest.mark.usefixtures("password")
 def test_another_password_ends_the_sessions_of_the_user(run: Run, monkeypatch: pytest.MonkeyPatch):
     run("users", "create", "ada")
-    client = local_client()
+    client = anonymous_client()
     log_in(client, "ada")
     monkeypatch.setattr("sys.stdin", io.StringIO("another horse battery\r\n"))
 
     assert run("users", "password", "ada").out == "password of ada changed\n"
 
-    assert log_in(local_client(), "ada").status_code == 401
-    assert log_in(local_client(), "ada", "another horse battery").status_code == 200
+    assert log_in(anonymous_client(), "ada").status_code == 401
+    assert log_in(anonymous_client(), "ada", "another horse battery").status_code == 200
 
 
 @pytest.mark.usefixtures("password")

@@ -176,7 +176,7 @@ def test_an_upload_is_stored_and_audited(web: TestClient):
     assert (answer.status_code, answer.json()["name"], answer.json()["mail_id"]) == (201, "Übersicht.log", None)
     assert answer.headers["Location"] == answer.json()["url"]
     assert web.get(answer.json()["url"]).content == LOG
-    assert audit_entries() == [("local", "ticket.attach", f"ticket/{ticket}")]
+    assert audit_entries() == [("key local", "ticket.attach", f"ticket/{ticket}")]
     with reading() as session:
         assert [entry.details for entry in session.query(AuditEntry)] == [{"name": "Übersicht.log"}]
 

@@ -86,5 +86,5 @@ def test_a_stream_that_is_not_read_ends(monkeypatch: pytest.MonkeyPatch):
 def test_a_process_refuses_streams_beyond_its_limit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(events, "MAX_STREAMS", 0)
     monkeypatch.setattr(events, "MAX_SECONDS", 0)
-    answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
+    answer = local_client().get("/api/v1/events")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")

@@ -17,7 +17,7 @@ from db.api_keys import SCOPES
 from db.models import ApiKey
 from db.time import from_now
 from tests.embedded import web_app
-from tests.unit.web.clients import create_key, create_user, local_client, log_in, remote_client
+from tests.unit.web.clients import anonymous_client, create_key, create_user, log_in, remote_client
 
 #: The scope of every route; None is public. A new route fails the first test until it is listed.
 ROUTES: dict[str, str | None] = {
@@ -29,7 +29,17 @@ ROUTES: dict[str, str | None] = {
     "POST /examples": "operate",
     "GET /login": None,
     "POST /login": None,
-    "POST /logout": "read",
+    "POST /login/code": None,
+    "POST /logout": "account",
+    "GET /account": "account",
+    "POST /account/password": "account",
+    "POST /account/sessions/{session_id}/end": "account",
+    "POST /account/sessions/end": "account",
+    "GET /account/totp": "account",
+    "POST /account/totp": "account",
+    "POST /account/totp/confirm": "account",
+    "POST /account/totp/codes": "account",
+    "POST /account/totp/remove": "account",
     "GET /audit": "admin",
     "GET /tickets.csv": "read",
     "GET /tickets": "read",
@@ -113,7 +123,7 @@ ROUTES: dict[str, str | None] = {
     "GET /api/v1/audit": "admin",
     "GET /api/v1/events": "read",
     "POST /api/v1/login": None,
-    "POST /api/v1/logout": "read",
+    "POST /api/v1/logout": "account",
     "GET /api/v1/session": "read",
     "GET /api/v1/notifications": "read",
     "POST /api/v1/notifications/{notification_id}/read": "read",
@@ -151,6 +161,7 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
         expired, expired_key = api_keys.create(session, "expired", SCOPES, days=1)
         session.execute(update(ApiKey).where(ApiKey.id == expired).values(expires_at=from_now(-1)))
     others = {scope: create_key(*[each for each in SCOPES if each != scope], name=scope) for scope in SCOPES}
+    others["account"] = create_key(*SCOPES, name="account")  # no key has the scope of sessions
     browsers = {role: remote_client(app) for role in users.ROLES}
     for role, browser in browsers.items():
         assert log_in(browser, create_user(role)).status_code == 200
@@ -170,7 +181,7 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
 
         tried = {
             "no key": (401, ask(remote_client(app))),
-            "no key, here": (401, ask(local_client(app))),
+            "no key, here": (401, ask(anonymous_client(app))),
             "an empty key": (401, ask(remote_client(app), "")),
             "a wrong key": (401, ask(remote_client(app), "aura_" + "x" * 43)),
             "a revoked key": (401, ask(remote_client(app), revoked_key)),
@@ -181,7 +192,7 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
         for role, browser in browsers.items():
             if method != "GET":
                 tried[f"{role} without CSRF token"] = (403, ask(browser))
-            elif scope not in users.ROLES[role]:
+            elif scope not in (*users.ROLES[role], "account"):
                 tried[role] = (403, ask(browser))
         wrong += [f"{route}: {who}: {got}, not {want}" for who, (want, got) in tried.items() if want != got]
     assert not wrong
