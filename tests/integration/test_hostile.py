@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from fastapi.testclient import TestClient
 from pytest_httpserver import HTTPServer
 
 from aura.web.app import make_app
 from tests.embedded import Hand
 from tests.openai_server import CHAT, HostileModel
 from tests.services import free_port
+from tests.unit.web.clients import local_client
 
 STRINGS = (
     "<script>hx17()</script>",

@@ -11,12 +11,11 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from fastapi.testclient import TestClient
 
 from tests.conftest import ROOT
-from tests.embedded import web_app
 from tests.install import tool
 from tests.unit.docs.test_docs import anchors
+from tests.unit.web.clients import local_client
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus/alerts.yml"

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from aura.web.api import events
@@ -14,7 +13,7 @@ from aura.web.api.events import ChangeFeed
 from db import transaction
 from db.audit import Actor, acting
 from db.models import Ticket
-from tests.embedded import web_app
+from tests.unit.web.clients import local_client
 
 #: Seconds after which waiting for an event fails the test.
 PATIENCE = 10.0
