@@ -121,6 +121,8 @@ DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "cha
 MIN_SECRET = 16
 #: Characters of the shortest key that encrypts a stored login.
 MIN_STORE_KEY = 32
+#: Characters of the shortest encryption key, and its different ones: hexadecimal digits have 16.
+MIN_ENCRYPTION_KEY, MIN_DIFFERENT = 32, 8
 
 
 class Settings(BaseSettings):
@@ -188,6 +190,11 @@ class Settings(BaseSettings):
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     database_prepare: bool = Field(
         True, description="Use prepared statements; false behind PgBouncer in transaction mode."
+    )
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Keys that encrypt secrets in the database, comma-separated: the first encrypts, all decrypt; "
+        "`aura secrets generate-key` prints one. Unset: SQLite has a key file.",
     )
     rabbitmq_url: SecretStr | None = Field(
         None,
@@ -568,6 +575,17 @@ class Settings(BaseSettings):
     def _store_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MIN_STORE_KEY:
             raise ValueError(f"must have {MIN_STORE_KEY} characters at least")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _encryption_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in (each.get_secret_value() for each in value):
+            if len(key) < MIN_ENCRYPTION_KEY or len(set(key)) < MIN_DIFFERENT:
+                raise ValueError(
+                    f"each key must have {MIN_ENCRYPTION_KEY} random characters at least: "
+                    "`aura secrets generate-key` prints one"
+                )
         return value
 
     @field_validator("timezone")
