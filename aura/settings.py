@@ -605,7 +605,12 @@ class Settings(BaseSettings):
         """Use development for a command of the shell when neither AURA_ENV nor any service is set."""
         services = ("DYNO", "RABBITMQ_URL", "CLOUDAMQP_URL", "RABBITMQ_USER", "RABBITMQ_HOST")
         database = str(values.get("DATABASE_URL") or "sqlite:")
-        if not (_in_shell or issubclass(cls, _Given)) or "env" in values or not database.startswith("sqlite:") or any(map(values.get, services)):
+        if (
+            not (_in_shell or issubclass(cls, _Given))
+            or "env" in values
+            or not database.startswith("sqlite:")
+            or any(map(values.get, services))
+        ):
             return values
         return {**values, "env": "development"}
 

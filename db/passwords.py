@@ -39,7 +39,9 @@ def require_strong(password: str, name: str) -> None:
     judged = zxcvbn(password[:JUDGED], user_inputs=[name, *name.replace(".", " ").split(), "aura", "service desk"])
     if judged["score"] < MIN_SCORE:
         why = judged["feedback"]["warning"].rstrip(".")
-        raise WeakPassword(f"password: is easy to guess{f' ({why})' if why else ''}; use four unrelated words, or a generator")
+        raise WeakPassword(
+            f"password: is easy to guess{f' ({why})' if why else ''}; use four unrelated words, or a generator"
+        )
 
 
 def hash_password(password: str, name: str) -> str:

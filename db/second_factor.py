@@ -106,4 +106,6 @@ def matching_step(seed: str, code: str) -> int | None:
     totp, current = pyotp.TOTP(seed), int(time.time()) // 30
     code = code.strip().replace(" ", "")
     steps = range(current - WINDOW, current + WINDOW + 1)
-    return next((step for step in steps if secrets.compare_digest(totp.generate_otp(step).encode(), code.encode())), None)
+    return next(
+        (step for step in steps if secrets.compare_digest(totp.generate_otp(step).encode(), code.encode())), None
+    )

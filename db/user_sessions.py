@@ -67,7 +67,9 @@ def find(session: Session, token: str) -> ActiveSession | None:
     row = session.execute(
         wanted.where(UserSession.digest == digest(token), UserSession.expires_at > now(), User.disabled.is_(False))
     ).first()
-    return ActiveSession(row.id, row.name, row.role, row.csrf, row.digest, bool(row.totp), bool(row.old)) if row else None
+    return (
+        ActiveSession(row.id, row.name, row.role, row.csrf, row.digest, bool(row.totp), bool(row.old)) if row else None
+    )
 
 
 def record_use(session: Session, digest: str, address: str) -> None:

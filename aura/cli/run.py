@@ -50,8 +50,8 @@ def run(
 
 def _print_login_link(address: str, production: bool) -> None:
     """Print a link that logs the administrator in; not in production, where the output is a log."""
-    from aura.errors import AuraError
     from aura.cli.users import login_link
+    from aura.errors import AuraError
 
     if production:
         err.print(f"Open {address} in a browser.", soft_wrap=True)
@@ -59,7 +59,9 @@ def _print_login_link(address: str, production: bool) -> None:
     try:
         link = login_link(None, address)
     except AuraError:  # another installation than the one that `aura run` made: its users have passwords
-        err.print(f"Open {address} in a browser. `aura users login-link NAME` prints a link that logs in.", soft_wrap=True)
+        err.print(
+            f"Open {address} in a browser. `aura users login-link NAME` prints a link that logs in.", soft_wrap=True
+        )
         return
     err.print(
         f"Open {link} in a browser: the link works once, for 15 minutes. `aura users login-link` prints another.",

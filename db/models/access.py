@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, Text, false
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.encryption import EncryptedText
 from db.models.base import Base, Id, Json
 from db.time import UtcDateTime, now
 
@@ -45,7 +46,7 @@ class User(Base):
     #: viewer, operator or admin.
     role: Mapped[str] = mapped_column(String(16))
     #: The base32 seed of the one-time passwords; it takes effect with `totp_since`.
-    totp_seed: Mapped[str | None] = mapped_column(Text)
+    totp_seed: Mapped[str | None] = mapped_column(EncryptedText("users.totp_seed"))
     totp_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The time step of the last accepted code, which is not accepted again.
     totp_step: Mapped[int | None] = mapped_column(BigInteger)

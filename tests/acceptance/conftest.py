@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from playwright.sync_api import BrowserContext
 from sqlalchemy import text
 
 from db.database import make_engine
+from tests.access import grant, log_in
 from tests.conftest import ROOT, environment_variables, wait_until
 from tests.services import RabbitMQ, free_port, tree
 
@@ -159,7 +161,7 @@ class Installation:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def wait_until_ready(self) -> None:
-        """Wait until the web process answers that tickets can be accepted."""
+        """Wait until the web process answers that tickets can be accepted, and grant the key of `tests.access`."""
 
         def ready() -> bool:
             try:
@@ -168,7 +170,12 @@ class Installation:
             except OSError:
                 return False
 
-        wait_until(ready, 30, "the web process does not become ready")
+        wait_until(ready, 60, "the web process does not become ready")
+        grant(self.engine)
+
+    def log_in(self, context: BrowserContext, name: str = "") -> None:
+        """Log a browser in; without a name as the administrator."""
+        log_in(context, self.url(""), self.env() | {"PYTHONPATH": str(ROOT)}, name)
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""

@@ -33,6 +33,7 @@ PAGES = (
     "/incidents",
     "/audit",
     "/login",
+    "/account",
 )
 PASSWORD = "correct horse battery"
 #: Milliseconds within which a change must show.
@@ -57,10 +58,14 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 def visit(chrome: Browser, installation: Installation) -> Iterator[Callable[..., Visit]]:
     """A function that opens a browser context: visit(mode="dark", size=PHONE). Errors in its console fail the test."""
     contexts, visits = [], []
+    with chrome.new_context() as first:  # one login for all
+        installation.log_in(first)
+        cookies = first.cookies()
 
     def visit(mode: str = "light", size: dict[str, int] = DESKTOP, script: bool = True) -> Visit:
         context = chrome.new_context(color_scheme=mode, viewport=size, java_script_enabled=script)  # type: ignore[arg-type]
         contexts.append(context)
+        context.add_cookies(cookies)  # type: ignore[arg-type]
         visits.append(Visit(context, installation.url))
         return visits[-1]
 

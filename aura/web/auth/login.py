@@ -23,8 +23,18 @@ from aura.web.auth.csrf import other_site, same_origin
 from aura.web.auth.devices import known_device, remember_device
 from aura.web.auth.security_events import events
 from aura.web.auth.sessions import LOOPBACK, is_secure, set_session_cookie
-from db import audit, login_links, login_throttle, passwords, reading, second_factor, signing_keys, transaction, users
-from db import user_sessions
+from db import (
+    audit,
+    login_links,
+    login_throttle,
+    passwords,
+    reading,
+    second_factor,
+    signing_keys,
+    transaction,
+    user_sessions,
+    users,
+)
 from db.audit import Actor
 from db.login_throttle import WINDOW_SECONDS, network_of
 from db.user_sessions import ActiveSession
@@ -108,9 +118,7 @@ class Login:
                 await run_in_threadpool(_require_code, attempt, code)
         return await run_in_threadpool(_start, request, response, attempt, secure)
 
-    async def finish(
-        self, request: Request, response: Response, name: str, waiting: str, code: str
-    ) -> ActiveSession:
+    async def finish(self, request: Request, response: Response, name: str, waiting: str, code: str) -> ActiveSession:
         """Start the session of a login that waited for its second factor. Raises as `log_in` does."""
         secure = require_own_request(request)
         attempt = await run_in_threadpool(_begin, request, name, secure)
@@ -180,7 +188,9 @@ def log_in_by_link(request: Request, response: Response, token: str) -> None:
             cookie, _ = user_sessions.start(session, user, address, request.headers.get("user-agent", ""))
     if user is None:
         events.record("login.refuse", "", address)
-        raise WrongCredentials("the login link is wrong, was used already, or has expired; make a new one: aura users login-link")
+        raise WrongCredentials(
+            "the login link is wrong, was used already, or has expired; make a new one: aura users login-link"
+        )
     set_session_cookie(response, cookie, secure)
 
 

@@ -16,6 +16,7 @@ from aura.web.auth.login import address_of
 from aura.web.auth.security_events import events
 from aura.web.query_parameters import require_known
 
+
 class SecondFactorMissing(Forbidden):
     """The role of the user requires a second factor, and the user has not set it up."""
 
@@ -23,7 +24,16 @@ class SecondFactorMissing(Forbidden):
 #: Routes without a requirement: they show no ticket, or a signature says who sends the request.
 PUBLIC = frozenset(
     {
-        *("/health/live", "/health/ready", "/openapi.json", "/login", "/login/code", "/api/v1/login", "/api/v1/mail", "/static"),
+        *(
+            "/health/live",
+            "/health/ready",
+            "/openapi.json",
+            "/login",
+            "/login/code",
+            "/api/v1/login",
+            "/api/v1/mail",
+            "/static",
+        ),
         "/unsubscribe/{token}",
     }
 )

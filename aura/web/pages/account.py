@@ -131,12 +131,18 @@ def qr_code(text: str) -> Markup:
         out, kind="svg", scale=5, border=4, xmldecl=False, svgns=False, svgclass="qr", lineclass=None,
         dark="#000", light="#fff", title="QR code of the second factor", omitsize=True,
     )  # fmt: skip
-    return Markup(out.getvalue().decode())  # noqa: S704  # made of the code's modules alone
+    return Markup(out.getvalue().decode())  # made of the code's modules alone
 
 
 def device_of(user_agent: str) -> str:
     """Return browser and system of a User-Agent header, as far as they are known."""
-    browsers = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    browsers = (
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    )
     systems = (
         ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
         ("Linux", "Linux"),

@@ -25,7 +25,8 @@ def test_a_password_that_is_easy_to_guess_is_refused(password: str):
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery", "vT8#qLm2!xRz", "прогулка лампа восемь", "紫の傘と静かな図書館の朝", "x7" + "kq3 " * 49]
+    "password",
+    ["correct horse battery", "vT8#qLm2!xRz", "прогулка лампа восемь", "紫の傘と静かな図書館の朝", "x7" + "kq3 " * 49],
 )
 def test_a_password_that_is_hard_to_guess_is_accepted(password: str):
     assert passwords.verify(passwords.hash_password(password, "ada"), password)

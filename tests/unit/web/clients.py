@@ -17,12 +17,12 @@ from db.models import ApiKey, AuditEntry, Ticket
 from db.new_tickets import NewTicket
 from db.tickets import create
 from pipelines.triage import triage
+from tests.access import KEY
 from tests.embedded import all_jobs, enqueue, letters, web_app
 
 #: The body of a new ticket.
 TICKET = {"title": "VPN drops", "requester": "ada@example.com"}
 PASSWORD = "correct horse battery"
-LOCAL_KEY = "aura_local"
 #: The password hasher of production, which is slow by design.
 HASHER = passwords._hasher
 #: A text that must not be in a page as it was typed.
@@ -49,9 +49,9 @@ def local_client(app: FastAPI | None = None, **headers: str) -> TestClient:
 def local_key() -> str:
     """Return the key "local" of the test's database, which is created at the first call."""
     with transaction() as session:
-        if not session.scalar(select(ApiKey.id).where(ApiKey.digest == api_keys.digest(LOCAL_KEY))):
-            session.add(ApiKey(name="local", digest=api_keys.digest(LOCAL_KEY), hint="aura_local", scopes=list(SCOPES)))
-    return LOCAL_KEY
+        if not session.scalar(select(ApiKey.id).where(ApiKey.digest == api_keys.digest(KEY))):
+            session.add(ApiKey(name="local", digest=api_keys.digest(KEY), hint="aura_local", scopes=list(SCOPES)))
+    return KEY
 
 
 def create_key(*scopes: str, name: str = "test") -> str:

@@ -36,10 +36,14 @@ def test_the_origin_of_the_base_url_is_this_site_behind_a_proxy_with_another_hos
     refused = remote_client().post("/api/v1/login", json=body, headers=headers)
     assert refused.status_code == 403 and "AURA_BASE_URL" in refused.text
     configure(AURA_BASE_URL="https://desk.example.com")
-    assert remote_client(url="http://127.0.0.1:8000").post("/api/v1/login", json=body, headers=headers).status_code == 200
+    assert (
+        remote_client(url="http://127.0.0.1:8000").post("/api/v1/login", json=body, headers=headers).status_code == 200
+    )
 
 
-@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "//", "http://attacker.example\\@aura.example.com"])
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "null", "//", "http://attacker.example\\@aura.example.com"]
+)
 def test_an_odd_origin_is_another_site(origin: str):
     create_user("operator")
     body = {"name": "operator", "password": PASSWORD}

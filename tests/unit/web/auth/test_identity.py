@@ -55,9 +55,7 @@ def test_the_use_of_a_key_is_written_once_a_minute():
     ],
     ids=["this machine", "localhost", "a proxy with Host", "a proxy", "a page of this site", "another machine"],
 )
-def test_nothing_is_open_without_a_credential(
-    web: Callable[[], TestClient], env: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_nothing_is_open_without_a_credential(web: Callable[[], TestClient], env: str, monkeypatch: pytest.MonkeyPatch):
     client = web()
     monkeypatch.setattr(type(get_settings()), "production", env == "production")
 

@@ -92,9 +92,7 @@ def test_the_device_cookie_of_one_user_is_none_for_another():
     ids=["one", "one /64", "six /64", "mapped"],
 )
 def test_failures_are_limited_by_network(addresses: list[str], refused: bool):
-    statuses = [
-        guess(remote_client(address=addresses[n % len(addresses)]), f"nobody {n}")[0] for n in range(6)
-    ]
+    statuses = [guess(remote_client(address=addresses[n % len(addresses)]), f"nobody {n}")[0] for n in range(6)]
 
     assert statuses == [401] * 5 + [429 if refused else 401]
 
