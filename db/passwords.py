@@ -31,7 +31,7 @@ class WeakPassword(InvalidInput):
 
 
 def require_strong(password: str, name: str) -> None:
-    """Raise WeakPassword unless the password is hard to guess for somebody who knows the user's name."""
+    """Raise WeakPassword unless the password is hard to guess, also from the user's name."""
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise WeakPassword(f"password: must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     from zxcvbn import zxcvbn

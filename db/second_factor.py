@@ -25,7 +25,7 @@ WINDOW = 1
 #: The recovery codes of a user.
 CODES = 10
 ISSUER = "Aura"
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without similar characters
 
 
 class WrongCode(InvalidInput):

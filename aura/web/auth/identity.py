@@ -12,6 +12,7 @@ from cachetools import TTLCache
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Forbidden
 from aura.settings import SettingsError, get_settings
 from aura.web.auth.csrf import SAFE_METHODS, require_token
 from aura.web.auth.security_events import events
@@ -58,9 +59,14 @@ async def identify(request: Request, key: str | None) -> Identity:
     elif token := session_token(request):
         session = await run_in_threadpool(_session, token, address)
         if session is not None:
-            if request.method not in SAFE_METHODS:
-                await require_token(request, session.csrf)
-            return Identity(f"user {session.user}", address, _scopes(session), session.csrf, session)
+            name = f"user {session.user}"
+            try:
+                if request.method not in SAFE_METHODS:
+                    await require_token(request, session.csrf)
+            except Forbidden:
+                await run_in_threadpool(events.record, "access.refuse", name, address)
+                raise
+            return Identity(name, address, _scopes(session), session.csrf, session)
     raise HTTPException(401, "authentication required: send an API key or log in", {"WWW-Authenticate": "Bearer"})
 
 

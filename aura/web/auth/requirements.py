@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 
 from aura.errors import Forbidden
 from aura.web.auth.identity import ACCOUNT, Identity, identify, needs_second_factor
-from aura.web.auth.login import address_of
 from aura.web.auth.security_events import events
 from aura.web.query_parameters import require_known
 
@@ -50,11 +49,7 @@ class RequiresScope:
     async def __call__(
         self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Identity:
-        try:
-            who = await identify(request, bearer.credentials if bearer else None)
-        except Forbidden:
-            await run_in_threadpool(events.record, "access.refuse", "", address_of(request))
-            raise
+        who = await identify(request, bearer.credentials if bearer else None)
         if self.scope not in who.scopes:
             if who.session and needs_second_factor(who.session):
                 raise SecondFactorMissing("this role needs a second factor: set it up on the page /account")

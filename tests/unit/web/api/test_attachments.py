@@ -20,7 +20,7 @@ from db import reading, transaction
 from db.models import Attachment, AttachmentChunk, AuditEntry
 from tests.embedded import Hand, count, web_app
 from tests.files import HTML, LOG, SVG, mail_with, pdf, png
-from tests.unit.web.clients import audit_entries, create_key, create_ticket, remote_client
+from tests.unit.web.clients import audit_entries, create_key, create_ticket, local_key, remote_client
 
 FILE = {"Content-Type": "application/octet-stream"}
 
@@ -247,6 +247,7 @@ def test_an_upload_that_does_not_arrive_is_408_and_stores_nothing(
         sent.append(message)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/octet-stream")]
+    headers.append((b"authorization", f"Bearer {local_key()}".encode()))
     path = f"/api/v1/tickets/{ticket}/attachments"
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"name=x.log"}
     scope |= {"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http"}

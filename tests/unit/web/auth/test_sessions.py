@@ -27,7 +27,9 @@ def test_a_user_logs_in_acts_and_logs_out():
     assert web.post("/api/v1/logout", headers=token).status_code == 204
     web.cookies.set("__Host-aura_session", stolen or "", domain="aura.example.com")
     assert web.get("/api/v1/session").status_code == 401
-    assert audit_entries() == [("user ada", "login.begin", "user/ada"), ("user ada", "login.end", "user/ada")]
+    assert audit_entries() == [
+        ("user ada", "login.begin", "user/ada"), ("user ada", "access.refuse", "user/ada"), ("user ada", "login.end", "user/ada"),
+    ]  # fmt: skip
 
 
 def test_a_login_over_http_is_accepted_from_this_machine_alone():
