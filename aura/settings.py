@@ -427,6 +427,9 @@ class Settings(BaseSettings):
         365.0, gt=0, description="Days that the texts of verdicts (reason, summary, similar tickets) are stored."
     )
     mail_retention_days: float = Field(90.0, gt=0, description="Days that the source of inbound mails is stored.")
+    refusal_retention_days: float = Field(
+        90.0, gt=0, description="Days that refused logins, keys and requests are in the audit log."
+    )
     attachment_retention_days: float = Field(365.0, gt=0, description="Days that attachments are stored.")
 
     @field_validator("log_level", mode="before")

@@ -94,7 +94,9 @@ class Caddy(ReverseProxy):
     package, file = "caddy", "Caddyfile"
 
     def adapted(self) -> str:
-        options = f"{{\n\tadmin off\n\tauto_https disable_redirects\n\thttps_port {self.port}\n\thttp_port {self.http_port}\n"
+        options = (
+            f"{{\n\tadmin off\n\tauto_https disable_redirects\n\thttps_port {self.port}\n\thttp_port {self.http_port}\n"
+        )
         site = f"\n{HOST} {{\n"
         changes = {"\n{\n": f"\n{options}", site: f"{site}\ttls {PEM} {PEM}\n\tbind 127.0.0.1\n"}
         return _replaced(self.configuration, changes)

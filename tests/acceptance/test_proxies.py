@@ -73,7 +73,9 @@ def test_nothing_is_open_behind_a_proxy_on_the_same_machine(embedded: Installati
             for sent in ({}, {"X-Forwarded-For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1;host=localhost"}):
                 headers = {"Host": host, **sent}
                 paused = web.post("/api/v1/queues/notify.email/pause", json={"seconds": 60}, headers=headers)
-                asked = [web.get(path, headers=headers).status_code for path in ("/api/v1/session", "/metrics", "/audit")]
+                asked = [
+                    web.get(path, headers=headers).status_code for path in ("/api/v1/session", "/metrics", "/audit")
+                ]
                 assert [paused.status_code, *asked] == [401] * 4, headers
         assert web.get("/api/v1/session", headers=AUTHORIZATION).status_code == 200, "a key works"
     assert embedded.scalar("SELECT count(*) FROM queue_controls") == 0
@@ -115,9 +117,7 @@ def log_in(web: httpx.Client, password: str = PASSWORD, **headers: str) -> httpx
     return web.post("/api/v1/login", json=body, headers={"Origin": f"https://{HOST}", **headers})
 
 
-def test_a_user_logs_in_and_addresses_of_clients_cannot_be_forged(
-    web: httpx.Client, configured: Installation
-) -> None:
+def test_a_user_logs_in_and_addresses_of_clients_cannot_be_forged(web: httpx.Client, configured: Installation) -> None:
     assert web.get("/api/v1/session").status_code == 401
     forged = {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "X-Real-IP": "203.0.113.9"}
     forged |= {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
@@ -157,7 +157,9 @@ def test_plain_http_leads_to_https_and_another_host_has_no_answer(proxy: Reverse
         answer = httpx.get(f"http://127.0.0.1:{proxy.http_port}/tickets?q=1", headers={"Host": "evil.example"})
         assert answer.headers["location"] == f"https://{HOST}/tickets?q=1"
     try:
-        answer = httpx.get(f"https://127.0.0.1:{proxy.port}/health/live", verify=False, headers={"Host": "evil.example"})
+        answer = httpx.get(
+            f"https://127.0.0.1:{proxy.port}/health/live", verify=False, headers={"Host": "evil.example"}
+        )
     except httpx.HTTPError:
         return
     assert "alive" not in answer.text

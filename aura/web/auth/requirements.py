@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from aura.errors import Forbidden
 from aura.web.auth.identity import ACCOUNT, Identity, identify, needs_second_factor
 from aura.web.auth.security_events import events
+from aura.web.done_messages import signer
 from aura.web.query_parameters import require_known
 
 
@@ -56,6 +57,7 @@ class RequiresScope:
             await run_in_threadpool(events.record, "access.refuse", who.name, who.address)
             raise Forbidden(f"{who.name} lacks the scope {self.scope}")
         request.state.who = who
+        signer.set(who.csrf or f"key {who.key_id}")
         if request.url.path.startswith("/api/"):
             require_known(request)
         return who

@@ -23,15 +23,13 @@ logger = structlog.get_logger("aura.web")
 
 #: Seconds of aggregation, and the entries that one process writes in them.
 INTERVAL, MAX_ENTRIES = 60.0, 60
-#: Kinds of events, by which their entries are deleted earlier than others.
-KINDS = ("login.refuse", "login.code", "login.throttle", "key.refuse", "access.refuse")
 
 REFUSED = MetricCounter(
     "aura_refused_requests_total",
     "Refused requests by kind: wrong password, wrong code, throttled login, wrong key, missing scope or CSRF token.",
     ["kind"],
 )
-for _kind in KINDS:
+for _kind in audit.REFUSALS:
     REFUSED.labels(_kind)
 
 Key = tuple[str, str, str]

@@ -29,8 +29,8 @@ from aura.errors import (
 from aura.web.problems import INTERNAL, PHRASES, STATUS_OF, status_of
 from db import queue_controls
 from db.database import dispose
-from tests.services import free_port
 from tests.access import AUTHORIZATION
+from tests.services import free_port
 from tests.unit.web.clients import TICKET, anonymous_client
 
 
