@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 from pydantic import AliasChoices
 
+from aura import settings
 from aura.settings import Settings, get_settings
 from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
 from tests.swift import Swift
@@ -61,6 +62,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     for name in environment_variables():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AURA_ENV", "development")
+    monkeypatch.setattr(settings, "_in_shell", [])
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
     yield

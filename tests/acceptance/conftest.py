@@ -170,7 +170,7 @@ class Installation:
             except OSError:
                 return False
 
-        wait_until(ready, 60, "the web process does not become ready")
+        wait_until(ready, 120, "the web process does not become ready")
         grant(self.engine)
 
     def log_in(self, context: BrowserContext, name: str = "") -> None:
