@@ -23,9 +23,11 @@ class AuraError(Exception):
     """Base class of all exceptions that Aura raises on purpose.
 
     ``retry_after``: seconds after which the same request makes sense again; None when a repetition changes nothing.
+    ``quoted``: part of the message that another server wrote, which logs leave out: it may repeat what was sent to it.
     """
 
     retry_after: float | None = None
+    quoted: str = ""
 
 
 class NotFound(AuraError, LookupError):

@@ -19,6 +19,8 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aura import service_passwords
+from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
@@ -102,8 +104,9 @@ def explain(error: ValidationError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type; messages of databases contain whole statements."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, or its type; of an error of a database, without its values."""
+    text = str(error) if (found := database_text(error)) is None else found
+    return (text.strip().splitlines() or [type(error).__name__])[0]
 
 
 def redact(url: str) -> str:
@@ -116,8 +119,6 @@ def redact(url: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
 
 
-#: Default passwords of servers and examples, which production refuses.
-DEFAULT_PASSWORDS = frozenset({"guest", "password", "postgres", "changeme", "change-me", "secret"})
 MIN_SECRET = 16
 #: Characters of the shortest key that encrypts a stored login.
 MIN_STORE_KEY = 32
@@ -392,7 +393,8 @@ class Settings(BaseSettings):
     )
     oauth_store_key: SecretStr | None = Field(
         None,
-        description="Random text of at least 32 characters that encrypts the login of `aura mail login` in the database.",
+        description="Key of earlier versions, of at least 32 characters, which encrypts the login of `aura mail login` in "
+        "addition to AURA_ENCRYPTION_KEYS; not needed.",
     )
     oauth_scope: str = Field("", description="Scopes, separated by spaces; unset: the provider's scopes for mail.")
     oauth_token_url: str = Field("", description="Token endpoint of a custom provider.")
@@ -657,15 +659,27 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _no_embedded_production(self) -> Settings:
         if self.production:
-            missing = [n for n, unset in (("RABBITMQ_URL", self.embedded), ("DATABASE_URL", self.sqlite)) if unset]
-            if missing:
+            if (
+                self.sqlite
+            ):  # processes without RABBITMQ_URL are web, scheduler and commands; `dramatiq actors` refuses it
                 raise ValueError(
-                    f"production needs {' and '.join(missing)}: set it to the service's URL "
+                    "production needs DATABASE_URL: set it to the URL of PostgreSQL "
                     "(or set AURA_ENV=development for embedded mode; production is the default)"
                 )
-            for name, url in (("RABBITMQ_URL", self.rabbitmq_url), ("DATABASE_URL", self.database_url)):
-                if url and (_split_url(url.get_secret_value()).password or "").lower() in DEFAULT_PASSWORDS:
-                    raise ValueError(f"production needs another password in {name}: this one is a default password")
+            if not self.encryption_keys:
+                raise ValueError(
+                    "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
+                    "`aura secrets generate-key` prints a key"
+                )
+            for name, url in (
+                ("RABBITMQ_URL", self.rabbitmq_url),
+                ("DATABASE_URL", self.database_url),
+                ("REDIS_URL", self.redis_url),
+                ("SMTP_URL", None if self.smtp_oauth else self.smtp_url),
+                ("AURA_IMAP_URL", None if self.imap_oauth else self.imap_url),
+            ):
+                if url and (wrong := service_passwords.problem(name, _split_url(url.get_secret_value()))):
+                    raise ValueError(f"production {wrong}")
             if self.mail_webhook_secret and len(self.mail_webhook_secret.get_secret_value()) < MIN_SECRET:
                 raise ValueError(f"production needs an AURA_MAIL_WEBHOOK_SECRET of {MIN_SECRET} characters at least")
         return self
@@ -676,8 +690,8 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether the broker is part of this process, because RABBITMQ_URL is not set."""
-        return self.rabbitmq_url is None
+        """Whether the broker is part of this process, because RABBITMQ_URL is not set; never in production."""
+        return self.rabbitmq_url is None and not self.production
 
     @property
     def sqlite(self) -> bool:
@@ -687,6 +701,10 @@ class Settings(BaseSettings):
         """Return the mode with database, broker and engine, in one sentence."""
         store = redact(self.database_url.get_secret_value())
         engine = f"OpenAI {self.ai_model}" if self.openai_api_key else "the local engine"
+        if self.rabbitmq_url is None and self.production:
+            return (
+                f"Service mode without RABBITMQ_URL, which workers alone need: jobs in {store}, classified by {engine}."
+            )
         if self.rabbitmq_url is None:
             return f"Embedded mode: jobs in {store}, broker inside this process, classified by {engine}."
         return f"Service mode: jobs in {store}, hints on {redact(self.rabbitmq_url.get_secret_value())}, classified by {engine}."

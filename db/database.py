@@ -22,13 +22,15 @@ from typing import Any
 import orjson
 import psycopg2.extensions
 from psycopg2.extensions import AsIs
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from aura.error_text import database_text
 from aura.errors import InvalidInput
 from aura.settings import get_settings
+from db import key_file
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
@@ -52,12 +54,23 @@ POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
 SQLITE_BUSY_SECONDS = 30
 
 
+def _hide_values(context: ExceptionContext) -> None:
+    """Take the values of rows and parameters from the texts of an error, which any log of any program may show."""
+    original = context.original_exception
+    if (text := database_text(original, context.statement or "")) is not None:
+        original.args = (text,)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (f"({type(original).__name__}) {text}",)
+
+
 def make_engine(url: str, pool: int = 10, prepare: bool = True) -> Engine:
     """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
-    return _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
+    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare)
+    event.listen(engine, "handle_error", _hide_values)
+    return engine
 
 
 #: Numbers of prepared statements; one that an interrupt loses is not reused.
@@ -70,6 +83,7 @@ def _postgresql(url: str, pool: int, prepare: bool) -> Engine:
         url,
         pool_size=pool,
         max_overflow=0,
+        hide_parameters=True,  # they are texts of tickets
         pool_use_lifo=True,  # the connection used last is the least likely to be stale
         json_serializer=_to_json,
         connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
@@ -141,8 +155,18 @@ def _readable(connection: Any) -> bool:
 
 def _sqlite(url: str, pool: int) -> Engine:
     engine = create_engine(
-        url, pool_size=pool, max_overflow=20, connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        url,
+        pool_size=pool,
+        max_overflow=20,
+        hide_parameters=True,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False},
     )
+    file = key_file.database_file(url)
+
+    @event.listens_for(engine, "do_connect")
+    def _create(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+        if file is not None:
+            key_file.create_private(file)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -150,6 +174,9 @@ def _sqlite(url: str, pool: int) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power failure
         connection.execute("PRAGMA foreign_keys = ON")
+        if file is not None:
+            for suffix in ("", "-wal", "-shm"):
+                key_file.make_private(file.with_name(file.name + suffix))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

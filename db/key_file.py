@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -86,9 +87,18 @@ def _make(file: Path) -> None:
         os.unlink(temporary)
 
 
+def create_private(file: Path) -> None:
+    """Create an empty database that its owner alone can read, unless it exists; SQLite's other files are made like it."""
+    with suppress(OSError):  # SQLite reports why it cannot be created
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def make_private(file: Path) -> None:
     """Take the permissions of group and others from a file of this user, with a warning."""
-    status = file.stat()
+    try:
+        status = file.stat()
+    except OSError:
+        return
     if stat.S_IMODE(status.st_mode) & 0o077 and status.st_uid == os.geteuid():
         file.chmod(stat.S_IMODE(status.st_mode) & 0o700)
         logger.warning("%s was readable by other users of this machine; now it is not", file)

@@ -17,7 +17,7 @@ _c = table(OAuthLogin).c
 
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
-    """A login; `refresh_token` is encrypted."""
+    """A login; `refresh_token` is as `aura.oauth.logins` wrote it."""
 
     refresh_token: str = field(repr=False)
     logged_in_at: datetime
@@ -40,9 +40,12 @@ def save(session: Session, provider: str, mailbox: str, refresh_token: str) -> N
 
 def replace(session: Session, provider: str, mailbox: str, previous: str, refresh_token: str) -> bool:
     """Replace a refresh token by the next one. Returns False, and changes nothing, when a person logged in or out since."""
-    own = (_c.provider == provider, _c.mailbox == mailbox, _c.refresh_token == previous)
-    changed = update(table(OAuthLogin)).where(*own).values(refresh_token=refresh_token, renewed_at=now())
-    return session.scalar(changed.returning(_c.mailbox)) is not None
+    own = (_c.provider == provider, _c.mailbox == mailbox)
+    # compared here: the stored form changes when the encryption keys are rotated
+    if session.scalar(select(_c.refresh_token).where(*own).with_for_update()) != previous:
+        return False
+    session.execute(update(table(OAuthLogin)).where(*own).values(refresh_token=refresh_token, renewed_at=now()))
+    return True
 
 
 def remove(session: Session, provider: str, mailbox: str) -> bool:

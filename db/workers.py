@@ -30,6 +30,12 @@ def beat(session: Session, worker: str, name: str, kind: str = "worker") -> bool
     return session.scalar(beaten.returning(Worker.drain_at)) is not None
 
 
+def other_versions_live(session: Session, dead_after: float) -> bool:
+    """Return whether a process of another version of Aura has a heartbeat younger than `dead_after` seconds."""
+    live = select(Worker.id).where(Worker.version != VERSION, Worker.heartbeat_at >= from_now(-dead_after))
+    return session.scalar(live.limit(1)) is not None
+
+
 def drain(session: Session, worker: str) -> str:
     """Ask a worker, by its id or its name (host:process), to complete its jobs and end. Returns its name.
 

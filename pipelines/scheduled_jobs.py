@@ -18,7 +18,16 @@ from actors.retention import delete_expired, rules
 from actors.sla_checks import sla_checks
 from aura.jobs.actor import DurableActor
 from aura.settings import SettingsError, get_settings
-from db import jobs, metric_samples, schedule_runs, ticket_actions, transaction
+from db import (
+    jobs,
+    metric_samples,
+    reading,
+    schedule_runs,
+    secret_columns,
+    ticket_actions,
+    transaction,
+    workers,
+)
 from db.jobs import NewJob
 from pipelines.incidents import propose_incidents
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, reclassify
@@ -51,6 +60,16 @@ def check_sla() -> int:
     return 1
 
 
+def encrypt_secrets() -> int:
+    """Encrypt the secrets that an earlier version stored as plain text, unless its processes still run. Returns their number."""
+    with reading() as session:
+        if not secret_columns.count_plain(session) or workers.other_versions_live(
+            session, get_settings().worker_dead_after
+        ):
+            return 0
+    return secret_columns.encrypt_all()
+
+
 SCHEDULE = (
     ScheduledJob("reanalysis", "0 2 * * *", reanalyze_stale),
     ScheduledJob("reanalyze-changed", "* * * * *", reanalyze_changed),
@@ -60,6 +79,7 @@ SCHEDULE = (
     ScheduledJob("incidents", "* * * * *", propose_incidents),
     ScheduledJob("metric-samples", "* * * * *", record_metric_samples),
     ScheduledJob("retention", "15 * * * *", enqueue_retention),
+    ScheduledJob("secrets", "45 * * * *", encrypt_secrets),
 )
 
 

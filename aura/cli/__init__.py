@@ -33,6 +33,7 @@ from aura.cli import (
     run,
     scheduler,
     schedules,
+    secrets,
     subscriptions,
     ticket_import,
     tickets,
@@ -107,6 +108,7 @@ GROUPS = (
     notifications,
     api_keys,
     users,
+    secrets,
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)

@@ -24,7 +24,7 @@ def doctor(fmt: FormatOption = "table") -> None:
     else:
         from aura.web.health import checks
 
-        rows = [asdict(check) for check in checks()]
+        rows = [{name: value for name, value in asdict(check).items() if name != "code"} for check in checks()]
     if fmt == "json":
         print_json(rows)
     else:

@@ -55,8 +55,10 @@ class JobBroker(Broker):
         settings = get_settings()
         if settings.embedded:
             return LocalQueues()
+        from aura.jobs.rabbitmq.connection import parameters
         from aura.jobs.rabbitmq.consumer import RabbitmqSource  # pika is not needed in embedded mode
 
+        parameters(settings)  # a worker without RABBITMQ_URL does not start
         return RabbitmqSource(self, settings)
 
     @property

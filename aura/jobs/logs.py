@@ -1,56 +1,173 @@
-"""Structured logs on stderr: formatted for people, or one JSON object a line; one context from web to worker."""
+"""Structured logs on stderr: formatted for people, or one JSON object a line; one context from web to worker.
+
+Exceptions are logged with `aura.error_text`, without values and local variables, and e-mail addresses are masked in every
+field. Lines of libraries are cut to their first line without quoted parts; below WARNING they are not logged.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import structlog
-from structlog.processors import ExceptionRenderer
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.types import Processor
+from structlog.types import EventDict, Processor, WrappedLogger
 
+from aura.error_text import format_traceback, library_text, mask_addresses, stacks
 from aura.jobs.sentry import Reporter
 from aura.settings import get_settings
 
+#: Packages whose messages are ours and contain no values.
+OWN = ("aura", "actors", "pipelines", "db", "uvicorn")
+#: Loggers of libraries that repeat what Aura logs itself: one line for an attempt, no traceback for a broker that is away.
+SILENT = ("pika", "dramatiq.worker.WorkerThread", "apscheduler", "httpx2", "uvicorn.access")
+LONGEST_TEXT = 2_000
+
 
 def configure_logging() -> None:
-    """Format the lines of structlog and of libraries as LOG_LEVEL and LOG_FORMAT say."""
+    """Format the lines of structlog and of libraries as LOG_LEVEL and LOG_FORMAT say, also those of unforeseen errors."""
     settings = get_settings()
+    as_json = settings.log_format == "json"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: list[Processor]
-    if settings.log_format == "json":
-        # local variables hold ticket text
-        renderer = [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), structlog.processors.JSONRenderer()]
-    else:
-        plain = structlog.dev.plain_traceback
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    handler = logging.StreamHandler(sys.stderr)
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(default=_type_or_text)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
+            foreign_pre_chain=[*shared, _cut_message],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                mask_fields,
+                _add_exception(stacks if as_json else format_traceback),
+                renderer,
+            ],
         )
     )
     handlers: list[logging.Handler] = [handler]
     if settings.sentry_dsn is not None:
         handlers.append(Reporter(settings))
+    for each in handlers:
+        each.addFilter(worth_logging)
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
-    # Aura logs one line for an attempt, and no traceback for a broker that is away
-    for name in ("pika", "dramatiq.worker.WorkerThread", "apscheduler", "alembic", "httpx2", "uvicorn.access"):
+    for name in (*SILENT, "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "alembic" else logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # started as `uvicorn ...`, it has handlers of its own
+        logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+    _log_unforeseen_errors()
 
 
 def flush_logs() -> None:
     """Flush every handler; a forked process runs no exit handler that would."""
     for handler in logging.getLogger().handlers:
         handler.flush()
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes to stderr. A line that cannot be formatted is replaced: Python's own message would show its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        line = {"event": "log line lost", "level": "error", "logger": record.name, "error": type(error).__name__}
+        with suppress(OSError, ValueError):  # stderr is closed
+            self.stream.write(json.dumps(line) + "\n")
+
+
+def worth_logging(record: logging.LogRecord) -> bool:
+    """Return whether a line is logged: of libraries, warnings and errors alone, for their details quote requests and rows."""
+    return record.levelno >= logging.WARNING or is_own(record.name)
+
+
+def is_own(logger: str) -> bool:
+    """Return whether a logger is one of Aura's, or of uvicorn."""
+    return logger.partition(".")[0] in OWN
+
+
+def _cut_message(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """Cut the message of a library."""
+    record = fields.get("_record")
+    if record is not None and not is_own(record.name):
+        fields["event"] = library_text(str(fields["event"]))
+    return fields
+
+
+def mask_fields(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+    """Mask the e-mail addresses of every field, and cut long texts."""
+    return {name: value if name == "exc_info" else masked(value) for name, value in fields.items()}
+
+
+def masked(value: Any) -> Any:
+    """Return a value of a field with its addresses masked."""
+    if isinstance(value, str):
+        return mask_addresses(value[:LONGEST_TEXT])
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(each) for each in value]
+    if isinstance(value, dict):
+        return {masked(key): masked(each) for key, each in value.items()}
+    return value
+
+
+def _add_exception(formatted: Callable[[BaseException], Any]) -> Processor:
+    def add(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
+        error = exception_of(fields.pop("exc_info", None))
+        if error is not None:
+            fields["exception"] = formatted(error)
+        fields.pop("stack_info", None)
+        return fields
+
+    return add
+
+
+def exception_of(exc_info: Any) -> BaseException | None:
+    """Return the exception of a log line: True is the one that is being handled."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) > 1 and isinstance(exc_info[1], BaseException) else None
+    return sys.exc_info()[1] if exc_info else None
+
+
+def _type_or_text(value: Any) -> str:
+    """Return a field that is no value of JSON; the repr of an object may quote anything."""
+    return str(value) if isinstance(value, datetime | date | Path | int | float) else type(value).__name__
+
+
+def _log_unforeseen_errors() -> None:
+    """Send the last resorts of the interpreter through the log: uncaught exceptions, of threads too, and warnings."""
+    logger = structlog.get_logger("aura")
+
+    def uncaught(kind: type[BaseException], error: BaseException, _frames: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        logger.critical("uncaught exception", exc_info=error)
+        flush_logs()
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            name = args.thread.name if args.thread else ""
+            logger.critical("uncaught exception of a thread", thread=name, exc_info=args.exc_value)
+
+    def unraisable(args: Any) -> None:
+        logger.error("exception ignored", exc_info=args.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
+    logging.captureWarnings(True)

@@ -1,7 +1,8 @@
 """The refresh tokens of `aura mail login`: encrypted in the database, where the processes of all hosts find them.
 
-AURA_OAUTH_STORE_KEY encrypts them (Fernet: AES-128-CBC with HMAC-SHA-256), so a copy of the database opens no mailbox. A
-lease lets one process at a time renew a login: some servers revoke it when a refresh token is used twice.
+Their column is encrypted with AURA_ENCRYPTION_KEYS (`db.encryption`), so a copy of the database opens no mailbox. With
+AURA_OAUTH_STORE_KEY, the setting of earlier versions, the token is encrypted with that key, too. A lease lets one process at
+a time renew a login: some servers revoke it when a refresh token is used twice.
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from aura.oauth.answer import missing, required
 from aura.oauth.errors import LoginRequired, TokenServerUnavailable
-from aura.settings import OAuthProvider, Settings
-from db import leader_election, oauth_logins, reading, transaction
+from aura.settings import OAuthProvider, Settings, SettingsError
+from db import encryption, leader_election, oauth_logins, reading, transaction
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 #: Seconds of a lease, longer than a request; seconds that another process waits for it, and between two looks.
 LEASE_SECONDS, WAIT_SECONDS, POLL_SECONDS = 60.0, 30.0, 0.2
 _NO_LOGIN = "nobody has logged in"
-_STORE_KEY = "set it to the same random text of 32 characters or more on every host; it encrypts the stored login"
+_NO_KEYS = "AURA_ENCRYPTION_KEYS: not set; set it to the same key on every host, which encrypts the stored login"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A stored login; `stored` is the encrypted refresh token."""
+    """A stored login; `stored` is the refresh token with its label, as the column has it."""
 
     refresh_token: str = field(repr=False)
     stored: str = field(repr=False)
@@ -47,16 +50,11 @@ class Logins:
 
     def load(self) -> Login:
         """Return the login. Raises LoginRequired when there is none, or AURA_OAUTH_STORE_KEY is another one."""
-        from cryptography.fernet import InvalidToken
-
         with reading() as session:
             row = oauth_logins.find(session, self.provider, self.mailbox)
         if row is None:
             raise LoginRequired(f"{_NO_LOGIN} to {self.mailbox} at {self.provider}")
-        try:
-            text = self._cipher().decrypt(row.refresh_token.encode()).decode()
-        except InvalidToken:
-            text = ""
+        text = self._opened(row.refresh_token)
         if not text.startswith(self._label):
             raise LoginRequired(
                 "AURA_OAUTH_STORE_KEY: not the key that encrypted the login: correct it, or log in again"
@@ -101,8 +99,9 @@ class Logins:
             return leader_election.acquire(session, name, holder, LEASE_SECONDS) is not None
 
     def check_key(self) -> None:
-        """Raise SettingsError when AURA_OAUTH_STORE_KEY is missing."""
-        self._cipher()
+        """Raise SettingsError when there is no key that encrypts the login."""
+        if self._cipher() is None and not encryption.available():
+            raise SettingsError(_NO_KEYS)
 
     @property
     def _label(self) -> str:
@@ -110,12 +109,26 @@ class Logins:
         return f"{self.provider}\n{self.mailbox}\n"
 
     def _encrypt(self, refresh_token: str) -> str:
-        return str(self._cipher().encrypt(f"{self._label}{refresh_token}".encode()).decode())
+        self.check_key()
+        text, cipher = f"{self._label}{refresh_token}", self._cipher()
+        return cipher.encrypt(text.encode()).decode() if cipher else text
 
-    def _cipher(self) -> Any:
+    def _opened(self, stored: str) -> str:
+        """Return the label and the token; another text if AURA_OAUTH_STORE_KEY is needed, and missing or another one."""
+        from cryptography.fernet import InvalidToken
+
+        cipher = self._cipher()
+        if cipher is None or stored.startswith(self._label):
+            return stored
         try:
-            from cryptography.fernet import Fernet
-        except ImportError:
-            raise missing("cryptography") from None
-        key = required(self.settings, "oauth_store_key", _STORE_KEY)
-        return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"aura oauth login\0" + key.encode()).digest()))
+            return cipher.decrypt(stored.encode()).decode()
+        except InvalidToken:
+            return ""
+
+    def _cipher(self) -> Fernet | None:
+        from cryptography.fernet import Fernet
+
+        if self.settings.oauth_store_key is None:
+            return None
+        key = self.settings.oauth_store_key.get_secret_value().encode()
+        return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"aura oauth login\0" + key).digest()))

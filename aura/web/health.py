@@ -26,7 +26,7 @@ from aura.oauth.logins import Logins
 from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
-from db import notifications, reading
+from db import encryption, notifications, reading, secret_columns
 from db.migrate import outdated, revisions
 from db.process_stats import count_live, oldest_due_seconds
 
@@ -34,16 +34,22 @@ router = APIRouter(tags=["health"])
 
 #: Seconds that the oldest available job may wait before work counts as stuck.
 STUCK_AFTER = 60
+#: Codes of readiness: the database does not answer; its tables are of another version.
+UNAVAILABLE, OUTDATED = "database_unavailable", "database_outdated"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check; `fix` says what to do when it failed, or about what it found."""
+    """The result of a check; `fix` says what to do when it failed, or about what it found.
+
+    `code` names the failure for `/health/ready`, which everybody can read.
+    """
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
+    code: str = ""
 
 
 def check_settings() -> Check:
@@ -58,16 +64,22 @@ def check_database() -> Check:
     try:
         current, newest = revisions()
     except SQLAlchemyError as error:
-        return Check("database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL")
+        return Check(
+            "database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL", UNAVAILABLE
+        )
     if outdated(current):
-        return Check("database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`")
+        return Check(
+            "database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`", OUTDATED
+        )
     return Check("database", True, f"{where}: revision {current}")
 
 
 def check_rabbitmq() -> Check:
     settings = get_settings()
     if settings.rabbitmq_url is None:
-        return Check("rabbitmq", True, "not set: embedded mode")
+        return Check(
+            "rabbitmq", True, "not set: embedded mode" if settings.embedded else "not set: only workers need it"
+        )
     where = redact(settings.rabbitmq_url.get_secret_value())
     try:
         with pika.BlockingConnection(parameters(settings)):
@@ -139,6 +151,30 @@ def check_in_doubt() -> Check:
     return Check(
         "in doubt", True, f"{_count(count, 'notification')} in doubt: sent or not, the channel did not say", fix
     )
+
+
+def check_secrets() -> Check:
+    """Find secrets in the database that are plain text, or that no key decrypts."""
+    try:
+        with reading() as session:
+            plain, unreadable = secret_columns.count_plain(session), secret_columns.count_unreadable(session)
+    except SQLAlchemyError:
+        return Check("secrets", False, "unknown: the database does not answer")
+    except AuraError as error:
+        return Check("secrets", False, str(error), "correct AURA_ENCRYPTION_KEYS, or restore the key file")
+    if unreadable:
+        detail = f"no key decrypts {_counted(unreadable)}"
+        return Check("secrets", False, detail, "add the key that encrypted them to AURA_ENCRYPTION_KEYS")
+    if plain:
+        generate = "" if encryption.available() else "set AURA_ENCRYPTION_KEYS (`aura secrets generate-key`), then "
+        return Check("secrets", False, f"plain text: {_counted(plain)}", f"{generate}run `aura secrets rotate`")
+    return Check(
+        "secrets", True, "encrypted" if encryption.available() else "none stored; AURA_ENCRYPTION_KEYS is not set"
+    )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{column} ({number})" for column, number in counts.items())
 
 
 def check_imap() -> Check:
@@ -214,6 +250,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_openai,
     check_work,
     check_in_doubt,
+    check_secrets,
     check_imap,
     check_attachments,
 )
@@ -237,10 +274,11 @@ def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Readiness")
 def ready() -> JSONResponse:
-    """Answer 200 when tickets can be accepted, which needs the database alone."""
+    """Answer 200 when tickets can be accepted, which needs the database alone. `aura doctor` has the details."""
     database = check_database()
-    body = {"status": "ready" if database.ok else "not ready", "database": database.detail}
-    return JSONResponse(body, 200 if database.ok else 503)
+    if database.ok:
+        return JSONResponse({"status": "ready", "database": "ok"})
+    return JSONResponse({"status": "not ready", "database": "failed", "code": database.code}, 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

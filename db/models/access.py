@@ -126,4 +126,4 @@ class SigningKey(Base):
     __tablename__ = "signing_keys"
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    secret: Mapped[str] = mapped_column(String(64))
+    secret: Mapped[str] = mapped_column(EncryptedText("signing_keys.secret"))

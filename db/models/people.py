@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.encryption import EncryptedText
 from db.models.base import Base, Id, Json
 from db.time import UtcDateTime, now
 
@@ -137,10 +138,10 @@ class Endpoint(Base):
     #: A channel with endpoints (see `aura.notifications.channels.registry`).
     channel: Mapped[str] = mapped_column(String(40))
     #: A secret: it permits to write to the endpoint.
-    url: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(EncryptedText("endpoints.url"))
     #: The signing key, and the previous one, which signs too until it is removed.
-    secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    old_secret: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    secret: Mapped[str] = mapped_column(EncryptedText("endpoints.secret", 200), default="", server_default="")
+    old_secret: Mapped[str] = mapped_column(EncryptedText("endpoints.secret", 200), default="", server_default="")
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 

@@ -131,8 +131,6 @@ def test_a_login_of_a_person_opens_the_mailbox_until_it_is_deleted(
 ):
     public = tokens.add_client(desk.user, public=True)
     configure(AURA_OAUTH_CLIENT_ID=public.id, AURA_OAUTH_CLIENT_SECRET="", AURA_OAUTH_DEVICE_URL=tokens.device_url)
-    assert "AURA_OAUTH_STORE_KEY: not set" in run("mail", "login").err
-    configure(AURA_OAUTH_STORE_KEY="a long random text of 40 characters ....")
     missing = run("mail", "fetch", "--once")
     assert (missing.code, "hint: `aura mail login` logs in" in missing.err) == (2, True)
     person = ThreadPoolExecutor(1).submit(enter_code, tokens)
@@ -168,5 +166,5 @@ def test_the_doctor_names_the_next_step(
     configure(AURA_OAUTH_CLIENT_SECRET="hunter2")
     ok, detail, fix = oauth()
     assert (ok, "AURA_OAUTH_CLIENT_SECRET" in detail, "hunter2" in detail) == (False, True, False)
-    configure(AURA_OAUTH_DEVICE_URL=tokens.device_url, AURA_OAUTH_STORE_KEY="k" * 32)
+    configure(AURA_OAUTH_DEVICE_URL=tokens.device_url)
     assert oauth()[::2] == (False, "run `aura mail login`")

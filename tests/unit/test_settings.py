@@ -127,16 +127,32 @@ def test_all_wrong_values_are_reported_at_once(configure: Configure):
         configure(PORT="none", AURA_JOBS_PER_HINT="none")
 
 
+#: Settings that production accepts.
+PRODUCTION = {
+    "DATABASE_URL": "postgres://aura:3hj4@db/aura",
+    "AURA_ENCRYPTION_KEYS": "d2vS0v-Kk4Gq7dEwXv1u3hX0b1o8C5tYp9aQz6mJrNs",
+}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("RABBITMQ_URL", "amqp://guest:guest@rabbit/"),
+        ("RABBITMQ_URL", "amqp://desk:DESK@rabbit/"),
+        ("RABBITMQ_URL", "amqp://rabbit/"),
         ("DATABASE_URL", "postgres://postgres:postgres@db/aura"),
+        ("DATABASE_URL", "postgres://aura:aura@db/aura"),
+        ("DATABASE_URL", "postgres://aura:@db/aura"),
+        ("DATABASE_URL", "postgres://aura@db/aura"),
+        ("REDIS_URL", "redis://cache:6379/0"),
+        ("REDIS_URL", "redis://:redis@127.0.0.1:6379/0"),
+        ("SMTP_URL", "smtp://desk:Desk2026!@mail.example.com:587"),
+        ("AURA_IMAP_URL", "imaps://desk:12345678@mail.example.com/INBOX"),
         ("AURA_MAIL_WEBHOOK_SECRET", "short"),
     ],
 )
 def test_production_refuses_well_known_secrets(configure: Configure, name: str, value: str):
-    good = {"RABBITMQ_URL": "amqp://aura:3hj4@rabbit/", "DATABASE_URL": "postgres://aura:3hj4@db/aura"}
+    good = {**PRODUCTION, "RABBITMQ_URL": "amqp://aura:3hj4@rabbit/"}
     configure(**good, AURA_ENV="development", **({name: value} if name not in good else {}))
 
     with pytest.raises(SettingsError, match=f"production needs .*{name}") as refused:
@@ -146,13 +162,19 @@ def test_production_refuses_well_known_secrets(configure: Configure, name: str, 
 
 @pytest.mark.parametrize("sign", [{"AURA_ENV": "production"}, {"DYNO": "web.1"}, {"AURA_ENV": ""}])
 def test_production_refuses_embedded_mode(configure: Configure, sign: dict[str, str]):
-    with pytest.raises(SettingsError, match="production needs RABBITMQ_URL and DATABASE_URL: set it"):
+    with pytest.raises(SettingsError, match="production needs DATABASE_URL: set it"):
         configure(**sign)
 
     with pytest.raises(SettingsError, match="production needs DATABASE_URL: set it"):
-        configure(RABBITMQ_URL="amqp://host/")
+        configure(RABBITMQ_URL="amqp://aura:3hj4@host/")
 
-    assert configure(DATABASE_URL="postgres://host/name").production
+    found = configure(**PRODUCTION)
+    assert (found.production, found.embedded) == (True, False), "web and scheduler need no RABBITMQ_URL"
+
+
+def test_production_refuses_to_store_secrets_as_plain_text(configure: Configure):
+    with pytest.raises(SettingsError, match="production needs AURA_ENCRYPTION_KEYS, the same in every process"):
+        configure(**{**PRODUCTION, "AURA_ENV": "production", "AURA_ENCRYPTION_KEYS": ""})
 
 
 def test_a_command_of_the_shell_may_use_embedded_mode_without_any_service(monkeypatch: pytest.MonkeyPatch):
@@ -179,7 +201,7 @@ def test_a_command_of_the_procfile_never_uses_embedded_mode_by_itself(
     monkeypatch.setenv("AURA_ENV", "")
     refused = run(command)
 
-    assert (refused.code, "production needs RABBITMQ_URL and DATABASE_URL" in refused.err) == (2, True)
+    assert (refused.code, "production needs DATABASE_URL" in refused.err) == (2, True)
 
 
 SECRETS = {

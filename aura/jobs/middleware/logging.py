@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from aura.jobs.attempt import Attempt
 from aura.jobs.logs import configure_logging, flush_logs
 from aura.jobs.metrics import ATTEMPTS, SECONDS
-from aura.jobs.middleware.retries import one_line
+from aura.jobs.middleware.retries import log_text
 
 logger = structlog.get_logger("aura.jobs")
 
@@ -39,13 +39,13 @@ class Logging(Middleware):
         for job, error, delay in attempt.retried:
             ATTEMPTS.labels(name, "retried").inc()
             logger.warning(
-                "job retried", key=job.key, attempt=job.attempts, due_in=round(delay, 1), error=one_line(error)
+                "job retried", key=job.key, attempt=job.attempts, due_in=round(delay, 1), error=log_text(error)
             )
         for job, error in attempt.dead:
             ATTEMPTS.labels(name, "dead").inc()
-            logger.error("job dead-lettered", key=job.key, attempt=job.attempts, error=one_line(error))
+            logger.error("job dead-lettered", key=job.key, attempt=job.attempts, error=log_text(error))
         if attempt.jobs or attempt.completed:
             SECONDS.labels(name).observe(seconds)
         elif attempt.error is not None:
-            logger.warning("claim failed; the hint is dispatched again", error=one_line(attempt.error))
+            logger.warning("claim failed; the hint is dispatched again", error=log_text(attempt.error))
         clear_contextvars()

@@ -21,6 +21,7 @@ from dramatiq import Middleware
 from dramatiq.middleware import Interrupt, TimeLimitExceeded
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from aura.error_text import database_text, error_text, format_traceback
 from aura.errors import JobError
 from aura.jobs import process_state
 from aura.jobs.attempt import Attempt
@@ -147,8 +148,18 @@ def pause(attempts: int, error: BaseException) -> float:
 
 def one_line(error: BaseException | None) -> str:
     """Return the error's type and the first line of its text."""
-    text = storable(str(error)).strip().splitlines()
+    text = storable(_message(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _message(error: BaseException | None) -> str:
+    text = database_text(error) if error else None
+    return str(error) if text is None else text
+
+
+def log_text(error: BaseException | None) -> str:
+    """Return the error's type and text for a log line, without the values that `one_line` may quote."""
+    return f"{type(error).__name__}: {error_text(error)}" if error else "unknown"
 
 
 def failure(actor: str, error: BaseException) -> Failure:
@@ -157,6 +168,6 @@ def failure(actor: str, error: BaseException) -> Failure:
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
     digest = hashlib.sha1(f"{actor}:{type(error).__qualname__}:{place}".encode(), usedforsecurity=False)
     # an error may quote text that no database stores, and a failure that cannot be written would be retried without end
-    text = storable("".join(traceback.format_exception(error)))[-8000:]
-    message = storable(str(error)) or type(error).__name__
+    text = storable(format_traceback(error))[-8000:]
+    message = storable(_message(error)) or type(error).__name__
     return Failure(type(error).__name__, message, text, digest.hexdigest()[:12])

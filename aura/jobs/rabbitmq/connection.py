@@ -17,8 +17,12 @@ AWAY = (AssertionError, pika.exceptions.AMQPError, OSError)
 
 
 def parameters(settings: Settings) -> pika.URLParameters:
-    """Return connection parameters with a heartbeat, and with a bound on how long a full broker may block us."""
-    assert settings.rabbitmq_url is not None
+    """Return connection parameters with a heartbeat, and with a bound on how long a full broker may block us.
+
+    Raises SettingsError without RABBITMQ_URL.
+    """
+    if settings.rabbitmq_url is None:
+        raise SettingsError("RABBITMQ_URL: not set; workers, and commands that read RabbitMQ, need it in production")
     try:
         params = pika.URLParameters(settings.rabbitmq_url.get_secret_value())
     except (ValueError, TypeError):

@@ -63,13 +63,15 @@ class EndpointChannel:
 
     def _error(self, message: OutboundMessage, answer: Answer) -> ChannelError:
         quote, status = _quote(answer.body, message.url), answer.status
-        return ChannelError(
+        error = ChannelError(
             f"endpoint {message.recipient} answered {status}" + (f": {quote}" if quote else ""),
             permanent=status < 500 and status not in RETRIED_STATUSES,
             retry_after=retry_after.seconds(answer.headers) if status in (429, 503) else None,
             in_doubt=status in GATEWAY_STATUSES,
             pauses_queue=self.one_provider,
         )
+        error.quoted = quote
+        return error
 
 
 def _quote(body: bytes, url: str) -> str:

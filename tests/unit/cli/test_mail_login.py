@@ -61,7 +61,6 @@ def test_a_person_pastes_the_address_that_google_leads_to(
     ("variables", "code", "says"),
     [
         ({"AURA_IMAP_OAUTH": ""}, 2, "AURA_IMAP_OAUTH: not set"),
-        ({"AURA_OAUTH_STORE_KEY": ""}, 2, "AURA_OAUTH_STORE_KEY: not set"),
         ({"AURA_OAUTH_STORE_KEY": "short-hunter2"}, 2, "AURA_OAUTH_STORE_KEY: must have 32 characters"),
         ({"AURA_IMAP_OAUTH": "microsoft", "AURA_OAUTH_CLIENT_ID": ""}, 1, "client credentials"),
         ({"AURA_OAUTH_SERVICE_ACCOUNT": "{}"}, 1, "no login is needed: the settings obtain tokens by service account"),

@@ -93,7 +93,6 @@ def test_a_comparison_with_an_encrypted_column_is_refused() -> None:
         lambda: things.c.secret == SECRET,
         lambda: things.c.secret.in_([SECRET]),
         lambda: things.c.secret.like("%x%"),
-        lambda: things.c.secret == things.c.old_secret,
     ):
         with pytest.raises(NotImplementedError, match="keyed hash"):
             compare()

@@ -51,9 +51,15 @@ def test_an_environment_contains_known_settings_and_no_secret(path: Path, monkey
     assert found.keys() <= {*environment_variables(), *FOREIGN}
     if path.parent.name != "local":
         secrets = {"RABBITMQ_URL", "RABBITMQ_PASSWORD", "DATABASE_URL", "REDIS_URL", "SMTP_URL", "OPENAI_API_KEY"}
+        secrets |= {"AURA_ENCRYPTION_KEYS"}
         assert not found.keys() & secrets
     # with what the secret store adds, they are settings that start
-    more = {"DATABASE_URL": "postgresql://a:b@h/aura", "RABBITMQ_URL": "amqps://a:b@h/", "RABBITMQ_PASSWORD": "w"}
+    more = {
+        "DATABASE_URL": "postgresql://a:3hj4@h/aura",
+        "RABBITMQ_URL": "amqps://a:3hj4@h/",
+        "RABBITMQ_PASSWORD": "3hj4",
+        "AURA_ENCRYPTION_KEYS": "d2vS0v-Kk4Gq7dEwXv1u3hX0b1o8C5tYp9aQz6mJrNs",
+    }
     for name, value in (more | found).items():
         monkeypatch.setenv(name, value)
     assert Settings().production == (found["AURA_ENV"] == "production")

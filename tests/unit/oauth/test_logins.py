@@ -42,12 +42,22 @@ def test_another_key_or_another_mailbox_cannot_read_it(configured: Configured):
         Logins("custom", DESK, configured()).load()
 
 
-def test_without_a_key_nothing_is_stored(configured: Configured):
+def test_without_a_key_nothing_is_stored(configured: Configured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("db.encryption.available", lambda: False)
     stored = Logins("custom", DESK, configured(oauth_store_key=None))
-    with pytest.raises(SettingsError, match="AURA_OAUTH_STORE_KEY: not set"):
+    with pytest.raises(SettingsError, match="AURA_ENCRYPTION_KEYS: not set"):
         stored.check_key()
-    with pytest.raises(SettingsError, match="AURA_OAUTH_STORE_KEY: not set"):
+    with pytest.raises(SettingsError, match="AURA_ENCRYPTION_KEYS: not set"):
         stored.save("hunter2")
+
+
+def test_a_login_with_the_store_key_of_earlier_versions_needs_it_no_longer_after_a_new_login(configured: Configured):
+    Logins("custom", DESK, configured()).save("hunter2")
+    without = Logins("custom", DESK, configured(oauth_store_key=None))
+    with pytest.raises(LoginRequired, match="AURA_OAUTH_STORE_KEY"):
+        without.load()
+    without.save("hunter3")
+    assert without.load().refresh_token == Logins("custom", DESK, configured()).load().refresh_token == "hunter3"
 
 
 def test_a_renewal_replaces_the_token_unless_a_person_logged_in_or_out_since(configured: Configured):

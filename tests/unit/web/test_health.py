@@ -27,7 +27,7 @@ def test_liveness_does_not_depend_on_the_database(configure: Any):
 def test_readiness_with_a_migrated_database(web: TestClient):
     answer = web.get("/health/ready")
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": "ok"})
 
 
 def test_readiness_without_tables(database_url: str, configure: Any):
@@ -37,8 +37,23 @@ def test_readiness_without_tables(database_url: str, configure: Any):
     finally:
         dispose()
 
-    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
-    assert "revision none" in answer.json()["database"]
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not ready", "database": "failed", "code": "database_outdated"}
+
+
+def test_readiness_shows_no_name_user_or_host(configure: Any):
+    port = free_port()
+    configure(DATABASE_URL=f"postgresql://secretuser:secretword@127.0.0.1:{port}/secretname")
+    try:
+        answer = local_client().get("/health/ready")
+        found = health.check_database()
+    finally:
+        dispose()
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "not ready", "database": "failed", "code": "database_unavailable"}
+    assert "secretname" in found.detail, "the doctor says it"
+    assert "secretword" not in found.detail
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -290,4 +290,7 @@ def _refused(what: str, code: int, reply: bytes | str) -> ChannelError:
     if code in LOGIN_REPLIES:
         return ChannelError(f"the mail server requires a login ({code}): check user and password in SMTP_URL")
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    return ChannelError(f"the mail server refused {what}: {code} {one_line(text, 200)}", permanent=code >= 500)
+    quoted = one_line(text, 200)
+    error = ChannelError(f"the mail server refused {what}: {code} {quoted}", permanent=code >= 500)
+    error.quoted = quoted
+    return error
