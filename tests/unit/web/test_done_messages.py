@@ -13,7 +13,7 @@ from aura.web.done_messages import FIXED, opened, seal
 
 def test_a_link_of_another_site_shows_no_message(browser: TestClient):
     for value in ("Your password has expired. Call 555 0100.", seal("Your password has expired.")):
-        assert "expired" not in browser.get(f"/?done={quote(value)}").text
+        assert 'role="status"><bdi>' not in browser.get(f"/?done={quote(value)}").text
 
 
 def test_a_message_is_shown_to_the_session_that_it_belongs_to():
