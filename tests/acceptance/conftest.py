@@ -128,7 +128,8 @@ class Installation:
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
         # no digests, so that notifications can be counted
         defaults = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
-        defaults["AURA_ENV"] = "development"  # production refuses embedded mode, and the passwords of the test servers
+        if "RABBITMQ_URL" in self.variables:  # the passwords of the test servers; embedded, it is the default of `aura`
+            defaults["AURA_ENV"] = "development"
         if self.root != ROOT:
             defaults["PYTHONPATH"] = str(self.root)
         return env | defaults | self.variables
@@ -175,7 +176,7 @@ class Installation:
 
     def log_in(self, context: BrowserContext, name: str = "") -> None:
         """Log a browser in; without a name as the administrator."""
-        log_in(context, self.url(""), self.env() | {"PYTHONPATH": str(ROOT)}, name)
+        log_in(context, self.url(""), self.env() | {"AURA_ENV": "development", "PYTHONPATH": str(ROOT)}, name)
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""

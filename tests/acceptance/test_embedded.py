@@ -57,6 +57,8 @@ def test_sigint_stops_a_command_that_a_shell_started_in_the_background(
     embedded_installation: Installation, command: str, words: str
 ) -> None:
     installation = embedded_installation
+    if command == "scheduler":  # which is a command of the Procfile
+        installation.variables["AURA_ENV"] = "development"
     maildir = installation.folder / "Maildir"
     for name in ("new", "cur", "tmp"):
         (maildir / name).mkdir(parents=True)
