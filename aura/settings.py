@@ -147,15 +147,15 @@ class Settings(BaseSettings):
     port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
     host: str = Field("127.0.0.1", validation_alias="HOST", description="Address that `aura run` listens on.")
     base_url: str = Field("http://127.0.0.1:8000", description="Public URL of the web process, for links in messages.")
-    forwarded_allow_ips: str = Field(
-        "",
-        validation_alias="FORWARDED_ALLOW_IPS",
-        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count, comma-separated, or *.",
-    )
     require_totp: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Roles whose users must have a second factor (viewer, operator, admin), comma-separated."
     )
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Number of web processes.")
+    forwarded_allow_ips: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses or networks of your proxies, whose X-Forwarded-For and -Proto are trusted; * is any.",
+    )
     worker_processes: int = Field(
         2, validation_alias="WORKER_PROCESSES", ge=1, description="Processes of the worker command; `aura run` is one."
     )
@@ -453,6 +453,20 @@ class Settings(BaseSettings):
     def _channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if set(value) - set(CHANNELS):
             raise ValueError(f"must be some of {', '.join(CHANNELS)}")
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        import ipaddress
+
+        for each in value:
+            try:
+                _ = each == "*" or ipaddress.ip_network(each)
+            except ValueError:
+                raise ValueError("must be addresses or networks, comma-separated, such as 10.0.0.0/8, or *") from None
+        if "*" in value and len(value) > 1:
+            raise ValueError("must be * alone, or addresses and networks")
         return value
 
     @field_validator("require_totp")

@@ -39,6 +39,8 @@ def create(session: Session, name: str | None = None) -> tuple[str, str]:
 
 def use(session: Session, token: str) -> AuthenticatedUser | None:
     """Delete the link with this token and return its user; None when it is unknown, used or expired."""
+    if session.scalar(select(LoginLink.user_id).where(LoginLink.digest == digest(token))) is None:
+        return None  # a guess takes no lock
     used = delete(LoginLink).where(LoginLink.digest == digest(token), LoginLink.expires_at > now())
     user_id = session.scalar(used.returning(LoginLink.user_id))
     columns = (User.id, User.name, User.role, User.totp_since.is_not(None))

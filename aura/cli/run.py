@@ -44,7 +44,7 @@ def run(
                 port=port,
                 log_config=None,
                 proxy_headers=bool(settings.forwarded_allow_ips),
-                forwarded_allow_ips=settings.forwarded_allow_ips,
+                forwarded_allow_ips=",".join(settings.forwarded_allow_ips),
             )
 
 
