@@ -62,9 +62,12 @@ def create_without_password(session: Session, name: str, role: str) -> None:
     _insert(session, _checked(name, role), passwords.NO_PASSWORD, role)
 
 
-def set_password(session: Session, name: str, password: str) -> None:
-    """Change a password and end the user's sessions. Raises InvalidUser, and WeakPassword."""
-    _change(session, name, password=passwords.hash_password(password, name))
+def set_password(session: Session, name: str, password: str, judged: bool = False) -> None:
+    """Change a password, which was judged already or is now, and end the user's sessions.
+
+    Raises InvalidUser, and WeakPassword.
+    """
+    _change(session, name, password=passwords.hash_password(password, name, judged))
 
 
 def disable(session: Session, name: str, disabled: bool = True) -> None:

@@ -142,6 +142,7 @@ class Login:
 
     async def set_password(self, who: Actor, user: str, password: str) -> None:
         """Change a password and end the user's sessions. Raises WeakPassword."""
+        await run_in_threadpool(passwords.require_strong, password, user)
         async with self._lock:
             await run_in_threadpool(_set_password, who, user, password)
 
@@ -271,4 +272,4 @@ def _start(request: Request, response: Response, attempt: Attempt, secure: bool)
 
 def _set_password(who: Actor, user: str, password: str) -> None:
     with audit.acting(who, "user.password", f"user/{user}") as session:
-        users.set_password(session, user, password)
+        users.set_password(session, user, password, judged=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from db import passwords
@@ -36,3 +38,18 @@ def test_nobody_has_the_password_of_a_user_without_one():
     for password in ("", passwords.NO_PASSWORD, "x"):
         assert not passwords.verify(passwords.NO_PASSWORD, password)
         assert not passwords.verify(None, password)
+
+
+def test_the_time_of_a_hostile_password_does_not_grow_with_its_length():
+    def seconds(length: int) -> float:
+        begun = time.process_time()
+        require_strong(("p4$$w0rd|!1(<{[@8369&#/0+5%72" * 8)[:length], "ada")
+        return time.process_time() - begun
+
+    seconds(12)  # loads the tables
+
+    assert seconds(MAX_PASSWORD) < 20 * max(seconds(passwords.JUDGED), 0.01)
+
+
+def test_a_strong_end_is_enough():
+    require_strong("a" * 40 + "vT8#qLm2!xRz", "ada")
