@@ -2,11 +2,12 @@
 
 Databases quote values in their errors: `Key (external_id)=(...)`, `Failing row contains (...)`, `invalid input syntax for
 type integer: "..."`. Of such errors the class, SQLSTATE and names of constraints and columns stay. Of Aura's own errors the
-message stays; of all others quoted parts are removed. E-mail addresses are masked everywhere.
+message stays; of all others only what the code itself or the interpreter wrote. E-mail addresses are masked everywhere.
 """
 
 from __future__ import annotations
 
+import linecache
 import re
 import sqlite3
 import traceback
@@ -32,6 +33,17 @@ _NAME = re.compile(r"""(["'])([A-Za-z_][\w.]{0,62})\1""")
 #: Classes of SQLSTATE whose messages quote names and never values.
 _NAMING_CLASSES = frozenset({"08", "23", "25", "28", "3D", "40", "42", "53", "55", "57", "58"})
 _SYNTAX_ERROR, _DATA_EXCEPTION = "42601", "22"
+#: Packages that speak with services and quote names of queues and hosts.
+_SERVICES = frozenset({"pika", "redis", "ssl", "socket", "dramatiq", "apscheduler", "alembic", "sqlalchemy"})
+#: Constant beginnings of messages of the interpreter.
+_CONSTANT = re.compile(
+    r"invalid literal for int\(\) with base \d+|could not convert string to float|(?:not enough|too many) values to unpack|"
+    r"(?:list|tuple|string|pop) (?:assignment )?index out of range|division by zero|"
+    r"Expecting (?:value|property name|',' delimiter)|"
+    r"maximum recursion depth exceeded|I/O operation on closed file|'\w[\w-]{1,20}' codec can't (?:en|de)code|"
+    r"Invalid isoformat string|A string literal cannot contain NUL|dictionary changed size during iteration|"
+    r"cannot schedule new futures after shutdown|can't start new thread"
+)
 _SQLITE_KEPT = re.compile(
     r"(?:(?:UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: [\w., ]{1,200})?|no such table: \w{1,63}|database is locked|"
     r"database table is locked|database disk image is malformed|disk I/O error|unable to open database file|"
@@ -116,12 +128,25 @@ def _described(error: BaseException) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    text = _first(str(error))
+    text = _first(error.message if isinstance(error, BaseExceptionGroup) else str(error))
     if isinstance(error, AttributeError | NameError | ImportError | TypeError):
         return _keep_names(text)
-    text = _QUOTED.sub(_REMOVED, text)
-    # builtins put the value behind a colon: "Unknown string format: ..."
-    return text.partition(": ")[0] if isinstance(error, ValueError | LookupError) else text
+    if type(error).__module__.partition(".")[0] in _SERVICES:
+        return _QUOTED.sub(_REMOVED, text)
+    code = _raising_code(error)
+    if f'"{text}' in code or f"'{text}" in code:
+        return text  # a constant of the code, which the traceback shows
+    known = _CONSTANT.match(text)
+    return known[0] if known else ""
+
+
+def _raising_code(error: BaseException) -> str:
+    """Return the lines of the statement that raised the exception."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    if not frames or frames[0].lineno is None:
+        return ""
+    first, last = frames[0].lineno, frames[0].end_lineno or frames[0].lineno
+    return "\n".join(linecache.getline(frames[0].filename, at) for at in range(first, min(last, first + 20) + 1))
 
 
 def _keep_names(text: str, keep: Callable[[str], bool] = bool) -> str:
@@ -187,7 +212,8 @@ def format_traceback(error: BaseException, depth: int = 0) -> str:
         kind = type(each)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         inner = "".join(format_traceback(member, depth + 1) for member in _members(each)) if depth < 3 else ""
-        parts.append(f"{header}{frames}{name}: {error_text(each)}\n{inner}")
+        text = error_text(each)
+        parts.append(f"{header}{frames}{name}{'' if text == kind.__name__ else f': {text}'}\n{inner}")
         if each is not error:
             parts.append(f"\n{'Cause' if is_cause else 'Context'} of:\n\n")
     return "".join(parts)

@@ -18,7 +18,7 @@ tester demo example sample dev develop development staging prod production chang
 changethis default secret topsecret supersecret mysecret s3cret letmein welcome login access master root toor admin
 administrator adm user username service system server database db mysql oracle mssql sa support helpdesk desk aura
 qwerty qwertz azerty qwerty123 qwertyuiop asdfgh asdfghjkl zxcvbnm 1q2w3e4r 1qaz2wsx zaq12wsx abc123 abcd1234 abcdef
-iloveyou monkey dragon football baseball sunshine princess superman batman shadow michael ashley charlie trustno1
+iloveyou monkey dragon football baseball sunshine princess superman batman michael ashley charlie trustno1
 starwars hello freedom whatever nothing none null foobar foo bar baz xxx todo fixme placeholder your-password
 yourpassword your_password mypassword replace-me replaceme insecure hunter2 passwort geheim kennwort motdepasse
 contraseña senha wachtwoord 0 1 12 123 1234 12345 123456 1234567 12345678 123456789 1234567890 0123456789 987654321

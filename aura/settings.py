@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     log_format: Literal["pretty", "json"] = Field(
         "pretty", validation_alias="LOG_FORMAT", description="json writes one object per line, for log collectors."
     )
+    access_log: bool = Field(
+        False, description="Log each request: method, route, status, duration and address of the client."
+    )
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the worker command's Prometheus metrics; unset: no metrics there."
     )
@@ -234,6 +237,10 @@ class Settings(BaseSettings):
         None,
         validation_alias="OPENAI_API_KEY",
         description="Key of the remote engine; unset: the local engine classifies every ticket.",
+    )
+    ai_remote: bool = Field(
+        False,
+        description="The workers have OPENAI_API_KEY: for web and scheduler, which work without the key itself.",
     )
     openai_base_url: str | None = Field(
         None, validation_alias="OPENAI_BASE_URL", description="URL of a compatible server; unset: api.openai.com."
@@ -708,13 +715,18 @@ class Settings(BaseSettings):
         return self.rabbitmq_url is None and not self.production
 
     @property
+    def remote_engine(self) -> bool:
+        """Whether the workers classify with the remote engine; this process may have no key."""
+        return self.openai_api_key is not None or self.ai_remote
+
+    @property
     def sqlite(self) -> bool:
         return self.database_url.get_secret_value().startswith("sqlite")
 
     def mode(self) -> str:
         """Return the mode with database, broker and engine, in one sentence."""
         store = redact(self.database_url.get_secret_value())
-        engine = f"OpenAI {self.ai_model}" if self.openai_api_key else "the local engine"
+        engine = f"OpenAI {self.ai_model}" if self.remote_engine else "the local engine"
         if self.rabbitmq_url is None and self.production:
             return (
                 f"Service mode without RABBITMQ_URL, which workers alone need: jobs in {store}, classified by {engine}."

@@ -7,7 +7,7 @@ stays as that process wrote it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import Column, Table, Text, func, select, text, tuple_, type_coerce, update
@@ -73,12 +73,19 @@ def encrypt_all(batch: int = BATCH) -> int:
 
     Raises EncryptionKeyError when no key decrypts a value, after all others are done. Without a key nothing changes.
     """
-    if not available():
-        return 0
+    return _change_all(reencrypt, batch) if available() else 0
+
+
+def decrypt_all(batch: int = BATCH) -> int:
+    """Store every value as plain text, for a version that cannot decrypt. Returns their number. Raises EncryptionKeyError."""
+    return _change_all(decrypt, batch)
+
+
+def _change_all(change: Callable[[str, str], str], batch: int) -> int:
     count, failed = 0, dict[str, EncryptionKeyError]()
     for each, columns in tables():
         for rows in _pages(each, columns, batch):
-            count += _encrypt(each, columns, rows, failed)
+            count += _store(each, columns, rows, change, failed)
     if failed:
         raise next(iter(failed.values()))
     return count
@@ -99,9 +106,14 @@ def _pages(each: Table, columns: list[Column[Any]], batch: int) -> Iterator[list
         page = statement.where(tuple_(*key) > tuple_(*rows[-1][: len(key)]))
 
 
-def _encrypt(
-    each: Table, columns: list[Column[Any]], rows: list[tuple[Any, ...]], failed: dict[str, EncryptionKeyError]
+def _store(
+    each: Table,
+    columns: list[Column[Any]],
+    rows: list[tuple[Any, ...]],
+    change: Callable[[str, str], str],
+    failed: dict[str, EncryptionKeyError],
 ) -> int:
+    """Store the changed form of each value, unless it changed meanwhile. Returns their number."""
     key = list(each.primary_key.columns)
     count = 0
     with transaction() as session:
@@ -111,7 +123,7 @@ def _encrypt(
             own = [column == value for column, value in zip(key, row[: len(key)], strict=True)]
             for column, stored in zip(columns, row[len(key) :], strict=True):
                 try:
-                    new = reencrypt(stored, _label(column)) if stored else stored
+                    new = change(stored, _label(column)) if stored else stored
                 except EncryptionKeyError as error:
                     failed.setdefault(str(column), error)
                     continue

@@ -39,7 +39,7 @@ CHANGED_PRIORITY = 5
 def reanalyze_stale() -> int:
     """Enqueue the re-analysis of every ticket with a stale verdict, the oldest first. Returns how many."""
     settings = get_settings()
-    remote = RemoteEngine(settings.ai_model, VERSION) if settings.openai_api_key else None
+    remote = RemoteEngine(settings.ai_model, VERSION) if settings.remote_engine else None
     with transaction() as session:
         stale = selection.stale_verdicts(
             session, settings.reanalyze_after_days, settings.review_below, remote, NIGHT_LIMIT
@@ -72,7 +72,7 @@ def reanalyze_changed() -> int:
 
 def reclassify() -> int:
     """Enqueue the re-analysis of tickets that the local engine classified as fallback. Returns how many."""
-    if get_settings().openai_api_key is None:
+    if not get_settings().remote_engine:
         return 0
     with reading() as session:
         fallbacks = selection.fallback_verdicts(session, RECLASSIFY_AFTER, RUN_LIMIT)

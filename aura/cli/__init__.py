@@ -139,6 +139,15 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from structlog import is_configured
+
+        from aura.error_text import format_traceback
+
+        if is_configured():  # a process with a log, which gets the error
+            raise
+        err.print(format_traceback(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def _hint(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aura.cli.database import ready_database
-from aura.cli.output import err
 
 
 def scheduler() -> None:
@@ -12,6 +11,8 @@ def scheduler() -> None:
     Example: aura scheduler
     """
     with ready_database():
+        import structlog
+
         from aura.cli.run import exit_on_signals
         from aura.jobs.logs import configure_logging
         from pipelines.scheduled_jobs import schedule
@@ -20,7 +21,7 @@ def scheduler() -> None:
         configure_logging()
         process = Scheduler(schedule())
         exit_on_signals()
-        err.print("Scheduler started. Ctrl-C stops it.")
+        structlog.get_logger("aura.scheduler").info("scheduler started; Ctrl-C stops it")
         try:
             process.start(blocking=True)
         except (KeyboardInterrupt, SystemExit):

@@ -24,6 +24,21 @@ def generate_key() -> None:
     print(token_urlsafe(32))
 
 
+@app.command("decrypt")
+def decrypt(fmt: FormatOption = "table") -> None:
+    """Store every secret in the database as plain text, to return to a version that cannot decrypt. Stop the processes first.
+
+    Example: aura secrets decrypt
+    """
+    with ready_database():
+        from db import secret_columns
+
+        count = secret_columns.decrypt_all()
+    with audited("secrets.decrypt", "secrets", values=count):
+        pass
+    print_result(fmt, {"decrypted": count}, f"{count} values stored as plain text")
+
+
 @app.command("rotate")
 def rotate(fmt: FormatOption = "table") -> None:
     """Encrypt every secret in the database with the first key of AURA_ENCRYPTION_KEYS, also those in plain text.

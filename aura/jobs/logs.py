@@ -58,12 +58,8 @@ def configure_logging() -> None:
             ],
         )
     )
-    handlers: list[logging.Handler] = [handler]
-    if settings.sentry_dsn is not None:
-        handlers.append(Reporter(settings))
-    for each in handlers:
-        each.addFilter(worth_logging)
-    logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
+    handler.addFilter(worth_logging)
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in (*SILENT, "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "alembic" else logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # started as `uvicorn ...`, it has handlers of its own
@@ -74,6 +70,10 @@ def configure_logging() -> None:
         cache_logger_on_first_use=False,
     )
     _log_unforeseen_errors()
+    if settings.sentry_dsn is not None:  # now that the warnings of its import are lines of the log
+        reporter = Reporter(settings)
+        reporter.addFilter(worth_logging)
+        logging.getLogger().addHandler(reporter)
 
 
 def flush_logs() -> None:

@@ -19,10 +19,8 @@ TAGS = ("actor", "key")
 
 
 #: Parts of an event that may be sent.
-SENT = frozenset(
-    ("event_id", "timestamp", "level", "logger", "logentry", "exception", "tags", "extra")
-    + ("environment", "release", "platform", "server_name", "sdk", "contexts")
-)
+SENT = {"event_id", "timestamp", "level", "logger", "logentry", "exception", "tags", "extra"}
+SENT |= {"environment", "release", "platform", "server_name", "sdk", "contexts"}
 
 
 def _only_known(event: dict[str, Any], _hint: Any) -> dict[str, Any]:

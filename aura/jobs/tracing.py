@@ -15,6 +15,7 @@ from typing import Any
 
 from dramatiq import Broker, Middleware, Worker
 
+from aura.error_text import mask_addresses
 from aura.jobs import process_state
 from aura.jobs.attempt import Attempt
 from aura.settings import Settings, SettingsError, get_settings
@@ -90,7 +91,7 @@ def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:
             actor,
             job.traceparent,
             "CONSUMER",
-            **{"aura.job": job.id, "aura.key": job.key, "aura.try": job.attempts},
+            **{"aura.job": job.id, "aura.key": mask_addresses(job.key), "aura.try": job.attempts},
         )
         for job in jobs
     }

@@ -15,6 +15,7 @@ from aura.jobs import tracing
 from aura.jobs.logs import configure_logging, flush_logs
 from aura.settings import first_line, get_settings
 from aura.web import api, health, pages, problems, render
+from aura.web.access_log import AccessLog
 from aura.web.api import events, mail, tickets
 from aura.web.auth import identity, requirements
 from aura.web.auth.login import Login
@@ -74,6 +75,7 @@ def make_app() -> FastAPI:
     app.add_middleware(LoadShedding)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(HeadRequests)
+    app.add_middleware(AccessLog)
     app.include_router(tickets.create_alias)
     app.include_router(pages.router)  # before the API: a browser gets the page of a ticket, a program the alias's JSON
     app.include_router(tickets.show_alias)

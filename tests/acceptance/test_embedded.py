@@ -50,7 +50,7 @@ def test_kill_9_during_an_import_loses_no_ticket(embedded_installation: Installa
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("run", "Open http"), ("scheduler", "Scheduler started"), ("mail import Maildir", "ticket 1")],
+    [("run", "Open http"), ("scheduler", "scheduler started"), ("mail import Maildir", "ticket 1")],
     ids=["run", "scheduler", "mail"],
 )
 def test_sigint_stops_a_command_that_a_shell_started_in_the_background(

@@ -64,6 +64,8 @@ PYTHON_ERRORS: dict[str, Callable[[], Any]] = {
     "bytes": lambda: raised(ValueError(f"invalid literal {WORD.encode()!r}")),
     "group": lambda: raised(ExceptionGroup("many", [ValueError(f"no {WORD!r}"), KeyError(WORD)])),
     "open quote": lambda: raised(RuntimeError(f"unterminated '{WORD}")),
+    "free text": lambda: raised(RuntimeError(WORD)),
+    "empty": lambda: raised(RuntimeError("")),
     "note": lambda: raised(with_note(ValueError("x"), WORD)),
     "smtp": lambda: raised(__import__("smtplib").SMTPDataError(550, f"<{WORD}@example.com> refused".encode())),
 }
@@ -100,6 +102,13 @@ def test_a_chain_shows_each_exception_and_no_value() -> None:
     assert "ValueError: invalid literal for int() with base 10" in format_traceback(error)
     error.__cause__.__cause__ = error  # type: ignore[union-attr]
     assert len(stacks(error)) == 2, "a chain that is a circle ends"
+
+
+def test_a_constant_of_the_code_stays() -> None:
+    def fail() -> None:
+        raise RuntimeError("the engine is broken")
+
+    assert error_text(caught(fail)) == "the engine is broken"
 
 
 def test_the_message_of_an_own_error_stays_without_the_quote_of_another_server() -> None:
@@ -166,7 +175,7 @@ POSTGRESQL = {
     "raise": "SELECT fail(:canary)",
     "array": "SELECT CAST(:canary AS integer[])",
     "uuid": "SELECT CAST(:canary AS uuid)",
-    "enum": "SELECT CAST(:canary AS mood)",
+    "enum": "SELECT CAST(:canary AS colour)",
     "read only": "INSERT INTO t (id, v) VALUES (7, :canary)",
     "sequence": "SELECT nextval(:canary)",
 }
@@ -178,7 +187,7 @@ TABLES = (
 )
 POSTGRESQL_TABLES = (
     "CREATE TABLE short (v varchar(5))",
-    "CREATE TYPE mood AS ENUM ('good')",
+    "CREATE TYPE colour AS ENUM ('good')",
     "CREATE FUNCTION fail(v text) RETURNS int LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION 'row %%', v USING DETAIL = v, HINT = v; END $$",
 )

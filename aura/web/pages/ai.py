@@ -41,7 +41,7 @@ def show_ai(request: Request) -> HTMLResponse:
         models=models,
         thresholds=local_engine(settings).thresholds,
         target=settings.auto_apply_precision,
-        remote=settings.ai_model if settings.openai_api_key else "",
+        remote=settings.ai_model if settings.remote_engine else "",
         days=DAYS,
         most=ai_costs.COUNT_LIMIT,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import SecretStr
 
 from actors import analysis
 from aura.ai.engines.factory import make_engine
@@ -139,8 +140,10 @@ def import_examples(who: Operator) -> RedirectResponse:
 
 def _engine() -> dict[str, str]:
     settings = get_settings()
-    if not settings.openai_api_key:
+    if not settings.remote_engine:
         return {"name": "local", "state": "closed", "text": "The local model classifies, at no cost."}
+    if settings.openai_api_key is None:  # the workers have it; the state of their circuit breaker is in Redis
+        settings = settings.model_copy(update={"openai_api_key": SecretStr("in the workers")})
     engine: Any = make_engine(settings, analysis.spent_today)
     try:
         state = engine.breaker.state
@@ -205,6 +208,6 @@ def _counts(stats: TicketStats) -> list[Alert]:
 
 def _budget(costs: dict[str, float]) -> list[Alert]:
     used_up = costs["budget"] and costs["today"] >= costs["budget"] * BUDGET_WARNING
-    if not used_up or not get_settings().openai_api_key:
+    if not used_up or not get_settings().remote_engine:
         return []
     return [Alert(f"{costs['today'] / costs['budget']:.0%} of today's AI budget is used (AURA_AI_BUDGET_DAY).", "/ai")]

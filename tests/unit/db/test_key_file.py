@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from aura.errors import ConfigurationError
 from aura.settings import Settings
 from db import key_file
+from db.database import dispose
 from db.encryption import EncryptionKeyError, decrypt, encrypt
+from db.migrate import migrate
 
 KEY = "first-key-0123456789-abcdefghijklmnop"
 
@@ -100,3 +103,35 @@ def test_the_file_of_a_database_url(url: str, file: str | None) -> None:
 def test_a_database_in_memory_has_a_key_for_the_process(configure: Callable[..., Any]) -> None:
     configure(DATABASE_URL="sqlite://")
     assert decrypt(encrypt("text", "a.b"), "a.b") == "text"
+
+
+def test_a_sqlite_database_and_its_companions_are_private(settings: Settings, tmp_path: Path) -> None:
+    previous = os.umask(0)
+    try:
+        migrate()
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    finally:
+        dispose()
+        os.umask(previous)
+    assert {"aura.db", "aura.db-wal", "aura.db-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_database_that_others_can_read_is_made_private(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "aura.db").touch(mode=0o644)
+    (tmp_path / "aura.db").chmod(0o644)
+    with caplog.at_level(logging.WARNING):
+        migrate()
+    dispose()
+    assert stat.S_IMODE((tmp_path / "aura.db").stat().st_mode) == 0o600
+    assert "aura.db was readable by other users" in caplog.text
+
+
+def test_a_folder_that_does_not_exist_is_an_error_of_sqlite(configure: Callable[..., Any], tmp_path: Path) -> None:
+    configure(DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/aura.db")
+    dispose()
+    with pytest.raises(OperationalError, match="unable to open database file"):
+        migrate()
+    dispose()

@@ -21,6 +21,9 @@ from aura.settings import SettingsError
 from db.jobs import NewJob
 from tests.embedded import Hand, enqueue
 
+#: A word that no line of this file's code contains: Sentry shows the lines around an error.
+CANARY = "-".join(("kanarien", "vogel"))
+
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
@@ -94,3 +97,36 @@ def test_a_missing_package_is_named(configure: Callable[..., Any], monkeypatch: 
 
     with pytest.raises(SettingsError, match=r"SENTRY_DSN needs the Sentry SDK: pip install 'aura-desk\[sentry\]'"):
         configure_logging()
+
+
+def test_a_report_shows_no_value_of_the_exception_and_no_address(sent: Callable[[], Any]):
+    def inner() -> None:
+        int(CANARY)
+
+    try:
+        try:
+            inner()
+        except ValueError as error:
+            raise ExceptionGroup("two", [KeyError(CANARY), error]) from error
+    except ExceptionGroup:
+        structlog.get_logger("aura.web").exception(f"to {CANARY}@example.com", keys=[CANARY + "@example.com"])
+    logging.getLogger("asyncio").error("odd %r\n%s", CANARY, CANARY)
+
+    events = sent()
+    assert CANARY not in json.dumps(events)
+    assert [each["type"] for each in events[0]["exception"]["values"]][-1] == "ExceptionGroup"
+    assert events[0]["exception"]["values"][0]["stacktrace"]["frames"]
+    assert events[1]["logentry"]["message"] == "odd [...]"
+
+
+def test_an_event_of_another_integration_loses_request_and_variables(sent: Callable[[], Any]):
+    frame = {"function": "f", "lineno": 1, "vars": {"title": CANARY}}
+    sentry_sdk.capture_event(
+        {
+            "message": "x",
+            "request": {"data": CANARY},
+            "user": {"email": CANARY},
+            "exception": {"values": [{"type": "E", "value": "", "stacktrace": {"frames": [frame]}}]},
+        }
+    )
+    assert CANARY not in json.dumps(sent())
