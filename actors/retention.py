@@ -31,6 +31,7 @@ def rules() -> dict[str, retention.RetentionRule]:
         settings.verdict_text_retention_days,
         settings.mail_retention_days,
         settings.attachment_retention_days,
+        settings.refusal_retention_days,
     )
 
 

@@ -25,6 +25,7 @@ from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
 PRIORITIES = ("low", "medium", "high", "critical")
+ROLES = ("viewer", "operator", "admin")
 STATUSES = ("open", "in_progress", "pending", "resolved", "closed")
 #: Outbound channels; an in_app notification needs no delivery, its row is the message.
 CHANNELS = ("email", "slack", "teams", "webhook", "apprise")
@@ -175,7 +176,8 @@ class Settings(BaseSettings):
 
     # Process
     env: Literal["development", "production"] = Field(
-        "development", description="production refuses embedded mode and default passwords."
+        "production",
+        description="development allows embedded mode and default passwords; `aura` commands without any service use it.",
     )
     dyno: str = Field("", validation_alias="DYNO", description="Set by Heroku; implies AURA_ENV=production.")
     port: int = Field(8000, validation_alias="PORT", ge=1, le=65535, description="Port of the web process.")
@@ -183,12 +185,15 @@ class Settings(BaseSettings):
         "127.0.0.1", validation_alias="HOST", description="Address that `aura web` and `aura run` listen on."
     )
     base_url: str = Field("http://127.0.0.1:8000", description="Public URL of the web process, for links in messages.")
+    require_totp: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Roles whose users must have a second factor (viewer, operator, admin), comma-separated."
+    )
     web_concurrency: int = Field(1, validation_alias="WEB_CONCURRENCY", ge=1, description="Number of web processes.")
     web_connections: int = Field(
         2000, ge=10, description="Maximum number of open connections per web process; the idle ones are closed first."
     )
     forwarded_allow_ips: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        ("127.0.0.1",),
+        (),
         validation_alias="FORWARDED_ALLOW_IPS",
         description="Addresses or networks of your proxies, whose X-Forwarded-For and -Proto are trusted; * is any.",
     )
@@ -479,6 +484,9 @@ class Settings(BaseSettings):
         365.0, gt=0, description="Days that the texts of verdicts (reason, summary, similar tickets) are stored."
     )
     mail_retention_days: float = Field(90.0, gt=0, description="Days that the source of inbound mails is stored.")
+    refusal_retention_days: float = Field(
+        90.0, gt=0, description="Days that refused logins, keys and requests are in the audit log."
+    )
     attachment_retention_days: float = Field(365.0, gt=0, description="Days that attachments are stored.")
 
     @field_validator("log_level", mode="before")
@@ -502,14 +510,6 @@ class Settings(BaseSettings):
             raise ValueError(f"must be some of {', '.join(CHANNELS)}")
         return value
 
-    @field_validator("webhook_hosts")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for host in value:
-            if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}", host):
-                raise ValueError("must be hosts in lower case with their ports, such as hooks.intranet:8080")
-        return value
-
     @field_validator("forwarded_allow_ips")
     @classmethod
     def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -522,6 +522,21 @@ class Settings(BaseSettings):
                 raise ValueError("must be addresses or networks, comma-separated, such as 10.0.0.0/8, or *") from None
         if "*" in value and len(value) > 1:
             raise ValueError("must be * alone, or addresses and networks")
+        return value
+
+    @field_validator("require_totp")
+    @classmethod
+    def _roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(ROLES):
+            raise ValueError(f"must be some of {', '.join(ROLES)}")
+        return value
+
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):[0-9]{1,5}", host):
+                raise ValueError("must be hosts in lower case with their ports, such as hooks.intranet:8080")
         return value
 
     @field_validator("holidays")
@@ -666,6 +681,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
+    def _command_without_services(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Use development for a command of the shell when neither AURA_ENV nor any service is set."""
+        services = ("DYNO", "RABBITMQ_URL", "CLOUDAMQP_URL", "RABBITMQ_USER", "RABBITMQ_HOST")
+        database = str(values.get("DATABASE_URL") or "sqlite:")
+        if (
+            not (_in_shell or issubclass(cls, _Given))
+            or "env" in values
+            or not database.startswith("sqlite:")
+            or any(map(values.get, services))
+        ):
+            return values
+        return {**values, "env": "development"}
+
+    @model_validator(mode="before")
+    @classmethod
     def _assemble_rabbitmq(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Build RABBITMQ_URL from RABBITMQ_USER, RABBITMQ_PASSWORD, RABBITMQ_HOST and RABBITMQ_PORT."""
         if values.get("RABBITMQ_USER") and not (values.get("RABBITMQ_URL") or values.get("CLOUDAMQP_URL")):
@@ -709,7 +739,7 @@ class Settings(BaseSettings):
             ):  # processes without RABBITMQ_URL are web, scheduler and commands; `dramatiq actors` refuses it
                 raise ValueError(
                     "production needs DATABASE_URL: set it to the URL of PostgreSQL "
-                    "(embedded mode is for development; DYNO or AURA_ENV=production refuse it)"
+                    "(or set AURA_ENV=development for embedded mode; production is the default)"
                 )
             if not self.encryption_keys:
                 raise ValueError(
@@ -774,6 +804,8 @@ def _names(name: str, field: FieldInfo) -> list[str]:
 
 
 _chosen: list[Settings] = []
+#: Not empty in a command of the shell, which may use embedded mode without AURA_ENV=development.
+_in_shell: list[bool] = []
 
 
 class _Given(Settings):
@@ -787,13 +819,22 @@ class _Given(Settings):
 
 
 def given(**values: Any) -> Settings:
-    """Return settings with these values, by variable (by field for AURA_ variables), and defaults for the rest."""
+    """Return settings with these values, by variable (by field for AURA_ variables), and defaults for the rest.
+
+    Without any service they are for embedded mode in development, as those of a command of the shell.
+    """
     return _Given(**values)
 
 
 def use(settings: Settings) -> None:
     """Make these the settings of the process; call it before anything reads them."""
     _chosen[:] = [settings]
+    get_settings.cache_clear()
+
+
+def allow_embedded() -> None:
+    """Let this process use embedded mode when neither AURA_ENV nor any service is set; commands of the shell call it."""
+    _in_shell[:] = [True]
     get_settings.cache_clear()
 
 

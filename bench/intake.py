@@ -26,6 +26,7 @@ from bench import results
 from bench.contenders import CONTENDERS
 from bench.services import Servers, Workers, query
 from bench.submit import ticket
+from tests.access import KEY, grant
 from tests.services import Service, wait_until
 
 #: Requests a second, seconds at that rate, how many times as many in the overload, and its seconds.
@@ -46,6 +47,7 @@ class Web(Service):
         self.environment = environment
 
     def launch(self) -> subprocess.Popen[bytes]:
+        grant(self.environment["DATABASE_URL"])
         command = [sys.executable, "-m", "aura", "web", "--port", str(self.port)]
         return self.spawn(command, environment=self.environment)
 
@@ -134,7 +136,10 @@ async def _client(port: int, waiting: asyncio.Queue[tuple[float, int]], answers:
 
 async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> tuple[str, bool]:
     body = json.dumps(ticket(number).model_dump(exclude_none=True)).encode()
-    head = f"POST /tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        "POST /tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     writer.write(head.encode() + body)
     answer = await reader.readuntil(b"\r\n\r\n")
     lower = answer.lower()

@@ -111,7 +111,13 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aura-bench-") as name, database(Path(name), options.postgresql) as url:
         folder = Path(name)
-        env = {**os.environ, "DATABASE_URL": url, "LOG_LEVEL": "ERROR", "PYTHONPATH": str(options.source)}
+        env = {
+            **os.environ,
+            "AURA_ENV": "development",
+            "DATABASE_URL": url,
+            "LOG_LEVEL": "ERROR",
+            "PYTHONPATH": str(options.source),
+        }
         subprocess.run([sys.executable, "-m", "aura", "migrate"], env=env, cwd=options.source, check=True)
         write_maildir(folder / "Maildir", options.mails)
         found = measure(folder / "Maildir", options.mails, env, options.source)

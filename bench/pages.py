@@ -21,6 +21,7 @@ from rich.console import Console
 from bench.intake import Web
 from bench.services import ROOT, DurablePostgreSQL
 from bench.tables import Grid
+from tests.access import AUTHORIZATION
 
 TICKETS, ROUNDS, LIMIT = 1_000_000, 10, 200.0
 #: One in so many tickets of the newest tenth waits for a review, is soon due, is late; the older ones are done.
@@ -100,7 +101,7 @@ def fill(url: str, tickets: int, console: Console) -> None:
 
 def ask(port: int, path: str) -> tuple[float, int]:
     """Return the milliseconds and the bytes of an answer, which must be a good one."""
-    wanted = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
+    wanted = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"} | AUTHORIZATION)
     started = time.perf_counter()
     with urllib.request.urlopen(wanted, timeout=60) as answer:
         size = len(answer.read())
@@ -128,6 +129,7 @@ def main() -> int:
         url = server.create_database()
         environment = {
             **os.environ,
+            "AURA_ENV": "development",
             "DATABASE_URL": url,
             "RABBITMQ_URL": "amqp://nobody@127.0.0.1:1/",
             "LOG_LEVEL": "ERROR",

@@ -48,7 +48,12 @@ class Servers:
         start_all(self.rabbitmq, self.postgresql)
         try:
             self.template = self.postgresql.create_database()
-            env = {**os.environ, "DATABASE_URL": self.template, "RABBITMQ_URL": self.rabbitmq.url}
+            env = {
+                **os.environ,
+                "AURA_ENV": "development",
+                "DATABASE_URL": self.template,
+                "RABBITMQ_URL": self.rabbitmq.url,
+            }
             subprocess.run(
                 [sys.executable, "-m", "aura", "migrate"], env=env, check=True, cwd=ROOT, capture_output=True
             )
@@ -71,7 +76,13 @@ class Servers:
 
     def environment(self, database: str, vhost: str) -> dict[str, str]:
         """Return the variables by which a program finds its servers."""
-        return {"DATABASE_URL": database, "RABBITMQ_URL": vhost, "LOG_LEVEL": "ERROR", "PYTHONPATH": str(ROOT)}
+        return {
+            "AURA_ENV": "development",
+            "DATABASE_URL": database,
+            "RABBITMQ_URL": vhost,
+            "LOG_LEVEL": "ERROR",
+            "PYTHONPATH": str(ROOT),
+        }
 
 
 class Workers(Service):

@@ -96,9 +96,9 @@ def record_use(session: Session, key_id: int) -> None:
     session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now()))
 
 
-def any_created(session: Session) -> bool:
-    """Return whether any key exists, valid or not."""
-    return session.scalar(select(ApiKey.id).limit(1)) is not None
+def active(session: Session, ids: Collection[int]) -> set[int]:
+    """Return those of these ids whose keys are valid."""
+    return set(session.scalars(select(ApiKey.id).where(_live, ApiKey.id.in_(list(ids)))))
 
 
 def any_live(session: Session) -> bool:

@@ -14,6 +14,10 @@ from db.database import transaction
 from db.models import AuditEntry
 from db.text import storable
 
+#: Actions of refused requests, whose entries are deleted after a time of their own: wrong password, wrong code, throttled
+#: login, wrong key, missing scope or CSRF token.
+REFUSALS = ("login.refuse", "login.code", "login.throttle", "key.refuse", "access.refuse")
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.audit import REFUSALS
 from db.models import (
     AiCall,
     Attachment,
     Attempt,
+    AuditEntry,
     IdempotencyKey,
     InboundMail,
     MetricSample,
@@ -44,7 +46,7 @@ class RetentionRule:
 
 
 def rules(
-    days: float, notifications: float, verdict_texts: float, mails: float, attachments: float
+    days: float, notifications: float, verdict_texts: float, mails: float, attachments: float, refusals: float
 ) -> dict[str, RetentionRule]:
     """Return the rules by name; the arguments are days."""
     return {
@@ -69,6 +71,10 @@ def rules(
         ),
         "inbound_mails": RetentionRule(
             InboundMail, mails, lambda day: and_(InboundMail.created_at < day, InboundMail.raw != b""), {"raw": b""}
+        ),
+        # the other entries of the audit log stay
+        "refused_requests": RetentionRule(
+            AuditEntry, refusals, lambda day: and_(AuditEntry.at < day, AuditEntry.action.in_(REFUSALS))
         ),
         # without its ticket nobody can open it
         "attachments": RetentionRule(

@@ -13,6 +13,8 @@ from db.statements import upsert
 
 #: The key of the links that end subscriptions. Its removal makes all of them invalid.
 UNSUBSCRIBE = "unsubscribe"
+#: The key of the cookies by which a login recognises a device, and of logins that wait for their second factor.
+LOGIN = "login"
 
 
 def get(session: Session, name: str) -> bytes:

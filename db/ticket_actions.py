@@ -80,13 +80,6 @@ def add_comment(session: Session, ticket_id: int, author: str, text: str, source
     return _insert(session, ticket_id, author, text, source, internal)
 
 
-def authors(session: Session, comment_ids: Sequence[int]) -> dict[int, str]:
-    """Return the authors of comments, by the id of the comment."""
-    if not comment_ids:
-        return {}
-    return {row.id: row.author for row in session.execute(select(_c.id, _c.author).where(_c.id.in_(comment_ids)))}
-
-
 def _insert(session: Session, ticket_id: int, author: str, text: str, source: str, internal: bool = False) -> int:
     values = {
         "ticket_id": ticket_id,

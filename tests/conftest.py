@@ -6,6 +6,7 @@ A server starts when the first test asks for one, all that the chosen tests need
 from __future__ import annotations
 
 import gc
+import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ import hypothesis
 import pytest
 from pydantic import AliasChoices
 
+from aura import settings
 from aura.settings import Settings, get_settings
 from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
 from tests.swift import Swift
@@ -22,6 +24,8 @@ from tests.swift import Swift
 __all__ = ["ROOT", "environment_variables", "wait_until"]
 
 ROOT = Path(__file__).resolve().parent.parent
+# the default is production, which refuses embedded mode; modules read the settings when they are imported, too
+os.environ["AURA_ENV"] = "development"
 
 # No deadline: a busy machine is no bug. No database: a test leaves nothing in the working folder.
 hypothesis.settings.register_profile("aura", deadline=None, database=None, print_blob=True)
@@ -58,6 +62,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     """Hide the developer's variables and .env: the working folder is tmp_path, and settings are read again."""
     for name in environment_variables():
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AURA_ENV", "development")
+    monkeypatch.setattr(settings, "_in_shell", [])
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
     yield

@@ -61,13 +61,22 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
+#: Commands of the Procfile and of deployments: they never use embedded mode without AURA_ENV=development.
+SERVICE_COMMANDS = ("scheduler", "migrate", "web")
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options of the command itself."""
+    if context.invoked_subcommand not in SERVICE_COMMANDS:
+        from aura.settings import allow_embedded
+
+        allow_embedded()
 
 
 # in the order of `aura --help`

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aura.cli.database import audited, ready_database
+from aura.cli.database import ready_database
 from aura.cli.output import err
 
 
@@ -34,32 +34,32 @@ def run(
         # uvicorn finishes its requests and raises the signal again: then the workers finish their jobs
         exit_on_signals()
         with running(threads=threads):
-            err.print(
-                f"Open {address} in a browser; programs post tickets to {address}/api/v1/tickets.", soft_wrap=True
-            )
-            _create_first_user(settings.production)
+            err.print(f"Programs post tickets to {address}/api/v1/tickets, with an API key.", soft_wrap=True)
+            _print_login_link(address, settings.production)
             err.print(access_mode(), soft_wrap=True)
             serve(web, settings.host, port)
 
 
-def _create_first_user(production: bool) -> None:
-    """Create the first user and print its password once; never in production, where the output is a log."""
-    if production:
-        return
-    from db import reading, users
+def _print_login_link(address: str, production: bool) -> None:
+    """Print a link that logs the administrator in; not in production, where the output is a log."""
+    from aura.cli.users import login_link
+    from aura.errors import AuraError
 
-    with reading() as session:
-        if users.any_created(session):
-            return
-    with audited("user.create", f"user/{users.FIRST_USER}", role="admin") as session:
-        password = users.create_first(session)
-    if password:
+    if production:
+        err.print(f"Open {address} in a browser.", soft_wrap=True)
+        return
+    try:
+        link = login_link(None, address)
+    except AuraError:  # another installation than the one that `aura run` made: its users have passwords
         err.print(
-            f"Log in as {users.FIRST_USER} with the password {password} (shown only once). "
-            f"`aura users password {users.FIRST_USER}` changes it, `aura users create NAME --role operator` adds a user.",
-            soft_wrap=True,
-            markup=False,
+            f"Open {address} in a browser. `aura users login-link NAME` prints a link that logs in.", soft_wrap=True
         )
+        return
+    err.print(
+        f"Open {link} in a browser: the link works once, for 15 minutes. `aura users login-link` prints another.",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def exit_on_signals() -> None:

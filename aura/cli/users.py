@@ -13,7 +13,7 @@ from aura.cli.output import print_result, print_rows
 
 app = typer.Typer(
     name="users",
-    help="Users who log in: create, list, set a password, disable.",
+    help="Users who log in: create, list, set a password, disable, print a login link.",
     epilog="Passwords are read from a prompt, or from stdin.",
     no_args_is_help=True,
 )
@@ -49,7 +49,7 @@ def list_(fmt: FormatOption = "table") -> None:
         from db import users
 
         rows = users.listing(session)
-    columns = ("name", "role", "disabled", "created_at")
+    columns = ("name", "role", "disabled", "totp", "created_at")
     print_rows(rows, columns, fmt, "No users. Create one: aura users create ada --role admin")
 
 
@@ -82,6 +82,43 @@ def disable(
 
         users.disable(session, name, not undo)
     print_result(fmt, {"name": name, "disabled": not undo}, f"user {name} {'enabled' if undo else 'disabled'}")
+
+
+@app.command("login-link")
+def login_link_(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Login name. Default: admin.")] = None,
+    fmt: FormatOption = "table",
+) -> None:
+    """Print a link that logs a user in once, within 15 minutes. Without any user it creates the administrator `admin`.
+
+    Example: aura users login-link
+    """
+    from aura.settings import get_settings
+
+    link = login_link(name, get_settings().base_url)
+    print_result(fmt, {"link": link}, link)
+
+
+def login_link(name: str | None, address: str) -> str:
+    """Return a login link. Raises NotFound, and InvalidUser for a disabled user."""
+    from db import login_links
+
+    with audited("user.login_link", f"user/{name or 'admin'}") as session:
+        _, token = login_links.create(session, name)
+    return f"{address}/login?token={token}"
+
+
+@app.command("reset-totp")
+def reset_totp(name: UserName, fmt: FormatOption = "table") -> None:
+    """Remove the second factor of a user who lost the device and the recovery codes, and end the user's sessions.
+
+    Example: aura users reset-totp ada
+    """
+    with audited("user.reset_totp", f"user/{name}") as session:
+        from db import second_factor
+
+        second_factor.remove_by_name(session, name)
+    print_result(fmt, {"name": name}, f"second factor of {name} removed")
 
 
 def _password() -> str:

@@ -19,7 +19,8 @@ from aura.web import api, health, pages, problems, render
 from aura.web.access_log import AccessLog
 from aura.web.api import events, mail, tickets
 from aura.web.auth import identity, requirements
-from aura.web.auth.sessions import Login
+from aura.web.auth.login import Login
+from aura.web.auth.security_events import events as security_events
 from aura.web.body_formats import BodyFormats
 from aura.web.body_limit import BodyLimit
 from aura.web.group_commit import TicketWriter
@@ -45,6 +46,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     return_memory()
     gc.freeze()  # a garbage collection of the loaded modules would stop all requests for a tenth of a second
     yield
+    await run_in_threadpool(security_events.flush)
     tracing.flush()
     flush_logs()
     dispose()

@@ -36,7 +36,10 @@ def error_page(request: Request, status: int, detail: str) -> HTMLResponse:
 
 def _referer(request: Request) -> str:
     """Return the page that the browser came from when it belongs to this site, else the overview."""
-    referer = urlsplit(request.headers.get("referer", ""))
+    try:
+        referer = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     same_site = referer.netloc == request.headers.get("host")
     if not same_site or not referer.path.startswith("/") or referer.path.startswith("//"):
         return "/"

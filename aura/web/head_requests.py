@@ -32,7 +32,7 @@ class HeadRequests:
 
         try:
             # a copy: the server decides by its own scope that the response has no body
-            await self.app({**scope, "method": "GET"}, receive, send_headers)
+            await self.app({**scope, "method": "GET", "head": True}, receive, send_headers)
         except (ClientDisconnect, OSError):
             if not complete:
                 raise

@@ -23,6 +23,7 @@ from aura import errors
 from aura.errors import AuraError
 from aura.settings import explain, first_line, problems_of
 from aura.web.allowed_methods import allowed_methods
+from aura.web.auth.requirements import SecondFactorMissing
 from aura.web.error_page import error_page
 from aura.web.headers import HEADERS, PRIVATE
 from aura.web.media_types import JSON, is_json, unsupported
@@ -172,6 +173,12 @@ def _body_is_unread(error: RequestValidationError) -> bool:
 def install(app: FastAPI) -> None:
     """Register the handlers: exceptions of Aura, of HTTP, of validation, of an absent database, and all others."""
     app.add_exception_handler(AuraError, answer_error)  # type: ignore[arg-type]
+
+    @app.exception_handler(SecondFactorMissing)
+    def _second_factor(request: Request, error: SecondFactorMissing) -> Response:
+        if request.method == "GET" and wants_page(request):
+            return RedirectResponse("/account", 303)
+        return answer_error(request, error)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:

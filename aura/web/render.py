@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
 from aura.settings import get_settings
+from aura.web.done_messages import opened
 
 HERE = Path(__file__).resolve().parent
 #: The navigation: (path, title, the key that opens the page after g).
@@ -79,7 +80,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "who": who,
         "embedded": settings.embedded,
         "now": datetime.now(UTC),
-        "done": request.query_params.get("done", "")[:300],
+        "done": opened(request.query_params.get("done", "")),
     }
     html = _environment().get_template(template).render(common | values)
     return HTMLResponse(html, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request"})

@@ -224,7 +224,7 @@ def serve(app: Any, host: str, port: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
+        proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=",".join(settings.forwarded_allow_ips),
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

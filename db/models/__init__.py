@@ -1,6 +1,6 @@
 """SQLAlchemy models of all tables."""
 
-from db.models.access import ApiKey, AuditEntry, SigningKey, User, UserSession
+from db.models.access import ApiKey, AuditEntry, LoginFailure, LoginLink, RecoveryCode, SigningKey, User, UserSession
 from db.models.attachments import Attachment, AttachmentChunk
 from db.models.base import Base, Id, Json
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
@@ -45,12 +45,15 @@ __all__ = [
     "Json",
     "LeaderLease",
     "LocalModel",
+    "LoginFailure",
+    "LoginLink",
     "MetricSample",
     "Notification",
     "OAuthLogin",
     "OutboxEvent",
     "Preference",
     "QueueControl",
+    "RecoveryCode",
     "ScheduleControl",
     "ScheduleRun",
     "SigningKey",

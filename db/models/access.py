@@ -1,11 +1,11 @@
-"""Tables of access: API keys, users, sessions, and the audit log."""
+"""Tables of access: API keys, users, sessions, failed logins, and the audit log."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, false
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.encryption import EncryptedText
@@ -41,10 +41,15 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    #: An argon2id hash.
+    #: An argon2id hash, or `db.passwords.NO_PASSWORD`.
     password: Mapped[str] = mapped_column(String(200))
     #: viewer, operator or admin.
     role: Mapped[str] = mapped_column(String(16))
+    #: The base32 seed of the one-time passwords; it takes effect with `totp_since`.
+    totp_seed: Mapped[str | None] = mapped_column(EncryptedText("users.totp_seed"))
+    totp_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The time step of the last accepted code, which is not accepted again.
+    totp_step: Mapped[int | None] = mapped_column(BigInteger)
     disabled: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
@@ -59,6 +64,39 @@ class UserSession(Base):
     #: The CSRF token that each form of the session sends.
     csrf: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    #: Updated at most once a minute.
+    last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    address: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="", server_default="")
+
+
+class LoginLink(Base):
+    """A login link that was not used. Its address holds a random token; the digest is stored."""
+
+    __tablename__ = "login_links"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RecoveryCode(Base):
+    """A recovery code that was not used; the digest is stored."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class LoginFailure(Base):
+    """The failed logins of an account, a network or a device since a time."""
+
+    __tablename__ = "login_failures"
+
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    failures: Mapped[int]
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 

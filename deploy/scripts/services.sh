@@ -113,6 +113,7 @@ start() {
     within 10 redis_answers || fail "Redis does not answer: see $base/redis.log"
     within 60 rabbitmq_answers || fail "RabbitMQ does not answer: see $base/rabbitmq/log"
     cat >"$base/env" <<VARIABLES
+export AURA_ENV=development
 export RABBITMQ_URL=amqp://${RABBITMQ_USER:-aura}:${RABBITMQ_PASSWORD:-aura}@127.0.0.1:$rabbitmq_port/
 export DATABASE_URL=postgresql://aura:aura@127.0.0.1:$postgres_port/aura
 export REDIS_URL=redis://127.0.0.1:$redis_port/0

@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from playwright.sync_api import BrowserContext
 from sqlalchemy import text
 
 from db.database import make_engine
+from tests.access import grant, log_in
 from tests.conftest import ROOT, environment_variables, wait_until
 from tests.services import RabbitMQ, free_port, tree
 
@@ -126,6 +128,8 @@ class Installation:
         path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
         # no digests, so that notifications can be counted
         defaults = {"PATH": path, "PORT": str(self.port), "HOST": "127.0.0.1", "AURA_DIGEST_ABOVE": "0"}
+        if "RABBITMQ_URL" in self.variables:  # the passwords of the test servers; embedded, it is the default of `aura`
+            defaults["AURA_ENV"] = "development"
         if self.root != ROOT:
             defaults["PYTHONPATH"] = str(self.root)
         return env | defaults | self.variables
@@ -158,7 +162,7 @@ class Installation:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def wait_until_ready(self) -> None:
-        """Wait until the web process answers that tickets can be accepted."""
+        """Wait until the web process answers that tickets can be accepted, and grant the key of `tests.access`."""
 
         def ready() -> bool:
             try:
@@ -167,7 +171,12 @@ class Installation:
             except OSError:
                 return False
 
-        wait_until(ready, 30, "the web process does not become ready")
+        wait_until(ready, 120, "the web process does not become ready")
+        grant(self.engine)
+
+    def log_in(self, context: BrowserContext, name: str = "") -> None:
+        """Log a browser in; without a name as the administrator."""
+        log_in(context, self.url(""), self.env() | {"AURA_ENV": "development", "PYTHONPATH": str(ROOT)}, name)
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""

@@ -45,6 +45,7 @@ SCREENSHOTS = (
     ("incidents", "/incidents", "light"),
     ("audit", "/audit", "light"),
     ("login", "/login", "light"),
+    ("account", "/account", "light"),
     ("error", "/tickets/4711", "light"),
 )
 #: The window of the other screenshots.
@@ -122,6 +123,8 @@ def main() -> int:
             for name, path, mode in SCREENSHOTS:
                 size = PHONE if name.endswith("phone") else WINDOW
                 context = chrome.new_context(color_scheme=mode, viewport=size)  # type: ignore[arg-type]
+                if name != "login":
+                    installation.log_in(context)
                 visit = Visit(context, installation.url)
                 visit.open(path).screenshot(path=IMAGES / f"{name}.png")
                 bytes_ = (IMAGES / f"{name}.png").stat().st_size

@@ -19,6 +19,7 @@ from aura.ai import ClassificationRequest, make_engine
 from aura.notifications import Agent, RenderedMessage, as_html
 from aura.notifications.recipients import recipients
 from aura.settings import PRIORITIES, given
+from tests import access
 from tests.acceptance.conftest import Installation, Mailbox
 from tests.conftest import ROOT
 from tests.openai_server import CHAT, TRAP, HostileModel
@@ -90,9 +91,7 @@ def submit(installation: Installation, ticket: dict[str, Any]) -> int:
     body = {name: value for name, value in ticket.items() if name not in ("id", "kind", "language", "times")}
     body["description"] *= ticket.get("times", 1)
     body = {"requester": f"{ticket['id']}@example.com"} | body | {"external_id": ticket["id"]}
-    request = urllib.request.Request(
-        installation.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
+    request = access.request(installation.url("/tickets"), json.dumps(body).encode())
     with urllib.request.urlopen(request, timeout=20) as answer:
         return int(json.loads(answer.read())["id"])
 
@@ -215,7 +214,7 @@ def _everything(installation: Installation) -> list[tuple[str, str]]:
                 for column, value in row.items()
             ]
     found += [(f"log of {program.name}", program.output()) for program in installation.programs]
-    with urllib.request.urlopen(installation.url("/metrics"), timeout=10) as answer:
+    with urllib.request.urlopen(access.request(installation.url("/metrics")), timeout=10) as answer:
         found.append(("/metrics", answer.read().decode()))
     return found
 
@@ -270,8 +269,8 @@ def test_personal_data_stays_in_the_columns_of_its_ticket(installation: Installa
     # Given corrections and resolutions, which later verdicts and prompts quote
     for number in range(1, len(titles) + 1):
         change = {"category": "Security", "status": "resolved", "resolution": "Restarted the gateway."}
-        url, kind = installation.url(f"/api/v1/tickets/{number}"), {"Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), kind, method="PATCH")).close()
+        url = installation.url(f"/api/v1/tickets/{number}")
+        urllib.request.urlopen(access.request(url, json.dumps(change).encode(), "PATCH")).close()
     first.terminate()  # it caches for a minute that there are no corrections
     installation.start("run-again", "aura", "run", "--port", str(installation.port))
     installation.wait_until_ready()

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -34,6 +35,7 @@ PAGES = (
     "/incidents",
     "/audit",
     "/login",
+    "/account",
 )
 PASSWORD = "correct horse battery"
 #: Milliseconds within which a change must show.
@@ -58,10 +60,14 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 def visit(chrome: Browser, installation: Installation) -> Iterator[Callable[..., Visit]]:
     """A function that opens a browser context: visit(mode="dark", size=PHONE). Errors in its console fail the test."""
     contexts, visits = [], []
+    with chrome.new_context() as first:  # one login for all
+        installation.log_in(first)
+        cookies = first.cookies()
 
     def visit(mode: str = "light", size: dict[str, int] = DESKTOP, script: bool = True) -> Visit:
         context = chrome.new_context(color_scheme=mode, viewport=size, java_script_enabled=script)  # type: ignore[arg-type]
         contexts.append(context)
+        context.add_cookies(cookies)  # type: ignore[arg-type]
         visits.append(Visit(context, installation.url))
         return visits[-1]
 
@@ -326,6 +332,51 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     assert [complaint for complaint in complaints if not refusals.search(complaint)] == []
     for context in contexts:
         context.close()
+
+
+def test_a_user_sets_up_a_second_factor_and_logs_in_with_it(chrome: Browser, installation: Installation):
+    installation.aura("users", "create", "eve", "--role", "viewer", stdin=f"{PASSWORD}\n")
+    found: list[str] = []
+
+    def look(visitor: Visit) -> None:
+        """Check the page at the widths of a phone, a tablet and a screen, and its accessibility."""
+        for width in (360, 768, 1440):
+            visitor.page.set_viewport_size({"width": width, "height": 900})
+            wide = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            found.extend([f"{visitor.page.url} is {wide} pixels too wide at {width}"] if wide > 0 else [])
+        found.extend(visitor.barriers())
+
+    with chrome.new_context() as context:
+        installation.log_in(context, "eve")
+        visitor = Visit(context, installation.url)
+        page = visitor.open("/account")
+        look(visitor)
+        page.locator("#totp-password").fill(PASSWORD)
+        page.get_by_role("button", name="Set up").click()
+        page.wait_for_url("**/account/totp")
+        look(visitor)
+        totp = pyotp.TOTP(page.locator("code").first.inner_text().replace(" ", ""))
+        page.get_by_label("Code").fill(totp.now())
+        page.get_by_role("button", name="Confirm").click()
+        expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+        look(visitor)
+        recovery = page.locator("li code").first.inner_text()
+        page.get_by_role("link", name="I stored the codes").click()
+        page.wait_for_url("**/account")
+        look(visitor)
+        assert visitor.complaints == []
+    with chrome.new_context() as context:
+        visitor = Visit(context, installation.url)
+        page = visitor.open("/tickets")
+        log_in(page, "eve", PASSWORD)
+        expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+        look(visitor)
+        page.get_by_label("Code").fill(recovery)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/tickets")
+        look(visitor)
+        assert visitor.complaints == []
+    assert found == []
 
 
 def test_the_images_of_the_readme_exist():

@@ -51,7 +51,13 @@ def seeded(installation: Installation) -> Mapping[str, str]:
     installation.aura("agents", "import", "examples/agents.csv")
     installation.aura("tickets", "create", "VPN drops every ten minutes", "--requester", "ada@example.com")
     installation.wait_until_notified(1)
-    subprocess.run([sys.executable, "-c", SEED], env=installation.env(), cwd=ROOT, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", SEED],
+        env=installation.env() | {"AURA_ENV": "development"},
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+    )
     installation.aura("users", "create", "ada", "--role", "admin", stdin="correct horse battery\n")
     [row] = installation.rows("SELECT id, recipient FROM notifications WHERE channel = 'in_app' LIMIT 1")
     return {

@@ -128,7 +128,11 @@ def project(tmp_path: Path) -> Path:
 def environment(**variables: str) -> dict[str, str]:
     hidden = {*environment_variables(), "PYTHONPATH"}
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    return {name: value for name, value in os.environ.items() if name not in hidden} | {"PATH": path} | variables
+    return (
+        {name: value for name, value in os.environ.items() if name not in hidden}
+        | {"PATH": path, "AURA_ENV": "development"}
+        | variables
+    )
 
 
 def run(project: Path, *command: str, **variables: str) -> str:

@@ -37,6 +37,7 @@ def test_the_files_of_a_mail_are_opened_on_the_page_of_its_ticket(
 
     installation.wait_until_notified(1)
     with chrome.new_context(viewport=DESKTOP) as context:  # type: ignore[arg-type]
+        installation.log_in(context)
         visitor = Visit(context, installation.url)
         page = visitor.open("/tickets/1")
         expect(page.locator("#attachments li")).to_have_count(3)

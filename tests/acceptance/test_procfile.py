@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pika
 
+from tests import access
 from tests.acceptance.conftest import STOP_SECONDS, Installation, Mailbox
 from tests.chaos.driver import Driver
 from tests.services import RabbitMQ, free_port, tree, wait_until
@@ -29,9 +30,7 @@ def report(installation: Installation, number: int, **headers: str) -> int:
         "description": "It says paper jam, but there is no paper in it.",
         "requester": f"person{number}@example.com",
     }
-    request = urllib.request.Request(
-        installation.url("/tickets"), json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
-    )
+    request = access.request(installation.url("/tickets"), json.dumps(body).encode(), **headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 202
         assert answer.headers["Location"].startswith("/tickets/")
@@ -40,7 +39,7 @@ def report(installation: Installation, number: int, **headers: str) -> int:
 
 
 def metrics(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(access.request(address), timeout=10) as answer:
         return str(answer.read().decode())
 
 
@@ -75,7 +74,7 @@ def test_the_processes_of_a_deploy_notify_each_recipient_once_and_share_their_me
         "no scheduler leads",
     )
     # And its timeline can be read
-    with urllib.request.urlopen(installation.url(f"/tickets/{accepted[0]}"), timeout=10) as answer:
+    with urllib.request.urlopen(access.request(installation.url(f"/tickets/{accepted[0]}")), timeout=10) as answer:
         ticket = json.load(answer)
     assert [entry["kind"] for entry in ticket["timeline"]].count("verdict") == 1
     assert ticket["jobs"] == []

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import access
 from tests.acceptance.conftest import Program
 from tests.conftest import ROOT, wait_until
 from tests.install import install
@@ -61,7 +62,7 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
     address = f"http://127.0.0.1:{environment['PORT']}"
 
     def stage() -> str:
-        with urllib.request.urlopen(f"{address}/tickets/1", timeout=5) as answer:
+        with urllib.request.urlopen(access.request(f"{address}/tickets/1"), timeout=5) as answer:
             return str(json.load(answer)["stage"])
 
     def is_healthy() -> bool:
@@ -77,8 +78,9 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
         # When all is up, then the checks pass, and a ticket is notified
         wait_until(is_healthy, 60, lambda: run_script("health", environment=asking)[1])
         assert run_script("services", "health", environment=environment)[0] == 0
+        access.grant(asking["DATABASE_URL"])
         body = json.dumps({"title": "Printer jams", "description": "Paper jam", "requester": "ann@example.com"})
-        request = urllib.request.Request(f"{address}/tickets", body.encode(), {"Content-Type": "application/json"})
+        request = access.request(f"{address}/tickets", body.encode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 202
         wait_until(lambda: stage() == "notified", 30, start.output)

@@ -17,6 +17,8 @@ from contextlib import closing, suppress
 
 import pika
 
+from tests.access import AUTHORIZATION
+
 #: Seconds that a client goes on asking, and that it waits for one answer.
 PATIENCE = 90.0
 ANSWER_WITHIN = 15.0
@@ -127,7 +129,7 @@ class Driver:
     def _ask(self, connection: http.client.HTTPConnection, number: int) -> bool:
         """Send the request once. Returns whether the answer is final."""
         body = json.dumps(self.ticket(number))
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"chaos-{number}"}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"chaos-{number}"} | AUTHORIZATION
         asked = time.monotonic()
         try:
             connection.request("POST", "/tickets", body, headers)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from aura.notifications.signatures import new_secret
 from db.database import make_engine
 from tests.acceptance.conftest import Installation, Program
+from tests.access import grant
 from tests.chaos.external_services import Desk, PostOffice, Provider
 from tests.chaos.failpoints import Failpoints
 from tests.chaos.proxy import Proxy
@@ -75,6 +76,7 @@ class System(Installation):
         self.reset_vhost()
         self._database = postgresql.create_database(migrated or "template1")
         variables = {
+            "AURA_ENV": "development",
             "RABBITMQ_URL": _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
             "DATABASE_URL": _through(self._database, self.to_postgresql),
             "REDIS_URL": _through(redis.url, self.to_redis),
@@ -101,6 +103,7 @@ class System(Installation):
         """Create the tables, unless a migrated database was copied, and start what the Procfile names."""
         if not self.migrated:
             self.aura("migrate")
+        grant(self._database)
         lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
         names = {"web": "web"} | ({"scheduler": "scheduler"} if self.scheduler else {})
         names |= {f"worker-{n}": "worker" for n in range(1, self.workers + 1)}

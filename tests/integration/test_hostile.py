@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from fastapi.testclient import TestClient
 from pytest_httpserver import HTTPServer
 
 from aura.web.app import make_app
 from tests.embedded import Hand
 from tests.openai_server import CHAT, HostileModel
 from tests.services import free_port
+from tests.unit.web.clients import local_client
 
 STRINGS = (
     "<script>hx17()</script>",
@@ -107,7 +107,7 @@ def test_hostile_strings_stay_text_from_the_api_to_the_page_and_the_mail(
         AURA_INCIDENT_TICKETS="1000",
         AURA_DIGEST_ABOVE="0",
     )
-    web = TestClient(make_app(), "http://127.0.0.1:8000", False, client=("127.0.0.1", 50000))
+    web = local_client(make_app())
     numbers = []
     for place, string in enumerate(STRINGS):
         ticket = {

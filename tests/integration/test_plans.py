@@ -53,7 +53,7 @@ BACKLOG = """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priorit
     SELECT 'classify', n::text, '[]', 'triage', '[]', 5, now(), now(), CASE WHEN n > 29990 THEN 'lease' END,
         CASE WHEN n > 29990 THEN 'gone' END
     FROM generate_series(1, 30000) AS n"""
-OLD = retention.rules(60, 60, 60, 60, 60)
+OLD = retention.rules(60, 60, 60, 60, 60, 60)
 ASKED: dict[str, Callable[[Session], object]] = {
     "ix_tickets_review": ticket_stats.review_queue,
     "ix_tickets_at_risk": ticket_stats.ticket_stats,

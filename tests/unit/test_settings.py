@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from aura import settings
-from aura.settings import Settings, SettingsError, get_settings, redact, variable
+from aura.settings import Settings, SettingsError, allow_embedded, get_settings, redact, variable
+from tests.commands import Run
 from tests.conftest import ROOT, environment_variables
 
 Configure = Callable[..., Settings]
@@ -107,6 +108,7 @@ def test_categories_are_separated_by_commas(configure: Configure):
         ("AURA_MAIL_PARTNERS", "servicenow", "must be addresses, domains or List-Ids"),
         ("AURA_MAIL_TRUSTED_LISTS", "my list", "must be addresses, domains or List-Ids"),
         ("AURA_ENV", "prod", "'development' or 'production'"),
+        ("AURA_REQUIRE_TOTP", "admin,king", "must be some of viewer, operator, admin"),
         ("AURA_TIMEZONE", "Mars/Olympus", "must be a zone name such as UTC or Europe/Berlin"),
         ("AI_TEMPERATURE", "3", "less than or equal to 2"),
         ("DATABASE_URL", "mysql://host/name", "must be postgresql://user:password@host/name or sqlite:///file"),
@@ -177,7 +179,7 @@ def test_production_refuses_well_known_secrets(configure: Configure, name: str, 
     assert value not in str(refused.value)
 
 
-@pytest.mark.parametrize("sign", [{"AURA_ENV": "production"}, {"DYNO": "web.1"}])
+@pytest.mark.parametrize("sign", [{"AURA_ENV": "production"}, {"DYNO": "web.1"}, {"AURA_ENV": ""}])
 def test_production_refuses_embedded_mode(configure: Configure, sign: dict[str, str]):
     with pytest.raises(SettingsError, match="production needs DATABASE_URL: set it"):
         configure(**sign)
@@ -192,6 +194,33 @@ def test_production_refuses_embedded_mode(configure: Configure, sign: dict[str, 
 def test_production_refuses_to_store_secrets_as_plain_text(configure: Configure):
     with pytest.raises(SettingsError, match="production needs AURA_ENCRYPTION_KEYS, the same in every process"):
         configure(**{**PRODUCTION, "AURA_ENV": "production", "AURA_ENCRYPTION_KEYS": ""})
+
+
+def test_a_command_of_the_shell_may_use_embedded_mode_without_any_service(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AURA_ENV", "")
+    allow_embedded()
+    assert get_settings().env == "development"
+    for name, value in {
+        "AURA_ENV": "production",
+        "DYNO": "run.1",
+        "DATABASE_URL": "postgresql://a:3hj4@db/aura",
+        "RABBITMQ_URL": "amqp://a:3hj4@rabbit/",
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            allow_embedded()
+            with pytest.raises(SettingsError, match="production needs"):
+                get_settings()
+
+
+@pytest.mark.parametrize("command", ["scheduler", "migrate"])
+def test_a_command_of_the_procfile_never_uses_embedded_mode_by_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    monkeypatch.setenv("AURA_ENV", "")
+    refused = run(command)
+
+    assert (refused.code, "production needs DATABASE_URL" in refused.err) == (2, True)
 
 
 SECRETS = {

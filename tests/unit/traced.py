@@ -34,7 +34,9 @@ def accept(traceparent: str | None) -> int:
 
 
 def client() -> TestClient:
-    return TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    from tests.unit.web.clients import local_client  # which imports the web application
+
+    return local_client(web_app())
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

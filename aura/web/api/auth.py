@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from aura.web.auth.requirements import Reader
-from aura.web.auth.sessions import Login, log_out
+from aura.web.auth.login import Login
+from aura.web.auth.requirements import Person, Reader
+from aura.web.auth.sessions import log_out
+from db.api_keys import SCOPES
 
 router = APIRouter(tags=["session"])
 
@@ -18,6 +20,14 @@ class Credentials(BaseModel):
 
     name: str = Field(min_length=1, max_length=80, examples=["ada"])
     password: str = Field(min_length=1, max_length=200, examples=["correct horse battery"])
+    code: str = Field("", max_length=40, description="A code of the second factor, or a recovery code.")
+
+    @field_validator("name", "password", "code")
+    @classmethod
+    def _no_nul(cls, value: str) -> str:
+        if "\0" in value:  # no user has it, and PostgreSQL refuses it
+            raise ValueError("must not contain the character NUL")
+        return value
 
 
 class NewSession(BaseModel):
@@ -38,14 +48,14 @@ class Session(BaseModel):
 
 @router.post("/login", summary="Log in")
 async def log_in(request: Request, response: Response, body: Credentials) -> NewSession:
-    """Start a session of twelve hours and set its cookie."""
+    """Start a session of twelve hours and set its cookie. A user with a second factor needs `code`, else the answer is 401."""
     login: Login = request.app.state.login
-    session = await login.log_in(request, response, body.name, body.password)
+    session = await login.log_in(request, response, body.name, body.password, body.code)
     return NewSession(user=session.user, role=session.role, csrf=session.csrf)
 
 
 @router.post("/logout", status_code=204, summary="Log out")
-def log_out_(request: Request, who: Reader) -> Response:
+def log_out_(request: Request, who: Person) -> Response:
     """End the session."""
     response = Response(status_code=204)
     log_out(request, response, who)
@@ -55,4 +65,4 @@ def log_out_(request: Request, who: Reader) -> Response:
 @router.get("/session", summary="Show the session")
 def show_session(who: Reader) -> Session:
     """Return who sends the request, with their scopes."""
-    return Session(who=who.name, scopes=sorted(who.scopes), csrf=who.csrf)
+    return Session(who=who.name, scopes=sorted(who.scopes & set(SCOPES)), csrf=who.csrf)

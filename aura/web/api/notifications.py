@@ -80,7 +80,7 @@ def _require_own(session: Session, who: Identity, recipient: str) -> None:
     """Raise Forbidden unless the recipient is the user, by name or address, or the user may operate."""
     if {"operate", "admin"} & who.scopes:
         return
-    if recipient.lower() not in aliases(session, who.name.partition(" ")[2]):
+    if not who.is_user or recipient.lower() not in aliases(session, who.name.partition(" ")[2]):
         raise Forbidden("recipient: notifications of other users need the scope operate")
 
 

@@ -1,8 +1,6 @@
-"""Identity of the sender of a request: by API key, by session, or by open access.
+"""Identity of the sender of a request: by API key or by session. Nobody has access without one of them.
 
 A program sends `Authorization: Bearer aura_...`. A browser sends its session cookie, and a CSRF token with each change.
-Open access exists in development until the first API key is created: a request needs neither when it comes from the
-loopback address, names a loopback host (a page on the web cannot make a browser do that), and passed no proxy.
 """
 
 from __future__ import annotations
@@ -14,19 +12,23 @@ from cachetools import TTLCache
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from aura.errors import Forbidden
 from aura.settings import SettingsError, get_settings
-from aura.web.auth.csrf import SAFE_METHODS, require_token, same_origin
-from aura.web.auth.sessions import LOOPBACK, session_token
-from db import api_keys, reading, transaction, users
-from db.api_keys import SCOPES, ValidKey
+from aura.web.auth.csrf import SAFE_METHODS, require_token
+from aura.web.auth.security_events import events
+from aura.web.auth.sessions import session_token
+from db import api_keys, reading, transaction, user_sessions, users
+from db.api_keys import ValidKey
 from db.audit import Actor
 from db.database import engine
+from db.user_sessions import ActiveSession
 
-#: Seconds until a revoked key, or the first key, takes effect in every process.
+#: Seconds until a revoked key takes effect in every process.
 CACHE_SECONDS = 1.0
-#: Valid keys by (database, secret), and whether a key exists by database.
+#: Valid keys by (database, secret).
 _valid_keys: TTLCache[tuple[Any, str], ValidKey] = TTLCache(1000, CACHE_SECONDS)
-_keys_exist: TTLCache[Any, bool] = TTLCache(4, CACHE_SECONDS)
+#: The scope of each session: the user's own account. A session without its required second factor has no other.
+ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,14 @@ class Identity(Actor):
     scopes: frozenset[str] = frozenset()
     #: The CSRF token of the session; empty for a program.
     csrf: str = ""
+    #: The session, or the digest of the key; both end, and live streams with them.
+    session: ActiveSession | None = None
+    key_id: int | None = None
+
+    @property
+    def is_user(self) -> bool:
+        """Whether a person sends the request: a key may have the name of a user."""
+        return self.session is not None
 
 
 async def identify(request: Request, key: str | None) -> Identity:
@@ -44,47 +54,44 @@ async def identify(request: Request, key: str | None) -> Identity:
     if key is not None or "authorization" in request.headers:
         valid = await _valid_key(key or "")
         if valid is not None:
-            return Identity(f"key {valid.name}", address, valid.scopes)
+            return Identity(f"key {valid.name}", address, valid.scopes, key_id=valid.id)
+        await run_in_threadpool(events.record, "key.refuse", "", address)
     elif token := session_token(request):
-        session = await run_in_threadpool(_session, token)
+        session = await run_in_threadpool(_session, token, address)
         if session is not None:
-            if request.method not in SAFE_METHODS:
-                await require_token(request, session.csrf)
-            return Identity(f"user {session.user}", address, frozenset(users.ROLES[session.role]), session.csrf)
-    elif is_local(request) and await open_access():
-        return Identity("local", address, frozenset(SCOPES))
+            name = f"user {session.user}"
+            try:
+                if request.method not in SAFE_METHODS:
+                    await require_token(request, session.csrf)
+            except Forbidden:
+                await run_in_threadpool(events.record, "access.refuse", name, address)
+                raise
+            return Identity(name, address, _scopes(session), session.csrf, session)
     raise HTTPException(401, "authentication required: send an API key or log in", {"WWW-Authenticate": "Bearer"})
 
 
-def is_local(request: Request) -> bool:
-    """Return whether the request comes from this machine, past no proxy, and from no page of another site."""
-    proxied = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers.keys())
-    address = request.client.host if request.client else ""
-    return address in LOOPBACK and (request.url.hostname or "") in LOOPBACK and not proxied and same_origin(request)
+def needs_second_factor(session: ActiveSession) -> bool:
+    """Return whether the user's role requires a second factor, and the user has none."""
+    return session.role in get_settings().require_totp and not session.totp
 
 
-async def open_access() -> bool:
-    """Return whether requests of this machine need neither key nor session: in development without any API key."""
-    if get_settings().production:
-        return False
-    exist = _keys_exist.get(engine())
-    if exist is None:
-        exist = _keys_exist[engine()] = await run_in_threadpool(_any_key)
-    return not exist
+def _scopes(session: ActiveSession) -> frozenset[str]:
+    granted = () if needs_second_factor(session) else users.ROLES[session.role]
+    return frozenset((ACCOUNT, *granted))
 
 
 def access_mode() -> str:
     """Return a sentence about who has access, for the log. Raises SettingsError in production when nobody has."""
     with reading() as session:
-        any_key, usable = api_keys.any_created(session), api_keys.any_live(session) or users.any_active(session)
-    if get_settings().production and not usable:
+        usable = api_keys.any_live(session) or users.any_active(session)
+    if usable:
+        return "Access with API keys and sessions."
+    if get_settings().production:
         raise SettingsError(
             "AURA_ENV=production needs an API key or a user: `aura api-keys create NAME --scope submit` creates a key for "
             "a program, `aura users create NAME --role admin` a user"
         )
-    if get_settings().production or any_key:
-        return "Access with API keys and sessions."
-    return "Open access from this machine, without key or login, until the first API key is created."
+    return "Nobody has access yet: `aura users login-link` prints a link that logs an administrator in."
 
 
 async def _valid_key(secret: str) -> ValidKey | None:
@@ -109,11 +116,10 @@ def _find_key(secret: str) -> ValidKey | None:
     return valid
 
 
-def _any_key() -> bool:
+def _session(token: str, address: str) -> ActiveSession | None:
     with reading() as session:
-        return api_keys.any_created(session)
-
-
-def _session(token: str) -> users.ActiveSession | None:
-    with reading() as session:
-        return users.active_session(session, token)
+        found = user_sessions.find(session, token)
+    if found is not None and found.seen_is_old:
+        with transaction() as session:
+            user_sessions.record_use(session, found.digest, address)
+    return found

@@ -8,15 +8,32 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from aura.errors import Forbidden
-from aura.web.auth.identity import Identity, identify
+from aura.web.auth.identity import ACCOUNT, Identity, identify, needs_second_factor
+from aura.web.auth.security_events import events
+from aura.web.done_messages import signer
 from aura.web.query_parameters import require_known
+
+
+class SecondFactorMissing(Forbidden):
+    """The role of the user requires a second factor, and the user has not set it up."""
+
 
 #: Routes without a requirement: they show no ticket, or a signature says who sends the request.
 PUBLIC = frozenset(
     {
-        *("/health/live", "/health/ready", "/openapi.json", "/login", "/api/v1/login", "/api/v1/mail", "/static"),
+        *(
+            "/health/live",
+            "/health/ready",
+            "/openapi.json",
+            "/login",
+            "/login/code",
+            "/api/v1/login",
+            "/api/v1/mail",
+            "/static",
+        ),
         "/unsubscribe/{token}",
     }
 )
@@ -35,8 +52,12 @@ class RequiresScope:
     ) -> Identity:
         who = await identify(request, bearer.credentials if bearer else None)
         if self.scope not in who.scopes:
+            if who.session and needs_second_factor(who.session):
+                raise SecondFactorMissing("this role needs a second factor: set it up on the page /account")
+            await run_in_threadpool(events.record, "access.refuse", who.name, who.address)
             raise Forbidden(f"{who.name} lacks the scope {self.scope}")
         request.state.who = who
+        signer.set(who.csrf or f"key {who.key_id}")
         if request.url.path.startswith("/api/"):
             require_known(request)
         return who
@@ -46,6 +67,8 @@ REQUIRES_READ, REQUIRES_ADMIN = Depends(RequiresScope("read")), Depends(Requires
 Reader = Annotated[Identity, REQUIRES_READ]
 Submitter = Annotated[Identity, Depends(RequiresScope("submit"))]
 Operator = Annotated[Identity, Depends(RequiresScope("operate"))]
+#: A user, for the pages of the own account.
+Person = Annotated[Identity, Depends(RequiresScope(ACCOUNT))]
 Admin = Annotated[Identity, REQUIRES_ADMIN]
 
 

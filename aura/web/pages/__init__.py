@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from aura.web.pages import (
+    account,
     ai,
     attachments,
     audit,
@@ -24,7 +25,7 @@ from aura.web.pages import (
 )
 
 router = APIRouter(include_in_schema=False)
-for group in (overview, login, audit, export, tickets, attachments, participants, unsubscribe, review):
+for group in (overview, login, account, audit, export, tickets, attachments, participants, unsubscribe, review):
     router.include_router(group.router)
 for group in (queues, jobs, dead_letters, schedules, workers, incidents, ai):
     router.include_router(group.router)

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
 from aura.errors import InvalidInput
+from aura.web.done_messages import seal
 from db import audit
 from db.text import storable
 
@@ -79,7 +80,7 @@ def reason(fields: dict[str, str]) -> str:
 def redirect(to: str, done: str = "") -> RedirectResponse:
     """Return a redirect to a page of this site, which shows the result of the action."""
     joint = "&" if "?" in to else "?"
-    return RedirectResponse(f"{to}{joint}done={quote(done)}" if done else to, status_code=303)
+    return RedirectResponse(f"{to}{joint}done={quote(seal(done))}" if done else to, status_code=303)
 
 
 def own_path(address: str, default: str) -> str:

@@ -1,14 +1,16 @@
-"""Pages /login and /logout."""
+"""Pages /login, /login/code and /logout."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
-from aura.web.auth.requirements import Reader
-from aura.web.auth.sessions import Login, log_out
+from aura.web.auth.login import CodeRequired, Login, WrongCredentials, log_in_by_link
+from aura.web.auth.requirements import Person
+from aura.web.auth.sessions import log_out
 from aura.web.pages.forms import Fields, own_path
 from aura.web.render import page
 
@@ -16,8 +18,21 @@ router = APIRouter()
 
 
 @router.get("/login", response_class=HTMLResponse)
-def show_login(request: Request, to: Annotated[str, Query(max_length=600)] = "/") -> HTMLResponse:
-    return page(request, "login.html", to=own_path(to, "/"), error="", name="")
+async def show_login(
+    request: Request,
+    to: Annotated[str, Query(max_length=600)] = "/",
+    token: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """Show the form, or use a login link. What only looks ahead (HEAD, prefetching) does not use it."""
+    looks_ahead = request.scope.get("head") or "prefetch" in request.headers.get("sec-purpose", "")
+    if not token or looks_ahead:
+        return page(request, "login.html", to=own_path(to, "/"), error="", name="")
+    answer = RedirectResponse("/", status_code=303)
+    try:
+        await run_in_threadpool(log_in_by_link, request, answer, token)
+    except WrongCredentials as error:
+        return page(request, "login.html", error.status_code, to="/", error=str(error.detail), name="")
+    return answer
 
 
 @router.post("/login", response_model=None)
@@ -27,13 +42,28 @@ async def log_in(request: Request, fields: Fields) -> Response:
     answer = RedirectResponse(to, status_code=303)
     try:
         await login.log_in(request, answer, name, fields.get("password", "")[:200])
-    except HTTPException as error:  # wrong name or password: the form again, with the name
+    except CodeRequired as error:
+        return page(request, "login_code.html", to=to, name=name, pending=error.pending, error="")
+    except WrongCredentials as error:  # the form again, with the name
         return page(request, "login.html", error.status_code, to=to, error=str(error.detail), name=name)
     return answer
 
 
+@router.post("/login/code", response_model=None)
+async def send_code(request: Request, fields: Fields) -> Response:
+    login: Login = request.app.state.login
+    to, name, pending = own_path(fields.get("to", "/"), "/"), fields.get("name", "")[:80], fields.get("pending", "")
+    answer = RedirectResponse(to, status_code=303)
+    try:
+        await login.finish(request, answer, name, pending, fields.get("code", ""))
+    except WrongCredentials as error:
+        values = {"to": to, "name": name, "pending": pending[:100], "error": str(error.detail)}
+        return page(request, "login_code.html", error.status_code, **values)
+    return answer
+
+
 @router.post("/logout", response_model=None)
-def log_out_(request: Request, who: Reader) -> RedirectResponse:
+def log_out_(request: Request, who: Person) -> RedirectResponse:
     answer = RedirectResponse("/login", status_code=303)
     log_out(request, answer, who)
     return answer

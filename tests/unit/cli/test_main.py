@@ -54,7 +54,7 @@ COMMANDS = {
     "preferences": ["list", "set", "remove"],
     "notifications": ["list", "delayed", "resend", "settle", "preview"],
     "api-keys": ["create", "list", "revoke"],
-    "users": ["create", "list", "password", "disable"],
+    "users": ["create", "list", "password", "disable", "login-link", "reset-totp"],
 }
 LEAVES = [
     *[[name] for name in COMMANDS[""] if name not in COMMANDS],

@@ -94,7 +94,7 @@ def test_the_rows_of_a_deleted_ticket_expire_at_once_with_their_content():
 
     with transaction() as session:
         assert [each.id for each in attachments.expired(session, 30, 10)] == [gone]
-        rule = retention.rules(30, 30, 30, 30, 30)["attachments"]
+        rule = retention.rules(30, 30, 30, 30, 30, 30)["attachments"]
         assert retention.delete_batch(session, rule) == 1
 
     with reading() as session:

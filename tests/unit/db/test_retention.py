@@ -14,7 +14,7 @@ from tests.unit.db.helpers import create, save_verdicts, verdict
 
 pytestmark = pytest.mark.usefixtures("database")
 
-RULES = retention.rules(30, 30, 30, 30, 30)
+RULES = retention.rules(30, 30, 30, 30, 30, 30)
 
 
 def delete_batch(name: str, batch: int = 100) -> int:

@@ -11,12 +11,11 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from fastapi.testclient import TestClient
 
 from tests.conftest import ROOT
-from tests.embedded import web_app
 from tests.install import tool
 from tests.unit.docs.test_docs import anchors
+from tests.unit.web.clients import local_client
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus/alerts.yml"
@@ -44,7 +43,7 @@ def offered(page: str) -> set[str]:
 
 @pytest.mark.usefixtures("sqlite")
 def test_every_metric_is_used_by_the_dashboard_or_an_alert() -> None:
-    answer = TestClient(web_app(), base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/metrics")
+    answer = local_client().get("/metrics")
     declared = set(re.findall(r"^# TYPE (aura_\w+(?<!_created)) ", answer.text, re.MULTILINE))
     assert declared == {re.sub("_(bucket|count)$", "", name) for name in asked()}
 

@@ -17,6 +17,7 @@ from aura.jobs import metrics as job_metrics
 from aura.notifications import EVENTS
 from aura.notifications.recipients import AUDIENCE
 from aura.notifications.subscriptions import INCIDENT_PROPOSED
+from aura.web.auth import security_events
 from aura.web.metrics import DatabaseMetrics
 from pipelines.scheduled_jobs import SCHEDULE
 from tests.conftest import ROOT
@@ -108,7 +109,7 @@ def test_the_counters_are_those_of_the_code() -> None:
     }
     declared = {
         each._name + ("_total" if each._type == "counter" else ""): set(each._labelnames)
-        for each in {**vars(metrics), **vars(job_metrics)}.values()
+        for each in {**vars(metrics), **vars(job_metrics), **vars(security_events)}.values()
         if isinstance(each, MetricWrapperBase)
     }
     assert listed == declared

@@ -10,19 +10,21 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from aura.jobs.process_state import WORKER_ID
-from db import api_keys, jobs, reading, transaction, users
+from db import api_keys, jobs, passwords, reading, transaction, users
+from db.api_keys import SCOPES
 from db.jobs import Failure, NewJob
-from db.models import AuditEntry, Ticket
+from db.models import ApiKey, AuditEntry, Ticket
 from db.new_tickets import NewTicket
 from db.tickets import create
 from pipelines.triage import triage
+from tests.access import KEY
 from tests.embedded import all_jobs, enqueue, letters, web_app
 
 #: The body of a new ticket.
 TICKET = {"title": "VPN drops", "requester": "ada@example.com"}
 PASSWORD = "correct horse battery"
 #: The password hasher of production, which is slow by design.
-HASHER = users._hasher
+HASHER = passwords._hasher
 #: A text that must not be in a page as it was typed.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*191}}\u202e\u2066"
 
@@ -34,9 +36,22 @@ def remote_client(
     return TestClient(app or web_app(), url, False, client=(address, 50000), headers=headers)
 
 
-def local_client(app: FastAPI | None = None, **headers: str) -> TestClient:
-    """Return a client on this machine."""
+def anonymous_client(app: FastAPI | None = None, **headers: str) -> TestClient:
+    """Return a client on this machine without an API key."""
     return remote_client(app, "http://127.0.0.1:8000", "127.0.0.1", **headers)
+
+
+def local_client(app: FastAPI | None = None, **headers: str) -> TestClient:
+    """Return a client on this machine with the key "local", which has all scopes."""
+    return anonymous_client(app, **{"Authorization": f"Bearer {local_key()}"} | headers)
+
+
+def local_key() -> str:
+    """Return the key "local" of the test's database, which is created at the first call."""
+    with transaction() as session:
+        if not session.scalar(select(ApiKey.id).where(ApiKey.digest == api_keys.digest(KEY))):
+            session.add(ApiKey(name="local", digest=api_keys.digest(KEY), hint="aura_local", scopes=list(SCOPES)))
+    return KEY
 
 
 def create_key(*scopes: str, name: str = "test") -> str:

@@ -12,7 +12,7 @@ from starlette.types import Message
 from aura.web.api import events
 from tests.embedded import web_app
 from tests.unit.web.auth.test_requirements import ROUTES
-from tests.unit.web.clients import create_ticket, local_client
+from tests.unit.web.clients import create_ticket, local_client, local_key
 
 #: Their content changes between two requests, or does not end.
 LEFT_OUT = ("/metrics", "/api/v1/events", "/charts/{name}.json", "/ai/reliability.svg", "/unsubscribe/{token}")
@@ -61,7 +61,7 @@ def test_head_of_a_stream_ends_at_once(database: str):
         "path": "/api/v1/events",
         "raw_path": b"/api/v1/events",
         "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1:8000")],
+        "headers": [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {local_key()}".encode())],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 8000),
     }

@@ -15,13 +15,13 @@ from db import notifications, reading, transaction
 from db.database import dispose
 from db.models import IdempotencyKey, Notification
 from tests.services import free_port
-from tests.unit.web.clients import local_client
+from tests.unit.web.clients import anonymous_client
 
 
 def test_liveness_does_not_depend_on_the_database(configure: Any):
     configure(DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/aura")
 
-    assert local_client().get("/health/live").json() == {"status": "alive"}
+    assert anonymous_client().get("/health/live").json() == {"status": "alive"}
 
 
 def test_readiness_with_a_migrated_database(web: TestClient):
@@ -33,7 +33,7 @@ def test_readiness_with_a_migrated_database(web: TestClient):
 def test_readiness_without_tables(database_url: str, configure: Any):
     configure(DATABASE_URL=database_url)
     try:
-        answer = local_client().get("/health/ready")
+        answer = anonymous_client().get("/health/ready")
     finally:
         dispose()
 
@@ -45,7 +45,7 @@ def test_readiness_shows_no_name_user_or_host(configure: Any):
     port = free_port()
     configure(DATABASE_URL=f"postgresql://secretuser:secretword@127.0.0.1:{port}/secretname")
     try:
-        answer = local_client().get("/health/ready")
+        answer = anonymous_client().get("/health/ready")
         found = health.check_database()
     finally:
         dispose()

@@ -29,8 +29,9 @@ from aura.errors import (
 from aura.web.problems import INTERNAL, PHRASES, STATUS_OF, status_of
 from db import queue_controls
 from db.database import dispose
+from tests.access import AUTHORIZATION
 from tests.services import free_port
-from tests.unit.web.clients import TICKET, local_client
+from tests.unit.web.clients import TICKET, anonymous_client
 
 
 @pytest.mark.parametrize(
@@ -63,8 +64,8 @@ def test_a_wrong_method_names_the_allowed_ones(web: TestClient):
 def test_without_a_database_no_ticket_is_accepted(configure: Any):
     configure(DATABASE_URL=f"postgresql://nobody:hunter2@127.0.0.1:{free_port()}/aura")
     try:
-        answer = local_client().post("/tickets", json=TICKET)
-        ready = local_client().get("/health/ready")
+        answer = anonymous_client(**AUTHORIZATION).post("/tickets", json=TICKET)
+        ready = anonymous_client().get("/health/ready")
     finally:
         dispose()
 

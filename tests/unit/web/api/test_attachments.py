@@ -22,7 +22,7 @@ from db.models import Attachment, AttachmentChunk, AuditEntry
 from tests.embedded import Hand, count, web_app
 from tests.files import HTML, LOG, SVG, mail_with, pdf, png
 from tests.unit.actors.helpers import run_in_parallel
-from tests.unit.web.clients import audit_entries, create_key, create_ticket, remote_client
+from tests.unit.web.clients import audit_entries, create_key, create_ticket, local_key, remote_client
 
 FILE = {"Content-Type": "application/octet-stream"}
 
@@ -178,7 +178,7 @@ def test_an_upload_is_stored_and_audited(web: TestClient):
     assert (answer.status_code, answer.json()["name"], answer.json()["mail_id"]) == (201, "Übersicht.log", None)
     assert answer.headers["Location"] == answer.json()["url"]
     assert web.get(answer.json()["url"]).content == LOG
-    assert audit_entries() == [("local", "ticket.attach", f"ticket/{ticket}")]
+    assert audit_entries() == [("key local", "ticket.attach", f"ticket/{ticket}")]
     with reading() as session:
         assert [entry.details for entry in session.query(AuditEntry)] == [{"name": "Übersicht.log"}]
 
@@ -297,6 +297,7 @@ def test_an_upload_that_does_not_arrive_is_408_and_stores_nothing(
         sent.append(message)
 
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/octet-stream")]
+    headers.append((b"authorization", f"Bearer {local_key()}".encode()))
     path = f"/api/v1/tickets/{ticket}/attachments"
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"name=x.log"}
     scope |= {"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http"}

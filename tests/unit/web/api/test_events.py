@@ -6,25 +6,27 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from aura.web.api import events
 from aura.web.api.events import ChangeFeed
 from aura.web.slots import Slots
-from db import transaction
+from db import api_keys, transaction, user_sessions, users
 from db.audit import Actor, acting
 from db.models import Ticket
-from tests.embedded import web_app
+from tests.unit.web.clients import create_user, local_client
 
 #: Seconds after which waiting for an event fails the test.
 PATIENCE = 10.0
+#: The key of the streams.
+KEY_ID = 1
 
 
 @pytest.fixture(autouse=True)
 def _fast(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "INTERVAL", 0.002)
     with transaction() as session:
+        assert api_keys.create(session, "dashboard", ["read"])[0] == KEY_ID
         session.add(Ticket(source="http", raw="{}", title="VPN drops"))
 
 
@@ -52,7 +54,7 @@ def test_a_stream_has_the_new_values_of_a_ticket_also_after_reconnecting():
     async def run() -> list[str]:
         feed, messages = ChangeFeed(), []
         for status in ("pending", "closed"):
-            stream = feed.stream()
+            stream = feed.stream(KEY_ID)
             assert await anext(stream) == "retry: 2000\n\n"
             messages.append(await event_with(stream, status))
             await stream.aclose()  # type: ignore[attr-defined]
@@ -68,7 +70,7 @@ def test_a_stream_that_is_not_read_ends(monkeypatch: pytest.MonkeyPatch):
 
     async def run() -> list[str]:
         feed = ChangeFeed()
-        slow, quick = feed.stream(), feed.stream()
+        slow, quick = feed.stream(KEY_ID), feed.stream(KEY_ID)
         await anext(slow)
         [unread] = feed._streams
         await anext(quick)
@@ -90,7 +92,7 @@ def test_streams_beyond_the_limit_of_a_caller_or_of_the_process_are_refused(
 ):
     monkeypatch.setattr(events, "STREAMS", slots)
     monkeypatch.setattr(events, "MAX_SECONDS", 0)
-    answer = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000)).get("/api/v1/events")
+    answer = local_client().get("/api/v1/events")
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "30")
 
 
@@ -98,6 +100,43 @@ def test_a_stream_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch):
     slots = Slots("streams", 1, 1)
     monkeypatch.setattr(events, "STREAMS", slots)
     monkeypatch.setattr(events, "MAX_SECONDS", 0)
-    client = TestClient(web_app(), "http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+    client = local_client()
     assert [client.get("/api/v1/events").status_code for _ in range(3)] == [200] * 3
     assert slots.used == 0
+
+
+@pytest.mark.parametrize("ends", ["revoke", "disable", "log out", "end"])
+def test_a_stream_ends_with_its_session_or_key_and_no_other_does(ends: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "CHECK_INTERVAL", 0.01)
+    create_user("viewer", "ada")
+    with transaction() as session:
+        user = users.find(session, "ada")
+        assert user is not None
+        token, started = user_sessions.start(session, users.AuthenticatedUser(user.id, "ada", "viewer"))
+        _, other = user_sessions.start(session, users.AuthenticatedUser(user.id, "ada", "viewer"))
+        kept = api_keys.create(session, "kept", ["read"])[0]
+
+    def end() -> None:
+        with transaction() as session:
+            match ends:
+                case "revoke":
+                    api_keys.revoke(session, KEY_ID)
+                case "disable":
+                    users.disable(session, "ada")
+                case "log out":
+                    user_sessions.log_out(session, token)
+                case "end":
+                    user_sessions.end_others(session, user.id, other.digest)
+
+    async def run() -> None:
+        feed = ChangeFeed()
+        ended = feed.stream(KEY_ID if ends == "revoke" else started.digest)
+        stays = feed.stream(kept)
+        for stream in (ended, stays):
+            await anext(stream)
+        await asyncio.to_thread(end)
+        async with asyncio.timeout(PATIENCE):
+            assert not [each async for each in ended if "ticket" in each]
+            await event_with(stays, "pending")
+
+    asyncio.run(run())

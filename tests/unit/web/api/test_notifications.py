@@ -121,3 +121,14 @@ def test_the_wording_is_previewed(run: Run, how: str):
     assert run("notifications", "preview").err.count("--- ticket.") >= 9
     assert "there is no ticket 99" in run("notifications", "preview", "--ticket", 99).err
     assert "event: there is no 'x'" in run("notifications", "preview", "--event", "x").err
+
+
+def test_a_key_with_the_name_of_a_user_does_not_read_the_notifications_of_the_user(database: str):
+    inbox("ada", 1)
+    create_user("viewer", "ada")
+    key = remote_client(Authorization=f"Bearer {create_key('read', name='ada')}")
+    ada = remote_client()
+    log_in(ada, "ada")
+
+    assert key.get(PATH, params={"recipient": "ada"}).status_code == 403
+    assert ada.get(PATH, params={"recipient": "ada"}).status_code == 200

@@ -20,7 +20,7 @@ def test_a_person_is_added_listed_and_removed(web: TestClient):
 
     assert added.status_code == 201
     [person] = web.get(path).json()["participants"]
-    assert (person["address"], person["name"], person["added_by"]) == ("bob@example.com", "Bob Sand", "local")
+    assert (person["address"], person["name"], person["added_by"]) == ("bob@example.com", "Bob Sand", "key local")
     assert [each["address"] for each in web.get(f"{API}/{number}").json()["participants"]] == ["bob@example.com"]
     assert web.post(path, json={"address": "bob@example.com"}).json() == added.json(), "a repetition"
 

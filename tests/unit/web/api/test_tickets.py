@@ -323,7 +323,7 @@ def test_a_correction_is_in_the_audit_log(web: TestClient, hand: Hand):
     assert web.patch(f"/api/v1/tickets/{number}", json={"category": "Nonsense"}).status_code == 422
     with reading() as session:
         assert [(row.who, row.subject) for row in session.scalars(select(AuditEntry))] == [
-            ("local", f"ticket/{number}")
+            ("key local", f"ticket/{number}")
         ]
 
 

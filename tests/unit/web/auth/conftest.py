@@ -12,4 +12,3 @@ from aura.web.auth import identity
 def uncached(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read keys from the database at each request."""
     monkeypatch.setattr(identity, "_valid_keys", TTLCache(1, 0))
-    monkeypatch.setattr(identity, "_keys_exist", TTLCache(1, 0))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pyotp
 import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
@@ -11,13 +13,14 @@ from sqlalchemy import update
 
 from aura.web.api import events
 from aura.web.auth import requirements
+from aura.web.auth.csrf import CSRF_HEADER
 from aura.web.auth.requirements import PUBLIC
-from db import api_keys, transaction, users
+from db import api_keys, second_factor, transaction, users
 from db.api_keys import SCOPES
 from db.models import ApiKey
 from db.time import from_now
 from tests.embedded import web_app
-from tests.unit.web.clients import create_key, create_user, local_client, log_in, remote_client
+from tests.unit.web.clients import PASSWORD, anonymous_client, create_key, create_user, log_in, remote_client
 
 #: The scope of every route; None is public. A new route fails the first test until it is listed.
 ROUTES: dict[str, str | None] = {
@@ -29,7 +32,17 @@ ROUTES: dict[str, str | None] = {
     "POST /examples": "operate",
     "GET /login": None,
     "POST /login": None,
-    "POST /logout": "read",
+    "POST /login/code": None,
+    "POST /logout": "account",
+    "GET /account": "account",
+    "POST /account/password": "account",
+    "POST /account/sessions/{session_id}/end": "account",
+    "POST /account/sessions/end": "account",
+    "GET /account/totp": "account",
+    "POST /account/totp": "account",
+    "POST /account/totp/confirm": "account",
+    "POST /account/totp/codes": "account",
+    "POST /account/totp/remove": "account",
     "GET /audit": "admin",
     "GET /tickets.csv": "read",
     "GET /tickets": "read",
@@ -113,7 +126,7 @@ ROUTES: dict[str, str | None] = {
     "GET /api/v1/audit": "admin",
     "GET /api/v1/events": "read",
     "POST /api/v1/login": None,
-    "POST /api/v1/logout": "read",
+    "POST /api/v1/logout": "account",
     "GET /api/v1/session": "read",
     "GET /api/v1/notifications": "read",
     "POST /api/v1/notifications/{notification_id}/read": "read",
@@ -151,9 +164,12 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
         expired, expired_key = api_keys.create(session, "expired", SCOPES, days=1)
         session.execute(update(ApiKey).where(ApiKey.id == expired).values(expires_at=from_now(-1)))
     others = {scope: create_key(*[each for each in SCOPES if each != scope], name=scope) for scope in SCOPES}
+    others["account"] = create_key(*SCOPES, name="account")  # no key has the scope of sessions
     browsers = {role: remote_client(app) for role in users.ROLES}
     for role, browser in browsers.items():
-        assert log_in(browser, create_user(role)).status_code == 200
+        create_user(role)
+        credentials = {"name": role, "password": PASSWORD, "code": recovery_code(role)}  # a session with two factors
+        assert browser.post("/api/v1/login", json=credentials).status_code == 200
     nobody = remote_client(app)
     nobody.cookies.set("__Host-aura_session", "made-up", domain="aura.example.com")
 
@@ -170,7 +186,7 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
 
         tried = {
             "no key": (401, ask(remote_client(app))),
-            "no key, here": (401, ask(local_client(app))),
+            "no key, here": (401, ask(anonymous_client(app))),
             "an empty key": (401, ask(remote_client(app), "")),
             "a wrong key": (401, ask(remote_client(app), "aura_" + "x" * 43)),
             "a revoked key": (401, ask(remote_client(app), revoked_key)),
@@ -181,7 +197,38 @@ def test_every_route_refuses_requests_without_its_scope(monkeypatch: pytest.Monk
         for role, browser in browsers.items():
             if method != "GET":
                 tried[f"{role} without CSRF token"] = (403, ask(browser))
-            elif scope not in users.ROLES[role]:
+            elif scope not in (*users.ROLES[role], "account"):
                 tried[role] = (403, ask(browser))
         wrong += [f"{route}: {who}: {got}, not {want}" for who, (want, got) in tried.items() if want != got]
     assert not wrong
+
+
+def recovery_code(name: str) -> str:
+    """Set up a second factor of a user, and return one of its recovery codes."""
+    with transaction() as session:
+        user = users.find(session, name)
+        assert user is not None
+        second_factor.prepare(session, user.id)
+        seed, _ = second_factor.pending(session, user.id) or ("", "")
+        return second_factor.confirm(session, user.id, pyotp.TOTP(seed).now())[0]
+
+
+def test_a_session_without_its_required_second_factor_reaches_its_account_alone(
+    configure: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "MAX_SECONDS", 0)
+    configure(AURA_REQUIRE_TOTP="admin,operator,viewer")
+    browser = remote_client(web_app())
+    token = log_in(browser, create_user("admin")).json()["csrf"]
+
+    wrong = []
+    for route, scope in ROUTES.items():
+        method, _, path = route.partition(" ")
+        if scope not in (None, "account"):
+            status = browser.request(
+                method, re.sub(r"\{[^}]*\}", "1", path), json={}, headers={CSRF_HEADER: token}
+            ).status_code
+            wrong += [f"{route}: {status}"] if status != 403 else []
+    assert not wrong
+    page = browser.get("/tickets", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert (page.status_code, page.headers["location"]) == (303, "/account")

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from aura.mail import ingest_mail
 from tests.embedded import web_app
 from tests.files import HTML, LOG, SVG, mail_with, png
-from tests.unit.web.clients import create_key, create_ticket, create_user, local_client, log_in
+from tests.unit.web.clients import anonymous_client, create_key, create_ticket, create_user, log_in
 
 
 def section(browser: TestClient, ticket_id: int = 1) -> str:
@@ -102,7 +102,7 @@ def test_a_visitor_without_login_sees_no_attachment(database: str):
     ingest_mail(mail_with(("screenshot.png", png())))
     create_key("read")
     create_user("viewer")
-    client = local_client(web_app(), Accept="text/html")
+    client = anonymous_client(web_app(), Accept="text/html")
     client.follow_redirects = False
     paths = ("/tickets/1/attachments/1", "/tickets/1/attachments/1/picture")
 

@@ -107,7 +107,8 @@ def test_a_ticket_is_moved_assigned_and_commented_on(browser: TestClient):
             select(AuditEntry.who, AuditEntry.action, AuditEntry.details).order_by(AuditEntry.id)
         ).all()
     assert [(row.who, row.action) for row in done] == [
-        ("local", "ticket.status"), ("local", "ticket.assign"), ("local", "ticket.comment"), ("local", "ticket.assign"),
+        ("key local", "ticket.status"), ("key local", "ticket.assign"), ("key local", "ticket.comment"),
+        ("key local", "ticket.assign"),
     ]  # fmt: skip
     assert HOSTILE not in str([row.details for row in done])
 
