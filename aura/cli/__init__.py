@@ -141,15 +141,19 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
+    except Exception:
         from structlog import is_configured
 
-        from aura.error_text import format_traceback
+        if not is_configured():  # otherwise the log gets the error
+            sys.excepthook = _print_traceback
+        raise
 
-        if is_configured():  # a process with a log, which gets the error
-            raise
-        err.print(format_traceback(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+
+def _print_traceback(_kind: type[BaseException], error: BaseException, _frames: object) -> None:
+    """Print the traceback without values, as the log shows it."""
+    from aura.error_text import format_traceback
+
+    err.print(format_traceback(error), markup=False, highlight=False, soft_wrap=True)
 
 
 def _hint(error: Exception) -> str:

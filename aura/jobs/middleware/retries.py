@@ -159,7 +159,8 @@ def _message(error: BaseException | None) -> str:
 
 def log_text(error: BaseException | None) -> str:
     """Return the error's type and text for a log line, without the values that `one_line` may quote."""
-    return f"{type(error).__name__}: {error_text(error)}" if error else "unknown"
+    name, text = type(error).__name__, error_text(error) if error else ""
+    return f"{name}: {text}" if text != name else name
 
 
 def failure(actor: str, error: BaseException) -> Failure:

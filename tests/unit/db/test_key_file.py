@@ -105,7 +105,9 @@ def test_a_database_in_memory_has_a_key_for_the_process(configure: Callable[...,
     assert decrypt(encrypt("text", "a.b"), "a.b") == "text"
 
 
-def test_a_sqlite_database_and_its_companions_are_private(settings: Settings, tmp_path: Path) -> None:
+def test_a_sqlite_database_and_its_companions_are_private(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     previous = os.umask(0)
     try:
         migrate()
@@ -115,6 +117,7 @@ def test_a_sqlite_database_and_its_companions_are_private(settings: Settings, tm
         os.umask(previous)
     assert {"aura.db", "aura.db-wal", "aura.db-shm"} <= modes.keys()
     assert set(modes.values()) == {0o600}
+    assert "was readable" not in caplog.text, "private from the beginning"
 
 
 def test_a_database_that_others_can_read_is_made_private(

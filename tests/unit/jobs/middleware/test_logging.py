@@ -48,8 +48,8 @@ def test_a_retried_and_a_dead_job_have_a_line_each_with_key_attempt_and_error():
 
     assert lines == [
         {"event": "job retried", "log_level": "warning", "key": "1", "attempt": 2, "due_in": 30.0}
-        | {"error": "RuntimeError: away"},
-        {"event": "job dead-lettered", "log_level": "error", "key": "2", "attempt": 8, "error": "RuntimeError: away"},
+        | {"error": "RuntimeError"},
+        {"event": "job dead-lettered", "log_level": "error", "key": "2", "attempt": 8, "error": "RuntimeError"},
     ]
     assert (counted("retried"), counted("dead")) == (retried + 1, dead + 1)
 
