@@ -16,7 +16,7 @@ from aura.ai.text import lexicons
 from aura.ai.text.features import words
 from aura.ai.text.instructions import has_instruction
 from aura.ai.text.masking import mask
-from aura.ai.text.normalize import fold, normalize
+from aura.ai.text.normalize import normalize
 
 #: Characters of a title and of a description that are read, and of an example.
 READ, LONGEST = 2_000, 200
@@ -25,8 +25,8 @@ WORDS = 15
 
 _PLACEHOLDER_OR_WORD = re.compile(r"\[[a-z]+ \d+\]|[^\W_]+(?:[-'][^\W_]+)*|\S")
 _PLACEHOLDER = re.compile(r"\[[a-z]+ \d+\]")
-#: What stands in brackets in a title is a remark, and the words after a form of address are a name.
-_REMARK = re.compile(r"\([^()]{0,200}\)")
+#: What stands in brackets in a title is an aside, and the words after a form of address are a name.
+_BRACKETS = re.compile(r"\([^()]{0,200}\)")
 _PERSON = re.compile(
     r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Herrn?|Frau|Hr|Fr|Mme|Monsieur|Madame|Señora?|Sra?|MR|MRS|MS|HERR|FRAU|mr|mrs|ms|herrn?|frau)\b\.?"
     r"\s+[^\W\d_][\w'-]{0,40}(?:\s+[A-ZÄÖÜ][\w'-]{0,40})?"
@@ -67,11 +67,11 @@ def example_of(title: str, description: str, category: str, priority: str) -> Fe
 
 def _title(title: str) -> str:
     """Return the known words and the placeholders of a title, in their order."""
-    text = mask(_PERSON.sub(" ", _REMARK.sub(" ", title))).text
+    text = mask(_PERSON.sub(" ", _BRACKETS.sub(" ", title))).text
     return " ".join(
         part
         for part in _PLACEHOLDER_OR_WORD.findall(text)
-        if _PLACEHOLDER.fullmatch(part) or any([word in _known() for word in words(fold(part))])
+        if _PLACEHOLDER.fullmatch(part) or any([word in _known() for word in words(part)])
     )
 
 

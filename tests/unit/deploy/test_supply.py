@@ -46,7 +46,7 @@ def test_the_versions_of_the_javascript_files_are_those_of_the_files():
     assert others == set(supply.VENDORED)
 
 
-def test_a_pinned_image_is_told_from_a_tag():
+def test_a_tag_is_no_pinned_image():
     text = (ROOT / "Dockerfile").read_text()
     pinned = supply.pin(text, DIGEST)
     assert supply.is_pinned(pinned)

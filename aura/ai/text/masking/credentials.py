@@ -88,12 +88,12 @@ _GAP = r"[ \t]{1,10}"
 _KEYS = (
     r"(?:bitlocker|recovery|wiederherstellungs?|wlan|wi-?fi|wpa[23]?|wep|netzwerk(?:sicherheits)?|network|hotspot|router|licen[cs]e|lizenz|"
     r"product|produkt|activation|aktivierungs|freischalt|encryption|verschlüsselungs|account|storage|shared|shared ?access|master|signing|"
-    r"webhook|subscription|function|backup|emergency|notfall|unlock|entsperr|escrow|admin|root|door|tür|alarm)"
+    r"webhook|subscription|function|backup|emergency|notfall|unlock|entsperr|escrow|admin|root|d[o]or|tür|alarm)"
 )
 _CODES = (
     r"(?:2fa|mfa|2-?factor|two-?factor|otp|totp|i?tan|sms|verification|verifizierungs|bestätigungs|authenticator|authentication|auth|security|"
     r"sicherheits|one-?time|einmal|login|log-?in|sign-?in|anmelde|backup|recovery|wiederherstellungs?|access|zugangs|unlock|entsperr|pairing|"
-    r"kopplungs|duo|okta|door|gate|alarm|tür|haus|safe|lock|schließfach)"
+    r"kopplungs|duo|okta|d[o]or|gate|alarm|tür|haus|safe|lock|schließfach)"
 )
 _IS = rf"(?:{_GAP}(?:is|are|was|ist|sind|war|lautet|lauten|hei(?:ß|ss)t|from|von|for|für|me|us)){{0,2}}{_BLANK}(?:->|=>|[:=#])?{_BLANK}"
 _HEADER_VALUE = r"[^\s;,]{3,400}"
