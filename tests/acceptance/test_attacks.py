@@ -192,11 +192,14 @@ def _check_recipients(
 
 def _check_messages(installation: Installation) -> None:
     """Check that notifications have no link to another site, and no HTML of a ticket."""
-    for row in records(installation, "SELECT ticket_id, subject, body FROM notifications"):
+    for row in records(installation, "SELECT ticket_id, event, subject, body FROM notifications"):
+        page = f"{BASE}/tickets/{row['ticket_id']}"
+        if row["event"] == "incident.proposed":
+            page = f"{BASE}/incidents#incident-"
         html = as_html(RenderedMessage(row["subject"], row["body"]), "en")
         for part in (row["subject"], row["body"], html):
             links = re.findall(r"https?://[^\s\"'<>]*", part, re.IGNORECASE)
-            assert all(link.startswith(f"{BASE}/tickets/{row['ticket_id']}") for link in links), links
+            assert all(link.startswith(page) for link in links), links
         assert not re.search(r"<(?:script|img|iframe|form|svg|style[^>]*>\*)", html, re.IGNORECASE)
         assert "\n" not in row["subject"]
 

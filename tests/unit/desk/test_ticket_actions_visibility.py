@@ -65,7 +65,8 @@ def ticket(hand: Hand, happened: list[Any], configure: Callable[..., Any], monke
 
 def written() -> dict[str, list[Notification]]:
     with reading() as session:
-        rows = session.scalars(select(Notification).where(Notification.event != "ticket.classified")).all()
+        found = select(Notification).where(Notification.event != "ticket.classified").order_by(Notification.event)
+        rows = session.scalars(found).all()
     return {each.recipient: [row for row in rows if row.recipient == each.recipient] for each in rows}
 
 
