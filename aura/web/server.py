@@ -196,10 +196,10 @@ def connection_limit() -> int:
 
 
 def return_memory() -> None:
-    """Have glibc return large blocks to the system as soon as they are free, instead of keeping them for the next ones."""
+    """Have glibc return blocks of a megabyte to the system when they are free, instead of keeping them for the next ones."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((_MMAP_THRESHOLD, 131_072), (_ARENA_MAX, 2)):
+        for parameter, value in ((_MMAP_THRESHOLD, 1 << 20), (_ARENA_MAX, 2)):
             mallopt(parameter, value)
 
 
