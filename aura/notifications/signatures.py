@@ -93,5 +93,6 @@ def verify_headers(headers: Mapping[str, str], moment: float | None = None) -> t
 
 
 def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    content = f"{message_id}.{timestamp}.".encode("utf-8", "replace") + body
-    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    mac = hmac.new(key, f"{message_id}.{timestamp}.".encode("utf-8", "replace"), hashlib.sha256)
+    mac.update(body)  # without a copy of a body that may be large
+    return "v1," + base64.b64encode(mac.digest()).decode()

@@ -1,7 +1,7 @@
 """The HTTP server of the web process: uvicorn, with limits on headers, on time and on the number of connections.
 
-uvicorn has two parsers of its own. h11 limits the bytes of a header, but answers fewer requests per second
-(docs/explanation/security.md); httptools limits nothing, and joins the parts of a header in quadratic time.
+uvicorn has two parsers of its own. h11 limits the bytes of a header, but takes a quarter to a half more processor time for a
+new ticket (docs/reference/limits.md); httptools limits nothing, and joins the parts of a header in quadratic time.
 `LimitedProtocol` adds the limits to httptools. Bytes and lines are those of nginx and Apache.
 """
 
@@ -196,10 +196,10 @@ def connection_limit() -> int:
 
 
 def return_memory() -> None:
-    """Have glibc return large blocks to the system as soon as they are free, instead of keeping them for the next ones."""
+    """Have glibc return blocks of a megabyte to the system when they are free, instead of keeping them for the next ones."""
     with suppress(OSError, AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((_MMAP_THRESHOLD, 131_072), (_ARENA_MAX, 2)):
+        for parameter, value in ((_MMAP_THRESHOLD, 1 << 20), (_ARENA_MAX, 2)):
             mallopt(parameter, value)
 
 

@@ -84,7 +84,7 @@ def test_a_request_waits_on_while_the_database_is_away(monkeypatch: pytest.Monke
     assert asyncio.run(_together(LongPoll(), [(7, 60.0)])) == [True]
 
 
-def test_a_caller_who_waits_too_often_is_answered_at_once_and_others_wait(monkeypatch: pytest.MonkeyPatch):
+def test_a_caller_beyond_the_limit_is_answered_at_once_and_others_wait(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(long_poll, "_classified", Verdicts(7))
     poll = LongPoll(Slots("waits", each=1, total=9))
     ended: list[str] = []

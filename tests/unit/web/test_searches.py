@@ -25,7 +25,7 @@ def request(connected: bool) -> Request:
     return Request({"type": "http", "headers": []}, receive)
 
 
-def test_a_search_returns_what_it_finds_and_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch):
+def test_a_search_returns_the_result_and_frees_the_slot(monkeypatch: pytest.MonkeyPatch):
     slots = Slots("searches", 1, 1)
     monkeypatch.setattr(searches, "SEARCHES", slots)
 

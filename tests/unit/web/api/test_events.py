@@ -96,7 +96,7 @@ def test_streams_beyond_the_limit_of_a_caller_or_of_the_process_are_refused(
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "30")
 
 
-def test_a_stream_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch):
+def test_the_end_of_a_stream_frees_a_slot(monkeypatch: pytest.MonkeyPatch):
     slots = Slots("streams", 1, 1)
     monkeypatch.setattr(events, "STREAMS", slots)
     monkeypatch.setattr(events, "MAX_SECONDS", 0)
