@@ -24,7 +24,7 @@ COMMANDS = {
     "": [
         *("demo", "run", "import", "migrate", "scheduler", "doctor", "evaluate", "train", "backtest", "costs"),
         *("tickets", "mail", "incidents", "models", "jobs", "queues", "dead-letters", "workers", "schedules", "agents"),
-        *("endpoints", "subscriptions", "preferences", "notifications", "api-keys", "users"),
+        *("endpoints", "subscriptions", "preferences", "notifications", "api-keys", "users", "secrets"),
     ],
     "tickets": [
         "create",
@@ -55,6 +55,7 @@ COMMANDS = {
     "notifications": ["list", "delayed", "resend", "settle", "preview"],
     "api-keys": ["create", "list", "revoke"],
     "users": ["create", "list", "password", "disable", "login-link", "reset-totp"],
+    "secrets": ["generate-key", "decrypt", "rotate"],
 }
 LEAVES = [
     *[[name] for name in COMMANDS[""] if name not in COMMANDS],
