@@ -73,7 +73,7 @@ def rules(
             InboundMail, mails, lambda day: and_(InboundMail.created_at < day, InboundMail.raw != b""), {"raw": b""}
         ),
         # the other entries of the audit log stay
-        "refused_requests": RetentionRule(
+        "audit_log": RetentionRule(
             AuditEntry, refusals, lambda day: and_(AuditEntry.at < day, AuditEntry.action.in_(REFUSALS))
         ),
         # without its ticket nobody can open it
