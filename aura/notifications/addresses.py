@@ -8,6 +8,7 @@ encoded here: they are names and never structure (RFC 2047 sections 5 (3) and 6.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,7 +30,8 @@ _PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+#: Marks that programs copy along with an address. Within an address they make it another one.
+_MARKS = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 _QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
 _SEPARATORS = re.compile("[,;]")
 _UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
@@ -47,6 +49,21 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
 
     Each has an address that can be mailed. Members of groups are mailboxes. Source: RFC 5322 section 3.4, with errors.
     """
+    return _read(value).found[:MAX_MAILBOXES]
+
+
+def names_one_author(values: Sequence[str]) -> bool:
+    """Return whether From is there once and names one mailbox that all readers of mail agree on.
+
+    Otherwise a mail server may have verified another domain than that of the address which `parse_mailboxes` returns.
+    """
+    if len(values) != 1:
+        return False
+    reader = _read(values[0])
+    return len(reader.found) == 1 and not reader.doubtful
+
+
+def _read(value: str) -> _Reader:
     reader = _Reader()
     at, tokens, comments = 0, _TOKEN, True
     while at < len(value) and len(reader.found) < MAX_MAILBOXES:
@@ -63,7 +80,7 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
         reader.read(kind, text)
         at += len(text)
     reader.finish()
-    return reader.found[:MAX_MAILBOXES]
+    return reader
 
 
 def _end_of_comment(value: str, at: int) -> int:
@@ -88,6 +105,8 @@ class _Reader:
     angle: str | None = None
     #: The part of a name before a comma that should have been quoted.
     carried: str = ""
+    #: Another reader may find another address: brackets without one, several addresses in one mailbox, or a group.
+    doubtful: bool = False
 
     def read(self, kind: str, text: str) -> None:
         if kind == "separator":
@@ -96,6 +115,7 @@ class _Reader:
             if self.angle is not None:
                 self.finish()
             self.angle = text.strip("<>")
+            self.doubtful |= text[-1] != ">"
         elif kind == "comment":
             self.comment = self.comment or text[1:-1]
             self._add(text)
@@ -117,6 +137,7 @@ class _Reader:
         if mark != ":":
             self.finish()
         elif self.angle is None and not any("@" in word for word in self.words):
+            self.doubtful |= [word.casefold() for word in self.words] != ["mailto"]
             self.words.clear()  # the name of a group, or "mailto"
             self.carried = ""
         else:
@@ -127,6 +148,10 @@ class _Reader:
         words, angle, comment = self.words, self.angle, self.comment
         self.words, self.angle, self.comment, self.joined = [], None, "", False
         address = _address(_QUOTED_WHOLE.sub(r"\1", angle)) if angle is not None else ""
+        self.doubtful |= not address if angle is not None else sum("@" in word for word in words) > 1
+        self.doubtful |= angle is not None and angle.count("@") != 1
+        if not address and angle and "@" in angle:
+            return  # its name is no other address
         if not address:
             words, address = _bare_address(words)
             if not address:
@@ -148,14 +173,26 @@ def _bare_address(words: list[str]) -> tuple[list[str], str]:
 
 def _address(text: str) -> str:
     """Return an address that can be mailed, in lower case, without a route, comments and the dot of the root; else ""."""
-    text = _INVISIBLE.sub("", _COMMENT.sub("", text)).strip().strip("<>[]'\u2018\u2019,;").strip()
+    text = _COMMENT.sub("", text).strip(f" \t\r\n{_MARKS}").strip("<>[]'\u2018\u2019,;").strip(f" \t\r\n{_MARKS}")
     if text.startswith("@"):
         text = text.rpartition(":")[2]
     text = _AROUND_AT.sub("@", text.removeprefix("mailto:").removeprefix("MAILTO:")).removesuffix(".")
     text = _UNNEEDED_QUOTES.sub(r"\1@", text)
     if not is_email(text) and (several := _SEPARATORS.split(text, maxsplit=1))[1:]:
         text = several[0].strip()  # several addresses within the brackets
-    return text.lower() if is_email(text) else ""
+    return lower(text) if is_email(text) else ""
+
+
+def lower(address: str) -> str:
+    """Return an address in lower case; a character beyond ASCII never becomes one of ASCII, such as the Kelvin sign a k."""
+    if address.isascii():
+        return address.lower()
+    return "".join(map(_lower_character, address))
+
+
+def _lower_character(character: str) -> str:
+    small = character.lower()
+    return character if not character.isascii() and any(each.isascii() for each in small) else small
 
 
 def _name(text: str) -> str:
