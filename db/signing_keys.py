@@ -13,6 +13,8 @@ from db.statements import upsert
 
 #: The key of the links that end subscriptions. Its removal makes all of them invalid.
 UNSUBSCRIBE = "unsubscribe"
+#: The key of reply tokens. After its removal no reply to an earlier mail becomes a comment.
+REPLY = "reply"
 
 
 def get(session: Session, name: str) -> bytes:

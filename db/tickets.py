@@ -81,6 +81,7 @@ class MailOrigin(NamedTuple):
     requester_name: str = ""
     forwarded_by: str = ""
     no_auto_reply: str = ""
+    sender_verified: bool | None = None
 
 
 _NO_ORIGIN = MailOrigin()._asdict()
@@ -125,7 +126,7 @@ def create_each(
     if not rows:
         return []
     for values, origin in zip(rows, origins, strict=False):
-        values |= {name: value for name, value in origin._asdict().items() if value}
+        values |= {name: value for name, value in origin._asdict().items() if value not in ("", None)}
     # RETURNING has no defined order
     new: dict[tuple[str | None, str], list[int]] = {}
     for row in _INSERT_EACH(session, rows):
@@ -201,6 +202,7 @@ class TicketRow(NamedTuple):
     due_at: datetime | None
     no_auto_reply: str
     silent: bool
+    sender_verified: bool | None
 
 
 _c = table(Ticket).c

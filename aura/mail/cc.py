@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy.orm import Session
 
 from aura.ai.text.clean import clean_line
+from aura.mail.conversations import is_own_address
 from aura.mail.parse import ParsedMail
 from aura.notifications import is_email
 from aura.settings import get_settings
@@ -44,7 +45,8 @@ def remember_cc(session: Session, mail: ParsedMail, ticket_id: int) -> list[str]
     people = [
         (clean_line(name, 200), address.lower())
         for name, address in mail.cc[:MAX_ADDRESSES]
-        if is_email(address) and not _MACHINE.fullmatch(address.rpartition("@")[0])
+        # with a plus sign it carries the reply token of another person
+        if is_email(address) and not is_own_address(address) and not _MACHINE.fullmatch(address.rpartition("@")[0])
     ]
     excluded = _own_addresses() | _delivered_addresses(mail) | {mail.sender.lower()}
     ticket = load(session, [str(ticket_id)]).get(str(ticket_id))

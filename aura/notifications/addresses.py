@@ -8,9 +8,13 @@ encoded here: they are names and never structure (RFC 2047 sections 5 (3) and 6.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import idna
 
 from aura.notifications.sanitize import is_email
 
@@ -32,6 +36,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
 #: Marks that programs copy along with an address. Within an address they make it another one.
 _MARKS = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+#: Alphabets with letters that look alike, as the first word of their names in Unicode.
+_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 _QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
 _SEPARATORS = re.compile("[,;]")
 _UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
@@ -55,12 +61,25 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
 def names_one_author(values: Sequence[str]) -> bool:
     """Return whether From is there once and names one mailbox that all readers of mail agree on.
 
-    Otherwise a mail server may have verified another domain than that of the address which `parse_mailboxes` returns.
+    Otherwise a mail server may have verified another domain than that of the address which `parse_mailboxes` returns. A domain
+    that mixes alphabets, such as one Cyrillic letter among Latin ones, is read as another one by people.
     """
     if len(values) != 1:
         return False
     reader = _read(values[0])
-    return len(reader.found) == 1 and not reader.doubtful
+    return len(reader.found) == 1 and not reader.doubtful and not _mixes_alphabets(reader.found[0].address)
+
+
+def canonical_address(address: str) -> str:
+    """Return an address in the one form in which two are compared: in lower case, its domain in ASCII (RFC 5891).
+
+    The mapping of UTS 46 is not applied: it makes other letters equal to those of ASCII.
+    """
+    local, _, domain = address.strip().lower().rpartition("@")
+    if not domain.isascii():
+        with suppress(UnicodeError):  # IDNAError is one
+            domain = idna.encode(domain).decode()
+    return f"{local}@{domain}" if local else domain
 
 
 def _read(value: str) -> _Reader:
@@ -180,19 +199,24 @@ def _address(text: str) -> str:
     text = _UNNEEDED_QUOTES.sub(r"\1@", text)
     if not is_email(text) and (several := _SEPARATORS.split(text, maxsplit=1))[1:]:
         text = several[0].strip()  # several addresses within the brackets
-    return lower(text) if is_email(text) else ""
+    return text.lower() if is_email(text) and not _imitates_ascii(text) else ""
 
 
-def lower(address: str) -> str:
-    """Return an address in lower case; a character beyond ASCII never becomes one of ASCII, such as the Kelvin sign a k."""
+def _imitates_ascii(text: str) -> bool:
+    """Return whether a character becomes ASCII when text is normalized, as the Kelvin sign (U+212A) becomes k."""
+    return not text.isascii() and any(
+        not each.isascii() and any(map(str.isascii, unicodedata.normalize("NFKC", each))) for each in text
+    )
+
+
+def _mixes_alphabets(address: str) -> bool:
+    """Return whether a label of the domain mixes Latin letters with those that look like them (UTS 39, section 5.2)."""
     if address.isascii():
-        return address.lower()
-    return "".join(map(_lower_character, address))
-
-
-def _lower_character(character: str) -> str:
-    small = character.lower()
-    return character if not character.isascii() and any(each.isascii() for each in small) else small
+        return False
+    return any(
+        len({unicodedata.name(each, "").partition(" ")[0] for each in label if each.isalpha()} & _ALPHABETS) > 1
+        for label in address.rpartition("@")[2].split(".")
+    )
 
 
 def _name(text: str) -> str:

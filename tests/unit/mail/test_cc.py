@@ -18,6 +18,7 @@ from db import participants, reading
 from db.models import Notification, Ticket, TicketParticipant
 from tests.embedded import Hand
 from tests.unit.actors.helpers import subscribe
+from tests.unit.mail.helpers import answering, token
 from tests.unit.mail.test_ingest import comments, ticket, write
 from tests.unit.notifications.channels.test_email import Mailbox, PrivatePort
 
@@ -109,7 +110,7 @@ def test_persons_whose_addresses_resemble_machines_are_kept(mailbox: Mailbox) ->
 def test_a_mail_with_a_thousand_people_in_cc_adds_a_bounded_number(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc(*(f"victim{number}@example.com" for number in range(1000))))
     for number in range(3):
-        ingest_mail(cc(*(f"other{number}-{each}@example.com" for each in range(30)), Subject="Re: [Aura #1] VPN"))
+        ingest_mail(cc(*(f"other{number}-{each}@example.com" for each in range(30)), **answering()))
     hand.run()
     assert len(people()) == participants.MAX_PARTICIPANTS
     assert {str(mail["To"]) for mail in mailbox.mails} <= {"ada@example.com", TEAM}, "no reply, no mail to them"
@@ -164,7 +165,7 @@ def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, ma
     ingest_mail(cc("bob@example.com"))
     hand.run()
     mailbox.mails.clear()
-    ingest_mail(write(subject="Re: [Aura #1]", text="See https://evil.example/login and www.evil.example."))
+    ingest_mail(write(text="See https://evil.example/login and www.evil.example.", **answering()))
     hand.run()
     [mail] = mails_to(mailbox, TEAM)
     text, html = (part.get_content() for part in mail.iter_parts())
@@ -197,7 +198,7 @@ def test_with_the_setting_off_people_in_cc_get_no_mail(
 def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     remove_participant(1, "Bob@example.com", "nora")
-    ingest_mail(cc("bob@example.com", Subject="Re: [Aura #1] VPN drops"))
+    ingest_mail(cc("bob@example.com", **answering()))
     comment(1, "nora", "Try it again.")
     hand.run()
     assert people() == []
@@ -206,18 +207,15 @@ def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, m
         assert session.scalar(select(func.count()).select_from(TicketParticipant)) == 1
 
 
-def test_a_person_in_cc_comments_by_the_number_of_the_ticket_until_removed(mailbox: Mailbox) -> None:
-    ingest_mail(cc("bob@example.com"))
-    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "comment"
-    assert ingest_mail(write("eve@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
-
-
-def test_a_removed_person_comments_no_more(hand: Hand, mailbox: Mailbox) -> None:
+def test_a_person_in_cc_comments_until_removed(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     comment(1, "nora", "Try it again.")
     hand.run()
+    reply = {"In_Reply_To": str(mails_to(mailbox, "bob@example.com")[0]["Message-ID"])}
+    assert ingest_mail(write("bob@example.com", "Re: VPN drops", "Me too.", **reply)).outcome == "comment"
+    assert ingest_mail(write("eve@example.com", "Re: VPN drops", "Me too.", **reply)).outcome == "ticket"
     remove_participant(1, "bob@example.com", "nora")
-    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
+    assert ingest_mail(write("bob@example.com", "Re: VPN drops", "Me again.", **reply)).outcome == "ticket"
 
 
 def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_requester(
@@ -227,21 +225,23 @@ def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_request
     hand.run()
     [received] = mails_to(mailbox, "ada@example.com")
     assert received["In-Reply-To"] == "<first@example.com>"
-    assert received["References"].split() == ["<ticket-1@example.org>", "<first@example.com>"]
+    conversation = ["<ticket-1@example.org>", f"<ticket-{token(1, 'ada@example.com')}@example.org>"]
+    assert received["References"].split() == [*conversation, "<first@example.com>"]
     assert received["Subject"] == "Re: VPN drops [Aura #1]"
 
     ingest_mail(write(Message_ID="<second@example.com>", In_Reply_To=str(received["Message-ID"])))
-    ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", In_Reply_To="<first@example.com>"))
+    ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", **answering(1, "bob@example.com")))
     comment(1, "nora", "Try it again.")
     hand.run()
     to_ada, to_bob = mails_to(mailbox, "ada@example.com")[-1], mails_to(mailbox, "bob@example.com")[-1]
-    assert to_ada["References"].split()[1:] == ["<first@example.com>", "<second@example.com>"]
+    assert to_ada["References"].split()[2:] == ["<first@example.com>", "<second@example.com>"]
     assert to_ada["In-Reply-To"] == "<second@example.com>"
-    assert to_bob["References"].split()[1:] == ["<first@example.com>", "<second@example.com>", "<of-bob@example.com>"]
+    assert to_bob["References"].split()[2:] == ["<first@example.com>", "<second@example.com>", "<of-bob@example.com>"]
     assert to_ada["Subject"] == to_bob["Subject"] == received["Subject"]
     # agents have a conversation of their own
     team = [mail for mail in mailbox.mails if str(mail["To"]) == TEAM]
-    assert team and {str(mail["References"]) for mail in team} == {"<ticket-1@example.org>"}
+    own = f"<ticket-1@example.org> <ticket-{token(1, TEAM)}@example.org>"
+    assert team and {" ".join(str(mail["References"]).split()) for mail in team} == {own}
 
 
 def test_the_mail_to_a_person_in_cc_names_a_link_that_ends_these_mails(hand: Hand, mailbox: Mailbox) -> None:
