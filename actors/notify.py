@@ -31,7 +31,7 @@ from aura.notifications.decide import (
     decide_triage,
     find_agent,
 )
-from aura.notifications.render import REPLY_LIMIT
+from aura.notifications.render import REPLY_LIMIT, without_text_of_requester
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
@@ -228,6 +228,8 @@ def _rows(
     use to its addressee.
     """
     as_written = replace(facts, note=reply) if reply else facts
+    if ticket.sender_verified is False:  # somebody may have written it in the name of the requester
+        as_written = without_text_of_requester(as_written)
     rows: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for each in decision:

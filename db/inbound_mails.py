@@ -18,6 +18,8 @@ from db.time import elapsed, from_now, now
 SOURCE = "email"
 #: The outcome of a new mail, and the prefixes of two final outcomes.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
+#: The outcome of a mail that AURA_MAIL_DMARC_FAILED refuses, before the reason. A person can make it a ticket.
+REFUSED_SENDER = f"{REFUSED}sender not verified: "
 
 #: The prefixes of all final outcomes.
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
@@ -279,8 +281,8 @@ def lock_ticket(session: Session, ticket_id: int) -> TicketStatus | None:
 
 def listing(session: Session, outcome: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Return the newest mails without their content; `outcome` is a prefix of their outcome."""
-    shown = (_m.id, _m.created_at, _m.sender, _m.sender_verified, _m.outcome, _m.ticket_id, _m.note)
-    shown = (*shown, _m.message_id, _m.attachments)
+    names = ("id", "created_at", "sender", "sender_verified", "outcome", "ticket_id", "note", "message_id", "attachments")
+    shown = [_m[name] for name in names]
     query = select(*shown, func.length(_m.raw).label("bytes")).order_by(_m.id.desc()).limit(limit)
     if outcome is not None:
         query = query.where(_m.outcome.startswith(outcome, autoescape=True))

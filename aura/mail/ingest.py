@@ -36,7 +36,7 @@ from aura.mail.ticket_attachments import store_attachments
 from aura.mail.unsubscribe import unsubscribed
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
-from db.inbound_mails import IGNORED, REFUSED, SOURCE, Reference
+from db.inbound_mails import IGNORED, REFUSED, REFUSED_SENDER, SOURCE, Reference
 from db.new_tickets import NewTicket
 from db.tickets import MailOrigin
 from pipelines.triage import triage
@@ -102,12 +102,15 @@ def ingest_batch(mails: Sequence[bytes]) -> list[IngestResult]:
 
 
 def create_from_ignored(mail_id: int) -> IngestResult:
-    """Make an ignored mail a ticket or a comment, as a person decided. Raises UnknownMail, NotPossible."""
+    """Make an ignored mail, or one of a sender who is not verified, a ticket or a comment, as a person decided.
+
+    Raises UnknownMail, NotPossible.
+    """
     with transaction() as session:
         stored = inbound_mails.lock_mail(session, mail_id)
         if stored is None:
             raise UnknownMail(f"there is no mail {mail_id}")
-        if not stored.outcome.startswith(IGNORED):
+        if not stored.outcome.startswith((IGNORED, REFUSED_SENDER)):
             raise NotPossible(f"mail {mail_id} is not ignored: {stored.outcome}")
         if not stored.raw:
             raise NotPossible(f"the source of mail {mail_id} is deleted, AURA_MAIL_RETENTION_DAYS after its arrival")
@@ -178,7 +181,7 @@ def _reason_to_ignore(session: Session, mail: ParsedMail, classified: Classifica
 def _reason_to_refuse(verification: Verification) -> str:
     if verification.verified is not False or get_settings().mail_dmarc_failed != "refuse":
         return ""
-    return f"{REFUSED}sender not verified: {verification.reason} (AURA_MAIL_DMARC_FAILED)"
+    return f"{REFUSED_SENDER}{verification.reason} (AURA_MAIL_DMARC_FAILED)"
 
 
 # -- tickets and comments ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,6 +67,8 @@ class TicketFacts:
     by_mail: bool = False
     #: The resolution target in local time; the requester does not get it.
     due: str = ""
+    #: The text of the requester is withheld, because nobody verified that they wrote it.
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,16 @@ def render_message(event: str, role: str, language: str, facts: TicketFacts, bas
     template = _templates.get_template(f"{supported_language(language)}/{role}.txt")
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
     return _message(template.render(event=event, ticket=_sanitized(facts), link=link))
+
+
+def without_text_of_requester(facts: TicketFacts) -> TicketFacts:
+    """Return the facts without what the requester wrote; what an agent wrote stays.
+
+    For mails to the requester and the people in Cc when the sender of the mail is not verified: a stranger would write to them
+    in the name of the desk.
+    """
+    note = facts.note if facts.note_by_agent else ""
+    return replace(facts, title="", description="", reason="", requester="", note=note, by_mail=False, withheld=True)
 
 
 def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
@@ -171,6 +183,7 @@ def _sanitized(facts: TicketFacts) -> dict[str, object]:
         "comment": block(facts.note, REPLY_LIMIT).splitlines() if by_agent else _lines(facts.note),
         "reply_to": _answered_subject(facts.title) if facts.by_mail else "",
         "due": _line(facts.due, NAME_LIMIT),
+        "withheld": facts.withheld,
     }
 
 

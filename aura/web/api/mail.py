@@ -25,6 +25,8 @@ class IngestedMail(BaseModel):
     ticket_id: int | None
     #: The same mail was ingested before.
     duplicate: bool
+    #: Why the mail is a ticket of its own, although it names or answers another one; else empty.
+    note: str
 
 
 @router.post(
@@ -54,7 +56,11 @@ async def create_mail(request: Request) -> Response:
         raise InvalidInput("the body must be a raw mail; it is empty")
     ingested = await run_in_threadpool(ingest_mail, body)
     answer = IngestedMail(
-        id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, duplicate=ingested.duplicate
+        id=ingested.id,
+        outcome=ingested.outcome,
+        ticket_id=ingested.ticket_id,
+        duplicate=ingested.duplicate,
+        note=ingested.note,
     )
     return JSONResponse(answer.model_dump(), 202)
 
