@@ -281,7 +281,17 @@ def lock_ticket(session: Session, ticket_id: int) -> TicketStatus | None:
 
 def listing(session: Session, outcome: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Return the newest mails without their content; `outcome` is a prefix of their outcome."""
-    names = ("id", "created_at", "sender", "sender_verified", "outcome", "ticket_id", "note", "message_id", "attachments")
+    names = (
+        "id",
+        "created_at",
+        "sender",
+        "sender_verified",
+        "outcome",
+        "ticket_id",
+        "note",
+        "message_id",
+        "attachments",
+    )
     shown = [_m[name] for name in names]
     query = select(*shown, func.length(_m.raw).label("bytes")).order_by(_m.id.desc()).limit(limit)
     if outcome is not None:

@@ -92,9 +92,11 @@ def _read(value: str) -> _Reader:
         kind, text = token.lastgroup or "", token[0]
         if text[0] == '"' and kind != "quoted":
             tokens = _UNQUOTED_TOKEN  # the next ones are not closed either
+            reader.doubtful = True
         if text == "(" and comments:
             end = _end_of_comment(value, at)
             comments = end > 0
+            reader.doubtful |= not comments
             kind, text = ("comment", value[at:end]) if comments else ("text", "(")
         reader.read(kind, text)
         at += len(text)
@@ -147,7 +149,7 @@ class _Reader:
             if text in (">", ".", "'", '"') or text.startswith("("):
                 return
             self.finish()
-        if self.joined and self.words and not text.startswith("("):
+        if self.joined and self.words and not text.startswith("(") and not self.words[-1].endswith(")"):
             self.words[-1] += text
         else:
             self.words.append(text)
@@ -174,6 +176,7 @@ class _Reader:
         if not address:
             words, address = _bare_address(words)
             if not address:
+                self.doubtful |= any("@" in word for word in words)
                 self.carried = f"{self.carried}{' '.join(words)}, " if words and angle is None else ""
                 return
             words = [word for word in words if not word.startswith("(")] or [comment]

@@ -159,7 +159,9 @@ def test_the_token_proves_nothing_elsewhere(headers: dict[str, str]) -> None:
 
 
 def test_the_plus_address_is_no_participant(configure: Callable[..., Any]) -> None:
-    ingest_mail(write(REQUESTER, Cc=f"aura+{token(1, AGENT)}@localhost, aura@localhost, eve@example.com", **answering()))
+    ingest_mail(
+        write(REQUESTER, Cc=f"aura+{token(1, AGENT)}@localhost, aura@localhost, eve@example.com", **answering())
+    )
     with reading() as session:
         assert [each["address"] for each in participants.listing(session, 1)] == [CC, "eve@example.com"]
 
@@ -220,7 +222,9 @@ def test_anybody_naming_a_ticket_many_times_fills_its_timeline_no_further() -> N
 # -- mails that earlier versions sent ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("stored", "result"), [("<{id}@localhost>", "comment"), ("<{id}.1-x@localhost>", "ticket"), ("", "ticket")])
+@pytest.mark.parametrize(
+    ("stored", "result"), [("<{id}@localhost>", "comment"), ("<{id}.1-x@localhost>", "ticket"), ("", "ticket")]
+)
 def test_the_message_id_of_a_mail_sent_before_the_upgrade_is_a_token_of_its_recipient(stored: str, result: str) -> None:
     notify(1, REQUESTER)
     with transaction() as session:
