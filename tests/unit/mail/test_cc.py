@@ -10,7 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import func, select
 
-from aura.desk.participants import remove_participant
+from aura.desk.participants import add_participant, remove_participant
 from aura.desk.ticket_actions import comment, resolve
 from aura.desk.unsubscribe import unsubscribe
 from aura.mail import create_from_ignored, ingest_mail
@@ -279,3 +279,53 @@ def test_a_requester_is_stored_in_lower_case_whatever_the_mail_says(mailbox: Mai
     assert ticket().requester == "ada@example.com"
     with reading() as session:
         assert session.scalar(select(func.count()).select_from(Ticket)) == 1
+
+
+# -- replies to what was sent, and text of senders who are not verified --------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", ["References", "In-Reply-To", "Reply-To"])
+def test_a_reply_to_a_sent_mail_is_a_comment_whatever_the_mail_program_keeps(
+    kept: str, hand: Hand, mailbox: Mailbox, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_MAIL_PLUS_ADDRESSES="on")
+    ingest_mail(write())
+    hand.run()
+    [sent] = mails_to(mailbox, "ada@example.com")
+    headers = {
+        # a server replaced the Message-ID
+        "References": {"References": f"{sent['References']} <new@ses.example>", "In_Reply_To": "<new@ses.example>"},
+        "In-Reply-To": {"In_Reply_To": str(sent["Message-ID"])},
+        "Reply-To": {"To": str(sent["Reply-To"])},
+    }[kept]
+    headers = {name: " ".join(value.split()) for name, value in headers.items()}
+    assert str(sent["Reply-To"]).startswith("Aura #1 <desk+1-")
+    assert ingest_mail(write(text="More.", **headers)).outcome == "comment"
+    assert ingest_mail(write("mallory@evil.example", text="More.", **headers)).outcome == "ticket"
+
+
+def test_without_the_setting_replies_go_to_the_address_of_the_desk(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(write())
+    hand.run()
+    assert [str(mail["Reply-To"]) for mail in mails_to(mailbox, "ada@example.com")] == [f"Aura #1 <{DESK}>"]
+
+
+@pytest.mark.parametrize("result", ["pass", "fail"])
+def test_the_text_of_an_unverified_sender_is_sent_to_the_desk_alone(
+    result: str, hand: Hand, mailbox: Mailbox, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_TRUSTED_AUTHSERV="mx.example.org")
+    authentication = {"Authentication_Results": f"mx.example.org; dmarc={result} header.from=example.com"}
+    ingest_mail(cc("bob@example.com", Subject="Pay PHISH now", **authentication) + b" PHISH PHISH")
+    add_participant(1, "carl@example.com", "nora")
+    hand.run()
+    comment(1, "nora", "We look into it.")
+    resolve(1, "Nothing to do.")
+    hand.run()
+
+    outside = [*mails_to(mailbox, "ada@example.com"), *mails_to(mailbox, "carl@example.com")]
+    assert len(outside) == 4, "acknowledged, commented twice, resolved"
+    assert any("PHISH" in str(mail) for mail in outside) is (result == "pass")
+    assert all(("sender not verified" in str(mail["Subject"])) is (result == "fail") for mail in outside)
+    assert "We look into it." in "".join(next(mail.iter_parts()).get_content() for mail in outside)
+    assert "PHISH" in "".join(str(mail) for mail in mails_to(mailbox, TEAM)), "the desk reads it"

@@ -58,7 +58,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("sender", "owner"), ALLOWED)
-def test_a_person_comments_with_a_token_of_somebody_who_may_do_as_much(sender: str, owner: str) -> None:
+def test_a_person_comments_with_a_token_of_an_owner_with_the_same_rights(sender: str, owner: str) -> None:
     assert outcome(sender, **answering(1, owner)) == ("comment", 1, "")
     assert [each.author for each in comments()] == [sender]
 
@@ -209,7 +209,7 @@ def test_with_an_optional_token_the_address_of_people_of_the_ticket_suffices(
     assert ingest_mail(write(REQUESTER, **named, **verified("fail"))).note == NOT_VERIFIED
 
 
-def test_anybody_naming_a_ticket_many_times_fills_its_timeline_no_further() -> None:
+def test_a_timeline_shows_a_bounded_number_of_mails_that_name_the_ticket() -> None:
     with transaction() as session:
         named = {"sender": STRANGE, "raw": b"", "outcome": "ticket", "refers_to": 1, "note": STRANGER}
         session.add_all(InboundMail(message_id=str(number), **named) for number in range(70))
