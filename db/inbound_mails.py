@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Float, String, Text, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    String,
+    Text,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from db.ids import is_id
@@ -124,9 +138,12 @@ _SAVE_OUTCOME = Prepared(
 )
 
 
-def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
-    """Return the number of mails of a sender within the last seconds."""
-    return int(_RECENT(session, since=-seconds, address=sender).scalar() or 0)
+def recent(session: Session, sender: str, seconds: float = 3600.0, without_forged: bool = False) -> int:
+    """Return the number of mails of a sender within the last seconds.
+
+    `without_forged` leaves out those of senders who are not verified: they must not use up the limit of the owner of the address.
+    """
+    return int(_RECENT(session, since=-seconds, address=sender, all_mails=not without_forged).scalar() or 0)
 
 
 _RECENT = Prepared(
@@ -134,7 +151,9 @@ _RECENT = Prepared(
         select(func.count())
         .select_from(table(InboundMail))
         .where(
-            _m.sender == bindparam("address", type_=String), _m.created_at >= from_now(bindparam("since", type_=Float))
+            _m.sender == bindparam("address", type_=String),
+            _m.created_at >= from_now(bindparam("since", type_=Float)),
+            or_(bindparam("all_mails", type_=Boolean), _m.sender_verified.is_not(false())),
         )
     )
 )

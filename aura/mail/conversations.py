@@ -25,8 +25,8 @@ from aura.notifications.reply_tokens import find_token, owners, plus_part
 from aura.settings import get_settings
 from db import inbound_mails, signing_keys
 
-#: Tickets of one mail that are looked up.
-MAX_TICKETS = 10
+#: Tickets of one mail that are looked up, and its different tokens; all mails to a recipient about a ticket have the same one.
+MAX_TICKETS, MAX_TOKENS = 10, 20
 #: Recipients of one mail among which plus addresses are searched.
 MAX_RECIPIENTS = 200
 
@@ -88,7 +88,8 @@ class _Reading:
             *(match[2] or "" for match in notifications),
             *(match[1] for match in conversations),
         ]
-        self.tokens = list(dict.fromkeys(token for each in written if (token := find_token(each)) is not None))
+        found = dict.fromkeys(token for each in written if (token := find_token(each)) is not None)
+        self.tokens = list(found)[:MAX_TOKENS]
         without = [ref for ref in mail.references if (match := _NOTIFICATION_ID.match(ref)) and not match[2]]
         #: Mails that versions without tokens sent; their Message-ID is as hard to guess.
         self._earlier = inbound_mails.sent_mails(session, without)

@@ -132,7 +132,7 @@ def _ingest(mail: ParsedMail) -> IngestResult:
         answer = answer_of(session, mail, verification.verified)
         proven = answer is not None and answer.proven
         classified = _classify(mail, answers_us=proven)
-        reason = _reason_to_ignore(session, mail, classified, proven)
+        reason = _reason_to_ignore(session, mail, classified, proven, verification)
         if reason or (reason := _reason_to_refuse(verification)):
             # a bounce belongs to the ticket whose notification bounced
             ticket_id = answer.ticket_id if answer is not None and proven else None
@@ -162,7 +162,9 @@ def _classify(mail: ParsedMail, answers_us: bool) -> Classification:
     return classify_mail(mail, own_address(), exceptions, answers_us)
 
 
-def _reason_to_ignore(session: Session, mail: ParsedMail, classified: Classification, answers_us: bool) -> str:
+def _reason_to_ignore(
+    session: Session, mail: ParsedMail, classified: Classification, answers_us: bool, verification: Verification
+) -> str:
     """Return the outcome of a mail that nobody reads; "" for any other mail."""
     if reason := unsubscribed(mail):
         return f"{IGNORED}{reason}"
@@ -173,7 +175,9 @@ def _reason_to_ignore(session: Session, mail: ParsedMail, classified: Classifica
     if classified.automatic and answers_us:
         return f"{IGNORED}{classified.automatic}"
     limit = get_settings().mail_sender_limit
-    if limit and inbound_mails.recent(session, mail.sender) > limit:  # the count includes this mail
+    without_forged = verification.verified is not False
+    # the count includes this mail
+    if limit and inbound_mails.recent(session, mail.sender, without_forged=without_forged) > limit:
         return f"{IGNORED}more than {limit} mails of its sender within an hour (AURA_MAIL_SENDER_LIMIT)"
     return ""
 

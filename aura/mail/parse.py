@@ -26,7 +26,7 @@ from aura.ai.text.clean import clean, clean_line
 from aura.mail.attachments import MailAttachment
 from aura.mail.bodies import MAX_TEXT, Content, charset_of, read_content
 from aura.mail.encoded_words import decode_raw, decode_words
-from aura.mail.headers import Header, split_headers
+from aura.mail.headers import MAX_HEADER, Header, split_headers
 from aura.mail.structure import Part, parse_structure
 from aura.notifications.addresses import names_one_author, parse_mailboxes
 from db.new_tickets import DESCRIPTION_LIMIT
@@ -150,7 +150,7 @@ def _parsed(raw: bytes, mail: Part, content: Content) -> ParsedMail:
         sender_name=sender_name,
         reply_to=_addresses(mail.headers, charset, "reply-to"),
         cc=cc,
-        author_certain=names_one_author(named),
+        author_certain=names_one_author(named) and len(named[0]) < MAX_HEADER,
         authentication=_authentication(mail.headers),
         html=content.html,
         content_digest=_digest(sender, _first(headers, "date"), subject, content),

@@ -913,8 +913,8 @@ MUTANTS = (
     _mutant(
         "results below those of our server count",
         "aura/mail/authentication.py",
-        "    if not ours[0][0]:\n        return ours[0][1]\n    return [result for above, results in ours if above for result in results]",
-        "    return [result for above, results in ours for result in results]",
+        "for above, results in ours if above for result in results]",
+        "for above, results in ours for result in results]",
         "tests/unit/mail/test_authentication.py",
     ),
     _mutant(
@@ -972,5 +972,19 @@ MUTANTS = (
         "if cut := _LINES.match(block):",
         "if cut := None:",
         "tests/unit/mail/test_headers.py",
+    ),
+    _mutant(
+        "forged mails use up the limit of a sender",
+        "aura/mail/ingest.py",
+        "without_forged = verification.verified is not False",
+        "without_forged = False",
+        "tests/unit/mail/test_conversations.py",
+    ),
+    _mutant(
+        "a forged ticket hides the same ticket of its requester",
+        "actors/intake.py",
+        " and other.sender_verified is not False",
+        "",
+        "tests/unit/mail/test_conversations.py",
     ),
 )

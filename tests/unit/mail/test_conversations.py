@@ -13,7 +13,7 @@ from aura.mail.conversations import NO_TOKEN, NOT_VERIFIED, OTHER_TOKEN, STRANGE
 from db import participants, reading, transaction
 from db.models import Agent, InboundMail, Notification, SigningKey, Ticket
 from db.timeline import timeline
-from tests.embedded import count
+from tests.embedded import Hand, count
 from tests.unit.mail.helpers import answering, token
 from tests.unit.mail.test_ingest import all_mails, comments, notify, ticket, write
 
@@ -270,3 +270,21 @@ def test_refused_mail_of_an_unverified_sender_is_stored(configure: Callable[...,
     assert result.outcome == "refused: sender not verified: dmarc=fail (AURA_MAIL_DMARC_FAILED)"
     assert (count(Ticket), all_mails()[-1].sender_verified) == (before, False)
     assert ingest_mail(write(REQUESTER, **verified())).outcome == "ticket"
+
+
+def test_forged_mails_neither_use_up_the_limit_of_a_sender_nor_hide_their_tickets(
+    hand: Hand, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_TRUSTED_AUTHSERV=SERVER, AURA_MAIL_SENDER_LIMIT="3")
+    forged = [ingest_mail(write("dan@example.com", **verified("fail"))).outcome for _ in range(5)]
+    own = ingest_mail(write("dan@example.com", **verified()))
+    hand.run()
+
+    assert ([each.partition(":")[0] for each in forged], own.outcome) == (["ticket"] * 3 + ["ignored"] * 2, "ticket")
+    assert (ticket(own.ticket_id or 0).duplicate_of, ticket(own.ticket_id or 0).sender_verified) == (None, True)
+
+
+def test_a_mail_with_many_tokens_is_compared_with_a_bounded_number(configure: Callable[..., Any]) -> None:
+    forged = ", ".join(f"aura+1-{'a' * 22}{first}{second}@localhost" for first in "bcdefghij" for second in "bcdefghij")
+    assert outcome(REQUESTER, To=f"aura+{token(1, REQUESTER)}@localhost, {forged}")[0] == "comment"
+    assert outcome(REQUESTER, To=f"{forged}, aura+{token(1, REQUESTER)}@localhost")[::2] == ("ticket", NO_TOKEN)
