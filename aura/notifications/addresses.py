@@ -36,7 +36,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
 #: Marks that programs copy along with an address. Within an address they make it another one.
 _MARKS = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
-#: Alphabets with letters that look alike, as the first word of their names in Unicode.
+#: Alphabets with similar letters, as the first word of their names in Unicode.
 _ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 _QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
 _SEPARATORS = re.compile("[,;]")
