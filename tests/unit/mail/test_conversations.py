@@ -89,9 +89,11 @@ def test_a_token_of_another_ticket_a_forged_or_a_strangers_one_proves_nothing(se
     for proof in (token(2, "carl@example.com"), replaced):
         result = ingest_mail(write(sender, "x", "More.", In_Reply_To=f"<ticket-{proof}@localhost>"))
         assert (result.outcome, bool(result.note)) == ("ticket", True)
+    other = write(sender, "Re: [Aura #1]", "More.", In_Reply_To=f"<ticket-{token(2, sender)}@localhost>")
+    assert ingest_mail(other).ticket_id not in (1, None)
     for proof in (forged, token(1, STRANGE), "1-" + "a" * 24):
         assert outcome(sender, In_Reply_To=f"<ticket-{proof}@localhost>")[::2] == ("ticket", NO_TOKEN)
-    assert comments() == []
+    assert [each for each in comments() if each.ticket_id == 1] == [], "an agent takes part in ticket 2 as well"
 
 
 def test_a_removed_person_and_a_deleted_agent_comment_no_more() -> None:
