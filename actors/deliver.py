@@ -40,6 +40,7 @@ from aura.notifications import (
 )
 from aura.notifications.addresses import comparable
 from aura.notifications.channels.registry import CHANNEL_TYPES, ChannelType
+from aura.notifications.reply_tokens import make_token
 from aura.notifications.subscriptions import INCIDENT_PROPOSED
 from aura.notifications.unsubscribe import Unsubscribe
 from aura.settings import Settings, get_settings
@@ -56,8 +57,9 @@ TURN_WAIT = 1.0
 ATTEMPTS = 50
 #: Deliveries of one hint.
 BATCH = 10
-#: The key of unsubscribe links, read once a minute.
+#: The keys of unsubscribe links and of reply tokens, read once a minute.
 unsubscribe_key = TTLCache(60.0, lambda session: signing_keys.get(session, signing_keys.UNSUBSCRIBE))
+reply_key = TTLCache(60.0, lambda session: signing_keys.get(session, signing_keys.REPLY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Delivery:
     references: tuple[str, ...] = ()
     #: The key of its unsubscribe link; empty for a mail without one.
     key: bytes = field(default=b"", repr=False)
+    #: The token of replies to an e-mail about a ticket; else empty.
+    reply_token: str = field(default="", repr=False)
 
 
 def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
@@ -100,8 +104,16 @@ def load(session: Session, keys: Sequence[str]) -> Mapping[str, Delivery]:
     mails = [each for each in loaded.values() if each.channel == "email"]
     threads = _threads(session, mails)
     secret = unsubscribe_key(session) if any(_unsubscribed(each) for each in mails) else b""
+    about_tickets = {each.id: each.ticket_id for each in mails if each.ticket_id is not None}
+    signing = reply_key(session) if about_tickets else b""
     return {
-        key: Delivery(each, by_name.get(each.recipient), threads.get(key, ()), secret if _unsubscribed(each) else b"")
+        key: Delivery(
+            each,
+            by_name.get(each.recipient),
+            threads.get(key, ()),
+            secret if _unsubscribed(each) else b"",
+            make_token(signing, about_tickets[each.id], each.recipient) if each.id in about_tickets else "",
+        )
         for key, each in loaded.items()
     }
 
@@ -280,6 +292,7 @@ def _message(name: str, delivery: Delivery, settings: Settings) -> OutboundMessa
         link=link,
         references=delivery.references,
         unsubscribe=url,
+        reply_token=delivery.reply_token,
         url=endpoint.url if endpoint else "",
         keys=endpoint.keys if endpoint else (),
     )

@@ -140,7 +140,8 @@ def prepare(ticket: TicketRow, recent: Sequence[TicketRow]) -> Prepared:
     earlier = [
         (other.id, f"{other.title}\n{other.description}")
         for other in recent
-        if other.id < ticket.id and other.requester == ticket.requester
+        # a stranger who forged the address of the requester must not hide a ticket of theirs
+        if other.id < ticket.id and other.requester == ticket.requester and other.sender_verified is not False
     ]
     return Prepared(
         title=title,

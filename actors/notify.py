@@ -35,7 +35,7 @@ from aura.notifications.decide import (
     find_agent,
 )
 from aura.notifications.recipients import DESK
-from aura.notifications.render import REPLY_LIMIT
+from aura.notifications.render import REPLY_LIMIT, without_text_of_requester
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
@@ -290,6 +290,8 @@ def _rows(
     use to its addressee. An internal note is left out for everybody who is not at the `desk`.
     """
     as_written = replace(facts, note=reply) if reply else facts
+    if ticket.sender_verified is False:  # somebody may have written it in the name of the requester
+        as_written = without_text_of_requester(as_written)
     without_note = replace(facts, note="")
     internal = facts.note_visibility == "internal"
     rows: list[dict[str, Any]] = []

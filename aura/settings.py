@@ -398,6 +398,22 @@ class Settings(BaseSettings):
         (),
         description="Addresses or domains of systems whose automatic mail becomes tickets, such as servicenow.example.",
     )
+    trusted_authserv: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Names (authserv-id) with which your mail server writes Authentication-Results, such as mx.example.com; "
+        "unset: no sender is verified.",
+    )
+    mail_dmarc_failed: Literal["mark", "refuse"] = Field(
+        "mark", description="Mail whose sender is not verified becomes a marked ticket, or is refused."
+    )
+    mail_reply_token: Literal["required", "optional"] = Field(
+        "required",
+        description="Whether a mail needs the reply token to become a comment; optional: the address of its sender suffices.",
+    )
+    mail_plus_addresses: bool = Field(
+        False,
+        description="Mails about a ticket ask for replies to the address of MAIL_FROM with +TOKEN; the mailbox must accept it.",
+    )
     reopen_days: float = Field(
         14.0, ge=0, description="Days in which a reply reopens a resolved ticket; later it creates a new ticket."
     )
@@ -571,6 +587,15 @@ class Settings(BaseSettings):
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", each) for each in value):
             raise ValueError("must be addresses, comma-separated, such as noreply@www.example.com")
+        return tuple(each.lower() for each in value)
+
+    @field_validator("trusted_authserv")
+    @classmethod
+    def _authserv_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[\w.-]{1,253}", each) for each in value):
+            raise ValueError(
+                "must be names as Authentication-Results begins with, comma-separated, such as mx.example.com"
+            )
         return tuple(each.lower() for each in value)
 
     @field_validator("mail_trusted_lists", "mail_partners")

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Float, String, Text, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    String,
+    Text,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
+from db.ids import is_id
 from db.models import Agent, Comment, InboundMail, Notification, Ticket, TicketParticipant
 from db.queue_stats import COUNT_LIMIT
 from db.statements import Prepared, in_list, table, upsert
@@ -17,6 +32,8 @@ from db.time import elapsed, from_now, now
 SOURCE = "email"
 #: The outcome of a new mail, and the prefixes of two final outcomes.
 UNDECIDED, IGNORED, REFUSED = "undecided", "ignored: ", "refused: "
+#: The outcome of a mail that AURA_MAIL_DMARC_FAILED refuses, before the reason. A person can make it a ticket.
+REFUSED_SENDER = f"{REFUSED}sender not verified: "
 
 #: The beginnings of an identity that is a digest, for a mail without a Message-ID that can be stored as it is.
 DIGESTS = ("sha256:", "id-sha256:")
@@ -25,7 +42,7 @@ DIGESTS = ("sha256:", "id-sha256:")
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
 
 _m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
-_p = table(TicketParticipant).c
+_p, _k = table(TicketParticipant).c, table(Comment).c
 
 
 class NewMail(NamedTuple):
@@ -88,23 +105,48 @@ def replace_mail(session: Session, mail_id: int, mail: NewMail) -> None:
     session.execute(update(table(InboundMail)).where(_m.id == mail_id).values(values))
 
 
-def save_outcome(session: Session, mail_id: int, outcome: str, ticket_id: int | None) -> None:
+class Reference(NamedTuple):
+    """The ticket that a mail names or answers without being a comment on it, and the reason."""
+
+    ticket_id: int | None = None
+    note: str | None = None
+
+
+def save_outcome(
+    session: Session,
+    mail_id: int,
+    outcome: str,
+    ticket_id: int | None,
+    verified: bool | None = None,
+    reference: Reference = Reference(),  # noqa: B008  # a constant
+) -> None:
     """Save the outcome of a mail, with its ticket."""
-    _SAVE_OUTCOME(session, mail_id=mail_id, new_outcome=outcome, new_ticket=ticket_id)
+    named = {"new_refers_to": reference.ticket_id, "new_note": reference.note}
+    values = {"new_outcome": outcome, "new_ticket": ticket_id, "new_verified": verified}
+    _SAVE_OUTCOME(session, mail_id=mail_id, **values, **named)
 
 
 _SAVE_OUTCOME = Prepared(
     lambda _session: (
         update(table(InboundMail))
         .where(_m.id == bindparam("mail_id", type_=BigInteger))
-        .values(outcome=bindparam("new_outcome", type_=Text), ticket_id=bindparam("new_ticket", type_=BigInteger))
+        .values(
+            outcome=bindparam("new_outcome", type_=Text),
+            ticket_id=bindparam("new_ticket", type_=BigInteger),
+            sender_verified=bindparam("new_verified", type_=Boolean),
+            refers_to=bindparam("new_refers_to", type_=BigInteger),
+            note=bindparam("new_note", type_=Text),
+        )
     )
 )
 
 
-def recent(session: Session, sender: str, seconds: float = 3600.0) -> int:
-    """Return the number of mails of a sender within the last seconds."""
-    return int(_RECENT(session, since=-seconds, address=sender).scalar() or 0)
+def recent(session: Session, sender: str, seconds: float = 3600.0, without_forged: bool = False) -> int:
+    """Return the number of mails of a sender within the last seconds.
+
+    `without_forged` leaves out those of senders who are not verified: they must not use up the limit of the owner of the address.
+    """
+    return int(_RECENT(session, since=-seconds, address=sender, all_mails=not without_forged).scalar() or 0)
 
 
 _RECENT = Prepared(
@@ -112,7 +154,9 @@ _RECENT = Prepared(
         select(func.count())
         .select_from(table(InboundMail))
         .where(
-            _m.sender == bindparam("address", type_=String), _m.created_at >= from_now(bindparam("since", type_=Float))
+            _m.sender == bindparam("address", type_=String),
+            _m.created_at >= from_now(bindparam("since", type_=Float)),
+            or_(bindparam("all_mails", type_=Boolean), _m.sender_verified.is_not(false())),
         )
     )
 )
@@ -126,12 +170,25 @@ def is_notification(session: Session, notification_id: str) -> bool:
     return bool(session.scalar(select(exists().where(_n.id == notification_id))))
 
 
-def tickets_of_notifications(session: Session, ids: Collection[str]) -> dict[str, int]:
-    """Return the tickets of notifications, by the notification's id."""
-    if not ids:
+class SentMail(NamedTuple):
+    """A mail of Aura about a ticket."""
+
+    ticket_id: int
+    recipient: str
+
+
+def sent_mails(session: Session, message_ids: Collection[str]) -> dict[str, SentMail]:
+    """Return the mails of Aura about tickets by the Message-ID with which each was sent, without angle brackets."""
+    wanted = {each.partition("@")[0]: each for each in message_ids}
+    if not wanted:
         return {}
-    rows = session.execute(select(_n.id, _n.ticket_id).where(_n.id.in_(ids), _n.ticket_id.is_not(None)))
-    return {row.id: row.ticket_id for row in rows}
+    columns = select(_n.id, _n.ticket_id, _n.recipient, _n.provider_id)
+    rows = session.execute(columns.where(_n.id.in_(wanted), _n.channel == "email", _n.ticket_id.is_not(None)))
+    return {
+        wanted[row.id]: SentMail(row.ticket_id, row.recipient)
+        for row in rows
+        if row.provider_id == f"<{wanted[row.id]}>"
+    }
 
 
 class TicketOfMail(NamedTuple):
@@ -159,27 +216,36 @@ def is_agent(session: Session, address: str) -> bool:
     return bool(address) and bool(session.scalar(select(exists().where(func.lower(Agent.email) == address))))
 
 
-def is_participant(session: Session, ticket_id: int, address: str) -> bool:
-    """Return whether an address takes part: requester, assignee, forwarding agent, in Cc, notified or author of a comment."""
-    if not address:
-        return False
-    lower = func.lower(_t.requester)
-    # requesters may come as "Ann Lee <ann@example.com>"
-    requester = or_(
-        lower == address, lower.endswith(f"<{address}>", autoescape=True), func.lower(_t.forwarded_by) == address
-    )
-    agent = exists().where(Agent.name == _t.assignee, func.lower(Agent.email) == address)
+class PeopleOfTicket(NamedTuple):
+    """The requester of a ticket as it is stored, and the addresses of the people in Cc."""
+
+    requester: str
+    cc: tuple[str, ...]
+
+
+def people_of_ticket(session: Session, ticket_id: int) -> PeopleOfTicket | None:
+    """Return the people of a ticket; None when it does not exist."""
+    row = session.execute(select(_t.requester).where(_t.id == ticket_id)).first() if is_id(ticket_id) else None
+    if row is None:
+        return None
     # people in Cc until they are removed
-    cc = exists().where(_p.ticket_id == _t.id, _p.address == address, _p.removed_at.is_(None))
-    mailed = (_n.ticket_id == _t.id, _n.channel == "email", _n.role != "cc", func.lower(_n.recipient) == address)
-    notified = exists().where(*mailed)
-    author = exists().where(Comment.ticket_id == _t.id, func.lower(Comment.author) == address)
-    takes_part = or_(requester, agent, cc, notified, author)
-    return bool(session.scalar(select(exists().where(_t.id == ticket_id, takes_part))))
+    present = select(_p.address).where(_p.ticket_id == ticket_id, _p.removed_at.is_(None))
+    return PeopleOfTicket(row.requester, tuple(session.scalars(present)))
+
+
+def agent_addresses(session: Session) -> list[str]:
+    """Return the e-mail addresses of all agents."""
+    return list(session.scalars(select(Agent.email).where(Agent.email != "")))
 
 
 #: Mails of tickets that are read for the threads of one batch of deliveries.
 THREAD_ROWS = 1_000
+
+
+def save_comment_sender(session: Session, comment_id: int, verified: bool | None) -> None:
+    """Save whether the author of a comment by mail is verified."""
+    if verified is not None:
+        session.execute(update(table(Comment)).where(_k.id == comment_id).values(sender_verified=verified))
 
 
 class ThreadMail(NamedTuple):
@@ -238,7 +304,18 @@ def lock_ticket(session: Session, ticket_id: int) -> TicketStatus | None:
 
 def listing(session: Session, outcome: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Return the newest mails without their content; `outcome` is a prefix of their outcome."""
-    shown = (_m.id, _m.created_at, _m.sender, _m.outcome, _m.ticket_id, _m.message_id, _m.attachments)
+    names = (
+        "id",
+        "created_at",
+        "sender",
+        "sender_verified",
+        "outcome",
+        "ticket_id",
+        "note",
+        "message_id",
+        "attachments",
+    )
+    shown = [_m[name] for name in names]
     query = select(*shown, func.length(_m.raw).label("bytes")).order_by(_m.id.desc()).limit(limit)
     if outcome is not None:
         query = query.where(_m.outcome.startswith(outcome, autoescape=True))

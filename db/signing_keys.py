@@ -15,6 +15,8 @@ from db.statements import upsert
 UNSUBSCRIBE = "unsubscribe"
 #: The key of the cookies by which a login recognises a device, and of logins that wait for their second factor.
 LOGIN = "login"
+#: The key of reply tokens. After its removal no reply to an earlier mail becomes a comment.
+REPLY = "reply"
 
 
 def get(session: Session, name: str) -> bytes:

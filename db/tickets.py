@@ -82,6 +82,7 @@ class MailOrigin(NamedTuple):
     requester_name: str = ""
     forwarded_by: str = ""
     no_auto_reply: str = ""
+    sender_verified: bool | None = None
 
 
 _NO_ORIGIN = MailOrigin()._asdict()
@@ -145,7 +146,7 @@ def create_each(
     """
     rows = _rows(source, submissions)
     for values, origin in zip(rows, origins, strict=False):
-        values |= {name: value for name, value in origin._asdict().items() if value}
+        values |= {name: value for name, value in origin._asdict().items() if value not in ("", None)}
     return [(each.id, each.is_new) for each in _create_each(session, source, rows)]
 
 
@@ -283,6 +284,7 @@ class TicketRow(NamedTuple):
     due_at: datetime | None
     no_auto_reply: str
     silent: bool
+    sender_verified: bool | None
 
 
 _c = table(Ticket).c

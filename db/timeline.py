@@ -43,6 +43,9 @@ _CORRECTION = ("field", "old", "old_by", "new", "author")
 _AI_CALL = ("model", "prompt_version", "outcome", "cost", "masked", "sent")
 _NOTIFICATION = ("event", "channel", "recipient", "role", "state", "subject", "sent_at")
 _ATTEMPT = ("actor", "number", "outcome", "seconds", "error")
+_MAIL = (*("created_at", "id", "sender", "sender_verified", "outcome", "ticket_id", "refers_to", "note"), "attachments")
+#: Mails that name the ticket without being comments on it, the newest.
+NAMED_LIMIT = 50
 _DEAD_LETTER = ("id", "actor", "error", "state")
 
 
@@ -83,7 +86,7 @@ def timeline(session: Session, ticket_id: int) -> dict[str, Any] | None:
 def summary(ticket: Ticket) -> dict[str, Any]:
     """Return the values of a ticket without its description."""
     fields = (
-        "id source external_id title requester requester_name forwarded_by no_auto_reply department language "
+        "id source external_id title requester requester_name forwarded_by no_auto_reply sender_verified department language "
         "claimed_priority category category_by priority priority_by confidence needs_review status resolution assignee "
         "duplicate_of incident_id stage version created_at changed_at classified_at notified_at resolved_at due_at sla_state "
         "paused_since"
@@ -111,14 +114,18 @@ def _of_ticket(session: Session, ticket_id: int) -> Iterator[Entry]:
         yield _entry(correction.created_at, kind, **_values(correction, _CORRECTION))
     for comment in session.scalars(select(Comment).where(Comment.ticket_id == ticket_id).order_by(Comment.id)):
         visibility = "internal" if comment.internal else "public"
-        source = {} if comment.source == ACTION else {"source": comment.source, "visibility": visibility}
+        shown = {"source": comment.source, "visibility": visibility, "sender_verified": comment.sender_verified}
+        source = {} if comment.source == ACTION else shown
         kind = "comment" if source else "action"
         yield _entry(comment.created_at, kind, author=comment.author, text=comment.text, **source)
     for call in session.scalars(select(AiCall).where(AiCall.ticket_id == ticket_id)):
         yield _entry(call.created_at, "ai_call", **_values(call, _AI_CALL))
     # without the raw mail, which may be large
-    columns = (InboundMail.created_at, InboundMail.id, InboundMail.sender, InboundMail.outcome, InboundMail.attachments)
-    for mail in session.execute(select(*columns).where(InboundMail.ticket_id == ticket_id)):
+    columns = select(*(getattr(InboundMail, name) for name in _MAIL))
+    own = columns.where(InboundMail.ticket_id == ticket_id)
+    # anybody can name a ticket
+    named = columns.where(InboundMail.refers_to == ticket_id).order_by(InboundMail.id.desc()).limit(NAMED_LIMIT)
+    for mail in (*session.execute(own), *session.execute(named)):
         values = dict(mail._mapping)
         yield _entry(values.pop("created_at"), "mail", **values)
 

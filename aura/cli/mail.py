@@ -31,6 +31,8 @@ app = typer.Typer(
 
 #: Exit codes of sysexits.h, which mail servers understand: try again later; the mail is not accepted.
 EX_TEMPFAIL, EX_DATAERR = 75, 65
+#: Mails that AURA_MAIL_DMARC_FAILED refused.
+UNVERIFIED = "unverified"
 STDIN = Path("-")
 
 OnceOption = Annotated[bool, typer.Option("--once", help="Read the mails that are there, then exit (for cron).")]
@@ -105,7 +107,7 @@ def list_(
         from db.inbound_mails import listing
 
         rows = listing(session, outcome, limit)
-    columns = ("id", "created_at", "sender", "outcome", "ticket_id", "bytes")
+    columns = ("id", "created_at", "sender", "sender_verified", "outcome", "ticket_id", "note", "bytes")
     print_rows(rows, columns, fmt, f"No mails with the outcome {outcome}." if outcome else "No mails.")
 
 
@@ -141,7 +143,7 @@ def show(
 
 @app.command("create-ticket")
 def create_ticket(mail_id: MailId, fmt: FormatOption = "table") -> None:
-    """Make an ignored mail a ticket, or a comment when it answers a ticket.
+    """Make an ignored mail, or one whose sender is not verified, a ticket, or a comment when it answers a ticket.
 
     Example: aura mail create-ticket 17
     """
@@ -224,20 +226,30 @@ def _report(results: Results) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name, each in results:
         print(_line(name, each), flush=True)
-        counts["duplicate" if each.duplicate else each.outcome.partition(":")[0]] += 1
+        counts[_kind(each)] += 1
     if not counts:
         note("No mails.")
     elif counts["ticket"] or counts["comment"]:
         warn_without_worker()
-    if counts["ignored"] or counts["refused"]:
+    if counts["ignored"] or counts["refused"] or counts[UNVERIFIED]:
         note("`aura mail list` shows the ignored and refused mails with the reasons.")
     return counts
+
+
+def _kind(result: IngestResult) -> str:
+    """Return the outcome without its reason. Mail of a forged sender is none to reject: the bounce would go to a victim."""
+    from db.inbound_mails import REFUSED_SENDER
+
+    if result.duplicate:
+        return "duplicate"
+    return UNVERIFIED if result.outcome.startswith(REFUSED_SENDER) else result.outcome.partition(":")[0]
 
 
 def _line(name: str, result: IngestResult) -> str:
     ticket = f" {result.ticket_id}" if result.outcome in ("ticket", "comment") else ""
     outcome = f"{'comment on ticket' if result.outcome == 'comment' else result.outcome}{ticket}"
-    return printable(f"{name}: {outcome}{' (duplicate)' if result.duplicate else ''}")
+    note = f" (names another ticket: {result.note})" if result.note else ""
+    return printable(f"{name}: {outcome}{' (duplicate)' if result.duplicate else ''}{note}")
 
 
 @contextmanager

@@ -130,6 +130,8 @@ def show(ticket_id: TicketId, fmt: FormatOption = "table") -> None:
         print_json(ticket)
         return
     entries, jobs = ticket.pop("timeline"), ticket.pop("jobs")
+    if ticket["sender_verified"] is False:
+        ticket["requester"] += " (Sender not verified)"
     ticket["participants"] = ", ".join(each["address"] for each in ticket["participants"])
     print_fields(ticket)
     out.print()
@@ -336,6 +338,8 @@ def _details(entry: dict[str, Any]) -> str:
     from rich.markup import escape
 
     values = {name: value for name, value in entry.items() if value not in (None, "", False)}
+    if entry.get("sender_verified") is False:
+        values["sender"] = f"{entry.get('sender', '')} (Sender not verified)".strip()
     if files := values.get("attachments"):
         values["attachments"] = ", ".join(f"{file['name']} ({file['size']} B)" for file in files)
     text = "  ".join(f"{k}={cell(v) if isinstance(v, float | datetime) else v}" for k, v in values.items())

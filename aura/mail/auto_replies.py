@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from aura.mail.bounces import bounce_reason
 from aura.mail.parse import ParsedMail
 from aura.mail.replies import is_forward
+from aura.notifications.reply_tokens import plus_part
 
 OWN_MAIL = "own mail of Aura"
 
@@ -95,7 +96,7 @@ def classify_mail(
 ) -> Classification:
     """Classify a mail. `answers_us`: it refers to a mail of ours or names a ticket of its sender."""
     exceptions = exceptions or Exceptions()
-    if own_address and mail.sender == own_address.lower():
+    if own_address and plus_part(own_address, mail.sender) is not None:
         return Classification(OWN_MAIL)
     if reason := bounce_reason(mail):
         return Classification(reason)

@@ -44,7 +44,8 @@ def remember_cc(session: Session, mail: ParsedMail, ticket_id: int) -> list[str]
     people = [
         (clean_line(name, 200), comparable(address))
         for name, address in mail.cc[:MAX_ADDRESSES]
-        if is_email(address) and not _MACHINE.fullmatch(address.rpartition("@")[0]) and not is_own_address(address)
+        # with a plus sign it carries the reply token of another person
+        if is_email(address) and not is_own_address(address) and not _MACHINE.fullmatch(address.rpartition("@")[0])
     ]
     excluded = _delivered_addresses(mail) | {comparable(mail.sender)}
     ticket = load(session, [str(ticket_id)]).get(str(ticket_id))

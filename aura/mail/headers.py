@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: Bytes of all headers that are read, and of one header; a long list of references fits.
-MAX_HEADERS, MAX_HEADER = 256_000, 20_000
+#: Bytes and lines of all headers that are read, and bytes of one header; a long list of recipients or references fits.
+MAX_HEADERS, MAX_LINES, MAX_HEADER = 256_000, 5_000, 20_000
 
 #: Bytes before the first header: blank lines, and a byte order mark.
 _BEGINNING = b" \t\r\n\0\xef\xbb\xbf"
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-_EMPTY_LINE = re.compile(rb"^\r*\n", re.MULTILINE)
+_EMPTY_LINE = re.compile(rb"\n\r*\n")
+#: The lines that are read; the others are cut off before each gets an object.
+_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % MAX_LINES)
 _NAME = re.compile(rb"([\x21-\x39\x3b-\x7e]{1,200})[ \t]*:")
 #: Headers that no text begins a line with, so odd lines before them are no text.
 _KNOWN = re.compile(
@@ -45,12 +47,16 @@ def split_headers(raw: bytes) -> tuple[list[Header], bytes]:
         raw = raw.replace(b"\r", b"\n")
     start = len(raw[:MAX_HEADERS]) - len(raw[:MAX_HEADERS].lstrip(_BEGINNING))
     end = _EMPTY_LINE.search(raw, start)
-    block, body = (raw[start : end.start()], raw[end.end() :]) if end else (raw[start:], b"")
-    headers, rest = _read(block[:MAX_HEADERS], text_follows=bool(body.strip()))
+    limit = min(start + MAX_HEADERS, end.start() + 1 if end else len(raw))
+    block = raw[start:limit]
+    if cut := _LINES.match(block):
+        block = cut[0]
+    body = raw[end.end() :] if end else b""
+    headers, rest = _read(block, text_follows=not body.isspace() and bool(body))
     if not headers:
         return [], raw
     if rest:  # the blank line between headers and text is missing
-        body = raw[start + min(len(block), MAX_HEADERS) - len(rest) :]
+        body = raw[start + len(block) - len(rest) :]
     return headers, body
 
 

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -26,9 +26,9 @@ from aura.ai.text.clean import clean, clean_line
 from aura.mail.attachments import MailAttachment
 from aura.mail.bodies import MAX_TEXT, Content, charset_of, read_content
 from aura.mail.encoded_words import decode_raw, decode_words
-from aura.mail.headers import Header, split_headers
+from aura.mail.headers import MAX_HEADER, Header, split_headers
 from aura.mail.structure import Part, parse_structure
-from aura.notifications.addresses import parse_mailboxes
+from aura.notifications.addresses import names_one_author, parse_mailboxes
 from db.new_tickets import DESCRIPTION_LIMIT
 
 logger = structlog.get_logger("aura.mail")
@@ -44,6 +44,15 @@ _BARE_ID = re.compile(r"[^<>\s,;@]{1,500}@[^<>\s,;@]{1,500}")
 #: The headers that name the author, in the order in which they count: an answer goes to Reply-To, and Sender transmits.
 _AUTHOR = ("from", "reply-to", "sender")
 Addresses = tuple[tuple[str, str], ...]
+#: Authentication-Results headers that are read; each server on the way writes one or a few.
+MAX_AUTHENTICATION = 20
+
+
+class AuthenticationHeader(NamedTuple):
+    """An Authentication-Results header, and whether it stands above the first Received."""
+
+    value: str
+    above_received: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,10 @@ class ParsedMail:
     #: Display names and addresses in Reply-To, and in Cc.
     reply_to: Addresses = ()
     cc: Addresses = ()
+    #: Whether From is there once and names this sender alone, so that no reader of mail finds another one.
+    author_certain: bool = True
+    #: The topmost Authentication-Results headers, in their order.
+    authentication: tuple[AuthenticationHeader, ...] = ()
     #: The HTML of the body when the text was made from HTML, at most MAX_TEXT bytes; else empty.
     html: str = ""
     #: SHA-256 of what a person sees: sender, date, subject, text, attachments. Transport headers, line ends and transfer
@@ -118,6 +131,7 @@ def _parsed(raw: bytes, mail: Part, content: Content) -> ParsedMail:
         headers.setdefault(header.name, []).append(decode_words(decode_raw(header.value, charset)))
     authors = [author for name in _AUTHOR for author in _addresses(mail.headers, charset, name)]
     sender_name, sender = authors[0] if authors else ("", "")
+    named = [decode_raw(each.value, charset) for each in mail.headers if each.name == "from"]
     subject = _first(headers, "subject")
     cc = _addresses(mail.headers, charset, "cc")
     return ParsedMail(
@@ -136,6 +150,8 @@ def _parsed(raw: bytes, mail: Part, content: Content) -> ParsedMail:
         sender_name=sender_name,
         reply_to=_addresses(mail.headers, charset, "reply-to"),
         cc=cc,
+        author_certain=names_one_author(named) and len(named[0]) < MAX_HEADER,
+        authentication=_authentication(mail.headers),
         html=content.html,
         content_digest=_digest(sender, _first(headers, "date"), subject, content),
     )
@@ -150,6 +166,15 @@ def _addresses(headers: list[Header], charset: str, name: str) -> Addresses:
         (clean_line(decode_words(box.name), NAME_LIMIT), box.address)
         for each in values
         for box in parse_mailboxes(each)
+    )
+
+
+def _authentication(headers: list[Header]) -> tuple[AuthenticationHeader, ...]:
+    first_received = next((place for place, each in enumerate(headers) if each.name == "received"), 0)
+    found = [(place, each.value) for place, each in enumerate(headers) if each.name == "authentication-results"]
+    return tuple(
+        AuthenticationHeader(value.decode("utf-8", "replace"), place < first_received)
+        for place, value in found[:MAX_AUTHENTICATION]
     )
 
 

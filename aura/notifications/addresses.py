@@ -8,6 +8,8 @@ encoded here: they are names and never structure (RFC 2047 sections 5 (3) and 6.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -32,7 +34,10 @@ _PARENTHESIS = re.compile(r"[()]|\\.", re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+#: Marks that programs copy along with an address. Within an address they make it another one.
+_MARKS = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+#: Alphabets with similar letters, as the first word of their names in Unicode.
+_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 _QUOTED_WHOLE = re.compile(r'^\s*"([^"]*)"\s*$')
 _SEPARATORS = re.compile("[,;]")
 _UNNEEDED_QUOTES = re.compile(r'"([^"\\@\s,:;()<>\[\]]+)"@')
@@ -50,6 +55,22 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
 
     Each has an address that can be mailed. Members of groups are mailboxes. Source: RFC 5322 section 3.4, with errors.
     """
+    return _read(value).found[:MAX_MAILBOXES]
+
+
+def names_one_author(values: Sequence[str]) -> bool:
+    """Return whether From is there once and names one mailbox that all readers of mail agree on.
+
+    Otherwise a mail server may have verified another domain than that of the address which `parse_mailboxes` returns. A domain
+    that mixes alphabets, such as one Cyrillic letter among Latin ones, is read as another one by people.
+    """
+    if len(values) != 1:
+        return False
+    reader = _read(values[0])
+    return len(reader.found) == 1 and not reader.doubtful and not _mixes_alphabets(reader.found[0].address)
+
+
+def _read(value: str) -> _Reader:
     reader = _Reader()
     at, tokens, comments = 0, _TOKEN, True
     while at < len(value) and len(reader.found) < MAX_MAILBOXES:
@@ -59,29 +80,29 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
         kind, text = token.lastgroup or "", token[0]
         if text[0] == '"' and kind != "quoted":
             tokens = _UNQUOTED_TOKEN  # the next ones are not closed either
+            reader.doubtful = True
         if text == "(" and comments:
             end = _end_of_comment(value, at)
             comments = end > 0
+            reader.doubtful |= not comments
             kind, text = ("comment", value[at:end]) if comments else ("text", "(")
         reader.read(kind, text)
         at += len(text)
     reader.finish()
-    return reader.found[:MAX_MAILBOXES]
+    return reader
 
 
 def comparable(address: str) -> str:
-    """Return the address in lower case with its domain in Unicode: the form in which two spellings of one are equal.
+    """Return an address, or a domain, in the form in which two are compared: in lower case, the domain in Unicode.
 
-    `ann@xn--bcher-kva.example` is `ann@bücher.example` (RFC 5890). A domain that is not valid stays as it is.
+    `ann@xn--bcher-kva.example` is `ann@bücher.example` (RFC 5891). A domain that is not valid stays as it is. The mapping
+    of UTS 46 is not applied: it makes other letters equal to those of ASCII.
     """
-    address = address.lower()
-    local, at, domain = address.rpartition("@")
-    if not at or (domain.isascii() and "xn--" not in domain):
-        return address
-    try:
-        return f"{local}@{idna.decode(domain, uts46=True)}"
-    except UnicodeError:  # IDNAError is one
-        return address
+    local, at, domain = address.strip().lower().rpartition("@")
+    if not domain.isascii() or "xn--" in domain:
+        with suppress(UnicodeError):  # IDNAError is one
+            domain = idna.decode(idna.encode(domain))
+    return f"{local}{at}{domain}"
 
 
 def spellings(address: str) -> list[str]:
@@ -116,6 +137,8 @@ class _Reader:
     angle: str | None = None
     #: The part of a name before a comma that should have been quoted.
     carried: str = ""
+    #: Another reader may find another address: brackets without one, several addresses in one mailbox, or a group.
+    doubtful: bool = False
 
     def read(self, kind: str, text: str) -> None:
         if kind == "separator":
@@ -124,6 +147,7 @@ class _Reader:
             if self.angle is not None:
                 self.finish()
             self.angle = text.strip("<>")
+            self.doubtful |= text[-1] != ">"
         elif kind == "comment":
             self.comment = self.comment or text[1:-1]
             self._add(text)
@@ -136,7 +160,7 @@ class _Reader:
             if text in (">", ".", "'", '"') or text.startswith("("):
                 return
             self.finish()
-        if self.joined and self.words and not text.startswith("("):
+        if self.joined and self.words and not text.startswith("(") and not self.words[-1].endswith(")"):
             self.words[-1] += text
         else:
             self.words.append(text)
@@ -145,6 +169,7 @@ class _Reader:
         if mark != ":":
             self.finish()
         elif self.angle is None and not any("@" in word for word in self.words):
+            self.doubtful |= [word.casefold() for word in self.words] != ["mailto"]
             self.words.clear()  # the name of a group, or "mailto"
             self.carried = ""
         else:
@@ -155,9 +180,14 @@ class _Reader:
         words, angle, comment = self.words, self.angle, self.comment
         self.words, self.angle, self.comment, self.joined = [], None, "", False
         address = _address(_QUOTED_WHOLE.sub(r"\1", angle)) if angle is not None else ""
+        self.doubtful |= not address if angle is not None else sum("@" in word for word in words) > 1
+        self.doubtful |= angle is not None and angle.count("@") != 1
+        if not address and angle and "@" in angle:
+            return  # its name is no other address
         if not address:
             words, address = _bare_address(words)
             if not address:
+                self.doubtful |= any("@" in word for word in words)
                 self.carried = f"{self.carried}{' '.join(words)}, " if words and angle is None else ""
                 return
             words = [word for word in words if not word.startswith("(")] or [comment]
@@ -176,14 +206,31 @@ def _bare_address(words: list[str]) -> tuple[list[str], str]:
 
 def _address(text: str) -> str:
     """Return an address that can be mailed, in lower case, without a route, comments and the dot of the root; else ""."""
-    text = _INVISIBLE.sub("", _COMMENT.sub("", text)).strip().strip("<>[]'\u2018\u2019,;").strip()
+    text = _COMMENT.sub("", text).strip(f" \t\r\n{_MARKS}").strip("<>[]'\u2018\u2019,;").strip(f" \t\r\n{_MARKS}")
     if text.startswith("@"):
         text = text.rpartition(":")[2]
     text = _AROUND_AT.sub("@", text.removeprefix("mailto:").removeprefix("MAILTO:")).removesuffix(".")
     text = _UNNEEDED_QUOTES.sub(r"\1@", text)
     if not is_email(text) and (several := _SEPARATORS.split(text, maxsplit=1))[1:]:
         text = several[0].strip()  # several addresses within the brackets
-    return text.lower() if is_email(text) else ""
+    return text.lower() if is_email(text) and not _imitates_ascii(text) else ""
+
+
+def _imitates_ascii(text: str) -> bool:
+    """Return whether a character becomes ASCII when text is normalized, as the Kelvin sign (U+212A) becomes k."""
+    return not text.isascii() and any(
+        not each.isascii() and any(map(str.isascii, unicodedata.normalize("NFKC", each))) for each in text
+    )
+
+
+def _mixes_alphabets(address: str) -> bool:
+    """Return whether a label of the domain mixes Latin letters with those that look like them (UTS 39, section 5.2)."""
+    if address.isascii():
+        return False
+    return any(
+        len({unicodedata.name(each, "").partition(" ")[0] for each in label if each.isalpha()} & _ALPHABETS) > 1
+        for label in address.rpartition("@")[2].split(".")
+    )
 
 
 def _name(text: str) -> str:

@@ -163,6 +163,12 @@ def is_user(name: str) -> bool:
     return bool(name) and "@" not in name and name == one_line(name, 254)
 
 
+def mail_address(person: str) -> str:
+    """Return the address to which mails to a requester go; "" for a requester without one."""
+    found = _recipient(person, "requester", "")
+    return found.address if found is not None and found.channel == "email" else ""
+
+
 def _recipient(person: str, role: Role, language: str) -> Recipient | None:
     """Return the recipient of an address or user name; None for any other text."""
     person = person.strip(" ")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -69,6 +69,8 @@ class TicketFacts:
     by_mail: bool = False
     #: The resolution target in local time; the requester does not get it.
     due: str = ""
+    #: The text of the requester is withheld, because nobody verified that they wrote it.
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,16 @@ def render_incident(facts: IncidentFacts, language: str, base_url: str) -> Rende
 def incident_link(base_url: str, number: int) -> str:
     """Return the address at which a person accepts or dismisses an incident."""
     return f"{base_url.rstrip('/')}/incidents#incident-{int(number)}"
+
+
+def without_text_of_requester(facts: TicketFacts) -> TicketFacts:
+    """Return the facts without what the requester wrote; what an agent wrote stays.
+
+    For mails to the requester and the people in Cc when the sender of the mail is not verified: a stranger would write to them
+    in the name of the desk.
+    """
+    note = facts.note if facts.note_by_agent else ""
+    return replace(facts, title="", description="", reason="", requester="", note=note, by_mail=False, withheld=True)
 
 
 def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> RenderedMessage:
@@ -206,6 +218,7 @@ def _sanitized(facts: TicketFacts) -> dict[str, object]:
         "internal": facts.note_visibility == "internal",
         "reply_to": _answered_subject(facts.title) if facts.by_mail else "",
         "due": _line(facts.due, NAME_LIMIT),
+        "withheld": facts.withheld,
     }
 
 

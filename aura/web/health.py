@@ -191,6 +191,19 @@ def check_imap() -> Check:
         return Check("imap", False, f"{where}: {error}", "start the mail server, or correct AURA_IMAP_URL")
 
 
+def check_mail_senders() -> Check:
+    """Say whether the senders of inbound mails are verified, and what happens to those that are not."""
+    settings = get_settings()
+    if settings.trusted_authserv:
+        names = ", ".join(settings.trusted_authserv)
+        what = "marked" if settings.mail_dmarc_failed == "mark" else "refused"
+        return Check("mail senders", True, f"verified by {names}; mails of other senders are {what}")
+    if settings.imap_url is None and settings.mail_webhook_secret is None:
+        return Check("mail senders", True, "not verified: AURA_TRUSTED_AUTHSERV is not set")
+    fix = "set AURA_TRUSTED_AUTHSERV to the name with which your mail server writes Authentication-Results"
+    return Check("mail senders", True, "not verified: anybody can write in the name of another person", fix)
+
+
 def check_attachments() -> Check:
     """Write, read and delete a content where attachments are stored."""
     settings = get_settings()
@@ -252,6 +265,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_in_doubt,
     check_secrets,
     check_imap,
+    check_mail_senders,
     check_attachments,
 )
 

@@ -104,6 +104,8 @@ class Ticket(Base):
     forwarded_by: Mapped[str] = mapped_column(String(254), default="", server_default="")
     #: Why the requester gets no automatic answer, such as "Precedence: list"; empty when they get one.
     no_auto_reply: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    #: Whether our mail server verified that the requester sent the mail; None when that is unknown, or for no mail.
+    sender_verified: Mapped[bool | None] = mapped_column(Boolean)
     department: Mapped[str] = mapped_column(String(200), default="")
     language: Mapped[str] = mapped_column(String(8), default="")
     claimed_priority: Mapped[str | None] = mapped_column(String(16))
@@ -307,6 +309,8 @@ class Comment(Base):
     source: Mapped[str] = mapped_column(String(16))
     #: A note for agents: neither the requester nor a participant gets it.
     internal: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: Whether our mail server verified the author of a comment by mail; None when that is unknown, or for no mail.
+    sender_verified: Mapped[bool | None] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
 
 
@@ -323,6 +327,12 @@ class InboundMail(Base):
             postgresql_where=text("shared_id IS NOT NULL"),
             sqlite_where=text("shared_id IS NOT NULL"),
         ),
+        Index(
+            "ix_inbound_mails_refers_to",
+            "refers_to",
+            postgresql_where=text("refers_to IS NOT NULL"),
+            sqlite_where=text("refers_to IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
@@ -337,6 +347,11 @@ class InboundMail(Base):
     #: ticket, comment, or why the mail was ignored.
     outcome: Mapped[str] = mapped_column(Text)
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id", ondelete="SET NULL"))
+    #: Whether our mail server verified the sender, and None when that is unknown.
+    sender_verified: Mapped[bool | None] = mapped_column(Boolean)
+    #: The ticket that the mail names or answers without being a comment on it, and the reason.
+    refers_to: Mapped[int | None] = mapped_column(BigInteger)
+    note: Mapped[str | None] = mapped_column(Text)
     #: Name, type and size of each attachment; `raw` holds their bytes.
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now(), index=True)

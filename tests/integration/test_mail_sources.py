@@ -24,6 +24,7 @@ from tests.conftest import ROOT, wait_until
 from tests.embedded import count
 from tests.receiver import PEM
 from tests.services import Dovecot
+from tests.unit.mail.helpers import answering
 
 MAILS = 200
 
@@ -103,9 +104,9 @@ def test_mails_of_a_mailbox_become_tickets_and_comments_and_too_large_mails_are_
     inbox: Inbox, run: Run, configure: Callable[..., Any]
 ):
     configure(AURA_MAIL_LIMIT="10000")
-    reply = mail(1, "Since today.", In_Reply_To="<0@example.com>")
     inbox.deliver(mail(0))
     assert run("mail", "fetch", "--once").out.endswith(": ticket 1\n")
+    reply = mail(1, "Since today.", **answering(1, "p0@example.com"), From="p0@example.com")
     inbox.deliver(reply, mail(2, "x" * 20_000), mail(3, Auto_Submitted="auto-replied"))
 
     result = run("mail", "fetch", "--once")

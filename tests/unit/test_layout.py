@@ -66,10 +66,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/desk/unsubscribe.py": _PEOPLE,
     "aura/mail/attributions.py": _QUOTES,
     "aura/mail/bounces.py": ("mail/test_auto_replies.py", "one classification: a bounce is one kind of automatic mail"),
-    "aura/mail/conversations.py": (
-        "mail/test_ingest.py",
-        "the ticket of a mail depends on the mails ingested before it",
-    ),
     "aura/mail/identity.py": ("mail/test_ingest.py", "a mail is a duplicate of mails ingested before it"),
     "aura/mail/mail_signatures.py": _QUOTES,
     "aura/mail/quoted_headers.py": _QUOTES,

@@ -36,6 +36,8 @@ class OutboundMessage:
     references: tuple[str, ...] = ()
     #: URL that ends mails like this one to the recipient; empty for none.
     unsubscribe: str = ""
+    #: Proof that a reply answers this message; its recipient's alone (`aura.notifications.reply_tokens`).
+    reply_token: str = field(default="", repr=False)
     #: URL and keys are secrets: they permit to write to the endpoint.
     url: str = field(default="", repr=False)
     keys: tuple[str, ...] = field(default=(), repr=False)

@@ -48,7 +48,8 @@ def make_email(settings: Settings) -> Channel:
         return ConsoleChannel()
     provider = settings.smtp_oauth
     tokens = None if provider is None else (lambda user: token_source(provider, user, settings))
-    return EmailChannel(settings.smtp_url.get_secret_value(), settings.mail_from, tokens=tokens)
+    url, plus_addresses = settings.smtp_url.get_secret_value(), settings.mail_plus_addresses
+    return EmailChannel(url, settings.mail_from, tokens=tokens, plus_addresses=plus_addresses)
 
 
 def check_web_address(url: str, settings: Settings) -> None:

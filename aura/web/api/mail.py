@@ -32,6 +32,8 @@ class IngestedMail(BaseModel):
     ticket_id: int | None
     #: The same mail was ingested before.
     duplicate: bool
+    #: Why the mail is a ticket of its own, although it names or answers another one; else empty.
+    note: str
 
 
 @router.post(
@@ -76,7 +78,11 @@ def _ingest(headers: Mapping[str, str], body: bytes) -> Response:
         raise InvalidInput("the body must be a raw mail; it is empty")
     ingested = ingest_mail(body)
     answer = IngestedMail(
-        id=ingested.id, outcome=ingested.outcome, ticket_id=ingested.ticket_id, duplicate=ingested.duplicate
+        id=ingested.id,
+        outcome=ingested.outcome,
+        ticket_id=ingested.ticket_id,
+        duplicate=ingested.duplicate,
+        note=ingested.note,
     )
     return JSONResponse(answer.model_dump(), 202)
 

@@ -97,6 +97,8 @@ class Ticket(BaseModel):
     forwarded_by: str
     #: Why the requester gets no automatic answer, such as "Precedence: list".
     no_auto_reply: str
+    #: Whether our mail server verified that the requester sent the mail; null when that is unknown, or for no mail.
+    sender_verified: bool | None
     department: str
     language: str
     claimed_priority: str | None

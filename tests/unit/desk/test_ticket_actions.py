@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import parseaddr
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from pipelines.reanalysis import reanalyze_changed
 from pipelines.triage import triage
 from tests.commands import Run
 from tests.embedded import Hand, crash_before_commit
+from tests.unit.mail.helpers import answering
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -267,8 +269,8 @@ def test_a_comment_of_the_requester_opens_a_pending_ticket(ticket: int) -> None:
 
 
 def write(sender: str, text: str, number: int) -> bytes:
-    message_id = f"<{text.splitlines()[-1]}@example.com>"
-    headers = {"From": sender, "Subject": f"Re: [Aura #{number}]", "Message-ID": message_id}
+    answered = answering(number, parseaddr(sender)[1])["In_Reply_To"]
+    headers = {"From": sender, "In-Reply-To": answered, "Message-ID": f"<{text.splitlines()[-1]}@example.com>"}
     return "".join(f"{name}: {value}\n" for name, value in headers.items()).encode() + f"\n{text}".encode()
 
 

@@ -19,6 +19,7 @@ from db import participants, reading, transaction
 from db.models import Agent, Notification, Ticket, TicketParticipant
 from tests.embedded import Hand
 from tests.unit.actors.helpers import subscribe
+from tests.unit.mail.helpers import answering, token
 from tests.unit.mail.test_ingest import comments, ticket, write
 from tests.unit.notifications.channels.test_email import Mailbox, PrivatePort
 
@@ -112,7 +113,7 @@ def test_persons_whose_addresses_resemble_machines_are_kept(mailbox: Mailbox) ->
 def test_a_mail_with_a_thousand_people_in_cc_adds_a_bounded_number(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc(*(f"victim{number}@example.com" for number in range(1000))))
     for number in range(3):
-        ingest_mail(cc(*(f"other{number}-{each}@example.com" for each in range(30)), Subject="Re: [Aura #1] VPN"))
+        ingest_mail(cc(*(f"other{number}-{each}@example.com" for each in range(30)), **answering()))
     hand.run()
     assert len(people()) == participants.MAX_PARTICIPANTS
     assert {str(mail["To"]) for mail in mailbox.mails} <= {"ada@example.com", TEAM}, "no reply, no mail to them"
@@ -167,7 +168,7 @@ def test_the_links_of_a_requester_are_defanged_in_mails_to_others(hand: Hand, ma
     ingest_mail(cc("bob@example.com"))
     hand.run()
     mailbox.mails.clear()
-    ingest_mail(write(subject="Re: [Aura #1]", text="See https://evil.example/login and www.evil.example."))
+    ingest_mail(write(text="See https://evil.example/login and www.evil.example.", **answering()))
     hand.run()
     [mail] = mails_to(mailbox, TEAM)
     text, html = (part.get_content() for part in mail.iter_parts())
@@ -200,7 +201,7 @@ def test_with_the_setting_off_people_in_cc_get_no_mail(
 def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     remove_participant(1, "Bob@example.com", "nora")
-    ingest_mail(cc("bob@example.com", Subject="Re: [Aura #1] VPN drops"))
+    ingest_mail(cc("bob@example.com", **answering()))
     comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     assert people() == []
@@ -209,18 +210,15 @@ def test_a_removed_person_gets_no_mail_and_no_mail_adds_them_again(hand: Hand, m
         assert session.scalar(select(func.count()).select_from(TicketParticipant)) == 1
 
 
-def test_a_person_in_cc_comments_by_the_number_of_the_ticket_until_removed(mailbox: Mailbox) -> None:
-    ingest_mail(cc("bob@example.com"))
-    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "comment"
-    assert ingest_mail(write("eve@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
-
-
-def test_a_removed_person_comments_no_more(hand: Hand, mailbox: Mailbox) -> None:
+def test_a_person_in_cc_comments_until_removed(hand: Hand, mailbox: Mailbox) -> None:
     ingest_mail(cc("bob@example.com"))
     comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
+    reply = {"In_Reply_To": str(mails_to(mailbox, "bob@example.com")[0]["Message-ID"])}
+    assert ingest_mail(write("bob@example.com", "Re: VPN drops", "Me too.", **reply)).outcome == "comment"
+    assert ingest_mail(write("eve@example.com", "Re: VPN drops", "Me too.", **reply)).outcome == "ticket"
     remove_participant(1, "bob@example.com", "nora")
-    assert ingest_mail(write("bob@example.com", "Re: [Aura #1] VPN drops", "Me too.")).outcome == "ticket"
+    assert ingest_mail(write("bob@example.com", "Re: VPN drops", "Me again.", **reply)).outcome == "ticket"
 
 
 def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_requester(
@@ -230,21 +228,23 @@ def test_mails_to_the_requester_and_people_in_cc_answer_the_mails_of_the_request
     hand.run()
     [received] = mails_to(mailbox, "ada@example.com")
     assert received["In-Reply-To"] == "<first@example.com>"
-    assert received["References"].split() == ["<ticket-1@example.org>", "<first@example.com>"]
+    conversation = ["<ticket-1@example.org>", f"<ticket-{token(1, 'ada@example.com')}@example.org>"]
+    assert received["References"].split() == [*conversation, "<first@example.com>"]
     assert received["Subject"] == "Re: VPN drops [Aura #1]"
 
     ingest_mail(write(Message_ID="<second@example.com>", In_Reply_To=str(received["Message-ID"])))
-    ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", In_Reply_To="<first@example.com>"))
+    ingest_mail(write("bob@example.com", Message_ID="<of-bob@example.com>", **answering(1, "bob@example.com")))
     comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     to_ada, to_bob = mails_to(mailbox, "ada@example.com")[-1], mails_to(mailbox, "bob@example.com")[-1]
-    assert to_ada["References"].split()[1:] == ["<first@example.com>", "<second@example.com>"]
+    assert to_ada["References"].split()[2:] == ["<first@example.com>", "<second@example.com>"]
     assert to_ada["In-Reply-To"] == "<second@example.com>"
-    assert to_bob["References"].split()[1:] == ["<first@example.com>", "<second@example.com>", "<of-bob@example.com>"]
+    assert to_bob["References"].split()[2:] == ["<first@example.com>", "<second@example.com>", "<of-bob@example.com>"]
     assert to_ada["Subject"] == to_bob["Subject"] == received["Subject"]
     # agents have a conversation of their own
     team = [mail for mail in mailbox.mails if str(mail["To"]) == TEAM]
-    assert team and {str(mail["References"]) for mail in team} == {"<ticket-1@example.org>"}
+    own = f"<ticket-1@example.org> <ticket-{token(1, TEAM)}@example.org>"
+    assert team and {" ".join(str(mail["References"]).split()) for mail in team} == {own}
 
 
 @pytest.mark.parametrize("identifier", ["<" + "x" * 230 + "@example.com>", "<ä@example.com>"])
@@ -356,3 +356,53 @@ def test_a_requester_is_stored_in_lower_case_whatever_the_mail_says(mailbox: Mai
     assert ticket().requester == "ada@example.com"
     with reading() as session:
         assert session.scalar(select(func.count()).select_from(Ticket)) == 1
+
+
+# -- replies to what was sent, and text of senders who are not verified --------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", ["References", "In-Reply-To", "Reply-To"])
+def test_a_reply_to_a_sent_mail_is_a_comment_whatever_the_mail_program_keeps(
+    kept: str, hand: Hand, mailbox: Mailbox, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_MAIL_PLUS_ADDRESSES="on")
+    ingest_mail(write())
+    hand.run()
+    [sent] = mails_to(mailbox, "ada@example.com")
+    headers = {
+        # a server replaced the Message-ID
+        "References": {"References": f"{sent['References']} <new@ses.example>", "In_Reply_To": "<new@ses.example>"},
+        "In-Reply-To": {"In_Reply_To": str(sent["Message-ID"])},
+        "Reply-To": {"To": str(sent["Reply-To"])},
+    }[kept]
+    headers = {name: " ".join(value.split()) for name, value in headers.items()}
+    assert str(sent["Reply-To"]).startswith("Aura #1 <desk+1-")
+    assert ingest_mail(write(text="More.", **headers)).outcome == "comment"
+    assert ingest_mail(write("mallory@evil.example", text="More.", **headers)).outcome == "ticket"
+
+
+def test_without_the_setting_replies_go_to_the_address_of_the_desk(hand: Hand, mailbox: Mailbox) -> None:
+    ingest_mail(write())
+    hand.run()
+    assert [str(mail["Reply-To"]) for mail in mails_to(mailbox, "ada@example.com")] == [f"Aura #1 <{DESK}>"]
+
+
+@pytest.mark.parametrize("result", ["pass", "fail"])
+def test_the_text_of_an_unverified_sender_is_sent_to_the_desk_alone(
+    result: str, hand: Hand, mailbox: Mailbox, configure: Callable[..., Any]
+) -> None:
+    configure(AURA_TRUSTED_AUTHSERV="mx.example.org")
+    authentication = {"Authentication_Results": f"mx.example.org; dmarc={result} header.from=example.com"}
+    ingest_mail(cc("bob@example.com", Subject="Pay PHISH now", **authentication) + b" PHISH PHISH")
+    add_participant(1, "carl@example.com", "nora")
+    hand.run()
+    comment(1, "nora", "We look into it.")
+    resolve(1, "Nothing to do.")
+    hand.run()
+
+    outside = [*mails_to(mailbox, "ada@example.com"), *mails_to(mailbox, "carl@example.com")]
+    assert len(outside) == 4, "acknowledged, commented twice, resolved"
+    assert any("PHISH" in str(mail) for mail in outside) is (result == "pass")
+    assert all(("sender not verified" in str(mail["Subject"])) is (result == "fail") for mail in outside)
+    assert "We look into it." in "".join(next(mail.iter_parts()).get_content() for mail in outside)
+    assert "PHISH" in "".join(str(mail) for mail in mails_to(mailbox, TEAM)), "the desk reads it"

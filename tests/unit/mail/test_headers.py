@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura.mail.headers import split_headers
+from aura.mail.headers import MAX_HEADERS, MAX_LINES, split_headers
 from aura.mail.parse import parse_mail
 from tests.growth import MOST, growth
 
@@ -105,3 +107,34 @@ def test_no_byte_of_the_text_is_lost_or_repeated(lines: list[bytes]) -> None:
 @pytest.mark.parametrize("hostile", ["a\n", "X:\n", " \n", "a: b\n \n", "\n", "\r", "From: a\n\t", "x" * 100, "=?\n"])
 def test_hostile_headers_take_linear_time(hostile: str) -> None:
     assert growth(lambda text: split_headers(text.encode()), hostile * (200_000 // len(hostile))) < MOST
+
+
+# -- limits --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line", ["X: y\n", "X:\n", " continued\n", "no header\n", "X-{}: y\n", "To: a@example.com,\n b@example.com\n"]
+)
+def test_a_mail_of_header_lines_has_bounded_headers_and_keeps_its_text(line: str) -> None:
+    many = "".join(line.replace("{}", str(number)) for number in range(40_000))
+    headers, body = split_headers(f"From: ann@example.com\n{many}\nIt flickers.".encode())
+
+    assert headers[0].name == "from" and len(headers) <= MAX_LINES
+    assert sum(len(each.value) for each in headers) <= MAX_HEADERS
+    assert body.endswith(b"It flickers.")
+
+
+def test_the_memory_of_the_headers_of_a_mail_does_not_grow_with_their_lines() -> None:
+    def peak(lines: int) -> int:
+        raw = b"From: ann@example.com\n" + b"X: y\n" * lines + b"\nText"
+        tracemalloc.start()
+        try:
+            split_headers(raw)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(MAX_LINES)
+    # all that grows is the block of bytes that is cut
+    assert peak(8 * MAX_LINES) - peak(2 * MAX_LINES) <= MAX_HEADERS
+    assert peak(128 * MAX_LINES) - peak(32 * MAX_LINES) <= MAX_HEADERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -21,7 +22,7 @@ from aura.notifications import (
     render_digest,
     render_incident,
 )
-from aura.notifications.render import LANGUAGES, ROLES, render_message
+from aura.notifications.render import LANGUAGES, ROLES, render_message, without_text_of_requester
 
 FACTS = TicketFacts(
     id=17,
@@ -191,6 +192,24 @@ def test_the_subject_of_a_reply_is_that_of_the_mail(title: str, subject: str, la
     ):
         assert render_message(event, role, language, facts, BASE).subject == subject
     assert render_message("ticket.classified", "team", language, facts, BASE).subject.startswith("[Aura #17] ")
+
+
+@pytest.mark.parametrize(
+    ("language", "instead"), [("en", "(sender not verified)"), ("de", "(Absender nicht bestätigt)")]
+)
+def test_a_withheld_text_of_the_requester_is_in_no_part_of_a_mail(language: str, instead: str) -> None:
+    written = TicketFacts(17, "PHISH", "Other", "low", "PHISH", "PHISH", "PHISH", note="PHISH", by_mail=True)
+    by_agent = dataclasses.replace(written, note="Your cable arrives.", note_by_agent=True)
+    for facts, role, event in (
+        (written, "requester", "ticket.classified"),
+        (written, "requester", "ticket.commented"),
+        (by_agent, "requester", "ticket.resolved"),
+        (by_agent, "cc", "ticket.commented"),
+    ):
+        message = render_message(event, role, language, without_text_of_requester(facts), BASE)
+        assert message.subject == f"[Aura #17] {instead}"
+        assert "PHISH" not in message.text
+        assert ("Your cable arrives." in message.text) is facts.note_by_agent
 
 
 def test_people_in_cc_have_a_text_for_public_replies_alone() -> None:

@@ -84,3 +84,12 @@ def test_doctor_counts_notifications_in_doubt_and_connects_to_the_mailbox(config
     away = health.check_imap()
     assert not away.ok
     assert "hunter2" not in json.dumps([away.detail, away.fix])
+
+
+def test_doctor_says_whether_the_senders_of_mails_are_verified(configure: Callable[..., Any]):
+    assert health.check_mail_senders().fix == "", "no mail is received"
+    configure(AURA_IMAP_URL="imaps://desk:x@mail.example.org/INBOX")
+    assert "AURA_TRUSTED_AUTHSERV" in health.check_mail_senders().fix
+    configure(AURA_TRUSTED_AUTHSERV="mx.example.org", AURA_MAIL_DMARC_FAILED="refuse")
+    found = health.check_mail_senders()
+    assert (found.detail, found.fix) == ("verified by mx.example.org; mails of other senders are refused", "")

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from aura.notifications.channels.base import OutboundMessage
+from aura.notifications.reply_tokens import plus_address
 from aura.notifications.sanitize import one_line
 from aura.notifications.unsubscribe import SUBJECT
 
@@ -74,12 +75,14 @@ MAX_REFERENCES = 20
 _ID = re.compile(r"[!-;=?-~]{1,250}")
 
 
-def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMessage:
+def compose(message: OutboundMessage, sender: str, address: str = "", plus_addresses: bool = False) -> EmailMessage:
     """Return the message as a mail from `sender`, a name and an address such as `Aura <aura@example.com>`.
 
     The Message-ID depends on the message's id alone, so every attempt has the same one. A mail answers the newest mail of
-    its recipient about the ticket. All mails of a ticket also refer to `<ticket-17@domain>`, so mail programs show them as
-    one conversation. `address` replaces the recipient's, such as by one in ASCII.
+    its recipient about the ticket. All mails of a ticket to a recipient also refer to `<ticket-17@domain>`, and to one with
+    the reply token, so mail programs show them as one conversation, and a reply proves that its sender received them: some
+    programs keep In-Reply-To alone, and some servers replace the Message-ID. With `plus_addresses` the Reply-To carries the
+    token, too. `address` replaces the recipient's, such as by one in ASCII.
     """
     domain = sender.rpartition("@")[2].rstrip(">")
     mail = EmailMessage(policy=_policy)
@@ -88,16 +91,21 @@ def compose(message: OutboundMessage, sender: str, address: str = "") -> EmailMe
     mail["Subject"] = one_line(message.subject, 250)
     mail["Date"] = formatdate(usegmt=True)
     identifier = re.sub(r"[^A-Za-z0-9.-]", "", message.id)
-    mail["Message-ID"] = f"<{identifier}@{domain}>"
+    token = message.reply_token
+    mail["Message-ID"] = f"<{identifier}{'.' if token else ''}{token}@{domain}>"
     if message.ticket_id:
         answered = [f"<{each}>" for each in message.references if _ID.fullmatch(each)]
         answered = answered[:1] + answered[1:][-(MAX_REFERENCES - 1) :]
-        conversation = f"<ticket-{message.ticket_id}@{domain}>"
-        mail["In-Reply-To"] = answered[-1] if answered else conversation
+        conversation = [f"<ticket-{message.ticket_id}@{domain}>"]
+        if token:
+            conversation.append(f"<ticket-{token}@{domain}>")
+        mail["In-Reply-To"] = answered[-1] if answered else conversation[-1]
         # the newest is the last, which mail programs take for the parent
-        mail["References"] = " ".join([conversation, *answered])
+        mail["References"] = " ".join([*conversation, *answered])
         # mail programs repeat the name in the To of a reply, where it names the ticket too
-        mail["Reply-To"] = formataddr((f"Aura #{message.ticket_id}", parseaddr(sender)[1]))
+        own = parseaddr(sender)[1]
+        reply_to = plus_address(own, token) if token and plus_addresses else own
+        mail["Reply-To"] = formataddr((f"Aura #{message.ticket_id}", reply_to))
     if message.unsubscribe:
         if message.unsubscribe.startswith("https://"):  # RFC 8058, section 3.1
             mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"

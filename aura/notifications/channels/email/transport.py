@@ -85,7 +85,8 @@ class EmailChannel:
 
     `timeout` is the seconds of every wait on the socket, `mail_timeout` those of the wait for the answer to a mail. Raises
     SettingsError, without any part of the URL, when the URL or the sender cannot be used. `tokens` returns the source of the
-    access tokens for the user of the URL, instead of a password.
+    access tokens for the user of the URL, instead of a password. `plus_addresses`: replies go to the sender's address with the
+    reply token behind a plus sign.
     """
 
     name = "email"
@@ -97,6 +98,7 @@ class EmailChannel:
         timeout: float = 10.0,
         mail_timeout: float = 300.0,
         tokens: Callable[[str], TokenSource] | None = None,
+        plus_addresses: bool = False,
     ) -> None:
         try:
             parts = urlsplit(url)
@@ -116,6 +118,7 @@ class EmailChannel:
             raise SettingsError("MAIL_FROM: must be one address, such as Aura <aura@example.com>")
         self._sender, self._address = formataddr(senders[0]), senders[0][1]
         self._tokens = tokens
+        self._plus_addresses = plus_addresses
 
     def send(self, message: OutboundMessage) -> str:
         """Send one mail and return its Message-ID, which is the same at every attempt.
@@ -145,7 +148,7 @@ class EmailChannel:
         try:
             connection.ehlo_or_helo_if_needed()
             recipient = wire_address(message.recipient, connection.has_extn("smtputf8"))
-            mail = compose(message, self._sender, recipient)
+            mail = compose(message, self._sender, recipient, self._plus_addresses)
             # a virus scanner may take minutes, and a mail whose answer is not awaited is sent twice
             set_timeout(connection, self._mail_timeout)
             connection.send_message(mail, self._address, [recipient])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from db import reading, transaction
-from db.models import Agent, AuditEntry, Ticket
+from db.models import Agent, AuditEntry, Comment, Ticket
+from tests.commands import Run
 from tests.embedded import Hand, count, one_job
 from tests.unit.web.clients import HOSTILE, create_ticket, stored_ticket, submit
 
@@ -34,6 +36,28 @@ def test_a_page_shows_the_forwarder_of_a_mail_and_why_no_reply_is_sent(browser: 
     assert "No automatic answers to the requester: <bdi>Precedence: list</bdi>" in text
     details = browser.get(f"/api/v1/tickets/{number}").json()
     assert (details["forwarded_by"], details["no_auto_reply"]) == ("grace@example.com", "Precedence: list")
+
+
+@pytest.mark.parametrize("verified", [None, True, False])
+def test_page_api_and_command_line_show_that_a_sender_is_not_verified(
+    browser: TestClient, run: Run, verified: bool | None
+):
+    number = create_ticket(requester="ada@example.com")
+    with transaction() as session:
+        found = session.get(Ticket, number)
+        assert found is not None
+        found.sender_verified = verified
+        session.add(Comment(ticket_id=number, author="bob", text="Hi", source="mail", sender_verified=verified))
+
+    page, details = browser.get(f"/tickets/{number}").text, browser.get(f"/api/v1/tickets/{number}").json()
+    [comment] = [each for each in details["timeline"] if each["kind"] == "comment"]
+    shown = run("tickets", "show", str(number)).out
+
+    assert (page.count("Sender not verified"), shown.count("Sender not verified")) == (
+        (2, 2) if verified is False else (0, 0)
+    )
+    assert (details["sender_verified"], comment["sender_verified"]) == (verified, verified)
+    assert browser.get("/api/v1/tickets").json()["tickets"][0]["sender_verified"] is verified
 
 
 def test_a_ticket_is_created_by_the_form(browser: TestClient):
