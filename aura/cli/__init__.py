@@ -61,8 +61,8 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
-#: Commands of the Procfile and of deployments: they never use embedded mode without AURA_ENV=development.
-SERVICE_COMMANDS = ("scheduler", "migrate", "web")
+#: Processes of the Procfile: they never use embedded mode without AURA_ENV=development.
+SERVICE_COMMANDS = ("scheduler", "web")
 
 
 @app.callback()

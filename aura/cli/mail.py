@@ -69,6 +69,7 @@ def import_(
 ) -> None:
     """Read mails from files, from stdin, or from the new/ of a Maildir until Ctrl-C; then they move to its cur/.
 
+    A reply in a named file needs no reply token: you vouch for its sender. One from stdin or a Maildir does.
     With `-`, for the pipe of a mail server, the exit code is 75 for a temporary failure and 65 for a refused mail.
 
     Example: aura mail import mail.eml

@@ -65,12 +65,13 @@ def is_own_mail(session: Session, mail: ParsedMail) -> bool:
     return any(match and inbound_mails.is_notification(session, match[1]) for match in own)
 
 
-def answer_of(session: Session, mail: ParsedMail, verified: bool | None) -> Answer | None:
+def answer_of(session: Session, mail: ParsedMail, verified: bool | None, *, needs_token: bool = True) -> Answer | None:
     """Return the ticket that the mail answers or names; None when it is about none.
 
     The first ticket on which it may be a comment counts, then the first that exists. `verified` is that of its sender.
     """
-    reading = _Reading(session, mail, verified)
+    needs_token = needs_token and get_settings().mail_reply_token == "required"
+    reading = _Reading(session, mail, verified, needs_token)
     answers = [answer for ticket_id in reading.tickets() if (answer := reading.answer(ticket_id)) is not None]
     return next((each for each in answers if not each.refusal), next(iter(answers), None))
 
@@ -78,8 +79,8 @@ def answer_of(session: Session, mail: ParsedMail, verified: bool | None) -> Answ
 class _Reading:
     """The proofs in one mail."""
 
-    def __init__(self, session: Session, mail: ParsedMail, verified: bool | None) -> None:
-        self._session, self._mail, self._verified = session, mail, verified
+    def __init__(self, session: Session, mail: ParsedMail, verified: bool | None, needs_token: bool) -> None:
+        self._session, self._mail, self._verified, self._needs_token = session, mail, verified, needs_token
         self._sender = comparable(mail.sender)
         notifications = [match for ref in mail.references if (match := _NOTIFICATION_ID.match(ref))]
         conversations = [match for ref in mail.references if (match := _CONVERSATION_ID.fullmatch(ref))]
@@ -122,9 +123,7 @@ class _Reading:
             return Answer(ticket_id, "", proven)
         if best:
             return Answer(ticket_id, OTHER_TOKEN, proven)
-        if get_settings().mail_reply_token == "optional":  # a choice, no secret
-            return Answer(ticket_id, "", proven)
-        return Answer(ticket_id, NO_TOKEN, proven)
+        return Answer(ticket_id, NO_TOKEN if self._needs_token else "", proven)
 
     def _rights(self, people: inbound_mails.PeopleOfTicket) -> dict[str, int]:
         """Return what each person of the ticket may do; a requester who is an agent is a requester here."""

@@ -70,10 +70,11 @@ class NotPossible(Conflict):
     """The mail cannot be made a ticket; the message says why."""
 
 
-def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
+def ingest_mail(raw: bytes, size: int | None = None, *, needs_token: bool = True) -> IngestResult:
     """Ingest a mail. Idempotent. Raises SQLAlchemyError when the database does not answer: offer the mail again.
 
-    `size` is the size of the whole mail when `raw` is only its beginning. A mail that the database rejects is refused, and
+    `size` is the size of the whole mail when `raw` is only its beginning. Without `needs_token`, a reply needs no reply token,
+    because an operator chose the mail. A mail that the database rejects is refused, and
     stored with the error.
     """
     limit = get_settings().mail_limit
@@ -83,7 +84,7 @@ def ingest_mail(raw: bytes, size: int | None = None) -> IngestResult:
         return _refuse(parse_mail(raw[:HEAD]), reason, complete=False)
     mail = parse_mail(raw)
     try:
-        return _ingest(mail)
+        return _ingest(mail, needs_token=needs_token)
     except (OperationalError, InterfaceError):
         raise
     except SQLAlchemyError as error:
@@ -123,13 +124,13 @@ def create_from_ignored(mail_id: int) -> IngestResult:
         return _attach(session, _Mail(mail, stored.id, stored.identity, verification.verified), answer, reason)
 
 
-def _ingest(mail: ParsedMail) -> IngestResult:
+def _ingest(mail: ParsedMail, *, needs_token: bool = True) -> IngestResult:
     with transaction() as session:
         stored, new = store_mail(session, mail)
         if not new:
             return IngestResult(stored.id, stored.outcome, stored.ticket_id, duplicate=True)
         verification = verify_sender(mail, get_settings().trusted_authserv)
-        answer = answer_of(session, mail, verification.verified)
+        answer = answer_of(session, mail, verification.verified, needs_token=needs_token)
         proven = answer is not None and answer.proven
         classified = _classify(mail, answers_us=proven)
         reason = _reason_to_ignore(session, mail, classified, proven, verification)

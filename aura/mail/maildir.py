@@ -48,9 +48,9 @@ def ingest_all(folder: Path) -> Iterator[tuple[str, IngestResult]]:
 
 
 def ingest_file(path: Path) -> IngestResult:
-    """Ingest the mail in a file; only the beginning of a too large one is read."""
+    """Ingest the mail in a file that an operator chose; only the beginning of a too large one is read."""
     raw, size = _read(path)
-    return ingest_mail(raw, size)
+    return ingest_mail(raw, size, needs_token=False)
 
 
 def _check(folder: Path) -> None:

@@ -22,6 +22,7 @@ from db.new_tickets import NewTicket
 from pipelines.triage import triage
 from tests.embedded import Hand, all_jobs
 from tests.unit.actors.helpers import digest_in_two_hours, end_delays, save_preference, subscribe
+from tests.unit.mail.helpers import answering
 from tests.unit.web.clients import create_key, local_client, submit
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -169,7 +170,8 @@ def test_the_requesters_own_comment_is_public_and_notifies_the_agent(ticket: int
 
 
 def mail(number: int, text: str, sender: str = "ann@example.com") -> None:
-    head = f"From: {sender}\nMessage-ID: <{abs(hash(text))}@example.com>\nSubject: Re: [Aura #{number}]\n\n"
+    answered = answering(number, sender)["In_Reply_To"]
+    head = f"From: {sender}\nMessage-ID: <{abs(hash(text))}@example.com>\nIn-Reply-To: {answered}\n\n"
     assert ingest_mail(f"{head}{text}\n".encode()).outcome == "comment"
 
 

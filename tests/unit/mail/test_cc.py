@@ -254,7 +254,7 @@ def test_a_message_id_that_is_stored_as_a_digest_is_not_referred_to(
     ingest_mail(write(Message_ID=identifier))
     hand.run()
     [received] = mails_to(mailbox, "ada@example.com")
-    assert received["References"] == received["In-Reply-To"] == "<ticket-1@example.org>"
+    assert received["References"] == f"<ticket-1@example.org> {received['In-Reply-To']}"
 
 
 # -- one person, several addresses ----------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_the_author_of_a_comment_gets_no_notification_of_it(hand: Hand, mailbox:
     add_nora()
     subscribe("nora@example.org", event="ticket.commented")
     ingest_mail(cc("nora@example.org", "bob@example.com"))
-    comment(1, author, "Try it again.")
+    comment(1, author, "Try it again.", visibility="public")
     hand.run()
     assert mails_to(mailbox, "bob@example.com") and mails_to(mailbox, "ada@example.com")
     assert not mails_to(mailbox, "nora@example.org")
@@ -274,11 +274,12 @@ def test_the_author_of_a_comment_gets_no_notification_of_it(hand: Hand, mailbox:
 def test_the_own_answer_by_mail_is_not_sent_to_its_agent(hand: Hand, mailbox: Mailbox) -> None:
     add_nora()
     ingest_mail(cc("nora@example.org", "bob@example.com"))
-    assert ingest_mail(write("nora@example.org", "Re: [Aura #1] VPN drops", "Try it again.")).outcome == "comment"
+    own = write("nora@example.org", text="#public\n\nTry it again.", **answering(1, "nora@example.org"))
+    assert ingest_mail(own).outcome == "comment"
     hand.run()
     assert mails_to(mailbox, "bob@example.com")
     assert not mails_to(mailbox, "nora@example.org")
-    comment(1, "carl", "Or this.")
+    comment(1, "carl", "Or this.", visibility="public")
     hand.run()
     assert len(mails_to(mailbox, "nora@example.org")) == 1, "the comment of another agent"
 
@@ -286,13 +287,13 @@ def test_the_own_answer_by_mail_is_not_sent_to_its_agent(hand: Hand, mailbox: Ma
 def test_two_spellings_of_an_internationalized_domain_are_one_person(hand: Hand, mailbox: Mailbox) -> None:
     ascii_form, unicode_form = "bob@xn--bcher-kva.example", "bob@bücher.example"
     ingest_mail(cc(ascii_form, unicode_form, Content_Type="text/plain; charset=utf-8"))
-    ingest_mail(cc(ascii_form, subject="Re: [Aura #1] VPN drops"))
-    comment(1, "nora", "Try it again.")
+    ingest_mail(cc(ascii_form, subject="Re: VPN drops", **answering()))
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     assert people() == [unicode_form]
     assert [str(mail["To"]) for mail in mailbox.mails].count(ascii_form) == 1
     for spelling in (ascii_form, unicode_form):
-        assert ingest_mail(write(spelling, "Re: [Aura #1] VPN drops", spelling)).outcome == "comment"
+        assert ingest_mail(write(spelling, "Re: VPN drops", spelling, **answering(1, spelling))).outcome == "comment"
     remove_participant(1, ascii_form.upper(), "nora")
     assert people() == []
 
@@ -303,7 +304,7 @@ def test_a_requester_in_cc_with_another_spelling_gets_one_mail(hand: Hand, mailb
     mailbox.mails.clear()
     with transaction() as session:
         participants.add(session, 1, [("", "ada@xn--bcher-kva.example")], "nora")
-    comment(1, "nora", "Try it again.")
+    comment(1, "nora", "Try it again.", visibility="public")
     hand.run()
     assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@xn--bcher-kva.example"]
 
@@ -396,8 +397,8 @@ def test_the_text_of_an_unverified_sender_is_sent_to_the_desk_alone(
     ingest_mail(cc("bob@example.com", Subject="Pay PHISH now", **authentication) + b" PHISH PHISH")
     add_participant(1, "carl@example.com", "nora")
     hand.run()
-    comment(1, "nora", "We look into it.")
-    resolve(1, "Nothing to do.")
+    comment(1, "nora", "We look into it.", visibility="public")
+    resolve(1, "Nothing to do.", visibility="public")
     hand.run()
 
     outside = [*mails_to(mailbox, "ada@example.com"), *mails_to(mailbox, "carl@example.com")]

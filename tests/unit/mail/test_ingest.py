@@ -332,7 +332,7 @@ def test_a_too_large_mail_is_refused_and_ingested_after_the_limit_was_raised(con
 
 
 def test_a_mail_that_the_database_rejects_is_refused(monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise DataError("INSERT", {}, ValueError())
 
     with monkeypatch.context() as patch:
@@ -605,7 +605,7 @@ def test_a_batch_is_one_transaction_and_keeps_the_order():
 
 
 def test_a_failed_batch_stores_nothing(monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise DataError("INSERT", {}, ValueError())
 
     monkeypatch.setattr("db.inbound_mails.recent", refuse)

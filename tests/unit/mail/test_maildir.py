@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import DataError
 
 from aura.mail import IngestResult, ParsedMail, ingest
-from aura.mail.maildir import NoMaildir, count_new, ingest_all
+from aura.mail.maildir import NoMaildir, count_new, ingest_all, ingest_file
 from db import inbound_mails
 from tests.unit.mail.test_ingest import write
 from tests.unit.mail.test_parse import mail
@@ -24,6 +24,17 @@ def maildir(tmp_path: Path) -> Path:
     for name in ("new", "cur", "tmp"):
         (tmp_path / "Maildir" / name).mkdir(parents=True)
     return tmp_path / "Maildir"
+
+
+def test_a_reply_needs_a_token_in_a_maildir_and_none_in_a_file_that_an_operator_chose(maildir: Path, tmp_path: Path):
+    (maildir / "new" / "1.a").write_bytes(write())
+    (maildir / "new" / "2.a").write_bytes(write(subject="Re: [Aura #1] VPN drops"))
+    assert [result.outcome for _, result in ingest_all(maildir)] == ["ticket", "ticket"]
+
+    (tmp_path / "reply.eml").write_bytes(write(subject="Re: [Aura #1] VPN drops", text="Now it works."))
+    assert ingest_file(tmp_path / "reply.eml").outcome == "comment"
+    (tmp_path / "other.eml").write_bytes(write("eve@example.com", "Re: [Aura #1] VPN drops"))
+    assert ingest_file(tmp_path / "other.eml").outcome == "ticket"
 
 
 def test_ingested_mails_move_to_cur(maildir: Path):
@@ -57,10 +68,10 @@ def test_a_mail_that_fails_alone_does_not_stop_the_others_of_its_batch(maildir: 
         (maildir / "new" / f"{number}").write_bytes(write(f"p{number}@example.com"))
     real = inbound_mails.recent
 
-    def reject(session: Any, sender: str) -> int:
+    def reject(session: Any, sender: str, **options: Any) -> int:
         if sender == "p2@example.com":
             raise DataError("SELECT", {}, ValueError())
-        return real(session, sender)
+        return real(session, sender, **options)
 
     monkeypatch.setattr(inbound_mails, "recent", reject)
 

@@ -16,6 +16,7 @@ from db.attachments import StoredAttachment
 from db.models import Attachment, AttachmentChunk, InboundMail, Job, Ticket
 from tests.embedded import all_jobs, count
 from tests.files import HTML, LOG, mail_with, pdf, png
+from tests.unit.mail.helpers import answering
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -46,7 +47,7 @@ def test_the_files_of_a_mail_are_stored_with_its_ticket_byte_for_byte():
 
 def test_the_files_of_a_reply_are_stored_with_the_ticket_of_its_comment():
     ingest_mail(mail_with(Message_ID="<first@example.com>"))
-    result = ingest_mail(mail_with(("trace.log", LOG), Message_ID="<b@example.com>", References="<first@example.com>"))
+    result = ingest_mail(mail_with(("trace.log", LOG), Message_ID="<b@example.com>", **answering()))
 
     assert (result.outcome, [each.mail_id for each in listed()]) == ("comment", [result.id])
 
@@ -87,7 +88,7 @@ def test_a_name_without_a_path_and_a_type_by_content_are_stored():
 def test_a_picture_in_the_text_is_listed_as_inline_and_once_in_a_ticket():
     logo = (("logo.png", png()),)
     ingest_mail(mail_with(inline=logo, Message_ID="<first@example.com>"))
-    reply = {"References": "<first@example.com>"}
+    reply = answering()
     ingest_mail(mail_with(inline=logo, Message_ID="<b@example.com>", **reply))
     ingest_mail(mail_with(inline=(("other.png", png(5, 5)),), Message_ID="<c@example.com>", **reply))
     # an attached file is never left out
@@ -151,7 +152,7 @@ def test_a_ticket_has_a_bounded_number_of_attachments(monkeypatch: pytest.Monkey
     monkeypatch.setattr(mail_attachments, "MAX_PER_TICKET", 3)
     ingest_mail(mail_with(("1.log", LOG), ("2.log", LOG), Message_ID="<first@example.com>"))
 
-    ingest_mail(mail_with(("3.log", LOG), ("4.log", LOG), Message_ID="<b@x>", References="<first@example.com>"))
+    ingest_mail(mail_with(("3.log", LOG), ("4.log", LOG), Message_ID="<b@x>", **answering()))
 
     assert [each.name for each in listed()] == ["1.log", "2.log", "3.log"]
 

@@ -80,4 +80,4 @@ def test_lines_are_json_lines(web: TestClient, media_type: str, status: int):
 
 
 def test_a_form_of_a_page_is_read(browser: TestClient):
-    assert submit(browser, f"/tickets/{create_ticket()}/comment", text="Grüße") == "Comment added."
+    assert submit(browser, f"/tickets/{create_ticket()}/comment", text="Grüße") == "Internal note added."

@@ -9,7 +9,9 @@ from pika.exceptions import InvalidFrameError
 from aura.jobs.rabbitmq.connection import LenientConnection, parameters, without_headers
 from aura.settings import given
 
-SETTINGS = given(RABBITMQ_URL="amqp://a:b@127.0.0.1:1/?heartbeat=0", DATABASE_URL="postgresql://a:b@127.0.0.1:1/a")
+SETTINGS = given(
+    env="development", RABBITMQ_URL="amqp://a:b@127.0.0.1:1/?heartbeat=0", DATABASE_URL="postgresql://a:b@127.0.0.1:1/a"
+)
 
 
 def test_a_connection_that_dies_in_silence_or_is_blocked_is_noticed():
