@@ -31,6 +31,7 @@ _ROWS = ("desk/importing/test_importer.py", "its results are those of an import:
 _PEOPLE = ("mail/test_cc.py", "people are added by mails, and removed people get no mail")
 _CHANNEL = "the package's only module besides its __init__ and templates"
 _COMMAND = ("tests/acceptance/test_embedded.py", "the command is tested as a process")
+_LOGIN = ("web/auth/test_login.py", "its results are those of a login: the session, or the refusal")
 _BROKER = ("tests/integration/test_rabbitmq.py", "tested against a real RabbitMQ, which unit tests do not start")
 _DIALECT = "both databases pass one conformance test"
 
@@ -112,6 +113,11 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "db/statements/postgresql.py": ("db/statements/test_statements.py", _DIALECT),
     "db/statements/sqlite.py": ("db/statements/test_statements.py", _DIALECT),
     "pipelines/embedded.py": ("tests/integration/test_running.py", "it runs workers, relay and scheduler together"),
+    "aura/web/auth/devices.py": _LOGIN,
+    "aura/web/auth/pending.py": _LOGIN,
+    "db/login_links.py": _LOGIN,
+    "db/second_factor.py": _LOGIN,
+    "db/user_sessions.py": ("web/auth/test_sessions.py", "its results are those of requests: who has a session"),
 }
 
 #: Test files without a module, and the reason.

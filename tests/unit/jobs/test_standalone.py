@@ -15,6 +15,8 @@ def test_the_example_of_the_readme_runs_embedded_without_the_service_desk(tmp_pa
     (tmp_path / "greetings.py").write_text(example())
     clean = {name: value for name, value in os.environ.items() if name not in environment_variables()}
 
+    database = {"DATABASE_URL": f"sqlite:///{tmp_path}/jobs.db"}
+
     result = subprocess.run(
         [sys.executable, "-c", program()],
         cwd=tmp_path,

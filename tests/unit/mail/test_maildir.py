@@ -53,7 +53,7 @@ def test_ingested_mails_move_to_cur(maildir: Path):
 def test_a_mail_with_a_failed_transaction_stays_in_new(maildir: Path, monkeypatch: pytest.MonkeyPatch):
     (maildir / "new" / "1").write_bytes(mail("plain"))
 
-    def crash(_mail: ParsedMail) -> IngestResult:
+    def crash(_mail: ParsedMail, **_: Any) -> IngestResult:
         raise RuntimeError
 
     with monkeypatch.context() as patch:
