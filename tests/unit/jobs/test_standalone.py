@@ -20,12 +20,7 @@ def test_the_example_of_the_readme_runs_embedded_without_the_service_desk(tmp_pa
     result = subprocess.run(
         [sys.executable, "-c", program()],
         cwd=tmp_path,
-        env=clean
-        | {
-            "AURA_ENV": "development",
-            "DATABASE_URL": f"sqlite:///{tmp_path}/jobs.db",
-            "PYTHONPATH": f"{ROOT}:{tmp_path}",
-        },
+        env=clean | database | {"AURA_ENV": "development", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
         capture_output=True,
         text=True,
         timeout=120,
