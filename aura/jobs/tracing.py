@@ -39,6 +39,7 @@ class Span:
 
         propagator, carrier = TraceContextTextMapPropagator(), dict[str, str]()
         above = propagator.extract({"traceparent": parent} if parent else {})
+        attributes = {key: mask_addresses(each) if isinstance(each, str) else each for key, each in attributes.items()}
         self._span = _tracer(settings).start_span(name, above, SpanKind[kind], attributes, start_time=time.time_ns())
         from opentelemetry.trace import set_span_in_context
 
@@ -91,7 +92,7 @@ def begin(actor: str, jobs: Iterable[Claimed]) -> dict[int, Span]:
             actor,
             job.traceparent,
             "CONSUMER",
-            **{"aura.job": job.id, "aura.key": mask_addresses(job.key), "aura.try": job.attempts},
+            **{"aura.job": job.id, "aura.key": job.key, "aura.try": job.attempts},
         )
         for job in jobs
     }
