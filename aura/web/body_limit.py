@@ -48,7 +48,7 @@ class Budget:
     total: int
     _used: Counter[str] = field(default_factory=Counter, repr=False)
 
-    def take(self, caller: str, size: int) -> None:
+    def acquire(self, caller: str, size: int) -> None:
         """Count more bytes. Raises TooManyRequests, Overloaded."""
         if self._used[caller] + size > self.each:
             detail = f"your {self.what} in progress have more than {self.each} bytes, the limit of a caller: send fewer at once"
@@ -60,7 +60,7 @@ class Budget:
             )
         self._used[caller] += size
 
-    def free(self, caller: str, size: int) -> None:
+    def release(self, caller: str, size: int) -> None:
         """Give the bytes back."""
         self._used[caller] -= size
         if self._used[caller] <= 0:
@@ -106,7 +106,7 @@ class BodyLimit:
             elif not body.disconnected:
                 await self.app(scope, body.replay, send)
         finally:
-            body.free()
+            body.release()
 
 
 class _Body:
@@ -175,13 +175,13 @@ class _Body:
         self._caller = (await identify(reading, key if scheme.lower() == "bearer" else None)).name
 
     def _count(self, size: int) -> None:
-        self._budget.take(self._caller, size - self._counted)
+        self._budget.acquire(self._caller, size - self._counted)
         self._counted = size
 
-    def free(self) -> None:
+    def release(self) -> None:
         """Give the bytes back to the budget."""
         if self._counted:
-            self._budget.free(self._caller, self._counted)
+            self._budget.release(self._caller, self._counted)
 
     def _too_large(self) -> tuple[int, str, dict[str, str]]:
         setting = f" ({self._large.setting})" if self._large is not None else ""

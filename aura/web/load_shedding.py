@@ -41,14 +41,14 @@ class LoadShedding:
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         sender = _sender(scope)
         try:
-            self.requests.take(sender)
+            self.requests.acquire(sender)
         except AuraError as error:
             await answer_error(Request(scope), error)(scope, receive, send)
             return
         try:
             await self.app(scope, receive, send)
         finally:
-            self.requests.free(sender)
+            self.requests.release(sender)
 
 
 def _sender(scope: Scope) -> str:

@@ -30,7 +30,7 @@ class LongPoll:
         """Return when the ticket is classified, or after that many seconds; at once if the caller waits too often."""
         if seconds <= 0:
             return
-        with suppress(TooManyRequests, Overloaded), self._slots.taken(caller):
+        with suppress(TooManyRequests, Overloaded), self._slots.holding(caller):
             await self._wait(ticket_id, seconds)
 
     async def _wait(self, ticket_id: int, seconds: float) -> None:

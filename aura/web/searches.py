@@ -24,7 +24,7 @@ async def search_for(request: Request, caller: str, find: Callable[[Cancellation
     Raises TooManyRequests, Overloaded, and whatever `find` raises.
     """
     cancellation = Cancellation()
-    with SEARCHES.taken(caller):
+    with SEARCHES.holding(caller):
         search = asyncio.ensure_future(run_in_threadpool(find, cancellation))
         while not (await asyncio.wait([search], timeout=INTERVAL))[0]:
             if await request.is_disconnected():

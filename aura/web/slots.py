@@ -29,8 +29,8 @@ class Slots:
     _used: Counter[str] = field(default_factory=Counter, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def take(self, caller: str) -> None:
-        """Take a slot. Raises TooManyRequests when the caller has all of theirs, Overloaded when none is left."""
+    def acquire(self, caller: str) -> None:
+        """Acquire a slot. Raises TooManyRequests when the caller has all of theirs, Overloaded when none is left."""
         with self._lock:
             if self._used[caller] >= self.each:
                 raise TooManyRequests(
@@ -42,25 +42,25 @@ class Slots:
                 raise Overloaded(detail, retry_after=self.retry_after)
             self._used[caller] += 1
 
-    def free(self, caller: str) -> None:
-        """Give the slot back."""
+    def release(self, caller: str) -> None:
+        """Release the slot."""
         with self._lock:
             self._used[caller] -= 1
             if self._used[caller] <= 0:
                 del self._used[caller]
 
     @contextmanager
-    def taken(self, caller: str) -> Iterator[None]:
+    def holding(self, caller: str) -> Iterator[None]:
         """Run the block with a slot. Raises TooManyRequests, Overloaded."""
-        self.take(caller)
+        self.acquire(caller)
         try:
             yield
         finally:
-            self.free(caller)
+            self.release(caller)
 
     @property
     def used(self) -> int:
-        """How many slots are taken."""
+        """Number of slots in use."""
         return self._used.total()
 
 
@@ -77,7 +77,7 @@ class SlotResponse(StreamingResponse):
     """A streamed response that has a slot until its end. Raises TooManyRequests, Overloaded before it begins."""
 
     def __init__(self, slots: Slots, caller: str, content: Any, **options: Any) -> None:
-        slots.take(caller)
+        slots.acquire(caller)
         self._slots, self._caller = slots, caller
         super().__init__(content, **options)
 
@@ -85,4 +85,4 @@ class SlotResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slots.free(self._caller)
+            self._slots.release(self._caller)

@@ -1626,7 +1626,7 @@ MUTANTS = (
     _mutant(
         "a sender takes all threads",
         "aura/web/load_shedding.py",
-        "            self.requests.take(sender)",
+        "            self.requests.acquire(sender)",
         "            pass",
         "tests/unit/web/test_load_shedding.py",
     ),

@@ -113,7 +113,7 @@ async def create_attachment(
     if declared in _FORMS:
         raise HTTPException(415, f"Content-Type: send the file itself as the body, as {BINARY} or as its own type")
     await run_in_threadpool(_require_ticket, ticket_id)
-    with UPLOADS.taken(who.name), tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+    with UPLOADS.holding(who.name), tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         await _receive(request, cast("BinaryIO", file))
         stored, new = await run_in_threadpool(_store, who, ticket_id, cast("BinaryIO", file), name, declared, if_match)
     return JSONResponse(

@@ -37,7 +37,7 @@ class BulkResponse(Response):
     media_type = "application/x-ndjson"
 
     def __init__(self, request: Request, client: str, key: str | None) -> None:
-        BULKS.take(client)
+        BULKS.acquire(client)
         super().__init__()
         del self.headers["content-length"]
         self._request, self._client, self._key = request, client, key
@@ -54,7 +54,7 @@ class BulkResponse(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             reader.cancel()
-            BULKS.free(self._client)
+            BULKS.release(self._client)
 
     async def _read(self) -> None:
         total: dict[str, Any] = {"done": False, "lines": 0, "accepted": 0}
