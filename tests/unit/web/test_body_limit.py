@@ -128,13 +128,13 @@ def test_bodies_beyond_the_bytes_of_a_caller_are_429_and_beyond_those_of_all_503
     keys = {name: {"authorization": f"Bearer {create_key('submit', name=name)}"} for name in ("a", "b")}
     limits = BodyLimit(passed)
     limits.authenticated = Budget("request bodies", 50_000, 70_000)
-    limits.authenticated.take("key a", 25_000)
+    limits.authenticated.acquire("key a", 25_000)
 
     crowded = Connection(limits, LARGE, **keys["a"])
     assert asyncio.run(crowded.run()) == 429
     assert "50000 bytes" in crowded.detail
     assert asyncio.run(Connection(limits, LARGE, **keys["b"]).run()) == 0
-    limits.authenticated.take("key c", 25_000)
+    limits.authenticated.acquire("key c", 25_000)
     assert asyncio.run(Connection(limits, LARGE, **keys["b"]).run()) == 503
     assert limits.authenticated.used == 50_000, "a refused body gives its bytes back"
     assert asyncio.run(Connection(limits, [b"{}"]).run()) == 0, "small bodies go on"
@@ -152,11 +152,11 @@ def test_a_mail_is_read_after_the_headers_of_its_signature_and_within_the_bytes_
     assert asyncio.run(unsigned.run()) == 401
     assert unsigned.read == 2
     assert asyncio.run(Connection(limits, LARGE, mail.PATH, **headers).run()) == 0
-    limits.mails.take("192.0.2.7", 30_000)
+    limits.mails.acquire("192.0.2.7", 30_000)
     assert asyncio.run(Connection(limits, LARGE, mail.PATH, **headers).run()) == 429
-    limits.mails.take("192.0.2.8", 40_000)
-    limits.mails.free("192.0.2.7", 30_000)
-    limits.mails.take("192.0.2.9", 20_000)
+    limits.mails.acquire("192.0.2.8", 40_000)
+    limits.mails.release("192.0.2.7", 30_000)
+    limits.mails.acquire("192.0.2.9", 20_000)
     assert asyncio.run(Connection(limits, LARGE, mail.PATH, **headers).run()) == 503
 
 
