@@ -24,7 +24,6 @@ def run(
     err.print(settings.mode(), soft_wrap=True)
     with ready_database():
         from aura.web.app import app as web
-        from aura.web.auth.identity import access_mode
         from aura.web.server import serve
         from pipelines.embedded import running
 
@@ -36,7 +35,6 @@ def run(
         with running(threads=threads):
             err.print(f"Programs post tickets to {address}/api/v1/tickets, with an API key.", soft_wrap=True)
             _print_login_link(address, settings.production)
-            err.print(access_mode(), soft_wrap=True)
             serve(web, settings.host, port)
 
 

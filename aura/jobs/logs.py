@@ -1,7 +1,8 @@
 """Structured logs on stderr: formatted for people, or one JSON object a line; one context from web to worker.
 
 Exceptions are logged with `aura.error_text`, without values and local variables, and e-mail addresses are masked in every
-field. Lines of libraries are cut to their first line without quoted parts; below WARNING they are not logged.
+field. Lines of libraries are cut to their first line without quoted parts; below WARNING they are not logged, except for the
+start and the stop of worker processes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from aura.settings import get_settings
 OWN = ("aura", "actors", "pipelines", "db", "uvicorn")
 #: Loggers of libraries that repeat what Aura logs itself: one line for an attempt, no traceback for a broker that is away.
 SILENT = ("pika", "dramatiq.worker.WorkerThread", "apscheduler", "httpx2", "uvicorn.access")
+#: Loggers of Dramatiq that say that a process is ready, and why it stops.
+PROCESSES = ("dramatiq.MainProcess", "dramatiq.WorkerProcess(")
 LONGEST_TEXT = 2_000
 
 
@@ -93,8 +96,12 @@ class _Handler(logging.StreamHandler[Any]):
 
 
 def worth_logging(record: logging.LogRecord) -> bool:
-    """Return whether a line is logged: of libraries, warnings and errors alone, for their details quote requests and rows."""
-    return record.levelno >= logging.WARNING or is_own(record.name)
+    """Return whether a line is logged: of libraries, warnings and errors alone, for their details quote requests and rows.
+
+    The lines of Dramatiq about the start and the stop of a worker process quote nothing.
+    """
+    of_process = record.levelno >= logging.INFO and record.name.startswith(PROCESSES)
+    return record.levelno >= logging.WARNING or of_process or is_own(record.name)
 
 
 def is_own(logger: str) -> bool:

@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Counter as MetricCounter
 from sqlalchemy.exc import SQLAlchemyError
 
+import aura.jobs.metrics  # noqa: F401 - makes the folder in which counters are files
 from db import audit, transaction
 from db.audit import Actor
 from db.login_throttle import network_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from aura.jobs.logs import configure_logging
+from aura.jobs.logs import configure_logging, worth_logging
 from aura.settings import get_settings
 from tests.embedded import Hand
 from tests.unit.web.clients import local_client
@@ -58,3 +58,19 @@ def test_a_ticket_is_followed_through_the_log_by_its_number_and_trace(
     assert {tuple(line["traces"]) for line in mine} == {(TRACE,)}
     assert all(line["job_ids"] for line in mine[1:])
     assert "Payroll" not in printed
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "logged"),
+    [
+        ("dramatiq.WorkerProcess(0)", logging.INFO, True),
+        ("dramatiq.WorkerProcess(0)", logging.DEBUG, False),
+        ("dramatiq.worker.WorkerThread", logging.INFO, False),
+        ("sqlalchemy.engine.Engine", logging.INFO, False),
+    ],
+)
+def test_a_worker_process_says_that_it_is_ready_and_libraries_say_no_details(logger: str, level: int, logged: bool):
+    assert (
+        worth_logging(logging.LogRecord(logger, level, "", 0, "Worker process is ready for action.", (), None))
+        is logged
+    )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import prometheus_client
 import pytest
 
@@ -14,6 +19,14 @@ from tests.unit.web.clients import audit_entries
 def details() -> list[tuple[str, str, object]]:
     with reading() as session:
         return [(row["who"], row["address"], row["details"].get("repeated")) for row in audit.listing(session)][::-1]
+
+
+def test_the_folder_of_shared_metrics_is_made_before_the_first_counter(tmp_path: Path):
+    folder = tmp_path / "metrics"
+    code = "import aura.web.auth.security_events"
+    env = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
+    assert list(folder.iterdir())
 
 
 def test_repetitions_within_an_interval_are_one_entry_with_their_number():
