@@ -304,7 +304,7 @@ def system(servers: Servers, scale: float = 1.0, rows: int = ROWS) -> Iterator[t
     environment = servers.environment(servers.fresh_database(), servers.rabbitmq.create_vhost())
     secret = new_secret()
     environment |= {"AURA_MAIL_WEBHOOK_SECRET": secret, "AURA_INCIDENT_TICKETS": "1000000", "AURA_DIGEST_ABOVE": "0"}
-    settings.use(settings.given(DATABASE_URL=environment["DATABASE_URL"]))
+    settings.use(settings.given(env="development", DATABASE_URL=environment["DATABASE_URL"]))
     try:
         with transaction() as session:
             submit, read = (api_keys.create(session, scope, [scope])[1] for scope in ("submit", "read"))

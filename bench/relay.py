@@ -24,7 +24,14 @@ JOBS, ROUNDS = 100_000, 3
 def measure(servers: Servers, jobs: int, rounds: int) -> dict[str, Any]:
     """Return jobs a second, and the CPU of each job, for rounds of so many due jobs."""
     database, vhost = servers.fresh_database(), servers.rabbitmq.create_vhost()
-    settings = given(DATABASE_URL=database, RABBITMQ_URL=vhost, LOG_LEVEL="ERROR", max_in_flight=jobs, events=False)
+    settings = given(
+        env="development",
+        DATABASE_URL=database,
+        RABBITMQ_URL=vhost,
+        LOG_LEVEL="ERROR",
+        max_in_flight=jobs,
+        events=False,
+    )
     use(settings)
     # these read the settings when they are imported
     import actors

@@ -45,7 +45,7 @@ __all__ = [
 @contextmanager
 def using(url: str) -> Iterator[None]:
     """Use a database for a moment, outside any test."""
-    settings.use(settings.given(DATABASE_URL=url))
+    settings.use(settings.given(env="development", DATABASE_URL=url))
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ Build = Callable[..., System]
 def migrated(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated database to copy."""
     url = postgresql.start().create_database()
-    installation = Installation(tmp_path_factory.mktemp("migrated"), {"DATABASE_URL": url})
+    installation = Installation(tmp_path_factory.mktemp("migrated"), {"AURA_ENV": "development", "DATABASE_URL": url})
     installation.aura("migrate")
     installation.close()
     return url.rpartition("/")[2]

@@ -47,7 +47,11 @@ def classify(
     """Let each process classify its tickets at the same time; return (engine, cached, cost, fallback) of all."""
     httpserver.expect_request("/v1/chat/completions").respond_with_handler(answer)
     environment = {"PATH": os.environ["PATH"], "AI_MODEL": "test-model", "OPENAI_API_KEY": "sk-test"}
-    environment |= {"OPENAI_BASE_URL": httpserver.url_for("/v1"), "AURA_AI_BUDGET_TICKET": "1"} | settings
+    environment |= {
+        "AURA_ENV": "development",
+        "OPENAI_BASE_URL": httpserver.url_for("/v1"),
+        "AURA_AI_BUDGET_TICKET": "1",
+    } | settings
     command, pipe = [sys.executable, "-c", WORKER], subprocess.PIPE
     workers = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in tickets

@@ -41,7 +41,7 @@ def test_rabbitmq_keeps_its_messages_through_a_crash(rabbitmq: RabbitMQ, rabbitm
         connect(rabbitmq_url)
     rabbitmq.start()
 
-    assert rabbitmq.queues(rabbitmq_url) == {"tickets": 1}
+    wait_until(lambda: rabbitmq.queues(rabbitmq_url) == {"tickets": 1}, 60, "the message is lost")
 
 
 def test_postgresql_keeps_its_rows_through_a_crash(postgresql: PostgreSQL, postgres_url: str):

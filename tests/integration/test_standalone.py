@@ -26,7 +26,7 @@ greetings.greetings.send("Grace")
 def environment(own_postgres: str, rabbitmq_url: str, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "greetings.py").write_text(example())
     clean = {name: value for name, value in os.environ.items() if name not in environment_variables()}
-    services = {"DATABASE_URL": own_postgres, "RABBITMQ_URL": rabbitmq_url}
+    services = {"AURA_ENV": "development", "DATABASE_URL": own_postgres, "RABBITMQ_URL": rabbitmq_url}
     return clean | services | {"PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHONUNBUFFERED": "1"}
 
 

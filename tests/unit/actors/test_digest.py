@@ -339,9 +339,9 @@ def test_a_digest_job_accepts_addresses_of_any_length(hand: Hand):
 KILLED = """
 import os, signal, sys
 from aura import settings
-settings.use(settings.given(DATABASE_URL=sys.argv[1]))
+settings.use(settings.given(env="development", DATABASE_URL=sys.argv[1]))
 from tests import embedded
-settings.use(settings.given(DATABASE_URL=sys.argv[1]))
+settings.use(settings.given(env="development", DATABASE_URL=sys.argv[1]))
 import actors
 from actors import deliver, digest
 from aura.jobs.process_state import WORKER_ID

@@ -190,7 +190,7 @@ def test_a_key_that_another_process_holds_gets_409(postgres: str, monkeypatch: p
     monkeypatch.setattr(group_commit, "LOCK_TIMEOUT", 0.1)
     web = local_client()
     with transaction() as session:
-        session.add(IdempotencyKey(key=key_digest("local", "k-1"), fingerprint="", ticket_id=0))
+        session.add(IdempotencyKey(key=key_digest("key local", "k-1"), fingerprint="", ticket_id=0))
         session.flush()
         with ThreadPoolExecutor() as others:
             held = others.submit(web.post, "/tickets", json=TICKET, headers={"Idempotency-Key": "k-1"}).result(20)
