@@ -145,7 +145,7 @@ def test_links_stay_in_the_reply_of_an_agent_alone(role: str, by_agent: bool) ->
     assert ("https://kb.example/vpn?a=1&b=" in message.text) is by_agent
     assert "http://evil.example" not in message.text + message.subject
     assert {link for link in page.links if link.startswith("https://kb.")} == (
-        {"https://kb.example/vpn?a=1&b="} if by_agent else set()
+        {"https://kb.example/vpn?a=1&b='2"} if by_agent else set()
     )
     assert ("www.kb.example" in message.text) is by_agent
     assert page.tags <= TAGS

@@ -92,17 +92,14 @@ def test_a_forbidden_address_is_a_permanent_error(receiver: Receiver) -> None:
 
 
 def test_over_tls_the_receiver_must_prove_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    safe_http._trusted.cache_clear()
     with Receiver(tls=True) as receiver:
         error = refused(sender(WebhookChannel, receiver), url=receiver.url)
         assert (error.permanent, error.in_doubt) == (False, False)
         assert "SSLCertVerificationError" in str(error)
         assert receiver.arrived == []
         # with its authority named, it is trusted
-        safe_http._trusted.cache_clear()
         monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
         assert sender(WebhookChannel, receiver).send(message(url=receiver.url)) == message().id
-    safe_http._trusted.cache_clear()
 
 
 @pytest.mark.parametrize("kind", KINDS)
