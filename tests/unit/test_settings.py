@@ -213,7 +213,7 @@ def test_a_command_of_the_shell_may_use_embedded_mode_without_any_service(monkey
                 get_settings()
 
 
-@pytest.mark.parametrize("command", ["scheduler", "migrate"])
+@pytest.mark.parametrize("command", ["scheduler", "web"])
 def test_a_command_of_the_procfile_never_uses_embedded_mode_by_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ):
