@@ -64,6 +64,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AURA_ENV", "development")
     monkeypatch.setattr(settings, "_in_shell", [])
+    monkeypatch.setattr(settings, "_chosen", [])
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
     yield

@@ -8,14 +8,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from aura.settings import given, use
+from aura.settings import Settings
 from aura.web import server
 from aura.web.server import HEADER_BYTES, HEADER_LINES, LimitedProtocol
 from tests.services import wait_until
@@ -208,8 +208,10 @@ def test_a_client_that_reads_nothing_is_disconnected(running: _Server, monkeypat
         wait_until(lambda: running.connections == 0, 10, "the connection stays open")
 
 
-def test_the_limit_of_connections_leaves_files_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    use(given(web_connections=500))
+def test_the_limit_of_connections_leaves_files_for_the_database(
+    monkeypatch: pytest.MonkeyPatch, configure: Callable[..., Settings]
+) -> None:
+    configure(AURA_WEB_CONNECTIONS="500")
     monkeypatch.setattr("resource.getrlimit", lambda _: (10_000, 10_000))
     assert server.connection_limit() == 500
     monkeypatch.setattr("resource.getrlimit", lambda _: (256, 256))
