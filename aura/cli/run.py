@@ -33,16 +33,15 @@ def run(
         # uvicorn finishes its requests and raises the signal again: then the workers finish their jobs
         exit_on_signals()
         with running(threads=threads):
-            err.print(f"Programs post tickets to {address}/api/v1/tickets, with an API key.", soft_wrap=True)
-            _print_login_link(address, settings.production)
-            serve(web, settings.host, port)
+            serve(web, settings.host, port, on_started=lambda: _print_addresses(address, settings.production))
 
 
-def _print_login_link(address: str, production: bool) -> None:
-    """Print a link that logs the administrator in; not in production, where the output is a log."""
+def _print_addresses(address: str, production: bool) -> None:
+    """Print the address, with a link that logs the administrator in; not in production, where the output is a log."""
     from aura.cli.users import login_link
     from aura.errors import AuraError
 
+    err.print(f"Programs post tickets to {address}/api/v1/tickets, with an API key.", soft_wrap=True)
     if production:
         err.print(f"Open {address} in a browser.", soft_wrap=True)
         return

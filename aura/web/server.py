@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import resource
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -203,8 +204,11 @@ def return_memory() -> None:
             mallopt(parameter, value)
 
 
-def serve(app: Any, host: str, port: int) -> None:
-    """Run the web process until SIGTERM or SIGINT. `app` is an import string if WEB_CONCURRENCY is more than one."""
+def serve(app: Any, host: str, port: int, on_started: Callable[[], None] | None = None) -> None:
+    """Run the web process until SIGTERM or SIGINT. `app` is an import string if WEB_CONCURRENCY is more than one.
+
+    A process that has the application itself calls `on_started` when it listens.
+    """
     import uvicorn
 
     settings = get_settings()
@@ -213,20 +217,31 @@ def serve(app: Any, host: str, port: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        http=LimitedProtocol,
-        ws="none",
-        lifespan="on",
-        workers=settings.web_concurrency if isinstance(app, str) else 1,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.forwarded_allow_ips),
-        forwarded_allow_ips=",".join(settings.forwarded_allow_ips),
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "http": LimitedProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": bool(settings.forwarded_allow_ips),
+        "forwarded_allow_ips": ",".join(settings.forwarded_allow_ips),
+        "backlog": BACKLOG,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
+    if isinstance(app, str):
+        uvicorn.run(app, workers=settings.web_concurrency, **options)
+        return
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if on_started is not None:
+                on_started()
+
+    # uvicorn raises SIGINT again when its requests are finished
+    with suppress(KeyboardInterrupt):
+        Server(uvicorn.Config(app, **options)).run()

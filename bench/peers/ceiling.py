@@ -28,7 +28,7 @@ BATCH, PREFETCH = 100, 50
 TICKETS = """
     SELECT id, title, description, requester, department, language, claimed_priority, category, priority, assignee,
            duplicate_of, version, notified_version, source, incident_id, status, due_at, needs_review,
-           no_auto_reply, silent
+           no_auto_reply, silent, sender_verified
     FROM tickets WHERE id = ANY(%s) ORDER BY id
 """
 RECENT = """

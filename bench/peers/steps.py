@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from actors.analysis import classify_batch
 from actors.intake import DUPLICATE_DAYS
 from actors.intake import prepare as prepare_ticket
-from actors.notify import NotifyResult, _facts, _rows, _state
+from actors.notify import NotifyResult, _facts, _rows, _state, _Topics
 from aura.ai import Verdict
 from aura.notifications import Agent, Channel, OutboundMessage, RenderedMessage, as_html, make_channel
 from aura.notifications.decide import NotificationSettings, decide_triage
@@ -96,7 +96,10 @@ def triage_results(
 ) -> list[NotifyResult]:
     """Return the assignee and the notifications of each ticket, without subscriptions and preferences."""
     decisions = decide_triage(
-        [_state(ticket, None) for ticket in batch], agents, NotificationSettings(), get_settings().service_desk
+        [_state(ticket, _Topics({}, {}), None) for ticket in batch],
+        agents,
+        NotificationSettings(),
+        get_settings().service_desk,
     )
     results: list[NotifyResult] = []
     for ticket, decision in zip(batch, decisions, strict=True):

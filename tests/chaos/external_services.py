@@ -24,6 +24,11 @@ LABEL = re.compile(r"chaos-(\d+)\b")
 LATENCY = 0.02
 
 
+def notification_of(message_id: str) -> str:
+    """Return the id of the notification, which a Message-ID has before its reply token and its domain."""
+    return re.sub(r"^<|[.@].*", "", message_id)
+
+
 class PostOffice(Mailbox):
     """A real SMTP server: `received` counts by Message-ID, `tickets` and `recipients` say what each was about."""
 
@@ -41,7 +46,7 @@ class PostOffice(Mailbox):
             return "451 try again later"
         await asyncio.sleep(LATENCY)
         headers = self._parser.parsebytes(envelope.content)
-        message_id = str(headers["Message-ID"])
+        message_id = str(headers["Message-ID"]).strip()
         about = re.search(r"ticket-(\d+)@", str(headers["References"]))
         self.tickets[message_id] = int(about[1]) if about else 0
         self.recipients[message_id] = envelope.rcpt_tos[0]

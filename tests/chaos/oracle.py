@@ -13,7 +13,6 @@ The same mail twice, with the same Message-ID, is counted apart: that is allowed
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from tests.chaos.driver import Driver
-from tests.chaos.external_services import LABEL, Desk, PostOffice, Provider
+from tests.chaos.external_services import LABEL, Desk, PostOffice, Provider, notification_of
 from tests.chaos.system import SERVICE_DESK
 
 #: Asks the database and returns the rows.
@@ -170,6 +169,8 @@ def _effects(rows: Rows, verdict: Verdict) -> None:
 def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffice, verdict: Verdict) -> None:
     """Compare the notifications with the mails that arrived."""
     received = Counter(post.received)
+    keys = {message_id: notification_of(message_id) for message_id in received}
+    arrived = set(keys.values())
     ordered: dict[str, str] = {}
     notified: set[tuple[int, str]] = set()
     for key, ticket_id, channel, recipient, state in rows(
@@ -180,7 +181,7 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
             ordered[key] = recipient
         if state != "sent":
             verdict.lost.append(f"the notice to {recipient} about ticket {ticket_id} is {state}")
-        elif channel == "email" and not received[f"<{key}@localhost>"]:
+        elif channel == "email" and key not in arrived:
             verdict.lost.append(
                 f"the mail to {recipient} about ticket {ticket_id} is recorded as sent and never arrived"
             )
@@ -188,7 +189,6 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
         for person in (driver.requester(number_of[ticket_id]), SERVICE_DESK):
             if (ticket_id, person) not in notified:
                 verdict.lost.append(f"{person} has no notification about ticket {ticket_id}")
-    keys = {message_id: re.sub(r"^<|@.*", "", message_id) for message_id in received}
     verdict.unexpected += [f"mail {mail} has no notification" for mail, key in keys.items() if key not in ordered]
     same = Counter((post.tickets[mail], post.recipients[mail]) for mail in received)
     verdict.twice += [

@@ -126,7 +126,7 @@ def envelopes(queue: str, hint: dict[str, Any], number: int) -> list[tuple[bytes
         found.append((body, odd))
 
     collect()
-    huge = [b"[" * 500_000, b'{"a":' * 5_000, json.dumps(hint | {"args": [[NOBODY] * 150_000]}).encode()]
+    huge = [b"[" * 500_000, b'{"a":' * 5_000, json.dumps(hint | {"args": [[NOBODY] * 60_000]}).encode()]
     return found + [(body, pika.BasicProperties()) for body in huge]
 
 

@@ -34,8 +34,8 @@ class _Subject(UniqueUnstructuredHeader):
         return f"Subject: {text}{policy.linesep}"
 
 
-class _References(UniqueUnstructuredHeader):
-    """Message-IDs, one on each line: Python's own class encodes long ones and folds within them."""
+class _MessageIds(UniqueUnstructuredHeader):
+    """Message-IDs, one on each line: Python's own class encodes long ones, folds within them and before the first."""
 
     name: str  # of the class that the registry mixes in
 
@@ -62,7 +62,7 @@ class _Headers(HeaderRegistry):
 _headers = _Headers()
 for _name, _kind in (
     ("subject", _Subject),
-    *((name, _References) for name in ("in-reply-to", "references", "list-unsubscribe")),
+    *((name, _MessageIds) for name in ("message-id", "in-reply-to", "references", "list-unsubscribe")),
 ):
     _headers.map_to_type(_name, _kind)  # type: ignore[arg-type]  # typeshed wants what the registry itself mixes in
 # 7bit: a body with other bytes needs a server with 8BITMIME (RFC 6152), and every server after it
