@@ -23,8 +23,10 @@ __all__ = ["ROOT", "environment_variables", "wait_until"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# No deadline: a busy machine is no bug. No database: a test leaves nothing in the working folder.
-hypothesis.settings.register_profile("aura", deadline=None, database=None, print_blob=True)
+# No deadline and no check of the speed: a busy machine is no bug. No database: a test leaves nothing in the working folder.
+hypothesis.settings.register_profile(
+    "aura", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], database=None, print_blob=True
+)
 # `make check` and `make test` take this one, because they run often; `make chaos` tries the full number.
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("aura"), max_examples=20)
 hypothesis.settings.load_profile("aura")
