@@ -15,6 +15,7 @@ import structlog
 from pytest_httpserver import HTTPServer
 
 import actors
+from aura.jobs import sentry
 from aura.jobs.logs import configure_logging
 from aura.jobs.middleware.logging import Logging
 from aura.settings import SettingsError
@@ -38,8 +39,11 @@ def logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def sent(configure: Callable[..., Any], httpserver: HTTPServer, request: pytest.FixtureRequest) -> Callable[[], Any]:
+def sent(
+    configure: Callable[..., Any], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[dict[str, Any]]]:
     """Switch Sentry on, with a server of our own; the function returns the events that arrived."""
+    monkeypatch.setattr(sentry, "FLUSH_WITHIN", 60.0)
     httpserver.expect_request("/api/7/envelope/", method="POST").respond_with_json({})
     configure(SENTRY_DSN=httpserver.url_for("/7").replace("//", "//key@"))
     configure_logging()

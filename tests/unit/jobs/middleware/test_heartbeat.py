@@ -59,8 +59,8 @@ def test_a_heartbeat_of_a_drained_worker_stops_the_command_once_and_goes_on(monk
             return session.execute(select(Worker.heartbeat_at).where(Worker.id == WORKER_ID)).scalar_one()
 
     # Then the command is returned once, and the heartbeat goes on: other workers must not take its jobs
-    wait_until(lambda: signals == [signal.SIGTERM], 5, "it did not hear")
+    wait_until(lambda: signals == [signal.SIGTERM], message="it did not hear")
     last = heard()
-    wait_until(lambda: heard() > last, 5, "it beats no more")
+    wait_until(lambda: heard() > last, message="it beats no more")
     heart.after_worker_shutdown(None, None)
     assert signals == [signal.SIGTERM]
