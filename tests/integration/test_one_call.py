@@ -58,7 +58,7 @@ def classify(
             assert worker.stdin is not None
             worker.stdin.write(json.dumps(asked) + "\n")
             worker.stdin.flush()
-        return [tuple(row) for worker in workers for row in json.loads(worker.communicate(timeout=30)[0])]
+        return [tuple(row) for worker in workers for row in json.loads(worker.communicate(timeout=180)[0])]
     finally:
         for worker in workers:
             worker.kill()
