@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -40,12 +41,12 @@ class Program:
             )
         return self
 
-    def wait_for_output(self, expected: str, timeout: float = 30.0) -> None:
+    def wait_for_output(self, expected: str, timeout: float = 120.0) -> None:
         """Wait until the output contains a text."""
         wait_until(
             lambda: expected in self.output(),
             timeout,
-            f"{self.name} did not print {expected!r}:\n{self.output()[-3000:]}",
+            lambda: f"{self.name} did not print {expected!r}:\n{self.output()[-3000:]}",
         )
 
     def output(self) -> str:
@@ -71,7 +72,7 @@ class _SmtpServer(Controller):
 
     def __init__(self, handler: Any) -> None:
         self._protocols: list[Any] = []
-        super().__init__(handler, hostname="127.0.0.1", port=free_port())
+        super().__init__(handler, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
 
     def factory(self) -> Any:
         self._protocols.append(super().factory())
@@ -88,9 +89,10 @@ class _SmtpServer(Controller):
 
 
 class Mailbox:
-    """An SMTP server that counts mails by Message-ID."""
+    """An SMTP server that counts mails by Message-ID; `slow` is the seconds that it takes over each."""
 
     def __init__(self) -> None:
+        self.slow = 0.0
         self.received: Counter[str] = Counter()
         self.recipients: dict[str, str] = {}
         self._controller = _SmtpServer(self)
@@ -101,6 +103,7 @@ class Mailbox:
         return f"smtp://127.0.0.1:{self._controller.port}"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.slow)
         message_id = str(message_from_bytes(envelope.content)["Message-ID"])
         self.received[message_id] += 1
         self.recipients[message_id] = envelope.rcpt_tos[0]
@@ -162,12 +165,15 @@ class Installation:
 
         def ready() -> bool:
             try:
-                with urllib.request.urlopen(self.url("/health/ready"), timeout=2) as answer:
+                with urllib.request.urlopen(self.url("/health/ready"), timeout=10) as answer:
                     return bool(answer.status == 200)
             except OSError:
                 return False
 
-        wait_until(ready, 30, "the web process does not become ready")
+        wait_until(ready, 120, lambda: f"the web process is not ready:\n{self._outputs()}")
+
+    def _outputs(self) -> str:
+        return "\n".join(f"{program.name}: {program.output()[-1000:]}" for program in self.programs)
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""
@@ -178,7 +184,7 @@ class Installation:
         with self.engine.connect() as connection:
             return list(connection.execute(text(query)))
 
-    def wait_until_notified(self, tickets: int, timeout: float = 60.0) -> None:
+    def wait_until_notified(self, tickets: int, timeout: float = 180.0) -> None:
         """Wait until this many tickets are notified and no job is left."""
 
         def state() -> tuple[int, int]:
