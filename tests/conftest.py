@@ -9,6 +9,7 @@ import gc
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import hypothesis
@@ -77,6 +78,14 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         return get_settings()
 
     return configure
+
+
+@pytest.fixture
+def one_day() -> None:
+    """Wait for the next day, in UTC, if this one ends within minutes: processes count the costs of a day."""
+    today = datetime.now(UTC)
+    if (today + timedelta(minutes=4)).date() != today.date():
+        wait_until(lambda: datetime.now(UTC).date() != today.date(), 300, "the day does not end", 1)
 
 
 # Services

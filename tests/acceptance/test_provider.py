@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -130,6 +131,7 @@ def _breaker_has_opened(installation: Installation) -> bool:
     return bool(installation.scalar("SELECT count(*) FROM verdicts WHERE fallback LIKE '%circuit breaker%'"))
 
 
+@pytest.mark.usefixtures("one_day")
 def test_provider_calls_stay_within_the_budget(
     build: Callable[..., Installation], sqlite_url: str, httpserver: HTTPServer, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_equal_tickets_in_several_processes_cost_one_call(httpserver: HTTPServer
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("one_day")
 def test_several_processes_stay_within_the_days_budget_together(httpserver: HTTPServer, redis_url: str) -> None:
     # Given what one call can cost at most
     [(_, _, most, _)] = classify(httpserver, [[(1, "VPN drops 10")]], REDIS_URL=redis_url)
