@@ -88,7 +88,7 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
         request = urllib.request.Request(f"{address}/tickets", body.encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 202
-        wait_until(lambda: stage() == "notified", 120, start.output)
+        wait_until(lambda: stage() == "notified", 240, start.output)
 
         # When it is stopped, then it exits with 0, and the checks fail
         assert start.terminate() == 0, start.output()
