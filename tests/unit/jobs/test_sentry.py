@@ -93,8 +93,10 @@ def test_a_wrong_dsn_is_named_and_not_repeated(configure: Callable[..., Any]):
 
 
 def test_a_missing_package_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
     configure(SENTRY_DSN="https://key@sentry.example.com/1")
 
-    with pytest.raises(SettingsError, match=r"SENTRY_DSN needs the Sentry SDK: pip install 'aura-desk\[sentry\]'"):
-        configure_logging()
+    # until the end of the block alone: the fixture `logs` uses the package
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "sentry_sdk", None)
+        with pytest.raises(SettingsError, match=r"SENTRY_DSN needs the Sentry SDK: pip install 'aura-desk\[sentry\]'"):
+            configure_logging()
