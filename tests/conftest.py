@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import hypothesis
@@ -27,8 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # the default is production, which refuses embedded mode; modules read the settings when they are imported, too
 os.environ["AURA_ENV"] = "development"
 
-# No deadline: a busy machine is no bug. No database: a test leaves nothing in the working folder.
-hypothesis.settings.register_profile("aura", deadline=None, database=None, print_blob=True)
+# No deadline and no check of the speed: a busy machine is no bug. No database: a test leaves nothing in the working folder.
+hypothesis.settings.register_profile(
+    "aura", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], database=None, print_blob=True
+)
 # `make check` and `make test` take this one, because they run often; `make chaos` tries the full number.
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("aura"), max_examples=20)
 hypothesis.settings.load_profile("aura")
@@ -82,6 +85,14 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         return get_settings()
 
     return configure
+
+
+@pytest.fixture
+def one_day() -> None:
+    """Wait for the next day, in UTC, if this one ends within minutes: processes count the costs of a day."""
+    today = datetime.now(UTC)
+    if (today + timedelta(minutes=4)).date() != today.date():
+        wait_until(lambda: datetime.now(UTC).date() != today.date(), 300, "the day does not end", 1)
 
 
 # Services

@@ -23,6 +23,7 @@ import pipelines  # noqa: F401
 from aura import settings
 from aura.jobs import process_state
 from aura.jobs.broker import JobBroker
+from aura.jobs.middleware import retries
 from aura.jobs.process_state import WORKER_ID
 from aura.jobs.relay import Relay
 from aura.jobs.ttl_cache import TTLCache
@@ -229,8 +230,12 @@ def fresh_process() -> None:
 
 
 @pytest.fixture
-def hand() -> Hand:
-    """The relay and a worker in this thread, on the database that another fixture names."""
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    """The relay and a worker in this thread, on the database that another fixture names.
+
+    The first pause of a failed job is minutes, not seconds: a slow machine does not make it due again before the test does.
+    """
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 300.0)
     with transaction() as session:
         workers.beat(session, WORKER_ID, "the test")
     return Hand(actors.broker)

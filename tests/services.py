@@ -102,7 +102,10 @@ class Service:
         return self._process.pid
 
     def start(self) -> Self:
-        """Start the server and wait until it answers; the second time on the same port, with the same data."""
+        """Start the server and wait until it answers; the second time on the same port, with the same data.
+
+        The limit is minutes: several servers start side by side, on a machine that may be busy with other tests.
+        """
         if self.running:
             return self
         self._end(signal.SIGKILL)  # processes that remain after an unexpected end
@@ -115,7 +118,9 @@ class Service:
             self.prepare()
         self._process = self.launch()
         try:
-            wait_until(lambda: not self.running or self.answers(), timeout=60, message=f"{type(self).__name__} answers")
+            wait_until(
+                lambda: not self.running or self.answers(), timeout=240, message=f"{type(self).__name__} answers"
+            )
             if not self.running:
                 raise ServiceFailed(f"{type(self).__name__} ended with {self._process.returncode}:\n{self.output()}")
         except BaseException:
@@ -212,7 +217,7 @@ class Service:
             guard.communicate(b"done\n")
         self._guards.clear()
         self._process = None
-        wait_until(lambda: not pids & _alive(), timeout=10, message=f"every process of {type(self).__name__} is gone")
+        wait_until(lambda: not pids & _alive(), timeout=60, message=f"every process of {type(self).__name__} is gone")
 
 
 class RabbitMQ(Service):
@@ -288,6 +293,7 @@ class RabbitMQ(Service):
             reply = re.compile(rf"^{mark} (.*)\n", re.MULTILINE)
             found = wait_until(
                 lambda: reply.search(log.read_text(errors="replace")),
+                timeout=60,
                 poll=0.005,
                 message=f"Erlang answers {expression}",
             )
@@ -310,7 +316,7 @@ class RabbitMQ(Service):
         self.spawn([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         wait_until(
             lambda: _ask(self._epmd_port, b"\x00\x01n"),
-            timeout=60,
+            timeout=120,
             message=lambda: f"epmd on port {self._epmd_port} answers; its output: {self.output()!r}",
         )
         base = self.directory
@@ -465,7 +471,7 @@ class Redis(Service):
 
     def flush(self) -> None:
         """Remove every key of every database."""
-        if not (answer := _ask(self.port, b"FLUSHALL\r\n")).startswith(b"+OK"):
+        if not (answer := _ask(self.port, b"FLUSHALL\r\n", timeout=60)).startswith(b"+OK"):
             raise ServiceFailed(f"Redis did not flush: {answer!r}")
 
     def answers(self) -> bool:
@@ -645,13 +651,35 @@ def missing() -> list[str]:
     return [kind.package for kind in (RabbitMQ, PostgreSQL, Redis, Dovecot) if not kind.program()]
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 without a listener."""
+def free_port(ports: range = PORTS) -> int:
+    """Return a port of 127.0.0.1 without a listener, which no other process of the tests gets while this one lives."""
     while True:
-        port = random.SystemRandom().choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        port = random.SystemRandom().choice(ports)
+        if reserve_port(port):
             return port
+
+
+def reserve_port(port: int) -> bool:
+    """Reserve a port for this process. Returns False when somebody listens on it or has reserved it.
+
+    Nobody may listen on it yet: a server takes seconds to start, and other processes look for ports meanwhile. So a name in
+    Linux's abstract namespace of sockets stands for the reservation; it ends with the process.
+    """
+    reservation = socket.socket(socket.AF_UNIX)
+    try:
+        if sys.platform == "linux":
+            reservation.bind(f"\0aura-tests-port-{port}")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        reservation.close()
+        return False
+    _reserved.append(reservation)
+    return True
+
+
+#: Held open until the process ends.
+_reserved: list[socket.socket] = []
 
 
 def start_all(*services: Service) -> None:
@@ -669,10 +697,10 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
 
-def _ask(port: int, question: bytes) -> bytes:
+def _ask(port: int, question: bytes, timeout: float = 1.0) -> bytes:
     """Return the first bytes of the answer on a port; empty without an answer."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             connection.sendall(question)
             return connection.recv(64)
     except OSError:

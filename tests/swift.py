@@ -136,5 +136,5 @@ def _signed_put(host: str, path: str) -> int:
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     value = f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={signature}"
     sent = urllib.request.Request(f"http://{host}{path}", method="PUT", headers={**headers, "Authorization": value})
-    with urllib.request.urlopen(sent, timeout=5) as answer:
+    with urllib.request.urlopen(sent, timeout=30) as answer:
         return int(answer.status)

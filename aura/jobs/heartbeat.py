@@ -16,6 +16,9 @@ from db import workers
 
 logger = structlog.get_logger("aura.heartbeat")
 
+#: Seconds that a stop waits for a beat that has begun; one that ends later would insert the row again that the process deletes.
+LAST_BEAT_SECONDS = 5.0
+
 
 def beat(session: Session, process: str, kind: str) -> bool:
     """Update the row of a worker or relay. Returns whether it is asked to drain."""
@@ -39,10 +42,10 @@ class HeartbeatThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and wait for the last beat at most as long as one interval."""
+        """Stop, and wait for the last beat, but not without end: the database may hang."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(self._every)
+            self._thread.join(LAST_BEAT_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):

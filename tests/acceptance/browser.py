@@ -18,6 +18,9 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+#: Milliseconds within which a page must show what is expected; Playwright's own five seconds are few on a busy machine.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 DESKTOP, TABLET, PHONE = ({"width": 1280, "height": 900}, {"width": 820, "height": 1100}, {"width": 390, "height": 844})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -43,12 +44,12 @@ class Program:
             )
         return self
 
-    def wait_for_output(self, expected: str, timeout: float = 30.0) -> None:
+    def wait_for_output(self, expected: str, timeout: float = 120.0) -> None:
         """Wait until the output contains a text."""
         wait_until(
             lambda: expected in self.output(),
             timeout,
-            f"{self.name} did not print {expected!r}:\n{self.output()[-3000:]}",
+            lambda: f"{self.name} did not print {expected!r}:\n{self.output()[-3000:]}",
         )
 
     def output(self) -> str:
@@ -74,7 +75,7 @@ class _SmtpServer(Controller):
 
     def __init__(self, handler: Any) -> None:
         self._protocols: list[Any] = []
-        super().__init__(handler, hostname="127.0.0.1", port=free_port())
+        super().__init__(handler, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
 
     def factory(self) -> Any:
         self._protocols.append(super().factory())
@@ -91,9 +92,10 @@ class _SmtpServer(Controller):
 
 
 class Mailbox:
-    """An SMTP server that counts mails by Message-ID."""
+    """An SMTP server that counts mails by Message-ID; `slow` is the seconds that it takes over each."""
 
     def __init__(self) -> None:
+        self.slow = 0.0
         self.received: Counter[str] = Counter()
         self.recipients: dict[str, str] = {}
         self._controller = _SmtpServer(self)
@@ -104,6 +106,7 @@ class Mailbox:
         return f"smtp://127.0.0.1:{self._controller.port}"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.slow)
         message_id = str(message_from_bytes(envelope.content)["Message-ID"])
         self.received[message_id] += 1
         self.recipients[message_id] = envelope.rcpt_tos[0]
@@ -167,17 +170,20 @@ class Installation:
 
         def ready() -> bool:
             try:
-                with urllib.request.urlopen(self.url("/health/ready"), timeout=2) as answer:
+                with urllib.request.urlopen(self.url("/health/ready"), timeout=10) as answer:
                     return bool(answer.status == 200)
             except OSError:
                 return False
 
-        wait_until(ready, 120, "the web process does not become ready")
+        wait_until(ready, 120, lambda: f"the web process is not ready:\n{self._outputs()}")
         grant(self.engine)
 
     def log_in(self, context: BrowserContext, name: str = "") -> None:
         """Log a browser in; without a name as the administrator."""
         log_in(context, self.url(""), self.env() | {"AURA_ENV": "development", "PYTHONPATH": str(ROOT)}, name)
+
+    def _outputs(self) -> str:
+        return "\n".join(f"{program.name}: {program.output()[-1000:]}" for program in self.programs)
 
     def scalar(self, query: str, **values: Any) -> Any:
         """Return the first value of a query."""
@@ -188,7 +194,7 @@ class Installation:
         with self.engine.connect() as connection:
             return list(connection.execute(text(query)))
 
-    def wait_until_notified(self, tickets: int, timeout: float = 60.0) -> None:
+    def wait_until_notified(self, tickets: int, timeout: float = 120.0) -> None:
         """Wait until this many tickets are notified and no job is left; no progress for `timeout` seconds fails the test."""
         best, last = (0, 0), time.monotonic()
         while (now := self._state()) != (tickets, 0):

@@ -222,6 +222,7 @@ def _everything(installation: Installation) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.usefixtures("one_day")
 def test_attacks_cost_no_more_than_the_budget(installation: Installation, model: HostileModel):
     installation.variables["AURA_AI_BUDGET_DAY"] = "0.02"
     installation.start("run", "aura", "run", "--port", str(installation.port))

@@ -22,7 +22,7 @@ def test_the_three_publish_snippets_are_processed(service_installation: Installa
     # the worker declares the topology as it starts to consume
     wait_until(
         lambda: all(consumed(installation, queue) for queue in ("tickets.intake", "ai.classify", "notify.email")),
-        20,
+        60,
         "no queue",
     )
     events = channel.queue_declare("", exclusive=True).method.queue
@@ -39,16 +39,16 @@ def test_the_three_publish_snippets_are_processed(service_installation: Installa
     # When it requests another classification
     publish(channel, "ai_processing", "ai.classify", {"ticket_id": ticket_id, "type": "classify"})
     # Then there is a second verdict
-    wait_until(lambda: installation.scalar("SELECT count(*) FROM verdicts") == 2, 20, "no second verdict")
+    wait_until(lambda: installation.scalar("SELECT count(*) FROM verdicts") == 2, 60, "no second verdict")
 
     # When it requests an e-mail
     data = {"subject": "Maintenance tonight", "message": "The VPN restarts at 22:00."}
     publish(channel, "notifications", "notify.email", {"user_id": "bob@example.com", "data": data})
     # Then the recipient gets it
-    wait_until(lambda: "bob@example.com" in mailbox.recipients.values(), 20, "no mail for bob")
+    wait_until(lambda: "bob@example.com" in mailbox.recipients.values(), 60, "no mail for bob")
 
     # And the service that is bound to classifications receives CloudEvents
-    method, properties, body = wait_until(lambda: get(channel, events), 10, "no event")
+    method, properties, body = wait_until(lambda: get(channel, events), 60, "no event")
     event = json.loads(body)
     assert (event["specversion"], event["type"], event["subject"]) == (
         "1.0",
@@ -64,7 +64,7 @@ def test_the_three_publish_snippets_are_processed(service_installation: Installa
 def test_a_malformed_message_is_a_dead_letter_and_stops_no_queue(service_installation: Installation) -> None:
     installation = service_installation
     installation.procfile("worker").wait_for_output("Worker process is ready")
-    wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 20, "no queue")
+    wait_until(lambda: all(consumed(installation, queue) for queue in ("ai.classify", "notify.email")), 60, "no queue")
     connection = pika.BlockingConnection(pika.URLParameters(installation.variables["RABBITMQ_URL"]))
     channel = connection.channel()
     for garbage in (
@@ -79,14 +79,14 @@ def test_a_malformed_message_is_a_dead_letter_and_stops_no_queue(service_install
             channel.basic_publish(exchange, key, garbage)
     wait_until(
         lambda: installation.scalar("SELECT count(*) FROM dead_letters WHERE raw IS NOT NULL") == 12,
-        20,
+        60,
         "not all are dead letters",
     )
 
     publish(channel, "tickets", "ticket.created", {"title": "Outlook does not start"})
     wait_until(
         lambda: installation.scalar("SELECT count(*) FROM tickets WHERE stage = 'notified'") == 1,
-        30,
+        90,
         "the good ticket waits",
     )
     listed = json.loads(installation.aura("dead-letters", "list", "--format", "json").stdout)

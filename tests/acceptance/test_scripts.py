@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from tests import access
 from tests.acceptance.conftest import Program
 from tests.conftest import ROOT, wait_until
 from tests.install import install
-from tests.services import free_port, missing
+from tests.services import free_port, missing, reserve_port
 
 SCRIPTS = ROOT / "deploy/scripts"
 
@@ -38,21 +38,27 @@ def environment() -> Iterator[dict[str, str]]:
         "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
         "AURA_SERVICES": str(folder),
         "RABBITMQ_HOST": "127.0.0.1",
-        # what belongs to it listens 20,000 ports higher
-        "RABBITMQ_PORT": str(random.SystemRandom().randrange(5_000, 11_000)),
+        "RABBITMQ_PORT": str(rabbitmq_port()),
     }
     # the pipe closes with this process, however it ends
     guard = ["sh", "-c", f"read _; exec {SCRIPTS}/services.sh stop"]
     stopping = subprocess.Popen(guard, env=environment, stdin=subprocess.PIPE, start_new_session=True)
     yield environment
-    stopping.communicate(timeout=60)
+    stopping.communicate(timeout=180)
     shutil.rmtree(folder)
+
+
+def rabbitmq_port() -> int:
+    """Return a free port; what belongs to RabbitMQ listens 20,000 ports higher."""
+    while not reserve_port(20_000 + (port := free_port(range(5_000, 11_000)))):
+        pass
+    return port
 
 
 def run_script(name: str, *arguments: str, environment: dict[str, str]) -> tuple[int, str]:
     """Run a script. Returns its exit code and its output."""
     command = ["sh", str(SCRIPTS / f"{name}.sh"), *arguments]
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -62,8 +68,9 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
     address = f"http://127.0.0.1:{environment['PORT']}"
 
     def stage() -> str:
-        with urllib.request.urlopen(access.request(f"{address}/tickets/1"), timeout=5) as answer:
+        with suppress(OSError), urllib.request.urlopen(access.request(f"{address}/tickets/1"), timeout=30) as answer:
             return str(json.load(answer)["stage"])
+        return ""
 
     def is_healthy() -> bool:
         return run_script("health", environment=asking)[0] == 0
@@ -71,19 +78,19 @@ def test_start_runs_everything_health_checks_it_and_services_stops_it(
     # Given everything, from one script
     start = Program("start", ["sh", "deploy/scripts/start.sh"], environment, tmp_path / "start.log").start()
     try:
-        start.wait_for_output("Uvicorn running", 120)
+        start.wait_for_output("Uvicorn running", 300)
         env = (Path(environment["AURA_SERVICES"]) / "env").read_text()
         asking = environment | dict(line.removeprefix("export ").split("=", 1) for line in env.splitlines())
 
         # When all is up, then the checks pass, and a ticket is notified
-        wait_until(is_healthy, 60, lambda: run_script("health", environment=asking)[1])
+        wait_until(is_healthy, 180, lambda: run_script("health", environment=asking)[1])
         assert run_script("services", "health", environment=environment)[0] == 0
         access.grant(asking["DATABASE_URL"])
         body = json.dumps({"title": "Printer jams", "description": "Paper jam", "requester": "ann@example.com"})
         request = access.request(f"{address}/tickets", body.encode())
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 202
-        wait_until(lambda: stage() == "notified", 30, start.output)
+        wait_until(lambda: stage() == "notified", 240, start.output)
 
         # When it is stopped, then it exits with 0, and the checks fail
         assert start.terminate() == 0, start.output()

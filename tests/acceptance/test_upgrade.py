@@ -123,7 +123,7 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     programs = [old.procfile("worker"), old.procfile("web")]
     old.wait_until_ready()
     drivers = [Driver(old.port, TICKETS, seconds=TICKETS / 10).start()]
-    wait_until(lambda: drivers[0].accepted, 30, "the release accepts no ticket")
+    wait_until(lambda: drivers[0].accepted, 90, "the release accepts no ticket")
 
     # When this version migrates the tables, as its release process does
     new.aura("migrate")
@@ -141,20 +141,20 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
         driver.finish(900)
 
     def both_work() -> bool:
-        drivers.append(Driver(new.port, 1, first=10**6 + len(drivers)).start().finish(30))
+        drivers.append(Driver(new.port, 1, first=10**6 + len(drivers)).start().finish(100))
         return has_completed_a_job(new, programs[0]) and has_completed_a_job(new, worker)
 
-    wait_until(both_work, 60, "only one of the versions completes jobs")
+    wait_until(both_work, 180, "only one of the versions completes jobs")
     # And the release is stopped while tickets arrive
     drivers.append(Driver(new.port, TICKETS // 3, seconds=1, first=2 * TICKETS + 1).start())
     for program in programs:
         program.terminate()
     new.procfile("scheduler")
-    drivers[-1].finish(60)
+    drivers[-1].finish(120)
 
     # Then every request was answered, every ticket is finished, and no step was completed twice
     assert [(driver.unknown, driver.refused) for driver in drivers] == [(set(), {})] * len(drivers)
-    new.wait_until_notified(ROWS + sum(len(driver.numbers) for driver in drivers), 120)
+    new.wait_until_notified(ROWS + sum(len(driver.numbers) for driver in drivers), 240)
     new.check_each_once()
 
 

@@ -118,7 +118,7 @@ def test_aura_run_serves_pages_with_their_files_and_stops(
         except OSError:
             return False
 
-    wait_until(ready, 60, lambda: (tmp_path / "log").read_text()[-3000:])
+    wait_until(ready, 180, lambda: (tmp_path / "log").read_text()[-3000:])
     assert "<html" in get("/login")
     assert get("/static/charts.js")
     process.send_signal(signal.SIGTERM)

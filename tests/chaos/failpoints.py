@@ -33,7 +33,7 @@ POINTS = tuple(f"{step}.{side}" for step in STEPS for side in ("before", "after"
 #: die: SIGKILL. fail: the operation raises what it would raise when the other system is away. hold: it waits.
 ACTIONS = ("die", "fail", "hold")
 #: Seconds that a held process waits at most, so that none is left behind.
-LONGEST_HOLD = 120.0
+LONGEST_HOLD = 600.0
 
 
 class Failpoints:
@@ -56,7 +56,7 @@ class Failpoints:
         fired = self.folder / "fired" / point
         return fired.exists() and " " in fired.read_text()  # the process writes its id last
 
-    def await_fired(self, point: str, timeout: float = 60.0) -> None:
+    def await_fired(self, point: str, timeout: float = 180.0) -> None:
         """Wait until a process has reached the point."""
         deadline = time.monotonic() + timeout
         while not self.fired(point):

@@ -87,7 +87,7 @@ class Proxy:
         self._thread.start()
         self._listener = asyncio.run_coroutine_threadsafe(
             self._loop.create_server(self._accept, "127.0.0.1", self.port), self._loop
-        ).result(10)
+        ).result(60)
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -119,14 +119,14 @@ class Proxy:
         self._call(close)
         self._call(lambda: None)  # the transports close in the round after that
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def _call(self, do: Callable[[], None]) -> None:
         async def call() -> None:
             do()
 
-        asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(call(), self._loop).result(60)
 
     def _accept(self) -> _End:
         client, server = _End(from_server=False), _End(from_server=True)

@@ -110,7 +110,7 @@ class System(Installation):
         for name, kind in names.items():
             self.supervisor.keep(self.run(name, "sh", "-c", f"exec {lines[kind]}"))
         self.wait_until_ready()
-        wait_until(lambda: self.pids("worker") and self.pids("relay"), 30, "no worker and relay live")
+        wait_until(lambda: self.pids("worker") and self.pids("relay"), 120, "no worker and relay live")
         return self
 
     def subscribe(self, *channels: str) -> None:

@@ -34,7 +34,7 @@ def test_every_message_is_recorded_once_and_repeated_only_by_a_kill(build: Build
     system = build(workers=2, threads=THREADS, scheduler=False)
     system.subscribe("webhook", "slack")
     planned = plan(SEED, SECONDS, parse(f"worker_killed*{KILLS}"))
-    verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=180)
+    verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=300)
     report = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
     # Then nothing is lost, and no event is notified twice with another id; the oracle compares ids, too
     assert not verdict.red, report
@@ -66,10 +66,10 @@ def send_one_and_die_before_it_is_recorded(system: System, channel: str) -> tupl
     system.subscribe(*{channel} - {"email"})
     system.failpoints.arm(point, "die")
     # a requester without an address has an in-app notification
-    Driver(system.port, 1, mail_every=1 if channel == "email" else 2).start().finish(60)
+    Driver(system.port, 1, mail_every=1 if channel == "email" else 2).start().finish(120)
     system.failpoints.await_fired(point)
     system.age_dead_workers()
-    wait_until(lambda: at_rest(system.rows), 60, "the system never comes to rest", 0.1)
+    wait_until(lambda: at_rest(system.rows), 240, "the system never comes to rest", 0.1)
     [(key, state)] = system.rows(f"SELECT id, state FROM notifications WHERE channel = '{channel}'")
     received = system.post.received if channel == "email" else system.desk.received["/webhook"]
     assert {notification_of(each) if channel == "email" else each for each in received} == {key}
@@ -98,25 +98,25 @@ def test_other_channels_deliver_while_slack_hangs(build: Build) -> None:
     system.subscribe("slack", "webhook")
     # Given a Slack that answers nothing until it is released
     hanging = system.desk.hang("/slack")
-    Driver(system.port, 30).start().finish(60)
+    Driver(system.port, 30).start().finish(120)
     # Then the other channels deliver, while Slack's share of the threads waits
     waiting = "SELECT count(*) FROM notifications WHERE state <> 'sent' AND channel <> 'slack'"
     delivered = "SELECT count(*) FROM notifications WHERE channel = 'webhook' AND state = 'sent'"
     wait_until(
-        lambda: system.scalar(delivered) == 30 and system.scalar(waiting) == 0, 60, "the others wait for Slack", 0.1
+        lambda: system.scalar(delivered) == 30 and system.scalar(waiting) == 0, 180, "the others wait for Slack", 0.1
     )
     assert system.scalar("SELECT count(*) FROM notifications WHERE channel = 'slack' AND state = 'sent'") == 0
     assert any(each.path == "/slack" for each in system.desk.arrived)
     hanging.set()
-    wait_until(lambda: at_rest(system.rows), 60, "Slack never gets its messages", 0.1)
+    wait_until(lambda: at_rest(system.rows), 240, "Slack never gets its messages", 0.1)
     assert system.scalar("SELECT count(*) FROM notifications WHERE state <> 'sent'") == 0
 
 
 def test_two_processes_share_a_rate_and_count_no_attempt(build: Build) -> None:
     system = build(workers=2, scheduler=False, rates="webhook=20")
     system.subscribe("webhook")
-    Driver(system.port, 40).start().finish(60)
-    wait_until(lambda: at_rest(system.rows), 60, "the system never comes to rest", 0.1)
+    Driver(system.port, 40).start().finish(120)
+    wait_until(lambda: at_rest(system.rows), 240, "the system never comes to rest", 0.1)
     # Then two processes have sent, and the fortieth no sooner than thirty-nine turns after the first was due
     tried = system.rows("SELECT worker, outcome FROM attempts WHERE actor = 'webhook'")
     assert len({worker for worker, _ in tried}) == 2
@@ -131,8 +131,8 @@ def test_a_permanent_channel_error_becomes_a_dead_letter_that_names_it(build: Bu
     system.subscribe("webhook")
     with system.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE endpoints SET url = 'https://127.0.0.1:1/'")
-    Driver(system.port, 1).start().finish(60)
-    wait_until(lambda: at_rest(system.rows), 60, "the system never comes to rest", 0.1)
+    Driver(system.port, 1).start().finish(120)
+    wait_until(lambda: at_rest(system.rows), 240, "the system never comes to rest", 0.1)
     [(actor, error)] = system.rows("SELECT actor, error FROM dead_letters")
     assert (actor, error) == ("webhook", "endpoint webhook: only the ports 443 and 8443 are allowed")
     assert system.desk.arrived == []

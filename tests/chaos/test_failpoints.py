@@ -44,10 +44,10 @@ def test_no_ticket_is_lost_at_any_failpoint(build: Build, turn: int) -> None:
             system.age_dead_workers()
     driver.close()
     # Then every ticket is finished, once
-    wait_until(lambda: at_rest(system.rows), 90, "the system never comes to rest", 0.2)
+    wait_until(lambda: at_rest(system.rows), 240, "the system never comes to rest", 0.2)
     # but for what was under way in three crashes by chance, which a person replays
     system.aura("dead-letters", "replay", "--all")
-    wait_until(lambda: at_rest(system.rows), 90, "the replayed jobs never come to rest", 0.2)
+    wait_until(lambda: at_rest(system.rows), 240, "the replayed jobs never come to rest", 0.2)
     assert not system.rows("SELECT error FROM dead_letters WHERE error_type <> 'Quarantined'")
     verdict = judge(system.engine, driver, system.post, desk=system.desk)
     assert not verdict.red, verdict

@@ -34,7 +34,7 @@ def test_a_poison_ticket_is_quarantined_after_three_crashes_and_the_others_are_d
             system.age_dead_workers()
         return at_rest(system.rows)
 
-    wait_until(rested, 200, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+    wait_until(rested, 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
     # Then it is a dead letter after three crashes, and every other ticket is finished, once
     [(error_type, key)] = system.rows("SELECT error_type, key FROM dead_letters")
     assert (error_type, int(key)) == ("Quarantined", driver.accepted[POISON])

@@ -27,7 +27,7 @@ FAULTS = (
 def test_nothing_is_lost_and_nothing_happens_twice_whatever_fails(build: Build) -> None:
     planned = plan(SEED, SECONDS, parse(FAULTS))
     system = build(workers=2, openai=True)
-    verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=90)
+    verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=240)
     report = "\n".join([f"CHAOS_SEED={SEED}", *map(str, planned), str(verdict)])
     assert not verdict.red, report
     assert verdict.counts["faults"] == len(planned), report

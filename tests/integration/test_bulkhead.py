@@ -43,7 +43,7 @@ class HangingProvider:
         with self._lock:
             self.waiting += 1
             self.most = max(self.most, self.waiting)
-        self.released.wait(60)
+        self.released.wait(300)
         with self._lock:
             self.waiting -= 1
         return ["answered" for _ in items]
@@ -95,11 +95,11 @@ def test_a_hanging_service_takes_its_share_of_the_threads(
     done = beside(broker, declare, provider, **options)
 
     with running(scheduler=False, threads=THREADS):
-        wait_until(lambda: provider.waiting == share, timeout=20, message="its share of the threads waits")
-        wait_until(done, timeout=20, message="the others are done")
+        wait_until(lambda: provider.waiting == share, timeout=90, message="its share of the threads waits")
+        wait_until(done, timeout=90, message="the others are done")
         assert provider.most == share
         provider.released.set()
-        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+        wait_until(lambda: not all_jobs(), timeout=90, message="and what hung is done at last")
 
     assert provider.most == share
 
@@ -110,9 +110,9 @@ def test_without_a_bulkhead_a_hanging_service_takes_every_thread(
     beside(broker, declare, provider)
 
     with running(scheduler=False, threads=THREADS):
-        wait_until(lambda: provider.waiting == THREADS, timeout=20, message="every thread waits")
+        wait_until(lambda: provider.waiting == THREADS, timeout=90, message="every thread waits")
         provider.released.set()
-        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+        wait_until(lambda: not all_jobs(), timeout=90, message="and what hung is done at last")
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_several_hanging_services_leave_threads_to_other_jobs(
             return session.scalar(select(Job.id).where(Job.actor.in_(names)).limit(1)) is not None
 
     with running(scheduler=False, threads=8):
-        wait_until(lambda: provider.waiting == most, timeout=20, message="their part of the threads waits")
-        wait_until(lambda: not left({each.actor_name for each in prompt}), timeout=20, message="the others are done")
+        wait_until(lambda: provider.waiting == most, timeout=90, message="their part of the threads waits")
+        wait_until(lambda: not left({each.actor_name for each in prompt}), timeout=90, message="the others are done")
         assert provider.most == most
         provider.released.set()
-        wait_until(lambda: not all_jobs(), timeout=20, message="and what hung is done at last")
+        wait_until(lambda: not all_jobs(), timeout=90, message="and what hung is done at last")
 
 
 def named(name: str, work: Callable[[list[Any]], list[str]]) -> Callable[[list[Any]], list[str]]:

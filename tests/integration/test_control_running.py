@@ -91,14 +91,14 @@ def test_cancelling_a_running_job_frees_its_thread_for_the_next(declare: Declare
     )
     with running(scheduler=False, threads=1):
         actor.send("first")
-        wait_until(lambda: endless.begun, message="it runs")
+        wait_until(lambda: endless.begun, timeout=60, message="it runs")
         actor.send("second")
 
         do(queue_controls.cancel, job_id("first"), "a test")
-        wait_until(lambda: endless.interrupted, message="it is interrupted")
-        wait_until(lambda: len(endless.begun) == 2, message="the next job begins")
+        wait_until(lambda: endless.interrupted, timeout=60, message="it is interrupted")
+        wait_until(lambda: len(endless.begun) == 2, timeout=60, message="the next job begins")
         endless.let_go = True
-        wait_until(lambda: not all_jobs(), message="the next job is done")
+        wait_until(lambda: not all_jobs(), timeout=60, message="the next job is done")
 
     assert endless.interrupted == [Cancelled.__name__]
     assert len(set(endless.threads)) == 1, "the same thread"
@@ -118,9 +118,11 @@ def test_a_locally_dispatched_step_is_interrupted_too(declare: Declare):
     )
     with running(scheduler=False, threads=1):
         pipeline.send("1")
-        wait_until(lambda: endless.begun, message="the second step runs")
+        wait_until(lambda: endless.begun, timeout=60, message="the second step runs")
         do(queue_controls.cancel, job_id("1"), "a test")
-        wait_until(lambda: endless.interrupted and not process_state.attempts, message="it is interrupted and over")
+        wait_until(
+            lambda: endless.interrupted and not process_state.attempts, timeout=60, message="it is interrupted and over"
+        )
 
     assert (kept("first"), kept("endless"), all_jobs()) == (["1"], [], [])
 
@@ -133,13 +135,13 @@ def test_cancelling_one_job_of_a_batch_leaves_the_others(declare: Declare):
         with transaction():
             for key in ("one", "two", "three"):
                 actor.send(key)
-        wait_until(lambda: endless.begun, message="the batch runs")
+        wait_until(lambda: endless.begun, timeout=60, message="the batch runs")
         do(queue_controls.cancel, job_id("two"), "a test")
         for _ in range(3):
             heartbeat.beat()
         assert [each.in_function for each in process_state.attempts.values() if each] == [True]
         endless.let_go = True
-        wait_until(lambda: not all_jobs(), message="the others are done")
+        wait_until(lambda: not all_jobs(), timeout=60, message="the others are done")
 
     assert (endless.begun, endless.interrupted) == ([["one", "two", "three"]], [])
     assert sorted(kept("endless")) == ["one", "three"]
@@ -158,17 +160,19 @@ def test_a_paused_queue_rests_while_the_others_work(declare: Declare):
     held, free = (declare(done, actor_name=name, queue_name=f"tests.{name}") for name in ("held", "free"))
     with running(scheduler=False):
         held.send("before")
-        wait_until(lambda: kept("held") == ["before"], message="it works")
+        wait_until(lambda: kept("held") == ["before"], timeout=60, message="it works")
         do(queue_controls.pause, "tests.held")
         # so many other jobs later everybody has heard of it
         for number in range(30):
             held.send("while paused")
             free.send(str(number))
-            wait_until(lambda n=number: len(kept("free")) == n + 1, message="the others go on")
+            wait_until(lambda n=number: len(kept("free")) == n + 1, timeout=60, message="the others go on")
         at_pause = len(kept("held"))
-        wait_until(lambda: all_jobs() and not any(j.hinted_at or j.lease for j in all_jobs()), message="it rests")
+        wait_until(
+            lambda: all_jobs() and not any(j.hinted_at or j.lease for j in all_jobs()), timeout=60, message="it rests"
+        )
         do(queue_controls.resume, "tests.held")
-        wait_until(lambda: not all_jobs(), message="it goes on")
+        wait_until(lambda: not all_jobs(), timeout=60, message="it goes on")
 
     assert len(kept("held")) == at_pause + 1
 
@@ -179,7 +183,7 @@ def test_a_pause_for_a_time_ends_by_itself(declare: Declare):
     do(queue_controls.pause, "tests.work", 0.7, "429")
     actor.send("1")
     with running(scheduler=False):
-        wait_until(lambda: kept("held") == ["1"], message="it goes on, though nobody resumed it")
+        wait_until(lambda: kept("held") == ["1"], timeout=60, message="it goes on, though nobody resumed it")
 
 
 def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service: JobBroker):
@@ -192,8 +196,8 @@ def test_hints_inside_rabbitmq_are_given_back_when_their_queue_is_paused(service
     with running(scheduler=False, threads=2):
         # When the workers get them
         enqueue(NewJob("classify", "no ticket"))
-        wait_until(letters, timeout=30, message="the other queues are served")
-        wait_until(lambda: not any(job.hinted_at for job in all_jobs()), timeout=30, message="they are given back")
+        wait_until(letters, timeout=90, message="the other queues are served")
+        wait_until(lambda: not any(job.hinted_at for job in all_jobs()), timeout=90, message="they are given back")
         # Then nothing of it was tried, and the hints are gone until it goes on
         assert {(job.actor, job.lease, job.attempts) for job in all_jobs()} == {("intake", None, 0)}
         assert publisher.depths(["tickets.intake"]) == {"tickets.intake": 0}

@@ -147,7 +147,7 @@ def test_a_worker_that_is_quicker_than_the_relays_commit_gets_the_job_all_the_sa
         worker.start()
         wait_until(_a_session_waits_for_a_lock, message="the claim waits for the relay")
         relay.commit()
-    worker.join(10)
+    worker.join(60)
     # Then it gets the job all the same
     assert [job.id for job in claims] == [job_id]
 
@@ -205,7 +205,7 @@ def test_processes_that_migrate_at_once_migrate_once(postgres_url: str, configur
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    results = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    results = [(process.communicate(timeout=180)[1], process.returncode) for process in processes]
 
     assert [code for _, code in results] == [0, 0, 0], results
     current, newest = revisions()
@@ -259,7 +259,7 @@ def open_transaction_during_migration(url: str, revision: str, statement: str) -
 
     def query(question: str) -> Any:
         with other.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '3s'")
+            cursor.execute("SET lock_timeout = '30s'")
             cursor.execute(question)
             return cursor.fetchone()[0]
 
@@ -282,10 +282,10 @@ def test_a_migration_that_waits_for_a_lock_does_not_block_other_sessions(
     # Given a transaction that has read the jobs and stays open, when a migration adds a column to them
     with open_transaction_during_migration(own_postgres, "9998", "SELECT count(*) FROM jobs") as query:
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass"
-        wait_until(lambda: query(waits), 10, "no migration waits")
+        wait_until(lambda: query(waits), 60, "no migration waits")
         # Then other sessions, which queue behind it, are served; the migration is retried
         assert query("SELECT count(*) FROM jobs") == 0
-        wait_until(lambda: query(waits), 10, "the migration is not retried")
+        wait_until(lambda: query(waits), 60, "the migration is not retried")
     assert revisions()[0] == "9998"
     dispose()
 
@@ -298,7 +298,7 @@ def test_an_index_of_a_large_table_is_built_beside_its_writers(own_postgres: str
     with open_transaction_during_migration(own_postgres, "9999", statement) as query:
         built = "SELECT count(*) FROM pg_class WHERE relname = 'ix_attempts_worker'"
         # Then the index exists, and waits for that transaction alone to become valid
-        wait_until(lambda: query(built), 20, "the index waits for the writer, and new writers wait for it")
+        wait_until(lambda: query(built), 60, "the index waits for the writer, and new writers wait for it")
     assert revisions()[0] == "9999"
     dispose()
 
@@ -332,7 +332,7 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
         jobs.enqueue(session, [NewJob("classify", "0")])
     assert not loop.listen(0.1)
     enqueue(NewJob("classify", "1"))
-    assert loop.listen(5)
+    assert loop.listen(60)
     assert not notifier.woken()
     notifier._raw.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from aura.mail.imap import watch
-from aura.oauth import token_source
+from aura.oauth import source, token_source
 from aura.settings import get_settings
 from db import reading
 from db.models import InboundMail, Ticket
@@ -45,6 +46,12 @@ def enter_code(tokens: TokenServer) -> str:
     assert device
     tokens.decide(code := device.get_user_code())
     return str(code)
+
+
+def expire_token(desk: OAuthMailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two hours pass on the clock by which Aura measures the life of its tokens, which is one hour."""
+    monkeypatch.setattr(source, "monotonic", now := lambda: time.monotonic() + 7200)
+    monkeypatch.setattr(token_source("custom", desk.user, get_settings()), "_clock", now)
 
 
 @pytest.mark.parametrize("provider", ["microsoft", "custom"])
@@ -96,12 +103,12 @@ def test_a_token_that_the_provider_revoked_is_renewed(desk: OAuthMailbox, tokens
     assert (tokens.paths("token"), count(Ticket)) == (2, 2)
 
 
-def test_an_expired_token_is_renewed_before_it_is_sent(desk: OAuthMailbox, tokens: TokenServer):
-    tokens.state.lifetime = 1
+def test_an_expired_token_is_renewed_before_it_is_sent(
+    desk: OAuthMailbox, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+):
     desk.deliver(mail_with_attachments(1))
     list(watch(desk.url, 1, once=True))
-    first = token_source("custom", desk.user, get_settings()).token()
-    wait_until(lambda: first.seconds_left < 0)
+    expire_token(desk, monkeypatch)
     desk.deliver(mail_with_attachments(2))
     list(watch(desk.url, 1, once=True))
     assert [path for path, _ in tokens.state.requests].count("/introspect") == 2, "no refused login"
@@ -112,15 +119,13 @@ def test_mails_wait_while_the_token_server_is_down(
     desk: OAuthMailbox, tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("aura.mail.imap.MAX_BACKOFF", 0.1)
-    tokens.state.lifetime = 1
     desk.deliver(mail_with_attachments(1))
     fetched = watch(desk.url, every=0.05)
     assert next(fetched)[1].ticket_id == 1
-    first = token_source("custom", desk.user, get_settings()).token()
     # Given an outage of the token server, of which Aura and Dovecot learn at the next login
     failures: list[str] = []
     tokens.state.reply = lambda path, form: failures.append(path) or ((503, {}) if len(failures) < 5 else None)  # type: ignore[func-returns-value]
-    wait_until(lambda: first.seconds_left <= 0)
+    expire_token(desk, monkeypatch)
     desk.deliver(mail_with_attachments(2))
     assert next(fetched)[1].ticket_id == 2
     assert len(failures) >= 5

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from aura.mail.imap import Mailbox, watch
 from aura.notifications.signatures import new_secret, sign
-from db import reading
+from db import reading, transaction
 from db.models import InboundMail, Ticket
 from tests.commands import Run
 from tests.conftest import ROOT, wait_until
@@ -178,6 +178,21 @@ def started(sqlite: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
+def take_long_after(mails: int) -> None:
+    """Have SQLite take about a tenth of a second to store each mail beyond so many: time to kill the one that stores it."""
+    with transaction() as session:
+        session.execute(text("DROP TRIGGER IF EXISTS takes_long"))
+        session.execute(
+            text(
+                f"""CREATE TRIGGER takes_long BEFORE INSERT ON inbound_mails
+                WHEN (SELECT count(*) FROM inbound_mails) >= {mails}
+                BEGIN SELECT count(*) FROM (
+                    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 300000) SELECT n FROM numbers
+                ); END"""
+            )
+        )
+
+
 @pytest.mark.parametrize("source", ["imap", "maildir"])
 def test_a_killed_intake_loses_no_mail_and_takes_none_twice(
     source: str, inbox: Inbox, maildir: Path, started: Callable[..., subprocess.Popen[bytes]], run: Run
@@ -186,14 +201,16 @@ def test_a_killed_intake_loses_no_mail_and_takes_none_twice(
     inbox.deliver(*mails)
     for number, raw in enumerate(mails):
         (maildir / "new" / f"{number}").write_bytes(raw)
+    take_long_after(MAILS // 4)
     command = ["mail", *(["fetch"] if source == "imap" else ["import", maildir]), "--once"]
 
     process = started(*command)
-    wait_until(lambda: count(InboundMail) >= MAILS // 4, timeout=60, message="it is among the mails", poll=0.005)
+    wait_until(lambda: count(InboundMail) >= MAILS // 4, timeout=120, message="it is among the mails", poll=0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = count(InboundMail)
     assert before < MAILS
+    take_long_after(MAILS)
 
     assert run(*command).code == 0
     assert titles() == sorted(f"VPN {number}" for number in range(MAILS))

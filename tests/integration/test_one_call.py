@@ -62,7 +62,7 @@ def classify(
             assert worker.stdin is not None
             worker.stdin.write(json.dumps(asked) + "\n")
             worker.stdin.flush()
-        return [tuple(row) for worker in workers for row in json.loads(worker.communicate(timeout=30)[0])]
+        return [tuple(row) for worker in workers for row in json.loads(worker.communicate(timeout=180)[0])]
     finally:
         for worker in workers:
             worker.kill()
@@ -80,6 +80,7 @@ def test_equal_tickets_in_several_processes_cost_one_call(httpserver: HTTPServer
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("one_day")
 def test_several_processes_stay_within_the_days_budget_together(httpserver: HTTPServer, redis_url: str) -> None:
     # Given what one call can cost at most
     [(_, _, most, _)] = classify(httpserver, [[(1, "VPN drops 10")]], REDIS_URL=redis_url)

@@ -189,7 +189,7 @@ def test_a_connection_that_was_closed_is_opened_again(publisher: Publisher, rabb
     rabbitmq.close_connections()
 
     with pytest.raises(PublishFailed):
-        publisher.wait(5, lambda: False)
+        publisher.wait(60, lambda: False)
     publisher.publish([out("tickets.notify")])
 
 
@@ -206,7 +206,7 @@ def test_a_broker_that_blocks_publishers_fails_the_batch(publisher: Publisher, r
     rabbitmq.block()
     try:
         # the alarm goes up a moment after it is asked for, and a batch may still slip through
-        assert "RabbitMQ blocks publishers" in wait_until(trouble, 10, "no batch ever fails")
+        assert "RabbitMQ blocks publishers" in wait_until(trouble, 60, "no batch ever fails")
     finally:
         rabbitmq.unblock()
     publisher.publish([out("tickets.notify")])
@@ -248,7 +248,7 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
     ids = [accept() for _ in range(20)]
 
     with running(scheduler=False):
-        wait_until(all_done, timeout=30, message="every ticket is notified")
+        wait_until(all_done, timeout=90, message="every ticket is notified")
         wait_until(
             lambda: channel.queue_declare(queue, passive=True).method.message_count >= 60, message="every event left"
         )
@@ -264,12 +264,12 @@ def test_tickets_pass_every_step_and_events_leave(service: JobBroker, channel: A
 def test_workers_outlive_a_restart_of_the_broker_and_lose_nothing(service: JobBroker, rabbitmq: RabbitMQ):
     with running(scheduler=False):
         accept()
-        wait_until(all_done, timeout=30, message="the first ticket is notified")
+        wait_until(all_done, timeout=90, message="the first ticket is notified")
         rabbitmq.kill()
         for _ in range(5):
             accept("Mailbox is full")
         rabbitmq.start()
-        wait_until(all_done, timeout=60, message="every ticket is notified")
+        wait_until(all_done, timeout=120, message="every ticket is notified")
 
     assert letters() == []
 
@@ -296,9 +296,9 @@ def test_garbage_in_any_queue_is_a_dead_letter_with_its_bytes_and_stops_no_consu
     expected = len(queues) * (len(GARBAGE) + 1)
 
     with running(scheduler=False):
-        wait_until(lambda: count(DeadLetter) >= expected, timeout=30, message="all garbage is dead_lettered")
+        wait_until(lambda: count(DeadLetter) >= expected, timeout=90, message="all garbage is dead_lettered")
         accept()
-        wait_until(all_done, timeout=30, message="a good ticket is notified all the same")
+        wait_until(all_done, timeout=90, message="a good ticket is notified all the same")
         wait_until(
             lambda: not any(channel.queue_declare(q, passive=True).method.message_count for q in queues),
             message="everything is acked",
@@ -322,7 +322,7 @@ def test_the_jobs_of_an_actor_that_only_a_newer_version_has_are_left_to_it(servi
     with running(scheduler=False):
         wait_until(
             lambda: not channel.queue_declare("ai.classify", passive=True).method.message_count and letters(),
-            timeout=30,
+            timeout=90,
             message="both hints are acked, and the one that names no job is dead_lettered",
         )
 
@@ -366,14 +366,14 @@ def test_a_plain_ticket_published_twice_is_one_ticket(service: JobBroker, channe
     channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-2"), mandatory=True)
 
     with running(scheduler=False):
-        wait_until(lambda: count(Ticket) >= 2 and all_done(), timeout=30, message="both tickets are notified")
+        wait_until(lambda: count(Ticket) >= 2 and all_done(), timeout=90, message="both tickets are notified")
         channel.basic_publish("tickets", "ticket.created", body, pika.BasicProperties(message_id="m-1"), mandatory=True)
         channel.basic_publish("ai_processing", "ai.classify", b'{"ticket_id": 1, "type": "classify"}', mandatory=True)
         note = {"user_id": "ada@example.com", "data": {"subject": "Hi", "message": "Lunch?"}}
         channel.basic_publish("notifications", "notify.email", json.dumps(note).encode(), mandatory=True)
         wait_until(
             lambda: len(_kept("classify")) == 3 and len(_kept("receive")) == 3 and all_done(),
-            timeout=30,
+            timeout=90,
             message="the three kinds of plain messages are worked on",
         )
 
@@ -404,7 +404,7 @@ def test_a_message_waits_while_the_database_is_away(service: JobBroker, channel:
     channel.basic_publish("tickets", "ticket.created", b'{"title": "VPN drops"}', mandatory=True)
 
     with running(scheduler=False):
-        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the message is redelivered")
+        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=90, message="the message is redelivered")
 
     assert (away, letters()) == ([], [])
 
@@ -424,7 +424,7 @@ def test_a_message_that_breaks_its_reader_stops_no_consumer(
         channel.basic_publish("tickets", "ticket.created", b'{"title": "%s"}' % title, mandatory=True)
 
     with running(scheduler=False):
-        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=30, message="the one behind it is a ticket")
+        wait_until(lambda: count(Ticket) == 1 and all_done(), timeout=90, message="the one behind it is a ticket")
 
     assert [(letter.raw, letter.error_type) for letter in letters()] == [(b'{"title": "odd"}', "RecursionError")]
 
@@ -436,10 +436,10 @@ def a_message_of_an_earlier_connection_acks_nothing(service: JobBroker, channel:
     # Given a message that is being worked on when its channel breaks, so that it is delivered again
     hint = classify.message_with_options(args=([1],)).encode()
     channel.basic_publish("", "ai.classify", hint, mandatory=True)
-    before = service.consume("ai.classify", prefetch=1, timeout=5000)
+    before = service.consume("ai.classify", prefetch=1, timeout=60_000)
     stale = next(before)
     before.close()
-    after = service.consume("ai.classify", prefetch=1, timeout=5000)
+    after = service.consume("ai.classify", prefetch=1, timeout=60_000)
     try:
         again = next(after)
         assert stale is not None
@@ -474,7 +474,7 @@ def test_without_the_guard_another_message_is_acked(service: JobBroker, channel:
 
 def test_its_own_message_is_acked(service: JobBroker, channel: Any):
     channel.basic_publish("", "ai.classify", classify.message_with_options(args=([1],)).encode(), mandatory=True)
-    consumer = service.consume("ai.classify", prefetch=1, timeout=5000)
+    consumer = service.consume("ai.classify", prefetch=1, timeout=60_000)
     message = next(consumer)
     consumer.ack(message)
     consumer.close()
@@ -487,7 +487,7 @@ def test_a_hint_for_an_unknown_actor_is_a_dead_letter(service: JobBroker, channe
     hint = json.loads(classify.message_with_options(args=([1],)).encode())
     body = json.dumps(hint | {"actor_name": name}).encode()
     channel.basic_publish("", "ai.classify", body, mandatory=True)
-    consumer = service.consume("ai.classify", prefetch=1, timeout=5000)
+    consumer = service.consume("ai.classify", prefetch=1, timeout=60_000)
     assert next(consumer) is None
     consumer.close()
 
@@ -496,13 +496,14 @@ def test_a_hint_for_an_unknown_actor_is_a_dead_letter(service: JobBroker, channe
 
 
 def test_one_connection_serves_all_queues_and_is_closed_with_the_last(service: JobBroker, rabbitmq: RabbitMQ):
+    wait_until(lambda: connections(rabbitmq) == 0, timeout=60, message="those of earlier tests are closed")
     consumers = [service.consume(queue) for queue in sorted(service.get_declared_queues())]
     assert len(consumers) > 3
     assert connections(rabbitmq) == 1
     for consumer in consumers:
         consumer.close()
 
-    wait_until(lambda: connections(rabbitmq) == 0, timeout=10, message="the connection is closed")
+    wait_until(lambda: connections(rabbitmq) == 0, timeout=60, message="the connection is closed")
 
 
 def connections(rabbitmq: RabbitMQ) -> int:
@@ -610,7 +611,7 @@ def test_the_hint_of_a_dead_lettered_job_goes_to_the_dead_letter_queue(
     monkeypatch.setattr(Maintenance, "drain", lambda _relay: None)
     enqueue(NewJob("classify", "17"))  # a ticket that is not there
     with running(scheduler=False):
-        wait_until(lambda: len(letters()) == 1, timeout=30, message="the job is dead-lettered")
+        wait_until(lambda: len(letters()) == 1, timeout=90, message="the job is dead-lettered")
         wait_until(
             lambda: channel.queue_declare("ai.classify.XQ", passive=True).method.message_count == 1,
             message="its hint is in the dead-letter queue",

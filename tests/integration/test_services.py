@@ -156,11 +156,11 @@ def test_no_server_outlives_the_process_that_started_it(how: signal.Signals, tmp
     pid, directory = process.stdout.readline().split()
 
     process.send_signal(how)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     process.stdout.close()
 
-    wait_until(lambda: int(pid) not in services._alive(), message="the server is gone")
-    wait_until(lambda: not os.path.exists(directory), message="its folder is gone")
+    wait_until(lambda: int(pid) not in services._alive(), timeout=60, message="the server is gone")
+    wait_until(lambda: not os.path.exists(directory), timeout=60, message="its folder is gone")
 
 
 def test_a_missing_server_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch):

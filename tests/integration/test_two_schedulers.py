@@ -21,7 +21,7 @@ from db.models import LeaderLease, MetricSample, ScheduleRun
 from tests.conftest import ROOT, wait_until
 
 #: Seconds that a lease lasts, and that a scheduler is stopped at least.
-LEASE = float(os.environ.get("CHAOS_SCHEDULER_LEASE", "2"))
+LEASE = float(os.environ.get("CHAOS_SCHEDULER_LEASE", "6"))
 STOPPED = float(os.environ.get("CHAOS_SCHEDULER_STOPPED", "0"))
 #: A scheduler whose lease lasts as long as the test says, and whose minutes last one, with work that takes a while in each slot.
 PROGRAM = """
@@ -84,19 +84,19 @@ def test_a_scheduler_that_is_stopped_in_a_run_writes_nothing_when_it_continues(
     schedulers: list[subprocess.Popen[bytes]],
 ):
     # Given two schedulers, of which one leads
-    wait_until(lambda: len(runs()) >= 2, 60, "no slot ran")  # a busy machine starts a process slowly
+    wait_until(lambda: len(runs()) >= 2, 120, "no slot ran")  # a busy machine starts a process slowly
     with reading() as session:
         leader = int(session.scalars(select(MetricSample.name).limit(1)).one())
     # When it is stopped while a slot of its runs
-    wait_until(in_a_slot, message="no slot runs")
+    wait_until(in_a_slot, 60, "no slot runs")
     os.kill(leader, signal.SIGSTOP)
     stopped = time.monotonic()
     before = len(runs())
     # Then the other one leads in a new term, and runs the slots
     wait_until(
-        lambda: (found := leads()) is not None and found.term == 2, 10 + 2 * LEASE, "the other one does not lead"
+        lambda: (found := leads()) is not None and found.term == 2, 60 + 2 * LEASE, "the other one does not lead"
     )
-    wait_until(lambda: sum(run.term == 2 for run in runs()) >= 2, message="the other one runs no slot")
+    wait_until(lambda: sum(run.term == 2 for run in runs()) >= 2, 60, "the other one runs no slot")
     wait_until(lambda: time.monotonic() - stopped >= STOPPED, 1 + STOPPED)
     # And the one that was stopped writes nothing more when it goes on
     with reading() as session:
@@ -104,7 +104,7 @@ def test_a_scheduler_that_is_stopped_in_a_run_writes_nothing_when_it_continues(
         written = session.scalar(mine)
     os.kill(leader, signal.SIGCONT)
     more = len(runs()) + 3
-    wait_until(lambda: len(runs()) >= more, message="no further slot")
+    wait_until(lambda: len(runs()) >= more, 60, "no further slot")
     assert [each.poll() for each in schedulers] == [None, None]
     with reading() as session:
         assert session.scalar(mine) == written

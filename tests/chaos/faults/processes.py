@@ -23,7 +23,7 @@ def _kill(pid: int) -> None:
 
 def _one(system: System, chance: Random, pids: Callable[[], list[int]]) -> int:
     """Return one of the processes; waits for there to be one, which after another fault may take a while."""
-    wait_until(lambda: system.over.is_set() or pids(), 30, "there is no such process")
+    wait_until(lambda: system.over.is_set() or pids(), 120, "there is no such process")
     return chance.choice(pids() or [0])
 
 

@@ -91,11 +91,11 @@ def _alarm(system: System, kind: str, lower: str, restore: str) -> Iterator[None
 
     system.rabbitmq.evaluate(lower)
     try:
-        wait_until(raised, 30, f"no {kind} alarm")
+        wait_until(raised, 90, f"no {kind} alarm")
         yield
     finally:
         system.rabbitmq.evaluate(restore)
-        wait_until(lambda: not raised(), 30, f"the {kind} alarm stays")
+        wait_until(lambda: not raised(), 90, f"the {kind} alarm stays")
 
 
 # PostgreSQL and Redis

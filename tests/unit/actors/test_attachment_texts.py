@@ -12,6 +12,7 @@ from actors import attachment_texts
 from actors.analysis import _requests, requests_to_reclassify
 from actors.attachment_texts import with_attachments
 from aura.ai import ClassificationRequest
+from aura.attachments import text
 from aura.attachments.text import CHARACTERS
 from aura.desk import attachments as desk
 from db import attachments, reading, tickets, transaction
@@ -24,6 +25,14 @@ from tests.files import LOG, pdf, png
 from tests.openai_server import CHAT, HostileModel
 
 pytestmark = pytest.mark.usefixtures("sqlite")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a busy machine the time to read a PDF."""
+    monkeypatch.setattr(text, "PDF_SECONDS", 60.0)
+    monkeypatch.setattr(attachment_texts, "SECONDS", 600.0)
+
 
 SECRET = "ada.lovelace@example.com"
 

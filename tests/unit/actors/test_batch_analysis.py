@@ -451,6 +451,7 @@ class TestASecondLook:
         configure(OPENAI_API_KEY="key", OPENAI_BASE_URL=httpserver.url_for("/v1"), AURA_AI_CACHE_SECONDS="0")
         settings = configure(AURA_AI_BUDGET_DAY="0" if stopped == "budget" else "5")
         engine: Any = factory.make_engine(settings, analysis.spent_today)
+        engine.breaker._breaker.reset_timeout = 3600
         engine.classify([ClassificationRequest(f"VPN drops {n}", "") for n in range(FAILURES)])
         # When a ticket comes, then the local engine answers, and notifications are enqueued
         with transaction() as session:

@@ -48,7 +48,7 @@ def test_a_thread_has_its_own_transaction():
         thread = threading.Thread(target=lambda: seen.append(count(Job)))
         jobs.enqueue(session, [NewJob("classify", "1")])
         thread.start()
-        thread.join(5)
+        thread.join(30)
 
     assert seen == [0], "a reader neither waits for the writer nor sees what is not committed"
 

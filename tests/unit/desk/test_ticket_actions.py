@@ -143,13 +143,13 @@ def test_an_unknown_ticket_is_not_found(number: int) -> None:
 
 
 def test_of_two_concurrent_resolutions_one_fails(ticket: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _two_resolve(ticket, monkeypatch) == [f"ticket {ticket} is resolved already"]
+    assert _two_resolve(ticket, monkeypatch, 0.5) == [f"ticket {ticket} is resolved already"]
 
 
 def test_without_the_lock_both_resolutions_succeed(database: str, ticket: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticket_actions, "_SELECT", _Unlocked(ticket_actions._SELECT))
     one_writer = database.startswith("sqlite")
-    assert len(_two_resolve(ticket, monkeypatch)) == (1 if one_writer else 0)
+    assert len(_two_resolve(ticket, monkeypatch, 0.5 if one_writer else 30)) == (1 if one_writer else 0)
 
 
 class _Unlocked:
@@ -165,14 +165,17 @@ class _Unlocked:
         return self.query
 
 
-def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let two people resolve a ticket at the same time; return the error of each refused action."""
+def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[str]:
+    """Let two people resolve a ticket at the same time; return the error of each refused action.
+
+    The first one who has read the ticket waits so many seconds until the other one has.
+    """
     hold, both = ticket_actions.lock_ticket, threading.Barrier(2)
 
     def held(session: Any, number: int) -> Any:
         found = hold(session, number)
         with suppress(threading.BrokenBarrierError):
-            both.wait(timeout=0.5)  # a thread that waits for the lock does not reach this line
+            both.wait(seconds)  # a thread that waits for the lock does not reach this line
         return found
 
     monkeypatch.setattr(ticket_actions, "lock_ticket", held)
@@ -188,7 +191,7 @@ def _two_resolve(ticket: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     return refused
 
 

@@ -43,6 +43,25 @@ def test_a_heartbeat_goes_on_after_a_failed_beat(error: Exception):
     wait_until(lambda: not heartbeat._thread.is_alive(), 10, "the end of the thread")
 
 
+def test_a_stop_waits_for_a_beat_that_has_begun():
+    beginning, events = threading.Event(), []
+
+    def slow() -> None:
+        if threading.current_thread() is not threading.main_thread():
+            beginning.set()
+            stopped.wait(10)
+            events.append("beat")
+
+    heartbeat = HeartbeatThread(slow, 0.001, "heartbeat")
+    stopped = heartbeat._stop
+    heartbeat.start()
+    assert beginning.wait(10)
+
+    heartbeat.stop()
+
+    assert events == ["beat"]
+
+
 @pytest.mark.usefixtures("database")
 def test_a_beat_names_the_machine_and_the_process():
     with transaction() as session:

@@ -37,7 +37,7 @@ def test_a_lost_hint_is_dispatched_again_only_when_its_queue_is_empty():
 def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
     hint(NewJob("classify", "1"))
     shelf = Shelf(depths={"ai.classify": 1000})
-    move(Job, hinted_at=-299)
+    move(Job, hinted_at=-280)
     relay(shelf).maintenance.redispatch_lost_hints()
     assert is_hinted() == {"classify": True}
 
@@ -49,7 +49,7 @@ def test_after_five_minutes_a_hint_is_lost_whatever_its_queue_holds():
 
 def test_a_young_hint_is_not_lost():
     hint(NewJob("classify", "1"))
-    move(Job, hinted_at=-14)
+    move(Job, hinted_at=-5)
 
     relay(Shelf()).maintenance.redispatch_lost_hints()
 

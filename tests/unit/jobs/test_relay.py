@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from aura.jobs import relay_plan
 from aura.jobs.relay import Relay
 from aura.jobs.transport import PublishFailed
 from db import hints, outbox, transaction, workers
@@ -102,7 +103,8 @@ def test_a_backlog_of_one_actor_leaves_room_for_the_others():
     assert {actor for actor, _, _ in shelf.hints()} == {"classify", "intake"}
 
 
-def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
+def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay_plan, "GATHER", 3600.0)
     shelf = Shelf()
     one = relay(shelf, jobs_per_hint=4)
     enqueue(*[NewJob("intake", str(number)) for number in range(4)])
@@ -117,7 +119,9 @@ def test_few_jobs_gather_while_a_batch_of_their_actor_waits_in_the_broker():
     assert [len(ids) for actor, _, ids in shelf.hints() if actor == "intake"] == [4, 4]
 
 
-def test_a_job_waits_a_moment_for_others_at_most():
+def test_a_job_waits_a_moment_for_others_at_most(monkeypatch: pytest.MonkeyPatch):
+    moment = relay_plan.GATHER
+    monkeypatch.setattr(relay_plan, "GATHER", 3600.0)
     shelf = Shelf()
     one = relay(shelf, jobs_per_hint=4)
     enqueue(*[NewJob("intake", str(number)) for number in range(4)])
@@ -125,6 +129,7 @@ def test_a_job_waits_a_moment_for_others_at_most():
     enqueue(NewJob("intake", "4"))
     assert one.round() == 0
 
+    monkeypatch.setattr(relay_plan, "GATHER", moment)
     move(Job, due_at=-1.0)
     assert one.round() == 1
 

@@ -15,6 +15,7 @@ import structlog
 from pytest_httpserver import HTTPServer
 
 import actors
+from aura.jobs import sentry
 from aura.jobs.logs import configure_logging
 from aura.jobs.middleware.logging import Logging
 from aura.settings import SettingsError
@@ -41,8 +42,11 @@ def logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def sent(configure: Callable[..., Any], httpserver: HTTPServer, request: pytest.FixtureRequest) -> Callable[[], Any]:
+def sent(
+    configure: Callable[..., Any], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[dict[str, Any]]]:
     """Switch Sentry on, with a server of our own; the function returns the events that arrived."""
+    monkeypatch.setattr(sentry, "FLUSH_WITHIN", 60.0)
     httpserver.expect_request("/api/7/envelope/", method="POST").respond_with_json({})
     configure(SENTRY_DSN=httpserver.url_for("/7").replace("//", "//key@"))
     configure_logging()
@@ -92,11 +96,13 @@ def test_a_wrong_dsn_is_named_and_not_repeated(configure: Callable[..., Any]):
 
 
 def test_a_missing_package_is_named(configure: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
     configure(SENTRY_DSN="https://key@sentry.example.com/1")
 
-    with pytest.raises(SettingsError, match=r"SENTRY_DSN needs the Sentry SDK: pip install 'aura-desk\[sentry\]'"):
-        configure_logging()
+    # until the end of the block alone: the fixture `logs` uses the package
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "sentry_sdk", None)
+        with pytest.raises(SettingsError, match=r"SENTRY_DSN needs the Sentry SDK: pip install 'aura-desk\[sentry\]'"):
+            configure_logging()
 
 
 def test_a_report_shows_no_value_of_the_exception_and_no_address(sent: Callable[[], Any]):

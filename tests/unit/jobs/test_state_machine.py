@@ -55,8 +55,6 @@ ACTORS = ("receive", "intake", "classify", "notify")
 QUEUES = ("tickets.intake", "ai.classify", "tickets.notify")
 #: Seconds: what is due that much later is not due within a test, and a heartbeat that old is a dead worker's.
 LONG = 3600.0
-#: A job that is due after this moment is due later, not now.
-LATER = datetime.now(UTC) + timedelta(seconds=LONG / 2)
 FAILURE = Failure("Trouble", "it did not work", "Traceback ...", "fingerprint0")
 
 #: Chooses one of what there is; the newest is 0.
@@ -74,6 +72,10 @@ new_jobs = st.builds(
 
 def identity(of: Any) -> Identity:
     return (of.actor, of.key, of.pipeline)
+
+
+def is_due_later(job: Job) -> bool:
+    return job.due_at > datetime.now(UTC) + timedelta(seconds=LONG / 2)
 
 
 def some(of: Sequence[Claimed], mask: int) -> list[Claimed]:
@@ -206,7 +208,7 @@ class JobMachine(RuleBasedStateMachine):
             jobs.enqueue(session, enqueued)
         self.owe(*enqueued)
 
-    @precondition(lambda self: any(job.due_at > LATER for job in self.rows))
+    @precondition(lambda self: any(is_due_later(job) for job in self.rows))
     @rule(times=st.integers(1, 3))
     def time_passes(self, times: int) -> None:
         with transaction() as session:
@@ -376,7 +378,7 @@ class JobMachine(RuleBasedStateMachine):
             dead = batch.worker if batch and batch.worker in self.workers else self.workers[0]
             self.workers.remove(dead)
             with transaction() as session:
-                session.execute(update(Worker).where(Worker.id == dead).values(heartbeat_at=from_now(-60)))
+                session.execute(update(Worker).where(Worker.id == dead).values(heartbeat_at=from_now(-2 * LONG)))
             self.boot()
             if number < times:
                 self.recover()
@@ -388,7 +390,7 @@ class JobMachine(RuleBasedStateMachine):
         self.crashes.update(orphaned)
         poison = {each for each in orphaned if self.crashes[each] >= workers.QUARANTINE_AFTER}
         with transaction() as session:
-            assert workers.recover(session, 10) == (len(orphaned - poison), len(poison))
+            assert workers.recover(session, LONG) == (len(orphaned - poison), len(poison))
         for each in orphaned:
             self.free(each, done=each in poison)
         self.quarantined += len(poison)

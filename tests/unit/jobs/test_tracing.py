@@ -60,7 +60,10 @@ def test_a_message_s_ticket_stays_in_its_trace(hand: Hand):
     ]
 
 
-def test_the_last_spans_leave_when_a_worker_stops(configure: Callable[..., Any], httpserver: HTTPServer):
+def test_the_last_spans_leave_when_a_worker_stops(
+    configure: Callable[..., Any], httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tracing, "FLUSH_WITHIN", 60_000)
     httpserver.expect_request("/v1/traces", method="POST").respond_with_data(b"")
     configure(AURA_TRACES="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=httpserver.url_for(""))
     tracing.Span("classify", CALLER, "CONSUMER").end()

@@ -81,6 +81,9 @@ class Server:
         return sum(each.startswith(f"UID FETCH {uid} (BODY") for each in self.commands)
 
     def close(self) -> None:
+        # ends the thread's accept(), which would go on with another server's socket once that has the same number
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 

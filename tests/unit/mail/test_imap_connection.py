@@ -48,6 +48,9 @@ class Server:
             stream.flush()
 
     def close(self) -> None:
+        # ends the thread's accept(), which would go on with another server's socket once that has the same number
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 

@@ -73,6 +73,9 @@ class Server:
         send(f"{tag} {self.reply}")
 
     def close(self) -> None:
+        # ends the thread's accept(), which would go on with another server's socket once that has the same number
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 

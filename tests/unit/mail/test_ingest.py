@@ -117,7 +117,7 @@ def test_every_mail_of_the_corpus_becomes_a_ticket_or_is_ignored(path: Path):
     assert (count(Ticket), len(all_jobs())) == ((1, 1) if result.outcome == "ticket" else (0, 0))
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(st.binary(max_size=200))
 def test_the_source_of_every_mail_is_stored(raw: bytes):
     result = ingest_mail(raw)

@@ -262,11 +262,21 @@ def test_a_server_that_sends_slowly_ends_at_the_total_limit(
 ) -> None:
     # Given a server whose every byte comes well within the patience for one, and that never ends
     monkeypatch.setattr(safe_http, "TOTAL_SECONDS", 0.2)
-    gone = threading.Event()
+    dripping, gone = threading.Event(), threading.Event()
+
+    class AlarmWhileItDrips(threading.Timer):
+        """The limit counts from the first byte: a slow machine may take longer than that to open the connection."""
+
+        def run(self) -> None:
+            assert dripping.wait(30)
+            super().run()
+
+    monkeypatch.setattr(safe_http.threading, "Timer", AlarmWhileItDrips)
 
     class Drip(dict[str, str]):
         def items(self) -> Any:
             number = 0
+            dripping.set()
             while not gone.wait(0.01):
                 number += 1
                 yield f"X-{number}", "x" * 1000

@@ -281,8 +281,10 @@ class TestRuns:
     def test_a_started_scheduler_ticks_until_it_is_stopped(self):
         scheduler = Scheduler([counting()[0]])
         scheduler.start()
-        wait_until(lambda: scheduler.term, message="the scheduler does not lead")
-        scheduler.stop()
+        try:
+            wait_until(lambda: scheduler.term, 60, "the scheduler does not lead")
+        finally:
+            scheduler.stop()  # or it would lead in the next tests
 
         with transaction() as session:
             assert leader_election.acquire(session, LEASE, "another", 15) == 2

@@ -47,7 +47,7 @@ def resume(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     resume = threading.Event()
 
     def slow(requests: list[CreateRequest]) -> list[Any]:
-        resume.wait(20)
+        assert resume.wait(60)
         return store(requests)
 
     monkeypatch.setattr(group_commit, "store", slow)
@@ -162,7 +162,8 @@ def test_an_idempotency_key_is_one_ticket_within_and_across_batches():
     assert count(Ticket) == 1
 
 
-def test_two_processes_with_one_key_make_one_ticket():
+def test_two_processes_with_one_key_make_one_ticket(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(group_commit, "LOCK_TIMEOUT", 60.0)
     start = threading.Barrier(4)
     answers: list[Any] = []
 
@@ -210,7 +211,8 @@ def test_without_a_database_every_request_fails_and_nothing_is_stored(monkeypatc
     assert count(Ticket) == 0
 
 
-def test_a_full_queue_refuses_further_requests(resume: threading.Event):
+def test_a_full_queue_refuses_further_requests(monkeypatch: pytest.MonkeyPatch, resume: threading.Event):
+    monkeypatch.setattr(group_commit, "MAX_WAIT", 3600.0)
     writer = TicketWriter(batch=1, writers=1, queue_size=5)
 
     async def run() -> list[Any]:

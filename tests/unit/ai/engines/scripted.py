@@ -41,7 +41,7 @@ class Scripted:
 
     def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
         self.requests += requests
-        assert self.answering.wait(10)
+        assert self.answering.wait(60)
         if self.error is not None:
             raise self.error
         return [self.verdict for _ in requests]

@@ -13,6 +13,7 @@ from tests.unit.ai.engines.scripted import Scripted, another_request, classify, 
 
 def test_the_circuit_breaker_opens_and_closes_again(remote: Scripted, shared_state: SharedState) -> None:
     engine = make(remote, shared_state)
+    engine.breaker._breaker.reset_timeout = 3600
     remote.error = EngineError("the server answered 500", permanent=False, sent=True)
     for number in range(FAILURES + 3):
         assert classify(engine, another_request(number)).engine == "local"
@@ -20,8 +21,8 @@ def test_the_circuit_breaker_opens_and_closes_again(remote: Scripted, shared_sta
     assert engine.breaker.state == "open"
 
     remote.error = None
-    engine.breaker._breaker.reset_timeout = 0.01  # as if ten seconds had passed
-    wait_until(lambda: classify(engine, another_request(99)).engine == "openai", 10)
+    engine.breaker._breaker.reset_timeout = 0.01  # as if its time had passed
+    wait_until(lambda: classify(engine, another_request(99)).engine == "openai")
     assert engine.breaker.state == "closed"
 
 

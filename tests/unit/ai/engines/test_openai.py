@@ -12,6 +12,7 @@ from werkzeug import Request, Response
 from aura.ai import ClassificationRequest, EngineError
 from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine
 from aura.settings import Settings
+from tests.services import free_port
 
 KEY = "sk-test-secret"
 SECRET = "my cat is called Zerberus"
@@ -27,7 +28,7 @@ CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 
 
 def make_settings(server: HTTPServer | None, **more: Any) -> Settings:
-    names = {"OPENAI_API_KEY": KEY, "AI_TIMEOUT": 5.0, "AI_MODEL": "test-model", "AI_MAX_TOKENS": 321, **more}
+    names = {"OPENAI_API_KEY": KEY, "AI_TIMEOUT": 60.0, "AI_MODEL": "test-model", "AI_MAX_TOKENS": 321, **more}
     if server is not None:
         names.setdefault("OPENAI_BASE_URL", server.url_for("/v1"))
     return Settings(_env_file=None, **names)
@@ -144,7 +145,7 @@ def test_a_used_up_quota_is_permanent(httpserver: HTTPServer, engine: OpenAIEngi
 
 
 def test_an_unreachable_server_is_a_temporary_error() -> None:
-    error = failure(OpenAIEngine(make_settings(None, OPENAI_BASE_URL="http://127.0.0.1:9/v1")))
+    error = failure(OpenAIEngine(make_settings(None, OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1")))
     assert error.permanent is False
 
 
@@ -157,7 +158,7 @@ def released() -> Iterator[threading.Event]:
 
 def test_a_call_to_a_hanging_server_ends_at_the_timeout(httpserver: HTTPServer, released: threading.Event) -> None:
     def hang(_: Request) -> Response:
-        released.wait(10)
+        released.wait(60)
         return Response("")
 
     httpserver.expect_request(CHAT).respond_with_handler(hang)

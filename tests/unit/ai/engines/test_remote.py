@@ -79,7 +79,7 @@ def test_ten_equal_concurrent_requests_share_one_call(remote: Scripted, shared_s
     remote.answering.clear()
     with ThreadPoolExecutor(10) as pool:
         answers = [pool.submit(classify, engine) for _ in range(10)]
-        wait_until(lambda: remote.requests, 5)
+        wait_until(lambda: remote.requests)
         remote.answering.set()
         verdicts = [answer.result(10) for answer in answers]
 
@@ -118,7 +118,7 @@ def test_concurrent_calls_cannot_exceed_the_budget_together(remote: Scripted, sh
     with ThreadPoolExecutor(12) as pool:
         answers = [pool.submit(classify, engine, another_request(number)) for number in range(10, 22)]
         # nine are rejected while the other three wait for the provider
-        wait_until(lambda: sum(answer.done() for answer in answers) == 9 and len(remote.requests) == 3, 10)
+        wait_until(lambda: sum(answer.done() for answer in answers) == 9 and len(remote.requests) == 3)
         remote.answering.set()
         assert sum(answer.result(10).engine == "openai" for answer in answers) == 3
 
@@ -183,7 +183,7 @@ def test_calls_run_concurrently(remote: Scripted, shared_state: SharedState) -> 
     remote.answering.clear()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(classify, engine, another_request(number)) for number in range(4)]
-        wait_until(lambda: len(remote.requests) == 4, 5, "all four are under way at once")
+        wait_until(lambda: len(remote.requests) == 4, message="all four are under way at once")
         remote.answering.set()
         assert {answer.result(10).engine for answer in answers} == {"openai"}
 

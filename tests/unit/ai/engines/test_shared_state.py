@@ -8,9 +8,10 @@ from tests.services import free_port
 
 
 def test_a_text_expires(shared_state: SharedState) -> None:
-    shared_state.put("greeting", "hällo", 0.1)
+    shared_state.put("greeting", "hällo", 60)
     assert shared_state.get("greeting") == "hällo"
-    wait_until(lambda: shared_state.get("greeting") is None, 5)
+    shared_state.put("greeting", "hällo", 0.1)
+    wait_until(lambda: shared_state.get("greeting") is None)
 
 
 def test_a_claim_is_exclusive_until_it_is_deleted_or_expires(shared_state: SharedState) -> None:
@@ -18,7 +19,7 @@ def test_a_claim_is_exclusive_until_it_is_deleted_or_expires(shared_state: Share
     assert not shared_state.claim("flight", 60)
     shared_state.delete("flight")
     assert shared_state.claim("flight", 0.1)
-    wait_until(lambda: shared_state.claim("flight", 60), 5)
+    wait_until(lambda: shared_state.claim("flight", 60))
 
 
 def test_a_reservation_adds_to_all_counters_or_to_none(shared_state: SharedState) -> None:

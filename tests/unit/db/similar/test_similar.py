@@ -207,7 +207,7 @@ def test_a_hostile_query_is_searched_as_words(past: list[int], hostile: str):
     assert like(*VPN)[0].id == past[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_text_is_a_valid_query(sqlite: str, asked: str):
     with transaction() as session:
@@ -217,7 +217,7 @@ def test_any_text_is_a_valid_query(sqlite: str, asked: str):
 
 
 @pytest.mark.integration
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_text_is_a_valid_query_on_postgresql(postgres: str, asked: str):
     with transaction() as session:

@@ -142,7 +142,7 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(values, documents, st.integers(0, 9)), min_size=1, max_size=20))
 def test_an_enqueued_job_is_read_back_unchanged(documents_and_priorities: list[tuple[str, Any, int]]):
     with transaction() as session:

@@ -50,17 +50,18 @@ def test_a_heartbeat_of_a_drained_worker_stops_the_command_once_and_goes_on(monk
     heart: Any = heartbeat.Heartbeat()
     heart.before_worker_boot(None, None)
 
-    # When it is drained
-    with transaction() as session:
-        workers.drain(session, WORKER_ID)
-
     def heard() -> Any:
         with reading() as session:
             return session.execute(select(Worker.heartbeat_at).where(Worker.id == WORKER_ID)).scalar_one()
 
-    # Then the command is returned once, and the heartbeat goes on: other workers must not take its jobs
-    wait_until(lambda: signals == [signal.SIGTERM], 5, "it did not hear")
-    last = heard()
-    wait_until(lambda: heard() > last, 5, "it beats no more")
-    heart.after_worker_shutdown(None, None)
+    try:
+        # When it is drained
+        with transaction() as session:
+            workers.drain(session, WORKER_ID)
+        # Then the command is returned once, and the heartbeat goes on: other workers must not take its jobs
+        wait_until(lambda: signals == [signal.SIGTERM], message="it did not hear")
+        last = heard()
+        wait_until(lambda: heard() > last, message="it beats no more")
+    finally:
+        heart.after_worker_shutdown(None, None)
     assert signals == [signal.SIGTERM]

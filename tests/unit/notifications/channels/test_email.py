@@ -37,6 +37,9 @@ SENDER = "Aura <aura@example.com>"
 class PrivatePort(Controller):
     """A server on a port that the system picks, so two test runs never meet."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, ready_timeout=60, **options)
+
     def _trigger_server(self) -> None:
         assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
@@ -92,7 +95,8 @@ Serve = Callable[..., tuple[Mailbox, int]]
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    monkeypatch.setattr("aura.notifications.channels.email.transport.IDLE_SECONDS", 3600.0)
     running: list[Controller] = []
 
     def start(**options: Any) -> tuple[Mailbox, int]:
@@ -506,10 +510,10 @@ def test_a_refused_mail_is_not_in_doubt(serve: Serve, reply: str) -> None:
 
 def test_the_answer_to_a_mail_has_a_longer_timeout(serve: Serve) -> None:
     mailbox, port = serve()
-    mailbox.slow = 0.3
-    sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, mail_timeout=30)
+    mailbox.slow = 2.1
+    sender = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=2, mail_timeout=60)
     assert sender.send(message()) == mailbox.mails[0]["Message-ID"]
-    impatient = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=0.2, mail_timeout=0.1)
+    impatient = EmailChannel(f"smtp://127.0.0.1:{port}", SENDER, timeout=60, mail_timeout=0.1)
     assert refused(impatient).in_doubt
 
 

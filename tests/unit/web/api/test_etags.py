@@ -6,11 +6,13 @@ import threading
 from typing import Any
 
 import pytest
+from cachetools import TTLCache
 from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from aura.web.api import etags
+from aura.web.auth import identity
 from db.database import engine
 from db.models import Comment
 from tests.embedded import Hand, count
@@ -197,7 +199,8 @@ def test_of_two_writers_with_one_etag_exactly_one_succeeds(web: TestClient, atte
     assert sorted(statuses) == [200, 412]
 
 
-def test_an_etag_costs_no_statement(web: TestClient):
+def test_an_etag_costs_no_statement(web: TestClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(identity, "_keys_exist", TTLCache(4, 3600))
     number = create_ticket()
     statements: list[str] = []
 

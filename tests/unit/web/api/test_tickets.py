@@ -214,7 +214,8 @@ def test_a_key_has_1_to_255_characters(web: TestClient, key: str):
     assert count(Ticket) == 0
 
 
-def test_concurrent_requests_with_one_key_are_one_ticket(web: TestClient):
+def test_concurrent_requests_with_one_key_are_one_ticket(web: TestClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(group_commit, "LOCK_TIMEOUT", 60.0)
     clients = [local_client(make_app()) for _ in range(4)]  # four processes, made one after the other
     for key in ("a", "b", "c"):
         barrier, answers = threading.Barrier(4), []
@@ -267,7 +268,7 @@ def test_an_invalid_ticket_is_refused_without_repeating_its_values(web: TestClie
     assert count(Ticket) == 0
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(
     st.binary(max_size=60)
     | st.dictionaries(
