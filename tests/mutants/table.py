@@ -1772,6 +1772,13 @@ MUTANTS = (
         "tests/unit/mail/test_authentication.py",
     ),
     _mutant(
+        "the quoted local part of an envelope sender is a domain",
+        "aura/mail/authentication.py",
+        """((?:"(?:[^"\\\\]|\\\\.)*+"|[^\\s;"]++)++)'""",
+        """("(?:[^"\\\\]|\\\\.)*+"|[^\\s;"]+)'""",
+        "tests/unit/mail/test_authentication.py",
+    ),
+    _mutant(
         "an ambiguous From is trusted",
         "aura/mail/authentication.py",
         "if not mail.sender or not mail.author_certain:",
