@@ -1772,6 +1772,13 @@ MUTANTS = (
         "tests/unit/mail/test_authentication.py",
     ),
     _mutant(
+        "a message without a mail server is logged with the title of its ticket",
+        "aura/notifications/channels/console/transport.py",
+        '"event": message.event}',
+        '"event": message.subject}',
+        "tests/unit/notifications/channels/test_email.py",
+    ),
+    _mutant(
         "the quoted local part of an envelope sender is a domain",
         "aura/mail/authentication.py",
         """((?:"(?:[^"\\\\]|\\\\.)*+"|[^\\s;"]++)++)'""",
