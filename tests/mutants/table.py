@@ -1370,7 +1370,7 @@ MUTANTS = (
     _mutant(
         "a library logs its requests",
         "aura/jobs/logs.py",
-        "return record.levelno >= logging.WARNING or is_own(record.name)",
+        "return record.levelno >= logging.WARNING or of_process or is_own(record.name)",
         "return True",
         "tests/unit/jobs/test_logs_privacy.py",
     ),
@@ -1777,6 +1777,27 @@ MUTANTS = (
         '"event": message.event}',
         '"event": message.subject}',
         "tests/unit/notifications/channels/test_email.py",
+    ),
+    _mutant(
+        "the warning about a dead-lettered message quotes it",
+        "aura/jobs/rabbitmq/consumer.py",
+        "library_text(error_text(error))",
+        "error",
+        "tests/unit/jobs/rabbitmq/test_consumer.py",
+    ),
+    _mutant(
+        "links of rare schemes stay in mails",
+        "aura/notifications/sanitize.py",
+        'else f"{found[1]}[:]//"',
+        "else found[0]",
+        "tests/unit/notifications/test_sanitize.py",
+    ),
+    _mutant(
+        "network paths stay in mails",
+        "aura/notifications/sanitize.py",
+        r'_UNC.sub(r"[\\\\]", text)',
+        "text",
+        "tests/unit/notifications/test_sanitize.py",
     ),
     _mutant(
         "the quoted local part of an envelope sender is a domain",
