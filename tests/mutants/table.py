@@ -1786,6 +1786,20 @@ MUTANTS = (
         "tests/unit/jobs/rabbitmq/test_consumer.py",
     ),
     _mutant(
+        "a connection queues any number of requests",
+        "aura/web/server.py",
+        "if len(self.pipeline) >= PIPELINED:",
+        "if False:",
+        "tests/unit/web/test_server.py",
+    ),
+    _mutant(
+        "an answer is written to a connection that is lost",
+        "aura/web/server.py",
+        "        self._end_requests()\n        super().connection_lost(exc)",
+        "        super().connection_lost(exc)",
+        "tests/unit/web/test_server.py",
+    ),
+    _mutant(
         "links of rare schemes stay in mails",
         "aura/notifications/sanitize.py",
         'else f"{found[1]}[:]//"',
