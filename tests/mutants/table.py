@@ -1800,6 +1800,20 @@ MUTANTS = (
         "tests/unit/web/test_server.py",
     ),
     _mutant(
+        "JSON of a command contains control characters",
+        "aura/cli/output.py",
+        'if not text.replace("\\n", "").isprintable():',
+        "if False:",
+        "tests/unit/cli/test_output.py",
+    ),
+    _mutant(
+        "the source of a mail reaches a terminal as it is",
+        "aura/cli/mail.py",
+        "if sys.stdout.isatty():",
+        "if False:",
+        "tests/unit/cli/test_mail.py",
+    ),
+    _mutant(
         "links of rare schemes stay in mails",
         "aura/notifications/sanitize.py",
         'else f"{found[1]}[:]//"',
