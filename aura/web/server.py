@@ -121,6 +121,19 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._in_header and self._header_timer is None and self._unparsed:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._header_is_late)
 
+    def _keep_nearest_address(self) -> None:
+        """Keep the last address of X-Forwarded-For: the proxy wrote it, and the client may have written those before it.
+
+        uvicorn takes the first one where every proxy is trusted, and Heroku's router appends to what the client sent: to the
+        first of several headers. Of several none counts, for another proxy may append to the last one.
+        """
+        found = [value for name, value in self.headers if name == b"x-forwarded-for"]
+        if found:
+            kept = [each for each in self.headers if each[0] != b"x-forwarded-for"]
+            if len(found) == 1:
+                kept.append((b"x-forwarded-for", found[0].rpartition(b",")[2].strip()))
+            self.headers[:] = kept  # in place, because the scope of the request has this list
+
     def _unsupported_upgrade_warning(self) -> None:
         """Answer as if no upgrade were asked for, as RFC 9110 allows. Called by uvicorn."""
 
@@ -137,6 +150,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+        if "*" in get_settings().forwarded_allow_ips:
+            self._keep_nearest_address()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -1814,6 +1814,13 @@ MUTANTS = (
         "tests/unit/cli/test_mail.py",
     ),
     _mutant(
+        "behind any proxy the client chooses its address",
+        "aura/web/server.py",
+        'if "*" in get_settings().forwarded_allow_ips:',
+        "if False:",
+        "tests/unit/web/test_server.py",
+    ),
+    _mutant(
         "links of rare schemes stay in mails",
         "aura/notifications/sanitize.py",
         'else f"{found[1]}[:]//"',
