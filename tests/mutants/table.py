@@ -1821,6 +1821,13 @@ MUTANTS = (
         "tests/unit/web/test_server.py",
     ),
     _mutant(
+        "an agent whose domain has another spelling writes public comments",
+        "aura/desk/ticket_actions.py",
+        "names = (ticket_actions.find_agent(session, each) for each in spellings(author))",
+        "names = [ticket_actions.find_agent(session, author)]",
+        "tests/unit/mail/test_conversations.py",
+    ),
+    _mutant(
         "links of rare schemes stay in mails",
         "aura/notifications/sanitize.py",
         'else f"{found[1]}[:]//"',
