@@ -527,8 +527,8 @@ MUTANTS = (
     _mutant(
         "prefetching uses a login link up",
         "aura/web/pages/login.py",
-        "if not token or looks_ahead:",
-        "if not token:",
+        'return bool(request.scope.get("head")) or any(each in purposes.lower()',
+        'return bool(request.scope.get("head")) and any(each in purposes.lower()',
         "tests/unit/web/auth/test_login.py",
     ),
     _mutant(
