@@ -527,8 +527,8 @@ MUTANTS = (
     _mutant(
         "prefetching uses a login link up",
         "aura/web/pages/login.py",
-        'return bool(request.scope.get("head")) or any(each in purposes.lower()',
-        'return bool(request.scope.get("head")) and any(each in purposes.lower()',
+        "if not token or _looks_ahead(request):",
+        "if not token:",
         "tests/unit/web/auth/test_login.py",
     ),
     _mutant(
