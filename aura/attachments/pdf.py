@@ -32,7 +32,7 @@ def main() -> int:
     try:
         text = extract(sys.stdin.buffer.read(), int(sys.argv[1]))
     except Exception as error:  # pypdf raises many types, MemoryError and RecursionError among them
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(type(error).__name__, file=sys.stderr)  # its message may quote the file
         return 1
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))
     return 0

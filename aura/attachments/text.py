@@ -67,8 +67,9 @@ def pdf_text(content: bytes, seconds: float = PDF_SECONDS) -> str:
         logger.warning("PDF not read", reason=f"more than {seconds:.0f} seconds")
         return ""
     if done.returncode:
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["killed"])[-1]
-        logger.warning("PDF not read", reason=last[:200])
+        # pypdf's warnings on stderr quote the file, the last line names the exception
+        last = (done.stderr.decode("utf-8", "replace").splitlines() or [""])[-1]
+        logger.warning("PDF not read", reason=last[:80] if last.isidentifier() else "killed")
         return ""
     return done.stdout.decode("utf-8", "replace")[:CHARACTERS]
 

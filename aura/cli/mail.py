@@ -117,7 +117,7 @@ def show(
     mail_id: MailId,
     text: Annotated[bool, typer.Option("--text", help="Print the decoded text, with quotes and signature.")] = False,
 ) -> None:
-    """Print the source of a mail, byte for byte, or its text.
+    """Print the source of a mail, byte for byte unless it goes to a terminal, or its text.
 
     Example: aura mail show 17 --text
     """
@@ -137,6 +137,9 @@ def show(
             if value := parsed.header(name):
                 print(printable(f"{name.title()}: {value}"))
         print(printable(f"\n{parsed.text}"))
+        return
+    if sys.stdout.isatty():  # a stranger wrote it, also escape sequences
+        print(printable(mail.raw.decode("utf-8", "replace").replace("\r\n", "\n")))
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(mail.raw)

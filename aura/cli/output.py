@@ -45,7 +45,11 @@ def print_fields(values: dict[str, Any]) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False, indent=2))
+    """Print the value as JSON. Control and invisible characters are escaped, as C1 controls are commands to a terminal."""
+    text = json.dumps(value, default=str, ensure_ascii=False, indent=2)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+    print(text)
 
 
 def print_result(fmt: Format, value: Any, *lines: str) -> bool:

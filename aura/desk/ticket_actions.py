@@ -20,6 +20,7 @@ from aura.ai.text.masking import mask
 from aura.desk.replies import reply_recipients
 from aura.errors import InvalidInput
 from aura.notifications import PUBLIC_REPLY, Role, Visibility
+from aura.notifications.addresses import spellings
 from aura.notifications.sanitize import visible
 from aura.settings import PRIORITIES, STATUSES, get_settings
 from db import corrections, jobs, outbox, similar, ticket_actions, transaction
@@ -189,7 +190,9 @@ def comment_by_mail(session: Session, ticket_id: int, author: str, text: str) ->
     the agent alone. A pending, resolved or closed ticket is open again, unless the author is an agent. Raises UnknownTicket.
     """
     ticket = ticket_actions.lock_ticket(session, ticket_id)
-    by_agent = not _is_requester(ticket, author) and ticket_actions.find_agent(session, author) is not None
+    # a mail program may write a domain as the agent's address does, in Unicode, or as xn--
+    names = (ticket_actions.find_agent(session, each) for each in spellings(author))
+    by_agent = not any(_is_requester(ticket, each) for each in spellings(author)) and any(names)
     visibility: Visibility = "public"
     if by_agent:
         visibility, text = _visibility_of_mail(text)

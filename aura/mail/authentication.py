@@ -21,8 +21,10 @@ _SERVER = re.compile(r'\s*(?:"([^"\\]{1,253})"|([^\s;"]{1,253}))(?:\s+\d{1,9})?\
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|;|[^";]+|"', re.DOTALL)
 _METHOD = re.compile(r"\s*([\w-]{1,40})(?:\s*/\s*\d{1,9})?\s*=\s*([\w-]{1,40})")
 _PROPERTY = re.compile(
-    r'(?<![\w.=-])([\w-]{1,40}(?:\s?\.\s?[\w.-]{1,60})?)\s?=\s?("(?:[^"\\]|\\.)*+"|[^\s;"]+)', re.DOTALL
+    r'(?<![\w.=-])([\w-]{1,40}(?:\s?\.\s?[\w.-]{1,60})?)\s?=\s?((?:"(?:[^"\\]|\\.)*+"|[^\s;"]++)++)', re.DOTALL
 )
+#: A value that is quoted as a whole. In `"ann@corp.example"@evil.example` only the local part is, which the sender chose.
+_QUOTED = re.compile(r'"([^"\\]*)"')
 #: Results of DMARC that say nothing about the mail: the domain has no policy, or it was not found out.
 _NO_RESULT = ("none", "temperror", "permerror", "bestguesspass")
 
@@ -111,7 +113,8 @@ def _result(segment: str) -> Result | None:
     result = Result(method[1].lower(), method[2].lower())
     for name, value in _PROPERTY.findall(segment, method.end()):
         # `reason` is a property as well, so that nothing within its quotation marks is one
-        result.properties.setdefault("".join(name.split()).lower(), value.strip('"'))
+        quoted = _QUOTED.fullmatch(value)
+        result.properties.setdefault("".join(name.split()).lower(), quoted[1] if quoted else value)
     return result
 
 

@@ -19,7 +19,11 @@ _QUOTED = r"\"[\w#$&'*+/=?^`{|}~. ,:;()\[\]-]+\""
 # hosts with an underscore send mail
 _LABEL = r"\w(?:(?:\w|-){0,61}\w)?"
 _ADDRESS = re.compile(rf"(?!-)(?!.*=\?)(?P<local>{_LOCAL}|{_QUOTED})@(?P<domain>{_LABEL}(?:\.{_LABEL})*)")
-_SCHEME = re.compile(r"(?:https?|ftps?)://", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,30})://", re.IGNORECASE)
+#: Schemes that are written with x instead of t by convention.
+_WEB = ("http", "https", "ftp", "ftps")
+#: A network path of Windows, which Outlook makes a link: opening it sends the user's credentials to the host.
+_UNC = re.compile(r"\\{2,}+(?=[\w\[])")
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 
@@ -57,10 +61,20 @@ def visible(text: str) -> str:
 
 
 def without_links(text: str) -> str:
-    """Return the text with its links defanged (``hxxp://``, ``www[.]``), so no mail program makes them clickable."""
+    """Return the text with its links defanged: ``hxxp://``, ``file[:]//``, ``www[.]``, and ``[\\\\]host`` of network paths.
+
+    Mail programs make links of URLs of any scheme, and Outlook also of network paths.
+    """
     if "://" in text:
-        text = _SCHEME.sub(lambda found: found[0].lower().replace("t", "x"), text)
+        text = _SCHEME.sub(_defanged, text)
+    if "\\\\" in text:
+        text = _UNC.sub(r"[\\\\]", text)
     return _WWW.sub("www[.]", text) if "www." in text.lower() else text
+
+
+def _defanged(found: re.Match[str]) -> str:
+    scheme = found[1].lower()
+    return f"{scheme.replace('t', 'x')}://" if scheme in _WEB else f"{found[1]}[:]//"
 
 
 def _printable(text: str) -> str:

@@ -21,6 +21,9 @@ from aura.settings import get_settings
 
 #: The most bytes and the most lines of a request's header; the same bytes bound chunk extensions and trailers.
 HEADER_BYTES, HEADER_LINES = 32_768, 100
+#: The most requests of a connection that wait for the one before them (pipelining, which no browser does). uvicorn has no limit:
+#: 350,000 requests of one connection took half a gigabyte.
+PIPELINED = 10
 #: Seconds within which a header must arrive, counted from the connection or from the header's first byte.
 HEADER_SECONDS = 10.0
 #: Seconds that a connection may stay open between two requests.
@@ -58,6 +61,8 @@ class LimitedProtocol(HttpToolsProtocol):
     _refusal = 400
     #: Whether the client sent anything since its connection is full.
     _received = False
+    #: The request that is being answered; `cycle` is the last one that arrived.
+    _running: Any = None
     _header_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
@@ -91,7 +96,19 @@ class LimitedProtocol(HttpToolsProtocol):
         for timer in (self._header_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
+        self._end_requests()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _end_requests(self) -> None:
+        """Forget the requests that wait, and have the running one write no more. uvicorn ends the last one alone."""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -104,6 +121,19 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._in_header and self._header_timer is None and self._unparsed:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._header_is_late)
 
+    def _keep_nearest_address(self) -> None:
+        """Keep the last address of X-Forwarded-For: the proxy wrote it, and the client may have written those before it.
+
+        uvicorn takes the first one where every proxy is trusted, and Heroku's router appends to what the client sent: to the
+        first of several headers. Of several none counts, for another proxy may append to the last one.
+        """
+        found = [value for name, value in self.headers if name == b"x-forwarded-for"]
+        if found:
+            kept = [each for each in self.headers if each[0] != b"x-forwarded-for"]
+            if len(found) == 1:
+                kept.append((b"x-forwarded-for", found[0].rpartition(b",")[2].strip()))
+            self.headers[:] = kept  # in place, because the scope of the request has this list
+
     def _unsupported_upgrade_warning(self) -> None:
         """Answer as if no upgrade were asked for, as RFC 9110 allows. Called by uvicorn."""
 
@@ -114,10 +144,14 @@ class LimitedProtocol(HttpToolsProtocol):
             if size > HEADER_BYTES or len(self.headers) > HEADER_LINES:
                 self._refusal = 431
                 raise ValueError("the header is too large")  # httptools stops, and send_400_response() answers
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError("too many requests wait")
         self._unparsed, self._in_header = 0, False
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+        if "*" in get_settings().forwarded_allow_ips:
+            self._keep_nearest_address()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -187,6 +221,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 b"HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n%sConnection: close"
             )
             self.transport.write(head % (status, phrase, len(body), retry) + b"\r\n\r\n" + body)
+        self._end_requests()
         self.transport.close()
 
 

@@ -11,6 +11,7 @@ from dramatiq.errors import ConnectionClosed
 from dramatiq.message import Message
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
+from aura.error_text import error_text, library_text
 from aura.jobs.actor import DeadLettered
 from aura.jobs.bulkhead import BulkheadSlot
 from aura.jobs.program import Malformed
@@ -120,7 +121,8 @@ class GuardedConsumer(Consumer):
             self._slot.release(message)
 
     def _dead_letter(self, body: bytes, error: Exception) -> None:
-        logger.warning("message in %s dead-lettered: %s", self.queue_name, error)
+        # the dead letter has the error as it is; what it quotes is a part of the message
+        logger.warning("message in %s dead-lettered: %s", self.queue_name, library_text(error_text(error)))
         try:
             with transaction() as session:
                 dead_letters.record_message(session, self.queue_name, bytes(body), error)

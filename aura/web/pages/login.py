@@ -24,8 +24,7 @@ async def show_login(
     token: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show the form, or use a login link. What only looks ahead (HEAD, prefetching) does not use it."""
-    looks_ahead = request.scope.get("head") or "prefetch" in request.headers.get("sec-purpose", "")
-    if not token or looks_ahead:
+    if not token or _looks_ahead(request):
         return page(request, "login.html", to=own_path(to, "/"), error="", name="")
     answer = RedirectResponse("/", status_code=303)
     try:
@@ -33,6 +32,14 @@ async def show_login(
     except WrongCredentials as error:
         return page(request, "login.html", error.status_code, to="/", error=str(error.detail), name="")
     return answer
+
+
+def _looks_ahead(request: Request) -> bool:
+    """Return whether nobody opened the address: a HEAD request, or a browser that loads a page before or as a preview."""
+    purposes = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    return bool(request.scope.get("head")) or any(
+        each in purposes.lower() for each in ("prefetch", "preview", "prerender")
+    )
 
 
 @router.post("/login", response_model=None)

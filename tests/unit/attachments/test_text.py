@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from structlog.testing import capture_logs
 
 from aura.attachments.pdf import MEMORY, PROCESSOR_SECONDS
 from aura.attachments.text import CHARACTERS, Budget, pdf_text
@@ -14,6 +15,8 @@ from tests.files import pdf
 
 #: Seconds in which a busy machine reads a short PDF.
 PATIENCE = 60.0
+#: pypdf quotes the value that it cannot read.
+CANARY_PDF = pdf("x").replace(b"xref\n0 6", b"xref\n-canary")
 
 
 def test_the_pages_of_a_pdf_are_read_up_to_the_limit():
@@ -27,6 +30,13 @@ def test_the_pages_of_a_pdf_are_read_up_to_the_limit():
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.4", b"%PDF-1.4\n" + b"\0" * 1000, pdf("x")[:-200]])
 def test_a_damaged_pdf_has_no_text_or_its_readable_part(content: bytes):
     assert pdf_text(content) in ("", "x")
+
+
+@pytest.mark.parametrize("content", [b"", b"canary", b"%PDF-1.4\ncanary\nstartxref\ncanary\n%%EOF", CANARY_PDF])
+def test_the_warning_about_a_damaged_pdf_does_not_quote_it(content: bytes):
+    with capture_logs() as lines:
+        pdf_text(content)
+    assert "canary" not in str(lines)
 
 
 def test_a_pdf_that_takes_too_long_is_stopped_and_has_no_text():

@@ -86,3 +86,12 @@ def test_a_result_is_json_or_text_and_says_which(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "first\nsecond\N{REPLACEMENT CHARACTER}\n"
     assert not output.print_result("json", {"id": 7}, "first")
     assert json.loads(capsys.readouterr().out) == {"id": 7}
+
+
+def test_json_sends_no_command_to_a_terminal(capsys: pytest.CaptureFixture[str]):
+    value = {"title": f"{ESCAPE}\x7f\x9b31m\u2028\u202e\U000e0041 Köln 😀"}
+    output.print_json(value)
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable()
+    assert json.loads(printed) == value
+    assert "Köln 😀" in printed

@@ -290,3 +290,12 @@ def test_a_mail_with_many_tokens_is_compared_with_a_bounded_number(configure: Ca
     forged = ", ".join(f"aura+1-{'a' * 22}{first}{second}@localhost" for first in "bcdefghij" for second in "bcdefghij")
     assert outcome(REQUESTER, To=f"aura+{token(1, REQUESTER)}@localhost, {forged}")[0] == "comment"
     assert outcome(REQUESTER, To=f"{forged}, aura+{token(1, REQUESTER)}@localhost")[::2] == ("ticket", NO_TOKEN)
+
+
+@pytest.mark.parametrize("stored", ["ann@bücher.example", "ann@xn--bcher-kva.example"])
+@pytest.mark.parametrize("sender", ["ann@bücher.example", "ann@xn--bcher-kva.example"])
+def test_the_note_of_an_agent_is_internal_in_either_spelling_of_the_domain(stored: str, sender: str) -> None:
+    with transaction() as session:
+        session.add(Agent(name="Ann", email=stored))
+    assert outcome(sender, **answering(1, stored)) == ("comment", 1, "")
+    assert [each.internal for each in comments()] == [True]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from aura.settings import Settings
 from aura.web import server
-from aura.web.server import HEADER_BYTES, HEADER_LINES, LimitedProtocol
+from aura.web.server import HEADER_BYTES, HEADER_LINES, PIPELINED, LimitedProtocol
 from tests.services import wait_until
 
 #: Ends the requests of /slow.
@@ -25,7 +26,7 @@ _released = threading.Event()
 
 
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 401 to /unread without reading, 10 MB to /large, and the number of body bytes to the rest."""
+    """Answer 401 to /unread without reading, 10 MB to /large, the client to /client, and the bytes of the body to the rest."""
     size, more = 0, scope["path"] != "/unread"
     while more:
         message = await receive()
@@ -34,6 +35,7 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
     while scope["path"] == "/slow" and not _released.is_set():
         await asyncio.sleep(0.02)
     body = b"x" * 10_000_000 if scope["path"] == "/large" else b"%d" % size
+    body = str(scope["client"][0]).encode() if scope["path"] == "/client" else body
     status = 401 if scope["path"] == "/unread" else 200
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [length]})
@@ -71,8 +73,18 @@ def answer_of(connection: socket.socket) -> tuple[int, bytes]:
 
 @pytest.fixture
 def running() -> Iterator[_Server]:
+    yield from _run()
+
+
+@pytest.fixture
+def behind_any_proxy(configure: Callable[..., Settings]) -> Iterator[_Server]:
+    configure(FORWARDED_ALLOW_IPS="*")
+    yield from _run(forwarded_allow_ips="*")
+
+
+def _run(**options: Any) -> Iterator[_Server]:
     _released.clear()
-    config = uvicorn.Config(_app, port=0, http=LimitedProtocol, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(_app, port=0, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, **options)
     process = uvicorn.Server(config)
     thread = threading.Thread(target=process.run)
     thread.start()
@@ -184,6 +196,50 @@ def test_a_connection_over_the_limit_is_answered_with_503_while_all_are_at_work(
     assert [answer_of(each)[0] for each in slow] == [200, 200]
     for connection in slow:
         connection.close()
+
+
+def test_a_few_requests_may_be_sent_at_once(running: _Server) -> None:
+    requests = [b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (size, b"x" * size) for size in range(PIPELINED)]
+    with running.connect(b"".join(requests) + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n") as connection:
+        received = b""
+        while part := connection.recv(65_536):
+            received += part
+    answers = [each.partition(b"\r\n\r\n")[2] for each in received.split(b"HTTP/1.1 200 OK")[1:]]
+    assert answers == [b"%d" % size for size in range(PIPELINED)] + [b"0"]
+
+
+def test_more_requests_at_once_end_the_connection(running: _Server) -> None:
+    with running.connect(b"GET /slow HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * (PIPELINED + 1)) as connection:
+        assert answer_of(connection) == (0, b"")
+    wait_until(lambda: running.connections == 0, 10, "the connection stays open")
+    assert running.ask(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n") == (200, b"0")
+
+
+def test_an_answer_to_a_client_that_has_gone_is_no_error(running: _Server, caplog: pytest.LogCaptureFixture) -> None:
+    with running.connect(b"GET /slow HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n") as connection:
+        wait_until(lambda: running.connections == 1, 10, "no connection")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: running.connections == 0, 10, "the connection stays open")
+    _released.set()
+    wait_until(lambda: not running.state.tasks, 10, "the request is not answered")
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [
+        (b"", b"127.0.0.1"),
+        (b"X-Forwarded-For: 192.0.2.1\r\n", b"192.0.2.1"),
+        (b"X-Forwarded-For: 198.51.100.9, 192.0.2.1\r\n", b"192.0.2.1"),
+        (b"X-Forwarded-For: 198.51.100.9\r\nx-forwarded-for: 192.0.2.1\r\n", b"127.0.0.1"),
+        (b"X-Forwarded-For: 198.51.100.9, 198.51.100.8,2001:db8::1\r\n", b"2001:db8::1"),
+    ],
+)
+def test_behind_any_proxy_the_address_that_it_wrote_last_counts(
+    headers: bytes, client: bytes, behind_any_proxy: _Server
+) -> None:
+    request = b"GET /client HTTP/1.1\r\nConnection: close\r\n%s\r\n" % headers
+    assert behind_any_proxy.ask(request) == (200, client)
 
 
 def test_the_rest_of_a_refused_body_is_dropped_until_the_client_has_its_answer(

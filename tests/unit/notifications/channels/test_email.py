@@ -618,11 +618,17 @@ def test_an_unusable_sender_is_a_settings_error(sender: str) -> None:
         EmailChannel("smtp://localhost", sender)
 
 
-def test_the_console_writes_one_line_and_no_body(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_console_writes_one_line_without_text_of_the_ticket(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert ConsoleChannel().send(message(subject="a\r\nb", text="private")) == message().id
+    assert ConsoleChannel().send(message(subject="[Aura #17] private", text="private")) == message().id
     [line] = caplog.messages
-    assert "\n" not in line
     assert "private" not in line
     logged = json.loads(line[line.index("{") :])
-    assert logged == {"id": message().id, "ticket": 17, "to": "joe@example.org", "subject": "a\r\nb"}
+    assert logged == {"id": message().id, "ticket": 17, "to": "joe@example.org", "event": message().event}
+
+
+def test_the_console_writes_one_line_for_any_recipient(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ConsoleChannel().send(message(recipient="a\r\nb"))
+    [line] = caplog.messages
+    assert "\n" not in line
