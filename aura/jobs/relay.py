@@ -13,6 +13,7 @@ Only a bounded window of jobs is inside the broker: the backlog, and the true or
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 import uuid
@@ -32,6 +33,7 @@ from aura.jobs.maintenance import Maintenance
 from aura.jobs.rabbitmq.topology import Route
 from aura.jobs.relay_plan import ROUND, ActorState, Bucket, State, plan
 from aura.jobs.transport import Outgoing, PublishFailed, Transport
+from aura.jobs.turns import Turns
 from aura.settings import Settings, first_line, get_settings
 from db import hints, outbox, queue_controls, reading, transaction, workers
 from db.hints import Dispatched
@@ -41,6 +43,8 @@ logger = structlog.get_logger("aura.relay")
 
 #: Seconds: the longest wait for new jobs, the wait while jobs gather, and between two heartbeats.
 NAP, GATHERING_NAP, BEAT_EVERY = 0.5, 0.02, 2.0
+#: The part of each dispatch for the jobs that are due the longest.
+OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -64,6 +68,7 @@ class Relay:
         self._known: dict[str, _Actor] = {}
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
+        self._turns = Turns()
         self.more = self.gathering = False
         self.maintenance = Maintenance(broker, transport, self._settings)
 
@@ -113,8 +118,8 @@ class Relay:
                 dispatched = [Dispatched(found[0], True, 0.0)] if found else []
                 actor, priority = found[1:] if found else (actor, priority)
             else:
-                dispatched = hints.dispatch(session, actor, priority, step.limit)
-                self.more = self.more or len(dispatched) == step.limit
+                dispatched = self._take(session, actor, priority, step.limit)
+                self.more = self.more or len(dispatched) >= step.limit * OLDEST
                 if dispatched:
                     metrics.HINTED.labels(actor).inc(len(dispatched))
                     metrics.HINT_WAIT.labels(actor).observe(max(job.waited for job in dispatched))
@@ -123,6 +128,18 @@ class Relay:
                 batch += self._hints(actor, priority, dispatched)
                 ids += [job.id for job in dispatched]
         return batch, ids
+
+    def _take(self, session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
+        """Mark due jobs as dispatched: a part of the limit the longest due, so that none waits forever, the others in turn.
+
+        Fewer than that part are all that is due, so without a backlog this is one statement.
+        """
+        oldest = int(limit * OLDEST + random.random())  # on average, for a limit of 1 too
+        found = hints.dispatch(session, actor, priority, oldest) if oldest else []
+        if len(found) < oldest or oldest == limit:
+            return found
+        found = hints.interleaved(found + self._turns.dispatch(session, actor, priority, limit - oldest))
+        return found or hints.dispatch(session, actor, priority, limit)
 
     def _read(self, session: Session, due: Sequence[tuple[str, int]]) -> State:
         """Return the state to plan from; locks the limits, for two relays must not both use the same room."""

@@ -699,8 +699,8 @@ MUTANTS = (
     _mutant(
         "an old ticket is triaged and announced",
         "aura/desk/importing/importer.py",
-        "triage.send_many(sorted(set(new.values()) - set(finished)))",
-        "triage.send_many(sorted(new.values()))",
+        "triage.send_many(sorted(set(new.values()) - set(finished)), shares=shares)",
+        "triage.send_many(sorted(new.values()), shares=shares)",
         "tests/unit/desk/importing/test_importer.py",
     ),
     _mutant(
