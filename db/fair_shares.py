@@ -21,8 +21,8 @@ from db.statements import Prepared, in_subquery, on_postgresql, table
 #: Bits of the requester's part of a share, and the part with all of them set.
 REQUESTER_BITS = 32
 _LAST_REQUESTER = (1 << REQUESTER_BITS) - 1
-#: Most sources that one dispatch considers.
-SOURCES_LIMIT = 100
+#: Most sources that one dispatch considers, and most requesters of each: a probe for each costs more than the next job.
+SOURCES_LIMIT, REQUESTERS_LIMIT = 100, 200
 
 _c = table(Job).c
 
@@ -57,10 +57,10 @@ def dispatch_source(
     The requesters behind the share `after` come first. Returns the jobs, and the share behind which the next call begins.
     """
     first, last = source << REQUESTER_BITS, (source << REQUESTER_BITS) | _LAST_REQUESTER
-    after = min(max(after, first - 1), last)
-    shares = _waiting_shares(session, actor, priority, after, last, limit)
-    if len(shares) < limit and after >= first:
-        shares += _waiting_shares(session, actor, priority, first - 1, after, limit - len(shares))
+    after, most = min(max(after, first - 1), last), min(limit, REQUESTERS_LIMIT)
+    shares = _waiting_shares(session, actor, priority, after, last, most)
+    if len(shares) < most and after >= first:
+        shares += _waiting_shares(session, actor, priority, first - 1, after, most - len(shares))
     if not shares:
         return [], first - 1
     return _dispatch_shares(session, actor, priority, shares, limit), shares[-1]

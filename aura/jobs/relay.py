@@ -41,8 +41,8 @@ from db.outbox import Event
 
 logger = structlog.get_logger("aura.relay")
 
-#: Seconds: the longest wait for new jobs, the wait while jobs gather, and between two heartbeats.
-NAP, GATHERING_NAP, BEAT_EVERY = 0.5, 0.02, 2.0
+#: Seconds: the longest wait for new jobs, the wait while jobs gather or the window is full, and between two heartbeats.
+NAP, GATHERING_NAP, FULL_NAP, BEAT_EVERY = 0.5, 0.02, 0.05, 2.0
 #: The part of each dispatch for the jobs that are due the longest.
 OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
@@ -69,14 +69,14 @@ class Relay:
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
         self._turns = Turns()
-        self.more = self.gathering = False
+        self.more = self.gathering = self.full = False
         self.maintenance = Maintenance(broker, transport, self._settings)
 
     # -- one round
 
     def round(self) -> int:
         """Dispatch due jobs and publish events, once. Returns how many jobs and events were published."""
-        self.more = self.gathering = False
+        self.more = self.gathering = self.full = False
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
             exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
@@ -127,6 +127,7 @@ class Relay:
             if dispatched:
                 batch += self._hints(actor, priority, dispatched)
                 ids += [job.id for job in dispatched]
+        self.full = not batch and state.window_full()
         return batch, ids
 
     def _take(self, session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
@@ -233,6 +234,8 @@ class Relay:
         self.round()
         if self.gathering and not self.more:
             self._transport.wait(GATHERING_NAP, stop.is_set)
+        elif self.full and not self.more:
+            self._transport.wait(FULL_NAP, stop.is_set)
         elif not self.more:  # jobs that were enqueued meanwhile end the wait
             self._transport.wait(NAP, lambda: stop.is_set() or woken())
 
