@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,7 +65,9 @@ def running(environment: dict[str, str]) -> Iterator[dict[str, int]]:
             yield {name: process.pid for name, process in processes.items()}
             for name, process in processes.items():
                 if process.poll() is not None:
-                    raise SystemExit(f"{name} ended with {process.returncode}: {Path(folder, name).read_text()[-2000:]}")
+                    raise SystemExit(
+                        f"{name} ended with {process.returncode}: {Path(folder, name).read_text()[-2000:]}"
+                    )
         finally:
             for process in processes.values():
                 process.terminate()
@@ -78,7 +80,7 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
     database, vhost = servers.fresh_database(), servers.rabbitmq.create_vhost()
     environment = servers.environment(database, vhost) | {"AURA_DEV_OPEN": "true"}
     log = servers.rabbitmq.directory / "output.log"
-    with running(environment) as pids, psycopg2.connect(database) as connection:
+    with running(environment) as pids, closing(psycopg2.connect(database)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from statistics import median
@@ -154,13 +155,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.retention", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--per-day", type=int, default=100_000, help="attempts of a day (100,000; in 30 days 3,000,000)")
+    parser.add_argument(
+        "--per-day", type=int, default=100_000, help="attempts of a day (100,000; in 30 days 3,000,000)"
+    )
     parser.add_argument("--cycles", type=int, default=10, help="days after the first 30 (10)")
     parser.add_argument("--dry", action="store_true", help="print only")
     asked = parser.parse_args()
     with Servers() as servers, Console(stderr=True).status("measuring"):
         found = results.surroundings(servers)
-        with psycopg2.connect(servers.postgresql.url) as connection:
+        with closing(psycopg2.connect(servers.postgresql.url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")  # a day takes seconds here

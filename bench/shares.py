@@ -119,7 +119,9 @@ def dispatches(servers: Servers, backlog: int, rounds: int) -> list[dict[str, fl
                         took[kind].append(time.perf_counter() - start)
                         session.rollback()
             age, turn = (median(took[kind][1:]) * 1000 for kind in ("age", "turn"))
-            found.append({"requesters": requesters, "age": age, "turn": turn, "jobs": count["turn"], "of": count["age"]})
+            found.append(
+                {"requesters": requesters, "age": age, "turn": turn, "jobs": count["turn"], "of": count["age"]}
+            )
         servers.postgresql.drop_database(url)
     return found
 

@@ -22,7 +22,7 @@ from tests.access import KEY
 #: Tickets of one request, and most tickets that are not notified while more are sent.
 BULK, WINDOW = 200, 5_000
 #: Seconds between two samples, and for the last tickets.
-EVERY, PATIENCE = 10.0, 120.0
+EVERY, PATIENCE = 30.0, 120.0
 #: Days of retention, so that rows of an hour ago are expired during the test: five minutes.
 RETENTION_DAYS = 300 / 86_400
 

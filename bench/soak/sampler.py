@@ -15,7 +15,11 @@ TABLES = ("jobs", "outbox", "tickets", "verdicts", "attempts", "notifications")
 #: The smaller ones, which rows pass through; these are read to find the free space inside.
 PASSED_THROUGH = ("jobs", "outbox")
 #: The first words of the statements that are timed; `pg_stat_statements` knows them by their text.
-TIMED = {"claim": "UPDATE jobs SET lease=%", "dispatch": "UPDATE jobs SET hinted_at=%", "complete": "WITH completed AS%"}
+TIMED = {
+    "claim": "UPDATE jobs SET lease=%",
+    "dispatch": "UPDATE jobs SET hinted_at=%",
+    "complete": "WITH completed AS%",
+}
 EXTENSIONS = ("pg_stat_statements", "pgstattuple")
 
 _DONE = """
@@ -88,7 +92,9 @@ class Sampler:
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(root)
                 found.append((name, process))
-                known = sorted((each for each in process.children(recursive=True) if each.pid in kinds), key=lambda p: p.pid)
+                known = sorted(
+                    (each for each in process.children(recursive=True) if each.pid in kinds), key=lambda p: p.pid
+                )
                 workers = [each for each in known if kinds[each.pid] == "worker"]
                 found += [(f"worker {number}", each) for number, each in enumerate(workers, 1)]
                 found += [("relay", each) for each in known if kinds[each.pid] == "relay"]

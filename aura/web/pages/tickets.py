@@ -23,8 +23,8 @@ from aura.web.pages.queues import snapshot
 from aura.web.render import page, spaced, wants_page
 from aura.web.searches import search_for
 from db import diagnosis, process_stats, reading, search, tickets, transaction
-from db.fair_shares import share_of
 from db.database import Cancellation, searching
+from db.fair_shares import share_of
 from db.new_tickets import NewTicket
 from db.search import QUALIFIERS, InvalidSearch
 from db.tickets import UnknownTicket

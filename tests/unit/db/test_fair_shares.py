@@ -32,9 +32,7 @@ def sources() -> list[int]:
 
 def take(source: str, limit: int, after: int = -1) -> tuple[Counter[int], int]:
     with transaction() as session:
-        found, behind = fair_shares.dispatch_source(
-            session, "intake", 0, source_part(share_of(source)), limit, after
-        )
+        found, behind = fair_shares.dispatch_source(session, "intake", 0, source_part(share_of(source)), limit, after)
     return Counter(job.share for job in found), behind
 
 

@@ -65,7 +65,7 @@ def test_jobs_without_a_backlog_cost_no_further_statement(monkeypatch: pytest.Mo
     assert relay(shelf, max_in_flight=400).round() == 10
 
 
-def test_room_for_one_job_at_a_time_goes_to_everybody_in_turn():
+def test_room_for_one_job_at_a_time_goes_to_each_requester_in_turn():
     enqueue(*new_jobs("http:", "flood", 200))
     enqueue(*[job for name in ("ada", "bob", "cleo") for job in new_jobs("http:", name, 1)])
     shelf = Shelf()
