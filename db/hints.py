@@ -49,7 +49,22 @@ def _buckets(session: Session) -> Select[Any]:
     return probe.select_from(actor.join(priority, true()))
 
 
+def seconds_until_due(session: Session, actors: Collection[str]) -> float | None:
+    """Return the seconds until the next job of these actors that is not dispatched is due; None if there is none."""
+    [[seconds]] = _NEXT_DUE(session, actors=sorted(actors), priorities=_PRIORITIES)
+    return None if seconds is None else max(-float(seconds), 0.0)
+
+
+def _next_due(session: Session) -> Select[Any]:
+    actor, priority = unnest(session, "actors"), unnest(session, "priorities")
+    free = (_c.actor == actor.c.value, _c.priority == cast(priority.c.value, Integer), *_waiting[:2])
+    first = select(_c.due_at).where(*free).order_by(_c.due_at, _c.id).limit(1).scalar_subquery()
+    probes = select(first.label("due_at")).select_from(actor.join(priority, true())).subquery("probes")
+    return select(elapsed(func.min(probes.c.due_at)))
+
+
 _BUCKETS = Prepared(_buckets)
+_NEXT_DUE = Prepared(_next_due)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 

@@ -4,7 +4,8 @@
 2. Mark the jobs as dispatched, locked so that several relays share the work, and commit.
 3. Publish hints of at most one batch each, and wait for every confirm. On an error release the jobs: they are due again. A
    relay that dies in between leaves lost hints, which are found. An event is deleted when it is confirmed.
-4. Wait for new jobs (PostgreSQL's NOTIFY, or an event in this process), half a second at most.
+4. Wait for new jobs (PostgreSQL's NOTIFY, or an event in this process), half a second at most; two seconds, or until the next
+   job is due, while no job is due and NOTIFY is known to arrive.
 5. Between the rounds, repair (`aura.jobs.maintenance`).
 
 Only a bounded window of jobs is inside the broker: the backlog, and the true order, stay in the database.
@@ -43,6 +44,8 @@ logger = structlog.get_logger("aura.relay")
 
 #: Seconds: the longest wait for new jobs, the wait while jobs gather or the window is full, and between two heartbeats.
 NAP, GATHERING_NAP, FULL_NAP, BEAT_EVERY = 0.5, 0.02, 0.05, 2.0
+#: Seconds: the longest wait while no job is due and NOTIFY is known to arrive, and the shortest until the next job is due.
+IDLE_NAP, LEAST_NAP = 2.0, 0.01
 #: The part of each dispatch for the jobs that are due the longest.
 OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
@@ -70,6 +73,8 @@ class Relay:
         self._suspects_at = float("-inf")
         self._turns = Turns()
         self.more = self.gathering = self.full = False
+        #: Whether notifications of new jobs arrive, and the seconds to wait after a round that found nothing more.
+        self.notified, self.nap = False, NAP
         self.maintenance = Maintenance(broker, transport, self._settings)
 
     # -- one round
@@ -77,9 +82,13 @@ class Relay:
     def round(self) -> int:
         """Dispatch due jobs and publish events, once. Returns how many jobs and events were published."""
         self.more = self.gathering = self.full = False
+        self.nap = NAP
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
             exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
+            if self.notified and not due and exchange is None:
+                until_due = hints.seconds_until_due(session, self._broker.actors)
+                self.nap = IDLE_NAP if until_due is None else min(max(until_due, LEAST_NAP), IDLE_NAP)
         return (self._dispatch(due) if due else 0) + (0 if exchange is None else self._publish_events(exchange))
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
@@ -200,14 +209,23 @@ class Relay:
 
     # -- the loop
 
-    def run(self, stop: threading.Event, woken: Callable[[], bool] = lambda: False) -> None:
-        """Relay until stopped; an error of a service is logged and tried again after a growing pause."""
+    def run(
+        self,
+        stop: threading.Event,
+        woken: Callable[[], bool] = lambda: False,
+        notified: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Relay until stopped; an error of a service is logged and tried again after a growing pause.
+
+        `woken` says whether new jobs were enqueued, `notified` whether it is known to say so.
+        """
         failures = 0
         heart = heartbeat.HeartbeatThread(self.beat, BEAT_EVERY, "relay-heartbeat")
         heart.start()
         try:
             while not stop.is_set():
                 try:
+                    self.notified = notified()
                     self._once(stop, woken)
                     if failures:
                         logger.info("relay recovered", failures=failures)
@@ -237,7 +255,7 @@ class Relay:
         elif self.full and not self.more:
             self._transport.wait(FULL_NAP, stop.is_set)
         elif not self.more:  # jobs that were enqueued meanwhile end the wait
-            self._transport.wait(NAP, lambda: stop.is_set() or woken())
+            self._transport.wait(self.nap, lambda: stop.is_set() or woken())
 
     def beat(self) -> None:
         """Update the heartbeat of this relay."""
@@ -295,4 +313,5 @@ def run(broker: Any, stop: threading.Event) -> None:
     from aura.jobs.notifier import Notifier
 
     transport = broker.transport()
-    Relay(broker, transport).run(stop, Notifier(transport).woken)
+    notifier = Notifier(transport)
+    Relay(broker, transport).run(stop, notifier.woken, lambda: notifier.proven)
