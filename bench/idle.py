@@ -22,7 +22,7 @@ from typing import Any
 import psycopg2
 from rich.console import Console
 
-from bench import results
+from bench import page, results
 from bench.meter import connections, cpu, memory
 from bench.services import ROOT, DurablePostgreSQL, Servers
 from tests.services import free_port
@@ -128,7 +128,7 @@ def main() -> int:
         found = results.surroundings(servers) | measure(servers, asked.seconds)
     print(json.dumps(results.rounded(found), indent=2))
     if not asked.dry:
-        results.store("idle", found)
+        page.write(results.store("idle", found))
     return 0
 
 

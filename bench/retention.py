@@ -21,7 +21,7 @@ import psycopg2
 from rich.console import Console
 
 from aura.settings import get_settings, given, use
-from bench import results
+from bench import page, results
 from bench.services import Servers
 
 #: Days of rows in the tables, and the share of the first size by which the last one may be larger.
@@ -171,7 +171,7 @@ def main() -> int:
         found |= measure(servers.fresh_database(), asked.per_day, asked.cycles)
     print(json.dumps(results.rounded(found), indent=2))
     if not asked.dry:
-        results.store("retention", found)
+        page.write(results.store("retention", found))
     largest = max(day["total"] for day in found["days"])
     return 0 if largest <= ALLOWED * (1 + 1 / DAYS) * found["first"]["total"] else 1
 

@@ -23,7 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aura.settings import get_settings, given, use
-from bench import results
+from bench import page, results
 from bench.contenders import CONTENDERS
 from bench.rounds import FLOW, UNFINISHED, UNSENT, Round
 from bench.services import Servers
@@ -176,7 +176,7 @@ def main() -> int:
     found |= {"tickets": asked.tickets, "others": asked.others, "backlog": asked.backlog}
     print(json.dumps(results.rounded(found), indent=2))
     if not asked.dry:
-        results.store("shares", found)
+        page.write(results.store("shares", found))
     return 0
 
 

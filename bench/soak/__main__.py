@@ -12,7 +12,7 @@ import os
 import sys
 from datetime import date
 
-from bench import results
+from bench import page, results
 from bench.services import ROOT
 from bench.soak import chart, figures
 from bench.soak.run import EVERY, soak
@@ -40,6 +40,7 @@ def main() -> int:
     if not asked.dry:
         DATA.write_text(json.dumps(results.rounded(found)) + "\n")
         chart.draw(found, CHART)
+        page.write(results.store("soak", {key: found[key] for key in found if key != "samples"}))
     wrong = figures.problems(found["figures"])
     print("\n".join(wrong) or "memory, descriptors, connections and tables stayed flat", file=sys.stderr)
     return 1 if wrong else 0
