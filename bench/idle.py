@@ -25,7 +25,7 @@ from rich.console import Console
 from bench import page, results
 from bench.meter import connections, cpu, memory
 from bench.services import ROOT, DurablePostgreSQL, Servers
-from tests.services import free_port
+from tests.services import free_port, wait_until
 
 #: Seconds after the start in which caches fill and compiled statements are made.
 WARM_UP = 15.0
@@ -38,6 +38,8 @@ STATEMENTS = """
     SELECT calls, query FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
     WHERE datname = current_database() AND query NOT LIKE '%%pg_stat%%' ORDER BY calls DESC
 """
+#: How many AMQP connections a node has accepted since its start.
+OPENED = "element(2, hd(ets:lookup(connection_churn_metrics, node())))"
 TRANSACTIONS = """
     SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()
 """
@@ -79,15 +81,15 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
     """Return what the idle processes cost in so many seconds."""
     database, vhost = servers.fresh_database(), servers.rabbitmq.create_vhost()
     environment = servers.environment(database, vhost) | {"AURA_DEV_OPEN": "true"}
-    log = servers.rabbitmq.directory / "output.log"
     with running(environment) as pids, closing(psycopg2.connect(database)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            wait_until(lambda: _relay_lives(cursor), 120, "the relay started")
             time.sleep(warm_up)
             cursor.execute("SELECT pg_stat_statements_reset()")
             start = {name: cpu([pid]) for name, pid in pids.items()}
-            first, opened = _transactions(cursor), log.read_text(errors="replace").count("accepting AMQP connection")
+            first, opened = _transactions(cursor), int(servers.rabbitmq.evaluate(OPENED))
             database_start = cpu([servers.postgresql.pid])
             began = time.monotonic()
             time.sleep(seconds)
@@ -97,7 +99,7 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
             cursor.execute(STATEMENTS)
             statements = [(int(calls), " ".join(text.split())) for calls, text in cursor]
             transactions = _transactions(cursor) - first
-            opened = log.read_text(errors="replace").count("accepting AMQP connection") - opened
+            opened = int(servers.rabbitmq.evaluate(OPENED)) - opened
         return {
             "seconds": seconds,
             "cpu_percent": used | {"all": sum(used.values()), "database": database_used},
@@ -109,6 +111,11 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
             "database_connections": connections(pids.values(), servers.postgresql.port),
             "memory_mb": {name: memory([pid]) / 1e6 for name, pid in pids.items()},
         }
+
+
+def _relay_lives(cursor: Any) -> bool:
+    cursor.execute("SELECT EXISTS (SELECT FROM workers WHERE kind = 'relay')")
+    return bool(cursor.fetchone()[0])
 
 
 def _transactions(cursor: Any) -> int:

@@ -101,7 +101,7 @@ def idle(measured: Mapping[str, Any]) -> str:
         f"{measured['statements_per_second']:.1f} statements and {measured['transactions_per_second']:.1f} transactions a "
         f"second; "
         f"{measured['database_connections']} connections to PostgreSQL, {measured['amqp_connections']} to RabbitMQ, of which "
-        f"{measured['amqp_connections_per_minute']:.0f} a minute are opened anew (one worker command with two processes, "
+        f"{measured['amqp_connections_per_minute']:.0f} a minute are new (one worker command with two processes, "
         f"{measured['seconds']:.0f} s)."
     )
 

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -101,20 +101,29 @@ class _Client:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def send(self, numbers: range) -> int:
         """Send the tickets until each was accepted; return how many there are."""
         waiting = list(numbers)
         while waiting:
-            lines = [json.dumps(ticket(number).model_dump(exclude_none=True)) for number in waiting]
-            headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson"}
-            self._connection.request("POST", "/api/v1/tickets/bulk", "\n".join(lines), headers)
-            response = self._connection.getresponse()
-            answers = [json.loads(line) for line in response.read().splitlines()]
-            if response.status == 200:
-                stored = {each["line"] for each in answers if "id" in each}
+            try:
+                stored = self._post(waiting, f"soak-{numbers.start}-{len(waiting)}")
                 waiting = [number for line, number in enumerate(waiting, 1) if line not in stored]
+            except (OSError, http.client.HTTPException):
+                stored = set()
             if waiting:
                 time.sleep(0.5)
         return len(numbers)
+
+    def _post(self, numbers: Sequence[int], key: str) -> set[int]:
+        """Return the lines that were accepted; a repeated request with the same key stores no ticket twice."""
+        lines = [json.dumps(ticket(number).model_dump(exclude_none=True)) for number in numbers]
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-ndjson", "Idempotency-Key": key}
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        try:
+            connection.request("POST", "/api/v1/tickets/bulk", "\n".join(lines), headers)
+            response = connection.getresponse()
+            answers = [json.loads(line) for line in response.read().splitlines()]
+        finally:
+            connection.close()
+        return {each["line"] for each in answers if "id" in each} if response.status == 200 else set()

@@ -174,5 +174,5 @@ FULL: dict[str, tuple[State, bool]] = {
 
 
 @pytest.mark.parametrize(("given", "full"), FULL.values(), ids=FULL)
-def test_a_full_window_of_batches_is_looked_at_again_soon(given: State, full: bool):
+def test_a_full_window_of_batches_is_polled_faster(given: State, full: bool):
     assert given.window_full() is full
