@@ -85,7 +85,7 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-            wait_until(lambda: _relay_lives(cursor), 120, "the relay started")
+            wait_until(lambda: _relay_lives(cursor), 300, "the relay started")
             time.sleep(warm_up)
             cursor.execute("SELECT pg_stat_statements_reset()")
             start = {name: cpu([pid]) for name, pid in pids.items()}

@@ -64,13 +64,6 @@ MUTANTS = (
         "tests/unit/db/test_fair_shares.py",
     ),
     _mutant(
-        "the jobs of a share are read by age",
-        "db/fair_shares.py",
-        "_c.share >= share, _c.share <= share)",
-        "_c.share == share)",
-        "tests/integration/test_plans.py",
-    ),
-    _mutant(
         "a fraction of a job is not owed to its source",
         "aura/jobs/turns.py",
         "owed[source] - turns[source] for source in sources})",
