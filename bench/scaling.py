@@ -24,7 +24,7 @@ from bench.services import Servers
 #: Tickets of a measurement, and measurements of each layout.
 TICKETS, ROUNDS = 5_000, 3
 #: Worker commands and the processes of each.
-LAYOUTS = ((1, 1), (1, 2), (2, 1), (2, 2))
+LAYOUTS = ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1))
 
 
 def layout(commands: int, processes: int) -> Contender:

@@ -16,12 +16,10 @@ def upgrade() -> None:
     # this lock lets everybody read and write
     if op.get_context().dialect.name == "postgresql":
         for table in TABLES:
-            op.execute(
-                f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)"
-            )
+            op.execute(f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.02)")
 
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
         for table in TABLES:
-            op.execute(f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor, autovacuum_analyze_scale_factor)")
+            op.execute(f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor)")
