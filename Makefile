@@ -104,6 +104,24 @@ bench-hanging: $(BENCH) ## Measure the latency of other channels while one hangs
 bench-mail: $(BENCH) ## Measure the import of mails from a Maildir
 	@$(PY) -m bench.mail
 
+# SOAK_TICKETS=20000 SOAK_SECONDS=300 make soak is a shorter one.
+.PHONY: soak
+soak: $(BENCH) ## Let a million tickets pass for an hour at most, and check that memory, connections and tables stay flat
+	@$(PY) -m tests.services --install
+	@SOAK_TICKETS=$(or $(SOAK_TICKETS),1000000) SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) $(PY) -m bench.soak
+
+.PHONY: bench-idle
+bench-idle: $(BENCH) ## Measure processes that have nothing to do
+	@$(PY) -m bench.idle
+
+.PHONY: bench-shares
+bench-shares: $(BENCH) ## Measure fair shares: others during a flood, and the cost of a dispatch in turn
+	@$(PY) -m bench.shares
+
+.PHONY: bench-retention
+bench-retention: $(BENCH) ## Measure retention by DELETE and by DROP of a partition
+	@$(PY) -m bench.retention
+
 .PHONY: attacks
 attacks: $(BENCH) ## Attack the limits of web and worker; prints memory and latencies
 	@$(PY) -m bench.attacks

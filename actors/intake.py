@@ -23,6 +23,7 @@ from aura.jobs.attempt import Permanent
 from aura.jobs.pipeline import start
 from aura.settings import explain
 from db import dead_letters, reading, tickets, traces
+from db.fair_shares import share_of
 from db.jobs import Claimed
 from db.new_tickets import NewTicket, parse_priority
 from db.text import storable
@@ -66,7 +67,8 @@ def save_received(session: Session, done: list[JobResult]) -> None:
     for each, message, ticket in zip(done, received, stored, strict=True):
         if ticket.is_new:
             with traces.within(each.traceparent):
-                start("triage", ticket.id)
+                source = f"message:{message.account}"
+                start("triage", ticket.id, share=share_of(source, message.ticket.requester))
         elif ticket.differs:
             error = ReusedId(
                 f"external_id {str(message.ticket.external_id)[:80]!r} is that of ticket {ticket.id}, which has another body; "

@@ -341,12 +341,13 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A notification as a row, the seconds of its delay, and the priority and trace of its delivery."""
+    """A notification as a row, the seconds of its delay, and the priority, trace and share of its delivery."""
 
     row: dict[str, Any]
     delay: float = 0.0
     priority: int = 0
     traceparent: str | None = None
+    share: int = 0
 
 
 def _write(session: Session, done: Sequence[JobResult]) -> None:
@@ -354,7 +355,7 @@ def _write(session: Session, done: Sequence[JobResult]) -> None:
     write_rows(
         session,
         [
-            NewRow(row, each.result.delays.get(row["id"], 0.0), each.priority, each.traceparent)
+            NewRow(row, each.result.delays.get(row["id"], 0.0), each.priority, each.traceparent, each.job.share)
             for each in done
             for row in each.result.rows
         ],
@@ -371,7 +372,9 @@ def write_rows(session: Session, new: Sequence[NewRow]) -> None:
     for key in notifications.write(session, [each.row for each in new]):
         each, row = by_id[key], by_id[key].row
         if row["state"] == "enqueued":
-            new_jobs.append(NewJob(row["channel"], key, priority=each.priority, traceparent=each.traceparent))
+            new_jobs.append(
+                NewJob(row["channel"], key, priority=each.priority, traceparent=each.traceparent, share=each.share)
+            )
         elif row["state"] == "delayed":
             new_jobs.append(digest.digest_job(row["channel"], row["recipient"], each.delay))
     jobs.enqueue(session, new_jobs)

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from aura.jobs.program import Malformed
 from aura.settings import get_settings
 from db import endpoints, jobs, notifications
+from db.fair_shares import share_of
 from db.jobs import NewJob
 from db.text import storable
 
@@ -62,7 +63,8 @@ class PlainJson:
             ticket = json.dumps(self.payload, ensure_ascii=True)
             # not the bare id: a number is the key of a ticket's own jobs
             args = [ticket, account] if account else [ticket]
-            jobs.enqueue(session, [NewJob("receive", f"message:{identity}", args, priority=PRIORITY)])
+            share = share_of(f"message:{account}")
+            jobs.enqueue(session, [NewJob("receive", f"message:{identity}", args, priority=PRIORITY, share=share)])
         elif self.queue.startswith("ai."):
             jobs.enqueue(session, [NewJob(self.actor, self._ticket_id(), priority=PRIORITY)])
         else:
@@ -105,7 +107,8 @@ class PlainJson:
             "state": "enqueued",
         }
         new = notifications.write(session, [notification])
-        jobs.enqueue(session, [NewJob(self.actor, key, priority=PRIORITY) for key in new])
+        share = share_of("message", address)
+        jobs.enqueue(session, [NewJob(self.actor, key, priority=PRIORITY, share=share) for key in new])
 
 
 def _address(session: Session, channel: str, user_id: str) -> str:

@@ -478,7 +478,11 @@ class Settings(BaseSettings):
 
     # Jobs
     jobs_per_hint: int = Field(100, ge=1, le=1000, description="Maximum number of jobs in one hint.")
-    max_in_flight: int = Field(2000, ge=1, description="Maximum number of jobs per actor with a hint in RabbitMQ.")
+    max_in_flight: int = Field(
+        500,
+        ge=1,
+        description="Maximum number of jobs per actor with a hint in RabbitMQ; 200 if it takes one at a time.",
+    )
     max_attempts: int = Field(8, ge=1, description="Attempts after which a job becomes a dead letter.")
     replay_limit: int = Field(3, ge=0, description="Replays of a job after which a further one needs --force.")
     worker_dead_after: float = Field(

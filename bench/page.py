@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from bench import chart, reckoned, results, tables
+from bench import chart, reckoned, results, scaling_page, tables
 from bench.results import Results
 from bench.services import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = (DOCS / "explanation/performance.md", DOCS / "how-to/scale.md", DOCS / "explanation/comparison.md")
+PAGES = (
+    DOCS / "explanation/performance.md",
+    DOCS / "explanation/scaling.md",
+    DOCS / "how-to/scale.md",
+    DOCS / "explanation/comparison.md",
+)
 
 
 def write(measured: Results) -> None:
@@ -53,7 +58,7 @@ def sections(measured: Results) -> dict[str, str]:
         found["hanging"] = hanging(hung)
     if again := measured.get("reanalysis"):
         found["reanalysis"] = reanalysis(again)
-    return found
+    return found | scaling_page.sections(measured)
 
 
 def relay(measured: Results) -> str:

@@ -46,12 +46,17 @@ def surroundings(servers: Servers) -> Results:
         print(f"The machine is busy (load {busy:.1f}): the figures will be worse than they should be.", file=sys.stderr)
     return {
         "date": date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {_memory_gb():.0f} GB, {platform.system()} {platform.release()}",
+        "machine": machine(),
         "load_before": round(busy, 1),
         "python": platform.python_version(),
         "rabbitmq": servers.rabbitmq.evaluate("rabbit_misc:version()").strip('"'),
         "postgresql": servers.postgresql_version() + ", as installed, fsync on",
     }
+
+
+def machine() -> str:
+    """Return the machine in words."""
+    return f"{os.cpu_count()} cores, {_processor()}, {_memory_gb():.0f} GB, {platform.system()} {platform.release()}"
 
 
 def peers(samples: dict[str, list[Sample]], asked: Results, where: Results) -> Results:

@@ -41,8 +41,8 @@ class DurablePostgreSQL(PostgreSQL):
 class Servers:
     """RabbitMQ and PostgreSQL, with a fresh virtual host and a fresh, migrated database for whoever asks."""
 
-    def __init__(self) -> None:
-        self.rabbitmq, self.postgresql = RabbitMQ(), DurablePostgreSQL()
+    def __init__(self, postgresql: PostgreSQL | None = None) -> None:
+        self.rabbitmq, self.postgresql = RabbitMQ(), postgresql or DurablePostgreSQL()
 
     def __enter__(self) -> Servers:
         start_all(self.rabbitmq, self.postgresql)

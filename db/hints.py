@@ -6,7 +6,8 @@ its worker again takes no other suspect with it, and only the guilty one comes t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, func, or_, select, true, update
@@ -22,8 +23,10 @@ PRIORITIES = range(9, -1, -1)
 SUSPECT_AFTER = 2
 
 _c = table(Job).c
-_bucket = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"))
 _waiting = (_c.hinted_at.is_(None), _c.lease.is_(None), _c.due_at <= now())
+#: The conditions of the due jobs of the actor `whose` with the priority `place`, and of jobs that are no suspects.
+DUE = (_c.actor == bindparam("whose"), _c.priority == bindparam("place"), *_waiting)
+NOT_SUSPECT = (_c.crashes < SUSPECT_AFTER,)
 
 
 def due_buckets(session: Session, actors: Collection[str]) -> list[tuple[str, int]]:
@@ -46,7 +49,22 @@ def _buckets(session: Session) -> Select[Any]:
     return probe.select_from(actor.join(priority, true()))
 
 
+def seconds_until_due(session: Session, actors: Collection[str]) -> float | None:
+    """Return the seconds until the next job of these actors that is not dispatched is due; None if there is none."""
+    [[seconds]] = _NEXT_DUE(session, actors=sorted(actors), priorities=_PRIORITIES)
+    return None if seconds is None else max(-float(seconds), 0.0)
+
+
+def _next_due(session: Session) -> Select[Any]:
+    actor, priority = unnest(session, "actors"), unnest(session, "priorities")
+    free = (_c.actor == actor.c.value, _c.priority == cast(priority.c.value, Integer), *_waiting[:2])
+    first = select(_c.due_at).where(*free).order_by(_c.due_at, _c.id).limit(1).scalar_subquery()
+    probes = select(first.label("due_at")).select_from(actor.join(priority, true())).subquery("probes")
+    return select(elapsed(func.min(probes.c.due_at)))
+
+
 _BUCKETS = Prepared(_buckets)
+_NEXT_DUE = Prepared(_next_due)
 _PRIORITIES = [str(priority) for priority in PRIORITIES]
 
 
@@ -57,7 +75,7 @@ def gathered(session: Session, actor: str, priority: int, jobs: int) -> tuple[bo
 
 
 def _gathered(_session: Session) -> Any:
-    due = select(_c.due_at).where(*_bucket, *_waiting).order_by(_c.due_at, _c.id).limit(1)
+    due = select(_c.due_at).where(*DUE).order_by(_c.due_at, _c.id).limit(1)
     last = due.offset(bindparam("others")).scalar_subquery()
     return select(last.is_not(None).label("enough"), elapsed(due.scalar_subquery()).label("waited"))
 
@@ -66,11 +84,12 @@ _GATHERED = Prepared(_gathered)
 
 
 class Dispatched(NamedTuple):
-    """A dispatched job: whether it was tried before, and the seconds for which it was due."""
+    """A dispatched job: whether it was tried before, the seconds for which it was due, and its share."""
 
     id: int
     tried: bool
     waited: float
+    share: int = 0
 
 
 def dispatch(session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
@@ -78,13 +97,27 @@ def dispatch(session: Session, actor: str, priority: int, limit: int) -> list[Di
 
     Other relays pass over them. The caller releases them when the broker does not confirm their hints.
     """
-    rows = _DISPATCH(session, whose=actor, place=priority, limit=limit)
-    return sorted(Dispatched(row.id, row.attempts > 0, row.waited) for row in rows)
+    return dispatched_rows(_DISPATCH(session, whose=actor, place=priority, limit=limit))
+
+
+def dispatched_rows(rows: Iterable[Any]) -> list[Dispatched]:
+    """Return the jobs of the rows that `mark` returns, interleaved."""
+    return interleaved(Dispatched(row.id, row.attempts > 0, row.waited, row.share) for row in rows)
+
+
+def interleaved(jobs: Iterable[Dispatched]) -> list[Dispatched]:
+    """Return the jobs in the order of their hints: by id, the first of each share, then the second of each, and so on."""
+    places: Counter[int] = Counter()
+    ranked: list[tuple[int, Dispatched]] = []
+    for job in sorted(jobs):
+        ranked.append((places[job.share], job))
+        places[job.share] += 1
+    return [job for _, job in sorted(ranked)]
 
 
 def _dispatch(session: Session) -> Any:
-    due = select(_c.id).where(*_bucket, *_waiting, _c.crashes < SUSPECT_AFTER).order_by(_c.due_at, _c.id)
-    return _mark(in_subquery(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
+    due = select(_c.id).where(*DUE, *NOT_SUSPECT).order_by(_c.due_at, _c.id)
+    return mark(in_subquery(session, _c.id, due.limit(bindparam("limit")).with_for_update(skip_locked=True)))
 
 
 def dispatch_suspect(session: Session, actors: Collection[str]) -> tuple[int, str, int] | None:
@@ -99,14 +132,15 @@ def dispatch_suspect(session: Session, actors: Collection[str]) -> tuple[int, st
         return None
     for row in found:
         if row.due and row.actor in actors:
-            session.execute(_mark(_c.id == row.id))
+            session.execute(mark(_c.id == row.id))
             return row.id, row.actor, row.priority
     return None
 
 
-def _mark(chosen: ColumnElement[bool]) -> Any:
+def mark(chosen: ColumnElement[bool]) -> Any:
+    """Return the statement that marks the chosen jobs as dispatched."""
     marked = update(table(Job)).where(chosen).values(hinted_at=now())
-    return marked.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited"))
+    return marked.returning(_c.id, _c.attempts, elapsed(_c.due_at).label("waited"), _c.share)
 
 
 _DISPATCH = Prepared(_dispatch)

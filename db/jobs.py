@@ -61,6 +61,8 @@ class NewJob:
     replays: int = 0
     #: The span that the job belongs to; by default the one in which it is enqueued.
     traceparent: str | None = None
+    #: Source and requester of the ticket (`db.fair_shares`); 0: none.
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Claimed:
     traceparent: str | None = None
     #: Seconds from its due time until its claim.
     waited: float = 0.0
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ def _row(each: NewJob, lease: str | None, worker: str | None) -> dict[str, Any]:
         "delay": each.delay,
         "replays": each.replays,
         "traceparent": _traceparent(each),
+        "share": each.share,
         "lease": lease,
         "worker": worker,
     }
@@ -182,6 +186,7 @@ def _claimed_locally(job_id: int, each: NewJob) -> Claimed:
         1,
         each.replays,
         _traceparent(each),
+        share=each.share,
     )
 
 
@@ -208,7 +213,7 @@ def _merge(statement: Any) -> Any:
     )
 
 
-_COLUMNS = ("actor", "key", "args", "pipeline", "next_steps", "priority", "replays", "traceparent")
+_COLUMNS = ("actor", "key", "args", "pipeline", "next_steps", "priority", "replays", "traceparent", "share")
 _ENQUEUE = BulkInsert(
     Job,
     _COLUMNS,
@@ -244,6 +249,7 @@ CLAIMED = (
     *(table(Job).c[name] for name in ("id", "actor", "key", "args", "pipeline", "next_steps", "priority")),
     *(table(Job).c[name] for name in ("attempts", "replays", "traceparent")),
     elapsed(table(Job).c.due_at).label("waited"),
+    table(Job).c.share,
 )
 
 
@@ -261,6 +267,7 @@ def claimed_from(row: Any) -> Claimed:
         row.replays,
         row.traceparent,
         row.waited,
+        row.share,
     )
 
 

@@ -55,11 +55,16 @@ def leave(session: Session, worker: str) -> None:
     session.execute(delete(Worker).where(Worker.id == worker))
 
 
-def release(session: Session, worker: str, running: Callable[[], Collection[str]]) -> int:
-    """Free the worker's jobs except those that run; they use up no attempt. Returns their number."""
+def release(
+    session: Session, worker: str, running: Callable[[], Collection[str]], leases: Collection[str] | None = None
+) -> int:
+    """Free the worker's jobs except those that run; they use up no attempt. Returns their number.
+
+    `leases` are the leases of the worker if the caller has read them.
+    """
     # The rows are read before `running`: a lease counts as running before its row exists. In the other order a lease that is
     # made in between would look abandoned, and its job would run twice.
-    abandoned = leases_of(session, worker).difference(running())
+    abandoned = set(leases_of(session, worker) if leases is None else leases).difference(running())
     if not abandoned:
         return 0
     count = _count(

@@ -71,6 +71,7 @@ def create(
         raise InvalidInput(explain(error)) from None
     with writes() as session:
         from db import tickets
+        from db.fair_shares import share_of
         from pipelines.triage import triage
 
         [created] = tickets.create_once(session, "cli", [(ticket, payload)], [""])
@@ -79,7 +80,8 @@ def create(
                 f"--external-id {ticket.external_id!r} is that of ticket {created.id}, which has another "
                 f"{', '.join(created.differs)}: use another id, or change the existing ticket"
             )
-        triage.send_many([created.id] if created.is_new else [])
+        if created.is_new:
+            triage.send(created.id, share_of("cli", ticket.requester))
     text = f"ticket {created.id} created" if created.is_new else f"ticket {created.id} exists already"
     if print_result(fmt, {"id": created.id, "new": created.is_new}, text):
         warn_without_worker()

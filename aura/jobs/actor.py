@@ -94,11 +94,13 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         priority: int = 0,
         pipeline: str = "",
         next_steps: tuple[str, ...] = (),
+        share: int = 0,
         **options: Any,
     ) -> dramatiq.Message[Any]:
         """Enqueue a job: in the open transaction if there is one, else in its own; never waits for a broker.
 
-        `delay` is a timedelta or milliseconds, `priority` 0 to 9, higher first. The first argument is the job's key.
+        `delay` is a timedelta or milliseconds, `priority` 0 to 9, higher first, `share` the turn-taking key of
+        `db.fair_shares`. The first argument is the job's key.
         Raises TypeError for an unknown option, ValueError for a missing key or a priority out of range.
         """
         if options or kwargs:
@@ -111,7 +113,10 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if not 0 <= priority <= 9:
             raise ValueError(f"priority must be 0 to 9, not {priority}")
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else (delay or 0) / 1000
-        job = NewJob(self.actor_name, str(args[0]), list(args[1:]), pipeline, next_steps, priority, max(seconds, 0.0))
+        seconds = max(seconds, 0.0)
+        job = NewJob(
+            self.actor_name, str(args[0]), list(args[1:]), pipeline, next_steps, priority, seconds, share=share
+        )
         with transaction() as session:
             jobs.enqueue(session, [job])
         return self.message_with_options(args=args)
@@ -254,6 +259,7 @@ def _next_step(done: JobResult) -> NewJob:
         next_steps=done.job.next_steps[1:],
         priority=done.priority,
         traceparent=done.traceparent,
+        share=done.job.share,
     )
 
 

@@ -11,7 +11,7 @@ import psycopg2
 from sqlalchemy import Connection, text
 
 from aura.jobs.rabbitmq.publisher import Publisher
-from db.database import engine
+from db.database import engine, transaction
 from db.jobs import CHANNEL
 
 
@@ -23,6 +23,8 @@ class Notifier:
         self._connection: Connection | None = None
         self._raw: Any = None
         self._notified = False
+        #: Whether a notification has arrived since it listens. None does through a pooler that shares sessions.
+        self.proven = False
 
     def woken(self) -> bool:
         """Return whether jobs were enqueued since the last call; opens the connection if there is none."""
@@ -38,6 +40,9 @@ class Notifier:
         self._connection, self._raw = connection, connection.connection.dbapi_connection
         self._publisher.watch(self._raw.fileno(), self._read)
         self._notified = True  # jobs may have been enqueued before
+        self.proven = False
+        with transaction() as session:  # of another connection
+            session.connection().exec_driver_sql(f"NOTIFY {CHANNEL}")
 
     def _read(self) -> None:
         fileno = self._raw.fileno()
@@ -45,7 +50,9 @@ class Notifier:
             self._raw.poll()
         except psycopg2.Error:
             self._connection = self._raw = None
+            self.proven = False
             self._publisher.unwatch(fileno, "the database closed the connection that listens")
             return
         self._notified = bool(self._raw.notifies) or self._notified
+        self.proven = self.proven or self._notified
         self._raw.notifies.clear()

@@ -36,18 +36,18 @@ class Pipeline:
         self.steps = steps
         process_state.pipelines[name] = self
 
-    def send(self, key: int | str) -> Message[Any]:
+    def send(self, key: int | str, share: int = 0) -> Message[Any]:
         """Enqueue the first step for a key, as part of the open transaction if there is one."""
-        return self.send_with_options(args=(key,))
+        return self.send_with_options(args=(key,), share=share)
 
     def send_with_options(
-        self, *, args: tuple[int | str], delay: timedelta | int | None = None, priority: int = 0
+        self, *, args: tuple[int | str], delay: timedelta | int | None = None, priority: int = 0, share: int = 0
     ) -> Message[Any]:
-        """Enqueue the first step with a delay (a timedelta or milliseconds) or a priority (0 to 9, higher first)."""
+        """Enqueue the first step with a delay (a timedelta or milliseconds), a priority (0 to 9, higher first) or a share."""
         first, *rest = self.steps
         next_steps = tuple(step.actor_name for step in rest)
         return first.send_with_options(
-            args=args, delay=delay, priority=priority, pipeline=self.name, next_steps=next_steps
+            args=args, delay=delay, priority=priority, pipeline=self.name, next_steps=next_steps, share=share
         )
 
     def send_from(self, step: str, key: int | str) -> Message[Any]:
@@ -59,8 +59,17 @@ class Pipeline:
         next_steps = tuple(each.actor_name for each in rest)
         return first.send_with_options(args=(key,), pipeline=self.name, next_steps=next_steps)
 
-    def send_many(self, keys: Iterable[int], priority: int = 0, traces: Mapping[int, str | None] | None = None) -> None:
-        """Enqueue the first step for many keys in one statement; `traces` holds the traceparents of their requests."""
+    def send_many(
+        self,
+        keys: Iterable[int],
+        priority: int = 0,
+        traces: Mapping[int, str | None] | None = None,
+        shares: Mapping[int, int] | None = None,
+    ) -> None:
+        """Enqueue the first step for many keys in one statement.
+
+        `traces` holds the traceparents of their requests, `shares` the shares (`db.fair_shares`) by which they take turns.
+        """
         first, *rest = (step.actor_name for step in self.steps)
         new = [
             NewJob(
@@ -70,6 +79,7 @@ class Pipeline:
                 next_steps=tuple(rest),
                 priority=priority,
                 traceparent=(traces or {}).get(key),
+                share=(shares or {}).get(key, 0),
             )
             for key in keys
         ]
@@ -80,9 +90,9 @@ class Pipeline:
         return f"Pipeline({self.name!r}: {' -> '.join(step.actor_name for step in self.steps)})"
 
 
-def start(name: str, key: int | str, priority: int = 0) -> None:
+def start(name: str, key: int | str, priority: int = 0, share: int = 0) -> None:
     """Enqueue the first step of the pipeline of that name. Raises UnknownPipeline."""
     pipeline = process_state.pipelines.get(name)
     if pipeline is None:
         raise UnknownPipeline(f"no pipeline {name!r}; there are {', '.join(sorted(process_state.pipelines)) or 'none'}")
-    pipeline.send_with_options(args=(key,), priority=priority)
+    pipeline.send_with_options(args=(key,), priority=priority, share=share)

@@ -4,7 +4,8 @@
 2. Mark the jobs as dispatched, locked so that several relays share the work, and commit.
 3. Publish hints of at most one batch each, and wait for every confirm. On an error release the jobs: they are due again. A
    relay that dies in between leaves lost hints, which are found. An event is deleted when it is confirmed.
-4. Wait for new jobs (PostgreSQL's NOTIFY, or an event in this process), half a second at most.
+4. Wait for new jobs (PostgreSQL's NOTIFY, or an event in this process), half a second at most; two seconds, or until the next
+   job is due, while no job is due and NOTIFY is known to arrive.
 5. Between the rounds, repair (`aura.jobs.maintenance`).
 
 Only a bounded window of jobs is inside the broker: the backlog, and the true order, stay in the database.
@@ -13,6 +14,7 @@ Only a bounded window of jobs is inside the broker: the backlog, and the true or
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 import uuid
@@ -32,6 +34,7 @@ from aura.jobs.maintenance import Maintenance
 from aura.jobs.rabbitmq.topology import Route
 from aura.jobs.relay_plan import ROUND, ActorState, Bucket, State, plan
 from aura.jobs.transport import Outgoing, PublishFailed, Transport
+from aura.jobs.turns import Turns
 from aura.settings import Settings, first_line, get_settings
 from db import hints, outbox, queue_controls, reading, transaction, workers
 from db.hints import Dispatched
@@ -39,8 +42,12 @@ from db.outbox import Event
 
 logger = structlog.get_logger("aura.relay")
 
-#: Seconds: the longest wait for new jobs, the wait while jobs gather, and between two heartbeats.
-NAP, GATHERING_NAP, BEAT_EVERY = 0.5, 0.02, 2.0
+#: Seconds: the longest wait for new jobs, the wait while jobs gather or the window is full, and between two heartbeats.
+NAP, GATHERING_NAP, FULL_NAP, BEAT_EVERY = 0.5, 0.02, 0.05, 2.0
+#: Seconds: the longest wait while no job is due and NOTIFY is known to arrive, and the shortest until the next job is due.
+IDLE_NAP, LEAST_NAP = 2.0, 0.01
+#: The part of each dispatch for the jobs that are due the longest.
+OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
@@ -64,17 +71,24 @@ class Relay:
         self._known: dict[str, _Actor] = {}
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
-        self.more = self.gathering = False
+        self._turns = Turns()
+        self.more = self.gathering = self.full = False
+        #: Whether notifications of new jobs arrive, and the seconds to wait after a round that found nothing more.
+        self.notified, self.nap = False, NAP
         self.maintenance = Maintenance(broker, transport, self._settings)
 
     # -- one round
 
     def round(self) -> int:
         """Dispatch due jobs and publish events, once. Returns how many jobs and events were published."""
-        self.more = self.gathering = False
+        self.more = self.gathering = self.full = False
+        self.nap = NAP
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
             exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
+            if self.notified and not due and exchange is None:
+                until_due = hints.seconds_until_due(session, self._broker.actors)
+                self.nap = IDLE_NAP if until_due is None else min(max(until_due, LEAST_NAP), IDLE_NAP)
         return (self._dispatch(due) if due else 0) + (0 if exchange is None else self._publish_events(exchange))
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
@@ -113,8 +127,8 @@ class Relay:
                 dispatched = [Dispatched(found[0], True, 0.0)] if found else []
                 actor, priority = found[1:] if found else (actor, priority)
             else:
-                dispatched = hints.dispatch(session, actor, priority, step.limit)
-                self.more = self.more or len(dispatched) == step.limit
+                dispatched = self._take(session, actor, priority, step.limit)
+                self.more = self.more or len(dispatched) >= step.limit * OLDEST
                 if dispatched:
                     metrics.HINTED.labels(actor).inc(len(dispatched))
                     metrics.HINT_WAIT.labels(actor).observe(max(job.waited for job in dispatched))
@@ -122,7 +136,20 @@ class Relay:
             if dispatched:
                 batch += self._hints(actor, priority, dispatched)
                 ids += [job.id for job in dispatched]
+        self.full = not batch and state.window_full()
         return batch, ids
+
+    def _take(self, session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
+        """Mark due jobs as dispatched: a part of the limit the longest due, so that none waits forever, the others in turn.
+
+        Fewer than that part are all that is due, so without a backlog this is one statement.
+        """
+        oldest = int(limit * OLDEST + random.random())  # on average, for a limit of 1 too
+        found = hints.dispatch(session, actor, priority, oldest) if oldest else []
+        if len(found) < oldest or oldest == limit:
+            return found
+        found = hints.interleaved(found + self._turns.dispatch(session, actor, priority, limit - oldest))
+        return found or hints.dispatch(session, actor, priority, limit)
 
     def _read(self, session: Session, due: Sequence[tuple[str, int]]) -> State:
         """Return the state to plan from; locks the limits, for two relays must not both use the same room."""
@@ -182,14 +209,23 @@ class Relay:
 
     # -- the loop
 
-    def run(self, stop: threading.Event, woken: Callable[[], bool] = lambda: False) -> None:
-        """Relay until stopped; an error of a service is logged and tried again after a growing pause."""
+    def run(
+        self,
+        stop: threading.Event,
+        woken: Callable[[], bool] = lambda: False,
+        notified: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Relay until stopped; an error of a service is logged and tried again after a growing pause.
+
+        `woken` says whether new jobs were enqueued, `notified` whether it is known to say so.
+        """
         failures = 0
         heart = heartbeat.HeartbeatThread(self.beat, BEAT_EVERY, "relay-heartbeat")
         heart.start()
         try:
             while not stop.is_set():
                 try:
+                    self.notified = notified()
                     self._once(stop, woken)
                     if failures:
                         logger.info("relay recovered", failures=failures)
@@ -216,8 +252,10 @@ class Relay:
         self.round()
         if self.gathering and not self.more:
             self._transport.wait(GATHERING_NAP, stop.is_set)
+        elif self.full and not self.more:
+            self._transport.wait(FULL_NAP, stop.is_set)
         elif not self.more:  # jobs that were enqueued meanwhile end the wait
-            self._transport.wait(NAP, lambda: stop.is_set() or woken())
+            self._transport.wait(self.nap, lambda: stop.is_set() or woken())
 
     def beat(self) -> None:
         """Update the heartbeat of this relay."""
@@ -275,4 +313,5 @@ def run(broker: Any, stop: threading.Event) -> None:
     from aura.jobs.notifier import Notifier
 
     transport = broker.transport()
-    Relay(broker, transport).run(stop, Notifier(transport).woken)
+    notifier = Notifier(transport)
+    Relay(broker, transport).run(stop, notifier.woken, lambda: notifier.proven)

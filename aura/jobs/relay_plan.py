@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 
 #: Most jobs of one round.
 ROUND = 10_000
+#: Most jobs inside the broker of an actor that takes one at a time, such as `classify` with a remote engine.
+ONE_BY_ONE_WINDOW = 200
 #: Seconds: how long a due job waits for others at most while a batch of its actor waits inside the broker.
 GATHER = 0.25
 #: Seconds between two checks for suspects while other jobs are due.
@@ -63,12 +65,25 @@ class State:
         own = self.actors[actor]
         if own.queue in self.paused:
             return 0
-        room = self.window - own.inside - self.dispatched.get(actor, 0)
+        room = self._window_left(actor)
         if (limit := self.limits.get(own.queue)) is not None:
             sharing = [(name, each) for name, each in self.actors.items() if each.queue == own.queue]
             busy = sum(each.inside + each.running + self.dispatched.get(name, 0) for name, each in sharing)
             room = min(room, limit - busy)
         return max(min(room, ROUND - sum(self.dispatched.values())), 0)
+
+    def _window_left(self, actor: str) -> int:
+        own = self.actors[actor]
+        # the broker keeps the order of hints, so slow jobs that wait there can no longer take turns
+        window = self.window if own.batch > 1 else min(self.window, ONE_BY_ONE_WINDOW)
+        return window - own.inside - self.dispatched.get(actor, 0)
+
+    def window_full(self) -> bool:
+        """Return whether jobs of a batch are due for which the window of their actor has no room, so workers may soon idle."""
+        actors = ((each.actor, self.actors[each.actor]) for each in self.buckets)
+        return any(
+            own.batch > 1 and own.queue not in self.paused and self._window_left(name) <= 0 for name, own in actors
+        )
 
     def gathers(self, bucket: Bucket) -> bool:
         """Return whether the bucket waits for more jobs."""

@@ -36,6 +36,7 @@ from aura.mail.ticket_attachments import store_attachments
 from aura.mail.unsubscribe import unsubscribed
 from aura.settings import get_settings
 from db import inbound_mails, tickets, transaction
+from db.fair_shares import share_of
 from db.inbound_mails import IGNORED, REFUSED, REFUSED_SENDER, SOURCE, Reference
 from db.new_tickets import NewTicket
 from db.tickets import MailOrigin
@@ -253,7 +254,7 @@ def _create_ticket(
     origin = MailOrigin(requester.name, requester.forwarded_by, no_auto_reply[:200], verified)
     [(ticket_id, new)] = tickets.create_each(session, SOURCE, [(ticket, payload)], [origin])
     if new:
-        triage.send(ticket_id)
+        triage.send(ticket_id, share_of(SOURCE, requester.address))
     if mail.verified is not False:
         remember_cc(session, parsed, ticket_id)
     inbound_mails.save_outcome(session, mail.id, "ticket", ticket_id, mail.verified, reference)

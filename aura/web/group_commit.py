@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from aura.errors import Conflict, Overloaded
 from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
+from db.fair_shares import share_of
 from db.idempotency import KeyUse
 from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
@@ -216,7 +217,11 @@ def _store(requests: Sequence[CreateRequest]) -> list[Result]:
         submissions = [(each.ticket, each.payload) for each in new]
         stored = tickets.create_once(session, SOURCE, submissions, [each.client for each in new])
         traceparents = {ticket.id: each.traceparent for ticket, each in zip(stored, new, strict=True) if ticket.is_new}
-        triage.send_many(traceparents, traces=traceparents)
+        shares = {
+            ticket.id: share_of(f"{SOURCE}:{each.client}", each.ticket.requester)
+            for ticket, each in zip(stored, new, strict=True)
+        }
+        triage.send_many(traceparents, traces=traceparents, shares=shares)
         for place, ticket in zip(places, stored, strict=True):
             results[place] = _id_used(ticket) if ticket.differs else ticket.id
         with_key = {each.use.key: ticket for ticket, each in zip(stored, new, strict=True) if each.use is not None}

@@ -43,6 +43,16 @@ class Job(Base):
             sqlite_where=text("hinted_at IS NULL AND lease IS NULL"),
         ),
         Index(
+            "ix_jobs_share",
+            "actor",
+            "priority",
+            "share",
+            "due_at",
+            "id",
+            postgresql_where=text("hinted_at IS NULL AND lease IS NULL"),
+            sqlite_where=text("hinted_at IS NULL AND lease IS NULL"),
+        ),
+        Index(
             "ix_jobs_hinted",
             "actor",
             "hinted_at",
@@ -73,6 +83,8 @@ class Job(Base):
     #: The steps of the pipeline that follow this one.
     next_steps: Mapped[list[str]] = mapped_column(Json, default=list)
     priority: Mapped[int] = mapped_column(Integer, default=0)
+    #: Source and requester of its ticket as a number, by which the relay dispatches in turn (`db.fair_shares`).
+    share: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
     hinted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease: Mapped[str | None] = mapped_column(String(32))

@@ -327,6 +327,10 @@ def test_a_commit_is_heard_and_a_rollback_is_not(postgres: str):
     loop = Loop()
     notifier = Notifier(loop)  # type: ignore[arg-type]
     assert notifier.woken(), "a job enqueued before it listened"
+    assert not notifier.proven, "no notification has arrived yet"
+    assert loop.listen(5), "its own, by which it knows that notifications arrive"
+    assert notifier.proven
+    notifier.woken()
 
     with crash_before_commit() as session:
         jobs.enqueue(session, [NewJob("classify", "0")])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from db import (
     digests,
+    fair_shares,
     notifications,
     queue_stats,
     reading,
@@ -117,3 +119,25 @@ def _plans(ask: Callable[[Session], object]) -> list[str]:
                 cursor.execute(f"EXPLAIN {statement}", values)
                 plans.append("\n".join(row[0] for row in cursor))
         return plans
+
+
+#: Shares of a backlog: of one requester, of two, and of a different one for each job.
+SHARES = """INSERT INTO jobs (actor, key, args, pipeline, "next_steps", priority, due_at, created_at, share)
+    SELECT 'classify', n::text, '[]', 'triage', '[]', 5, now() - n * interval '1 millisecond', now(), {share}
+    FROM generate_series(1, 30000) AS n"""
+
+
+@pytest.mark.parametrize("share", ["0", "n % 2", "n"])
+def test_jobs_in_turn_are_read_by_the_index_of_shares(postgres: str, share: str) -> None:
+    with transaction() as session:
+        session.execute(text(SHARES.format(share=share)))
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE jobs"))
+    plans = _plans(lambda session: fair_shares.dispatch_source(session, "classify", 5, 0, 10))
+    plans += _plans(lambda session: fair_shares.waiting_sources(session, "classify", 5))
+    assert len(plans) >= 3
+    for plan in plans:
+        # by age, the jobs of a requester with few of them are behind those of all others
+        assert "ix_jobs_share" in plan
+        assert "ix_jobs_due" not in plan, plan
+        assert "Seq Scan on jobs" not in plan, plan

@@ -50,6 +50,34 @@ MUTANTS = (
         "tests/unit/jobs/test_relay_plan.py",
     ),
     _mutant(
+        "a flood of one requester is dispatched before the others",
+        "aura/jobs/relay.py",
+        "if len(found) < oldest or oldest == limit:",
+        "if True:",
+        "tests/unit/jobs/test_turns.py",
+    ),
+    _mutant(
+        "the requesters of a source do not take turns",
+        "db/fair_shares.py",
+        "each = -(-limit // len(shares))",
+        "each = limit",
+        "tests/unit/db/test_fair_shares.py",
+    ),
+    _mutant(
+        "a fraction of a job is not owed to its source",
+        "aura/jobs/turns.py",
+        "owed[source] - turns[source] for source in sources})",
+        "0.0 for source in sources})",
+        "tests/unit/jobs/test_turns.py",
+    ),
+    _mutant(
+        "slow jobs wait in the broker by the thousand",
+        "aura/jobs/relay_plan.py",
+        "window = self.window if own.batch > 1 else min(self.window, ONE_BY_ONE_WINDOW)",
+        "window = self.window",
+        "tests/unit/jobs/test_relay_plan.py",
+    ),
+    _mutant(
         "an attempt is interrupted when it is over",
         "aura/jobs/attempt.py",
         "if thread is None or (only_in_function and not self.in_function):",
@@ -699,8 +727,8 @@ MUTANTS = (
     _mutant(
         "an old ticket is triaged and announced",
         "aura/desk/importing/importer.py",
-        "triage.send_many(sorted(set(new.values()) - set(finished)))",
-        "triage.send_many(sorted(new.values()))",
+        "triage.send_many(sorted(set(new.values()) - set(finished)), shares=shares)",
+        "triage.send_many(sorted(new.values()), shares=shares)",
         "tests/unit/desk/importing/test_importer.py",
     ),
     _mutant(

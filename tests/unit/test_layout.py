@@ -129,6 +129,7 @@ WITHOUT_MODULE = {
     "jobs/test_state_machine.py": "random sequences of all operations on jobs",
     "test_imports.py": "imports of all packages",
     "test_layout.py": "this file",
+    "test_soak_figures.py": "figures of bench/soak, which is no part of the product",
 }
 #: Folders of tests of a top-level folder that is no code, or of documents.
 OTHER_FOLDERS = ("deploy", "docs")

@@ -24,6 +24,7 @@ from aura.desk.importing.reading import ImportOptions, open_tickets
 from aura.desk.importing.report import PREVIEW_ROWS, ImportedTicket, ImportReport, InvalidImportFile, KnownRow
 from aura.settings import get_settings
 from db import imported_tickets, similar, transaction
+from db.fair_shares import share_of
 from db.tickets import RESOLVED
 from pipelines.triage import triage
 
@@ -140,7 +141,8 @@ class _Store:
             new = imported_tickets.create(session, rows)
             finished = [number for key, number in new.items() if first[key].status in RESOLVED]
             similar.index_resolved(session, finished, lambda text: mask(text).text)
-            triage.send_many(sorted(set(new.values()) - set(finished)))
+            shares = {number: share_of(source, first[key].new.requester) for key, number in new.items()}
+            triage.send_many(sorted(set(new.values()) - set(finished)), shares=shares)
             known = [(ticket, key) for ticket, key in batch if key not in new or first[key] is not ticket]
             existing = imported_tickets.existing(session, source, [key for _, key in known]) if known else {}
         self._report.rows += len(batch)

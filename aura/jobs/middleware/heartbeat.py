@@ -6,6 +6,8 @@ while the database was away; interrupts an attempt whose every job was cancelled
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from dramatiq import Broker, Middleware, Worker
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,8 +20,8 @@ from db import transaction, workers
 
 logger = structlog.get_logger("aura.heartbeat")
 
-#: Seconds between two heartbeats; AURA_WORKER_DEAD_AFTER must leave room for several.
-EVERY = 1.0
+#: Seconds between two heartbeats, and while the worker has nothing to do; AURA_WORKER_DEAD_AFTER must leave room for several.
+EVERY, IDLE_EVERY = 1.0, 3.0
 
 
 class Heartbeat(Middleware):
@@ -28,6 +30,7 @@ class Heartbeat(Middleware):
     def __init__(self) -> None:
         self._thread: heartbeat.HeartbeatThread | None = None
         self._draining = False
+        self._was_busy, self._beaten_at = True, float("-inf")
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         # before the first claim, or the lease of an unknown worker would count as a dead one's; once a worker has booted,
@@ -46,7 +49,15 @@ class Heartbeat(Middleware):
             logger.warning("jobs not released: they are due again when the heartbeat expires", error=first_line(error))
 
     def beat(self) -> None:
-        """Beat, and stop the command when the worker is asked to drain; the row stays fresh until it has ended."""
+        """Beat, and stop the command when the worker is asked to drain; the row stays fresh until it has ended.
+
+        A worker that had nothing to do since the last beat has no lease to renew, release or lose, and beats less often.
+        """
+        busy = bool(process_state.attempts)
+        idle = not busy and not self._was_busy
+        if idle and time.monotonic() - self._beaten_at < IDLE_EVERY - EVERY / 2:
+            return
+        self._was_busy, self._beaten_at = busy, time.monotonic()
         if beat() and not self._draining:
             self._draining = True
             logger.warning("worker draining: it completes its jobs and claims no more")
@@ -63,7 +74,7 @@ def beat() -> bool:
     with transaction() as session:
         drains = heartbeat.beat(session, process_state.WORKER_ID, "worker")
         held = workers.leases_of(session, process_state.WORKER_ID)
-        if count := workers.release(session, process_state.WORKER_ID, running=lambda: set(process_state.attempts)):
+        if count := workers.release(session, process_state.WORKER_ID, lambda: set(process_state.attempts), held):
             logger.warning("jobs released", jobs=count)
     cancelled = [each for each in in_function if each.lease not in held]
     if count := sum(each.interrupt(Cancelled, only_in_function=True) for each in cancelled):

@@ -24,6 +24,7 @@ from aura.web.render import page, spaced, wants_page
 from aura.web.searches import search_for
 from db import diagnosis, process_stats, reading, search, tickets, transaction
 from db.database import Cancellation, searching
+from db.fair_shares import share_of
 from db.new_tickets import NewTicket
 from db.search import QUALIFIERS, InvalidSearch
 from db.tickets import UnknownTicket
@@ -94,7 +95,7 @@ def create_ticket(request: Request, fields: Fields, who: Submitter) -> HTMLRespo
         return page(request, "new.html", 422, error=explain(invalid), fields=fields, priorities=PRIORITIES)
     with transaction() as session:
         [ticket_id] = tickets.create(session, SOURCE, [(ticket, payload)])
-        triage.send(ticket_id)
+        triage.send(ticket_id, share_of(SOURCE, ticket.requester))
     return redirect(f"/tickets/{ticket_id}", "Ticket created.")
 
 

@@ -233,3 +233,18 @@ def test_only_hinted_jobs_without_a_lease_are_released():
         "other": True,
         "due": False,
     }
+
+
+def test_the_seconds_until_the_next_job_is_due_are_known():
+    def until(*actors: str) -> float | None:
+        with reading() as session:
+            return hints.seconds_until_due(session, actors)
+
+    assert until("classify", "notify") is None
+    enqueue(NewJob("classify", "1", delay=60.0), NewJob("classify", "2", delay=30.0, priority=9))
+    enqueue(NewJob("email", "1", delay=5.0))
+    assert 25.0 < (until("classify", "notify") or 0.0) <= 30.0, "the first of all priorities, of these actors"
+    enqueue(NewJob("notify", "1"))
+    assert until("classify", "notify") == 0.0
+    mark_hinted()
+    assert until("classify", "notify") is None, "each is dispatched"

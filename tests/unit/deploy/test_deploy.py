@@ -17,7 +17,9 @@ import actors
 from aura.jobs.rabbitmq.definitions import definitions
 from aura.settings import Settings
 from db import reading
+from db.jobs import NewJob
 from tests.conftest import ROOT, environment_variables
+from tests.embedded import all_jobs, claim, enqueue, mark_hinted
 from tests.install import tool
 
 DEPLOY = ROOT / "deploy"
@@ -154,6 +156,29 @@ def test_the_query_of_keda_runs_on_the_tables() -> None:
     query = scaled["spec"]["triggers"][0]["metadata"]["query"].replace("SELECT FROM", "SELECT 1 FROM")
     with reading() as session:
         assert session.connection().exec_driver_sql(query.replace("now()", "datetime('now')")).scalar() == 0
+
+
+def scaled_object() -> dict[str, Any]:
+    (scaled,) = [each for each in all_manifests() if each["kind"] == "ScaledObject"]
+    trigger: dict[str, Any] = scaled["spec"]["triggers"][0]
+    return trigger
+
+
+@pytest.mark.integration
+def test_keda_counts_the_due_jobs_that_no_worker_runs(postgres: str) -> None:
+    enqueue(*[NewJob("intake", str(number)) for number in range(5)], NewJob("intake", "later", delay=60.0))
+    mark_hinted(all_jobs()[0].id)
+    claim("intake", all_jobs()[1].id)
+    with reading() as session:
+        due = session.connection().exec_driver_sql(scaled_object()["metadata"]["query"]).scalar()
+    assert due == 4, "available and queued jobs; neither the running one, nor the one that is due later"
+
+
+def test_the_page_about_scaling_shows_the_query_of_keda() -> None:
+    page = (ROOT / "docs/explanation/scaling.md").read_text()
+    assert scaled_object()["type"] == "postgresql"
+    assert scaled_object()["metadata"]["query"] in page
+    assert f'targetQueryValue: "{scaled_object()["metadata"]["targetQueryValue"]}"' in page
 
 
 # RabbitMQ

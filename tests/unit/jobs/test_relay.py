@@ -262,3 +262,38 @@ def test_the_first_round_of_a_relay_recovers_jobs(running: Callable[[Relay], Non
     running(relay(shelf))
 
     wait_until(lambda: shelf.published, message="the dead worker's job is hinted")
+
+
+@pytest.mark.parametrize(
+    ("notified", "delay", "least", "most"),
+    [
+        (False, None, 0.5, 0.5),
+        (True, None, 2.0, 2.0),
+        (True, 60.0, 2.0, 2.0),
+        (True, 1.0, 0.5, 1.0),
+        (True, 0.0, 0.5, 0.5),
+    ],
+)
+def test_a_relay_that_is_notified_waits_longer_while_no_job_is_due(
+    notified: bool, delay: float | None, least: float, most: float
+):
+    one = relay(Shelf())
+    one.notified = notified
+    if delay is not None:
+        enqueue(NewJob("classify", "1", delay=delay))
+    one.round()
+    assert least <= one.nap <= most
+
+
+def test_the_loop_asks_each_time_whether_notifications_arrive():
+    stop, asked = threading.Event(), [False, True]
+    one = relay(Shelf())
+
+    def notified() -> bool:
+        if len(asked) == 1:
+            stop.set()
+        return asked.pop(0)
+
+    one.run(stop, notified=notified)
+    assert one.notified
+    assert asked == []

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from aura.jobs.relay_plan import GATHER, ROUND, SUSPECTS_EVERY, ActorState, Bucket, Dispatch, State, plan
+from aura.jobs.relay_plan import (
+    GATHER,
+    ONE_BY_ONE_WINDOW,
+    ROUND,
+    SUSPECTS_EVERY,
+    ActorState,
+    Bucket,
+    Dispatch,
+    State,
+    plan,
+)
 
 #: Two actors share the queue `intake`.
 ACTORS = {
@@ -46,6 +56,14 @@ CASES: dict[str, tuple[State, list[Dispatch]]] = {
         [Dispatch("classify", 0, 3)],
     ),
     "a full window dispatches nothing": (state(Bucket("classify", 0), actors=inside("classify", 100)), []),
+    "an actor that takes one job at a time has few inside the broker": (
+        state(Bucket("classify", 0), actors={"classify": ActorState("classify", 1, 150)}, window=2000),
+        [Dispatch("classify", 0, ONE_BY_ONE_WINDOW - 150)],
+    ),
+    "a small window is one for single jobs too": (
+        state(Bucket("classify", 0), actors={"classify": ActorState("classify", 1, 0)}, window=10),
+        [Dispatch("classify", 0, 10)],
+    ),
     "jobs beyond a window that was made smaller count as a full one": (
         state(Bucket("classify", 0), actors=inside("classify", 200)),
         [],
@@ -137,3 +155,24 @@ def test_a_bucket_of_suspects_alone_asks_for_one_job_and_then_for_none():
 
     assert plan(after) == [SUSPECTS]
     assert plan(after.after(SUSPECTS, 1)) == []
+
+
+FULL: dict[str, tuple[State, bool]] = {
+    "no job is due": (state(actors=inside("classify", 100)), False),
+    "the window has room": (state(Bucket("classify", 0), actors=inside("classify", 99)), False),
+    "the window is full": (state(Bucket("classify", 0), actors=inside("classify", 100)), True),
+    "the window of another actor is full": (state(Bucket("intake", 0), actors=inside("classify", 100)), False),
+    "the queue is paused": (
+        state(Bucket("classify", 0), actors=inside("classify", 100), paused=frozenset({"classify"})),
+        False,
+    ),
+    "slow single jobs fill the window": (
+        state(Bucket("classify", 0), actors={"classify": ActorState("classify", 1, 200)}),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "full"), FULL.values(), ids=FULL)
+def test_a_full_window_of_batches_is_polled_faster(given: State, full: bool):
+    assert given.window_full() is full

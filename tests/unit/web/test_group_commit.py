@@ -14,12 +14,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from aura.errors import Overloaded
 from aura.web import group_commit
 from aura.web.group_commit import CreateRequest, TicketWriter, UsedWithAnotherBody, store
-from db import reading, tickets, transaction
+from db import queue_controls, reading, tickets, transaction
+from db.fair_shares import share_of
 from db.idempotency import KeyUse, use_of
 from db.models import IdempotencyKey, Job, Ticket
 from db.new_tickets import NewTicket
 from db.timeline import summary
-from tests.embedded import all_jobs, count
+from tests.embedded import Hand, all_jobs, cache_no_controls, count
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -289,3 +290,20 @@ def test_large_requests_do_not_share_a_transaction(monkeypatch: pytest.MonkeyPat
     assert sorted(answers) == sorted(set(answers))
     assert sum(together) == sum(sizes)
     assert max(together) == 2_000_000
+
+
+def test_jobs_of_a_ticket_have_the_share_of_its_client_and_requester_until_the_mail(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+):
+    cache_no_controls(monkeypatch)
+    shares = {share_of(f"http:{client}", "ada@example.com") for client in ("", "key monitoring")}
+    asked = [new_ticket(f"VPN {number} drops", requester="Ada@example.com") for number in range(2)]
+    store([asked[0], replace(asked[1], client="key monitoring")])
+    assert {job.share for job in all_jobs()} == shares
+
+    with transaction() as session:
+        queue_controls.pause(session, "notify.email")
+    hand.run()
+
+    deliveries = [job for job in all_jobs() if job.actor == "email"]
+    assert {job.share for job in deliveries} == shares

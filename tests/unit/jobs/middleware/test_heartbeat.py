@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 import actors
+from aura.jobs import process_state
 from aura.jobs.middleware import heartbeat, shutdown
 from aura.jobs.process_state import WORKER_ID
 from db import reading, transaction, workers
@@ -65,3 +66,24 @@ def test_a_heartbeat_of_a_drained_worker_stops_the_command_once_and_goes_on(monk
     finally:
         heart.after_worker_shutdown(None, None)
     assert signals == [signal.SIGTERM]
+
+
+def test_a_worker_beats_less_often_while_it_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch):
+    beats: list[float] = []
+    clock = [100.0]
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(heartbeat, "beat", lambda: beats.append(clock[0]))
+    heart = heartbeat.Heartbeat()
+
+    def seconds(count: int) -> list[float]:
+        beats.clear()
+        for _ in range(count):
+            clock[0] += 1.0
+            heart.beat()
+        return [at - clock[0] + count for at in beats]
+
+    assert seconds(7) == [1, 4, 7], "idle"
+    monkeypatch.setitem(process_state.attempts, "lease", None)
+    assert seconds(4) == [1, 2, 3, 4], "an attempt runs"
+    monkeypatch.delitem(process_state.attempts, "lease")
+    assert seconds(5) == [1, 4], "the first beat after it releases its lease"
