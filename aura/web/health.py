@@ -26,7 +26,7 @@ from aura.oauth.logins import Logins
 from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
-from db import encryption, notifications, reading, secret_columns
+from db import clock_jumps, encryption, notifications, reading, secret_columns
 from db.migrate import outdated, revisions
 from db.process_stats import count_live, oldest_due_seconds
 
@@ -131,8 +131,12 @@ def check_work() -> Check:
         with reading() as session:
             workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
             oldest = oldest_due_seconds(session)
+            future = clock_jumps.future_jobs(session)
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
+    if future:
+        detail = f"the clock of the database went back: {_count(future, 'job')} due in the future though never tried"
+        return Check("work", False, detail, "start a relay (`dramatiq actors` or `aura run`), which corrects them")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
     stuck = oldest > STUCK_AFTER and not relays
     return Check("work", not stuck, detail, "start `dramatiq actors` or `aura run`" if stuck else "")

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import pytest
 
+from aura.ai.engines.database_state import DatabaseState
 from aura.ai.engines.shared_state import MemoryState, RedisState, SharedState
 from tests.unit.ai.engines.scripted import remote
 
 __all__ = ["remote", "shared_state"]
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(
+    params=["memory", *(pytest.param(name, marks=pytest.mark.integration) for name in ("redis", "postgresql"))]
+)
 def shared_state(request: pytest.FixtureRequest) -> SharedState:
-    return MemoryState() if request.param == "memory" else RedisState(request.getfixturevalue("redis_url"))
+    """Each kind of shared state, empty."""
+    if request.param == "memory":
+        return MemoryState()
+    if request.param == "redis":
+        return RedisState(request.getfixturevalue("redis_url"))
+    request.getfixturevalue("postgres")
+    return DatabaseState()
