@@ -63,7 +63,7 @@ def rules(
         "notifications": RetentionRule(
             Notification,
             notifications,
-            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested"))),
+            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested", "cancelled"))),
         ),
         "verdicts": RetentionRule(
             VerdictRecord,
