@@ -5,6 +5,10 @@ The counters of jobs are in `aura.jobs.metrics`, the gauges of the database in `
 
 from __future__ import annotations
 
+from aura.jobs import metrics_folder
+
+metrics_folder.prepare()  # before the import of prometheus_client
+
 from prometheus_client import Counter
 
 from aura.settings import CHANNELS, get_settings
