@@ -28,10 +28,12 @@ def scheduler() -> None:
     with ready_database():
         import structlog
 
+        from pipelines.alerts import AlertWatcher
         from pipelines.scheduled_jobs import schedule
         from pipelines.scheduler import Scheduler
 
         process = Scheduler(schedule())
+        AlertWatcher(lambda: process.term is not None).start()
         structlog.get_logger("aura.scheduler").info("scheduler started; Ctrl-C stops it")
         try:
             process.start(blocking=True)
