@@ -648,6 +648,11 @@ class Settings(BaseSettings):
             _split_url(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and separator:
+            path = rest.partition("?")[0]
+            if path in ("", "/", "/:memory:") or ":memory:" in path or "mode=memory" in rest:
+                raise ValueError("must name a file, such as sqlite:///aura.db: threads and commands share it")
+            if not path.startswith("/"):
+                raise ValueError("needs three slashes before the name of the file: sqlite:///aura.db")
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 
