@@ -105,9 +105,7 @@ def running_calls() -> int:
     """Return how many calls may be running or not yet recorded: one per running job, one per ticket of an open batch."""
     with reading() as session:
         running = hints.running(session)
-        return sum(running.get(actor, 0) for actor in CALLING) + len(
-            analysis_batches.pending_tickets(session)
-        )
+        return sum(running.get(actor, 0) for actor in CALLING) + len(analysis_batches.pending_tickets(session))
 
 
 def requests_to_reclassify(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:

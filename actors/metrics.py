@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from aura.jobs import metrics_folder
 
-metrics_folder.prepare()  # before the import of prometheus_client
+if folder := metrics_folder.choose():
+    # prometheus_client opens files there, and reads the variable at its import
+    folder.mkdir(parents=True, exist_ok=True)
 
 from prometheus_client import Counter
 

@@ -1,8 +1,8 @@
 """Alerts: which conditions hold and since when, and whether the operators were notified.
 
-    pending --holds long enough--> firing --ends--> resolved
-       |                                               |
-       +--ends--> (no row)                             +--holds again--> pending
+pending --holds long enough--> firing --ends--> resolved
+   |                                               |
+   +--ends--> (no row)                             +--holds again--> pending
 """
 
 from __future__ import annotations

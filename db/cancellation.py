@@ -29,7 +29,8 @@ def cancel_notifications(session: Session, jobs: Iterable[Any]) -> None:
     ids = defaultdict(list)
     for job in jobs:
         if job.actor == DIGEST and len(job.args) == 2:
-            _move_delayed(session, *job.args, "delayed", "cancelled")
+            channel, recipient = job.args
+            _move_delayed(session, channel, recipient, before="delayed", after="cancelled")
         elif not job.key.isdecimal():  # the key of a step is the number of a ticket
             ids[job.actor].append(job.key)
     for channel, keys in ids.items():
@@ -42,13 +43,14 @@ def cancel_notifications(session: Session, jobs: Iterable[Any]) -> None:
 def restore_notifications(session: Session, actor: str, key: str, args: list[Any]) -> None:
     """Undo the cancellation of the notifications of a job that is replayed."""
     if actor == DIGEST and len(args) == 2:
-        _move_delayed(session, *args, "cancelled", "delayed")
+        channel, recipient = args
+        _move_delayed(session, channel, recipient, before="cancelled", after="delayed")
     elif not key.isdecimal():
         own = update(table(Notification)).where(_c.id == key, _c.channel == actor, _c.state == "cancelled")
         session.execute(own.values(state="enqueued"))
 
 
-def _move_delayed(session: Session, channel: str, recipient: str, before: str, after: str) -> None:
+def _move_delayed(session: Session, channel: str, recipient: str, *, before: str, after: str) -> None:
     delayed = update(table(Notification)).where(
         _c.channel == channel, _c.recipient == recipient, _c.state == before, _c.delayed_until.is_not(None)
     )

@@ -248,9 +248,7 @@ def _retry_now(session: Session, chosen: ColumnElement[bool]) -> list[Retried]:
     # locked in id order, so that it cannot deadlock with a claim
     locked = select(Job.id).where(chosen, *_WAITS).order_by(Job.id).with_for_update().scalar_subquery()
     due = update(Job).where(Job.id.in_(locked), *_WAITS).values(due_at=now())
-    rows = session.execute(
-        due.returning(Job.id, Job.actor, Job.key).execution_options(synchronize_session=False)
-    ).all()
+    rows = session.execute(due.returning(Job.id, Job.actor, Job.key).execution_options(synchronize_session=False)).all()
     if rows:
         wake_relay(session)
     return sorted(Retried(row.id, row.actor, row.key) for row in rows)

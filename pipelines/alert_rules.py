@@ -101,7 +101,9 @@ def _budget(session: Session) -> str:
 
 def _clock(session: Session) -> str:
     count = clock_jumps.future_jobs(session)
-    return f"{count} jobs are due in the future though never tried: the clock of the database went back" if count else ""
+    return (
+        f"{count} jobs are due in the future though never tried: the clock of the database went back" if count else ""
+    )
 
 
 RULES = (
@@ -114,7 +116,9 @@ RULES = (
         _relay_lags,
     ),
     AlertRule("AuraWorkWaits", 5 * MINUTE, "Tickets wait for more than five minutes", _work_waits),
-    AlertRule("AuraDeadLetters", 0, "More than ten jobs became dead letters within a quarter of an hour", _dead_letters),
+    AlertRule(
+        "AuraDeadLetters", 0, "More than ten jobs became dead letters within a quarter of an hour", _dead_letters
+    ),
     AlertRule("AuraInDoubt", 10 * MINUTE, "Notifications are in doubt; a person resends or settles them", _in_doubt),
     AlertRule("AuraEventsWait", 5 * MINUTE, "Events are not published to other services", _events_wait),
     AlertRule("AuraRetries", 15 * MINUTE, "20 percent of the attempts of an actor fail", _retries),
@@ -126,7 +130,7 @@ RULES = (
         _fallback,
     ),
     AlertRule("AuraBudget", 0, "80 percent of the daily budget for OpenAI is spent", _budget),
-    AlertRule("AuraClock", MINUTE, "Jobs are due in the future, because a clock went back", _clock),
+    AlertRule("AuraTimeJump", MINUTE, "Jobs are due in the future, because a clock went back", _clock),
 )
 #: What each alert says.
 SUMMARIES = {rule.name: rule.summary for rule in RULES} | {

@@ -93,8 +93,10 @@ def crontab(expression: str, zone: str) -> Crontab:
     return Crontab(expression, zone)
 
 
-def is_zone(name: str) -> bool:
-    """Return whether there is a time zone of this name."""
+def is_zone(name: Any) -> bool:
+    """Return whether this is the name of a time zone."""
+    if not isinstance(name, str):
+        return False
     try:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # not found, a path, a folder

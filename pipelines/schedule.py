@@ -64,7 +64,7 @@ def _override(job: ScheduledJob, value: Any, source: str) -> ScheduledJob:
     if not isinstance(value, dict) or not value or not value.keys() <= {"when", "zone"}:
         raise SettingsError(f'{source}: must be off, or such as {{when: "0 3 * * *", zone: Europe/Berlin}}')
     changed = replace(job, when=value.get("when", job.when), zone=value.get("zone", job.zone))
-    if not (isinstance(changed.zone, str) and is_zone(changed.zone)):
+    if not is_zone(changed.zone):
         raise SettingsError(f"{source}: there is no time zone {changed.zone!r}; use one such as Europe/Berlin")
     try:
         parse(changed.when)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from aura.jobs import metrics_folder
 
-metrics_folder.prepare()  # before the import of prometheus_client
+if folder := metrics_folder.choose():
+    # prometheus_client opens files there, and reads the variable at its import
+    folder.mkdir(parents=True, exist_ok=True)
 
 from dramatiq import Broker, Middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server

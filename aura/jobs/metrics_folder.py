@@ -21,18 +21,14 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _NAME = re.compile(r"aura-metrics-\d+-(\d+)-(\d+)")
 
 
-def prepare() -> None:
-    """Create the folder of the variable, or in a worker command with AURA_METRICS_PORT a folder in the temporary one."""
-    if os.environ.get(VARIABLE):
-        Path(os.environ[VARIABLE]).mkdir(parents=True, exist_ok=True)
-        return
+def choose() -> Path | None:
+    """Return the folder; in a worker command with AURA_METRICS_PORT and without the variable, set it to an own folder."""
     command = multiprocessing.parent_process()
-    if command is None or command.pid is None:
-        return
-    with suppress(SettingsError):  # the broker reports them
-        if get_settings().metrics_port is None:
-            return
-        os.environ[VARIABLE] = str(_own_folder(command.pid))
+    if not os.environ.get(VARIABLE) and command is not None and command.pid is not None:
+        with suppress(SettingsError):  # the broker reports them
+            if get_settings().metrics_port is not None:
+                os.environ[VARIABLE] = str(_own_folder(command.pid))
+    return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def _own_folder(command: int) -> Path:

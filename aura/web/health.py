@@ -104,7 +104,10 @@ def check_rabbitmq() -> Check:
 def check_redis() -> Check:
     settings = get_settings()
     if settings.redis_url is None:
-        if settings.openai_api_key and not settings.sqlite:
+        if settings.openai_api_key and not settings.embedded:
+            if settings.sqlite:
+                detail = "not set: each process counts its own AI costs, so all together may exceed AURA_AI_BUDGET_DAY"
+                return Check("redis", False, detail, "set REDIS_URL, or use PostgreSQL")
             detail = "not set: PostgreSQL counts the AI costs, and each process has a circuit breaker of its own"
             return Check("redis", True, detail)
         return Check("redis", True, "not set: the local engine and embedded mode do not need it")
@@ -160,7 +163,9 @@ def check_work() -> Check:
     if (oldest > STUCK_AFTER and not relays) or (queued and not workers):
         return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
     if oldest > LATE_AFTER and not paused:
-        fix = "look for errors in the log of the worker command: RabbitMQ may refuse its messages, or too few workers run"
+        fix = (
+            "look for errors in the log of the worker command: RabbitMQ may refuse its messages, or too few workers run"
+        )
         return Check("work", False, detail, fix)
     return Check("work", True, detail)
 
@@ -170,9 +175,7 @@ def check_scheduler() -> Check:
     try:
         with reading() as session:
             leads = leader_election.is_held(session, LEASE)
-            running = any(
-                count_live(session, kind, get_settings().worker_dead_after) for kind in ("worker", "relay")
-            )
+            running = any(count_live(session, kind, get_settings().worker_dead_after) for kind in ("worker", "relay"))
             found = alerts.firing(session)
     except SQLAlchemyError:
         return Check("scheduler", False, "unknown: the database does not answer")

@@ -106,7 +106,7 @@ def test_scheduler(start: Callable[..., Process]):
     assert scheduler.lines()
 
 
-def test_worker_that_is_reloaded_and_loses_a_process(start: Callable[..., Process], rabbitmq_url: str):
+def test_worker_that_is_reloaded_and_loses_its_last_child(start: Callable[..., Process], rabbitmq_url: str):
     worker = start([*DRAMATIQ, "--processes", "1"], RABBITMQ_URL=rabbitmq_url)
     worker.wait_for("Worker process is ready")
     worker.process.send_signal(signal.SIGHUP)
@@ -116,7 +116,10 @@ def test_worker_that_is_reloaded_and_loses_a_process(start: Callable[..., Proces
     assert worker.lines()
 
 
-@pytest.mark.parametrize("command", [[*DRAMATIQ, "--processes", "1"], [*AURA, "web"], [*AURA, "scheduler"], [*AURA, "migrate"]], ids=str)
+WORKER = [*DRAMATIQ, "--processes", "1"]
+
+
+@pytest.mark.parametrize("command", [WORKER, *([*AURA, each] for each in ("web", "scheduler", "migrate"))], ids=str)
 def test_invalid_settings(start: Callable[..., Process], command: list[str]):
     process = start(command, AURA_WEB_CONNECTIONS="many")
     assert process.process.wait(90) != 0

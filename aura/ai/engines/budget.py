@@ -4,7 +4,7 @@ A reservation is the most that the call can cost, so concurrent calls cannot exc
 worker that crashes during a call counts until the day is over.
 
 The day's counter starts from the costs that the database knows, and from a reservation for each call that runs: at the first
-call of a day both are zero, and when Redis was emptied or replaced the budget does not begin anew.
+call of a day both are zero, and when Redis was emptied or replaced the budget does not begin again.
 """
 
 from __future__ import annotations

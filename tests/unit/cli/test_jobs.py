@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from db.jobs import NewJob
 from db import transaction
+from db.jobs import NewJob
 from db.models import Job
 from db.time import from_now
 from tests.commands import Run

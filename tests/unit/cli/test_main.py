@@ -43,7 +43,7 @@ COMMANDS = {
     "mail": ["fetch", "import", "list", "show", "create-ticket", "store-attachments", "login", "logout"],
     "incidents": ["list", "accept", "dismiss"],
     "models": ["list", "use", "show"],
-    "jobs": ["list", "cancel"],
+    "jobs": ["list", "retry", "cancel"],
     "queues": ["list", "pause", "resume", "limit", "definitions"],
     "dead-letters": ["list", "groups", "show", "export", "replay", "discard"],
     "workers": ["list", "drain"],

@@ -21,9 +21,7 @@ def write(identity: str, state: str = "enqueued", recipient: str = "a@example.co
     with transaction() as session:
         notifications.write(session, [row])
         if state == "delayed":
-            session.execute(
-                update(Notification).where(Notification.id == identity).values(delayed_until=from_now(600))
-            )
+            session.execute(update(Notification).where(Notification.id == identity).values(delayed_until=from_now(600)))
 
 
 def states() -> dict[str, str]:

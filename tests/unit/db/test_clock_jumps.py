@@ -28,9 +28,7 @@ def test_a_job_that_was_enqueued_later_than_now_is_due_after_its_own_delay():
     enqueue(NewJob("intake", "due"), NewJob("intake", "in a minute", delay=60))
     move(Job, created_at=600, due_at=600)  # due_at counts from now: both are due in ten minutes
     with transaction() as session:
-        session.execute(
-            jobs.update(Job).where(Job.key == "in a minute").values(due_at=jobs.from_now(660))
-        )
+        session.execute(jobs.update(Job).where(Job.key == "in a minute").values(due_at=jobs.from_now(660)))
     enqueue(NewJob("intake", "after the jump"), NewJob("intake", "planned", delay=300))
 
     with reading() as session:

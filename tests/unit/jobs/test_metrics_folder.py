@@ -26,7 +26,7 @@ def test_outside_a_worker_command_nothing_is_created(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     configure(AURA_METRICS_PORT="9100")
 
-    metrics_folder.prepare()
+    assert metrics_folder.choose() is None
 
     assert metrics_folder.VARIABLE not in os.environ
     assert list(tmp_path.iterdir()) == []
@@ -45,7 +45,7 @@ def test_folders_of_ended_commands_are_deleted(monkeypatch: pytest.MonkeyPatch, 
     assert {path.name for path in tmp_path.iterdir()} == {living.name, "aura-metrics-x", "another"}
 
 
-def test_a_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_foreign_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     own = metrics_folder._own_folder(os.getpid())
     own.rmdir()

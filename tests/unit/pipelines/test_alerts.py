@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from pytest_httpserver import HTTPServer
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from db import alerts, reading, transaction, workers
-from db.jobs import NewJob
-from db.models import Alert, Job, OutboxEvent
+from db.models import Alert
 from pipelines import alert_rules
 from pipelines.alerts import AlertWatcher
-from tests.conftest import ROOT
-from tests.embedded import enqueue, move
+from tests.embedded import move
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -173,77 +169,3 @@ def test_a_database_that_does_not_answer_is_an_alert(
 
 def _away() -> Any:
     raise OperationalError("SELECT 1", {"password": "hunter2"}, Exception("connection refused"))
-
-
-# -- rules ------------------------------------------------------------------------------------------------------------
-
-
-def holding() -> set[str]:
-    with reading() as session:
-        return set(alert_rules.evaluate(session))
-
-
-def test_late_work_and_a_relay_that_lags_are_found(hook: Hook):
-    run_processes()
-    enqueue(NewJob("classify", "1"))
-    assert holding() == set()
-    move(Job, due_at=-121)
-    assert holding() == {"AuraRelayLags"}
-    move(Job, due_at=-301)
-    assert holding() == {"AuraRelayLags", "AuraWorkWaits"}
-
-
-def test_hints_that_nobody_claims_are_late_work(hook: Hook):
-    run_processes()
-    enqueue(NewJob("classify", "1"))
-    move(Job, due_at=-400, hinted_at=-400)
-    assert holding() == {"AuraWorkWaits"}
-
-
-def test_jobs_in_the_future_are_found(hook: Hook):
-    run_processes()
-    enqueue(NewJob("classify", "1"))
-    move(Job, created_at=600, due_at=600)
-    assert holding() == {"AuraClock"}
-
-
-def test_events_that_wait_are_found(hook: Hook):
-    run_processes()
-    with transaction() as session:
-        session.add(OutboxEvent(id="0" * 32, routing_key="x", subject="s", data={}))
-    move(OutboxEvent, created_at=-301)
-    assert holding() == {"AuraEventsWait"}
-
-
-def test_embedded_mode_needs_no_processes(configure: Callable[..., Any]):
-    assert holding() == set()
-
-
-def test_the_rules_cost_little(hook: Hook):
-    run_processes()
-    enqueue(*[NewJob("classify", str(number)) for number in range(200)])
-    holding()
-
-    def seconds() -> float:
-        began = time.process_time()
-        holding()
-        return time.process_time() - began
-
-    few = min(seconds() for _ in range(3))
-    enqueue(*[NewJob("classify", str(number)) for number in range(200, 800)])
-    assert min(seconds() for _ in range(3)) < 4 * few + 0.05
-
-
-# -- deploy/prometheus/alerts.yml -------------------------------------------------------------------------------------
-
-
-def test_the_rules_are_those_of_prometheus():
-    path = ROOT / "deploy/prometheus/alerts.yml"
-    shipped = {each["alert"]: each for each in yaml.safe_load(path.read_text())["groups"][0]["rules"]}
-    seconds = {rule.name: rule.seconds for rule in alert_rules.RULES}
-    seconds[alert_rules.DATABASE_DOWN] = alert_rules.DATABASE_DOWN_AFTER
-
-    assert seconds.keys() | alert_rules.NOT_EVALUATED.keys() == shipped.keys()
-    assert not seconds.keys() & alert_rules.NOT_EVALUATED.keys()
-    for name, lasts in seconds.items():
-        assert int(shipped[name].get("for", "0m").removesuffix("m")) * 60 == lasts, name

@@ -80,7 +80,7 @@ def test_no_counter_is_negative_and_every_key_expires(redis_url: str) -> None:
     for number in range(50):
         calls.begin(number)
     redis.redis.flushall()
-    for number in range(50):
+    for _ in range(50):
         with engine_breaker.guard():
             calls.end()
     calls.begin(51)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
