@@ -1,6 +1,6 @@
 """libfaketime: a program that runs with another time of day; timed waits keep their length.
 
-Debian's package `libfaketime` installs it. Programs that are linked statically, such as RabbitMQ's emulator, do not see it.
+Debian's package `faketime` installs it. Programs that are linked statically, such as RabbitMQ's emulator, do not see it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import glob
 import os
 from pathlib import Path
 
-#: The package that holds the library.
-PACKAGE = "libfaketime"
+#: The package that installs the library.
+PACKAGE = "faketime"
 
 
 def library() -> str | None:
