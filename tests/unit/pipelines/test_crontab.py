@@ -201,7 +201,8 @@ def test_each_time_of_day_runs_once_around_each_change_of_the_clocks(name: str):
 def test_each_day_of_ten_years_has_one_run(name: str):
     zone = ZoneInfo(name)
     number = (LAST - FIRST) // DAY
-    for text in ("0 0 * * *", "30 0 * * *", "30 2 * * *", "59 23 * * *"):
+    # not 23:xx: where that hour does not exist (America/Nuuk), its run is on the next day
+    for text in ("0 0 * * *", "30 0 * * *", "30 2 * * *"):
         runs = scan(Crontab(text, name), FIRST - 26 * HOUR, LAST + 26 * HOUR)
         ran = [run.astimezone(zone).date() for run in runs]
         assert len(set(ran)) == len(ran), f"{name} {text}"
