@@ -27,7 +27,9 @@ from aura.notifications import Agent, route
 from aura.settings import get_settings
 from db import (
     ai_costs,
+    analysis_batches,
     corrections,
+    hints,
     incidents,
     local_models,
     notifications,
@@ -42,6 +44,9 @@ from db.similar import SimilarTicket
 from db.tickets import TicketRow
 
 logger = structlog.get_logger("aura.analysis")
+
+#: The actors whose jobs call a remote engine.
+CALLING = ("classify", "reanalyze")
 
 #: Priority of a ticket's jobs by the ticket's priority.
 JOB_PRIORITY = {"low": 1, "medium": 3, "high": 6, "critical": 9}
@@ -78,12 +83,12 @@ class NotClassified:
 
 def classify_batch(batch: Sequence[TicketRow]) -> list[Verdict]:
     """Return one verdict for each ticket; the local engine replaces a remote one that fails."""
-    return make_engine(get_settings(), spent_today).classify(with_attachments(_requests(batch)))
+    return make_engine(get_settings(), spent_today, running_calls).classify(with_attachments(_requests(batch)))
 
 
 def reclassify_batch(batch: Sequence[TicketRow]) -> Sequence[Verdict | EngineError]:
     """Return the configured engine's verdict, or its error, for each ticket; no other engine replaces it."""
-    engine = make_engine(get_settings(), spent_today)
+    engine = make_engine(get_settings(), spent_today, running_calls)
     # the local engine has no `reclassify`, because its `classify` never fails
     ask = getattr(engine, "reclassify", engine.classify)
     verdicts: Sequence[Verdict | EngineError] = ask(requests_to_reclassify(batch))
@@ -94,6 +99,13 @@ def spent_today() -> float:
     """Return the costs of today's calls in US dollars."""
     with reading() as session:
         return ai_costs.spent_today(session)
+
+
+def running_calls() -> int:
+    """Return how many calls may be running or not yet recorded: one per running job, one per ticket of an open batch."""
+    with reading() as session:
+        running = hints.running(session)
+        return sum(running.get(actor, 0) for actor in CALLING) + len(analysis_batches.pending_tickets(session))
 
 
 def requests_to_reclassify(batch: Sequence[TicketRow]) -> list[ClassificationRequest]:

@@ -110,7 +110,7 @@ def _advance(batch: AnalysisBatch) -> PhaseResult:
     with reading() as session:
         if analysis_batches.timed_out(session, batch.id):
             return _failed(batch, "the provider did not answer within a day")
-    engine: Any = make_engine(settings, analysis.spent_today)
+    engine: Any = make_engine(settings, analysis.spent_today, analysis.running_calls)
     api = BatchApi(engine, settings)
     try:
         return _PHASES[batch.state](batch, api)

@@ -5,6 +5,12 @@ The counters of jobs are in `aura.jobs.metrics`, the gauges of the database in `
 
 from __future__ import annotations
 
+from aura.jobs import metrics_folder
+
+if folder := metrics_folder.choose():
+    # prometheus_client opens files there, and reads the variable at its import
+    folder.mkdir(parents=True, exist_ok=True)
+
 from prometheus_client import Counter
 
 from aura.settings import CHANNELS, get_settings

@@ -117,7 +117,9 @@ def redact(url: str) -> str:
     parts = _split_url(url)
     user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host  # an IPv6 address
+    return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "", ""))
 
 
 MIN_SECRET = 16
@@ -268,7 +270,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias="REDIS_URL",
-        description="redis://:password@host:6379/0, which shares budget, cache and circuit breaker; optional.",
+        description="redis://:password@host:6379/0, which shares budget, cache and circuit breaker; unset: PostgreSQL.",
     )
     smtp_url: SecretStr | None = Field(
         None,
@@ -342,6 +344,14 @@ class Settings(BaseSettings):
     business_hours: str = Field("Mon-Fri 08:00-18:00", description="Business hours in AURA_TIMEZONE, or always.")
     holidays: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Days without business hours, such as 2026-12-25,2026-12-26."
+    )
+
+    # Alerts
+    alert_emails: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Addresses of the operators, to which the scheduler sends its alerts, comma-separated."
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="URL to which the scheduler posts its alerts as JSON; unset: none."
     )
 
     # Notifications
@@ -586,7 +596,16 @@ class Settings(BaseSettings):
             raise ValueError("must be one address, such as Aura <aura@example.com>")
         return value
 
-    @field_validator("mail_forms")
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _alert_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = _split_url(value.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("must be https://HOST/PATH")
+        return value
+
+    @field_validator("mail_forms", "alert_emails")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", each) for each in value):
@@ -633,6 +652,11 @@ class Settings(BaseSettings):
             _split_url(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and separator:
+            path = rest.partition("?")[0]
+            if path in ("", "/", "/:memory:") or ":memory:" in path or "mode=memory" in rest:
+                raise ValueError("must name a file, such as sqlite:///aura.db: threads and commands share it")
+            if not path.startswith("/"):
+                raise ValueError("needs three slashes before the name of the file: sqlite:///aura.db")
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 
@@ -892,6 +916,7 @@ GROUPS = {
     "openai_api_key": "Classification",
     "incident_tickets": "Incidents",
     "sla": "SLA",
+    "alert_emails": "Alerts",
     "mail_from": "Notifications",
     "imap_url": "Inbound mail",
     "attachments": "Attachments",

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, defer
 
 from aura.errors import Conflict, NotFound
 from aura.settings import get_settings
+from db.cancellation import restore_notifications
 from db.ids import is_id
 from db.jobs import ERROR_LIMIT, NewJob, enqueue
 from db.models import Attempt, DeadLetter, Job
@@ -33,6 +34,8 @@ from db.time import now
 LIGHT = [column for column in table(DeadLetter).c if column.name not in ("traceback", "raw")]
 
 
+#: The fingerprint of cancelled jobs.
+CANCELLED = "cancelled"
 #: Bytes that are stored and shown of a message. Earlier versions stored messages of any size.
 RAW_LIMIT = 1_000_000
 
@@ -162,6 +165,8 @@ def replay(session: Session, letter_id: int, *, args: list[Any] | None = None, f
     _resolve(session, letter, "replayed", changed, force=force)
     job = _new_job(letter, args)
     enqueue(session, [job])
+    if letter.fingerprint == CANCELLED:
+        restore_notifications(session, letter.actor, letter.key, letter.args)
     if args is not None:
         _must_have_args(session, job)
     return letter

@@ -1,13 +1,15 @@
 """Leader election: a lease in the database, held by one process at a time.
 
-The term of a lease grows with every change of leader, so a write of an earlier leader is recognised.
+The term of a lease grows with every change of leader, so a write of an earlier leader is recognised. A lease that would last
+longer than any process asks for is from before the database's clock went back, and counts as expired.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from db.models import LeaderLease
@@ -15,8 +17,21 @@ from db.statements import upsert
 from db.time import from_now, now
 
 
+class Lease(NamedTuple):
+    """A lease that the caller holds: its term, and the time of the database."""
+
+    term: int
+    now: datetime
+
+
 def acquire(session: Session, name: str, holder: str, seconds: float) -> int | None:
-    """Take or renew the lease for some seconds. Returns its term, or None while another process leads.
+    """Take or renew the lease for some seconds. Returns its term, or None while another process leads."""
+    lease = acquire_lease(session, name, holder, seconds)
+    return lease.term if lease is not None else None
+
+
+def acquire_lease(session: Session, name: str, holder: str, seconds: float) -> Lease | None:
+    """Take or renew the lease for some seconds. Returns None while another process leads.
 
     The term grows with every change of leader, so a write of an older leader is recognised.
     """
@@ -28,15 +43,16 @@ def acquire(session: Session, name: str, holder: str, seconds: float) -> int | N
             "holder": holder,
             "expires_at": from_now(seconds),
         },
-        where=LeaderLease.expires_at < now(),
-    ).returning(LeaderLease.term)
+        where=or_(LeaderLease.expires_at < now(), LeaderLease.expires_at > from_now(seconds * 2)),
+    ).returning(LeaderLease.term, now().label("now"))
     renewed = (
         update(LeaderLease)
         .where(LeaderLease.name == name, LeaderLease.holder == holder, LeaderLease.expires_at >= now())
         .values(expires_at=from_now(seconds))
-        .returning(LeaderLease.term)
+        .returning(LeaderLease.term, now().label("now"))
     )
-    return session.scalar(renewed) or session.scalar(statement)
+    row = session.execute(renewed).one_or_none() or session.execute(statement).one_or_none()
+    return Lease(row.term, row.now) if row is not None else None
 
 
 def is_held(session: Session, name: str) -> bool:

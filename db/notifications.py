@@ -197,7 +197,7 @@ def unread(session: Session, recipient: str) -> int:
 # -- administration ---------------------------------------------------------------------------------------------------
 
 #: States of notifications that can be resent.
-RESENDABLE = ("in_doubt", "delayed", "enqueued", "sent")
+RESENDABLE = ("in_doubt", "delayed", "enqueued", "sent", "cancelled")
 
 
 class UnknownNotification(NotFound):

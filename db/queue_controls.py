@@ -1,4 +1,4 @@
-"""Queue controls: pauses a queue, limits its running jobs, cancels jobs, and lists queues and jobs.
+"""Queue controls: pauses a queue, limits its running jobs, cancels and retries jobs, and lists queues and jobs.
 
 Every relay obeys them, and each change wakes the relays. Every function takes the caller's session and
 commits nothing. A queue without a row is neither paused nor limited.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, insert, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from aura.errors import InvalidInput, NotFound
+from aura.errors import Conflict, InvalidInput, NotFound
+from db.cancellation import cancel_notifications
 from db.ids import is_id
 from db.jobs import ERROR_LIMIT, wake_relay
 from db.models import DeadLetter, Job, QueueControl
@@ -44,6 +45,10 @@ class UnknownJob(NotFound):
     """There is no such job: it is completed, dead or cancelled, or it never existed."""
 
 
+class NotRetrying(Conflict):
+    """The job does not wait for another attempt; the message names its state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """The pause and the limit of a queue; an expired pause reads as not paused."""
@@ -67,6 +72,14 @@ class Cancelled:
     key: str
     was_running: bool
     dead_letter: int
+
+
+class Retried(NamedTuple):
+    """A job that was made due now."""
+
+    job_id: int
+    actor: str
+    key: str
 
 
 def pause(
@@ -196,6 +209,51 @@ def cancel_ticket(session: Session, ticket_id: int, reason: str) -> list[Cancell
     return found
 
 
+def cancel_actor(session: Session, actor: str, reason: str, limit: int) -> list[Cancelled]:
+    """Cancel jobs of an actor, the oldest first, running or not. Raises UnknownJob."""
+    oldest = select(Job.id).where(Job.actor == actor).order_by(Job.id).limit(limit)
+    found = _cancel(session, Job.id.in_(session.scalars(oldest).all()), reason)
+    if not found:
+        raise UnknownJob(f"actor {actor} has no jobs")
+    return found
+
+
+def retry_now(session: Session, job_id: int) -> Retried:
+    """Make a job that waits after a failed attempt due now. Raises UnknownJob, and NotRetrying for another state."""
+    if not is_id(job_id):
+        raise UnknownJob(f"there is no job {job_id}")
+    if retried := _retry_now(session, Job.id == job_id):
+        return retried[0]
+    state = session.scalar(select(_state).where(Job.id == job_id))
+    if state is None:
+        raise UnknownJob(f"there is no job {job_id}: it is completed, dead or cancelled, or it never existed")
+    raise NotRetrying(f"job {job_id} is {state}: only a job that waits after a failed attempt can be retried now")
+
+
+def retry_many(session: Session, limit: int, actor: str | None = None, ticket_id: int | None = None) -> list[Retried]:
+    """Make the jobs of an actor or a ticket due now that wait after a failed attempt, the oldest first."""
+    oldest = select(Job.id).where(*_WAITS).order_by(Job.id).limit(limit)
+    if actor is not None:
+        oldest = oldest.where(Job.actor == actor)
+    if ticket_id is not None:
+        oldest = oldest.where(Job.key == str(ticket_id))
+    return _retry_now(session, Job.id.in_(session.scalars(oldest).all()))
+
+
+#: A job that waits for its next attempt.
+_WAITS = (Job.lease.is_(None), STATES["retrying"])
+
+
+def _retry_now(session: Session, chosen: ColumnElement[bool]) -> list[Retried]:
+    # locked in id order, so that it cannot deadlock with a claim
+    locked = select(Job.id).where(chosen, *_WAITS).order_by(Job.id).with_for_update().scalar_subquery()
+    due = update(Job).where(Job.id.in_(locked), *_WAITS).values(due_at=now())
+    rows = session.execute(due.returning(Job.id, Job.actor, Job.key).execution_options(synchronize_session=False)).all()
+    if rows:
+        wake_relay(session)
+    return sorted(Retried(row.id, row.actor, row.key) for row in rows)
+
+
 def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[Cancelled]:
     reason = storable(reason)[:ERROR_LIMIT]
     copied = ("actor", "key", "args", "pipeline", "next_steps", "priority", "attempts", "replays")
@@ -206,7 +264,9 @@ def _cancel(session: Session, chosen: ColumnElement[bool], reason: str) -> list[
         delete(Job).where(Job.id.in_(locked)).returning(Job.id, Job.lease, *[getattr(Job, name) for name in copied])
     )
     cancelled = []
-    for row in sorted(session.execute(deleted), key=lambda row: row.id):
+    rows = sorted(session.execute(deleted), key=lambda row: row.id)
+    cancel_notifications(session, rows)
+    for row in rows:
         letter = insert(DeadLetter).values(
             **{name: getattr(row, name) for name in copied},
             job_id=row.id,

@@ -20,6 +20,8 @@ from db.models import (
     MetricSample,
     Notification,
     ScheduleRun,
+    SharedCounter,
+    SharedText,
     VerdictRecord,
 )
 from db.statements import in_subquery
@@ -61,7 +63,7 @@ def rules(
         "notifications": RetentionRule(
             Notification,
             notifications,
-            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested"))),
+            lambda day: and_(Notification.created_at < day, Notification.state.in_(("sent", "digested", "cancelled"))),
         ),
         "verdicts": RetentionRule(
             VerdictRecord,
@@ -76,6 +78,8 @@ def rules(
         "audit_log": RetentionRule(
             AuditEntry, refusals, lambda day: and_(AuditEntry.at < day, AuditEntry.action.in_(REFUSALS))
         ),
+        "shared_counters": RetentionRule(SharedCounter, 0, lambda now: SharedCounter.expires_at < now),
+        "shared_texts": RetentionRule(SharedText, 0, lambda now: SharedText.expires_at < now),
         # without its ticket nobody can open it
         "attachments": RetentionRule(
             Attachment,

@@ -5,11 +5,11 @@ A run that was missed while no scheduler ran is a row with the note MISSED until
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from db import leader_election
@@ -79,6 +79,46 @@ def last_run(session: Session, job: str) -> datetime | None:
     return session.scalar(newest.order_by(ScheduleRun.scheduled_at.desc()).limit(1))
 
 
+def last_runs(session: Session, jobs: Collection[str]) -> dict[str, datetime]:
+    """Return the time from which runs of each job may be missed: its last run, or a later change of its schedule or pause."""
+    since = select(ScheduleControl.job, ScheduleControl.schedule_since).where(ScheduleControl.job.in_(jobs))
+    found = {row.job: row.schedule_since for row in session.execute(since)}
+    for job in jobs:
+        times = [time for time in (last_run(session, job), found.get(job)) if time is not None]
+        found[job] = max(times) if times else None
+    return {job: time for job, time in found.items() if time is not None}
+
+
+def follow(session: Session, schedules: Mapping[str, str], at: datetime) -> list[str]:
+    """Store the schedule of each job, and the time of a change. Returns the jobs with another schedule than before."""
+    known = {row.job: row for row in session.scalars(select(ScheduleControl).where(ScheduleControl.job.in_(schedules)))}
+    changed = []
+    for job, schedule in schedules.items():
+        row = known.get(job)
+        if row is None:
+            session.execute(
+                upsert(session, ScheduleControl)
+                .values(job=job, schedule=schedule)
+                .on_conflict_do_update(index_elements=["job"], set_={"schedule": schedule})
+            )
+        elif row.schedule != schedule:
+            if row.schedule is not None:  # None: an earlier version of Aura, which stored no schedule
+                row.schedule_since = at
+                changed.append(job)
+            row.schedule = schedule
+    return changed
+
+
+def delete_future(session: Session, jobs: Collection[str], after: datetime) -> int:
+    """Delete the runs of these jobs that are later than a moment. Returns their number.
+
+    They are of a scheduler or a database whose clock was wrong, and would keep the runs of these times from starting.
+    """
+    later = delete(ScheduleRun).where(ScheduleRun.job.in_(jobs), ScheduleRun.scheduled_at > after, ScheduleRun.term > 0)
+    result: Any = session.execute(later.execution_options(synchronize_session=False))
+    return int(result.rowcount)
+
+
 def history(session: Session) -> dict[str, dict[str, Any]]:
     """Return the last run, its result and the number of missed runs, by job."""
     ran = ScheduleRun.note != MISSED
@@ -92,7 +132,9 @@ def history(session: Session) -> dict[str, dict[str, Any]]:
 
 def pause(session: Session, job: str, paused: bool, reason: str = "") -> None:
     """Pause a job until it is resumed, or resume it."""
-    values = {"paused": paused, "reason": reason if paused else "", "changed_at": now()}
+    values: dict[str, Any] = {"paused": paused, "reason": reason if paused else "", "changed_at": now()}
+    if not paused:  # no run of the pause was missed
+        values["schedule_since"] = now()
     statement = upsert(session, ScheduleControl).values(job=job, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["job"], set_=values))
 

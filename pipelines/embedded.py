@@ -11,6 +11,7 @@ from dramatiq import Worker
 import actors
 from aura.jobs import relay
 from aura.settings import get_settings
+from pipelines.alerts import AlertWatcher
 from pipelines.scheduled_jobs import schedule
 from pipelines.scheduler import Scheduler
 
@@ -40,7 +41,9 @@ def running(*, threads: int | None = None, scheduler: bool = True) -> Iterator[N
     if scheduler:
         process = Scheduler(schedule())
         process.start()
-        helpers.append(process.stop)
+        watcher = AlertWatcher(lambda: process.term is not None)
+        watcher.start()
+        helpers += [watcher.stop, process.stop]
     try:
         yield
     finally:

@@ -1,23 +1,17 @@
-"""The schedule: when each scheduled job runs, from crontab expressions. Pure functions: the caller passes the time.
-
-At the end of daylight saving time, a time of day that occurs twice runs at its first occurrence only, and an hourly job in
-both hours. At its beginning, a time that does not exist runs an hour later by local time.
-"""
+"""The schedule: when each scheduled job runs, from crontab expressions. Pure functions: the caller passes the time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from aura.errors import NotFound
 from aura.settings import SettingsError
+from pipelines.crontab import InvalidCrontab, crontab, is_zone, parse
 
 OFF = "off"
-#: Any moment: whether an expression ever matches does not depend on it.
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class UnknownSchedule(NotFound):
@@ -43,21 +37,12 @@ class ScheduledJob:
 
     def next_run(self, after: datetime) -> datetime:
         """Return the time of the first run after this moment, in UTC."""
-        trigger = _trigger(self.when, self.zone)
-        # APScheduler repeats a run for ever in the hour that occurs twice when it knows the previous one, because aware
-        # times of two zones never compare equal there: so it is asked without a previous run.
-        run: datetime = trigger.get_next_fire_time(None, after + timedelta(microseconds=1)).astimezone(UTC)
-        hourly = any(field.name == "hour" and str(field) == "*" for field in trigger.fields)
-        if run.astimezone(trigger.timezone).fold and not hourly:
-            return self.next_run(run)
-        return run
+        return crontab(self.when, self.zone).next(after)
 
-
-@lru_cache(maxsize=64)
-def _trigger(when: str, zone: str) -> Any:
-    from apscheduler.triggers.cron import CronTrigger
-
-    return CronTrigger.from_crontab(when, timezone=zone)
+    @property
+    def times(self) -> str:
+        """The expression and the time zone, by which a change of the schedule is recognised."""
+        return OFF if self.off else f"{self.when} {self.zone}"
 
 
 def with_overrides(jobs: Sequence[ScheduledJob], overrides: Mapping[Any, Any], source: str) -> list[ScheduledJob]:
@@ -79,15 +64,13 @@ def _override(job: ScheduledJob, value: Any, source: str) -> ScheduledJob:
     if not isinstance(value, dict) or not value or not value.keys() <= {"when", "zone"}:
         raise SettingsError(f'{source}: must be off, or such as {{when: "0 3 * * *", zone: Europe/Berlin}}')
     changed = replace(job, when=value.get("when", job.when), zone=value.get("zone", job.zone))
+    if not is_zone(changed.zone):
+        raise SettingsError(f"{source}: there is no time zone {changed.zone!r}; use one such as Europe/Berlin")
     try:
-        changed.next_run(_EPOCH)
-    except LookupError:  # raised by zoneinfo
-        raise SettingsError(
-            f"{source}: there is no time zone {changed.zone!r}; use one such as Europe/Berlin"
-        ) from None
-    except (ValueError, TypeError, AttributeError):
+        parse(changed.when)
+    except InvalidCrontab as error:
         hint = 'use five fields in crontab form, such as "30 1 * * mon-fri"'
         raise SettingsError(
-            f"{source}: {changed.when!r} is not a crontab expression, or never occurs; {hint}"
+            f"{source}: {changed.when!r} is not a crontab expression, or never occurs; {hint} ({error})"
         ) from None
     return changed

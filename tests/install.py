@@ -14,7 +14,14 @@ from pathlib import Path
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 #: Programs that some tests run, and the Debian packages that contain them.
-TOOLS = {"curl": "curl", "promtool": "prometheus", "systemd-analyze": "systemd", "node": "nodejs", "npm": "npm"}
+TOOLS = {
+    "curl": "curl",
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
+    "node": "nodejs",
+    "npm": "npm",
+    "faketime": "faketime",
+}
 
 _installing = threading.Lock()
 

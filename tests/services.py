@@ -375,6 +375,11 @@ class PostgreSQL(Service):
     stopping = signal.SIGINT  # "fast": it does not wait for clients
     closing = signal.SIGQUIT  # "immediate": unlike SIGKILL it releases the shared memory
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: More variables of the server's environment, from its next start on.
+        self.environment: dict[str, str] = {}
+
     @staticmethod
     def program(name: str = "postgres") -> str | None:
         folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: float(path.split("/")[4]))
@@ -427,7 +432,8 @@ class PostgreSQL(Service):
         server = self.program()
         assert server
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return self.spawn([server, "-D", str(self.directory / "data"), *settings], user=self._user)
+        command = [server, "-D", str(self.directory / "data"), *settings]
+        return self.spawn(command, environment=self.environment, user=self._user)
 
     def answers(self) -> bool:
         try:

@@ -120,6 +120,8 @@ for group in GROUPS:
 
 #: Groups whose `list` shows the names and numbers that their other commands accept.
 LISTS = {str(group.app.info.name) for group in GROUPS}
+#: Commands of the Procfile and of `aura run`, whose output is a log.
+PROCESSES = {"web", "scheduler", "run", "migrate"}
 #: Commands that accept the names of another group.
 LISTED_BY = {"backtest": "models", "evaluate": "models"}
 
@@ -135,9 +137,7 @@ def main() -> None:
     try:
         app()
     except (AuraError, OSError) as error:
-        err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
-        if text := _hint(error):
-            note(f"hint: {text}")
+        _print_error(error)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -147,6 +147,19 @@ def main() -> None:
         if not is_configured():  # otherwise the log gets the error
             sys.excepthook = _print_traceback
         raise
+
+
+def _print_error(error: AuraError | OSError) -> None:
+    """Print the error with a hint; as a line of the log in a process whose lines are JSON."""
+    if sys.argv[1:2] and sys.argv[1] in PROCESSES:
+        from aura.jobs.logs import log_error, logs_json
+
+        if logs_json():
+            log_error(error)
+            return
+    err.print(f"aura: {error}", style="red", markup=False, soft_wrap=True)
+    if text := _hint(error):
+        note(f"hint: {text}")
 
 
 def _print_traceback(_kind: type[BaseException], error: BaseException, _frames: object) -> None:

@@ -12,7 +12,10 @@ from aura.cli.options import ActorOption, FormatOption, LimitOption, ReasonOptio
 from aura.cli.output import print_result, print_rows
 from aura.errors import InvalidInput
 
-app = typer.Typer(name="jobs", help="Jobs that are not completed yet: list, cancel.", no_args_is_help=True)
+TicketOption = Annotated[int | None, typer.Option(help="Instead of ID: the jobs of this ticket.")]
+ManyOption = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the oldest first.")]
+
+app = typer.Typer(name="jobs", help="Jobs that are not completed yet: list, retry now, cancel.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -38,32 +41,71 @@ def list_(
     print_rows(rows, columns, fmt, "No such jobs." if filtered else "No jobs: all are completed.")
 
 
+@app.command("retry")
+def retry(
+    job_id: Annotated[
+        int | None, typer.Argument(metavar="ID", help="Number of the job, from `aura jobs list`.")
+    ] = None,
+    actor: ActorOption = None,
+    ticket: TicketOption = None,
+    limit: ManyOption = 500,
+    fmt: FormatOption = "table",
+) -> None:
+    """Retry now: start the next attempt of a job that waits after a failed one, of all of an actor, or of a ticket.
+
+    Example: aura jobs retry --actor email
+    """
+    _require_one(job_id, actor, ticket)
+    with audited("job.retry", _subject(job_id, actor, ticket)) as session:
+        from db import queue_controls
+
+        if job_id is not None:
+            retried = [queue_controls.retry_now(session, job_id)]
+        else:
+            retried = queue_controls.retry_many(session, limit, actor, ticket)
+    lines = [f"job {each.job_id} ({each.actor} {each.key}) is due now" for each in retried]
+    print_result(fmt, [each._asdict() for each in retried], *(lines or ["No job waits after a failed attempt."]))
+
+
+def _require_one(job_id: int | None, actor: str | None, ticket: int | None) -> None:
+    if sum(each is not None for each in (job_id, actor, ticket)) != 1:
+        raise InvalidInput("name one of ID, --ticket and --actor")
+
+
+def _subject(job_id: int | None, actor: str | None, ticket: int | None) -> str:
+    if job_id is not None:
+        return f"job/{job_id}"
+    return f"ticket/{ticket}" if ticket is not None else f"actor/{actor}"
+
+
 @app.command("cancel")
 def cancel(
     reason: ReasonOption,
     job_id: Annotated[
         int | None, typer.Argument(metavar="ID", help="Number of the job, from `aura jobs list`.")
     ] = None,
-    ticket: Annotated[int | None, typer.Option(help="Instead of ID: every job of this ticket.")] = None,
+    ticket: TicketOption = None,
+    actor: ActorOption = None,
+    limit: ManyOption = 500,
     fmt: FormatOption = "table",
 ) -> None:
-    """Cancel a job, or every job of a ticket, also while it runs.
+    """Cancel a job, the jobs of a ticket or those of an actor, also while they run.
 
     The result of a running job is not stored; an e-mail that it has sent stays sent. The cancelled job is stored as a
-    discarded dead letter.
+    discarded dead letter, and the notification of a cancelled delivery is cancelled, too.
 
     Example: aura jobs cancel --ticket 17 --reason "a test"
     """
-    if (job_id is None) == (ticket is None):
-        raise InvalidInput("name one of ID and --ticket")
-    subject = f"job/{job_id}" if ticket is None else f"ticket/{ticket}"
-    with audited("job.cancel", subject, reason=reason) as session:
+    _require_one(job_id, actor, ticket)
+    with audited("job.cancel", _subject(job_id, actor, ticket), reason=reason) as session:
         from db import queue_controls
 
-        if ticket is None:
-            cancelled = [queue_controls.cancel(session, job_id or 0, reason)]
-        else:
+        if job_id is not None:
+            cancelled = [queue_controls.cancel(session, job_id, reason)]
+        elif ticket is not None:
             cancelled = queue_controls.cancel_ticket(session, ticket, reason)
+        else:
+            cancelled = queue_controls.cancel_actor(session, actor or "", reason, limit)
     lines = [
         f"job {each.job_id} ({each.actor} {each.key}) cancelled"
         + ("; the result of its running attempt is not stored" if each.was_running else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aura.cli.output import announce
 from aura.errors import Unavailable
 
 
@@ -22,9 +23,10 @@ def migrate() -> None:
         encrypted = _encrypt_secrets()
     except SQLAlchemyError as error:
         raise Unavailable(f"{first_line(error)} (see `aura doctor`)") from None
-    print(f"revision {newest}" + (" (nothing to do)" if before == newest else f" (was {before or 'empty'})"))
+    was = "(nothing to do)" if before == newest else f"(was {before or 'empty'})"
+    announce(f"revision {newest} {was}", stdout=True)
     if encrypted:
-        print(f"{encrypted} secrets encrypted")
+        announce(f"{encrypted} secrets encrypted", stdout=True)
 
 
 def _encrypt_secrets() -> int:

@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-State = Literal["enqueued", "delayed", "sending", "in_doubt", "sent", "digested"]
+State = Literal["enqueued", "delayed", "sending", "in_doubt", "sent", "digested", "cancelled"]
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="From `aura notifications list`.")]
 
 

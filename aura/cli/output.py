@@ -66,6 +66,19 @@ def note(text: str) -> None:
     err.print(text, soft_wrap=True, markup=False)
 
 
+def announce(text: str, *, stdout: bool = False) -> None:
+    """Print one line of a process, on stderr by default; it is a line of the log where lines are JSON."""
+    from aura.jobs.logs import configure_logging, logs_json
+
+    if not logs_json():
+        (out if stdout else err).print(text, soft_wrap=True, markup=False)
+        return
+    import structlog
+
+    configure_logging()
+    structlog.get_logger("aura").info(text)
+
+
 def printable(text: str) -> str:
     """Replace control characters, so that the text of a ticket sends no escape sequence to the terminal."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

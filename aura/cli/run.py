@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from aura.cli.database import ready_database
-from aura.cli.output import err
+from aura.cli.output import announce
 
 
 def run(
@@ -21,7 +21,7 @@ def run(
     from aura.settings import get_settings
 
     settings = get_settings()
-    err.print(settings.mode(), soft_wrap=True)
+    announce(settings.mode())
     with ready_database():
         from aura.web.app import app as web
         from aura.web.server import serve
@@ -41,22 +41,16 @@ def _print_addresses(address: str, production: bool) -> None:
     from aura.cli.users import login_link
     from aura.errors import AuraError
 
-    err.print(f"Programs post tickets to {address}/api/v1/tickets, with an API key.", soft_wrap=True)
+    announce(f"Programs post tickets to {address}/api/v1/tickets, with an API key.")
     if production:
-        err.print(f"Open {address} in a browser.", soft_wrap=True)
+        announce(f"Open {address} in a browser.")
         return
     try:
         link = login_link(None, address)
     except AuraError:  # another installation than the one that `aura run` made: its users have passwords
-        err.print(
-            f"Open {address} in a browser. `aura users login-link NAME` prints a link that logs in.", soft_wrap=True
-        )
+        announce(f"Open {address} in a browser. `aura users login-link NAME` prints a link that logs in.")
         return
-    err.print(
-        f"Open {link} in a browser: the link works once, for 15 minutes. `aura users login-link` prints another.",
-        soft_wrap=True,
-        markup=False,
-    )
+    announce(f"Open {link} in a browser: the link works once, for 15 minutes. `aura users login-link` prints another.")
 
 
 def exit_on_signals() -> None:

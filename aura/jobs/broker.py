@@ -6,20 +6,27 @@ It reads the settings at its first use, so that importing a program's actors rea
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
 from dramatiq import Broker
 from dramatiq.broker import Consumer
 from dramatiq.errors import QueueNotFound
 
+from aura.errors import AuraError
 from aura.jobs.bulkhead import Bulkhead, BulkheadSlot
 from aura.jobs.in_process import LocalQueues
+from aura.jobs.logs import configure_logging
 from aura.jobs.middleware import middleware
+from aura.jobs.middleware.shutdown import stop_command, worker_command
 from aura.jobs.program import Program
 from aura.settings import get_settings
 
 if TYPE_CHECKING:
     from aura.jobs.transport import Transport
+
+
+logger = structlog.get_logger("aura.worker")
 
 
 class Source(Protocol):
@@ -50,6 +57,25 @@ class JobBroker(Broker):
             if self._source is None:
                 self._source = self._choose()
             return self._source
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """Call the hooks of the middleware; first of all, at the boot, prepare the log and check the settings."""
+        if signal == "process_boot":
+            self._check_settings()
+        super().emit_after(signal, *args, **kwargs)
+
+    def _check_settings(self) -> None:
+        """Configure the log. In a worker command, invalid settings are one line, and end the process with exit code 2."""
+        try:
+            configure_logging()
+            _ = self.source
+        except AuraError as error:
+            if worker_command() is None:
+                raise
+            configure_logging(fallback=True)
+            logger.critical("the worker does not start", error=str(error))
+            stop_command()  # else Dramatiq's first process adds a line of text
+            raise SystemExit(2) from None
 
     def _choose(self) -> Source:
         settings = get_settings()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from aura.error_text import format_traceback, library_text, mask_addresses, stacks
 from aura.jobs.sentry import Reporter
-from aura.settings import get_settings
+from aura.settings import Settings, SettingsError, get_settings
 
 #: Packages whose messages are ours and contain no values.
 OWN = ("aura", "actors", "pipelines", "db", "uvicorn")
@@ -34,10 +35,33 @@ PROCESSES = ("dramatiq.MainProcess", "dramatiq.WorkerProcess(")
 LONGEST_TEXT = 2_000
 
 
-def configure_logging() -> None:
-    """Format the lines of structlog and of libraries as LOG_LEVEL and LOG_FORMAT say, also those of unforeseen errors."""
-    settings = get_settings()
-    as_json = settings.log_format == "json"
+def logs_json() -> bool:
+    """Return whether LOG_FORMAT is json, also while the settings are invalid."""
+    try:
+        return get_settings().log_format == "json"
+    except SettingsError:
+        return os.environ.get("LOG_FORMAT") == "json"
+
+
+def log_error(error: BaseException) -> None:
+    """Write the error that ends a process as one line of the log."""
+    configure_logging(fallback=True)
+    structlog.get_logger("aura").critical(str(error))
+
+
+def configure_logging(*, fallback: bool = False) -> None:
+    """Format the lines of structlog and of libraries as LOG_LEVEL and LOG_FORMAT say, also those of unforeseen errors.
+
+    Raises SettingsError, unless `fallback` says to log that very error.
+    """
+    settings: Settings | None
+    try:
+        settings = get_settings()
+    except SettingsError:
+        if not fallback:
+            raise
+        settings = None
+    as_json = logs_json()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -62,7 +86,7 @@ def configure_logging() -> None:
         )
     )
     handler.addFilter(worth_logging)
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level if settings else "INFO", handlers=[handler], force=True)
     for name in (*SILENT, "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name != "alembic" else logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # started as `uvicorn ...`, it has handlers of its own
@@ -73,7 +97,7 @@ def configure_logging() -> None:
         cache_logger_on_first_use=False,
     )
     _log_unforeseen_errors()
-    if settings.sentry_dsn is not None:  # now that the warnings of its import are lines of the log
+    if settings and settings.sentry_dsn is not None:  # now that the warnings of its import are lines of the log
         reporter = Reporter(settings)
         reporter.addFilter(worth_logging)
         logging.getLogger().addHandler(reporter)

@@ -1,20 +1,20 @@
 """Prometheus counters and histograms of jobs, counted by workers and the relay; gauges of the database are in `aura.web.metrics`.
 
-Processes share their figures through the files of PROMETHEUS_MULTIPROC_DIR, which must be set before Python starts. With
-AURA_METRICS_PORT the worker command serves them on that port, for workers on other machines than the web process.
+With AURA_METRICS_PORT the worker command serves the figures of all its processes on that port. They share them through the
+files of a folder; PROMETHEUS_MULTIPROC_DIR names another one, which the web process on the same machine can read, too.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+from aura.jobs import metrics_folder
+
+if folder := metrics_folder.choose():
     # prometheus_client opens files there, and reads the variable at its import
-    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 from dramatiq import Broker, Middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
@@ -83,11 +83,12 @@ class Metrics(Middleware):
 
     @property
     def forks(self) -> list[Callable[[], int]]:
-        return [serve] if get_settings().metrics_port and os.environ.get("PROMETHEUS_MULTIPROC_DIR") else []
+        return [serve] if get_settings().metrics_port else []
 
 
 def serve() -> int:
     """Serve the figures of every process that shares the folder, until this fork is stopped."""
+    metrics_folder.delete_abandoned()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
     start_http_server(get_settings().metrics_port or 0, registry=registry)

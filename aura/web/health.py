@@ -26,14 +26,27 @@ from aura.oauth.logins import Logins
 from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
-from db import encryption, notifications, reading, secret_columns
+from db import (
+    alerts,
+    clock_jumps,
+    encryption,
+    hints,
+    leader_election,
+    notifications,
+    queue_controls,
+    reading,
+    secret_columns,
+)
 from db.migrate import outdated, revisions
 from db.process_stats import count_live, oldest_due_seconds
+from pipelines.scheduler import LEASE
 
 router = APIRouter(tags=["health"])
 
 #: Seconds that the oldest available job may wait before work counts as stuck.
 STUCK_AFTER = 60
+#: Seconds after which it is late although a relay runs.
+LATE_AFTER = 300
 #: Codes of readiness: the database does not answer; its tables are of another version.
 UNAVAILABLE, OUTDATED = "database_unavailable", "database_outdated"
 
@@ -92,16 +105,21 @@ def check_redis() -> Check:
     settings = get_settings()
     if settings.redis_url is None:
         if settings.openai_api_key and not settings.embedded:
-            detail = "not set: each process counts its own AI costs, so all together may exceed AURA_AI_BUDGET_DAY"
-            return Check("redis", False, detail, "set REDIS_URL")
+            if settings.sqlite:
+                detail = "not set: each process counts its own AI costs, so all together may exceed AURA_AI_BUDGET_DAY"
+                return Check("redis", False, detail, "set REDIS_URL, or use PostgreSQL")
+            detail = "not set: PostgreSQL counts the AI costs, and each process has a circuit breaker of its own"
+            return Check("redis", True, detail)
         return Check("redis", True, "not set: the local engine and embedded mode do not need it")
     import redis
+
+    from aura.ai.engines.shared_state import describe as reason
 
     url = settings.redis_url.get_secret_value()
     try:
         redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3).ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        return Check("redis", False, f"{redact(url)}: {type(error).__name__}", "start Redis, or correct REDIS_URL")
+        return Check("redis", False, f"{redact(url)}: {reason(error)}", "start Redis, or correct REDIS_URL")
     return Check("redis", True, redact(url))
 
 
@@ -131,11 +149,40 @@ def check_work() -> Check:
         with reading() as session:
             workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
             oldest = oldest_due_seconds(session)
+            future = clock_jumps.future_jobs(session)
+            queued = sum(hints.in_flight(session, STUCK_AFTER).values())
+            paused = any(control.paused for control in queue_controls.current(session).values())
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
+    if future:
+        detail = f"the clock of the database went back: {_count(future, 'job')} due in the future though never tried"
+        return Check("work", False, detail, "start a relay (`dramatiq actors` or `aura run`), which corrects them")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
-    stuck = oldest > STUCK_AFTER and not relays
-    return Check("work", not stuck, detail, "start `dramatiq actors` or `aura run`" if stuck else "")
+    if queued and not workers:
+        detail += f", {_count(queued, 'queued job')} that nobody claims"
+    if (oldest > STUCK_AFTER and not relays) or (queued and not workers):
+        return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
+    if oldest > LATE_AFTER and not paused:
+        fix = (
+            "look for errors in the log of the worker command: RabbitMQ may refuse its messages, or too few workers run"
+        )
+        return Check("work", False, detail, fix)
+    return Check("work", True, detail)
+
+
+def check_scheduler() -> Check:
+    """Check that a scheduler leads, and name the alerts that fire."""
+    try:
+        with reading() as session:
+            leads = leader_election.is_held(session, LEASE)
+            running = any(count_live(session, kind, get_settings().worker_dead_after) for kind in ("worker", "relay"))
+            found = alerts.firing(session)
+    except SQLAlchemyError:
+        return Check("scheduler", False, "unknown: the database does not answer")
+    fired = "".join(f"; {each.name} since {each.fired_at:%Y-%m-%d %H:%M} UTC: {each.detail}" for each in found)
+    if not leads:
+        return Check("scheduler", not running, f"no scheduler leads{fired}", "start `aura scheduler`, or `aura run`")
+    return Check("scheduler", not found, f"leads{fired}", "see docs/how-to/runbook.md" if found else "")
 
 
 def check_in_doubt() -> Check:
@@ -262,6 +309,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_redis,
     check_openai,
     check_work,
+    check_scheduler,
     check_in_doubt,
     check_secrets,
     check_imap,

@@ -16,6 +16,7 @@ import actors
 from aura.settings import get_settings
 from db import (
     ai_costs,
+    clock_jumps,
     dead_letters,
     inbound_mails,
     leader_election,
@@ -77,6 +78,11 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "aura_relay_lag_seconds",
         "Seconds since the oldest available job became due.",
         value=oldest_due_seconds(session),
+    )
+    yield GaugeMetricFamily(
+        "aura_jobs_in_future",
+        "Jobs without an attempt that were enqueued later than now, because the clock of the database went back.",
+        value=clock_jumps.future_jobs(session),
     )
     yield _labelled(
         "aura_tickets",

@@ -7,7 +7,8 @@ from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent
 from db.models.oauth import OAuthLogin
 from db.models.participants import TicketParticipant
 from db.models.people import Agent, ChannelRate, Endpoint, Notification, Preference, Subscription
-from db.models.schedule import LeaderLease, MetricSample, ScheduleControl, ScheduleRun
+from db.models.schedule import Alert, LeaderLease, MetricSample, ScheduleControl, ScheduleRun
+from db.models.shared import SharedCounter, SharedText
 from db.models.tickets import (
     ARRIVED_AT,
     AiCall,
@@ -25,6 +26,7 @@ __all__ = [
     "ARRIVED_AT",
     "Agent",
     "AiCall",
+    "Alert",
     "AnalysisBatch",
     "ApiKey",
     "Attachment",
@@ -56,6 +58,8 @@ __all__ = [
     "RecoveryCode",
     "ScheduleControl",
     "ScheduleRun",
+    "SharedCounter",
+    "SharedText",
     "SigningKey",
     "Subscription",
     "Ticket",

@@ -1,4 +1,4 @@
-"""Tables of the scheduler: the leader lease, the runs of scheduled jobs, and the metric samples for charts."""
+"""Tables of the scheduler: the leader lease, the runs of scheduled jobs, the metric samples for charts, and alerts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ScheduleRun(Base):
 
 
 class ScheduleControl(Base):
-    """A scheduled job that an operator paused."""
+    """The pause of a scheduled job, and its schedule."""
 
     __tablename__ = "schedule_controls"
 
@@ -46,6 +46,9 @@ class ScheduleControl(Base):
     paused: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     reason: Mapped[str] = mapped_column(Text, default="", server_default="")
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())
+    #: The crontab expression and zone that the leader follows, and since when: no run was missed before a change or a pause.
+    schedule: Mapped[str | None] = mapped_column(Text)
+    schedule_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class MetricSample(Base):
@@ -57,3 +60,18 @@ class MetricSample(Base):
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
     value: Mapped[float] = mapped_column(Float)
+
+
+class Alert(Base):
+    """A condition that an alert rule found: pending since `since`, firing since `fired_at`, until `resolved_at`."""
+
+    __tablename__ = "alerts"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    detail: Mapped[str] = mapped_column(Text, default="", server_default="")
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When the operators were notified of its present state, of the firing or of the end.
+    notified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

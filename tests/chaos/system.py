@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.notifications.signatures import new_secret
 from db.database import make_engine
+from tests import faketime
 from tests.acceptance.conftest import Installation, Program
 from tests.access import grant
 from tests.chaos.external_services import Desk, PostOffice, Provider
@@ -70,6 +71,8 @@ class System(Installation):
         self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy(postgresql.port)
         self.to_redis = Proxy(redis.port)
         self.failpoints = Failpoints(folder / "failpoints")
+        #: The offset of the scheduler's clock, in seconds.
+        self.scheduler_clock = folder / "scheduler-clock"
         self.supervisor = Supervisor()
         #: Set when the run is over: whatever waits looks at it.
         self.over = threading.Event()
@@ -123,7 +126,9 @@ class System(Installation):
 
     def run(self, name: str, *command: str) -> Program:
         """Start one command under a name."""
-        program = Program(name, list(command), self.env(), self.folder / f"{name}.log")
+        own_clock = name == "scheduler" and faketime.library() is not None
+        env = self.env() | (faketime.with_file(self.scheduler_clock) if own_clock else {})
+        program = Program(name, list(command), env, self.folder / f"{name}.log")
         self.programs.append(program)
         return program.start()
 

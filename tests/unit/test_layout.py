@@ -112,6 +112,15 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "db/similar/index_sqlite.py": ("db/similar/test_similar.py", _DIALECT),
     "db/statements/postgresql.py": ("db/statements/test_statements.py", _DIALECT),
     "db/statements/sqlite.py": ("db/statements/test_statements.py", _DIALECT),
+    "aura/ai/engines/database_state.py": (
+        "ai/engines/test_shared_state.py",
+        "each kind of shared state passes one conformance test",
+    ),
+    "db/alerts.py": (
+        "pipelines/test_alerts.py",
+        "its states are those of alerts that rules find and messages announce",
+    ),
+    "db/alert_figures.py": ("pipelines/test_alert_rules.py", "its figures are those of the rules"),
     "pipelines/embedded.py": ("tests/integration/test_running.py", "it runs workers, relay and scheduler together"),
     "aura/web/auth/devices.py": _LOGIN,
     "aura/web/auth/pending.py": _LOGIN,

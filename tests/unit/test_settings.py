@@ -111,6 +111,12 @@ def test_categories_are_separated_by_commas(configure: Configure):
         ("AURA_REQUIRE_TOTP", "admin,king", "must be some of viewer, operator, admin"),
         ("AURA_TIMEZONE", "Mars/Olympus", "must be a zone name such as UTC or Europe/Berlin"),
         ("AI_TEMPERATURE", "3", "less than or equal to 2"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file, such as sqlite:///aura.db"),
+        ("DATABASE_URL", "sqlite://", "must name a file"),
+        ("DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true", "must name a file"),
+        ("DATABASE_URL", "sqlite://aura.db", "needs three slashes"),
+        ("AURA_ALERT_WEBHOOK_URL", "hooks.example.com/aura", "must be https://HOST/PATH"),
+        ("AURA_ALERT_EMAILS", "operators", "must be addresses, comma-separated"),
         ("DATABASE_URL", "mysql://host/name", "must be postgresql://user:password@host/name or sqlite:///file"),
         ("LOG_FORMAT", "xml", "'pretty' or 'json'"),
         ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
@@ -268,6 +274,8 @@ def test_a_secret_is_not_repeated_by_pydantic_either(monkeypatch: pytest.MonkeyP
 
 def test_a_redacted_url_keeps_host_port_and_database():
     assert redact("amqp://user:word@host:5672/vhost?token=word") == "amqp://user:***@host:5672/vhost"
+    assert redact("amqp://user:word@[2001:db8::1]:5672/vhost") == "amqp://user:***@[2001:db8::1]:5672/vhost"
+    assert redact("redis://[::1]/0") == "redis://[::1]/0"
 
 
 def test_settings_are_read_once_and_frozen(configure: Configure):

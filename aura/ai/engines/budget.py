@@ -2,12 +2,15 @@
 
 A reservation is the most that the call can cost, so concurrent calls cannot exceed the budget together. The reservation of a
 worker that crashes during a call counts until the day is over.
+
+The day's counter starts from the costs that the database knows, and from a reservation for each call that runs: at the first
+call of a day both are zero, and when Redis was emptied or replaced the budget does not begin again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aura.ai.engines.base import EngineError
-from aura.ai.engines.shared_state import MemoryState, SharedState
+from aura.ai.engines.shared_state import MissingCounter, SharedState
 
 #: Counters hold whole millionths of a dollar.
 MICRO = 1_000_000
@@ -67,14 +70,29 @@ class Reservation:
 class Budget:
     """Reserves and settles costs. Every method may raise SharedStateUnavailable."""
 
-    def __init__(self, shared_state: SharedState, day: float, ticket: float) -> None:
+    def __init__(
+        self,
+        shared_state: SharedState,
+        day: float,
+        ticket: float,
+        costs_today: Callable[[], float] = lambda: 0.0,
+        running_calls: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`costs_today` returns US dollars of finished calls, `running_calls` how many more may be running."""
         self._shared_state = shared_state
         self._day, self._ticket = round(day * MICRO), round(ticket * MICRO)
+        self._costs_today, self._running_calls = costs_today, running_calls
 
-    def add_earlier_costs(self, dollars: float) -> None:
-        """Add today's costs from before this process started; Redis has them already."""
-        if isinstance(self._shared_state, MemoryState):
-            self._shared_state.add(_day_key(datetime.now(UTC)), round(dollars * MICRO))
+    def _reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
+        """Reserve; the first counter is the day's, which is started from the database if the shared state has none."""
+        day = next(iter(limits))
+        while True:
+            try:
+                return self._shared_state.reserve(limits, amount, existing=(day,))
+            except MissingCounter:
+                finished = round(self._costs_today() * MICRO)
+                running = self._running_calls() * amount if finished else 0
+                self._shared_state.start(day, finished + running)
 
     def reserve(self, model: str, ticket_id: int, input_bytes: int, output_tokens: int) -> Reservation:
         """Reserve the most that a call with this input and at most this output can cost. Raises EngineError.
@@ -87,7 +105,7 @@ class Budget:
         limits = {_day_key(today): self._day}
         if ticket_id:
             limits[f"ticket:{ticket_id}"] = self._ticket
-        full = self._shared_state.reserve(limits, amount)
+        full = self._reserve(limits, amount)
         if full is None:
             return Reservation(tuple(limits), amount)
         if full.startswith("ticket:"):
@@ -109,7 +127,7 @@ class Budget:
         while count:
             dollars = cost(model, sum(input_bytes[:count]), count * output_tokens, batch=True)
             amount = max(round(dollars * MICRO), 1)
-            if self._shared_state.reserve({today: self._day // 2}, amount) is None:
+            if self._reserve({today: self._day // 2}, amount) is None:
                 return count, Reservation((today,), amount)
             count //= 2
         return 0, Reservation((), 0)

@@ -1,23 +1,25 @@
 """Circuit breaker: stops calls to the AI provider for some seconds after several failures in a row.
 
-With Redis all workers share one breaker, so an outage of the provider costs the cluster a few timeouts, not every worker.
+With Redis all workers share one breaker, so an outage of the provider costs the cluster a few timeouts, not every process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pybreaker
 import redis
 
 from aura.ai.engines.base import EngineError
-from aura.ai.engines.shared_state import RedisState, SharedState, unavailable
+from aura.ai.engines.shared_state import RedisState, SharedState, SharedStateUnavailable, unavailable
 
 #: Failures in a row that open the breaker, and seconds until it lets one call through.
 FAILURES = 5
 OPEN_SECONDS = 10.0
+#: The keys of pybreaker's storage.
+KEYS = tuple(f"pybreaker:{name}" for name in ("state", "fail_counter", "success_counter", "opened_at"))
 
 
 def _not_a_failure(error: BaseException) -> bool:
@@ -67,7 +69,16 @@ class CircuitBreaker:
         except BaseException as error:
             calling.__exit__(type(error), error, error.__traceback__)
             raise
-        calling.__exit__(None, None, None)
+        else:
+            calling.__exit__(None, None, None)
+        finally:
+            self._renew_expiry()
+
+    def _renew_expiry(self) -> None:
+        """Let pybreaker's keys in Redis expire: it sets them without."""
+        if isinstance(self._shared_state, RedisState):
+            with suppress(SharedStateUnavailable):  # the call has its outcome
+                self._shared_state.expire(*KEYS)
 
 
 def _redis_storage(shared_state: RedisState) -> Any:

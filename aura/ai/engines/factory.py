@@ -60,10 +60,12 @@ def model_in_use() -> str:
     return _state.version
 
 
-def make_engine(settings: Settings, costs_today: Callable[[], float] = lambda: 0.0) -> Engine:
+def make_engine(
+    settings: Settings, costs_today: Callable[[], float] = lambda: 0.0, running_calls: Callable[[], int] = lambda: 0
+) -> Engine:
     """Return the engine for the settings; made once per process and settings.
 
-    ``costs_today`` returns US dollars, for a budget in the memory of this process.
+    The day's budget starts from ``costs_today`` in US dollars, and from ``running_calls`` (see `Budget`).
     """
     local = local_engine(settings)
     if not settings.openai_api_key:
@@ -71,7 +73,7 @@ def make_engine(settings: Settings, costs_today: Callable[[], float] = lambda: 0
     key = os.getpid(), settings
     with _state.lock:
         if key not in _state.remote:
-            _state.remote[key] = _remote_engine(settings, local, costs_today())
+            _state.remote[key] = _remote_engine(settings, local, costs_today, running_calls)
         engine = _state.remote[key]
     engine.local = local
     return engine
@@ -85,12 +87,13 @@ def local_engine(settings: Settings) -> LocalEngine:
         return _state.local[settings]
 
 
-def _remote_engine(settings: Settings, local: Engine, costs_today: float) -> RemoteEngineWithFallback:
+def _remote_engine(
+    settings: Settings, local: Engine, costs_today: Callable[[], float], running_calls: Callable[[], int]
+) -> RemoteEngineWithFallback:
     # imported here: the imports take most of a second, and are needed with a key alone
     from aura.ai.engines.openai import OpenAIEngine
     from aura.ai.engines.remote import RemoteEngineWithFallback
     from aura.ai.engines.shared_state import make_shared_state
 
-    engine = RemoteEngineWithFallback(OpenAIEngine(settings), local, make_shared_state(settings), settings)
-    engine.budget.add_earlier_costs(costs_today)
-    return engine
+    shared_state = make_shared_state(settings)
+    return RemoteEngineWithFallback(OpenAIEngine(settings), local, shared_state, settings, costs_today, running_calls)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
@@ -27,7 +27,7 @@ from aura.settings import Settings
 
 #: Requests of one batch that are sent concurrently.
 CONCURRENCY = 8
-#: Seconds without calls after Redis was unavailable; and of the longest pause that a provider can ask for.
+#: Seconds without calls after the shared state was unavailable; and of the longest pause that a provider can ask for.
 SHARED_STATE_PAUSE, LONGEST_PAUSE = 10.0, 3_600.0
 #: Seconds beyond AI_TIMEOUT after which a call is certainly over.
 GRACE = 5.0
@@ -43,11 +43,20 @@ _CACHED = (
 class RemoteEngineWithFallback:
     """Classifies with the remote engine, and with the local engine where the remote engine has no verdict."""
 
-    def __init__(self, remote: RemoteEngine, local: Engine, shared_state: SharedState, settings: Settings) -> None:
+    def __init__(
+        self,
+        remote: RemoteEngine,
+        local: Engine,
+        shared_state: SharedState,
+        settings: Settings,
+        costs_today: Callable[[], float] = lambda: 0.0,
+        running_calls: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.remote, self.local = remote, local
         self.name = remote.name
         self.shared_state = shared_state
-        self.budget = Budget(shared_state, settings.ai_budget_day, settings.ai_budget_ticket)
+        limits = settings.ai_budget_day, settings.ai_budget_ticket
+        self.budget = Budget(shared_state, *limits, costs_today, running_calls)
         self.breaker = CircuitBreaker(shared_state)
         self._settings = settings
         self._cache = ResponseCache(shared_state, settings.ai_cache_seconds, settings.ai_timeout + GRACE)

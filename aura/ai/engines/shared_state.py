@@ -1,13 +1,13 @@
 """Shared state of the remote engine: counters of costs, cached answers, claims of running calls, the circuit breaker.
 
-It is in Redis if REDIS_URL is set, else in the memory of this process.
+It is in Redis if REDIS_URL is set, else in PostgreSQL, and in the memory of the process in embedded mode.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import redis
@@ -23,10 +23,14 @@ COUNTER_SECONDS = 7 * 86_400
 MEMORY_MOST, MEMORY_LEFT = 10_000, 9_000
 _PREFIX = "aura:ai:"
 
-#: Adds to all counters or to none. KEYS: counters; ARGV: the amount, seconds until they expire, and a limit for each.
+#: Adds to all counters or to none. KEYS: counters; ARGV: the amount, seconds until they expire, how many of the first
+#: counters must exist, and a limit for each.
 _RESERVE = """
 for i, key in ipairs(KEYS) do
-  if tonumber(redis.call('GET', key) or '0') + tonumber(ARGV[1]) > tonumber(ARGV[i + 2]) then return i end
+  if i <= tonumber(ARGV[3]) and redis.call('EXISTS', key) == 0 then return -i end
+end
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') + tonumber(ARGV[1]) > tonumber(ARGV[i + 3]) then return i end
 end
 for _, key in ipairs(KEYS) do
   redis.call('INCRBY', key, ARGV[1])
@@ -34,10 +38,22 @@ for _, key in ipairs(KEYS) do
 end
 return 0
 """
+#: Adds to a counter that exists, which does not go below zero. A counter that Redis lost is not made again: the reservation
+#: that is settled is not in it.
+_ADD = """
+local old = redis.call('GET', KEYS[1])
+if not old then return 0 end
+redis.call('SET', KEYS[1], math.max(tonumber(old) + tonumber(ARGV[1]), 0), 'EX', ARGV[2])
+return 1
+"""
 
 
 class SharedStateUnavailable(Unavailable):
     """The shared state does not answer, so the costs of today are not known."""
+
+
+class MissingCounter(Exception):
+    """A counter that must exist does not: it is new, or Redis is empty. The caller starts it."""
 
 
 class SharedState(Protocol):
@@ -52,11 +68,17 @@ class SharedState(Protocol):
 
     def delete(self, key: str) -> None: ...
 
-    def reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
-        """Add the amount to all counters and return None, or return the counter that would exceed its limit and add to none."""
+    def reserve(self, limits: Mapping[str, int], amount: int, existing: Collection[str] = ()) -> str | None:
+        """Add the amount to all counters and return None, or return the counter that would exceed its limit and add to none.
+
+        `existing` are the first of the counters. Raises MissingCounter if one of them does not exist.
+        """
+
+    def start(self, key: str, amount: int) -> None:
+        """Create a counter with this amount unless it exists."""
 
     def add(self, key: str, amount: int) -> None:
-        """Add to a counter; the amount may be negative."""
+        """Add to a counter that exists, which does not go below zero; the amount may be negative."""
 
 
 class MemoryState:
@@ -91,18 +113,29 @@ class MemoryState:
         with self._lock:
             self._texts.pop(key, None)
 
-    def reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
+    def reserve(self, limits: Mapping[str, int], amount: int, existing: Collection[str] = ()) -> str | None:
         with self._lock:
+            if not self._counters.keys() >= set(existing):
+                raise MissingCounter
             for key, limit in limits.items():
                 if self._counters.get(key, 0) + amount > limit:
                     return key
             for key in limits:
-                self._counters[key] = self._counters.get(key, 0) + amount
+                # the counters that were used last are at the end
+                self._counters[key] = self._counters.pop(key, 0) + amount
+            if len(self._counters) > MEMORY_MOST:
+                for old in list(self._counters)[: len(self._counters) - MEMORY_LEFT]:
+                    del self._counters[old]
             return None
+
+    def start(self, key: str, amount: int) -> None:
+        with self._lock:
+            self._counters.setdefault(key, amount)
 
     def add(self, key: str, amount: int) -> None:
         with self._lock:
-            self._counters[key] = self._counters.get(key, 0) + amount
+            if key in self._counters:
+                self._counters[key] = max(self._counters[key] + amount, 0)
 
 
 class RedisState:
@@ -110,7 +143,7 @@ class RedisState:
 
     def __init__(self, url: str) -> None:
         self.redis: Any = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
-        self._reserve = self.redis.register_script(_RESERVE)
+        self._reserve, self._add = self.redis.register_script(_RESERVE), self.redis.register_script(_ADD)
 
     def get(self, key: str) -> str | None:
         value = self._run(lambda: self.redis.get(_PREFIX + key))
@@ -125,13 +158,25 @@ class RedisState:
     def delete(self, key: str) -> None:
         self._run(lambda: self.redis.delete(_PREFIX + key))
 
-    def reserve(self, limits: Mapping[str, int], amount: int) -> str | None:
-        keys, arguments = [_PREFIX + key for key in limits], [amount, COUNTER_SECONDS, *limits.values()]
+    def reserve(self, limits: Mapping[str, int], amount: int, existing: Collection[str] = ()) -> str | None:
+        keys, arguments = [_PREFIX + key for key in limits], [amount, COUNTER_SECONDS, len(existing), *limits.values()]
         full = self._run(lambda: self._reserve(keys=keys, args=arguments))
+        if full < 0:
+            raise MissingCounter
         return list(limits)[full - 1] if full else None
 
+    def start(self, key: str, amount: int) -> None:
+        self._run(lambda: self.redis.set(_PREFIX + key, amount, ex=COUNTER_SECONDS, nx=True))
+
     def add(self, key: str, amount: int) -> None:
-        self._run(lambda: self.redis.incrby(_PREFIX + key, amount))
+        self._run(lambda: self._add(keys=[_PREFIX + key], args=[amount, COUNTER_SECONDS]))
+
+    def expire(self, *keys: str) -> None:
+        """Let keys expire as counters do."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.expire(_PREFIX + key, COUNTER_SECONDS)
+        self._run(pipeline.execute)
 
     def _run(self, call: Any) -> Any:
         try:
@@ -142,9 +187,21 @@ class RedisState:
 
 def unavailable(error: redis.RedisError) -> SharedStateUnavailable:
     """Return the error of a Redis that does not answer."""
-    return SharedStateUnavailable(f"Redis is unavailable ({type(error).__name__})")
+    return SharedStateUnavailable(f"Redis is unavailable ({describe(error)})")
+
+
+def describe(error: Exception) -> str:
+    """Return the reason of an error of Redis in one line, such as the refusal of a password."""
+    reason = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
 
 
 def make_shared_state(settings: Settings) -> SharedState:
     """Return the shared state of the settings; opens no connection."""
-    return RedisState(settings.redis_url.get_secret_value()) if settings.redis_url else MemoryState()
+    if settings.redis_url:
+        return RedisState(settings.redis_url.get_secret_value())
+    if settings.sqlite:
+        return MemoryState()
+    from aura.ai.engines.database_state import DatabaseState
+
+    return DatabaseState()

@@ -10,7 +10,7 @@ from dramatiq.broker import MessageProxy
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from aura.jobs.attempt import Attempt
-from aura.jobs.logs import configure_logging, flush_logs
+from aura.jobs.logs import flush_logs
 from aura.jobs.metrics import ATTEMPTS, SECONDS
 from aura.jobs.middleware.retries import log_text
 
@@ -19,9 +19,6 @@ logger = structlog.get_logger("aura.jobs")
 
 class Logging(Middleware):
     """Logs each attempt when every other middleware has decided."""
-
-    def after_process_boot(self, broker: Broker) -> None:
-        configure_logging()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         flush_logs()

@@ -6,6 +6,7 @@ get it twice, and Dramatiq would exit at the second one. The shutdown timeout an
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import os
 import signal
@@ -22,7 +23,8 @@ class Shutdown(Middleware):
         stop: Any = signal.getsignal(signal.SIGTERM)
         if getattr(stop, "__module__", "") != "dramatiq.cli":
             return
-        stopping = False
+        # at the boot, the first signal may have come before this handler was set
+        stopping = inspect.getclosurevars(stop).nonlocals.get("running") is False
 
         def once(number: int, frame: FrameType | None) -> None:
             nonlocal stopping

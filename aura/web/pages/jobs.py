@@ -1,8 +1,9 @@
-"""Pages /jobs: open jobs by state with their diagnosis, one job, and its cancellation."""
+"""Pages /jobs: open jobs by state with their diagnosis, one job; retry now and cancellation, of one or of an actor's jobs."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -20,6 +21,8 @@ router = APIRouter(prefix="/jobs")
 
 #: Jobs of the page, and those with a diagnosis, which takes up to four queries each.
 PAGE, DIAGNOSED = 100, 50
+#: Jobs of an actor that one form retries or cancels.
+MANY = 1_000
 
 
 @router.get("", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
@@ -54,6 +57,38 @@ def show_job(request: Request, job_id: int) -> HTMLResponse:
     with reading() as session:
         sentence = diagnosis.job(session, job_id, snapshot(session))
     return page(request, "job.html", job_id=job_id, diagnosis=sentence)
+
+
+@router.post("/retry")
+@audited("job.retry")
+def retry_jobs(fields: Fields, who: Operator) -> RedirectResponse:
+    actor = _actor(fields)
+    with transaction() as session:
+        count = len(queue_controls.retry_many(session, MANY, actor))
+    return redirect(f"/jobs?actor={quote(actor)}", f"{count} jobs of {actor} are due now.")
+
+
+@router.post("/cancel")
+@audited("job.cancel")
+def cancel_jobs(fields: Fields, who: Operator) -> RedirectResponse:
+    actor = _actor(fields)
+    with transaction() as session:
+        count = len(queue_controls.cancel_actor(session, actor, reason(fields), MANY))
+    return redirect(f"/jobs?actor={quote(actor)}", f"{count} jobs of {actor} cancelled.")
+
+
+def _actor(fields: dict[str, str]) -> str:
+    if not (actor := fields.get("actor", "").strip()[:80]):
+        raise InvalidInput("actor: must name an actor")
+    return actor
+
+
+@router.post("/{job_id}/retry")
+@audited("job.retry")
+def retry_job(job_id: int, fields: Fields, who: Operator) -> RedirectResponse:
+    with transaction() as session:
+        queue_controls.retry_now(session, job_id)
+    return redirect("/jobs", f"Job {job_id} is due now.")
 
 
 @router.post("/{job_id}/cancel")

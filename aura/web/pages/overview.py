@@ -144,7 +144,7 @@ def _engine() -> dict[str, str]:
         return {"name": "local", "state": "closed", "text": "The local model classifies, at no cost."}
     if settings.openai_api_key is None:  # the workers have it; the state of their circuit breaker is in Redis
         settings = settings.model_copy(update={"openai_api_key": SecretStr("in the workers")})
-    engine: Any = make_engine(settings, analysis.spent_today)
+    engine: Any = make_engine(settings, analysis.spent_today, analysis.running_calls)
     try:
         state = engine.breaker.state
     except SharedStateUnavailable as error:

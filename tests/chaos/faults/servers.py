@@ -153,3 +153,18 @@ def redis_killed(system: System, chance: Random) -> None:
     system.redis.kill()
     for_a_moment(system, chance)
     system.redis.start()
+
+
+@fault("redis")
+def redis_flushed(system: System, _chance: Random) -> None:
+    """Redis loses every key while it goes on."""
+    system.redis.flush()
+
+
+@fault("redis")
+def redis_replaced(system: System, chance: Random) -> None:
+    """Redis fails over to an empty server."""
+    system.redis.kill()
+    for_a_moment(system, chance)
+    system.redis.start()
+    system.redis.flush()

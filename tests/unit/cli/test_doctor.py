@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from aura.settings import get_settings
 from aura.web import health
-from db import transaction, workers
+from db import alerts, leader_election, queue_controls, transaction, workers
 from db.jobs import NewJob
 from db.models import Job
 from tests.commands import Run
@@ -116,12 +116,67 @@ def test_the_key_and_the_model_of_openai_are_checked(
     assert bool(found.fix) != found.ok
 
 
-def test_a_missing_redis_fails_the_check_when_processes_share_a_remote_engine(configure: Callable[..., Any]):
+def test_a_missing_redis_fails_the_check_when_processes_share_a_remote_engine_on_sqlite(configure: Callable[..., Any]):
     service = {"RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/a"}
     configure(**service)
     assert health.check_redis().ok
     configure(**service, OPENAI_API_KEY="k")
-    assert (health.check_redis().ok, health.check_redis().fix) == (False, "set REDIS_URL")
+    assert health.check_redis().ok
+    assert "PostgreSQL counts the AI costs" in health.check_redis().detail
+    configure(**service | {"DATABASE_URL": "sqlite:///aura.db"}, OPENAI_API_KEY="k")
+    assert (health.check_redis().ok, health.check_redis().fix) == (False, "set REDIS_URL, or use PostgreSQL")
+
+
+def test_an_unavailable_redis_is_named_with_the_reason(configure: Callable[..., Any]):
+    configure(REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}/0")
+    found = health.check_redis()
+    assert not found.ok
+    assert "refused" in found.detail
+    assert "hunter2" not in found.detail
+
+
+@pytest.mark.usefixtures("sqlite")
+class TestWork:
+    def test_jobs_in_the_future_that_were_never_tried_are_named(self):
+        enqueue(NewJob("classify", "1"), NewJob("classify", "2", delay=600))
+        assert health.check_work().ok
+        move(Job, created_at=600, due_at=600)
+        found = health.check_work()
+        assert (found.ok, "2 jobs due in the future though never tried" in found.detail) == (False, True)
+
+    def test_late_work_fails_the_check_although_a_relay_runs(self):
+        with transaction() as session:
+            workers.beat(session, "r", "host:2", "relay")
+            workers.beat(session, "w", "host:1")
+        enqueue(NewJob("classify", "1"))
+        move(Job, due_at=-200)
+        assert health.check_work().ok
+        move(Job, due_at=-301)
+        assert not health.check_work().ok
+        with transaction() as session:
+            queue_controls.pause(session, "ai.classify")
+        assert health.check_work().ok
+
+    def test_queued_jobs_without_a_worker_fail_the_check(self):
+        enqueue(NewJob("classify", "1"))
+        move(Job, hinted_at=-61)
+        assert "1 queued job that nobody claims" in health.check_work().detail
+        assert not health.check_work().ok
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_missing_scheduler_fails_the_check_where_processes_run():
+    assert health.check_scheduler().ok
+    with transaction() as session:
+        workers.beat(session, "w", "host:1")
+    assert (health.check_scheduler().ok, health.check_scheduler().detail) == (False, "no scheduler leads")
+    with transaction() as session:
+        leader_election.acquire(session, "scheduler", "a", 60)
+    assert (health.check_scheduler().ok, health.check_scheduler().detail) == (True, "leads")
+    with transaction() as session:
+        alerts.record(session, {"AuraBudget": ("9 of 10 are spent", 0)})
+    assert "AuraBudget since" in health.check_scheduler().detail
+    assert not health.check_scheduler().ok
 
 
 def test_missing_tables_and_a_missing_database_fail_the_check(run: Run, sqlite_url: str, configure: Callable[..., Any]):

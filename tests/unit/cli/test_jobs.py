@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
+from db import transaction
 from db.jobs import NewJob
+from db.models import Job
+from db.time import from_now
 from tests.commands import Run
-from tests.embedded import all_jobs, claim, enqueue, letters, one_job
+from tests.embedded import all_jobs, claim, enqueue, letters, one_job, seconds_until_due
 
 pytestmark = pytest.mark.usefixtures("sqlite")
 
@@ -66,8 +70,8 @@ def test_all_jobs_of_a_ticket_are_cancelled_also_running_ones(run: Run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name one of ID and --ticket"),
-        (["1", "--ticket", "1"], "name one of ID and --ticket"),
+        ([], "name one of ID, --ticket and --actor"),
+        (["1", "--ticket", "1"], "name one of ID, --ticket and --actor"),
         (["99"], "there is no job 99"),
         (["--ticket", "99"], "ticket 99"),
     ],
@@ -77,3 +81,52 @@ def test_a_cancel_without_a_job_is_refused(run: Run, arguments: list[str], messa
 
     assert (result.code, result.out) == (1, "")
     assert message in result.err
+
+
+# -- retry now --------------------------------------------------------------------------------------------------------
+
+
+def wait_for_backoff(*new_jobs: NewJob) -> None:
+    """Enqueue jobs that failed, and wait ten minutes for their next attempts."""
+    enqueue(*new_jobs)
+    with transaction() as session:
+        session.execute(update(Job).values(due_at=from_now(600), attempts=3, last_error="SmtpError: refused"))
+
+
+def test_a_job_that_waits_after_a_failed_attempt_is_retried_now(run: Run):
+    wait_for_backoff(NewJob("email", "a"), NewJob("webhook", "b"))
+
+    assert run("jobs", "retry", all_jobs()[0].id).out == "job 1 (email a) is due now\n"
+
+    first, second = seconds_until_due()
+    assert first <= 0
+    assert second > 500
+    assert [job.attempts for job in all_jobs()] == [3, 3]
+
+
+def test_the_jobs_of_an_actor_or_a_ticket_are_retried_now(run: Run):
+    wait_for_backoff(NewJob("email", "a"), NewJob("email", "b"), NewJob("classify", "17"))
+
+    assert [row["key"] for row in run("jobs", "retry", "--actor", "email", "--format", "json").json()] == ["a", "b"]
+    assert run("jobs", "retry", "--actor", "email").out == "No job waits after a failed attempt.\n"
+    assert run("jobs", "retry", "--ticket", 17).out == "job 1 (classify 17) is due now\n"
+    assert all(seconds <= 0 for seconds in seconds_until_due())
+
+
+def test_a_retry_of_a_job_in_another_state_is_refused(run: Run):
+    enqueue(NewJob("classify", "17", delay=60))
+    claim("intake", 1)
+
+    assert "job 1 is scheduled: only a job that waits" in run("jobs", "retry", 1).err
+    assert "there is no job 99" in run("jobs", "retry", 99).err
+    assert "name one of ID, --ticket and --actor" in run("jobs", "retry").err
+    assert seconds_until_due()[0] > 50
+
+
+def test_the_jobs_of_an_actor_are_cancelled(run: Run):
+    enqueue(*[NewJob("email", each) for each in "abc"], NewJob("classify", "17"))
+
+    assert len(run("jobs", "cancel", "--actor", "email", "--limit", 2, "--reason", "x", "--format", "json").json()) == 2
+    assert len(run("jobs", "cancel", "--actor", "email", "--reason", "x").out.splitlines()) == 1
+    assert "actor email has no jobs" in run("jobs", "cancel", "--actor", "email", "--reason", "x").err
+    assert [job.actor for job in all_jobs()] == ["classify"]

@@ -43,7 +43,7 @@ COMMANDS = {
     "mail": ["fetch", "import", "list", "show", "create-ticket", "store-attachments", "login", "logout"],
     "incidents": ["list", "accept", "dismiss"],
     "models": ["list", "use", "show"],
-    "jobs": ["list", "cancel"],
+    "jobs": ["list", "retry", "cancel"],
     "queues": ["list", "pause", "resume", "limit", "definitions"],
     "dead-letters": ["list", "groups", "show", "export", "replay", "discard"],
     "workers": ["list", "drain"],
@@ -177,7 +177,7 @@ def test_an_empty_postgresql_database_needs_a_migration(run: Run, postgres_url: 
 
 @pytest.mark.parametrize(
     "command",
-    [["tickets", "list"], ["tickets", "create", "x"], ["dead-letters", "list"], ["migrate"], ["scheduler"]],
+    [["tickets", "list"], ["tickets", "create", "x"], ["dead-letters", "list"], ["migrate"]],
     ids=" ".join,
 )
 def test_an_unavailable_database_is_one_line_without_the_password(

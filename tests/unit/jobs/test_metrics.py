@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import prometheus_client
-import pytest
 
 from aura.jobs import metrics
 
@@ -25,13 +24,11 @@ def test_every_series_of_an_actor_exists_before_its_first_job():
         assert f'aura_recovered_jobs_total{{outcome="{outcome}"}} ' in page
 
 
-def test_the_port_of_the_metrics_is_served_by_a_fork_of_a_command_with_a_shared_folder(
-    monkeypatch: pytest.MonkeyPatch, configure: Callable[..., Any]
-):
+def test_the_port_of_the_metrics_is_served_by_a_fork(configure: Callable[..., Any]):
     middleware = metrics.Metrics()
     configure(AURA_METRICS_PORT="9100")
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    assert middleware.forks == []
-
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "metrics")
     assert middleware.forks == [metrics.serve]
+
+
+def test_without_a_port_nothing_is_served():
+    assert metrics.Metrics().forks == []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 
+from aura.ai.engines.database_state import DatabaseState
 from aura.ai.engines.shared_state import MemoryState, RedisState, SharedState
 from tests.unit.ai.engines.scripted import remote
 
@@ -19,6 +20,14 @@ def noon() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(
+    params=["memory", *(pytest.param(name, marks=pytest.mark.integration) for name in ("redis", "postgresql"))]
+)
 def shared_state(request: pytest.FixtureRequest) -> SharedState:
-    return MemoryState() if request.param == "memory" else RedisState(request.getfixturevalue("redis_url"))
+    """Each kind of shared state, empty."""
+    if request.param == "memory":
+        return MemoryState()
+    if request.param == "redis":
+        return RedisState(request.getfixturevalue("redis_url"))
+    request.getfixturevalue("postgres")
+    return DatabaseState()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -45,7 +46,11 @@ def test_the_remote_engine_of_equal_settings_is_made_once() -> None:
         calls.append("costs")
         return 0.5
 
-    assert make_engine(settings, costs_today) is make_engine(settings, costs_today)
+    engine: Any = make_engine(settings, costs_today)
+    assert engine is make_engine(settings, costs_today)
+    assert calls == []
+    engine.budget.reserve("test-model", 1, 10, 10)
+    engine.budget.reserve("test-model", 1, 10, 10)
     assert calls == ["costs"]
 
 

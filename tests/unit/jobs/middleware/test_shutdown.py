@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import dramatiq.cli
 import pytest
 
 import actors
@@ -34,3 +35,27 @@ def test_dramatiq_handles_sigterm_once(module: str, heard: int):
         signal.raise_signal(signal.SIGTERM)
 
     assert signals == [signal.SIGTERM] * heard
+
+
+def test_a_signal_during_the_boot_counts_as_the_first():
+    # as in dramatiq.cli.worker_process, whose handler exits at the second signal
+    running, killed = True, False
+
+    def terminate(number: int, _frame: Any) -> None:
+        nonlocal running, killed
+        running, killed = False, not running
+
+    terminate.__module__ = "dramatiq.cli"
+    signal.signal(signal.SIGTERM, terminate)
+    signal.raise_signal(signal.SIGTERM)
+
+    Shutdown().after_process_boot(actors.broker)
+    signal.raise_signal(signal.SIGTERM)
+
+    assert (running, killed) == (False, False)
+
+
+def test_dramatiqs_handler_says_whether_a_signal_came():
+    names = next(each for each in dramatiq.cli.worker_process.__code__.co_consts if hasattr(each, "co_freevars"))
+    assert names.co_name == "termhandler"
+    assert "running" in names.co_freevars
