@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from aura import service_passwords
+from aura import database_url, service_passwords
 from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
@@ -114,6 +114,8 @@ def redact(url: str) -> str:
     """Return the URL without password and query, for logs."""
     if url.startswith("sqlite"):
         return url.partition("?")[0]
+    if url.startswith("postgres"):
+        return database_url.parse(url, database_url.READABLE).shown()
     parts = _split_url(url)
     user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
     port = f":{parts.port}" if parts.port else ""
@@ -230,7 +232,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("sqlite:///aura.db"),
         validation_alias="DATABASE_URL",
-        description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
+        description="postgresql://user:password@host/name, with several hosts separated by commas, or sqlite:///file for "
+        "embedded mode.",
     )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     search_seconds: float = Field(
@@ -626,7 +629,7 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         # SQLAlchemy 2.1 reads postgresql:// as psycopg 3, and does not read Heroku's postgres://
         if scheme in ("postgres", "postgresql", "postgresql+psycopg2") and separator:
-            _split_url(url)
+            database_url.parse(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and separator:
             return value
@@ -771,9 +774,10 @@ class Settings(BaseSettings):
                     "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
                     "`aura secrets generate-key` prints a key"
                 )
+            if wrong := service_passwords.database_problem("DATABASE_URL", self.database_url.get_secret_value()):
+                raise ValueError(f"production {wrong}")
             for name, url in (
                 ("RABBITMQ_URL", self.rabbitmq_url),
-                ("DATABASE_URL", self.database_url),
                 ("REDIS_URL", self.redis_url),
                 ("SMTP_URL", None if self.smtp_oauth else self.smtp_url),
                 ("AURA_IMAP_URL", None if self.imap_oauth else self.imap_url),

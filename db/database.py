@@ -6,50 +6,30 @@ A `transaction()` inside another one joins it, so a `send` in any function is pa
 from __future__ import annotations
 
 import atexit
-import json
-import select
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import datetime
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
-import orjson
 import psycopg2.extensions
-from psycopg2.extensions import AsIs
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from aura import database_url
 from aura.error_text import database_text
 from aura.errors import InvalidInput, Unavailable
 from aura.settings import get_settings
-from db import key_file
+from db import key_file, postgresql
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
 _writing = threading.Lock()
 
-#: Timeouts of libpq in seconds (`tcp_user_timeout`: milliseconds), so that an unreachable host does not block a thread.
-TIMEOUTS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-#: A prepared statement is planned once, maybe before its table grows, so its plan must not be a sequential scan. Disabling
-#: these raises the estimated cost of statements that need one, which JIT would then compile for a tenth of a second.
-PLANNER_OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
-#: Idle seconds of a PostgreSQL connection after which a checkout polls its socket, which shows that the server closed it,
-#: and after which it pings the server.
-POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
 #: The SQLSTATE of a statement that was cancelled or ran into its timeout.
 QUERY_CANCELED = "57014"
 #: Seconds that a SQLite writer waits for another one.
@@ -72,90 +52,12 @@ def make_engine(url: str, pool: int = 10, prepare: bool = True, patience: float 
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
-    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare, patience)
+    if url.startswith("sqlite"):
+        engine = _sqlite(url, pool)
+    else:
+        engine = postgresql.make_engine(database_url.parse(url, database_url.READABLE), pool, prepare, patience)
     event.listen(engine, "handle_error", _hide_values)
     return engine
-
-
-#: Numbers of prepared statements; one that an interrupt loses is not reused.
-_numbers = count()
-
-
-def _postgresql(url: str, pool: int, prepare: bool, patience: float) -> Engine:
-    options = "-c timezone=UTC" + (PLANNER_OPTIONS if prepare else "")
-    engine = create_engine(
-        url,
-        pool_size=pool,
-        max_overflow=0,
-        hide_parameters=True,  # they are texts of tickets
-        pool_timeout=patience,
-        pool_use_lifo=True,  # the connection used last is the least likely to be stale
-        json_serializer=_to_json,
-        connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
-    )
-
-    @event.listens_for(engine, "checkin")
-    def _used(_connection: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-        # pool_pre_ping would ping at each checkout, a fifth of the waiting time of a busy worker
-        idle = time.monotonic() - record.info.get("used", time.monotonic())
-        if idle > PING_AFTER_SECONDS or (idle > POLL_AFTER_SECONDS and _readable(connection)):
-            try:
-                engine.dialect.do_ping(connection)
-            except engine.dialect.loaded_dbapi.Error as error:
-                raise DisconnectionError("the server closed the connection") from error
-
-    @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def _prepare(
-        connection: Connection, cursor: Any, statement: str, values: Any, context: Any, _many: bool
-    ) -> tuple[str, Any]:
-        # parsing and planning a short statement takes longer than running it, and psycopg2 prepares none
-        names: tuple[str, ...] | None = context.execution_options.get("prepared")
-        if names is None or not prepare:
-            return statement, values
-        prepared: dict[str, str] = connection.info.setdefault("prepared", {})
-        if statement not in prepared:
-            name = f"aura_{next(_numbers)}"
-            # other parameters are constants of the statement
-            placeholders = {each: AsIs(f"${at}") for at, each in enumerate(names, 1)}
-            cursor.execute(f"PREPARE {name} AS {statement}", {**values, **placeholders})
-            prepared[statement] = f"EXECUTE {name}" + (
-                f" ({', '.join(f'%({each})s' for each in names)})" if names else ""
-            )
-        return prepared[statement], values
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # reads need no BEGIN and ROLLBACK, two round trips; SQLAlchemy's AUTOCOMMIT costs two others
-        raw: Any = connection.connection.dbapi_connection
-        options = connection.get_execution_options()
-        raw.autocommit = options.get("reads", False) or options.get("isolation_level") == "AUTOCOMMIT"
-
-    return engine
-
-
-def _to_json(value: Any) -> str:
-    # for bulk statements: orjson is seven times as fast as json, and turns NaN into null
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # PostgreSQL accepts larger integers, and reports invalid text itself
-        return json.dumps(value, default=_isoformat)
-
-
-def _isoformat(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-def _readable(connection: Any) -> bool:
-    # without a pending request, data means that the server closed the connection or announces it
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _sqlite(url: str, pool: int) -> Engine:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aura.jobs import process_state, relay
 from aura.jobs.middleware.shutdown import stop_command, worker_command
 from aura.settings import get_settings
-from db import hints, reading, transaction
+from db import hints, reading, transaction, workers
 from db.process_stats import count_live
 
 logger = structlog.get_logger("aura.relay")
@@ -72,7 +72,10 @@ class RelayMiddleware(Middleware):
                 return
             try:
                 with reading() as session:
-                    missing = 0 if count_live(session, "relay", dead_after) else missing + 1
+                    live = count_live(session, "relay", dead_after)
+                    # if this worker's own heartbeat is not written either, the database says nothing about the relay
+                    known = workers.is_alive(session, process_state.WORKER_ID, dead_after / 2)
+                missing = 0 if live else missing + 1 if known else min(missing, 0)
             except SQLAlchemyError:
                 missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
         logger.critical("no relay is running: the worker command stops, so that its supervisor restarts it")
