@@ -25,6 +25,8 @@ from aura.error_text import database_text
 from aura.errors import InvalidInput, Unavailable
 from aura.settings import get_settings
 from db import key_file, postgresql
+from db.fence import Fence
+from db.unavailable import failures
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
@@ -36,9 +38,10 @@ QUERY_CANCELED = "57014"
 SQLITE_BUSY_SECONDS = 30
 
 
-def _hide_values(context: ExceptionContext) -> None:
-    """Take the values of rows and parameters from the texts of an error, which any log of any program may show."""
+def _note_and_hide(context: ExceptionContext) -> None:
+    """Note a full disk, and take the values of rows and parameters from the texts of an error, which any log of any program may show."""
     original = context.original_exception
+    failures.note(original)
     if (shown := database_text(original, context.statement or "")) is not None:
         original.args = (shown,)
         if context.sqlalchemy_exception is not None:
@@ -48,15 +51,17 @@ def _hide_values(context: ExceptionContext) -> None:
 def make_engine(url: str, pool: int = 10, prepare: bool = True, patience: float = 30.0) -> Engine:
     """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
 
-    `patience` is how many seconds a caller waits for a connection of the pool.
+    `patience` is how many seconds a caller waits for a connection of the pool. Each new connection to PostgreSQL is
+    compared with the fence (see `db.fence`) before its first use.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
     if url.startswith("sqlite"):
         engine = _sqlite(url, pool)
     else:
-        engine = postgresql.make_engine(database_url.parse(url, database_url.READABLE), pool, prepare, patience)
-    event.listen(engine, "handle_error", _hide_values)
+        parts = database_url.parse(url, database_url.READABLE)
+        engine = postgresql.make_engine(parts, pool, prepare, patience, Fence().check)
+    event.listen(engine, "handle_error", _note_and_hide)
     return engine
 
 

@@ -65,7 +65,7 @@ def pooler_mode(engine: Engine) -> pooler.Mode:
 
 
 def make_engine(
-    url: DatabaseUrl, pool: int, prepare: bool, patience: float, new_connection: NewConnection | None = None
+    url: DatabaseUrl, pool: int, prepare: bool, patience: float, new_connection: NewConnection
 ) -> Engine:
     """Return an engine. `patience` is how many seconds a caller waits for a connection of the pool."""
     engine = create_engine(
@@ -77,6 +77,7 @@ def make_engine(
         pool_timeout=patience,
         pool_use_lifo=True,  # the connection used last is the least likely to be stale
         json_serializer=_to_json,
+        use_native_hstore=False,  # saves a transaction for each connection
         connect_args={"application_name": "aura", **TIMEOUTS, **url.arguments()},
     )
     _set_up_connections(engine, url, prepare, new_connection)
@@ -101,14 +102,15 @@ def _first_host(url: DatabaseUrl) -> URL:
     return URL.create("postgresql+psycopg2", **login, **place)  # type: ignore[arg-type]
 
 
-def _set_up_connections(engine: Engine, url: DatabaseUrl, prepare: bool, new_connection: NewConnection | None) -> None:
+def _set_up_connections(engine: Engine, url: DatabaseUrl, prepare: bool, new_connection: NewConnection) -> None:
     wanted = {"timezone": "UTC"} | (PLANNER if prepare else {})
     own = session_parameters(url.options)
     statements = [f"SET {name} = '{value}'" for name, value in wanted.items() if name not in own]
     setup = "; ".join([*statements, "SELECT pg_backend_pid()"])
     finding = threading.Lock()
 
-    @event.listens_for(engine, "connect")
+    # before the first transaction, which SQLAlchemy runs on the first connection
+    @event.listens_for(engine, "connect", insert=True)
     def _set_up(raw: Any, _record: Any) -> None:
         raw.autocommit = True
         with raw.cursor() as cursor:
@@ -125,8 +127,7 @@ def _set_up_connections(engine: Engine, url: DatabaseUrl, prepare: bool, new_con
                 _modes.pop(engine, None)  # the pooler may be reconfigured meanwhile
                 raw.close()
                 raise
-        if new_connection is not None:
-            new_connection(raw)
+        new_connection(raw)
         raw.autocommit = False
 
 

@@ -7,6 +7,7 @@ it read-only, keeps answering on old connections, so a ping does not find them; 
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import TypeGuard
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
@@ -48,3 +49,26 @@ def is_full(error: BaseException | None) -> bool:
     if isinstance(original, sqlite3.Error):
         return getattr(original, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
     return sqlstate(error) == DISK_FULL
+
+
+class Failures:
+    """Remembers when a statement of this process last failed for lack of space."""
+
+    def __init__(self) -> None:
+        self._full_at = float("-inf")
+
+    def note(self, error: BaseException | None) -> None:
+        """Note an error of a statement."""
+        if is_full(error):
+            self._full_at = time.monotonic()
+
+    def full_within(self, seconds: float) -> bool:
+        """Return whether a statement failed for lack of space within so many seconds."""
+        return time.monotonic() - self._full_at < seconds
+
+    def clear(self) -> None:
+        """Forget the last failure, for tests."""
+        self._full_at = float("-inf")
+
+
+failures = Failures()

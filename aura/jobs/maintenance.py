@@ -3,6 +3,7 @@
 1. Every two seconds free the jobs of workers whose heartbeat stopped.
 2. Every ten seconds dispatch lost hints again: hints of unclaimed jobs that their queue cannot hold.
 3. Every ten seconds move the messages of RabbitMQ's dead-letter queues into the table.
+4. Every five seconds raise the counter of the fence, which shows a database that went back (see `db.fence`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
 from aura.jobs.transport import Transport
 from aura.settings import Settings
-from db import dead_letters, hints, reading, transaction, workers
+from db import dead_letters, fence, hints, reading, transaction, workers
 
 logger = structlog.get_logger("aura.relay")
 
@@ -28,6 +29,7 @@ logger = structlog.get_logger("aura.relay")
 RECOVER_EVERY = 2.0
 LOST_HINTS_EVERY = 10.0
 DRAIN_EVERY = 10.0
+FENCE_EVERY = 5.0
 #: Seconds after which the hint of an unclaimed job may be lost.
 LOST_HINT_AFTER = 15.0
 #: Seconds after which it is lost, whatever its queue holds.
@@ -64,12 +66,18 @@ class Maintenance:
             PeriodicTask(self.recover, RECOVER_EVERY),
             PeriodicTask(self.redispatch_lost_hints, LOST_HINTS_EVERY),
             PeriodicTask(self.drain, DRAIN_EVERY),
+            PeriodicTask(self.beat_fence, FENCE_EVERY),
         ]
 
     def run_due(self) -> None:
         """Run each task whose time has come; all of them the first time."""
         for task in self._tasks:
             task.run_if_due()
+
+    def beat_fence(self) -> None:
+        """Raise the counter of the fence."""
+        with transaction() as session:
+            fence.beat(session)
 
     def recover(self) -> None:
         """Make the jobs of dead workers due again, and quarantine those that crashed too often."""
