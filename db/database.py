@@ -106,7 +106,8 @@ def engine() -> Engine:
     return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
 
 
-#: Connections for searches and exports, beside those of AURA_DATABASE_POOL, and seconds to wait for one of them.
+#: Connections for searches and exports, beside those of AURA_DATABASE_POOL and at most half as many, and seconds to wait
+#: for one of them.
 SEARCH_POOL, SEARCH_POOL_SECONDS = 4, 3.0
 
 
@@ -114,7 +115,8 @@ SEARCH_POOL, SEARCH_POOL_SECONDS = 4, 3.0
 def _searcher() -> Engine:
     settings = get_settings()
     url = settings.database_url.get_secret_value()
-    return make_engine(url, SEARCH_POOL, settings.database_prepare, SEARCH_POOL_SECONDS)
+    pool = min(SEARCH_POOL, max(1, settings.database_pool // 2))
+    return make_engine(url, pool, settings.database_prepare, SEARCH_POOL_SECONDS)
 
 
 @lru_cache(maxsize=1)

@@ -63,7 +63,7 @@ VALUES (clock_timestamp(), 'aura', %(action)s, 'database', %(details)s)
 _BEAT = text("""
 WITH former AS (SELECT beat, beaten_at FROM database_fence WHERE id = 1)
 UPDATE database_fence SET beat = database_fence.beat + 1, beaten_at = clock_timestamp() FROM former WHERE id = 1
-RETURNING database_fence.beat, database_fence.system, database_fence.timeline,
+RETURNING current_database()::text AS database, database_fence.beat, database_fence.system, database_fence.timeline,
     extract(epoch FROM former.beaten_at - clock_timestamp())::float8 AS ahead
 """)
 
@@ -107,7 +107,8 @@ class Counter:
     """The last value of the counter that this process knows."""
 
     def __init__(self) -> None:
-        self.beat, self._position = 0, ("", "")
+        self.beat = 0
+        self._position: tuple[str, ...] = ()
 
     def step(self, session: Session) -> None:
         """Raise the counter, and note what went back: the counter itself, the timeline, or the clock of the database."""
@@ -116,8 +117,8 @@ class Counter:
         raw = session.connection().connection.dbapi_connection
         row = session.execute(_BEAT).one_or_none()
         position = _position(raw)
-        if position != self._position:
-            self.beat, self._position = 0, position
+        if row is None or (*position, row.database) != self._position:
+            self.beat, self._position = 0, (*position, row.database if row else "")
         if row is None or (row.system, row.timeline) != position:
             _move(raw, position)  # no connection noticed it: a pooler kept them
             return
@@ -130,6 +131,11 @@ class Counter:
 
 
 _counter = Counter()
+
+
+def forget() -> None:
+    """Forget the last value of the counter, as a new process does; for tests."""
+    _counter.__init__()  # type: ignore[misc]
 
 
 def beat(session: Session) -> None:

@@ -62,7 +62,7 @@ def test_a_reader_may_prefer_a_standby():
     assert parse("postgresql://u@a,b/desk?target_session_attrs=prefer-standby", READABLE).hosts == (("a", ""), ("b", ""))
 
 
-def test_what_is_shown_has_every_host_and_neither_password_nor_parameters():
+def test_the_shown_url_has_every_host_and_neither_password_nor_parameters():
     url = parse("postgresql+psycopg2://u:secret@db1:5432,[::1]:5433/desk?sslpassword=secret")
 
     assert url.shown() == "postgresql://u:***@db1:5432,[::1]:5433/desk"
