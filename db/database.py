@@ -9,14 +9,14 @@ import atexit
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
 import psycopg2.extensions
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
@@ -104,6 +104,16 @@ def engine() -> Engine:
     """Return the engine of this process, created at the first call."""
     settings = get_settings()
     return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
+
+
+def refuse_wrong_pooler() -> None:
+    """Raise WrongPoolerMode if AURA_DATABASE_PREPARE does not fit the pooler of DATABASE_URL; for the start of a process.
+
+    While the database does not answer, this is unknown: each later connection is checked, too.
+    """
+    if not _on_sqlite():
+        with suppress(SQLAlchemyError), engine().connect():
+            pass
 
 
 #: Connections for searches and exports, beside those of AURA_DATABASE_POOL and at most half as many, and seconds to wait

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -18,6 +22,7 @@ from db.migrate import migrate
 from db.models import Job
 from db.pooler import WrongPoolerMode, find_mode
 from db.postgresql import pooler_mode
+from tests.conftest import ROOT
 from tests.postgresql_servers import PgBouncer
 from tests.services import PostgreSQL
 
@@ -85,3 +90,38 @@ def test_times_are_utc_on_each_connection_of_the_server(pgbouncer: PgBouncer, th
 
     assert set(zones) == {"UTC"}
     assert get_settings().database_prepare is False
+
+
+def test_a_migration_leaves_no_setting_and_no_lock_in_the_sessions_of_a_pooler(
+    pgbouncer: PgBouncer, through: Callable[[str], None]
+):
+    if pgbouncer.mode != "transaction":
+        pytest.skip("for sessions that clients share")
+    through("false")
+    migrate()
+
+    with transaction() as first, engine().connect() as second:
+        for each in (first, second):
+            assert each.execute(text("SHOW lock_timeout")).scalar() == "0"
+            locks = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            assert each.execute(locks).scalar() == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["aura", "web"], ["aura", "scheduler"], ["aura", "migrate"], ["dramatiq", "actors", "--processes", "1"]]
+)
+def test_a_process_does_not_start_with_the_wrong_setting_and_names_the_fix(
+    pgbouncer: PgBouncer, postgresql: PostgreSQL, command: list[str]
+):
+    if pgbouncer.mode != "transaction":
+        pytest.skip("the other modes have no wrong setting, or are refused alike")
+    variables = {"DATABASE_URL": pgbouncer.url, "AURA_ENV": "development", "RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/"}
+    hidden = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    program = subprocess.run(
+        command, env=hidden | variables | {"PATH": path}, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+    assert program.returncode != 0
+    assert "AURA_DATABASE_PREPARE=false" in program.stdout + program.stderr
+    assert "Traceback" not in program.stderr or command[0] == "dramatiq"
