@@ -17,7 +17,11 @@ WRITABLE = ("any", "read-write", "primary")
 #: What a reader can use, in AURA_DATABASE_READ_URL.
 READABLE = (*WRITABLE, "read-only", "standby", "prefer-standby")
 #: Parameters of the session that Aura sets itself; another value would make its times wrong, or every write fail.
-RESERVED = {"timezone": "Aura works in UTC", "default_transaction_read_only": "Aura writes", "transaction_read_only": "Aura writes"}
+RESERVED = {
+    "timezone": "Aura works in UTC",
+    "default_transaction_read_only": "Aura writes",
+    "transaction_read_only": "Aura writes",
+}
 _FORM = "must have the form postgresql://user:password@host:port/name"
 _ENCODE = "is not a URL: percent-encode special characters of user and password (/ is %2F, # is %23)"
 
@@ -144,7 +148,13 @@ def session_parameters(options: str) -> dict[str, str]:
         words = options.split()
     found: dict[str, str] = {}
     for place, word in enumerate(words):
-        text = words[place + 1] if word == "-c" and place + 1 < len(words) else word[2:] if word[:2] in ("-c", "--") else ""
+        text = (
+            words[place + 1]
+            if word == "-c" and place + 1 < len(words)
+            else word[2:]
+            if word[:2] in ("-c", "--")
+            else ""
+        )
         name, equals, value = text.partition("=")
         if equals:
             found[name.strip().lower().replace("-", "_")] = value

@@ -235,6 +235,13 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name, with several hosts separated by commas, or sqlite:///file for "
         "embedded mode.",
     )
+    database_read_url: SecretStr | None = Field(
+        None,
+        description="URL of a read replica of DATABASE_URL, for searches, lists, exports and reports; unset: none.",
+    )
+    database_read_max_age: float = Field(
+        30.0, gt=0, description="Seconds by which the replica may be behind; beyond them DATABASE_URL is read."
+    )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     search_seconds: float = Field(
         10.0, gt=0, le=600, description="Seconds until a search, a list or a part of an export is cancelled."
@@ -635,6 +642,17 @@ class Settings(BaseSettings):
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 
+    @field_validator("database_read_url")
+    @classmethod
+    def _replica(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.get_secret_value().partition("://")
+        if scheme not in ("postgres", "postgresql", "postgresql+psycopg2"):
+            raise ValueError("must be postgresql://user:password@host/name")
+        database_url.parse(value.get_secret_value(), database_url.READABLE)
+        return SecretStr(f"postgresql+psycopg2://{rest}")
+
     @field_validator("rabbitmq_url", "redis_url", "smtp_url", "imap_url")
     @classmethod
     def _scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
@@ -745,6 +763,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _replica_of_postgresql(self) -> Settings:
+        if self.database_read_url is not None and self.sqlite:
+            raise ValueError("AURA_DATABASE_READ_URL needs DATABASE_URL to be PostgreSQL, whose replica it names")
+        return self
+
+    @model_validator(mode="after")
     def _no_password_beside_oauth(self) -> Settings:
         for name, url, other, provider in (
             ("AURA_IMAP_URL", self.imap_url, "AURA_IMAP_OAUTH", self.imap_oauth),
@@ -774,8 +798,9 @@ class Settings(BaseSettings):
                     "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
                     "`aura secrets generate-key` prints a key"
                 )
-            if wrong := service_passwords.database_problem("DATABASE_URL", self.database_url.get_secret_value()):
-                raise ValueError(f"production {wrong}")
+            for name, url in (("DATABASE_URL", self.database_url), ("AURA_DATABASE_READ_URL", self.database_read_url)):
+                if url and (wrong := service_passwords.database_problem(name, url.get_secret_value())):
+                    raise ValueError(f"production {wrong}")
             for name, url in (
                 ("RABBITMQ_URL", self.rabbitmq_url),
                 ("REDIS_URL", self.redis_url),

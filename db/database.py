@@ -24,9 +24,9 @@ from aura import database_url
 from aura.error_text import database_text
 from aura.errors import InvalidInput, Unavailable
 from aura.settings import get_settings
-from db import key_file, postgresql
+from db import key_file, postgresql, replica
 from db.fence import Fence
-from db.unavailable import failures
+from db.unavailable import failures, is_unavailable, sqlstate
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
@@ -39,7 +39,7 @@ SQLITE_BUSY_SECONDS = 30
 
 
 def _note_and_hide(context: ExceptionContext) -> None:
-    """Note a full disk, and take the values of rows and parameters from the texts of an error, which any log of any program may show."""
+    """Note a full disk, and take the values of rows and parameters from the text of an error, which any log may show."""
     original = context.original_exception
     failures.note(original)
     if (shown := database_text(original, context.statement or "")) is not None:
@@ -144,6 +144,7 @@ def dispose() -> None:
         engine().dispose()
         engine.cache_clear()
         _reader.cache_clear()
+    replica.dispose()
     if _searcher.cache_info().currsize:
         _searcher().dispose()
         _searcher.cache_clear()
@@ -242,7 +243,7 @@ def searching(cancellation: Cancellation | None = None) -> Iterator[Session]:
     """
     seconds = get_settings().search_seconds
     cancellation = cancellation or Cancellation()
-    with Session(_searcher(), expire_on_commit=False) as session:
+    with _on_replica() as copy, Session(copy or _searcher(), expire_on_commit=False) as session:
         raw = session.connection(execution_options={"reads": _on_sqlite()}).connection.dbapi_connection
         timer = threading.Timer(seconds, cancellation.cancel) if _on_sqlite() else None
         try:
@@ -266,6 +267,40 @@ def searching(cancellation: Cancellation | None = None) -> Iterator[Session]:
         finally:
             if timer is not None:
                 timer.cancel()
+
+
+@contextmanager
+def reporting() -> Iterator[Session]:
+    """Read as `reading` does, from the read replica if there is a usable one; for reports, which may be some seconds old.
+
+    Joins the open transaction, if any.
+    """
+    if _current.get() is None:
+        with _on_replica() as copy:
+            if copy is not None:
+                with Session(copy.execution_options(reads=True), expire_on_commit=False) as session:
+                    yield session
+                return
+    with reading() as session:
+        yield session
+
+
+@contextmanager
+def _on_replica() -> Iterator[Engine | None]:
+    """Yield the engine of the read replica and note the age of its data, or None to read the primary."""
+    found = replica.replica()
+    age = found.usable_age() if found is not None else None
+    if found is None or age is None:
+        yield None
+        return
+    replica.note(age)
+    try:
+        yield found.engine
+    except SQLAlchemyError as error:
+        # such as a statement that conflicts with what the replica replays; the next request reads the primary
+        if is_unavailable(error) and sqlstate(error) != QUERY_CANCELED:
+            found.fail(error)
+        raise
 
 
 class _BorrowedConnection:

@@ -29,7 +29,10 @@ logger = structlog.get_logger("aura.database")
 
 #: Actions of the audit log.
 PROMOTED, RESTORED, WENT_BACK, CLOCK_BACK = (
-    "database.promoted", "database.restored", "database.went_back", "database.clock_back",
+    "database.promoted",
+    "database.restored",
+    "database.went_back",
+    "database.clock_back",
 )
 ACTIONS = (PROMOTED, RESTORED, WENT_BACK, CLOCK_BACK)
 #: Numbers that a sequence skips: so many, and so many for each second in which commits may be lost, up to a maximum. One
@@ -85,7 +88,11 @@ class Fence:
         """
         try:
             position = _position(raw)
-            if not position[1] or position == self._position or not _row(raw, "SELECT to_regclass('database_fence')")[0]:
+            if (
+                not position[1]
+                or position == self._position
+                or not _row(raw, "SELECT to_regclass('database_fence')")[0]
+            ):
                 return
             with self._lock:
                 if _row(raw, _LAST) != position:
@@ -149,7 +156,9 @@ def beat(session: Session) -> None:
 def events(session: Session, within: float) -> list[tuple[datetime, str, dict[str, Any]]]:
     """Return what happened within so many seconds, the newest first: time, action, details."""
     c = AuditEntry.__table__.c
-    found = select(c.at, c.action, c.details).where(c.subject == "database", c.action.in_(ACTIONS), elapsed(c.at) < within)
+    found = select(c.at, c.action, c.details).where(
+        c.subject == "database", c.action.in_(ACTIONS), elapsed(c.at) < within
+    )
     return [(row.at, row.action, row.details) for row in session.execute(found.order_by(c.id.desc()).limit(10))]
 
 
@@ -170,7 +179,11 @@ def _move(raw: Any, position: Position) -> None:
 def _skip(raw: Any, action: str, seconds: float, details: dict[str, Any]) -> None:
     """Raise all sequences by the numbers that may have been given in so many seconds, and note it."""
     seconds = max(seconds, 0.0)
-    details = {**details, "seconds": round(seconds, 1), "skipped": SKIP + min(int(seconds * SKIP_EACH_SECOND), SKIP_MOST)}
+    details = {
+        **details,
+        "seconds": round(seconds, 1),
+        "skipped": SKIP + min(int(seconds * SKIP_EACH_SECOND), SKIP_MOST),
+    }
     with raw.cursor() as cursor:
         cursor.execute(_RAISE, {"skip": details["skipped"]})
     _note(raw, action, details)

@@ -64,9 +64,7 @@ def pooler_mode(engine: Engine) -> pooler.Mode:
     return _modes.get(engine, "none")
 
 
-def make_engine(
-    url: DatabaseUrl, pool: int, prepare: bool, patience: float, new_connection: NewConnection
-) -> Engine:
+def make_engine(url: DatabaseUrl, pool: int, prepare: bool, patience: float, new_connection: NewConnection) -> Engine:
     """Return an engine. `patience` is how many seconds a caller waits for a connection of the pool."""
     engine = create_engine(
         _first_host(url),  # the arguments below override it
@@ -80,6 +78,8 @@ def make_engine(
         use_native_hstore=False,  # saves a transaction for each connection
         connect_args={"application_name": "aura", **TIMEOUTS, **url.arguments()},
     )
+    if len(url.hosts) > 1:
+        _try_each_host(engine, url)
     _set_up_connections(engine, url, prepare, new_connection)
     _discard_connections(engine)
     if prepare:
@@ -100,6 +100,30 @@ def _first_host(url: DatabaseUrl) -> URL:
     login = {"username": url.user or None, "password": url.password or None}
     place = {"host": host or None, "port": int(port) if port else None, "database": url.name or None}
     return URL.create("postgresql+psycopg2", **login, **place)  # type: ignore[arg-type]
+
+
+def _try_each_host(engine: Engine, url: DatabaseUrl) -> None:
+    """Let a host that accepts a connection and closes it, as a balancer without a server does, stop nobody.
+
+    libpq tries the next host only if the network refuses a connection or the server cannot write.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> Any:
+        started = time.monotonic()
+        try:
+            return psycopg2.connect(**parameters)
+        except psycopg2.OperationalError as error:
+            failure = error
+        for host, port in url.hosts[1:]:
+            if time.monotonic() - started > TIMEOUTS["connect_timeout"]:
+                break  # libpq has waited for hosts that do not answer
+            alone = {**parameters, "host": host, "port": port or "5432"}
+            try:
+                return psycopg2.connect(**alone)
+            except psycopg2.OperationalError as error:
+                failure = error
+        raise failure
 
 
 def _set_up_connections(engine: Engine, url: DatabaseUrl, prepare: bool, new_connection: NewConnection) -> None:

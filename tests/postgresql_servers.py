@@ -1,8 +1,8 @@
 """PostgreSQL servers beside the one of tests.services: a streaming replica, one on a small disk, and PgBouncer.
 
-    with PostgreSQL() as primary, Standby(primary) as standby:
-        primary.kill()
-        standby.promote()
+with PostgreSQL() as primary, Standby(primary) as standby:
+    primary.kill()
+    standby.promote()
 """
 
 from __future__ import annotations

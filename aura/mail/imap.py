@@ -28,9 +28,9 @@ from aura.errors import Unavailable
 from aura.mail import imap_login
 from aura.mail.imap_connection import Connection, TLSConnection, modified_utf7, quoted
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
-from db.unavailable import is_unavailable
 from aura.oauth import Token, TokenServerUnavailable, token_source
 from aura.settings import OAuthProvider, SettingsError, first_line, get_settings
+from db.unavailable import is_unavailable
 
 logger = structlog.get_logger("aura.mail")
 

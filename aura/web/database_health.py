@@ -91,7 +91,6 @@ class WriteProbe:
             self._failure, self._running = failure, False
             self._ended.set()
 
-
     def wait_until_ended(self, seconds: float) -> bool:
         """Wait for the running probe. Returns whether it has ended."""
         return not self._running or self._ended.wait(seconds)
@@ -129,7 +128,9 @@ def check_database(wait: float = WAIT_SECONDS) -> Check:
         return Check("database", False, f"{where}: {failure[1]}", _FIXES[failure[0]], failure[0])
     mode = pooler_mode(engine())
     return Check(
-        "database", True, f"{where}: revision {current}" + (f", through a pooler in {mode} mode" if mode != "none" else "")
+        "database",
+        True,
+        f"{where}: revision {current}" + (f", through a pooler in {mode} mode" if mode != "none" else ""),
     )
 
 
@@ -174,7 +175,9 @@ def check_failover() -> Check:
     if action == fence.CLOCK_BACK:
         fix = "check the time of the database server (NTP): jobs that are due later wait for it"
         return Check("failover", True, f"{detail}, by {details.get('seconds')} s", fix)
-    detail += f": commits of up to {details.get('seconds')} s may be missing; {details.get('skipped')} numbers were skipped"
+    detail += (
+        f": commits of up to {details.get('seconds')} s may be missing; {details.get('skipped')} numbers were skipped"
+    )
     return Check("failover", True, detail, "compare with your clients and mails (docs/how-to/run-with-a-standby.md)")
 
 

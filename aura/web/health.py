@@ -22,7 +22,7 @@ from aura.jobs.rabbitmq.connection import describe, parameters
 from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
 from aura.oauth.grants import LOGIN
 from aura.oauth.logins import Logins
-from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
+from aura.settings import OAuthProvider, Settings, SettingsError, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.checks import Check
 from aura.web.database_health import check_database, check_failover

@@ -162,7 +162,9 @@ def test_a_role_without_the_identifier_of_the_server_notices_a_promotion(migrate
         cursor.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
-def test_a_database_of_the_previous_version_is_used_without_the_fence(postgresql: PostgreSQL, configure: Callable[..., Any]):
+def test_a_database_of_the_previous_version_is_used_without_the_fence(
+    postgresql: PostgreSQL, configure: Callable[..., Any]
+):
     url = postgresql.start().create_database()
     configure(DATABASE_URL=url)
 

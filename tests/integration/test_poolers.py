@@ -37,7 +37,9 @@ def pgbouncer(request: pytest.FixtureRequest, postgresql: PostgreSQL) -> Iterato
 
 
 @pytest.fixture
-def through(pgbouncer: PgBouncer, postgresql: PostgreSQL, configure: Callable[..., Any]) -> Iterator[Callable[[str], None]]:
+def through(
+    pgbouncer: PgBouncer, postgresql: PostgreSQL, configure: Callable[..., Any]
+) -> Iterator[Callable[[str], None]]:
     """Return a function that uses an empty database through the pooler, with AURA_DATABASE_PREPARE."""
     name = postgresql.create_database().rpartition("/")[2]
 

@@ -59,7 +59,10 @@ def test_a_wrong_url_is_refused_with_the_reason_and_without_its_password(url: st
 
 
 def test_a_reader_may_prefer_a_standby():
-    assert parse("postgresql://u@a,b/desk?target_session_attrs=prefer-standby", READABLE).hosts == (("a", ""), ("b", ""))
+    assert parse("postgresql://u@a,b/desk?target_session_attrs=prefer-standby", READABLE).hosts == (
+        ("a", ""),
+        ("b", ""),
+    )
 
 
 def test_the_shown_url_has_every_host_and_neither_password_nor_parameters():
@@ -84,4 +87,6 @@ def test_the_parameters_of_options(options: str, found: dict[str, str]):
 
 
 def test_a_long_url_takes_linear_time():
-    parse("postgresql://u@" + ",".join(f"db{n}:5432" for n in range(5_000)) + "/desk?options=" + "-c%20a%3D1%20" * 5_000)
+    parse(
+        "postgresql://u@" + ",".join(f"db{n}:5432" for n in range(5_000)) + "/desk?options=" + "-c%20a%3D1%20" * 5_000
+    )

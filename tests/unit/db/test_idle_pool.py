@@ -45,7 +45,9 @@ def test_idle_connections_are_closed_by_a_thread_and_one_stays(engine: Engine):
     _use(engine, 5)
 
     wait_until(lambda: pool.checkedin() == 1, 10, "idle connections are closed")
-    wait_until(lambda: not any(each.name == "idle-connections" for each in threading.enumerate()), 10, "the thread ends")
+    wait_until(
+        lambda: not any(each.name == "idle-connections" for each in threading.enumerate()), 10, "the thread ends"
+    )
 
 
 def test_after_idle_connections_were_closed_the_pool_has_its_full_size_again(engine: Engine):

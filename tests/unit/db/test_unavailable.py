@@ -47,8 +47,8 @@ def test_a_full_disk_is_noted_on_both_databases(tmp_path: Path):
 
     with sqlite3.connect(tmp_path / "small.db") as connection:
         connection.execute("PRAGMA max_page_count = 4")
+        connection.execute("CREATE TABLE t (filler)")
         with pytest.raises(sqlite3.OperationalError) as error:
-            for number in range(10):
-                connection.execute(f"CREATE TABLE t{number} (filler)")
+            connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
     connection.close()
     assert is_full(error.value)
