@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         description="URL of a read replica of DATABASE_URL, for searches, lists, exports and reports; unset: none.",
     )
     database_read_max_age: float = Field(
-        30.0, gt=0, description="Seconds by which the replica may be behind; beyond them DATABASE_URL is read."
+        60.0, gt=0, description="Seconds by which the replica may be behind; beyond them DATABASE_URL is read."
     )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     search_seconds: float = Field(
@@ -639,6 +639,10 @@ class Settings(BaseSettings):
             database_url.parse(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and separator:
+            if rest.partition("?")[0] in ("", "/", "/:memory:"):
+                raise ValueError(
+                    "must name a file, as in sqlite:///aura.db: a database in memory is lost at each connection"
+                )
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
 

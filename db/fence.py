@@ -162,6 +162,14 @@ def events(session: Session, within: float) -> list[tuple[datetime, str, dict[st
     return [(row.at, row.action, row.details) for row in session.execute(found.order_by(c.id.desc()).limit(10))]
 
 
+def last_event_age(session: Session, within: float = 7 * 86_400.0) -> float | None:
+    """Return the seconds since the last promotion or restore within so many seconds, or None."""
+    c = AuditEntry.__table__.c
+    age = elapsed(c.at)
+    lost = select(age).where(c.subject == "database", c.action.in_((PROMOTED, RESTORED, WENT_BACK)), age < within)
+    return session.scalar(lost.order_by(c.id.desc()).limit(1))
+
+
 def _move(raw: Any, position: Position) -> None:
     """Skip numbers if the row names another server or timeline, and write this one into it, in the open transaction."""
     with raw.cursor() as cursor:
@@ -201,11 +209,11 @@ def _position(raw: Any) -> Position:
     if not outside:
         _execute(raw, "SAVEPOINT fence")
     try:
-        return _row(raw, _POSITION)  # type: ignore[return-value]  # two texts
+        return _row(raw, _POSITION)
     except psycopg2.ProgrammingError:
         if not outside:
             _execute(raw, "ROLLBACK TO SAVEPOINT fence")
-        return _row(raw, _POSITION_ALONE)  # type: ignore[return-value]
+        return _row(raw, _POSITION_ALONE)
 
 
 def _row(raw: Any, query: str) -> tuple[Any, ...]:

@@ -143,7 +143,7 @@ def _set_up_connections(engine: Engine, url: DatabaseUrl, prepare: bool, new_con
         if pooler.has_pooler(raw, pid):
             with finding:
                 if (mode := _modes.get(engine)) is None:
-                    arguments = {"application_name": "aura", **TIMEOUTS, **url.arguments()}
+                    arguments: dict[str, Any] = {"application_name": "aura", **TIMEOUTS, **url.arguments()}
                     mode = _modes[engine] = pooler.find_mode(raw, lambda: psycopg2.connect(**arguments))
             try:
                 pooler.check(mode, prepare)

@@ -23,10 +23,14 @@ logger = structlog.get_logger("aura.database")
 FRESH_SECONDS, FAILED_SECONDS = 1.0, 10.0
 #: Connections to the replica, and seconds to wait for one of them and for the server.
 POOL, POOL_SECONDS, CONNECT_SECONDS = 4, 3.0, 2
-#: A replica that received all there is may replay nothing for a while: the fence's counter is raised every few seconds.
+#: The time since the last commit that was replayed, or, if all is replayed, since the primary's last message, which a role
+#: without pg_read_all_stats does not see. Heartbeats commit every second or two.
 _AGE = text("""
-SELECT CASE WHEN pg_is_in_recovery() THEN
-    extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), 'epoch'))::float8 ELSE 0 END
+SELECT CASE WHEN pg_is_in_recovery() THEN extract(epoch FROM least(
+    clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), 'epoch'),
+    CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+        THEN (SELECT clock_timestamp() - last_msg_receipt_time FROM pg_stat_wal_receiver) END
+))::float8 ELSE 0 END
 """)
 
 #: The ages in seconds of the data that a request has read; set by the web process for each request.

@@ -27,6 +27,56 @@ def _mutant(name: str, file: str, on: str, off: str, *tests: str) -> Mutant:
 
 
 MUTANTS = (
+    # -- the database
+    _mutant(
+        "a read-only session stays in the pool",
+        "db/postgresql.py",
+        "if is_lost(context.original_exception):",
+        "if False:",
+        "tests/unit/db/test_postgresql.py",
+    ),
+    _mutant(
+        "statements of a shared connection have a number for a name",
+        "db/postgresql.py",
+        'return "aura_" + hashlib.sha256(f"{options}\\0{statement}".encode()).hexdigest()[:32]',
+        'return "aura_"',
+        "tests/unit/db/test_postgresql.py",
+    ),
+    _mutant(
+        "a pooler in transaction mode gets prepared statements",
+        "db/pooler.py",
+        'if mode == "transaction" and prepares:',
+        "if False:",
+        "tests/integration/test_poolers.py",
+    ),
+    _mutant(
+        "a promoted standby gives numbers again",
+        "db/fence.py",
+        'cursor.execute(_RAISE, {"skip": details["skipped"]})',
+        "pass",
+        "tests/integration/test_failover.py",
+    ),
+    _mutant(
+        "idle connections stay open",
+        "db/idle_pool.py",
+        "old.append(queue.queue.popleft())",
+        "break",
+        "tests/unit/db/test_idle_pool.py",
+    ),
+    _mutant(
+        "a full disk counts as ready",
+        "aura/web/database_health.py",
+        "if failure is None and unavailable.failures.full_within(FULL_SECONDS):",
+        "if False:",
+        "tests/unit/web/test_database_health.py",
+    ),
+    _mutant(
+        "an old replica is read",
+        "db/replica.py",
+        "if age > self.max_age:",
+        "if False:",
+        "tests/unit/db/test_replica.py",
+    ),
     # -- how jobs become hints
     _mutant(
         "a busy broker gets a hint for each job",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from aura.database_url import READABLE, parse, session_parameters
+from aura.settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,12 @@ def test_the_shown_url_has_every_host_and_neither_password_nor_parameters():
 )
 def test_the_parameters_of_options(options: str, found: dict[str, str]):
     assert session_parameters(options).items() >= found.items()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite://", "sqlite:///:memory:?cache=shared"])
+def test_a_database_in_memory_is_refused_by_name(url: str, configure: Callable[..., Any]):
+    with pytest.raises(SettingsError, match="DATABASE_URL: must name a file"):
+        configure(DATABASE_URL=url)
 
 
 def test_a_long_url_takes_linear_time():
