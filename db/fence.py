@@ -1,4 +1,4 @@
-"""The fence: notices that the database was promoted or restored, and keeps numbers from being given twice.
+"""The fence: detects that the database was promoted or restored, and keeps numbers from being given twice.
 
 After the promotion of a standby that lagged, or a restore from a backup, the last commits are gone and the sequences are back
 at an earlier value. PostgreSQL starts a new timeline at a promotion and at a point-in-time recovery, and a restored dump is in

@@ -1,4 +1,4 @@
-"""Connection pool that closes idle connections, so that a busy moment does not occupy the server's connections for good.
+"""Connection pool that closes idle connections, so that a busy moment does not occupy the connections of the server permanently.
 
 SQLAlchemy's QueuePool closes none (`pool_recycle` looks at a connection only when it is used). This one closes those idle
 for IDLE_SECONDS, except one. The connection that was used last is used next, so the others become idle.

@@ -130,12 +130,11 @@ class SmallDiskPostgreSQL(PostgreSQL):
 
 def fill(path: Path) -> None:
     """Write a file until its file system is full."""
-    with path.open("wb") as filling, contextlib.suppress(OSError):
+    with path.open("wb", buffering=0) as filling:
         for block in (1 << 20, 4096):
             with contextlib.suppress(OSError):
                 while True:
                     filling.write(b"\0" * block)
-                    filling.flush()
 
 
 @contextlib.contextmanager

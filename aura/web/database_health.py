@@ -96,7 +96,7 @@ class WriteProbe:
         return not self._running or self._ended.wait(seconds)
 
 
-#: The probe of each engine, so that another database begins anew.
+#: The probe of each engine, so that another database begins again.
 _probes: WeakKeyDictionary[Engine, WriteProbe] = WeakKeyDictionary()
 
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from aura.attachments.storage import make_storage, probe
-from aura.errors import AuraError
+from aura.errors import AuraError, ConfigurationError
 from aura.jobs.rabbitmq.connection import describe, parameters
 from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
 from aura.oauth.grants import LOGIN
@@ -244,7 +244,20 @@ CHECKS: tuple[Callable[[], Check], ...] = (
 def checks() -> list[Check]:
     """Run all checks; invalid settings are the only result, since all others need them."""
     first = check_settings()
-    return [first, *(check() for check in CHECKS[1:]), *check_oauth()] if first.ok else [first]
+    if not first.ok:
+        return [first]
+    found = [_run(check) for check in CHECKS[1:]]
+    try:
+        return [first, *found, *check_oauth()]
+    except ConfigurationError:  # a pooler in the wrong mode, which the check of the database names
+        return [first, *found]
+
+
+def _run(check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ConfigurationError:
+        return Check(check.__name__.removeprefix("check_").replace("_", " "), False, "unknown: see the first failure")
 
 
 def _count(number: int, noun: str) -> str:

@@ -144,7 +144,7 @@ def test_a_clock_that_went_back_is_noticed_once(migrated: str):
     assert "clock" in check_failover().detail
 
 
-def test_a_role_without_the_identifier_of_the_server_notices_a_promotion(migrated: str, configure: Callable[..., Any]):
+def test_a_role_without_the_identifier_of_the_server_detects_a_promotion(migrated: str, configure: Callable[..., Any]):
     name = migrated.rpartition("/")[2]
     with session(migrated) as cursor:
         cursor.execute(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")

@@ -116,7 +116,7 @@ def test_a_process_does_not_start_with_the_wrong_setting_and_names_the_fix(
     pgbouncer: PgBouncer, postgresql: PostgreSQL, command: list[str]
 ):
     if pgbouncer.mode != "transaction":
-        pytest.skip("the other modes have no wrong setting, or are refused alike")
+        pytest.skip("the other modes have no wrong setting, or are refused, too")
     variables = {"DATABASE_URL": pgbouncer.url, "AURA_ENV": "development", "RABBITMQ_URL": "amqp://a:b@127.0.0.1:1/"}
     hidden = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -127,3 +127,14 @@ def test_a_process_does_not_start_with_the_wrong_setting_and_names_the_fix(
     assert program.returncode != 0
     assert "AURA_DATABASE_PREPARE=false" in program.stdout + program.stderr
     assert "Traceback" not in program.stderr or command[0] == "dramatiq"
+
+
+def test_doctor_names_the_wrong_setting_once_and_ends_in_order(pgbouncer: PgBouncer, through: Callable[[str], None]):
+    if pgbouncer.mode != "transaction":
+        pytest.skip("the other modes have no wrong setting, or are refused, too")
+    through("true")
+
+    found = [each for each in health.checks() if not each.ok]
+
+    assert found[0].name == "database"
+    assert [each.name for each in found if "AURA_DATABASE_PREPARE=false" in each.detail] == ["database"]

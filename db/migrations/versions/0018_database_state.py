@@ -1,4 +1,4 @@
-"""Tables about the database itself: the fence, which notices a promotion or a restore, and the probe of writing."""
+"""Tables about the database itself: the fence, which detects a promotion or a restore, and the probe of writing."""
 
 from __future__ import annotations
 

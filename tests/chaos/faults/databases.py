@@ -51,12 +51,12 @@ def postgresql_promoted(system: System, chance: Random) -> None:
 
 @fault("postgresql")
 def postgresql_full(system: System, chance: Random) -> None:
-    """The disk of the database is full; on a server without a disk of its own, files cannot grow."""
+    """The disk of the database is full; nothing happens on a server without a disk of its own."""
     server = system.postgresql
     if not isinstance(server, SmallDiskPostgreSQL):
         return
-    server.fill()
     try:
+        server.fill()
         system.over.wait(SHORT_OF_WRITES)
         for_a_moment(system, chance)
     finally:

@@ -24,8 +24,10 @@ MOUNTS = pytest.mark.skipif(not SmallDiskPostgreSQL.possible(), reason="needs th
 
 
 @pytest.fixture(autouse=True)
-def forget_failures() -> Iterator[None]:
+def fresh_process() -> Iterator[None]:
+    unavailable.failures.clear()
     yield
+    dispose()
     unavailable.failures.clear()
 
 
