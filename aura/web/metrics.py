@@ -62,12 +62,13 @@ def _gauges(session: Session) -> Iterator[Metric]:
     backlog = queue_stats.backlog(session, actors.broker.get_declared_actors())
     stages = {stage: queue_stats.Unfinished(0, 0.0) for stage in UNFINISHED} | queue_stats.unfinished(session)
     controls = queue_controls.current(session)
-    if (failover := fence.last_event_age(session)) is not None:
-        yield GaugeMetricFamily(
-            "aura_database_failover_seconds",
-            "Seconds since the database was promoted or restored; absent if it was not within seven days.",
-            value=failover,
-        )
+    failover = fence.last_event_age(session)
+    yield _labelled(
+        "aura_database_failover_seconds",
+        "Seconds since the database was promoted or restored; absent if it was not within seven days.",
+        (),
+        [((), failover)] if failover is not None else [],
+    )
     yield _labelled(
         "aura_jobs",
         "Open jobs by actor and state (scheduled, available, queued, running, retrying).",
