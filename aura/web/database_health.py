@@ -7,6 +7,7 @@ that failed for lack of space.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -112,7 +113,9 @@ def check_database(wait: float = WAIT_SECONDS) -> Check:
         current, newest = revisions()
         read_only = _is_read_only()
     except SQLAlchemyError as error:
-        return Check("database", False, f"{where}: {first_line(error)}", _fix(error), UNAVAILABLE)
+        # libpq found no host that accepts writes
+        code = READ_ONLY if re.search("session is read-only|hot standby mode", str(error)) else UNAVAILABLE
+        return Check("database", False, f"{where}: {first_line(error)}", _fix(error, code), code)
     except ConfigurationError as error:
         return Check("database", False, f"{where}: {error}", "change the one or the other", MISCONFIGURED)
     if outdated(current):
@@ -134,7 +137,7 @@ def check_database(wait: float = WAIT_SECONDS) -> Check:
     )
 
 
-def _fix(error: SQLAlchemyError) -> str:
+def _fix(error: SQLAlchemyError, code: str) -> str:
     text = first_line(error)
     if "unsupported startup parameter: options" in text:
         return (
@@ -143,7 +146,7 @@ def _fix(error: SQLAlchemyError) -> str:
         )
     if "too many" in text or "remaining connection slots" in text or "no more connections" in text:
         return "lower AURA_DATABASE_POOL, or raise the server's limit of connections"
-    return _FIXES[UNAVAILABLE]
+    return _FIXES[code]
 
 
 def _is_read_only() -> str:

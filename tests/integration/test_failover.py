@@ -16,7 +16,7 @@ from db.migrate import migrate
 from db.new_tickets import NewTicket
 from tests.conftest import wait_until
 from tests.postgresql_servers import Standby, scalar, session
-from tests.services import PostgreSQL
+from tests.services import PostgreSQL, free_port
 
 
 @pytest.fixture
@@ -94,6 +94,11 @@ def test_a_standby_is_read_only_for_doctor_until_it_is_promoted(
     found = check_database()
     assert (found.ok, found.code) == (False, READ_ONLY)
     assert "standby" in found.detail
+    dispose()
+    configure(DATABASE_URL=f"postgresql://postgres@127.0.0.1:{free_port()},127.0.0.1:{standby.port}/postgres")
+    assert check_database().code == READ_ONLY
+    dispose()
+    configure(DATABASE_URL=standby.url)
 
     standby.promote()
     assert check_database().ok
