@@ -70,7 +70,9 @@ class System(Installation):
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.standby = standby
-        self.pgbouncer = PgBouncer(postgresql, pooler).start() if pooler else None
+        # in session mode each connection of the programs occupies one of the server (docs/how-to/use-a-pooler.md)
+        sizes = {"default_pool_size": 60} if pooler == "session" else {}
+        self.pgbouncer = PgBouncer(postgresql, pooler, **sizes).start() if pooler else None
         self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
         self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy((self.pgbouncer or postgresql).port)
