@@ -1399,7 +1399,7 @@ MUTANTS = (
     _mutant(
         "an error of a database shows its row",
         "db/database.py",
-        'event.listen(engine, "handle_error", _hide_values)',
+        'event.listen(engine, "handle_error", _note_and_hide)',
         "pass",
         "tests/unit/test_error_text.py",
     ),
