@@ -30,31 +30,24 @@ MUTANTS = (
     # -- the database
     _mutant(
         "a read-only session stays in the pool",
-        "db/postgresql.py",
-        "if is_lost(context.original_exception):",
-        "if False:",
-        "tests/unit/db/test_postgresql.py",
+        "db/unavailable.py",
+        "return state in (READ_ONLY, _IDLE) or",
+        "return state == _IDLE or",
+        "tests/unit/db/test_unavailable.py",
     ),
     _mutant(
         "statements of a shared connection have a number for a name",
         "db/postgresql.py",
         'return "aura_" + hashlib.sha256(f"{options}\\0{statement}".encode()).hexdigest()[:32]',
         'return "aura_"',
-        "tests/unit/db/test_postgresql.py",
+        "tests/unit/db/test_postgresql_names.py",
     ),
     _mutant(
         "a pooler in transaction mode gets prepared statements",
         "db/pooler.py",
         'if mode == "transaction" and prepares:',
         "if False:",
-        "tests/integration/test_poolers.py",
-    ),
-    _mutant(
-        "a promoted standby gives numbers again",
-        "db/fence.py",
-        'cursor.execute(_RAISE, {"skip": details["skipped"]})',
-        "pass",
-        "tests/integration/test_failover.py",
+        "tests/unit/db/test_pooler.py",
     ),
     _mutant(
         "idle connections stay open",
@@ -69,13 +62,6 @@ MUTANTS = (
         "if failure is None and unavailable.failures.full_within(FULL_SECONDS):",
         "if False:",
         "tests/unit/web/test_database_health.py",
-    ),
-    _mutant(
-        "an old replica is read",
-        "db/replica.py",
-        "if age > self.max_age:",
-        "if False:",
-        "tests/unit/db/test_replica.py",
     ),
     # -- how jobs become hints
     _mutant(

@@ -38,7 +38,6 @@ _DIALECT = "both databases pass one conformance test"
 #: Modules whose tests are in another file: the file, below tests/unit unless it says more, and the reason.
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "db/fence.py": ("tests/integration/test_failover.py", "tested against a real primary with a standby"),
-    "db/pooler.py": ("tests/integration/test_poolers.py", "tested against a real PgBouncer"),
     "aura/ai/text/masking/addresses.py": _MASKING,
     "aura/ai/text/masking/credential_pairs.py": _MASKING,
     "aura/ai/text/masking/numbers.py": _MASKING,

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from db import database, reading, transaction
 from db.database import dispose, engine, make_engine
 from db.migrate import migrate
-from db.postgresql import discards, statement_name
+from db.postgresql import discards
 from tests.chaos.proxy import Proxy
 from tests.postgresql_servers import scalar, session
 from tests.services import PostgreSQL, free_port
@@ -134,14 +134,6 @@ def test_a_host_that_closes_each_connection_is_passed_over(
 
     _write()
     proxy.close()
-
-
-def test_a_name_of_a_statement_is_that_of_its_text_and_of_the_options():
-    names = {statement_name(*given) for given in (("SELECT 1",), ("SELECT 2",), ("SELECT 1", "-c search_path=a"))}
-
-    assert len(names) == 3
-    assert statement_name("SELECT 1") == statement_name("SELECT 1")
-    assert all(len(name) < 50 for name in names)
 
 
 def test_a_failed_checkout_of_a_wrong_password_or_name_says_so(own_url: str):
