@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, unquote
+from urllib.parse import SplitResult, unquote
+
+from aura import database_url
 
 _WORDS = """
 guest password passwd pass passw0rd p@ssw0rd p@ssword postgres postgresql rabbitmq rabbit redis smtp mail test testing
@@ -44,25 +47,36 @@ def is_guessable(password: str, *names: str) -> bool:
 def problem(variable: str, parts: SplitResult) -> str | None:
     """Return what is wrong with the password of a service's URL, or None. The answer contains no part of the URL."""
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    options = parse_qs(parts.query)
-    database = variable == "DATABASE_URL"
-    if database and "password" in options:
-        password, user = options["password"][-1], user or options.get("user", [""])[-1]
     if password:
         name = unquote(parts.path.strip("/"))
-        bad = is_guessable(password, user, name if variable in ("RABBITMQ_URL", "DATABASE_URL") else "")
-        return (
-            f"needs another password in {variable}: this one is a default password, or easy to guess" if bad else None
-        )
-    if (variable == "SMTP_URL" and not user) or _local(parts, options):
+        return _guessable(variable, password, user, name if variable == "RABBITMQ_URL" else "")
+    if (variable == "SMTP_URL" and not user) or _local([parts.hostname or ""]):
         return None  # a relay without login; a socket, or this machine
-    if (database and _other_login(options)) or (variable == "RABBITMQ_URL" and "certfile" in parts.query):
+    if variable == "RABBITMQ_URL" and "certfile" in parts.query:
         return None
+    return _missing(variable)
+
+
+def database_problem(variable: str, url: str) -> str | None:
+    """Return what is wrong with the password of a URL of PostgreSQL, or None. The answer contains no part of the URL."""
+    parts = database_url.parse(url, database_url.READABLE)
+    if parts.password:
+        return _guessable(variable, parts.password, parts.user, parts.name)
+    if _local([host for host, _ in parts.hosts]) or _other_login(parts.parameters):
+        return None
+    return _missing(variable)
+
+
+def _guessable(variable: str, password: str, *names: str) -> str | None:
+    bad = is_guessable(password, *names)
+    return f"needs another password in {variable}: this one is a default password, or easy to guess" if bad else None
+
+
+def _missing(variable: str) -> str:
     return f"needs a password in {variable}: it is empty, and the service is on another machine"
 
 
-def _local(parts: SplitResult, options: dict[str, list[str]]) -> bool:
-    hosts = [parts.hostname] if parts.hostname else options.get("host", [""])
+def _local(hosts: Sequence[str]) -> bool:
     return all(not host or host.startswith("/") or _loopback(host) for host in hosts)
 
 
@@ -73,7 +87,7 @@ def _loopback(host: str) -> bool:
         return host.casefold() in ("localhost", "localhost.")
 
 
-def _other_login(options: dict[str, list[str]]) -> bool:
+def _other_login(options: Mapping[str, str]) -> bool:
     """Return whether libpq finds a password elsewhere, or needs none."""
     given = any(name in options for name in _LIBPQ_OPTIONS) or any(os.environ.get(name) for name in _LIBPQ_VARIABLES)
     return given or (Path.home() / ".pgpass").exists()

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from aura import service_passwords
+from aura import database_url, service_passwords
 from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
@@ -114,6 +114,8 @@ def redact(url: str) -> str:
     """Return the URL without password and query, for logs."""
     if url.startswith("sqlite"):
         return url.partition("?")[0]
+    if url.startswith("postgres"):
+        return database_url.parse(url, database_url.READABLE).shown()
     parts = _split_url(url)
     user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
     port = f":{parts.port}" if parts.port else ""
@@ -232,7 +234,15 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("sqlite:///aura.db"),
         validation_alias="DATABASE_URL",
-        description="postgresql://user:password@host/name, or sqlite:///file for embedded mode.",
+        description="postgresql://user:password@host/name, with several hosts separated by commas, or sqlite:///file for "
+        "embedded mode.",
+    )
+    database_read_url: SecretStr | None = Field(
+        None,
+        description="URL of a read replica of DATABASE_URL, for searches, lists, exports and reports; unset: none.",
+    )
+    database_read_max_age: float = Field(
+        60.0, gt=0, description="Seconds by which the replica may be behind; beyond them DATABASE_URL is read."
     )
     database_pool: int = Field(10, ge=1, description="Maximum number of database connections per process.")
     search_seconds: float = Field(
@@ -649,16 +659,29 @@ class Settings(BaseSettings):
         scheme, separator, rest = url.partition("://")
         # SQLAlchemy 2.1 reads postgresql:// as psycopg 3, and does not read Heroku's postgres://
         if scheme in ("postgres", "postgresql", "postgresql+psycopg2") and separator:
-            _split_url(url)
+            database_url.parse(url)
             return SecretStr(f"postgresql+psycopg2://{rest}")
         if scheme == "sqlite" and separator:
             path = rest.partition("?")[0]
             if path in ("", "/", "/:memory:") or ":memory:" in path or "mode=memory" in rest:
-                raise ValueError("must name a file, such as sqlite:///aura.db: threads and commands share it")
+                raise ValueError(
+                    "must name a file, as in sqlite:///aura.db: a database in memory is lost at each connection"
+                )
             if not path.startswith("/"):
                 raise ValueError("needs three slashes before the name of the file: sqlite:///aura.db")
             return value
         raise ValueError("must be postgresql://user:password@host/name or sqlite:///file")
+
+    @field_validator("database_read_url")
+    @classmethod
+    def _replica(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.get_secret_value().partition("://")
+        if scheme not in ("postgres", "postgresql", "postgresql+psycopg2"):
+            raise ValueError("must be postgresql://user:password@host/name")
+        database_url.parse(value.get_secret_value(), database_url.READABLE)
+        return SecretStr(f"postgresql+psycopg2://{rest}")
 
     @field_validator("rabbitmq_url", "redis_url", "smtp_url", "imap_url")
     @classmethod
@@ -770,6 +793,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _replica_of_postgresql(self) -> Settings:
+        if self.database_read_url is not None and self.sqlite:
+            raise ValueError("AURA_DATABASE_READ_URL needs DATABASE_URL to be PostgreSQL, whose replica it names")
+        return self
+
+    @model_validator(mode="after")
     def _no_password_beside_oauth(self) -> Settings:
         for name, url, other, provider in (
             ("AURA_IMAP_URL", self.imap_url, "AURA_IMAP_OAUTH", self.imap_oauth),
@@ -799,9 +828,11 @@ class Settings(BaseSettings):
                     "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
                     "`aura secrets generate-key` prints a key"
                 )
+            for name, url in (("DATABASE_URL", self.database_url), ("AURA_DATABASE_READ_URL", self.database_read_url)):
+                if url and (wrong := service_passwords.database_problem(name, url.get_secret_value())):
+                    raise ValueError(f"production {wrong}")
             for name, url in (
                 ("RABBITMQ_URL", self.rabbitmq_url),
-                ("DATABASE_URL", self.database_url),
                 ("REDIS_URL", self.redis_url),
                 ("SMTP_URL", None if self.smtp_oauth else self.smtp_url),
                 ("AURA_IMAP_URL", None if self.imap_oauth else self.imap_url),

@@ -6,59 +6,42 @@ A `transaction()` inside another one joins it, so a `send` in any function is pa
 from __future__ import annotations
 
 import atexit
-import json
-import select
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from datetime import datetime
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
-import orjson
 import psycopg2.extensions
-from psycopg2.extensions import AsIs
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
+from aura import database_url
 from aura.error_text import database_text
 from aura.errors import InvalidInput, Unavailable
 from aura.settings import get_settings
-from db import key_file
+from db import key_file, postgresql, replica
+from db.fence import Fence
+from db.unavailable import failures, is_unavailable, sqlstate
 
 _current: ContextVar[Session | None] = ContextVar("transaction", default=None)
 
 _writing = threading.Lock()
 
-#: Timeouts of libpq in seconds (`tcp_user_timeout`: milliseconds), so that an unreachable host does not block a thread.
-TIMEOUTS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-#: A prepared statement is planned once, maybe before its table grows, so its plan must not be a sequential scan. Disabling
-#: these raises the estimated cost of statements that need one, which JIT would then compile for a tenth of a second.
-PLANNER_OPTIONS = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
-#: Idle seconds of a PostgreSQL connection after which a checkout polls its socket, which shows that the server closed it,
-#: and after which it pings the server.
-POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
 #: The SQLSTATE of a statement that was cancelled or ran into its timeout.
 QUERY_CANCELED = "57014"
 #: Seconds that a SQLite writer waits for another one.
 SQLITE_BUSY_SECONDS = 30
 
 
-def _hide_values(context: ExceptionContext) -> None:
-    """Take the values of rows and parameters from the texts of an error, which any log of any program may show."""
+def _note_and_hide(context: ExceptionContext) -> None:
+    """Note a full disk, and take the values of rows and parameters from the text of an error, which any log may show."""
     original = context.original_exception
+    failures.note(original)
     if (shown := database_text(original, context.statement or "")) is not None:
         original.args = (shown,)
         if context.sqlalchemy_exception is not None:
@@ -68,94 +51,18 @@ def _hide_values(context: ExceptionContext) -> None:
 def make_engine(url: str, pool: int = 10, prepare: bool = True, patience: float = 30.0) -> Engine:
     """Return an engine for the URL; SQLite gets a write-ahead log and explicit transactions.
 
-    `patience` is how many seconds a caller waits for a connection of the pool.
+    `patience` is how many seconds a caller waits for a connection of the pool. Each new connection to PostgreSQL is
+    compared with the fence (see `db.fence`) before its first use.
 
     On PostgreSQL, a statement whose execution option `prepared` names its parameters is prepared once for each connection.
     """
-    engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgresql(url, pool, prepare, patience)
-    event.listen(engine, "handle_error", _hide_values)
+    if url.startswith("sqlite"):
+        engine = _sqlite(url, pool)
+    else:
+        parts = database_url.parse(url, database_url.READABLE)
+        engine = postgresql.make_engine(parts, pool, prepare, patience, Fence().check)
+    event.listen(engine, "handle_error", _note_and_hide)
     return engine
-
-
-#: Numbers of prepared statements; one that an interrupt loses is not reused.
-_numbers = count()
-
-
-def _postgresql(url: str, pool: int, prepare: bool, patience: float) -> Engine:
-    options = "-c timezone=UTC" + (PLANNER_OPTIONS if prepare else "")
-    engine = create_engine(
-        url,
-        pool_size=pool,
-        max_overflow=0,
-        hide_parameters=True,  # they are texts of tickets
-        pool_timeout=patience,
-        pool_use_lifo=True,  # the connection used last is the least likely to be stale
-        json_serializer=_to_json,
-        connect_args={"application_name": "aura", "options": options, **TIMEOUTS},
-    )
-
-    @event.listens_for(engine, "checkin")
-    def _used(_connection: Any, record: Any) -> None:
-        record.info["used"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-        # pool_pre_ping would ping at each checkout, a fifth of the waiting time of a busy worker
-        idle = time.monotonic() - record.info.get("used", time.monotonic())
-        if idle > PING_AFTER_SECONDS or (idle > POLL_AFTER_SECONDS and _readable(connection)):
-            try:
-                engine.dialect.do_ping(connection)
-            except engine.dialect.loaded_dbapi.Error as error:
-                raise DisconnectionError("the server closed the connection") from error
-
-    @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def _prepare(
-        connection: Connection, cursor: Any, statement: str, values: Any, context: Any, _many: bool
-    ) -> tuple[str, Any]:
-        # parsing and planning a short statement takes longer than running it, and psycopg2 prepares none
-        names: tuple[str, ...] | None = context.execution_options.get("prepared")
-        if names is None or not prepare:
-            return statement, values
-        prepared: dict[str, str] = connection.info.setdefault("prepared", {})
-        if statement not in prepared:
-            name = f"aura_{next(_numbers)}"
-            # other parameters are constants of the statement
-            placeholders = {each: AsIs(f"${at}") for at, each in enumerate(names, 1)}
-            cursor.execute(f"PREPARE {name} AS {statement}", {**values, **placeholders})
-            prepared[statement] = f"EXECUTE {name}" + (
-                f" ({', '.join(f'%({each})s' for each in names)})" if names else ""
-            )
-        return prepared[statement], values
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # reads need no BEGIN and ROLLBACK, two round trips; SQLAlchemy's AUTOCOMMIT costs two others
-        raw: Any = connection.connection.dbapi_connection
-        options = connection.get_execution_options()
-        raw.autocommit = options.get("reads", False) or options.get("isolation_level") == "AUTOCOMMIT"
-
-    return engine
-
-
-def _to_json(value: Any) -> str:
-    # for bulk statements: orjson is seven times as fast as json, and turns NaN into null
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # PostgreSQL accepts larger integers, and reports invalid text itself
-        return json.dumps(value, default=_isoformat)
-
-
-def _isoformat(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
-
-
-def _readable(connection: Any) -> bool:
-    # without a pending request, data means that the server closed the connection or announces it
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _sqlite(url: str, pool: int) -> Engine:
@@ -199,7 +106,18 @@ def engine() -> Engine:
     return make_engine(settings.database_url.get_secret_value(), settings.database_pool, settings.database_prepare)
 
 
-#: Connections for searches and exports, beside those of AURA_DATABASE_POOL, and seconds to wait for one of them.
+def refuse_wrong_pooler() -> None:
+    """Raise WrongPoolerMode if AURA_DATABASE_PREPARE does not fit the pooler of DATABASE_URL; for the start of a process.
+
+    While the database does not answer, this is unknown: each later connection is checked, too.
+    """
+    if not _on_sqlite():
+        with suppress(SQLAlchemyError), engine().connect():
+            pass
+
+
+#: Connections for searches and exports, beside those of AURA_DATABASE_POOL and at most half as many, and seconds to wait
+#: for one of them.
 SEARCH_POOL, SEARCH_POOL_SECONDS = 4, 3.0
 
 
@@ -207,7 +125,8 @@ SEARCH_POOL, SEARCH_POOL_SECONDS = 4, 3.0
 def _searcher() -> Engine:
     settings = get_settings()
     url = settings.database_url.get_secret_value()
-    return make_engine(url, SEARCH_POOL, settings.database_prepare, SEARCH_POOL_SECONDS)
+    pool = min(SEARCH_POOL, max(1, settings.database_pool // 2))
+    return make_engine(url, pool, settings.database_prepare, SEARCH_POOL_SECONDS)
 
 
 @lru_cache(maxsize=1)
@@ -225,6 +144,7 @@ def dispose() -> None:
         engine().dispose()
         engine.cache_clear()
         _reader.cache_clear()
+    replica.dispose()
     if _searcher.cache_info().currsize:
         _searcher().dispose()
         _searcher.cache_clear()
@@ -323,7 +243,7 @@ def searching(cancellation: Cancellation | None = None) -> Iterator[Session]:
     """
     seconds = get_settings().search_seconds
     cancellation = cancellation or Cancellation()
-    with Session(_searcher(), expire_on_commit=False) as session:
+    with _on_replica() as copy, Session(copy or _searcher(), expire_on_commit=False) as session:
         raw = session.connection(execution_options={"reads": _on_sqlite()}).connection.dbapi_connection
         timer = threading.Timer(seconds, cancellation.cancel) if _on_sqlite() else None
         try:
@@ -347,6 +267,40 @@ def searching(cancellation: Cancellation | None = None) -> Iterator[Session]:
         finally:
             if timer is not None:
                 timer.cancel()
+
+
+@contextmanager
+def reporting() -> Iterator[Session]:
+    """Read as `reading` does, from the read replica if there is a usable one; for reports, which may be some seconds old.
+
+    Joins the open transaction, if any.
+    """
+    if _current.get() is None:
+        with _on_replica() as copy:
+            if copy is not None:
+                with Session(copy.execution_options(reads=True), expire_on_commit=False) as session:
+                    yield session
+                return
+    with reading() as session:
+        yield session
+
+
+@contextmanager
+def _on_replica() -> Iterator[Engine | None]:
+    """Yield the engine of the read replica and note the age of its data, or None to read the primary."""
+    found = replica.replica()
+    age = found.usable_age() if found is not None else None
+    if found is None or age is None:
+        yield None
+        return
+    replica.note(age)
+    try:
+        yield found.engine
+    except SQLAlchemyError as error:
+        # such as a statement that conflicts with what the replica replays; the next request reads the primary
+        if is_unavailable(error) and sqlstate(error) != QUERY_CANCELED:
+            found.fail(error)
+        raise
 
 
 class _BorrowedConnection:

@@ -17,10 +17,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
-from db.database import engine
+from aura.settings import get_settings
+from db.database import engine, make_engine
+from db.postgresql import pooler_mode
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,10 @@ def _exclusively(connection: Connection) -> Iterator[None]:
         with connection.begin():  # takes the write lock
             yield
         return
+    if pooler_mode(engine()) == "transaction":
+        with _exclusively_by_transactions(connection):
+            yield
+        return
     # polls: a session that waits inside a statement holds a snapshot, for which CREATE INDEX CONCURRENTLY waits
     while not connection.scalar(text(f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})")):
         connection.rollback()
@@ -83,6 +89,32 @@ def _exclusively(connection: Connection) -> Iterator[None]:
         connection.execute(text("RESET lock_timeout"))
         connection.execute(text(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})"))
         connection.commit()
+
+
+@contextmanager
+def _exclusively_by_transactions(connection: Connection) -> Iterator[None]:
+    """As `_exclusively`, with nothing that outlives a transaction: a pooler gives each transaction another session."""
+    settings = get_settings()
+    other = make_engine(settings.database_url.get_secret_value(), 1, settings.database_prepare)
+    try:
+        with other.connect() as holder:
+            while not holder.scalar(text(f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})")):
+                holder.rollback()
+                time.sleep(POLL_SECONDS)
+            holder.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            connection.rollback()
+            event.listen(engine(), "begin", _limit_locks)
+            yield
+            connection.rollback()
+    finally:
+        if event.contains(engine(), "begin", _limit_locks):
+            event.remove(engine(), "begin", _limit_locks)
+        other.dispose()
+
+
+def _limit_locks(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}")
 
 
 def revisions() -> tuple[str | None, str | None]:

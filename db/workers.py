@@ -36,6 +36,12 @@ def other_versions_live(session: Session, dead_after: float) -> bool:
     return session.scalar(live.limit(1)) is not None
 
 
+def is_alive(session: Session, worker: str, within: float) -> bool:
+    """Return whether a worker's heartbeat is younger than so many seconds."""
+    fresh = select(Worker.id).where(Worker.id == worker, Worker.heartbeat_at >= from_now(-within))
+    return session.scalar(fresh) is not None
+
+
 def drain(session: Session, worker: str) -> str:
     """Ask a worker, by its id or its name (host:process), to complete its jobs and end. Returns its name.
 

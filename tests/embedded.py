@@ -28,7 +28,7 @@ from aura.jobs.process_state import WORKER_ID
 from aura.jobs.relay import Relay
 from aura.jobs.ttl_cache import TTLCache
 from db import database as sessions
-from db import hints, jobs, queue_controls, reading, transaction, workers
+from db import fence, hints, jobs, queue_controls, reading, transaction, workers
 from db.database import dispose, make_engine
 from db.jobs import Claimed, NewJob
 from db.migrate import migrate
@@ -226,6 +226,7 @@ class Hand:
 def fresh_process() -> None:
     """Have each test begin as a process does: with nothing remembered, and a broker that reads its settings again."""
     process_state.reset()
+    fence.forget()
     actors.broker.close()
 
 

@@ -22,7 +22,10 @@ def web(
     from aura.jobs.logs import configure_logging
     from aura.settings import get_settings
     from aura.web.server import serve
+    from db.database import dispose, refuse_wrong_pooler
 
     settings = get_settings()
     configure_logging()
+    refuse_wrong_pooler()
+    dispose()  # the connection is not for the processes that the server starts
     serve("aura.web.app:app", host or settings.host, port or settings.port)

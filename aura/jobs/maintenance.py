@@ -4,6 +4,7 @@
 2. Every ten seconds dispatch lost hints again: hints of unclaimed jobs that their queue cannot hold.
 3. Every ten seconds move the messages of RabbitMQ's dead-letter queues into the table.
 4. At its start, and when the database's clock went back, correct the times that are later than now.
+5. Every five seconds raise the counter of the fence, which shows a database that went back (see `db.fence`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
 from aura.jobs.transport import Transport
 from aura.settings import Settings
-from db import clock_jumps, dead_letters, hints, reading, transaction, workers
+from db import clock_jumps, dead_letters, fence, hints, reading, transaction, workers
 from db.jobs import wake_relay
 
 logger = structlog.get_logger("aura.relay")
@@ -33,6 +34,7 @@ DRAIN_EVERY = 10.0
 CLOCK_EVERY = 5.0
 #: Seconds by which the database's clock must go back.
 CLOCK_BACK = 2.0
+FENCE_EVERY = 5.0
 #: Seconds after which the hint of an unclaimed job may be lost.
 LOST_HINT_AFTER = 15.0
 #: Seconds after which it is lost, whatever its queue holds.
@@ -72,12 +74,19 @@ class Maintenance:
             PeriodicTask(self.recover, RECOVER_EVERY),
             PeriodicTask(self.redispatch_lost_hints, LOST_HINTS_EVERY),
             PeriodicTask(self.drain, DRAIN_EVERY),
+            PeriodicTask(self.beat_fence, FENCE_EVERY),
         ]
 
     def run_due(self) -> None:
         """Run each task whose time has come; all of them the first time."""
         for task in self._tasks:
             task.run_if_due()
+
+    def beat_fence(self) -> None:
+        """Raise the counter of the fence; SQLite has none."""
+        if not self._settings.sqlite:
+            with transaction() as session:
+                fence.beat(session)
 
     def recover(self) -> None:
         """Make the jobs of dead workers due again, and quarantine those that crashed too often."""

@@ -22,7 +22,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from aura.errors import Unavailable
 from aura.mail import imap_login
@@ -30,6 +30,7 @@ from aura.mail.imap_connection import Connection, TLSConnection, modified_utf7, 
 from aura.mail.ingest import HEAD, IngestResult, ingest_mail
 from aura.oauth import Token, TokenServerUnavailable, token_source
 from aura.settings import OAuthProvider, SettingsError, first_line, get_settings
+from db.unavailable import is_unavailable
 
 logger = structlog.get_logger("aura.mail")
 
@@ -73,8 +74,8 @@ def watch(url: str, every: float, once: bool = False) -> Iterator[tuple[str, Ing
                     time.sleep(every)
                     if mailbox.login_expired:
                         break
-        except (MailServerUnavailable, OperationalError, InterfaceError) as error:
-            if once:
+        except (MailServerUnavailable, SQLAlchemyError) as error:
+            if once or not (isinstance(error, MailServerUnavailable) or is_unavailable(error)):
                 raise
             failures += 1
             # jitter: the clients of a server that comes back do not connect at the same moment

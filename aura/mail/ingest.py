@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aura.ai.text.clean import clean_line
@@ -40,6 +40,7 @@ from db.fair_shares import share_of
 from db.inbound_mails import IGNORED, REFUSED, REFUSED_SENDER, SOURCE, Reference
 from db.new_tickets import NewTicket
 from db.tickets import MailOrigin
+from db.unavailable import is_unavailable
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.mail")
@@ -86,9 +87,9 @@ def ingest_mail(raw: bytes, size: int | None = None, *, needs_token: bool = True
     mail = parse_mail(raw)
     try:
         return _ingest(mail, needs_token=needs_token)
-    except (OperationalError, InterfaceError):
-        raise
     except SQLAlchemyError as error:
+        if is_unavailable(error):
+            raise
         logger.exception("mail rejected by the database", identity=mail.identity)
         return _refuse(mail, f"rejected by the database: {type(error).__name__}")
 

@@ -23,6 +23,7 @@ from aura.web.auth.login import Login
 from aura.web.auth.security_events import events as security_events
 from aura.web.body_formats import BodyFormats
 from aura.web.body_limit import BodyLimit
+from aura.web.data_age import DataAge
 from aura.web.group_commit import TicketWriter
 from aura.web.head_requests import HeadRequests
 from aura.web.headers import SecurityHeaders
@@ -79,6 +80,7 @@ def make_app() -> FastAPI:
     app.add_middleware(LoadShedding)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(HeadRequests)
+    app.add_middleware(DataAge)
     app.add_middleware(AccessLog)
     app.include_router(tickets.create_alias)
     app.include_router(pages.router)  # before the API: a browser gets the page of a ticket, a program the alias's JSON

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from aura.errors import Conflict, Overloaded
@@ -32,6 +32,7 @@ from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
 from db.text import storable
 from db.tickets import Created
+from db.unavailable import is_unavailable
 from pipelines.triage import triage
 
 logger = structlog.get_logger("aura.web")
@@ -191,8 +192,8 @@ def store(requests: Sequence[CreateRequest]) -> list[Result]:
         if _is_lock_timeout(error):
             if len(requests) == 1:
                 return [RequestInProgress()]
-        elif isinstance(error, OperationalError | InterfaceError):
-            return [error] * len(requests)  # the database does not answer
+        elif is_unavailable(error):
+            return [error] * len(requests)
         if len(requests) == 1:
             return [error]
         logger.warning("tickets stored one by one", tickets=len(requests))

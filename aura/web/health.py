@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
@@ -18,14 +17,17 @@ from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from aura.attachments.storage import make_storage, probe
-from aura.errors import AuraError
+from aura.errors import AuraError, ConfigurationError
 from aura.jobs.rabbitmq.connection import describe, parameters
 from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
 from aura.oauth.grants import LOGIN
 from aura.oauth.logins import Logins
-from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
+from aura.settings import OAuthProvider, Settings, SettingsError, get_settings, redact
 from aura.web.auth.requirements import Reader
+from aura.web.checks import Check
+from aura.web.database_health import check_database, check_failover
 from aura.web.metrics import DatabaseMetrics
+from aura.web.problems import DATABASE_RETRY_AFTER
 from db import (
     alerts,
     clock_jumps,
@@ -37,7 +39,6 @@ from db import (
     reading,
     secret_columns,
 )
-from db.migrate import outdated, revisions
 from db.process_stats import count_live, oldest_due_seconds
 from pipelines.scheduler import LEASE
 
@@ -47,22 +48,6 @@ router = APIRouter(tags=["health"])
 STUCK_AFTER = 60
 #: Seconds after which it is late although a relay runs.
 LATE_AFTER = 300
-#: Codes of readiness: the database does not answer; its tables are of another version.
-UNAVAILABLE, OUTDATED = "database_unavailable", "database_outdated"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of a check; `fix` says what to do when it failed, or about what it found.
-
-    `code` names the failure for `/health/ready`, which everybody can read.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    code: str = ""
 
 
 def check_settings() -> Check:
@@ -70,21 +55,6 @@ def check_settings() -> Check:
         return Check("settings", True, get_settings().mode())
     except SettingsError as error:
         return Check("settings", False, str(error), "correct the variable")
-
-
-def check_database() -> Check:
-    where = redact(get_settings().database_url.get_secret_value())
-    try:
-        current, newest = revisions()
-    except SQLAlchemyError as error:
-        return Check(
-            "database", False, f"{where}: {first_line(error)}", "start PostgreSQL, or correct DATABASE_URL", UNAVAILABLE
-        )
-    if outdated(current):
-        return Check(
-            "database", False, f"{where}: revision {current or 'none'}, newest {newest}", "run `aura migrate`", OUTDATED
-        )
-    return Check("database", True, f"{where}: revision {current}")
 
 
 def check_rabbitmq() -> Check:
@@ -305,6 +275,7 @@ def _check_token(provider: OAuthProvider, mailbox: str, settings: Settings) -> C
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_settings,
     check_database,
+    check_failover,
     check_rabbitmq,
     check_redis,
     check_openai,
@@ -321,7 +292,20 @@ CHECKS: tuple[Callable[[], Check], ...] = (
 def checks() -> list[Check]:
     """Run all checks; invalid settings are the only result, since all others need them."""
     first = check_settings()
-    return [first, *(check() for check in CHECKS[1:]), *check_oauth()] if first.ok else [first]
+    if not first.ok:
+        return [first]
+    found = [_run(check) for check in CHECKS[1:]]
+    try:
+        return [first, *found, *check_oauth()]
+    except ConfigurationError:  # a pooler in the wrong mode, which the check of the database names
+        return [first, *found]
+
+
+def _run(check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ConfigurationError:
+        return Check(check.__name__.removeprefix("check_").replace("_", " "), False, "unknown: see the first failure")
 
 
 def _count(number: int, noun: str) -> str:
@@ -336,11 +320,15 @@ def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Readiness")
 def ready() -> JSONResponse:
-    """Answer 200 when tickets can be accepted, which needs the database alone. `aura doctor` has the details."""
+    """Answer 200 when tickets can be stored, which needs the database alone: it answers and accepts writes.
+
+    `aura doctor` has the details.
+    """
     database = check_database()
     if database.ok:
         return JSONResponse({"status": "ready", "database": "ok"})
-    return JSONResponse({"status": "not ready", "database": "failed", "code": database.code}, 503)
+    body = {"status": "not ready", "database": "failed", "code": database.code}
+    return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_AFTER)})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

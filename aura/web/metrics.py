@@ -18,6 +18,7 @@ from db import (
     ai_costs,
     clock_jumps,
     dead_letters,
+    fence,
     inbound_mails,
     leader_election,
     metric_samples,
@@ -62,6 +63,13 @@ def _gauges(session: Session) -> Iterator[Metric]:
     backlog = queue_stats.backlog(session, actors.broker.get_declared_actors())
     stages = {stage: queue_stats.Unfinished(0, 0.0) for stage in UNFINISHED} | queue_stats.unfinished(session)
     controls = queue_controls.current(session)
+    failover = fence.last_event_age(session)
+    yield _labelled(
+        "aura_database_failover_seconds",
+        "Seconds since the database was promoted or restored; absent if it was not within seven days.",
+        (),
+        [((), failover)] if failover is not None else [],
+    )
     yield _labelled(
         "aura_jobs",
         "Open jobs by actor and state (scheduled, available, queued, running, retrying).",

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from aura import errors
@@ -29,6 +29,7 @@ from aura.web.headers import HEADERS, PRIVATE
 from aura.web.media_types import JSON, is_json, unsupported
 from aura.web.query_parameters import did_you_mean
 from aura.web.render import wants_page
+from db import unavailable
 from db.text import storable
 
 logger = structlog.get_logger("aura.web")
@@ -197,21 +198,22 @@ def install(app: FastAPI) -> None:
             headers = {"Allow": allowed_methods(app, request.url.path)}
         return answer(request, error.status_code, str(error.detail), headers)
 
-    @app.exception_handler(DBAPIError)
-    def _database_error(request: Request, error: DBAPIError) -> Response:
-        if error.connection_invalidated:
-            return _unavailable(request, error)
-        raise error
-
-    @app.exception_handler(OperationalError)
-    @app.exception_handler(InterfaceError)
-    @app.exception_handler(TimeoutError)
-    def _unavailable(request: Request, error: Exception) -> Response:
+    @app.exception_handler(SQLAlchemyError)
+    def _database_error(request: Request, error: SQLAlchemyError) -> Response:
+        if not unavailable.is_unavailable(error):
+            raise error
         logger.warning("database unavailable", error=first_line(error))
-        detail = "the database does not answer; nothing was stored, so send the request again"
+        detail = f"{_why_unavailable(error)}; nothing was stored, so send the request again"
         return answer(request, 503, detail, {"Retry-After": str(DATABASE_RETRY_AFTER)})
 
     @app.exception_handler(Exception)
     def _unexpected(request: Request, _error: Exception) -> Response:
-        # Starlette raises the error again, for the log; this response bypasses the middleware that adds the headers
-        return answer(request, 500, INTERNAL, {**HEADERS, "Cache-Control": PRIVATE})
+        # Starlette raises the error again, for the log, so uvicorn closes the connection and the client must know; this
+        # response bypasses the middleware that adds the headers
+        return answer(request, 500, INTERNAL, {**HEADERS, "Cache-Control": PRIVATE, "Connection": "close"})
+
+
+def _why_unavailable(error: SQLAlchemyError) -> str:
+    if unavailable.sqlstate(error) == unavailable.READ_ONLY:
+        return "the database is read-only at the moment"
+    return "the disk of the database is full" if unavailable.is_full(error) else "the database does not answer"

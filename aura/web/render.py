@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 
 from aura.settings import get_settings
+from aura.web.data_age import data_age
 from aura.web.done_messages import opened
 
 HERE = Path(__file__).resolve().parent
@@ -80,6 +81,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "who": who,
         "embedded": settings.embedded,
         "now": datetime.now(UTC),
+        "data_age": data_age(),
         "done": opened(request.query_params.get("done", "")),
     }
     html = _environment().get_template(template).render(common | values)

@@ -12,6 +12,8 @@ from typing import Any
 from alembic import op
 from sqlalchemy import text
 
+from db.postgresql import pooler_mode
+
 #: Milliseconds that such a statement waits for a lock; it blocks nobody meanwhile.
 LOCK_TIMEOUT = 10_000
 
@@ -45,6 +47,9 @@ def _online() -> bool:
 def _autocommit() -> Iterator[None]:
     """Run outside a transaction, with a longer lock timeout than a migration that holds locks."""
     with op.get_context().autocommit_block():
+        if pooler_mode(op.get_bind().engine) == "transaction":
+            yield  # the session is another one for each statement
+            return
         previous = op.get_bind().scalar(text("SHOW lock_timeout"))
         op.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
         try:

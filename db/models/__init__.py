@@ -3,6 +3,7 @@
 from db.models.access import ApiKey, AuditEntry, LoginFailure, LoginLink, RecoveryCode, SigningKey, User, UserSession
 from db.models.attachments import Attachment, AttachmentChunk
 from db.models.base import Base, Id, Json
+from db.models.database import DatabaseFence, WriteProbe
 from db.models.jobs import Attempt, DeadLetter, IdempotencyKey, Job, OutboxEvent, QueueControl, Worker
 from db.models.oauth import OAuthLogin
 from db.models.participants import TicketParticipant
@@ -37,6 +38,7 @@ __all__ = [
     "ChannelRate",
     "Comment",
     "Correction",
+    "DatabaseFence",
     "DeadLetter",
     "Endpoint",
     "Id",
@@ -68,4 +70,5 @@ __all__ = [
     "UserSession",
     "VerdictRecord",
     "Worker",
+    "WriteProbe",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from tests.chaos.failpoints import Failpoints
 from tests.chaos.proxy import Proxy
 from tests.chaos.supervisor import Supervisor
 from tests.conftest import ROOT, wait_until
+from tests.postgresql_servers import PgBouncer, Standby
 from tests.services import PostgreSQL, RabbitMQ, Redis, tree
 
 #: The virtual host of every run; the faults that wipe RabbitMQ create it again.
@@ -64,11 +66,17 @@ class System(Installation):
         migrated: str = "",
         hold: str = "",
         rates: str = "off",
+        standby: Standby | None = None,
+        pooler: str = "",
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
+        self.standby = standby
+        # in session mode each connection of the programs occupies one of the server (docs/how-to/use-a-pooler.md)
+        sizes = {"default_pool_size": 60} if pooler == "session" else {}
+        self.pgbouncer = PgBouncer(postgresql, pooler, **sizes).start() if pooler else None
         self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
-        self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy(postgresql.port)
+        self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy((self.pgbouncer or postgresql).port)
         self.to_redis = Proxy(redis.port)
         self.failpoints = Failpoints(folder / "failpoints")
         #: The offset of the scheduler's clock, in seconds.
@@ -78,10 +86,13 @@ class System(Installation):
         self.over = threading.Event()
         self.reset_vhost()
         self._database = postgresql.create_database(migrated or "template1")
+        self.database_name = self._database.rpartition("/")[2]
+        self._proxies = [Proxy(standby.port)] if standby is not None else []
         variables = {
             "AURA_ENV": "development",
             "RABBITMQ_URL": _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
-            "DATABASE_URL": _through(self._database, self.to_postgresql),
+            "DATABASE_URL": self._url([self.to_postgresql.port, *(each.port for each in self._proxies)]),
+            "AURA_DATABASE_PREPARE": str(pooler != "transaction").lower(),
             "REDIS_URL": _through(redis.url, self.to_redis),
             "SMTP_URL": self.post.url,
             "WORKER_PROCESSES": "1",
@@ -100,7 +111,11 @@ class System(Installation):
         } | (self.provider.variables if openai else {})
         super().__init__(folder, variables)
         # the judge does not look through the proxy
-        self.engine = make_engine(self._database.replace("postgresql://", "postgresql+psycopg2://"), 4)
+        self.engine = make_engine(self._url([each.port for each in (postgresql, standby) if each is not None]), 4)
+
+    def _url(self, ports: Sequence[int]) -> str:
+        """Return the URL of the database with a host for each port."""
+        return f"postgresql://postgres@{','.join(f'127.0.0.1:{port}' for port in ports)}/{self.database_name}"
 
     def boot(self) -> Self:
         """Create the tables, unless a migrated database was copied, and start what the Procfile names."""
@@ -167,8 +182,10 @@ class System(Installation):
         self.failpoints.release_all()
         self.supervisor.close()
         super().close()
-        for proxy in (self.to_rabbitmq, self.to_postgresql, self.to_redis):
+        for proxy in (self.to_rabbitmq, self.to_postgresql, self.to_redis, *self._proxies):
             proxy.close()
+        if self.pgbouncer is not None:
+            self.pgbouncer.close()
         self.post.close()
         self.provider.close()
         self.desk.close()

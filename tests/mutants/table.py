@@ -27,6 +27,42 @@ def _mutant(name: str, file: str, on: str, off: str, *tests: str) -> Mutant:
 
 
 MUTANTS = (
+    # -- the database
+    _mutant(
+        "a read-only session stays in the pool",
+        "db/unavailable.py",
+        "return state in (READ_ONLY, _IDLE) or",
+        "return state == _IDLE or",
+        "tests/unit/db/test_unavailable.py",
+    ),
+    _mutant(
+        "statements of a shared connection have a number for a name",
+        "db/postgresql.py",
+        'return "aura_" + hashlib.sha256(f"{options}\\0{statement}".encode()).hexdigest()[:32]',
+        'return "aura_"',
+        "tests/unit/db/test_postgresql_names.py",
+    ),
+    _mutant(
+        "a pooler in transaction mode gets prepared statements",
+        "db/pooler.py",
+        'if mode == "transaction" and prepares:',
+        "if False:",
+        "tests/unit/db/test_pooler.py",
+    ),
+    _mutant(
+        "idle connections stay open",
+        "db/idle_pool.py",
+        "old.append(queue.queue.popleft())",
+        "break",
+        "tests/unit/db/test_idle_pool.py",
+    ),
+    _mutant(
+        "a full disk counts as ready",
+        "aura/web/database_health.py",
+        "if failure is None and unavailable.failures.full_within(FULL_SECONDS):",
+        "if False:",
+        "tests/unit/web/test_database_health.py",
+    ),
     # -- how jobs become hints
     _mutant(
         "a busy broker gets a hint for each job",
@@ -1377,7 +1413,7 @@ MUTANTS = (
     _mutant(
         "an error of a database shows its row",
         "db/database.py",
-        'event.listen(engine, "handle_error", _hide_values)',
+        'event.listen(engine, "handle_error", _note_and_hide)',
         "pass",
         "tests/unit/test_error_text.py",
     ),

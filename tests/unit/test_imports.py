@@ -28,7 +28,7 @@ def test_settings_import_nothing_of_aura_but_its_errors():
     tree = ast.parse((ROOT / "aura/settings.py").read_text())
 
     ours = {name for name in imported(tree) if name.partition(".")[0] in PACKAGES}
-    assert ours <= {"aura", "aura.errors", "aura.error_text"}, "service_passwords is a module of aura"
+    assert ours <= {"aura", "aura.errors", "aura.error_text"}, "database_url and service_passwords are modules of aura"
 
 
 def test_the_help_of_the_command_imports_no_other_package():

@@ -37,6 +37,7 @@ _DIALECT = "both databases pass one conformance test"
 
 #: Modules whose tests are in another file: the file, below tests/unit unless it says more, and the reason.
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "db/fence.py": ("tests/integration/test_failover.py", "tested against a real primary with a standby"),
     "aura/ai/text/masking/addresses.py": _MASKING,
     "aura/ai/text/masking/credential_pairs.py": _MASKING,
     "aura/ai/text/masking/numbers.py": _MASKING,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from aura.service_passwords import is_guessable, problem
+from aura.service_passwords import database_problem, is_guessable, problem
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_another_password_is_accepted(password: str) -> None:
     ],
 )
 def test_a_url_with_a_guessable_or_empty_password_is_refused_without_its_text(variable: str, url: str) -> None:
-    found = problem(variable, urlsplit(url))
+    found = _problem(variable, url)
     assert found is not None and variable in found
     assert "desk" not in found and "tickets" not in found and "cache" not in found
 
@@ -86,9 +86,13 @@ def test_a_url_with_a_guessable_or_empty_password_is_refused_without_its_text(va
     ],
 )
 def test_a_good_password_a_socket_and_a_certificate_are_accepted(variable: str, url: str) -> None:
-    assert problem(variable, urlsplit(url)) is None
+    assert _problem(variable, url) is None
 
 
 def test_a_password_that_libpq_finds_elsewhere_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", "/etc/aura/pgpass")
-    assert problem("DATABASE_URL", urlsplit("postgresql://desk@db/tickets")) is None
+    assert database_problem("DATABASE_URL", "postgresql://desk@db/tickets") is None
+
+
+def _problem(variable: str, url: str) -> str | None:
+    return database_problem(variable, url) if variable == "DATABASE_URL" else problem(variable, urlsplit(url))

@@ -12,10 +12,12 @@ from dramatiq import Middleware, Worker
 from dramatiq.middleware import MiddlewareError
 from sqlalchemy.exc import SQLAlchemyError
 
+from aura.errors import ConfigurationError
 from aura.jobs import process_state, relay
 from aura.jobs.middleware.shutdown import stop_command, worker_command
 from aura.settings import get_settings
-from db import hints, reading, transaction
+from db import hints, reading, transaction, workers
+from db.database import refuse_wrong_pooler
 from db.process_stats import count_live
 
 logger = structlog.get_logger("aura.relay")
@@ -44,12 +46,17 @@ class RelayMiddleware(Middleware):
         return [] if get_settings().embedded else [relay.main]
 
     def before_worker_boot(self, broker: Any, worker: Worker) -> None:
-        """Import the modules of the program that construct its pipelines."""
+        """Import the modules of the program that construct its pipelines, and refuse a pooler in the wrong mode."""
         try:
             for module in broker.program.modules:
                 import_module(module)
         except ImportError as error:
             raise MiddlewareError(f"a module of the program cannot be imported: {error}") from error
+        try:
+            refuse_wrong_pooler()
+        except ConfigurationError as error:
+            logger.critical("the worker does not start", error=str(error))
+            raise MiddlewareError(str(error)) from None
 
     def after_worker_boot(self, broker: Any, worker: Worker) -> None:
         self._stop = threading.Event()
@@ -73,7 +80,10 @@ class RelayMiddleware(Middleware):
                 return
             try:
                 with reading() as session:
-                    missing = 0 if count_live(session, "relay", dead_after) else missing + 1
+                    live = count_live(session, "relay", dead_after)
+                    # if this worker's own heartbeat is not written either, the database says nothing about the relay
+                    known = workers.is_alive(session, process_state.WORKER_ID, dead_after / 2)
+                missing = 0 if live else missing + 1 if known else min(missing, 0)
             except SQLAlchemyError:
                 missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
         logger.critical("no relay is running: the worker command stops, so that its supervisor restarts it")

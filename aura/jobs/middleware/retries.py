@@ -14,12 +14,10 @@ import hashlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeGuard
 
 import structlog
 from dramatiq import Middleware
 from dramatiq.middleware import Interrupt, TimeLimitExceeded
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from aura.error_text import database_text, error_text, format_traceback
 from aura.errors import JobError
@@ -30,6 +28,7 @@ from aura.settings import get_settings
 from db import jobs, queue_controls, transaction
 from db.jobs import Claimed, Failure
 from db.text import storable
+from db.unavailable import is_unavailable
 
 logger = structlog.get_logger("aura.retries")
 
@@ -52,7 +51,7 @@ class Retries(Middleware):
         failures = _failures(attempt)
         if not failures:
             return
-        if is_away(attempt.error) or (
+        if is_unavailable(attempt.error) or (
             isinstance(attempt.error, Interrupt) and not isinstance(attempt.error, TimeLimitExceeded)
         ):
             # the heartbeat hands these back as soon as the database answers, and no attempt is used up
@@ -131,13 +130,6 @@ def _bounded(seconds: object) -> float | None:
     if not isinstance(seconds, int | float) or not seconds >= 0:
         return None
     return min(float(seconds), LONGEST_RETRY_AFTER)
-
-
-def is_away(error: BaseException | None) -> TypeGuard[Exception]:
-    """Return whether the error means that the database is unavailable."""
-    return (
-        isinstance(error, OperationalError | InterfaceError) or getattr(error, "connection_invalidated", False) is True
-    )
 
 
 def pause(attempts: int, error: BaseException) -> float:

@@ -12,7 +12,8 @@ from aura.settings import get_settings
 from aura.web.accuracy import accuracy
 from aura.web.api.fields import Text
 from aura.web.auth.requirements import Admin, Reader
-from db import ai_costs, audit, local_models, reading
+from db import ai_costs, audit, local_models
+from db.database import reporting
 
 router = APIRouter(tags=["AI"])
 
@@ -51,7 +52,7 @@ class Costs(BaseModel):
 @router.get("/models", summary="List local models")
 def list_models(_who: Reader) -> Models:
     """Return the shipped model and the models trained here, with their accuracy."""
-    with reading() as session:
+    with reporting() as session:
         return Models(models=[Model.model_validate(each) for each in local_models.versions(session)])
 
 
@@ -66,14 +67,14 @@ def use_model(version: Annotated[Text, Path(max_length=80)], who: Admin) -> Acti
 @router.get("/evaluation", summary="Accuracy of verdicts")
 def evaluation(_who: Reader) -> dict[str, Any]:
     """Return accuracy and calibration by label (category, priority), on the tickets that people reviewed."""
-    with reading() as session:
+    with reporting() as session:
         return accuracy(session)
 
 
 @router.get("/ai/costs", summary="Costs of the remote engine")
 def costs(_who: Reader, days: Annotated[float, Query(ge=0.01, le=3660)] = 7.0) -> Costs:
     """Return the costs of today and of each day, by model."""
-    with reading() as session:
+    with reporting() as session:
         return Costs(
             today=round(ai_costs.spent_today(session), 6),
             budget=get_settings().ai_budget_day,

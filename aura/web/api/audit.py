@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from aura.web.api.fields import Filter, Limit
 from aura.web.auth.requirements import Admin
-from db import audit, reading
+from db import audit
+from db.database import reporting
 from db.ids import MAX_ID
 
 router = APIRouter(tags=["audit log"])
@@ -43,6 +44,6 @@ def list_audit(
     limit: Limit = 50,
 ) -> Entries:
     """Return who did what to which object, when, and from which address."""
-    with reading() as session:
+    with reporting() as session:
         rows = audit.listing(session, subject=subject, who=who, before=before, limit=limit)
     return Entries(audit=[Entry.model_validate(row) for row in rows])

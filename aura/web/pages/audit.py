@@ -7,7 +7,8 @@ from fastapi.responses import HTMLResponse
 
 from aura.web.auth.requirements import REQUIRES_ADMIN
 from aura.web.render import page
-from db import audit, reading
+from db import audit
+from db.database import reporting
 
 router = APIRouter()
 
@@ -17,6 +18,6 @@ PAGE = 100
 
 @router.get("/audit", response_class=HTMLResponse, dependencies=[REQUIRES_ADMIN])
 def show_audit(request: Request, before: int | None = None) -> HTMLResponse:
-    with reading() as session:
+    with reporting() as session:
         rows = audit.listing(session, before=before, limit=PAGE)
     return page(request, "audit.html", rows=rows, older=rows[-1]["id"] if len(rows) == PAGE else None)

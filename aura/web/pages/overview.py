@@ -22,7 +22,8 @@ from aura.web.auth.requirements import REQUIRES_READ, Operator
 from aura.web.pages.forms import audited, redirect
 from aura.web.pages.queues import queue_of, snapshot
 from aura.web.render import count_of, page
-from db import ai_costs, diagnosis, metric_samples, queue_stats, reading, ticket_stats
+from db import ai_costs, diagnosis, metric_samples, queue_stats, ticket_stats
+from db.database import reporting
 from db.diagnosis import Snapshot
 from db.queue_stats import COUNT_LIMIT, Backlog, Rate
 from db.ticket_stats import TicketStats
@@ -81,7 +82,7 @@ class Alert:
 
 @router.get("/", response_class=HTMLResponse, dependencies=[REQUIRES_READ])
 def show_overview(request: Request) -> HTMLResponse:
-    with reading() as session:
+    with reporting() as session:
         current = snapshot(session)
         backlogs, rates = queue_stats.backlog(session, queue_of()), queue_stats.rates(session)
 
@@ -118,7 +119,7 @@ def show_chart(name: str, hours: float = 3.0) -> dict[str, Any]:
     if name not in CHARTS or not 0 < hours <= MAX_HOURS:
         raise NotFound(f"charts: {', '.join(CHARTS)}, for up to {MAX_HOURS} hours")
     lines, unit = CHARTS[name]
-    with reading() as session:
+    with reporting() as session:
         since = datetime.now(UTC) - timedelta(hours=hours)
         samples = metric_samples.series(session, [series for series, _ in lines], since)
     times = sorted({moment for points in samples.values() for moment, _ in points})

@@ -17,6 +17,7 @@ import actors
 from aura.jobs.rabbitmq.definitions import definitions
 from aura.settings import Settings
 from db import reading
+from db.database import SEARCH_POOL
 from db.jobs import NewJob
 from tests.conftest import ROOT, environment_variables
 from tests.embedded import all_jobs, claim, enqueue, mark_hinted
@@ -193,3 +194,16 @@ def test_the_definitions_of_rabbitmq_match_the_code(name: str, quorum: bool) -> 
     assert written == definitions(ours, actors.TOPOLOGY, quorum=quorum), (
         "run: aura queues definitions > deploy/rabbitmq/definitions.json"
     )
+
+
+def test_the_processes_of_app_json_and_a_release_command_fit_into_the_plan_of_its_database():
+    app = json.loads((ROOT / "app.json").read_text())
+    assert {"plan": "heroku-postgresql:essential-0"} in app["addons"], "it has 20 connections"
+    pool = int(app["env"]["AURA_DATABASE_POOL"]["value"])
+    web, workers = app["formation"]["web"]["quantity"], app["formation"]["worker"]["quantity"]
+    searches, relay, scheduler, release = min(SEARCH_POOL, max(1, pool // 2)), 3, 2, 2
+
+    processes = int(app["env"]["WORKER_PROCESSES"]["value"])
+    together = web * (pool + searches) + workers * (processes * pool + relay) + scheduler + release
+
+    assert together <= 20 - 2, "two are for `aura doctor` and a shell"

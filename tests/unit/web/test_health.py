@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from aura.settings import get_settings
-from aura.web import health
+from aura.web import database_health, health
 from db import notifications, reading, transaction
-from db.database import dispose
+from db.database import dispose, engine
 from db.models import IdempotencyKey, Notification
 from tests.services import free_port
 from tests.unit.web.clients import anonymous_client
@@ -62,6 +62,7 @@ def test_readiness_does_not_wait_for_a_writer(web: TestClient):
         session.add(IdempotencyKey(key="k", fingerprint="", ticket_id=1))
         session.flush()
         assert web.get("/health/ready").status_code == 200
+    assert database_health.probe_of(engine()).wait_until_ended(30)
 
 
 @pytest.mark.usefixtures("sqlite")

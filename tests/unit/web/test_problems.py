@@ -92,6 +92,9 @@ def test_an_unexpected_error_is_answered_without_its_details(
     assert problem.json()["status"] == status
     for answer in (page, problem):
         assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
+        # uvicorn closes the connection after an error that reaches it
+        assert answer.headers.get("Connection") == ("close" if status == 500 else None)
+        assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
 
 
 def subclasses(kind: type[AuraError]) -> Iterator[type[AuraError]]:

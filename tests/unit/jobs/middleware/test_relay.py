@@ -63,10 +63,37 @@ def test_the_watch_stops_the_command_without_a_relay_and_waits_longer_at_the_boo
     monkeypatch.setattr(middleware, "BOOT_CHECKS", 4)
     monkeypatch.setattr(middleware, "stop_command", lambda: stopped.append(len(checks)))
     monkeypatch.setattr(middleware, "count_live", lambda *given: checks.append("") or count(*given))
+    _beat()
 
     RelayMiddleware()._watch(threading.Event())
 
     assert stopped == [4 + middleware.MISSING_LIMIT]
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_the_watch_waits_while_the_database_stores_no_heartbeat_of_its_own_worker(monkeypatch: pytest.MonkeyPatch):
+    stopped: list[str] = []
+    checks: list[str] = []
+    is_alive = middleware.workers.is_alive
+    monkeypatch.setattr(middleware, "WATCH_EVERY", 0.001)
+    monkeypatch.setattr(middleware, "BOOT_CHECKS", 0)
+    monkeypatch.setattr(middleware, "stop_command", lambda: stopped.append("stopped"))
+    monkeypatch.setattr(middleware.workers, "is_alive", lambda *given: checks.append("") or is_alive(*given))
+    stop = threading.Event()
+    thread = threading.Thread(target=RelayMiddleware()._watch, args=(stop,))
+    thread.start()  # neither a relay nor the worker has a heartbeat, as after a minute of a read-only database
+    wait_until(lambda: len(checks) > 3 * middleware.MISSING_LIMIT, 10, "several checks")
+    assert (thread.is_alive(), stopped) == (True, [])
+
+    _beat()
+    thread.join(10)
+
+    assert (thread.is_alive(), stopped) == (False, ["stopped"])
+
+
+def _beat() -> None:
+    with transaction() as session:
+        workers.beat(session, process_state.WORKER_ID, "a worker", "worker")
 
 
 @pytest.mark.usefixtures("sqlite")

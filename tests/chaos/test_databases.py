@@ -1,0 +1,93 @@
+"""The database fails over, turns read-only, is behind a pooler, or has no space; nothing is lost and nothing happens twice.
+
+`make chaos` runs each with more tickets; here each is short.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.conftest import Build
+from tests.chaos.driver import Driver
+from tests.chaos.run import Run
+from tests.chaos.schedule import parse, plan
+from tests.chaos.system import System
+from tests.postgresql_servers import SmallDiskPostgreSQL, Standby
+from tests.services import PostgreSQL, RabbitMQ, Redis, wait_until
+
+pytestmark = pytest.mark.acceptance
+
+LONG = int(os.environ.get("CHAOS_TIMES", "1")) > 1
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+TICKETS, SECONDS = (1000, 40.0) if LONG else (120, 6.0)
+#: The modes and settings that docs/how-to/use-a-pooler.md names.
+MODES = ["transaction", "session"]
+#: Seconds that the rest may take.
+REST = 600 if LONG else 120
+
+
+@pytest.fixture
+def own(tmp_path: Path, rabbitmq: RabbitMQ, redis: Redis) -> Build:
+    """Return a function that makes a system on a PostgreSQL of its own, which `with` boots and closes."""
+
+    def make(server: PostgreSQL, **options: Any) -> System:
+        system = System(tmp_path, rabbitmq.start(), server, redis.start(), **options)
+        try:
+            return system.boot()
+        except BaseException:
+            system.close()
+            raise
+
+    return make
+
+
+def green(system: System, faults: str) -> None:
+    """Post tickets while these faults happen, and check that nothing is lost and nothing happened twice."""
+    planned = plan(SEED, SECONDS, parse(faults))
+    verdict = Run(system, Driver(system.port, TICKETS, seconds=SECONDS), planned).go(rest=REST)
+    report = "\n".join([*map(str, planned), str(verdict)])
+    assert not verdict.red, report
+    assert verdict.counts["tickets"] > TICKETS * 0.8, report
+
+
+def test_a_read_only_database_and_a_promoted_synchronous_standby_lose_nothing(own: Build):
+    with PostgreSQL() as primary, Standby(primary) as standby, own(primary, standby=standby) as system:
+        standby.synchronous()
+        green(system, "postgresql_read_only,postgresql_promoted")
+
+
+def test_a_promoted_standby_that_lagged_gives_no_number_twice(own: Build):
+    with PostgreSQL() as primary, Standby(primary) as standby, own(primary, standby=standby) as system:
+        before = Driver(system.port, 30).start().finish(60)
+        wait_until(standby.caught_up, 20, "the standby receives everything")
+        standby.hold()
+        gap = Driver(system.port, 30, first=1001).start().finish(60)
+
+        primary.kill()
+        standby.promote()
+        system.postgresql, system.standby = standby, None
+        after = Driver(system.port, 30, first=2001).start().finish(90)
+
+        given = [*before.accepted.values(), *gap.accepted.values(), *after.accepted.values()]
+        assert gap.accepted
+        assert after.accepted
+        assert len(given) == len(set(given)), "a number was given twice"
+        present = {ticket for (ticket,) in system.rows("SELECT id FROM tickets")}
+        assert set(after.accepted.values()) | set(before.accepted.values()) <= present
+        assert not present & set(gap.accepted.values()), "the standby received nothing of the gap"
+        assert system.scalar("SELECT count(*) FROM audit_log WHERE action = 'database.promoted'") == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pooler_in_each_documented_mode_loses_nothing(build: Build, mode: str):
+    green(build(pooler=mode, workers=2), "pooler_restarted,sessions_terminated")
+
+
+@pytest.mark.skipif(not SmallDiskPostgreSQL.possible(), reason="needs the right to mount a small file system")
+def test_a_full_disk_of_the_database_loses_nothing(own: Build):
+    with SmallDiskPostgreSQL(200) as server, own(server) as system:
+        green(system, "postgresql_full")
