@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
-import pika
 import prometheus_client
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -19,16 +18,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aura.attachments.storage import make_storage, probe
 from aura.errors import AuraError
-from aura.jobs.rabbitmq.connection import describe, parameters
+from aura.jobs.rabbitmq.inspection import inspect
 from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
 from aura.oauth.grants import LOGIN
 from aura.oauth.logins import Logins
 from aura.settings import OAuthProvider, Settings, SettingsError, first_line, get_settings, redact
 from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
-from db import encryption, notifications, reading, secret_columns
+from db import encryption, notifications, queue_controls, reading, secret_columns
 from db.migrate import outdated, revisions
-from db.process_stats import count_live, oldest_due_seconds
+from db.process_stats import count_live, oldest_due_seconds, problems, stalled_seconds
 
 router = APIRouter(tags=["health"])
 
@@ -81,11 +80,17 @@ def check_rabbitmq() -> Check:
             "rabbitmq", True, "not set: embedded mode" if settings.embedded else "not set: only workers need it"
         )
     where = redact(settings.rabbitmq_url.get_secret_value())
+    import actors
+
     try:
-        with pika.BlockingConnection(parameters(settings)):
-            return Check("rabbitmq", True, where)
-    except (pika.exceptions.AMQPError, OSError) as error:
-        return Check("rabbitmq", False, f"{where}: {describe(error)}", "start RabbitMQ, or correct RABBITMQ_URL")
+        problems = inspect(settings, actors.broker.get_declared_queues(), actors.TOPOLOGY)
+    except SettingsError as error:
+        return Check("rabbitmq", False, str(error), "correct RABBITMQ_URL")
+    if not problems:
+        return Check("rabbitmq", True, where)
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more: {', '.join(each.what for each in problems[1:6])})" if problems[1:] else ""
+    return Check("rabbitmq", False, f"{where}: {first.what}: {first.reason}{more}", first.fix)
 
 
 def check_redis() -> Check:
@@ -131,11 +136,22 @@ def check_work() -> Check:
         with reading() as session:
             workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
             oldest = oldest_due_seconds(session)
+            paused = any(each.paused for each in queue_controls.current(session).values())
+            stalled = 0.0 if paused else stalled_seconds(session, STUCK_AFTER)
+            reported = problems(session, settings.worker_dead_after)
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
-    stuck = oldest > STUCK_AFTER and not relays
-    return Check("work", not stuck, detail, "start `dramatiq actors` or `aura run`" if stuck else "")
+    if (oldest > STUCK_AFTER or stalled) and not (workers and relays):
+        return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
+    if reported:
+        return Check(
+            "work", False, f"{detail}; {'; '.join(reported)}", "see the check rabbitmq of the worker's machine"
+        )
+    if stalled:
+        detail += f"; no job was processed for {STUCK_AFTER} s, and the oldest one waits for {stalled:.0f} s"
+        return Check("work", False, detail, "see the logs of the workers, and `aura doctor` on their machine")
+    return Check("work", True, detail)
 
 
 def check_in_doubt() -> Check:
@@ -288,10 +304,14 @@ def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Readiness")
 def ready() -> JSONResponse:
-    """Answer 200 when tickets can be accepted, which needs the database alone. `aura doctor` has the details."""
+    """Answer 200 when tickets can be accepted, which needs the database alone. `aura doctor` has the details.
+
+    With `"processing": "failed"`, tickets are accepted and wait: no process works them off, or RabbitMQ does not let them.
+    """
     database = check_database()
     if database.ok:
-        return JSONResponse({"status": "ready", "database": "ok"})
+        processing = {} if check_work().ok else {"processing": "failed"}
+        return JSONResponse({"status": "ready", "database": "ok"} | processing)
     return JSONResponse({"status": "not ready", "database": "failed", "code": database.code}, 503)
 
 

@@ -23,6 +23,7 @@ class Shelf:
         self.waits = 0
         self.closed = False
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         if self.failures:
             self.failures -= 1

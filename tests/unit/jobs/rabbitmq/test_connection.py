@@ -15,7 +15,7 @@ SETTINGS = given(
 
 
 def test_a_connection_that_dies_in_silence_or_is_blocked_is_noticed():
-    found = parameters(SETTINGS)
+    [found] = parameters(SETTINGS)
     assert 0 < found.heartbeat <= 15
     assert 0 < found.blocked_connection_timeout <= 30
 

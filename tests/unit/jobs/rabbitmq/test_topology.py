@@ -47,8 +47,14 @@ def test_a_hint_goes_over_an_exchange_only_by_the_name_of_its_queue_and_not_amon
 def test_a_queue_has_a_dead_letter_queue_and_priorities_or_a_quorum():
     dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "ai.classify.XQ"}
 
-    assert arguments_of("ai.classify", quorum=False) == dead | {"x-max-priority": 9}
+    assert arguments_of("ai.classify", quorum=False) == dead | {"x-queue-type": "classic", "x-max-priority": 9}
     assert arguments_of("ai.classify", quorum=True) == dead | {"x-queue-type": "quorum"}
+
+
+@pytest.mark.parametrize(("quorum", "kind"), [(True, "quorum"), (False, "classic")])
+def test_a_dead_letter_queue_has_the_type_of_its_queue(quorum: bool, kind: str):
+    # a classic queue is on one node: without that node, its dead-letter queue could be neither declared nor written
+    assert topology.dead_letter_arguments(quorum=quorum)["x-queue-type"] == kind
 
 
 def test_a_queue_is_declared_before_the_exchange_that_leads_to_it():
