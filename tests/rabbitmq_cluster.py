@@ -76,8 +76,12 @@ class Node(RabbitMQ):
         super()._end(how)  # type: ignore[arg-type]
 
     def members(self) -> int:
-        """Return the number of cluster nodes that this node sees running."""
-        return int(self.evaluate("length(rabbit_nodes:all_running())"))
+        """Return the number of cluster nodes on which this node sees RabbitMQ running; 0 while it pauses itself."""
+        return int(self.evaluate("case rabbit:is_running() of true -> length(rabbit_nodes:all_running()); _ -> 0 end"))
+
+    def clients(self) -> int:
+        """Return the number of connections to this node."""
+        return int(self.evaluate("length(rabbit_networking:local_connections())"))
 
 
 class RabbitMQCluster:
@@ -93,18 +97,23 @@ class RabbitMQCluster:
         for node in self.nodes:
             for peer in node.peers:
                 node.links.setdefault(peer.port, Proxy(peer.distribution_port))
-        start_all(*self.nodes)
+        start_all(*[node for node in self.nodes if not node.running])
         self.wait_until_whole()
         return self
 
     def wait_until_whole(self, timeout: float = 60) -> None:
         """Wait until each node sees all the others."""
         wait_until(
-            lambda: all(node.members() == len(self.nodes) for node in self.nodes),
+            lambda: all(node.answers() and node.members() == len(self.nodes) for node in self.nodes),
             timeout,
             "the nodes are one cluster",
             poll=0.2,
         )
+
+    @property
+    def in_use(self) -> Node:
+        """The running node with the most connections."""
+        return max(self.running, key=Node.clients)
 
     @property
     def running(self) -> list[Node]:

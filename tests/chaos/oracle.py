@@ -188,7 +188,7 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
         for person in (driver.requester(number_of[ticket_id]), SERVICE_DESK):
             if (ticket_id, person) not in notified:
                 verdict.lost.append(f"{person} has no notification about ticket {ticket_id}")
-    keys = {message_id: re.sub(r"^<|@.*", "", message_id) for message_id in received}
+    keys = {message_id: re.sub(r"^<|[.@].*", "", message_id) for message_id in received}
     verdict.unexpected += [f"mail {mail} has no notification" for mail, key in keys.items() if key not in ordered]
     same = Counter((post.tickets[mail], post.recipients[mail]) for mail in received)
     verdict.twice += [

@@ -47,7 +47,7 @@ class Admin:
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Return the number of ready messages in each queue that answers. Raises Away."""
-        return {queue: count for queue, count in self._each(queues, self._depth)}
+        return dict(self._each(queues, self._depth))
 
     def drain(self, queues: Sequence[str], store: StoreDeadLetter) -> int:
         """Pass each message of the queues' dead-letter queues to `store` with its reason, and ack it when that returns.

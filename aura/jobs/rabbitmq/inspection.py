@@ -27,7 +27,7 @@ FORBIDDEN, NOT_FOUND, OTHER_ARGUMENTS = 403, 404, 406
 
 START = "start RabbitMQ, or correct RABBITMQ_URL"
 RIGHTS = "give the user the rights of aura-worker in `aura queues definitions`, with `rabbitmqctl set_permissions`"
-NODE = "start the node of the queue; or delete the queue, which the workers declare again, with AURA_QUORUM_QUEUES=true on every node"
+NODE = "start the node of the queue, or delete the queue: the workers declare it again, on every node with AURA_QUORUM_QUEUES"
 ARGUMENTS = (
     "set AURA_QUORUM_QUEUES as the queue was declared; or stop the workers, delete the empty queue, and start them"
 )
@@ -103,7 +103,7 @@ def _queue(connection: Any, declaration: topology.Declaration) -> list[Problem]:
         found = _refusal(connection, declaration.call)  # it exists, so this compares its arguments
     elif found.reply_code == NOT_FOUND and not _node_is_down(found):
         # a queue that is not there is declared by the first worker, if it may
-        never = {"x-message-ttl": -1}
+        never: dict[str, Any] = {"x-message-ttl": -1}
         found = _refusal(connection, lambda channel: channel.queue_declare(name, durable=True, arguments=never))
         found = None if found is not None and found.reply_code == OTHER_ARGUMENTS else found
     if found is None:

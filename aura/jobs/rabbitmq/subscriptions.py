@@ -75,7 +75,7 @@ class Subscription:
         self._link.soon(lambda: self._channel.basic_nack(tag, requeue=True) if self._channel.is_open else None)
 
     def end(self) -> None:
-        """Close the channel whose consumer RabbitMQ cancelled, in the connection's thread, and wake the consumer that waits for a delivery."""
+        """Close the channel whose consumer RabbitMQ cancelled, and wake the consumer; in the connection's thread."""
         self._cancelled = "RabbitMQ cancelled the consumer: its queue was deleted, or the node of the queue is down"
         if self._channel.is_open:
             self._channel.close()

@@ -1,6 +1,6 @@
 """The faults: each breaks one thing, leaves it broken for a moment where that makes sense, and repairs it."""
 
-from tests.chaos.faults import network, processes, servers
+from tests.chaos.faults import cluster, network, processes, servers
 from tests.chaos.faults.registry import FAULTS
 
-__all__ = ["FAULTS", "network", "processes", "servers"]
+__all__ = ["FAULTS", "cluster", "network", "processes", "servers"]
