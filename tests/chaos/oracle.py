@@ -170,6 +170,9 @@ def _effects(rows: Rows, verdict: Verdict) -> None:
 def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffice, verdict: Verdict) -> None:
     """Compare the notifications with the mails that arrived."""
     received = Counter(post.received)
+    # the part of a Message-ID before the first dot or @ is the notification's id; a reply token may follow it
+    keys = {message_id: re.sub(r"^<|[.@].*", "", message_id) for message_id in received}
+    arrived = set(keys.values())
     ordered: dict[str, str] = {}
     notified: set[tuple[int, str]] = set()
     for key, ticket_id, channel, recipient, state in rows(
@@ -180,7 +183,7 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
             ordered[key] = recipient
         if state != "sent":
             verdict.lost.append(f"the notice to {recipient} about ticket {ticket_id} is {state}")
-        elif channel == "email" and not received[f"<{key}@localhost>"]:
+        elif channel == "email" and key not in arrived:
             verdict.lost.append(
                 f"the mail to {recipient} about ticket {ticket_id} is recorded as sent and never arrived"
             )
@@ -188,7 +191,6 @@ def _mails(rows: Rows, number_of: dict[int, int], driver: Driver, post: PostOffi
         for person in (driver.requester(number_of[ticket_id]), SERVICE_DESK):
             if (ticket_id, person) not in notified:
                 verdict.lost.append(f"{person} has no notification about ticket {ticket_id}")
-    keys = {message_id: re.sub(r"^<|[.@].*", "", message_id) for message_id in received}
     verdict.unexpected += [f"mail {mail} has no notification" for mail, key in keys.items() if key not in ordered]
     same = Counter((post.tickets[mail], post.recipients[mail]) for mail in received)
     verdict.twice += [
