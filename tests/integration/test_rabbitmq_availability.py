@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -207,10 +208,15 @@ def test_a_queue_that_refuses_messages_holds_up_no_other_queue(
 def test_a_virtual_host_with_quorum_queues_by_default_gets_classic_ones(
     rabbitmq: RabbitMQ, configure: Callable[..., Any], postgres: str
 ):
-    url = rabbitmq.create_vhost()
-    vhost = url.rpartition("/")[2]
+    url = rabbitmq.vhost_url(vhost := f"quorum-{uuid.uuid4().hex[:8]}")
+    every = ", ".join(3 * ['<<".*">>'])
     rabbitmq.evaluate(f'rabbit_vhost:put_vhost(<<"{vhost}">>, <<>>, [], <<"quorum">>, undefined, <<"tests">>)')
-    assert "quorum" in rabbitmq.evaluate(f'rabbit_vhost:lookup(<<"{vhost}">>)')
+    rabbitmq.evaluate(f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{vhost}">>, {every}, <<"tests">>)')
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare("untyped", durable=True)
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="classic"):
+            channel.queue_declare("untyped", durable=True, arguments={"x-queue-type": "classic"})
     with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=url)) as broker:
         publisher = Publisher(get_settings(), broker.get_declared_queues, broker.program.topology)
         publisher.open()
