@@ -52,7 +52,7 @@ class LocalQueues:
         return LocalConsumer(self.queues[queue], prefetch, min(timeout / 1000, IDLE), slot)
 
     @property
-    def failures(self) -> dict[str, str]:
+    def problems(self) -> dict[str, str]:
         """Nothing: there is no broker on which anything is declared."""
         return {}
 

@@ -209,7 +209,7 @@ class Relay:
                         # before jobs are marked: while RabbitMQ takes no message they stay due, so that their age shows
                         self._transport.open()
                     self._once(stop, woken)
-                    self._problem = "; ".join(f"{name}: {why}" for name, why in self._transport.failures.items())
+                    self._problem = "; ".join(f"{name}: {why}" for name, why in self._transport.problems.items())
                     if failures:
                         logger.info("relay recovered", failures=failures)
                     failures = 0

@@ -42,7 +42,7 @@ class Transport(Protocol):
     """The operations of a broker that the relay uses."""
 
     @property
-    def failures(self) -> Mapping[str, str]:
+    def problems(self) -> Mapping[str, str]:
         """What could not be declared on the broker: the reason by object."""
 
     def open(self) -> None:

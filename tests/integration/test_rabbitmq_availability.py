@@ -177,7 +177,7 @@ def test_a_queue_with_other_arguments_stops_no_other_queue(
     enqueue(NewJob("classify", "1"), NewJob("email", "1"), NewJob("notify", "1"))
 
     assert Relay(service, publisher, get_settings()).round() == 3
-    assert {"queue ai.classify.XQ", "queue notify.email"} <= set(publisher.failures)
+    assert {"queue ai.classify.XQ", "queue notify.email"} <= set(publisher.problems)
     for queue in ("ai.classify", "notify.email", "tickets.notify"):
         consumer = service.consume(queue, 1, 3000)
         assert next(consumer) is not None, queue
@@ -220,7 +220,7 @@ def test_a_virtual_host_with_quorum_queues_by_default_gets_classic_ones(
     with fresh_broker(configure(DATABASE_URL=postgres, RABBITMQ_URL=url)) as broker:
         publisher = Publisher(get_settings(), broker.get_declared_queues, broker.program.topology)
         publisher.open()
-        assert publisher.failures == {}
+        assert publisher.problems == {}
         publisher.close()
         assert health.check_rabbitmq().ok, health.check_rabbitmq()
     rabbitmq.delete_vhost(url)

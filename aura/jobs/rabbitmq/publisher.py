@@ -35,12 +35,12 @@ class Publisher:
         self._admin = Admin(settings)
         self._confirm_seconds = CONFIRM_SECONDS
         self._watched: dict[int, Callable[[], None]] = {}
-        self._failures: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
 
     @property
-    def failures(self) -> dict[str, str]:
+    def problems(self) -> dict[str, str]:
         """The declarations that failed the last time: the reason by object."""
-        return self._failures
+        return self._problems
 
     def open(self) -> None:
         """Connect if there is no connection, declare everything, and see that a message is confirmed. Raises PublishFailed."""
@@ -57,9 +57,9 @@ class Publisher:
     def _declare(self) -> None:
         failures = self._admin.declare(self._queues(), self._topology)
         for name, reason in failures.items():
-            if self._failures.get(name) != reason:
+            if self._problems.get(name) != reason:
                 logger.warning("declaration failed", object=name, error=reason)
-        self._failures = failures
+        self._problems = failures
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Publish the batch and wait for every confirm. Raises PublishFailed."""
