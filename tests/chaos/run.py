@@ -86,14 +86,19 @@ class Run:
         return [list(group) for _, group in groupby(sorted(self.planned, key=group_of), key=group_of)]
 
     def _pauses(self) -> dict[str, int]:
-        """Return the longest pause between two completed attempts around each fault of a cluster."""
+        """Return the longest pause between two completed attempts around each fault of a cluster, and when it ended.
+
+        The end counts from the moment when all nodes answered again; below 0 it came before.
+        """
         if not self.progress.spans:
             return {}
         pauses = [(float(start), float(end)) for start, end in self.system.rows(_PAUSES) if start is not None]
         found: dict[str, int] = {}
         for number, (name, begun, ended) in enumerate(self.progress.spans, 1):
-            around = [end - start for start, end in pauses if end > begun and start < ended + 1]
-            found[f"{number}. {name} ({ended - begun:.0f} s): longest pause in seconds"] = round(max(around, default=0))
+            around = [(end - start, end - ended) for start, end in pauses if end > begun and start < ended]
+            pause, after = max(around, default=(0.0, 0.0))
+            found[f"{number}. {name} ({ended - begun:.0f} s): longest pause"] = round(pause)
+            found[f"{number}. {name}: it ended after the fault by"] = round(after)
         return found
 
     def _break(self, started: float, planned: Sequence[Planned]) -> None:

@@ -26,7 +26,7 @@ from aura.settings import Settings
 logger = logging.getLogger(__name__)
 
 #: Seconds: the first and the longest pause before another connection, and how long one must have held to reset it.
-FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 5.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 3.0, 30.0
 #: Seconds to wait for the connection's thread.
 PATIENCE = 30.0
 
