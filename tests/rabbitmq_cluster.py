@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from tests.chaos.proxy import Proxy
 from tests.services import RabbitMQ, start_all, wait_until
 
-#: Seconds until a node notices that another one is silent; the default of Erlang is 60.
+#: Seconds until a node detects that another one is silent, as in deploy/rabbitmq/advanced.config; the default of
+#: Erlang is 60, and until then RabbitMQ 3.10 neither takes nor delivers messages of queues whose leader is silent.
 NET_TICK_SECONDS = 8
 COOKIE = "AURATESTSCLUSTER"
 

@@ -89,7 +89,7 @@ def main() -> int:
     except UnknownFault as error:
         sys.exit(f"tests.chaos: {error}")
     folder = Path(tempfile.mkdtemp(prefix="aura-chaos-"))
-    rabbitmq = RabbitMQCluster(net_tick=60) if wanted.cluster else RabbitMQ()  # 60 seconds are Erlang's default
+    rabbitmq = RabbitMQCluster() if wanted.cluster else RabbitMQ()
     servers = rabbitmq, PostgreSQL(), Redis()
     try:
         rabbitmq.start()

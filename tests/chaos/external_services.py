@@ -41,7 +41,7 @@ class PostOffice(Mailbox):
             return "451 try again later"
         await asyncio.sleep(LATENCY)
         headers = self._parser.parsebytes(envelope.content)
-        message_id = str(headers["Message-ID"]).strip()  # a long one is folded
+        message_id = str(headers["Message-ID"]).strip()  # a long one has several lines
         about = re.search(r"ticket-(\d+)@", str(headers["References"]))
         self.tickets[message_id] = int(about[1]) if about else 0
         self.recipients[message_id] = envelope.rcpt_tos[0]

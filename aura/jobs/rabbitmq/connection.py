@@ -167,7 +167,8 @@ def open_one(params: pika.URLParameters) -> pika.BlockingConnection:
 def bounded(connection: Any, seconds: float) -> Iterator[None]:
     """Abort the connection when the block takes longer: pika's calls wait without end for a broker that does not answer."""
     loop, inner = connection._impl.ioloop, connection._impl
-    timer = loop.call_later(seconds, lambda: None if inner.is_closed else inner._adapter_disconnect_stream())
+    error = pika.exceptions.AMQPConnectionError(f"no answer within {seconds:.0f} s")
+    timer = loop.call_later(seconds, lambda: None if inner.is_closed else inner._terminate_stream(error))
     try:
         yield
     finally:

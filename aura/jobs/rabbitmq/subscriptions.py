@@ -53,7 +53,7 @@ class Subscription:
 
     @property
     def reason(self) -> str:
-        """Why the subscription has ended: the error of the connection, or what RabbitMQ said as it closed the channel."""
+        """Why the subscription has ended: the error of the connection, or the reason with which RabbitMQ closed the channel."""
         closed = getattr(self._channel, "_closing_reason", None)
         channel = f"the channel was closed: {describe(closed)}" if isinstance(closed, Exception) else ""
         return self._link.error or self._cancelled or channel or "RabbitMQ: the channel was closed"
