@@ -43,6 +43,12 @@ def stalled_seconds(session: Session, within: float) -> float:
     return 0.0 if last else seconds
 
 
+def runs_for(session: Session, kind: str, seconds: float, dead_after: float) -> bool:
+    """Return whether a process of a kind with a fresh heartbeat started so many seconds ago, or earlier."""
+    live = select(Worker.id).where(Worker.kind == kind, Worker.heartbeat_at >= from_now(-dead_after))
+    return session.scalar(live.where(Worker.started_at < from_now(-seconds)).limit(1)) is not None
+
+
 def processes(session: Session, dead_after: float, limit: int = 200) -> list[dict[str, Any]]:
     """Return the processes, newest first: `alive`, the number of jobs that each runs, and up to ten of these."""
     alive = (Worker.heartbeat_at >= from_now(-dead_after)).label("alive")

@@ -27,7 +27,7 @@ from aura.web.auth.requirements import Reader
 from aura.web.metrics import DatabaseMetrics
 from db import encryption, notifications, queue_controls, reading, secret_columns
 from db.migrate import outdated, revisions
-from db.process_stats import count_live, oldest_due_seconds, problems, stalled_seconds
+from db.process_stats import count_live, oldest_due_seconds, problems, runs_for, stalled_seconds
 
 router = APIRouter(tags=["health"])
 
@@ -137,12 +137,14 @@ def check_work() -> Check:
             workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
             oldest = oldest_due_seconds(session)
             paused = any(each.paused for each in queue_controls.current(session).values())
-            stalled = 0.0 if paused else stalled_seconds(session, STUCK_AFTER)
+            # a relay that just started has not had the time
+            settled = not paused and runs_for(session, "relay", STUCK_AFTER, settings.worker_dead_after)
+            stalled = stalled_seconds(session, STUCK_AFTER) if settled else 0.0
             reported = problems(session, settings.worker_dead_after)
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
-    if (oldest > STUCK_AFTER or stalled) and not (workers and relays):
+    if (oldest > STUCK_AFTER and not relays) or (stalled and not workers):
         return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
     if reported:
         return Check(

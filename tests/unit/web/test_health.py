@@ -14,7 +14,7 @@ from aura.web import health
 from db import jobs, notifications, queue_controls, reading, transaction, workers
 from db.database import dispose
 from db.jobs import NewJob
-from db.models import IdempotencyKey, Job, Notification
+from db.models import IdempotencyKey, Job, Notification, Worker
 from db.time import from_now
 from tests.services import free_port
 from tests.unit.web.clients import anonymous_client
@@ -49,6 +49,9 @@ def test_work_that_no_process_does_is_named_unless_its_queue_is_paused(web: Test
         session.execute(Job.__table__.update().values(due_at=from_now(-600), hinted_at=from_now(-500)))
         for kind in ("worker", "relay"):
             workers.beat(session, kind, "host:1", kind)
+    assert health.check_work().ok, "processes that just started"
+    with transaction() as session:
+        session.execute(Worker.__table__.update().values(started_at=from_now(-600)))
     found = health.check_work()
     assert not found.ok and "no job was processed for 60 s" in found.detail
 
