@@ -222,8 +222,8 @@ MUTANTS = (
     _mutant(
         "what is left of a hint must wait to be missed",
         "aura/jobs/one_by_one.py",
-        "            if left:\n                with",
-        "            if False:\n                with",
+        "            if left:\n                self",
+        "            if False:\n                self",
         "tests/unit/jobs/test_one_by_one.py",
     ),
     _mutant(
