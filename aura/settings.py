@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from aura import database_url, service_passwords
+from aura import amqp_urls, database_url, service_passwords
 from aura.error_text import database_text
 from aura.errors import ConfigurationError
 
@@ -116,11 +116,12 @@ def redact(url: str) -> str:
         return url.partition("?")[0]
     if url.startswith("postgres"):
         return database_url.parse(url, database_url.READABLE).shown()
+    if url.startswith("amqp"):
+        return amqp_urls.redact_urls(url)
     parts = _split_url(url)
     user = f"{parts.username}:***@" if parts.password else (f"{parts.username}@" if parts.username else "")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host  # an IPv6 address
     return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "", ""))
 
 
@@ -259,12 +260,12 @@ class Settings(BaseSettings):
     rabbitmq_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("RABBITMQ_URL", "CLOUDAMQP_URL"),
-        description="amqp://user:password@host:5672/vhost (amqps:// for TLS); unset: embedded mode.",
+        description="amqp://user:password@host:5672/vhost (amqps:// for TLS), host1,host2 for a cluster; unset: embedded mode.",
     )
     rabbitmq_host: str = Field(
         "",
         validation_alias="RABBITMQ_HOST",
-        description="Host of RabbitMQ, with RABBITMQ_USER instead of RABBITMQ_URL.",
+        description="Host of RabbitMQ, or several, comma-separated, with RABBITMQ_USER instead of RABBITMQ_URL.",
     )
     rabbitmq_user: str = Field("", validation_alias="RABBITMQ_USER", description="User, instead of RABBITMQ_URL.")
     rabbitmq_password: SecretStr = Field(
@@ -272,6 +273,9 @@ class Settings(BaseSettings):
     )
     rabbitmq_port: int = Field(
         5672, validation_alias="RABBITMQ_PORT", ge=1, le=65535, description="AMQP port of RABBITMQ_HOST."
+    )
+    rabbitmq_vhost: str = Field(
+        "/", validation_alias="RABBITMQ_VHOST", description="Virtual host on RABBITMQ_HOST, as it is, without encoding."
     )
     rabbitmq_management_port: int = Field(
         15672, validation_alias="RABBITMQ_MANAGEMENT_PORT", ge=1, le=65535, description="Port of RabbitMQ's web pages."
@@ -683,11 +687,17 @@ class Settings(BaseSettings):
         database_url.parse(value.get_secret_value(), database_url.READABLE)
         return SecretStr(f"postgresql+psycopg2://{rest}")
 
-    @field_validator("rabbitmq_url", "redis_url", "smtp_url", "imap_url")
+    @field_validator("rabbitmq_url")
+    @classmethod
+    def _amqp_hosts(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            amqp_urls.split_urls(value.get_secret_value())
+        return value
+
+    @field_validator("redis_url", "smtp_url", "imap_url")
     @classmethod
     def _scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
         allowed = {
-            "rabbitmq_url": ("amqp", "amqps"),
             "redis_url": ("redis", "rediss", "unix"),
             "smtp_url": ("smtp", "smtps"),
             "imap_url": ("imap", "imaps"),
@@ -773,15 +783,19 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _assemble_rabbitmq(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Build RABBITMQ_URL from RABBITMQ_USER, RABBITMQ_PASSWORD, RABBITMQ_HOST and RABBITMQ_PORT."""
+        """Build RABBITMQ_URL from RABBITMQ_USER, _PASSWORD, _HOST, _PORT and _VHOST."""
         if values.get("RABBITMQ_USER") and not (values.get("RABBITMQ_URL") or values.get("CLOUDAMQP_URL")):
             user = quote(str(values["RABBITMQ_USER"]), safe="")
             password = quote(str(values.get("RABBITMQ_PASSWORD", "")), safe="")
-            host = values.get("RABBITMQ_HOST") or "localhost"
-            values = {
-                **values,
-                "RABBITMQ_URL": f"amqp://{user}:{password}@{host}:{values.get('RABBITMQ_PORT') or 5672}/",
-            }
+            vhost = str(values.get("RABBITMQ_VHOST") or "/")
+            url = amqp_urls.assemble(
+                str(values.get("RABBITMQ_HOST") or "localhost"),
+                values.get("RABBITMQ_PORT") or 5672,
+                user,
+                password,
+                "" if vhost == "/" else quote(vhost, safe=""),
+            )
+            values = {**values, "RABBITMQ_URL": url}
         return values
 
     @model_validator(mode="after")
@@ -828,11 +842,13 @@ class Settings(BaseSettings):
                     "production needs AURA_ENCRYPTION_KEYS, the same in every process: "
                     "`aura secrets generate-key` prints a key"
                 )
+            for parts in amqp_urls.split_urls(self.rabbitmq_url.get_secret_value()) if self.rabbitmq_url else ():
+                if wrong := service_passwords.problem("RABBITMQ_URL", parts):
+                    raise ValueError(f"production {wrong}")
             for name, url in (("DATABASE_URL", self.database_url), ("AURA_DATABASE_READ_URL", self.database_read_url)):
                 if url and (wrong := service_passwords.database_problem(name, url.get_secret_value())):
                     raise ValueError(f"production {wrong}")
             for name, url in (
-                ("RABBITMQ_URL", self.rabbitmq_url),
                 ("REDIS_URL", self.redis_url),
                 ("SMTP_URL", None if self.smtp_oauth else self.smtp_url),
                 ("AURA_IMAP_URL", None if self.imap_oauth else self.imap_url),

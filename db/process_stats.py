@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.models import Agent, Job, Worker
+from db.models import Agent, Attempt, Job, Worker
 from db.time import from_now, now
 
 
@@ -20,6 +20,33 @@ def count_live(session: Session, kind: str, dead_after: float) -> int:
     """Return the number of processes of a kind (worker or relay) with a fresh heartbeat."""
     fresh = select(func.count()).where(Worker.kind == kind, Worker.heartbeat_at >= from_now(-dead_after))
     return session.scalar(fresh) or 0
+
+
+def problems(session: Session, dead_after: float) -> list[str]:
+    """Return the problems of the processes with a fresh heartbeat, each once."""
+    live = select(Worker.problem).where(Worker.problem != "", Worker.heartbeat_at >= from_now(-dead_after))
+    return list(session.scalars(live.distinct().order_by(Worker.problem)))
+
+
+def stalled_seconds(session: Session, within: float) -> float:
+    """Return the seconds for which the oldest due job waits, whether it has a hint or not, if no job is processed; else 0.
+
+    Jobs are processed when one runs, or an attempt ended within so many seconds.
+    """
+    waiting = select(Job.due_at, now()).where(Job.lease.is_(None), Job.due_at <= now())
+    oldest = session.execute(waiting.order_by(Job.due_at).limit(1)).one_or_none()
+    if oldest is None or (seconds := float((oldest[1] - oldest[0]).total_seconds())) < within:
+        return 0.0
+    if session.scalar(select(Job.id).where(Job.lease.is_not(None)).limit(1)) is not None:
+        return 0.0
+    last = session.scalar(select(Attempt.created_at > from_now(-within)).order_by(Attempt.id.desc()).limit(1))
+    return 0.0 if last else seconds
+
+
+def runs_for(session: Session, kind: str, seconds: float, dead_after: float) -> bool:
+    """Return whether a process of a kind with a fresh heartbeat started so many seconds ago, or earlier."""
+    live = select(Worker.id).where(Worker.kind == kind, Worker.heartbeat_at >= from_now(-dead_after))
+    return session.scalar(live.where(Worker.started_at < from_now(-seconds)).limit(1)) is not None
 
 
 def processes(session: Session, dead_after: float, limit: int = 200) -> list[dict[str, Any]]:

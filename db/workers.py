@@ -13,20 +13,28 @@ from aura.errors import NotFound
 from db.jobs import CLAIMED, FREE, Claimed, Failure, claimed_from, dead_letter, record_attempts, wake_relay
 from db.models import Job, Worker
 from db.statements import upsert
+from db.text import storable
 from db.time import from_now, now
 
 #: Crashes after which a job is quarantined as a dead letter.
 QUARANTINE_AFTER = 3
+#: Most characters of a process's problem.
+MOST_PROBLEM = 300
 
 
 class UnknownWorker(NotFound):
     """There is no worker with that id or name; a relay cannot be drained."""
 
 
-def beat(session: Session, worker: str, name: str, kind: str = "worker") -> bool:
-    """Record that the process lives, at its boot and every few seconds after. Returns whether it is asked to drain."""
-    alive = upsert(session, Worker).values(id=worker, name=name, kind=kind, version=VERSION, heartbeat_at=now())
-    beaten = alive.on_conflict_do_update(index_elements=["id"], set_={"heartbeat_at": now()})
+def beat(session: Session, worker: str, name: str, kind: str = "worker", problem: str = "") -> bool:
+    """Record that the process lives, with its problem, at its boot and every few seconds after.
+
+    Returns whether it is asked to drain.
+    """
+    problem = storable(problem)[:MOST_PROBLEM]
+    row = {"id": worker, "name": name, "kind": kind, "version": VERSION, "problem": problem, "heartbeat_at": now()}
+    alive = upsert(session, Worker).values(**row)
+    beaten = alive.on_conflict_do_update(index_elements=["id"], set_={"problem": problem, "heartbeat_at": now()})
     return session.scalar(beaten.returning(Worker.drain_at)) is not None
 
 

@@ -230,7 +230,7 @@ class RabbitMQ(Service):
 
     def __init__(self) -> None:
         super().__init__()
-        self._epmd_port, self._distribution_port = free_port(), free_port()
+        self.epmd_port, self.distribution_port = free_port(), free_port()
         self._replies = 0
         self._lock = threading.Lock()
 
@@ -313,32 +313,37 @@ class RabbitMQ(Service):
         epmd, server = shutil.which("epmd"), self.program()
         assert epmd
         assert server
-        self.spawn([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
+        self.spawn([epmd, "-port", str(self.epmd_port), "-address", "127.0.0.1"])
         wait_until(
-            lambda: _ask(self._epmd_port, b"\x00\x01n"),
+            lambda: _ask(self.epmd_port, b"\x00\x01n"),
             timeout=120,
-            message=lambda: f"epmd on port {self._epmd_port} answers; its output: {self.output()!r}",
+            message=lambda: f"epmd on port {self.epmd_port} answers; its output: {self.output()!r}",
         )
+        self.after_epmd()
+        return self.spawn([server], environment=self.environment())
+
+    def after_epmd(self) -> None:
+        """Do nothing: a node of a cluster registers the other nodes before it starts."""
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of the server."""
         base = self.directory
-        return self.spawn(
-            [server],
-            environment={
-                "HOME": str(base),
-                "ERL_EPMD_PORT": str(self._epmd_port),
-                "ERL_EPMD_ADDRESS": "127.0.0.1",
-                "RABBITMQ_ALLOW_INPUT": "1",
-                "RABBITMQ_CONFIG_FILE": str(base / "rabbitmq.conf"),
-                "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-                "RABBITMQ_DIST_PORT": str(self._distribution_port),
-                "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "enabled_plugins"),
-                "RABBITMQ_LOG_BASE": str(base / "log"),
-                "RABBITMQ_MNESIA_BASE": str(base / "data"),
-                "RABBITMQ_NODENAME": f"aura-{self.port}@localhost",
-                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-                "RABBITMQ_NODE_PORT": str(self.port),
-                "RABBITMQ_PID_FILE": str(base / "pid"),
-            },
-        )
+        return {
+            "HOME": str(base),
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_CONFIG_FILE": str(base / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_DIST_PORT": str(self.distribution_port),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "enabled_plugins"),
+            "RABBITMQ_LOG_BASE": str(base / "log"),
+            "RABBITMQ_MNESIA_BASE": str(base / "data"),
+            "RABBITMQ_NODENAME": f"aura-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_PID_FILE": str(base / "pid"),
+        }
 
     def answers(self) -> bool:
         return bool(_ask(self.port, b"AMQP\x00\x00\x09\x01"))

@@ -15,20 +15,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dramatiq
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bind_contextvars
 
 from aura.jobs import metrics, process_state, tracing
 from aura.jobs.attempt import Attempt, Missing
+from aura.jobs.backoff import backoff
 from aura.jobs.local_dispatch import LocalDispatch
-from aura.settings import Settings, get_settings
+from aura.settings import Settings, first_line, get_settings
 from db import hints, jobs, queue_controls, reading, transaction
 from db.jobs import Claimed, NewJob
 from db.queue_controls import Control
+from db.unavailable import is_unavailable
 
 if TYPE_CHECKING:
     from aura.jobs.broker import JobBroker
@@ -37,14 +40,21 @@ logger = structlog.get_logger("aura.jobs")
 
 #: Finds the items of jobs: (session, keys) -> item by key. Without one, the function gets the jobs themselves.
 Load = Callable[[Session, Sequence[str]], Mapping[str, Any]]
+T = TypeVar("T")
 #: Most keys in a log line.
 KEYS_LOGGED = 20
 #: Milliseconds an attempt may take when its actor sets no `time_limit`.
 TIME_LIMIT = 60_000
+#: Seconds: the first and the longest pause before a claim is tried again that failed because the database was away.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
 class DeadLettered(Exception):
     """Jobs of the hint became dead letters: Dramatiq moves the hint to the queue's `.XQ`."""
+
+
+class Unclaimed(Exception):
+    """No job of the hint could be claimed, because the database was away: RabbitMQ delivers the hint again."""
 
 
 @dataclass(slots=True)
@@ -138,14 +148,15 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if attempt.dead:
             raise DeadLettered(f"{len(attempt.dead)} jobs became dead letters") from attempt.error
         if attempt.error is not None:
+            if not attempt.jobs and not attempt.completed and is_unavailable(attempt.error):
+                raise Unclaimed("the jobs of a hint could not be claimed") from attempt.error
             raise attempt.error
 
     def perform(self, attempt: Attempt, job_ids: Sequence[int]) -> None:
         """Claim the jobs, run the function and complete them; may be interrupted at any line."""
         local = process_state.local_jobs.pop(attempt.lease, None)
         if local is None:
-            with transaction() as session:
-                local = self.claim(session, attempt, job_ids)
+            local = self.when_available(attempt, lambda session: self.claim(session, attempt, job_ids))
         attempt.jobs = local
         if attempt.jobs:
             self.begin(attempt)
@@ -167,6 +178,25 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         finally:
             # from now on the heartbeat releases every job that the lease still holds
             process_state.attempts.pop(attempt.lease, None)
+
+    def when_available(self, attempt: Attempt, call: Callable[[Session], T]) -> T:
+        """Return the result of a call in a transaction. While the database is away, wait for it as long as the worker runs.
+
+        The hint is not acked meanwhile: else its jobs would count as lost hints first, and wait for 15 seconds more.
+        """
+        failures = 0
+        while True:
+            try:
+                with transaction() as session:
+                    return call(session)
+            except SQLAlchemyError as error:
+                if process_state.worker is None or not is_unavailable(error):
+                    raise
+                failures += 1
+                if failures == 1:
+                    logger.warning("claim failed; waiting for the database", error=first_line(error))
+            attempt.deadline = time.monotonic() + (self.option("time_limit") or TIME_LIMIT) / 1000
+            time.sleep(backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
 
     def claim(
         self, session: Session, attempt: Attempt, job_ids: Sequence[int], most: int | None = None

@@ -20,9 +20,9 @@ logger = structlog.get_logger("aura.heartbeat")
 LAST_BEAT_SECONDS = 5.0
 
 
-def beat(session: Session, process: str, kind: str) -> bool:
+def beat(session: Session, process: str, kind: str, problem: str = "") -> bool:
     """Update the row of a worker or relay. Returns whether it is asked to drain."""
-    return workers.beat(session, process, f"{socket.gethostname()}:{os.getpid()}", kind)
+    return workers.beat(session, process, f"{socket.gethostname()}:{os.getpid()}", kind, problem)
 
 
 class HeartbeatThread:

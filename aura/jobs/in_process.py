@@ -51,6 +51,14 @@ class LocalQueues:
         """Return a consumer of the queue; `timeout` in milliseconds."""
         return LocalConsumer(self.queues[queue], prefetch, min(timeout / 1000, IDLE), slot)
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """Nothing: there is no broker on which anything is declared."""
+        return {}
+
+    def open(self) -> None:
+        """Do nothing: there is no connection."""
+
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Put the hints into their queues, which their routing keys name; events have no subscriber here."""
         for message in filter(lambda each: each.mandatory, batch):

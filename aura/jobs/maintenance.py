@@ -129,7 +129,7 @@ class Maintenance:
         for name in sorted(aged):
             queue = actors[name].queue_name
             sharing = [each for each in aged | (inside.keys() & set(actors)) if actors[each].queue_name == queue]
-            held = depths[queue] * max(actors[each].batch_size(self._settings) for each in sharing)
+            held = depths.get(queue, 0) * max(actors[each].batch_size(self._settings) for each in sharing)
             named = sum(inside.get(each, 0) for each in sharing)
             age = LOST_HINT_AFTER if named > held else CERTAINLY_LOST_AFTER
             with transaction() as session:

@@ -26,7 +26,9 @@ class OneByOne(DurableActor):
         """Work off one hint."""
         left = sorted(job_ids)[: self.batch_size()]
         try:
-            left = self._advance(attempt, [], left)
+            attempt.jobs = self.when_available(attempt, lambda session: self.claim(session, attempt, left, 1))
+            attempt.claimed = time.perf_counter()
+            left = _behind(left, attempt.jobs)
             # `while attempt.jobs` would let an interrupt pass by the `finally`, see `Cancelled`
             while True:
                 if not attempt.jobs:
@@ -39,8 +41,7 @@ class OneByOne(DurableActor):
         finally:
             # also after an error, a time limit or a shutdown: else the rest counts as lost hints first
             if left:
-                with transaction() as session:
-                    hints.release(session, left)
+                self.when_available(attempt, lambda session: hints.release(session, left))
 
     def _advance(self, attempt: Attempt, results: list[JobResult], left: list[int]) -> list[int]:
         """Complete the present job and claim the next one, in one transaction. Returns the rest of the hint."""
@@ -54,4 +55,9 @@ class OneByOne(DurableActor):
             claimed = self.claim(session, attempt, left, 1) if left and not late else []
         attempt.completed += completed
         attempt.jobs, attempt.claimed = claimed, time.perf_counter()
-        return [each for each in left if each > claimed[0].id] if claimed else []
+        return _behind(left, claimed)
+
+
+def _behind(ids: list[int], claimed: list[Claimed]) -> list[int]:
+    """Return the rest of the hint behind the claimed job; nothing when none could be claimed."""
+    return [each for each in ids if each > claimed[0].id] if claimed else []

@@ -8,6 +8,8 @@
 | `local_jobs`     | jobs that were dispatched locally and wait in the worker's own queue, by lease          |
 | `queue_controls` | pauses and limits of queues, cached for half a second                                   |
 | `pipelines`      | every pipeline by its name; constructing one registers it                               |
+| `failed_hosts`   | the hosts of RabbitMQ that failed, with the time by the monotonic clock                 |
+| `problems`       | why queues cannot be consumed, by queue; the heartbeat stores them                      |
 | `on_enqueue`     | called after each commit that enqueued jobs; the embedded relay is waked by it          |
 
 Caches of settings and of prepared statements are beside the code that fills them: they hold nothing that changes.
@@ -29,7 +31,18 @@ if TYPE_CHECKING:
     from aura.jobs.pipeline import Pipeline
     from db.jobs import Claimed
 
-__all__ = ["WORKER_ID", "attempts", "local_jobs", "on_enqueue", "pipelines", "queue_controls", "reset", "worker"]
+__all__ = [
+    "WORKER_ID",
+    "attempts",
+    "failed_hosts",
+    "local_jobs",
+    "on_enqueue",
+    "pipelines",
+    "problems",
+    "queue_controls",
+    "reset",
+    "worker",
+]
 
 #: Seconds for which pauses and limits are cached.
 CONTROLS_FRESH = 0.5
@@ -40,6 +53,8 @@ attempts: dict[str, Attempt | None] = {}
 local_jobs: dict[str, list[Claimed]] = {}
 queue_controls = TTLCache(CONTROLS_FRESH, controls.current)
 pipelines: dict[str, Pipeline] = {}
+failed_hosts: dict[str, float] = {}
+problems: dict[str, str] = {}
 
 
 def reset() -> None:
@@ -49,4 +64,6 @@ def reset() -> None:
     attempts.clear()
     local_jobs.clear()
     queue_controls.clear()
+    failed_hosts.clear()
+    problems.clear()
     on_enqueue.clear()

@@ -50,6 +50,8 @@ IDLE_NAP, LEAST_NAP = 2.0, 0.01
 OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+#: Seconds for which a queue gets no hints after RabbitMQ refused one for it, so that it does not hold up the others.
+REFUSED_PAUSE = 10.0
 
 
 class _Actor(NamedTuple):
@@ -72,9 +74,13 @@ class Relay:
         self._id = uuid.uuid4().hex
         self._suspects_at = float("-inf")
         self._turns = Turns()
+        #: Queues that refused a hint, with the time until which they get none, by the monotonic clock.
+        self._refused: dict[str, float] = {}
         self.more = self.gathering = self.full = False
         #: Whether notifications of new jobs arrive, and the seconds to wait after a round that found nothing more.
         self.notified, self.nap = False, NAP
+        #: What keeps the relay from publishing; the heartbeat stores it for health checks.
+        self._problem = ""
         self.maintenance = Maintenance(broker, transport, self._settings)
 
     # -- one round
@@ -94,17 +100,20 @@ class Relay:
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
         # committed before it is published: a worker that has the hint at once must not wait for the broker's confirm
         with transaction() as session:
-            batch, ids = self._mark(session, due)
+            batch = self._mark(session, due)
         if not batch:
             return 0
         try:
-            self._transport.publish(batch)
-        except BaseException:
+            self._transport.publish([message for message, _ in batch])
+        except BaseException as error:
+            failed = error.routing_keys if isinstance(error, PublishFailed) else frozenset[str]()
+            self._refused |= dict.fromkeys(failed, time.monotonic() + REFUSED_PAUSE)
             # if this fails too, the jobs are found as lost hints
             with transaction() as session:
-                hints.release(session, ids)
+                unpublished = [ids for message, ids in batch if not failed or message.routing_key in failed]
+                hints.release(session, [each for ids in unpublished for each in ids])
             raise
-        return len(ids)
+        return sum(len(ids) for _, ids in batch)
 
     def _publish_events(self, exchange: str) -> int:
         with transaction() as session:
@@ -113,11 +122,10 @@ class Relay:
         self.more = self.more or len(events) == ROUND
         return len(events)
 
-    def _mark(self, session: Session, due: Sequence[tuple[str, int]]) -> tuple[list[Outgoing], list[int]]:
-        """Mark due jobs as dispatched, as planned; return their hints, and their ids."""
+    def _mark(self, session: Session, due: Sequence[tuple[str, int]]) -> list[tuple[Outgoing, list[int]]]:
+        """Mark due jobs as dispatched, as planned; return their hints, each with the ids of its jobs."""
         state = self._read(session, due)
-        batch: list[Outgoing] = []
-        ids: list[int] = []
+        batch: list[tuple[Outgoing, list[int]]] = []
         while steps := plan(state):
             step = steps[0]
             actor, priority = step.actor, step.priority
@@ -135,9 +143,8 @@ class Relay:
             state = state.after(step, len(dispatched))
             if dispatched:
                 batch += self._hints(actor, priority, dispatched)
-                ids += [job.id for job in dispatched]
         self.full = not batch and state.window_full()
-        return batch, ids
+        return batch
 
     def _take(self, session: Session, actor: str, priority: int, limit: int) -> list[Dispatched]:
         """Mark due jobs as dispatched: a part of the limit the longest due, so that none waits forever, the others in turn.
@@ -167,7 +174,7 @@ class Relay:
             [Bucket(actor, priority, full=False) for actor, priority in due],
             actors,
             self._settings.max_in_flight,
-            frozenset(name for name, each in controls.items() if each.paused),
+            frozenset(name for name, each in controls.items() if each.paused) | self._refusing(),
             limits,
             time.monotonic() - self._suspects_at,
         )
@@ -175,6 +182,11 @@ class Relay:
         if not busy.intersection(actor for actor, _ in due):
             return state
         return replace(state, buckets=[self._measured(session, state, bucket) for bucket in state.buckets])
+
+    def _refusing(self) -> set[str]:
+        """Return the queues that get no hints for the moment, because RabbitMQ refused one for them."""
+        self._refused = {queue: until for queue, until in self._refused.items() if until > time.monotonic()}
+        return set(self._refused)
 
     def _actors(self) -> dict[str, _Actor]:
         """Return the queue, the batch size and the route of each actor, which do not change."""
@@ -196,14 +208,17 @@ class Relay:
         self.gathering = self.gathering or (state.gathers(bucket) and state.room(bucket.actor) > 0)
         return bucket
 
-    def _hints(self, name: str, priority: int, dispatched: Sequence[Dispatched]) -> list[Outgoing]:
+    def _hints(self, name: str, priority: int, dispatched: Sequence[Dispatched]) -> list[tuple[Outgoing, list[int]]]:
         """Return hints of at most one batch each; a job that was tried before goes alone."""
         actor, size, route = self._broker.actors[name], self._known[name].batch, self._known[name].route
         fresh = [job.id for job in dispatched if not job.tried]
         batches = [fresh[start : start + size] for start in range(0, len(fresh), size)]
         batches += [[job.id] for job in dispatched if job.tried]
         return [
-            Outgoing(route.exchange, route.routing_key, actor.message_with_options(args=(ids,)).encode(), priority)
+            (
+                Outgoing(route.exchange, route.routing_key, actor.message_with_options(args=(ids,)).encode(), priority),
+                ids,
+            )
             for ids in batches
         ]
 
@@ -225,14 +240,19 @@ class Relay:
         try:
             while not stop.is_set():
                 try:
+                    if failures:
+                        # before jobs are marked: while RabbitMQ takes no message they stay due, so that their age shows
+                        self._transport.open()
                     self.notified = notified()
                     self._once(stop, woken)
+                    self._problem = "; ".join(f"{name}: {why}" for name, why in self._transport.problems.items())
                     if failures:
                         logger.info("relay recovered", failures=failures)
                     failures = 0
                 except Exception as error:
                     # whatever it is, the relay must go on: nothing else dispatches jobs
                     failures += 1
+                    self._problem = first_line(error)
                     pause = backoff(failures, FIRST_PAUSE, LONGEST_PAUSE)
                     expected = isinstance(error, PublishFailed | SQLAlchemyError)
                     logger.warning(
@@ -260,7 +280,7 @@ class Relay:
     def beat(self) -> None:
         """Update the heartbeat of this relay."""
         with transaction() as session:
-            heartbeat.beat(session, self._id, "relay")
+            heartbeat.beat(session, self._id, "relay", self._problem and f"relay: {self._problem}")
 
     def leave(self) -> None:
         """Close the transport and delete the row of this relay."""

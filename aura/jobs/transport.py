@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,15 @@ from aura.errors import Unavailable
 
 
 class PublishFailed(Unavailable):
-    """The broker did not confirm every message of a batch; none of the batch counts as published."""
+    """The broker did not confirm every message of a batch.
+
+    With `routing_keys`, the messages with these keys failed, and the others are confirmed; without, none of the batch counts
+    as published.
+    """
+
+    def __init__(self, message: str, routing_keys: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.routing_keys = frozenset(routing_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,13 @@ StoreDeadLetter = Callable[[str, bytes, str], None]
 class Transport(Protocol):
     """The operations of a broker that the relay uses."""
 
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """What could not be declared on the broker: the reason by object."""
+
+    def open(self) -> None:
+        """See that messages can be published: connect if there is no connection. Raises PublishFailed."""
+
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Publish the batch and wait for every confirm. Raises PublishFailed."""
 
@@ -40,7 +55,7 @@ class Transport(Protocol):
         """Wait until `woken()` is true, a job is enqueued or the seconds have passed. Raises PublishFailed."""
 
     def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return the number of messages that wait in each queue. Raises PublishFailed."""
+        """Return the number of messages that wait in each queue that answers. Raises PublishFailed."""
 
     def drain(self, queues: Sequence[str], store: StoreDeadLetter) -> int:
         """Pass the messages of the queues' dead-letter queues to `store`; return their number. Raises PublishFailed."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
-import pika
 import prometheus_client
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aura.attachments.storage import make_storage, probe
 from aura.errors import AuraError, ConfigurationError
-from aura.jobs.rabbitmq.connection import describe, parameters
+from aura.jobs.rabbitmq.inspection import inspect
 from aura.oauth import LoginRequired, TokenServerUnavailable, token_source
 from aura.oauth.grants import LOGIN
 from aura.oauth.logins import Logins
@@ -32,14 +31,13 @@ from db import (
     alerts,
     clock_jumps,
     encryption,
-    hints,
     leader_election,
     notifications,
     queue_controls,
     reading,
     secret_columns,
 )
-from db.process_stats import count_live, oldest_due_seconds
+from db.process_stats import count_live, oldest_due_seconds, problems, runs_for, stalled_seconds
 from pipelines.scheduler import LEASE
 
 router = APIRouter(tags=["health"])
@@ -64,11 +62,17 @@ def check_rabbitmq() -> Check:
             "rabbitmq", True, "not set: embedded mode" if settings.embedded else "not set: only workers need it"
         )
     where = redact(settings.rabbitmq_url.get_secret_value())
+    import actors
+
     try:
-        with pika.BlockingConnection(parameters(settings)):
-            return Check("rabbitmq", True, where)
-    except (pika.exceptions.AMQPError, OSError) as error:
-        return Check("rabbitmq", False, f"{where}: {describe(error)}", "start RabbitMQ, or correct RABBITMQ_URL")
+        problems = inspect(settings, actors.broker.get_declared_queues(), actors.TOPOLOGY)
+    except SettingsError as error:
+        return Check("rabbitmq", False, str(error), "correct RABBITMQ_URL")
+    if not problems:
+        return Check("rabbitmq", True, where)
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more: {', '.join(each.what for each in problems[1:6])})" if problems[1:] else ""
+    return Check("rabbitmq", False, f"{where}: {first.what}: {first.reason}{more}", first.fix)
 
 
 def check_redis() -> Check:
@@ -120,23 +124,26 @@ def check_work() -> Check:
             workers, relays = (count_live(session, kind, settings.worker_dead_after) for kind in ("worker", "relay"))
             oldest = oldest_due_seconds(session)
             future = clock_jumps.future_jobs(session)
-            queued = sum(hints.in_flight(session, STUCK_AFTER).values())
-            paused = any(control.paused for control in queue_controls.current(session).values())
+            paused = any(each.paused for each in queue_controls.current(session).values())
+            # a relay that just started has not had the time
+            settled = not paused and runs_for(session, "relay", STUCK_AFTER, settings.worker_dead_after)
+            stalled = stalled_seconds(session, STUCK_AFTER) if settled else 0.0
+            reported = problems(session, settings.worker_dead_after)
     except SQLAlchemyError:
         return Check("work", False, "unknown: the database does not answer")
     if future:
         detail = f"the clock of the database went back: {_count(future, 'job')} due in the future though never tried"
         return Check("work", False, detail, "start a relay (`dramatiq actors` or `aura run`), which corrects them")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
-    if queued and not workers:
-        detail += f", {_count(queued, 'queued job')} that nobody claims"
-    if (oldest > STUCK_AFTER and not relays) or (queued and not workers):
+    if (oldest > STUCK_AFTER and not relays) or (stalled and not workers):
         return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
-    if oldest > LATE_AFTER and not paused:
-        fix = (
-            "look for errors in the log of the worker command: RabbitMQ may refuse its messages, or too few workers run"
+    if reported:
+        return Check(
+            "work", False, f"{detail}; {'; '.join(reported)}", "see the check rabbitmq of the worker's machine"
         )
-        return Check("work", False, detail, fix)
+    if stalled:
+        detail += f"; no job was processed for {STUCK_AFTER} s, and the oldest one waits for {stalled:.0f} s"
+        return Check("work", False, detail, "see the logs of the workers, and `aura doctor` on their machine")
     return Check("work", True, detail)
 
 
@@ -322,11 +329,13 @@ def live() -> dict[str, str]:
 def ready() -> JSONResponse:
     """Answer 200 when tickets can be stored, which needs the database alone: it answers and accepts writes.
 
+    With `"processing": "failed"`, tickets are stored and wait: no process works them off, or RabbitMQ does not let them.
     `aura doctor` has the details.
     """
     database = check_database()
     if database.ok:
-        return JSONResponse({"status": "ready", "database": "ok"})
+        processing = {} if check_work().ok else {"processing": "failed"}
+        return JSONResponse({"status": "ready", "database": "ok"} | processing)
     body = {"status": "not ready", "database": "failed", "code": database.code}
     return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_AFTER)})
 

@@ -28,7 +28,7 @@ from db import (
     queue_stats,
     reading,
 )
-from db.process_stats import count_live, oldest_due_seconds
+from db.process_stats import count_live, oldest_due_seconds, problems
 from pipelines.scheduler import LEASE
 
 #: The stages of a ticket whose triage is not complete, and the states of an open job.
@@ -134,6 +134,11 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "Processes with a recent heartbeat by kind (worker, relay).",
         ("kind",),
         (((kind,), count_live(session, kind, dead_after)) for kind in ("worker", "relay")),
+    )
+    yield GaugeMetricFamily(
+        "aura_process_problems",
+        "Different problems that workers and relays report, such as a broker that blocks publishers.",
+        value=len(problems(session, dead_after)),
     )
     yield GaugeMetricFamily(
         "aura_scheduler_leads",

@@ -136,6 +136,8 @@ class Worker(Base):
     name: Mapped[str] = mapped_column(String(200))
     #: The version of Aura; a deploy changes it worker by worker.
     version: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    #: What keeps it from its work for the moment, such as a broker that blocks publishers; empty: nothing.
+    problem: Mapped[str] = mapped_column(String(300), default="", server_default="")
     #: When it was asked to complete its jobs and end.
     drain_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now())

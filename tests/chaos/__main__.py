@@ -25,6 +25,7 @@ from tests.chaos.oracle import Verdict
 from tests.chaos.run import Progress, Run
 from tests.chaos.schedule import UnknownFault, parse, plan
 from tests.chaos.system import System
+from tests.rabbitmq_cluster import RabbitMQCluster
 from tests.services import PostgreSQL, RabbitMQ, Redis, start_all
 
 #: Progress and findings of a run go here, so that `--format json` leaves the output to JSON.
@@ -47,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mail-every", type=int, default=1, help="one ticket in so many is answered by mail")
     parser.add_argument("--workers", type=int, default=2, help="worker commands")
     parser.add_argument("--threads", type=int, default=8, help="threads of each")
+    parser.add_argument("--cluster", action="store_true", help="three RabbitMQ nodes instead of one")
     parser.add_argument("--openai", action="store_true", help="classify by a server that speaks OpenAI's protocol")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser.parse_args()
@@ -87,9 +89,11 @@ def main() -> int:
     except UnknownFault as error:
         sys.exit(f"tests.chaos: {error}")
     folder = Path(tempfile.mkdtemp(prefix="aura-chaos-"))
-    servers = RabbitMQ(), PostgreSQL(), Redis()
+    rabbitmq = RabbitMQCluster() if wanted.cluster else RabbitMQ()
+    servers = rabbitmq, PostgreSQL(), Redis()
     try:
-        start_all(*servers)
+        rabbitmq.start()
+        start_all(*servers[1:])
         options = {"workers": wanted.workers, "threads": wanted.threads, "openai": wanted.openai}
         with System(folder, *servers, **options) as system:
             run = Run(

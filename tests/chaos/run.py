@@ -20,6 +20,11 @@ from tests.chaos.system import System
 
 #: Seconds between two looks at the tables while a run goes on.
 LOOK_EVERY = 0.5
+#: The pauses between completed attempts, as the times of both ends by the database, which has this machine's clock.
+_PAUSES = """
+    SELECT extract(epoch FROM lag(created_at) OVER (ORDER BY created_at)), extract(epoch FROM created_at)
+    FROM attempts WHERE outcome = 'completed'
+"""
 #: Looks in a row that must find no job before a run counts as at rest.
 QUIET_LOOKS = 2
 
@@ -35,6 +40,8 @@ class Progress:
     stranded: set[int] = field(default_factory=set)
     #: What went wrong in the harness itself.
     broken: list[str] = field(default_factory=list)
+    #: When each fault of a cluster began and ended.
+    spans: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 class Run:
@@ -63,6 +70,7 @@ class Run:
         verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider, self.system.desk)
         verdict.lost += [f"ticket {each} had no job for a moment" for each in sorted(self.progress.stranded)]
         verdict.unexpected += [f"the harness: {each}" for each in self.progress.broken]
+        verdict.counts |= self._pauses()
         verdict.counts |= {
             "faults": len(self.progress.happened),
             "programs started again": self.system.supervisor.restarts.total(),
@@ -77,14 +85,33 @@ class Run:
 
         return [list(group) for _, group in groupby(sorted(self.planned, key=group_of), key=group_of)]
 
+    def _pauses(self) -> dict[str, int]:
+        """Return the longest pause between two completed attempts around each fault of a cluster, and when it ended.
+
+        The end counts from the moment when all nodes answered again; below 0 it came before.
+        """
+        if not self.progress.spans:
+            return {}
+        pauses = [(float(start), float(end)) for start, end in self.system.rows(_PAUSES) if start is not None]
+        found: dict[str, int] = {}
+        for number, (name, begun, ended) in enumerate(self.progress.spans, 1):
+            around = [(end - start, end - ended) for start, end in pauses if end > begun and start < ended]
+            pause, after = max(around, default=(0.0, 0.0))
+            found[f"{number}. {name} ({ended - begun:.0f} s): longest pause"] = round(pause)
+            found[f"{number}. {name}: it ended after the fault by"] = round(after)
+        return found
+
     def _break(self, started: float, planned: Sequence[Planned]) -> None:
         for each in planned:
             self.system.over.wait(max(0.0, started + each.at - time.monotonic()))
+            begun = time.time()
             try:
                 FAULTS[each.name].happen(self.system, Random(each.seed))
             except Exception:
                 self.progress.broken.append(f"{each.name}: {traceback.format_exc()}")
             self.progress.happened.append(each.name)
+            if FAULTS[each.name].cluster:
+                self.progress.spans.append((each.name, begun, time.time()))
 
     def _look(self, watch: Callable[[Progress], None]) -> bool:
         """Look at the tables. Returns whether no job is left and every event is published."""

@@ -40,10 +40,11 @@ def plan(seed: int, seconds: float, wanted: Mapping[str, int]) -> list[Planned]:
 
 
 def parse(words: str) -> dict[str, int]:
-    """Read `worker_killed*30,relay_killed*2,redis_killed`; `all` is every fault once."""
+    """Read `worker_killed*30,relay_killed*2,redis_killed`; `all` is every fault but those of a cluster, `cluster` these."""
     wanted: dict[str, int] = {}
     for word in filter(None, (each.strip() for each in words.split(","))):
         name, _, times = word.partition("*")
-        for each in FAULTS if name == "all" else [name]:
+        several = {"all": False, "cluster": True}
+        for each in [key for key, one in FAULTS.items() if one.cluster is several[name]] if name in several else [name]:
             wanted[each] = wanted.get(each, 0) + int(times or 1)
     return wanted

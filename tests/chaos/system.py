@@ -30,6 +30,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.supervisor import Supervisor
 from tests.conftest import ROOT, wait_until
 from tests.postgresql_servers import PgBouncer, Standby
+from tests.rabbitmq_cluster import RabbitMQCluster
 from tests.services import PostgreSQL, RabbitMQ, Redis, tree
 
 #: The virtual host of every run; the faults that wipe RabbitMQ create it again.
@@ -54,7 +55,7 @@ class System(Installation):
     def __init__(
         self,
         folder: Path,
-        rabbitmq: RabbitMQ,
+        rabbitmq: RabbitMQ | RabbitMQCluster,
         postgresql: PostgreSQL,
         redis: Redis,
         *,
@@ -76,7 +77,9 @@ class System(Installation):
         self.pgbouncer = PgBouncer(postgresql, pooler, **sizes).start() if pooler else None
         self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
-        self.to_rabbitmq, self.to_postgresql = Proxy(rabbitmq.port), Proxy((self.pgbouncer or postgresql).port)
+        # the nodes of a cluster are named without a proxy: what is broken there is between them
+        self.to_rabbitmq = Proxy(rabbitmq.port if isinstance(rabbitmq, RabbitMQ) else rabbitmq.nodes[0].port)
+        self.to_postgresql = Proxy((self.pgbouncer or postgresql).port)
         self.to_redis = Proxy(redis.port)
         self.failpoints = Failpoints(folder / "failpoints")
         #: The offset of the scheduler's clock, in seconds.
@@ -90,7 +93,10 @@ class System(Installation):
         self._proxies = [Proxy(standby.port)] if standby is not None else []
         variables = {
             "AURA_ENV": "development",
-            "RABBITMQ_URL": _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
+            "RABBITMQ_URL": rabbitmq.vhost_url(VHOST)
+            if isinstance(rabbitmq, RabbitMQCluster)
+            else _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
+            "AURA_QUORUM_QUEUES": str(isinstance(rabbitmq, RabbitMQCluster)),
             "DATABASE_URL": self._url([self.to_postgresql.port, *(each.port for each in self._proxies)]),
             "AURA_DATABASE_PREPARE": str(pooler != "transaction").lower(),
             "REDIS_URL": _through(redis.url, self.to_redis),
@@ -162,6 +168,18 @@ class System(Installation):
         with self.engine.begin() as connection:
             aged = "UPDATE workers SET heartbeat_at = heartbeat_at - interval '1 minute' WHERE id = ANY(:dead)"
             connection.execute(text(aged), {"dead": dead})
+
+    @property
+    def single(self) -> RabbitMQ:
+        """The only RabbitMQ node."""
+        assert isinstance(self.rabbitmq, RabbitMQ), "this fault needs a single node"
+        return self.rabbitmq
+
+    @property
+    def cluster(self) -> RabbitMQCluster:
+        """The RabbitMQ cluster."""
+        assert isinstance(self.rabbitmq, RabbitMQCluster), "this fault needs a cluster"
+        return self.rabbitmq
 
     def children(self, name: str) -> list[int]:
         """Return a program's processes, its own first."""

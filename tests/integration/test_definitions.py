@@ -36,7 +36,7 @@ def test_the_declared_topology_equals_the_imported_definitions(
     )
 
     # When the worker's role declares everything: a difference, or a permission that lacks, closes the channel
-    with pika.BlockingConnection(parameters(settings)) as connection:
+    with pika.BlockingConnection(parameters(settings)[0]) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         for queue in (queue["name"] for queue in wanted["queues"] if not queue["name"].endswith(".XQ")):

@@ -60,6 +60,7 @@ class Shelf:
     def __init__(self) -> None:
         self.ids: list[int] = []
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         import json
 

@@ -79,6 +79,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "aura/jobs/notifier.py": ("tests/integration/test_jobs_postgresql.py", "LISTEN/NOTIFY exists on PostgreSQL only"),
     "aura/jobs/rabbitmq/admin.py": _BROKER,
     "aura/jobs/rabbitmq/confirms.py": _BROKER,
+    "aura/jobs/rabbitmq/inspection.py": _BROKER,
     "aura/jobs/rabbitmq/publisher.py": _BROKER,
     "aura/notifications/channels/apprise/transport.py": ("notifications/channels/test_apprise.py", _CHANNEL),
     "aura/notifications/channels/email/address.py": (

@@ -72,7 +72,8 @@ def beat() -> bool:
     # before the leases are read: an attempt that begins in between must not count as cancelled
     in_function = [each for each in list(process_state.attempts.values()) if each is not None and each.in_function]
     with transaction() as session:
-        drains = heartbeat.beat(session, process_state.WORKER_ID, "worker")
+        problem = "; ".join(list(process_state.problems.values())[:2])
+        drains = heartbeat.beat(session, process_state.WORKER_ID, "worker", problem and f"worker: {problem}")
         held = workers.leases_of(session, process_state.WORKER_ID)
         if count := workers.release(session, process_state.WORKER_ID, lambda: set(process_state.attempts), held):
             logger.warning("jobs released", jobs=count)

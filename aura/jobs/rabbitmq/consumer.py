@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.errors import ConnectionClosed
 from dramatiq.message import Message
+from sqlalchemy import text
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from aura.error_text import error_text, library_text
-from aura.jobs.actor import DeadLettered
+from aura.jobs import process_state
+from aura.jobs.actor import DeadLettered, Unclaimed
+from aura.jobs.backoff import backoff
 from aura.jobs.bulkhead import BulkheadSlot
 from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq.subscriptions import Connection, Subscription
 from aura.settings import Settings, first_line
-from db import dead_letters, traces, transaction
+from db import dead_letters, reading, traces, transaction
 from db.text import storable
 
 logger = logging.getLogger(__name__)
+
+#: Seconds: the first and the longest pause before a message is tried again that the database could not store.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
 class RabbitmqSource:
@@ -30,10 +37,29 @@ class RabbitmqSource:
     def __init__(self, broker: Any, settings: Settings) -> None:
         self._broker = broker
         self._connection = Connection(settings, broker.program.topology)
+        #: Set while a consumer found the database unavailable.
+        self.database_away = threading.Event()
 
     def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> GuardedConsumer:
-        """Return a consumer on a channel of its own; `timeout` in milliseconds. Raises ConnectionClosed."""
-        return GuardedConsumer(self._broker, queue, self._connection.subscribe(queue, prefetch), timeout / 1000, slot)
+        """Return a consumer on a channel of its own; `timeout` in milliseconds. Raises ConnectionClosed.
+
+        It does so too while the database is unavailable: each delivery in vain would count towards the delivery limit of a
+        quorum queue, 20 by default since RabbitMQ 4, beyond which a message becomes a dead letter.
+        """
+        if self.database_away.is_set():
+            try:
+                with reading() as session:
+                    session.execute(text("SELECT 1"))
+            except SQLAlchemyError as error:
+                raise ConnectionClosed(f"the database is unavailable: {first_line(error)}") from None
+            self.database_away.clear()
+        try:
+            subscription = self._connection.subscribe(queue, prefetch)
+        except ConnectionClosed as error:
+            process_state.problems[queue] = f"{queue} cannot be consumed: {error}"
+            raise
+        process_state.problems.pop(queue, None)
+        return GuardedConsumer(self._broker, queue, subscription, timeout / 1000, slot, self.database_away)
 
     def close(self) -> None:
         """Do nothing: the last consumer closes the connection."""
@@ -45,11 +71,17 @@ class GuardedMessage(MessageProxy):
     def __init__(self, message: Message[Any], tag: int, consumer: GuardedConsumer) -> None:
         super().__init__(message)
         self._tag, self.consumer = tag, consumer
+        #: Whether the broker delivers the hint again.
+        self.requeued = False
 
     def stuff_exception(self, exception: BaseException) -> None:
-        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures."""
+        """Have RabbitMQ move the hint of dead jobs to the queue's `.XQ`, where operators expect failures.
+
+        A hint of which no job could be claimed goes back into its queue.
+        """
         super().stuff_exception(exception)
-        if isinstance(exception, DeadLettered):
+        if isinstance(exception, DeadLettered | Unclaimed):
+            self.requeued = isinstance(exception, Unclaimed)
             self.fail()
 
 
@@ -58,44 +90,75 @@ class GuardedConsumer(Consumer):
 
     A hint goes to the workers; one for an actor that only another version has is left to that version. A plain JSON message
     becomes a job in one transaction and is acked. Any other message becomes a dead letter with its bytes and the reason, and
-    is acked too.
+    is acked too. While the database is unavailable, the consumer holds its message and tries again.
     """
 
     def __init__(
-        self, broker: Broker, queue_name: str, subscription: Subscription, timeout: float, slot: BulkheadSlot | None
+        self,
+        broker: Broker,
+        queue_name: str,
+        subscription: Subscription,
+        timeout: float,
+        slot: BulkheadSlot | None,
+        database_away: threading.Event | None = None,
     ) -> None:
         self.broker = broker
         self.queue_name = queue_name
         self.subscription = subscription
         self._timeout = timeout
         self._slot = slot
+        self._database_away = database_away or threading.Event()
+        #: The delivery (method, properties, body) that waits for the database, and how often it was tried in vain.
+        self._held: Any = None
+        self._failures = 0
 
     def __next__(self) -> MessageProxy | None:
         return self._read() if self._slot is None else self._slot.read(self._read, self._timeout)
 
     def _read(self) -> MessageProxy | None:
-        delivery = self.subscription.get(self._timeout)
-        if delivery is None:
+        if self._held is None or not self.subscription.alive:
+            self._held = self.subscription.get(self._timeout)
+        if self._held is None:
             return None
-        method, properties, body = delivery
+        method, properties, body = self._held
+        try:
+            hint = self._take(properties, body)
+        except SQLAlchemyError as error:
+            self._wait_for_database(error)
+            return None
+        self._held, self._failures = None, 0
+        if hint is not None:
+            return GuardedMessage(hint, method.delivery_tag, self)
+        self.subscription.ack(method.delivery_tag)
+        return None
+
+    def _take(self, properties: Any, body: bytes) -> Message[Any] | None:
+        """Return the hint; store any other message. Raises SQLAlchemyError while the database is unavailable."""
         try:
             message = messages.understand(self.queue_name, body, self.broker)
             if isinstance(message, Message):
-                return GuardedMessage(message, method.delivery_tag, self)
+                return message
             if message is not None:
                 with traces.within(_traceparent(properties)), transaction() as session:
                     message.accept(session, properties.message_id, _account(properties))
         except (Malformed, DataError) as error:
             self._dead_letter(body, error)  # also data that the database cannot store
-        except SQLAlchemyError as error:
-            # not acked: RabbitMQ delivers it again when this consumer comes back
-            raise ConnectionClosed(f"the database is unavailable: {first_line(error)}") from None
+        except SQLAlchemyError:
+            raise
         except Exception as error:
             # it would be delivered again and again, before every message behind it
             logger.exception("reading a message in %s failed", self.queue_name)
             self._dead_letter(body, error)
-        self.subscription.ack(method.delivery_tag)
         return None
+
+    def _wait_for_database(self, error: SQLAlchemyError) -> None:
+        """Wait, not acked: a channel that closed instead would count a delivery of every message that it holds."""
+        self._failures += 1
+        self._database_away.set()
+        pause = backoff(self._failures, FIRST_PAUSE, LONGEST_PAUSE)
+        if self._failures == 1:
+            logger.warning("the database is unavailable; %s waits: %s", self.queue_name, first_line(error))
+        threading.Event().wait(pause)
 
     def ack(self, message: Any) -> None:
         """Ack a message, but not one that came over an earlier connection: its tag may be another message's now."""
@@ -104,10 +167,10 @@ class GuardedConsumer(Consumer):
             self.subscription.ack(message._tag)
 
     def nack(self, message: Any) -> None:
-        """Reject a message that came over this connection; it goes to the queue's `.XQ`."""
+        """Reject a message that came over this connection: it goes to the queue's `.XQ`, or back into the queue."""
         self._release(message)
         if message.consumer is self:
-            self.subscription.reject(message._tag)
+            (self.subscription.requeue if message.requeued else self.subscription.reject)(message._tag)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Do nothing: RabbitMQ delivers unacked messages again as soon as the channel closes."""
@@ -123,11 +186,8 @@ class GuardedConsumer(Consumer):
     def _dead_letter(self, body: bytes, error: Exception) -> None:
         # the dead letter has the error as it is; what it quotes is a part of the message
         logger.warning("message in %s dead-lettered: %s", self.queue_name, library_text(error_text(error)))
-        try:
-            with transaction() as session:
-                dead_letters.record_message(session, self.queue_name, bytes(body), error)
-        except SQLAlchemyError as away:
-            raise ConnectionClosed(f"the database is unavailable: {first_line(away)}") from None
+        with transaction() as session:
+            dead_letters.record_message(session, self.queue_name, bytes(body), error)
 
 
 def _traceparent(properties: Any) -> str | None:

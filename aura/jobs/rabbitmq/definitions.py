@@ -56,7 +56,7 @@ def definitions(queues: Sequence[str], topology: Topology, *, quorum: bool) -> d
         ],
         "queues": [
             *[_queue(name, arguments_of(name, quorum=quorum)) for name in queues],
-            *[_queue(name, dead_letter_arguments()) for name in dead],
+            *[_queue(name, dead_letter_arguments(quorum=quorum)) for name in dead],
         ],
         "bindings": [
             {"source": route.exchange, "vhost": VHOST, "destination": queue, "destination_type": "queue"}

@@ -1,7 +1,7 @@
 """The one RabbitMQ connection of a worker process, with a channel for each queue, served by one thread.
 
 Deliveries wait in an inbox for their consumer; acks are passed to the thread. When the connection breaks, every
-subscription ends at once, and the next one opens another connection after a backoff.
+subscription ends at once, and the next one opens another connection after a backoff, to another host if there are several.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from aura.jobs.backoff import backoff
 from aura.jobs.rabbitmq import large_messages, topology
-from aura.jobs.rabbitmq.connection import AWAY, describe, open_blocking
+from aura.jobs.rabbitmq.connection import AWAY, RPC_SECONDS, bounded, describe, note_failure, open_any, open_one
 from aura.jobs.rabbitmq.topology import Topology
 from aura.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 #: Seconds: the first and the longest pause before another connection, and how long one must have held to reset it.
-FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 10.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 3.0, 30.0
 #: Seconds to wait for the connection's thread.
 PATIENCE = 30.0
 
@@ -38,6 +38,8 @@ class Subscription:
         self._link = link
         self._channel = channel
         self.inbox: SimpleQueue[Any] = SimpleQueue()
+        #: Why RabbitMQ cancelled the consumer.
+        self._cancelled = ""
 
     def get(self, timeout: float) -> Any:
         """Return the next (method, properties, body), or None when the seconds have passed."""
@@ -46,8 +48,15 @@ class Subscription:
         except Empty:
             delivery = None
         if delivery is None and not self.alive:
-            raise ConnectionClosed(self._link.error or "RabbitMQ: the channel was closed")
+            raise ConnectionClosed(self.reason)
         return delivery
+
+    @property
+    def reason(self) -> str:
+        """Why the subscription has ended: the error of the connection, or the reason with which RabbitMQ closed the channel."""
+        closed = getattr(self._channel, "_closing_reason", None)
+        channel = f"the channel was closed: {describe(closed)}" if isinstance(closed, Exception) else ""
+        return self._link.error or self._cancelled or channel or "RabbitMQ: the channel was closed"
 
     @property
     def alive(self) -> bool:
@@ -61,8 +70,13 @@ class Subscription:
         """Reject, soon; the message goes to the queue's `.XQ`."""
         self._link.soon(lambda: self._channel.basic_nack(tag, requeue=False) if self._channel.is_open else None)
 
+    def requeue(self, tag: int) -> None:
+        """Give the message back, soon; RabbitMQ delivers it again."""
+        self._link.soon(lambda: self._channel.basic_nack(tag, requeue=True) if self._channel.is_open else None)
+
     def end(self) -> None:
-        """Close the channel, in the connection's thread, and wake the consumer that waits for a delivery."""
+        """Close the channel whose consumer RabbitMQ cancelled, and wake the consumer; in the connection's thread."""
+        self._cancelled = "RabbitMQ cancelled the consumer: its queue was deleted, or the node of the queue is down"
         if self._channel.is_open:
             self._channel.close()
         self.inbox.put(None)
@@ -109,7 +123,7 @@ class _Link:
     def __init__(self, settings: Settings, shape: Topology) -> None:
         self._settings, self._topology = settings, shape
         self._opened = time.monotonic()
-        self._connection = open_blocking(settings)
+        self._connection, self._parameters = open_any(settings, lambda params: (open_one(params), params))
         self._subscriptions: dict[BlockingChannel, Subscription] = {}
         self.alive = True
         self.error = ""
@@ -123,9 +137,11 @@ class _Link:
         subscriptions: list[Subscription] = []
 
         def subscribe() -> None:
+            wanted = topology.declarations(queue, self._topology, quorum=self._settings.quorum_queues)
+            for name, reason in topology.attempt(self._connection, wanted).items():
+                logger.warning("declaration failed: %s: %s", name, reason)
             channel = self._connection.channel()
             large_messages.bound(channel)
-            topology.declare(channel, queue, self._topology, quorum=self._settings.quorum_queues)
             channel.basic_qos(prefetch_count=prefetch)
             subscription = self._subscriptions[channel] = Subscription(self, channel)
             channel.add_on_cancel_callback(lambda _frame: subscription.end())  # the queue is gone
@@ -161,7 +177,8 @@ class _Link:
 
         def run() -> None:
             try:
-                call()
+                with bounded(self._connection, RPC_SECONDS):
+                    call()
             except AWAY as error:
                 errors.append(error)
             finally:
@@ -190,5 +207,7 @@ class _Link:
             self.error = describe(error)
         finally:
             self.alive = False
+            if self.error:
+                note_failure(self._parameters)
             for subscription in list(self._subscriptions.values()):
                 subscription.inbox.put(None)  # ends each wait for a delivery at once

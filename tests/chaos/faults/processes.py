@@ -27,6 +27,16 @@ def _one(system: System, chance: Random, pids: Callable[[], list[int]]) -> int:
     return chance.choice(pids() or [0])
 
 
+def _suspend(system: System, pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        system.over.wait(SLEEP)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 @fault("workers")
 def worker_killed(system: System, chance: Random) -> None:
     """SIGKILL for a process that works on jobs; its worker command ends, as Dramatiq's does, and is started again."""
@@ -52,12 +62,14 @@ def relay_killed(system: System, chance: Random) -> None:
 def worker_frozen(system: System, chance: Random) -> None:
     """SIGSTOP for a worker for longer than it may be silent: it wakes up and finds its leases gone."""
     if pid := _one(system, chance, lambda: system.pids("worker")):
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            system.over.wait(SLEEP)
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        _suspend(system, pid)
+
+
+@fault("workers")
+def relay_suspended(system: System, chance: Random) -> None:
+    """SIGSTOP for a relay for longer than it may be silent; another one works meanwhile, or its command starts again."""
+    if pid := _one(system, chance, lambda: system.pids("relay")):
+        _suspend(system, pid)
 
 
 @fault("workers")

@@ -26,17 +26,19 @@ class Fault:
     name: str
     group: str
     happen: Happen
+    #: Whether it needs a RabbitMQ cluster; the others of RabbitMQ need a single node.
+    cluster: bool = False
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(group: str, name: str = "") -> Callable[[Happen], Happen]:
+def fault(group: str, name: str = "", *, cluster: bool = False) -> Callable[[Happen], Happen]:
     """Register a fault under a name, or under its function's."""
 
     def register(happen: Happen) -> Happen:
         known_as = name or happen.__name__
-        FAULTS[known_as] = Fault(known_as, group, happen)
+        FAULTS[known_as] = Fault(known_as, group, happen, cluster)
         return happen
 
     return register

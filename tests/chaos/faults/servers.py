@@ -19,33 +19,33 @@ from tests.services import wait_until
 @fault("rabbitmq")
 def rabbitmq_killed(system: System, chance: Random) -> None:
     """SIGKILL for RabbitMQ, which comes back with what it had on disk."""
-    system.rabbitmq.kill()
+    system.single.kill()
     for_a_moment(system, chance)
-    system.rabbitmq.start()
+    system.single.start()
 
 
 @fault("rabbitmq")
 def rabbitmq_restarted(system: System, chance: Random) -> None:
     """RabbitMQ is stopped in good order and started again."""
-    system.rabbitmq.stop()
+    system.single.stop()
     for_a_moment(system, chance)
-    system.rabbitmq.start()
+    system.single.start()
 
 
 @fault("rabbitmq")
 def rabbitmq_replaced(system: System, chance: Random) -> None:
     """RabbitMQ is killed, its data removed, and an empty one comes up in its place: every hint is lost."""
-    system.rabbitmq.kill()
-    shutil.rmtree(system.rabbitmq.directory / "data")
+    system.single.kill()
+    shutil.rmtree(system.single.directory / "data")
     for_a_moment(system, chance)
-    system.rabbitmq.start()
+    system.single.start()
     system.reset_vhost()
 
 
 @fault("rabbitmq")
 def queues_purged(system: System, _chance: Random) -> None:
     """Every queue is emptied; every hint that waits is lost."""
-    system.rabbitmq.evaluate(f'[rabbit_amqqueue:purge(Q) || Q <- rabbit_amqqueue:list(<<"{VHOST}">>)]')
+    system.single.evaluate(f'[rabbit_amqqueue:purge(Q) || Q <- rabbit_amqqueue:list(<<"{VHOST}">>)]')
 
 
 @fault("rabbitmq")
@@ -57,7 +57,7 @@ def rabbitmq_wiped(system: System, _chance: Random) -> None:
 @fault("rabbitmq")
 def connections_closed(system: System, _chance: Random) -> None:
     """The broker closes every connection, as an operator does."""
-    system.rabbitmq.close_connections()
+    system.single.close_connections()
 
 
 @fault("rabbitmq")
@@ -87,14 +87,14 @@ def disk_alarm(system: System, chance: Random) -> None:
 @contextmanager
 def _alarm(system: System, kind: str, lower: str, restore: str) -> Iterator[None]:
     def raised() -> bool:
-        return kind in system.rabbitmq.evaluate("rabbit_alarm:get_alarms()")
+        return kind in system.single.evaluate("rabbit_alarm:get_alarms()")
 
-    system.rabbitmq.evaluate(lower)
+    system.single.evaluate(lower)
     try:
         wait_until(raised, 90, f"no {kind} alarm")
         yield
     finally:
-        system.rabbitmq.evaluate(restore)
+        system.single.evaluate(restore)
         wait_until(lambda: not raised(), 90, f"the {kind} alarm stays")
 
 

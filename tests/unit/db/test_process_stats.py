@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
-from db import jobs, process_stats, reading, transaction
+from db import jobs, process_stats, reading, transaction, workers
 from db.jobs import NewJob
-from db.models import Agent, Job, Worker
+from db.models import Agent, Attempt, Job, Worker
 from db.time import from_now
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -54,6 +54,48 @@ def test_the_oldest_available_job_is_neither_scheduled_nor_queued():
         session.execute(Job.__table__.update().values(due_at=from_now(-60)))
     with reading() as session:
         assert process_stats.oldest_due_seconds(session) == pytest.approx(60, abs=10)
+
+
+def test_the_problems_of_living_processes_are_named_once():
+    with transaction() as session:
+        for worker, problem in (("a", "relay: blocked"), ("b", "relay: blocked"), ("c", ""), ("d", "x" * 999)):
+            workers.beat(session, worker, worker, "relay", problem)
+    add_worker("old", "relay", 60)
+    with transaction() as session:
+        session.execute(Worker.__table__.update().where(Worker.id == "old").values(problem="long over"))
+
+    with reading() as session:
+        assert process_stats.problems(session, 15) == ["relay: blocked", "x" * workers.MOST_PROBLEM]
+    with transaction() as session:
+        for worker in "abd":
+            workers.beat(session, worker, worker, "relay")
+    with reading() as session:
+        assert process_stats.problems(session, 15) == []
+
+
+def test_work_is_stalled_when_a_job_waits_and_none_is_processed():
+    def stalled() -> float:
+        with reading() as session:
+            return process_stats.stalled_seconds(session, 60)
+
+    assert stalled() == 0.0
+    with transaction() as session:
+        jobs.enqueue(session, [NewJob("classify", "1"), NewJob("classify", "2")])
+        session.execute(Job.__table__.update().values(due_at=from_now(-600), hinted_at=from_now(-500)))
+    assert stalled() == pytest.approx(600, abs=30), "with a hint as well"
+
+    values = {"job_id": 1, "actor": "a", "key": "k", "number": 1, "worker": "w", "outcome": "completed", "seconds": 1.0}
+    with transaction() as session:
+        session.execute(insert(Attempt).values(**values, created_at=from_now(-100)))
+    assert stalled() > 0
+    with transaction() as session:
+        session.execute(insert(Attempt).values(**values, created_at=from_now(-10)))
+    assert stalled() == 0.0, "a backlog is worked off"
+
+    with transaction() as session:
+        session.execute(Attempt.__table__.delete())
+        session.execute(Job.__table__.update().where(Job.key == "2").values(lease="l", worker="w"))
+    assert stalled() == 0.0, "a job runs"
 
 
 def test_agents_are_listed_by_name():

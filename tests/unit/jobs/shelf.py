@@ -23,6 +23,12 @@ class Shelf:
         self.waits = 0
         self.closed = False
 
+    @property
+    def problems(self) -> dict[str, str]:
+        return {}
+
+    def open(self) -> None: ...
+
     def publish(self, batch: Sequence[Outgoing]) -> None:
         if self.failures:
             self.failures -= 1

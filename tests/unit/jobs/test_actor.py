@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, true
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from actors.classify import classify
 from aura.jobs import actor as durable
+from aura.jobs import process_state
+from aura.jobs.local_dispatch import LocalDispatch
 from aura.jobs.pipeline import Pipeline
 from aura.jobs.process_state import WORKER_ID
 from db import jobs, reading, transaction, workers
@@ -274,3 +277,55 @@ def test_further_arguments_ride_in_the_job():
     classify.send(1, "again", {"why": "umlauts äöü"})
 
     assert one_job().args == ["again", {"why": "umlauts äöü"}]
+
+
+# -- the database is away ----------------------------------------------------------------------------------------------
+
+
+def away(*_: Any, **__: Any) -> Any:
+    raise OperationalError("UPDATE", {}, Exception("server closed the connection unexpectedly"))
+
+
+def test_a_claim_waits_for_the_database_while_the_worker_runs(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+    accept("Mailbox is full")
+    hand.relay()
+    tries: list[int] = []
+
+    def flaky(*arguments: Any) -> Any:
+        tries.append(1)
+        return away() if len(tries) < 4 else real(*arguments)
+
+    real = jobs.claim
+    monkeypatch.setattr(jobs, "claim", flaky)
+    monkeypatch.setattr(durable, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(process_state, "worker", object())
+    job = one_job()
+    actor = hand.broker.actors[job.actor]
+    monkeypatch.setattr(actor, "batch_size", lambda *_: 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalDispatch, "accept", lambda *_: None)
+        actor([job.id])
+
+    assert len(tries) == 4
+    assert attempts()[0].outcome == "completed", "the same hint, without a pass over lost hints"
+
+
+def test_a_hint_that_nobody_could_claim_is_not_done(hand: Hand, monkeypatch: pytest.MonkeyPatch):
+    enqueue(NewJob("classify", "1"))
+    monkeypatch.setattr(jobs, "claim", away)
+
+    with pytest.raises(durable.Unclaimed):
+        classify([one_job().id])
+
+
+def test_another_error_of_a_claim_does_not_bring_the_hint_back(monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: Any) -> Any:
+        raise ProgrammingError("UPDATE", {}, Exception("column does not exist"))
+
+    enqueue(NewJob("classify", "1"))
+    monkeypatch.setattr(jobs, "claim", broken)
+    monkeypatch.setattr(process_state, "worker", object())
+
+    with pytest.raises(ProgrammingError):
+        classify([one_job().id])

@@ -59,6 +59,7 @@ class Counting:
         self._queues: LocalQueues = broker.local
         self.hints: Counter[str] = Counter()
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         self.hints.update(json.loads(message.body)["actor_name"] for message in batch)
         self._queues.publish(batch)

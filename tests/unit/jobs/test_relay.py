@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from aura.jobs import relay as relay_module
 from aura.jobs import relay_plan
 from aura.jobs.relay import Relay
-from aura.jobs.transport import PublishFailed
-from db import hints, outbox, transaction, workers
+from aura.jobs.transport import Outgoing, PublishFailed
+from db import hints, outbox, process_stats, reading, transaction, workers
 from db.jobs import NewJob
 from db.models import Job, OutboxEvent
 from tests.conftest import wait_until
@@ -171,6 +172,89 @@ def test_no_job_is_hinted_without_a_confirm_of_the_broker():
 
     assert [job.hinted_at for job in all_jobs()] == [None, None]
     assert relay(shelf).round() == 2
+
+
+class Refusing(Shelf):
+    """Refuses the messages of one routing key, and confirms the others."""
+
+    refused = "ai.classify"
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        self.published += [each for each in batch if each.routing_key != self.refused]
+        if any(each.routing_key == self.refused for each in batch):
+            raise PublishFailed("RabbitMQ refused a message", {self.refused})
+
+
+def test_a_queue_that_refuses_hints_holds_up_no_other_queue():
+    enqueue(NewJob("classify", "1"), NewJob("intake", "2"))
+    shelf = Refusing()
+    one = relay(shelf)
+
+    with pytest.raises(PublishFailed):
+        one.round()
+    assert {job.actor: job.hinted_at is None for job in all_jobs()} == {"classify": True, "intake": False}
+
+    enqueue(NewJob("intake", "3"), NewJob("classify", "4"))
+    assert one.round() == 1, "the queue gets no hints for a while"
+    assert [hint[0] for hint in shelf.hints()] == ["intake", "intake"]
+
+
+def test_a_queue_that_refused_a_hint_gets_hints_again_later(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay_module, "REFUSED_PAUSE", 0.0)
+    enqueue(NewJob("classify", "1"))
+    shelf = Refusing()
+    one = relay(shelf)
+    with pytest.raises(PublishFailed):
+        one.round()
+    shelf.refused = ""
+    assert one.round() == 1
+
+
+class Blocked(Shelf):
+    """A broker that takes no message until it is freed; counts what the relay tried."""
+
+    free = False
+    opened = tried = 0
+
+    def drain(self, queues: Sequence[str], store: Any) -> int:
+        return 0
+
+    def open(self) -> None:
+        self.opened += 1
+        if not self.free:
+            raise PublishFailed("RabbitMQ blocks publishers: low on memory")
+
+    def publish(self, batch: Sequence[Outgoing]) -> None:
+        self.tried += 1
+        self.open()
+        super().publish(batch)
+
+
+def test_jobs_stay_due_while_the_broker_takes_no_message_so_that_the_lag_shows(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay_module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(relay_module, "LONGEST_PAUSE", 0.01)
+    enqueue(NewJob("classify", "1"))
+    shelf, stop = Blocked(), threading.Event()
+    one = relay(shelf)
+    thread = threading.Thread(target=one.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: shelf.opened > 5, message="the relay tries again and again")
+
+        assert shelf.tried == 1, "no job is marked as dispatched before a message is confirmed"
+        assert one_job().hinted_at is None
+        one.beat()
+        with reading() as session:
+            assert process_stats.problems(session, 10) == ["relay: RabbitMQ blocks publishers: low on memory"]
+
+        shelf.free = True
+        wait_until(lambda: shelf.hints() and not one._problem, message="the job is dispatched")
+        one.beat()
+        with reading() as session:
+            assert process_stats.problems(session, 10) == []
+    finally:
+        stop.set()
+        thread.join(10)
 
 
 def test_events_are_published_with_the_hints_and_deleted_when_confirmed(configure: Callable[..., Any]):

@@ -49,6 +49,7 @@ class Shelf:
     def __init__(self) -> None:
         self.hints: list[tuple[str, list[int]]] = []
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         read = [json.loads(message.body) for message in batch]
         self.hints += [(envelope["actor_name"], envelope["args"][0]) for envelope in read]
@@ -264,6 +265,7 @@ class Cluster:
         self.trouble: list[Exception] = []
         self.over = threading.Event()
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         read = [json.loads(message.body) for message in batch]
         self.inbox += [(envelope["actor_name"], envelope["args"][0]) for envelope in read]

@@ -103,6 +103,7 @@ class Inside:
         self.hints: list[tuple[str, list[int]]] = []
         self.refuses = False
 
+    def open(self) -> None: ...
     def publish(self, batch: Sequence[Outgoing]) -> None:
         if self.refuses:
             raise PublishFailed("RabbitMQ refused a message")

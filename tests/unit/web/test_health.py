@@ -11,9 +11,11 @@ from fastapi.testclient import TestClient
 
 from aura.settings import get_settings
 from aura.web import database_health, health
-from db import notifications, reading, transaction
+from db import jobs, notifications, queue_controls, reading, transaction, workers
 from db.database import dispose, engine
-from db.models import IdempotencyKey, Notification
+from db.jobs import NewJob
+from db.models import IdempotencyKey, Job, Notification, Worker
+from db.time import from_now
 from tests.services import free_port
 from tests.unit.web.clients import anonymous_client
 
@@ -28,6 +30,34 @@ def test_readiness_with_a_migrated_database(web: TestClient):
     answer = web.get("/health/ready")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "database": "ok"})
+
+
+def test_readiness_says_when_accepted_tickets_are_not_processed(web: TestClient):
+    with transaction() as session:
+        workers.beat(session, "r", "host:1", "relay", "relay: RabbitMQ blocks publishers: low on memory")
+    answer = web.get("/health/ready")
+
+    # a load balancer still sends tickets: they are stored, and wait
+    expected = {"status": "ready", "database": "ok", "processing": "failed"}
+    assert (answer.status_code, answer.json()) == (200, expected)
+    assert "low on memory" in health.check_work().detail
+
+
+def test_work_that_no_process_does_is_named_unless_its_queue_is_paused(web: TestClient):
+    with transaction() as session:
+        jobs.enqueue(session, [NewJob("classify", "1")])
+        session.execute(Job.__table__.update().values(due_at=from_now(-600), hinted_at=from_now(-500)))
+        for kind in ("worker", "relay"):
+            workers.beat(session, kind, "host:1", kind)
+    assert health.check_work().ok, "processes that just started"
+    with transaction() as session:
+        session.execute(Worker.__table__.update().values(started_at=from_now(-600)))
+    found = health.check_work()
+    assert not found.ok and "no job was processed for 60 s" in found.detail
+
+    with transaction() as session:
+        queue_controls.pause(session, "ai.classify", 3600, "test")
+    assert health.check_work().ok
 
 
 def test_readiness_without_tables(database_url: str, configure: Any):
