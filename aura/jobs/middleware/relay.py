@@ -23,11 +23,11 @@ from db.process_stats import count_live
 logger = structlog.get_logger("aura.relay")
 
 #: Seconds between two checks for a living relay, how many in a row must find none, and how many more at the boot: the relay
-#: starts after all workers, and on a busy machine that takes minutes. (Dramatiq starts none at all when the workers take longer
-#: than its --worker-fork-timeout.)
+#: starts after all workers, and on a busy machine that takes a minute. Dramatiq waits for --worker-fork-timeout when one of them
+#: dies meanwhile, and starts no relay when all take longer.
 WATCH_EVERY = 2.0
 MISSING_LIMIT = 3
-BOOT_CHECKS = 90
+BOOT_CHECKS = 60
 
 
 class RelayMiddleware(Middleware):
