@@ -22,8 +22,6 @@ from aura.settings import MIN_ENCRYPTION_KEY, Settings
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".key"
-#: The key of databases in memory, which end with the process.
-_MEMORY_KEY = secrets.token_urlsafe(32)
 
 
 def database_file(url: str) -> Path | None:
@@ -43,12 +41,8 @@ def path(settings: Settings) -> Path | None:
 
 def keys(settings: Settings, *, create: bool) -> tuple[str, ...]:
     """Return the key of the file, which is made if `create` says so. Raises ConfigurationError for a damaged one."""
-    if not settings.sqlite:
-        return ()
     file = path(settings)
-    if file is None:
-        return (_MEMORY_KEY,)
-    return _key(file.absolute(), create)
+    return _key(file.absolute(), create) if file else ()
 
 
 @lru_cache(maxsize=8)

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 import actors
 from aura.settings import get_settings
-from db import ai_costs, alert_figures, clock_jumps, notifications, outbox, queue_controls, queue_stats
-from db.process_stats import count_live, oldest_due_seconds
+from db import ai_costs, alert_figures, clock_jumps, fence, notifications, outbox, queue_controls, queue_stats
+from db.process_stats import count_live, oldest_due_seconds, problems
 
-MINUTE = 60.0
+MINUTE, HOUR = 60.0, 3600.0
 #: The actors through which every ticket goes.
 TICKET_ACTORS = ("intake", "classify", "notify")
 DATABASE_DOWN = "AuraDatabaseDown"
@@ -106,7 +106,19 @@ def _clock(session: Session) -> str:
     )
 
 
+def _failover(session: Session) -> str:
+    seconds = fence.last_event_age(session, HOUR)
+    return f"it was promoted or restored {seconds / MINUTE:.0f} minutes ago" if seconds is not None else ""
+
+
+def _process_problems(session: Session) -> str:
+    return "; ".join(problems(session, get_settings().worker_dead_after))
+
+
 RULES = (
+    AlertRule(
+        "AuraDatabaseFailover", 0, "The database was promoted or restored; the last commits may be missing", _failover
+    ),
     AlertRule("AuraNoRelay", 2 * MINUTE, "No relay is running, so enqueued jobs are not started", _no_process("relay")),
     AlertRule("AuraNoWorkers", 2 * MINUTE, "No worker is running", _no_process("worker")),
     AlertRule(
@@ -114,6 +126,12 @@ RULES = (
         5 * MINUTE,
         "Due jobs wait for a hint; RabbitMQ is down, or AURA_MAX_IN_FLIGHT is reached",
         _relay_lags,
+    ),
+    AlertRule(
+        "AuraProcessProblem",
+        2 * MINUTE,
+        "A worker or a relay cannot work; RabbitMQ blocks publishers or refuses a queue",
+        _process_problems,
     ),
     AlertRule("AuraWorkWaits", 5 * MINUTE, "Tickets wait for more than five minutes", _work_waits),
     AlertRule(

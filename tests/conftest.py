@@ -19,6 +19,7 @@ from pydantic import AliasChoices
 
 from aura import settings
 from aura.settings import Settings, get_settings
+from db.database import dispose
 from tests.services import Dovecot, PostgreSQL, RabbitMQ, Redis, Service, wait_until
 from tests.swift import Swift
 
@@ -75,16 +76,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
-    """Return a function that sets environment variables by name and returns the settings read from them."""
+def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Settings]]:
+    """A function that sets environment variables by name and returns the settings read from them."""
+    databases = []
 
     def configure(**variables: str) -> Settings:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        databases.extend(name for name in variables if name == "DATABASE_URL")
         get_settings.cache_clear()
         return get_settings()
 
-    return configure
+    yield configure
+    if databases:
+        dispose()  # the next test has another database
 
 
 @pytest.fixture

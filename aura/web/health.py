@@ -44,8 +44,6 @@ router = APIRouter(tags=["health"])
 
 #: Seconds that the oldest available job may wait before work counts as stuck.
 STUCK_AFTER = 60
-#: Seconds after which it is late although a relay runs.
-LATE_AFTER = 300
 
 
 def check_settings() -> Check:
@@ -126,7 +124,8 @@ def check_work() -> Check:
             future = clock_jumps.future_jobs(session)
             paused = any(each.paused for each in queue_controls.current(session).values())
             # a relay that just started has not had the time
-            settled = not paused and runs_for(session, "relay", STUCK_AFTER, settings.worker_dead_after)
+            started = bool(relays) and not runs_for(session, "relay", STUCK_AFTER, settings.worker_dead_after)
+            settled = not paused and not started
             stalled = stalled_seconds(session, STUCK_AFTER) if settled else 0.0
             reported = problems(session, settings.worker_dead_after)
     except SQLAlchemyError:

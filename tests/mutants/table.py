@@ -535,7 +535,7 @@ MUTANTS = (
     _mutant(
         "a hint is lost when the database is away",
         "aura/jobs/actor.py",
-        "if process_state.worker is None or not _is_away(error):",
+        "if process_state.worker is None or not is_unavailable(error):",
         "if True:",
         "tests/unit/jobs/test_actor.py",
     ),

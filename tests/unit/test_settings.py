@@ -111,7 +111,7 @@ def test_categories_are_separated_by_commas(configure: Configure):
         ("AURA_REQUIRE_TOTP", "admin,king", "must be some of viewer, operator, admin"),
         ("AURA_TIMEZONE", "Mars/Olympus", "must be a zone name such as UTC or Europe/Berlin"),
         ("AI_TEMPERATURE", "3", "less than or equal to 2"),
-        ("DATABASE_URL", "sqlite:///:memory:", "must name a file, such as sqlite:///aura.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file, as in sqlite:///aura.db"),
         ("DATABASE_URL", "sqlite://", "must name a file"),
         ("DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true", "must name a file"),
         ("DATABASE_URL", "sqlite://aura.db", "needs three slashes"),

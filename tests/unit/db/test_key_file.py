@@ -100,11 +100,6 @@ def test_the_file_of_a_database_url(url: str, file: str | None) -> None:
     assert key_file.database_file(url) == (Path(file) if file else None)
 
 
-def test_a_database_in_memory_has_a_key_for_the_process(configure: Callable[..., Any]) -> None:
-    configure(DATABASE_URL="sqlite://")
-    assert decrypt(encrypt("text", "a.b"), "a.b") == "text"
-
-
 def test_a_sqlite_database_and_its_companions_are_private(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

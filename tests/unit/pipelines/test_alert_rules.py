@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from db import reading, transaction, workers
+from db import fence, reading, transaction, workers
 from db.jobs import NewJob
-from db.models import Attempt, DeadLetter, Job, OutboxEvent
+from db.models import Attempt, AuditEntry, DeadLetter, Job, OutboxEvent
 from db.new_tickets import NewTicket
 from pipelines import alert_rules
 from tests.conftest import ROOT
@@ -63,6 +63,19 @@ def test_jobs_in_the_future_are_found():
     enqueue(NewJob("classify", "1"))
     move(Job, created_at=600, due_at=600)
     assert holding() == {"AuraTimeJump"}
+
+
+def test_a_process_that_cannot_work_is_found():
+    with transaction() as session:
+        workers.beat(session, "w", "host:1", problem="RabbitMQ blocks publishers: memory alarm")
+    assert holding() == {"AuraProcessProblem"}
+
+
+def test_a_promoted_database_is_found_for_an_hour():
+    add(AuditEntry(who="aura", action=fence.PROMOTED, subject="database", details={}))
+    assert holding() == {"AuraDatabaseFailover"}
+    move(AuditEntry, at=-3601)
+    assert holding() == set()
 
 
 def test_events_that_wait_are_found():

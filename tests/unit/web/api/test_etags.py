@@ -200,7 +200,7 @@ def test_of_two_writers_with_one_etag_exactly_one_succeeds(web: TestClient, atte
 
 
 def test_an_etag_costs_no_statement(web: TestClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(identity, "_keys_exist", TTLCache(4, 3600))
+    monkeypatch.setattr(identity, "_valid_keys", TTLCache(4, 3600))
     number = create_ticket()
     statements: list[str] = []
 
