@@ -129,6 +129,11 @@ def _gauges(session: Session) -> Iterator[Metric]:
         ("outcome",),
         (((outcome,), count) for outcome, count in inbound_mails.outcomes(session).items()),
     )
+    yield GaugeMetricFamily(
+        "aura_mails_over_sender_limit",
+        "Inbound mails of the last hour that were ignored because of AURA_MAIL_SENDER_LIMIT.",
+        value=inbound_mails.over_sender_limit(session),
+    )
     yield _labelled(
         "aura_processes",
         "Processes with a recent heartbeat by kind (worker, relay).",
