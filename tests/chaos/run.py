@@ -68,6 +68,8 @@ class Run:
     def __init__(self, system: System, driver: Driver, planned: Sequence[Planned]) -> None:
         self.system, self.driver, self.planned = system, driver, planned
         self.progress = Progress()
+        #: Called with the name of a fault of a cluster while it lasts.
+        self.on_fault: list[Callable[[str], None]] = [self._ask_doctor]
 
     def go(
         self,
@@ -80,7 +82,7 @@ class Run:
 
         With `enough`, no further ticket is posted after the last fault.
         """
-        self.system.broken = self._ask_doctor
+        self.system.broken = self._observe
         started = time.monotonic()
         self.driver.start()
         threads = [threading.Thread(target=self._break, args=(started, group), daemon=True) for group in self._groups()]
@@ -130,6 +132,10 @@ class Run:
             )
             for number, each in enumerate(self.progress.spans, 1)
         }
+
+    def _observe(self, fault: str) -> None:
+        for call in self.on_fault:
+            call(fault)
 
     def _ask_doctor(self, fault: str) -> None:
         """See that `aura doctor` fails while a fault of a cluster lasts."""

@@ -10,8 +10,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pika
 import pytest
 
+from aura.jobs.rabbitmq import topology
+from aura.jobs.rabbitmq.inspection import NODE, Problem, inspect
+from aura.settings import given
 from tests.chaos.driver import Driver
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import Run
@@ -38,6 +42,24 @@ def system(tmp_path: Path, postgresql: PostgreSQL, redis: Redis, migrated: str) 
         yield system.boot()
 
 
+class ClassicQueues:
+    """A virtual host with a classic queue on each node, so that some queue is on the node that dies."""
+
+    def __init__(self, cluster: RabbitMQCluster) -> None:
+        url = cluster.create_vhost()
+        self.settings = given(env="development", RABBITMQ_URL=url, DATABASE_URL="postgresql://a:b@127.0.0.1:1/a")
+        self.queues = {f"queue-{number}": node for number, node in enumerate(cluster.nodes)}
+        #: What the inspection found during each fault.
+        self.found: dict[str, list[Problem]] = {}
+        for queue, node in self.queues.items():
+            params = pika.URLParameters(f"amqp://guest:guest@127.0.0.1:{node.port}/{url.rpartition('/')[2]}")
+            with pika.BlockingConnection(params) as connection:
+                topology.declare(connection.channel(), queue, topology.Topology(), quorum=False)
+
+    def inspect(self, fault: str) -> None:
+        self.found[fault] = inspect(self.settings, self.queues, topology.Topology())
+
+
 def test_a_cluster_loses_nothing_and_the_doctor_names_every_fault(system: System) -> None:
     # Given a whole cluster
     found = system.doctor()["rabbitmq"]
@@ -46,6 +68,8 @@ def test_a_cluster_loses_nothing_and_the_doctor_names_every_fault(system: System
     # When every fault of a cluster happens while tickets arrive
     planned = plan(SEED, SECONDS, parse("cluster,relay_suspended"))
     run = Run(system, Driver(system.port, TICKETS, seconds=TICKETS / RATE), planned)
+    classic = ClassicQueues(system.cluster)
+    run.on_fault.append(classic.inspect)
     verdict = run.go(rest=120, enough=True)
 
     # Then nothing is lost and nothing happens twice; the doctor failed during each fault, and is content after the last one
@@ -55,4 +79,5 @@ def test_a_cluster_loses_nothing_and_the_doctor_names_every_fault(system: System
     assert verdict.counts["faults"] == len(planned), report
     assert {each.name for each in run.progress.spans} == {name for name, fault in FAULTS.items() if fault.cluster}
     assert verdict.counts["accepted"] > 0, report
+    assert any("home node" in each.reason and each.fix == NODE for each in classic.found["node_killed"]), classic.found
     wait_until(lambda: system.doctor()["rabbitmq"]["ok"], 30, "the doctor finds the cluster whole again", poll=1)
