@@ -55,7 +55,9 @@ class Node(RabbitMQ):
                 conf.write(f"cluster_formation.classic_config.nodes.{number} = {node.node_name}\n")
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel net_ticktime {self._net_tick}"}
+        # three nodes on one machine must not wait busily for work
+        arguments = f"-kernel net_ticktime {self._net_tick} +sbwt none +sbwtdcpu none +sbwtdio none"
+        return super().environment() | {"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": arguments}
 
     def after_epmd(self) -> None:
         self._registrations = [self._register(peer) for peer in self.peers]

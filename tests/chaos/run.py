@@ -69,7 +69,7 @@ class Run:
         self.system, self.driver, self.planned = system, driver, planned
         self.progress = Progress()
         #: Called with the name of a fault of a cluster while it lasts.
-        self.on_fault: list[Callable[[str], None]] = [self._ask_doctor]
+        self.on_fault: list[Callable[[str], object]] = [self._ask_doctor]
 
     def go(
         self,
@@ -138,8 +138,8 @@ class Run:
             call(fault)
 
     def _ask_doctor(self, fault: str) -> None:
-        """See that `aura doctor` fails while a fault of a cluster lasts."""
-        if self.system.doctor()["rabbitmq"]["ok"]:
+        """See that the check `rabbitmq` of `aura doctor` fails while a fault of a cluster lasts."""
+        if not self.system.rabbitmq_problems():
             self.progress.unnamed.append(fault)
 
     def _break(self, started: float, planned: Sequence[Planned]) -> None:

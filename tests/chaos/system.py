@@ -21,7 +21,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+import actors
+from aura.jobs.rabbitmq.inspection import Problem, inspect
 from aura.notifications.signatures import new_secret
+from aura.settings import given
 from db.database import make_engine
 from tests import faketime
 from tests.acceptance.conftest import Installation, Program
@@ -192,6 +195,14 @@ class System(Installation):
         command = ("aura", "doctor", "--format", "json")
         ran = subprocess.run(command, env=self.env(), capture_output=True, text=True, timeout=120, check=False)
         return {row["name"]: row for row in json.loads(ran.stdout)}
+
+    def rabbitmq_problems(self) -> list[Problem]:
+        """Return what the check `rabbitmq` of `aura doctor` finds, in this process: a command takes four seconds to start."""
+        env = self.env()
+        names = ("RABBITMQ_URL", "DATABASE_URL")
+        quorum = env["AURA_QUORUM_QUEUES"] == "True"
+        settings = given(env="development", quorum_queues=quorum, **{name: env[name] for name in names})
+        return inspect(settings, actors.broker.get_declared_queues(), actors.TOPOLOGY)
 
     def children(self, name: str) -> list[int]:
         """Return a program's processes, its own first."""

@@ -156,7 +156,9 @@ class GuardedConsumer(Consumer):
         """Replace the subscription that ended, or raise the error: after a short one, or while the database is away."""
         if self._resubscribe is None or not self.subscription.steady or self._database_away.is_set():
             raise error
-        logger.warning("%s is consumed again: %s", self.queue_name, error)
+        # a connection that broke is logged once, not for each queue
+        level = logging.WARNING if self.subscription.channel_alone else logging.INFO
+        logger.log(level, "%s is consumed again: %s", self.queue_name, error)
         self.subscription.close()
         self.subscription = self._resubscribe()
 

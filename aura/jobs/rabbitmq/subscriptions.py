@@ -66,6 +66,11 @@ class Subscription:
         return self._link.alive and self._channel.is_open
 
     @property
+    def channel_alone(self) -> bool:
+        """Whether the connection lives, so that only this channel may have ended."""
+        return self._link.alive
+
+    @property
     def steady(self) -> bool:
         """Whether it has lasted long enough that another one may follow at once."""
         return time.monotonic() - self._opened > STEADY_AFTER

@@ -65,7 +65,7 @@ class Inbox:
             (pika.spec.Basic.Deliver(delivery_tag=n), pika.BasicProperties(), b) for n, b in enumerate(bodies, 1)
         ]
         self.settled: list[tuple[str, int]] = []
-        self.alive = self.steady = True
+        self.alive = self.steady = self.channel_alone = True
         self.closed = False
 
     def get(self, _timeout: float) -> Any:
