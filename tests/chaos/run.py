@@ -38,10 +38,12 @@ class Span:
     ended: float
     majority: float
 
-    def longest(self, pauses: Sequence[tuple[float, float]]) -> float:
-        """Return the longest pause around this fault, counted from when a majority was there."""
+    def longest(self, pauses: Sequence[tuple[float, float]], until: float = float("inf")) -> float:
+        """Return the longest pause around this fault, from when a majority was there to when the next fault began."""
         since = max(self.begun, self.majority)
-        around = [end - max(start, self.majority) for start, end in pauses if end > since and start < self.ended]
+        around = [
+            min(end, until) - max(start, self.majority) for start, end in pauses if end > since and start < self.ended
+        ]
         return max(around, default=0.0)
 
 
@@ -126,11 +128,13 @@ class Run:
         if not self.progress.spans:
             return {}
         pauses = [(float(start), float(end)) for start, end in self.system.rows(_PAUSES) if start is not None]
+        spans = self.progress.spans
+        ends = [*(each.begun for each in spans[1:]), float("inf")]
         return {
             f"{number}. {each.name} ({each.ended - each.begun:.0f} s): longest pause with a majority": round(
-                each.longest(pauses)
+                each.longest(pauses, end)
             )
-            for number, each in enumerate(self.progress.spans, 1)
+            for number, (each, end) in enumerate(zip(spans, ends, strict=True), 1)
         }
 
     def _observe(self, fault: str) -> None:
