@@ -76,7 +76,7 @@ chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 	@echo "chaos: the runs of every day of ten years in all time zones"; \
 		CRONTAB_SCAN=all $(PYTEST) $(COMPUTING) tests/unit/pipelines/test_crontab.py
 	@echo "chaos: a RabbitMQ cluster whose nodes die, restart and are cut off for 45 seconds, and a suspended relay"; \
-		CHAOS_PARTITION=45 $(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --cluster --tickets 2000 --seconds 600 \
+		CHAOS_PARTITION=45 $(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --cluster --tickets 2000 --seconds 600 --pause 10 \
 		--faults 'cluster*2,relay_suspended*3,worker_killed*5'
 	@echo "chaos: two schedulers, one of which is suspended for a minute"; \
 		CHAOS_SCHEDULER_LEASE=15 CHAOS_SCHEDULER_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_schedulers.py

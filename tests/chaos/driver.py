@@ -52,7 +52,7 @@ class Driver:
         self._pause = seconds / tickets if tickets else 0.0
         self._lock = threading.Lock()
         self._next: Iterator[tuple[int, int | None]] = enumerate(self.numbers)
-        self._stop = threading.Event()
+        self._enough, self._stop = threading.Event(), threading.Event()
         self._started = time.monotonic()
         self._threads = [threading.Thread(target=self._client, name=f"client-{n}", daemon=True) for n in range(clients)]
 
@@ -102,8 +102,13 @@ class Driver:
         assert self.done, f"clients still wait for an answer after {timeout:g} s"
         return self
 
+    def enough(self) -> None:
+        """Post no further ticket; the clients go on asking about those that were posted."""
+        self._enough.set()
+
     def close(self) -> None:
         """Have the clients stop asking; what they still wait for is unknown."""
+        self._enough.set()
         self._stop.set()
         self.finish(ANSWER_WITHIN + 5)
 
@@ -114,7 +119,8 @@ class Driver:
                     place, number = next(self._next, (0, None))
                 if number is None:
                     return
-                self._stop.wait(max(0.0, self._started + place * self._pause - time.monotonic()))
+                if self._enough.wait(max(0.0, self._started + place * self._pause - time.monotonic())):
+                    return
                 self._report(connection, number)
 
     def _report(self, connection: http.client.HTTPConnection, number: int) -> None:

@@ -540,6 +540,20 @@ MUTANTS = (
         "tests/unit/jobs/test_actor.py",
     ),
     _mutant(
+        "a channel that closes at once is opened again without a pause",
+        "aura/jobs/rabbitmq/consumer.py",
+        "or not self.subscription.steady or",
+        "or",
+        "tests/unit/jobs/rabbitmq/test_consumer.py",
+    ),
+    _mutant(
+        "a consumer waits for seconds although another node is there",
+        "aura/jobs/rabbitmq/consumer.py",
+        "            self._subscribe_again(error)\n",
+        "            raise error\n",
+        "tests/unit/jobs/rabbitmq/test_consumer.py",
+    ),
+    _mutant(
         "a message is delivered again and again while the database is away",
         "aura/jobs/rabbitmq/consumer.py",
         "            self._wait_for_database(error)\n            return None\n",
