@@ -2077,9 +2077,24 @@ MUTANTS = (
     _mutant(
         "jobs wait for the former time of the database",
         "db/clock_jumps.py",
-        "from_now(elapsed(_c.created_at) - elapsed(_c.due_at))",
+        "from_now(elapsed(since) - elapsed(_c.due_at))",
         "_c.due_at",
         "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "a second jump shortens the delay of a job that waits for its next attempt",
+        "db/clock_jumps.py",
+        "if changed:  # else",
+        "if False:  # else",
+        "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "nobody detects that the clock of SQLite went back",
+        "db/fence.py",
+        "return ahead if ahead > CLOCK_TOLERANCE else 0.0",
+        "return 0.0",
+        "tests/unit/db/test_clock_jumps.py",
+        "tests/unit/jobs/test_maintenance.py",
     ),
     _mutant(
         "an empty Redis has a new budget",
