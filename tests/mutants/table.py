@@ -2097,6 +2097,13 @@ MUTANTS = (
         "tests/unit/jobs/test_maintenance.py",
     ),
     _mutant(
+        "a counter that was just created counts as full",
+        "db/shared_state.py",
+        "if present + amount > limits[key]:",
+        "if present is not None:",
+        "tests/unit/db/test_shared_state.py",
+    ),
+    _mutant(
         "an empty Redis has a new budget",
         "aura/ai/engines/budget.py",
         "self._shared_state.start(day, finished + running)",
