@@ -15,9 +15,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from tests.chaos.driver import Driver
 from tests.chaos.faults import FAULTS
 from tests.chaos.oracle import Verdict, judge, stranded
+from tests.chaos.recovery import Recovery
 from tests.chaos.schedule import Planned
 from tests.chaos.system import System
 
+#: Seconds that processes may take to work again after the last job of a run.
+BACK = 60.0
 #: Seconds between two looks at the tables while a run goes on.
 LOOK_EVERY = 0.5
 #: The pauses between completed attempts, as the times of both ends by the database, which has this machine's clock.
@@ -40,8 +43,9 @@ class Progress:
     stranded: set[int] = field(default_factory=set)
     #: What went wrong in the harness itself.
     broken: list[str] = field(default_factory=list)
-    #: When each fault of a cluster began and ended.
+    #: When each fault of a cluster, and of the database, began and ended.
     spans: list[tuple[str, float, float]] = field(default_factory=list)
+    outages: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 class Run:
@@ -54,6 +58,7 @@ class Run:
     def go(self, rest: float, watch: Callable[[Progress], None] = lambda progress: None) -> Verdict:
         """Post, break, wait at most `rest` seconds for the jobs to be completed, and judge."""
         started = time.monotonic()
+        recovery = Recovery(self.system, self.driver).start()
         self.driver.start()
         threads = [threading.Thread(target=self._break, args=(started, group), daemon=True) for group in self._groups()]
         for thread in threads:
@@ -67,10 +72,15 @@ class Run:
             busy = busy if self.driver.done else time.monotonic()
         rested = time.monotonic()
         self.driver.close()
+        last = time.time()
+        while recovery.missing(last) and time.time() < last + BACK:
+            self.system.over.wait(LOOK_EVERY)
+        recovery.close()
         verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider, self.system.desk)
         verdict.lost += [f"ticket {each} had no job for a moment" for each in sorted(self.progress.stranded)]
         verdict.unexpected += [f"the harness: {each}" for each in self.progress.broken]
-        verdict.counts |= self._pauses()
+        verdict.unexpected += [f"{each} did not come back" for each in recovery.missing(last)]
+        verdict.counts |= self._pauses() | recovery.report(self.progress.outages)
         verdict.counts |= {
             "faults": len(self.progress.happened),
             "programs started again": self.system.supervisor.restarts.total(),
@@ -85,7 +95,7 @@ class Run:
 
         return [list(group) for _, group in groupby(sorted(self.planned, key=group_of), key=group_of)]
 
-    def _pauses(self) -> dict[str, int]:
+    def _pauses(self) -> dict[str, float]:
         """Return the longest pause between two completed attempts around each fault of a cluster, and when it ended.
 
         The end counts from the moment when all nodes answered again; below 0 it came before.
@@ -93,7 +103,7 @@ class Run:
         if not self.progress.spans:
             return {}
         pauses = [(float(start), float(end)) for start, end in self.system.rows(_PAUSES) if start is not None]
-        found: dict[str, int] = {}
+        found: dict[str, float] = {}
         for number, (name, begun, ended) in enumerate(self.progress.spans, 1):
             around = [(end - start, end - ended) for start, end in pauses if end > begun and start < ended]
             pause, after = max(around, default=(0.0, 0.0))
@@ -112,6 +122,8 @@ class Run:
             self.progress.happened.append(each.name)
             if FAULTS[each.name].cluster:
                 self.progress.spans.append((each.name, begun, time.time()))
+            elif FAULTS[each.name].group == "postgresql":
+                self.progress.outages.append((each.name, begun, time.time()))
 
     def _look(self, watch: Callable[[Progress], None]) -> bool:
         """Look at the tables. Returns whether no job is left and every event is published."""
