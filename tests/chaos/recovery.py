@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -116,5 +117,5 @@ class Recovery:
 
 def _pause(times: Sequence[float], begun: float, until: float) -> float:
     """Return the longest pause that is not over before `begun` and begins before `until`."""
-    pauses = [end - start for start, end in zip(times, times[1:], strict=False) if end > begun and start < until]
+    pauses = [end - start for start, end in pairwise(times) if end > begun and start < until]
     return max(pauses, default=0.0)

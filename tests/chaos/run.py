@@ -28,6 +28,11 @@ _PAUSES = """
     SELECT extract(epoch FROM lag(created_at) OVER (ORDER BY created_at)), extract(epoch FROM created_at)
     FROM attempts WHERE outcome = 'completed'
 """
+#: The seconds of the ticket that took longest from its storage until it was notified of.
+_SLOWEST = """
+    SELECT coalesce(max(extract(epoch FROM attempts.created_at - tickets.created_at)), 0)
+    FROM tickets JOIN attempts ON attempts.key = tickets.id::text AND actor = 'notify' AND outcome = 'completed'
+"""
 #: Looks in a row that must find no job before a run counts as at rest.
 QUIET_LOOKS = 2
 
@@ -82,6 +87,7 @@ class Run:
         verdict.unexpected += [f"{each} did not come back" for each in recovery.missing(last)]
         verdict.counts |= self._pauses() | recovery.report(self.progress.outages)
         verdict.counts |= {
+            "seconds of the slowest ticket": round(float(self.system.rows(_SLOWEST)[0][0]), 1),
             "faults": len(self.progress.happened),
             "programs started again": self.system.supervisor.restarts.total(),
             "seconds in all": round(rested - started),

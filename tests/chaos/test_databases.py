@@ -68,6 +68,13 @@ def test_a_read_only_database_and_a_promoted_synchronous_standby_lose_nothing(ow
         green(system, "postgresql_read_only,postgresql_promoted")
 
 
+def test_a_restart_of_the_database_delays_no_ticket_as_if_its_hint_were_lost(build: Build):
+    system = build(workers=1)
+    green(system, "postgresql_restarted*2,postgresql_killed")
+    # a hint that waits for the database is neither acked nor lost; lost ones are found after 15 seconds
+    assert "lost hints redispatched" not in (system.folder / "worker-1.log").read_text()
+
+
 def test_a_promoted_standby_that_lagged_gives_no_number_twice(own: Build):
     with PostgreSQL() as primary, Standby(primary) as standby, own(primary, standby=standby) as system:
         before = Driver(system.port, 30).start().finish(60)
@@ -90,7 +97,9 @@ def test_a_promoted_standby_that_lagged_gives_no_number_twice(own: Build):
         assert system.scalar("SELECT count(*) FROM audit_log WHERE action = 'database.promoted'") == 1
 
 
-@pytest.mark.parametrize(("mode", "prepare"), documented_poolers())
+@pytest.mark.parametrize(
+    ("mode", "prepare"), [each for each in documented_poolers() if LONG or each != ("session", "false")]
+)
 def test_a_pooler_with_each_documented_setting_loses_nothing(build: Build, mode: str, prepare: str):
     # in session mode each connection of the programs occupies one of the server, of which PgBouncer opens 20
     workers = 1 if mode == "session" else 2

@@ -65,6 +65,13 @@ MUTANTS = (
     ),
     # -- how jobs become hints
     _mutant(
+        "jobs of a commit without an answer count as dispatched",
+        "aura/jobs/relay.py",
+        "if self._unpublished:",
+        "if False:",
+        "tests/unit/jobs/test_relay.py",
+    ),
+    _mutant(
         "a busy broker gets a hint for each job",
         "aura/jobs/relay_plan.py",
         "return 1 < own.batch <= own.inside and",
