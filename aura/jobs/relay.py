@@ -49,7 +49,7 @@ IDLE_NAP, LEAST_NAP = 2.0, 0.01
 #: The part of each dispatch for the jobs that are due the longest.
 OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 #: Seconds for which a queue gets no hints after RabbitMQ refused one for it, so that it does not hold up the others.
 REFUSED_PAUSE = 10.0
 
