@@ -62,7 +62,7 @@ chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 	@echo "chaos: every fault, twice"; \
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
 	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand, 2,000 tickets on three channels"; \
-		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 $(PY) -m pytest -q tests/chaos
+		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 CHAOS_READ_ONLY=30 $(PY) -m pytest -q tests/chaos
 	@echo "chaos: ten thousand histories of urgent tickets, incidents and preferences, two hundred of them on the database"; \
 		CHAOS_HISTORIES=10000 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/unit/notifications/test_decide_urgent.py \
 		tests/unit/actors/test_notify_urgent.py

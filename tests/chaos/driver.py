@@ -42,6 +42,10 @@ class Driver:
         self.unknown: set[int] = set()
         #: What was answered with 4xx.
         self.refused: dict[int, str] = {}
+        #: When each answer came, in seconds since the epoch, and its status; 0: none came.
+        self.answers: list[tuple[float, int]] = []
+        #: Answers 503 that did not say when to ask again.
+        self.without_retry_after = 0
         #: How often each number was sent again.
         self.again: Counter[int] = Counter()
         self.numbers = range(first, first + tickets)
@@ -142,9 +146,12 @@ class Driver:
             with connection.getresponse() as response:
                 answer = response.read()
         except (OSError, http.client.HTTPException):
+            self.answers.append((time.time(), 0))
             with suppress(OSError):
                 connection.close()  # the next request opens a new one
             return False
+        self.answers.append((time.time(), response.status))
+        self.without_retry_after += response.status == 503 and "Retry-After" not in response.headers
         self.slowest = max(self.slowest, time.monotonic() - asked)
         if response.status == 202:
             self.accepted[number] = json.loads(answer)["id"]

@@ -15,15 +15,23 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from tests.chaos.driver import Driver
 from tests.chaos.faults import FAULTS
 from tests.chaos.oracle import Verdict, judge, stranded
+from tests.chaos.recovery import Recovery
 from tests.chaos.schedule import Planned
 from tests.chaos.system import System
 
+#: Seconds that processes may take to work again after the last job of a run.
+BACK = 60.0
 #: Seconds between two looks at the tables while a run goes on.
 LOOK_EVERY = 0.5
 #: The pauses between completed attempts of tickets, as the times of both ends by the database, which has this machine's clock.
 _PAUSES = """
     SELECT extract(epoch FROM lag(created_at) OVER (ORDER BY created_at)), extract(epoch FROM created_at)
     FROM attempts WHERE outcome = 'completed' AND actor IN ('intake', 'classify', 'notify')
+"""
+#: The seconds of the ticket that took longest from its storage until it was notified of.
+_SLOWEST = """
+    SELECT coalesce(max(extract(epoch FROM attempts.created_at - tickets.created_at)), 0)
+    FROM tickets JOIN attempts ON attempts.key = tickets.id::text AND actor = 'notify' AND outcome = 'completed'
 """
 #: Looks in a row that must find no job before a run counts as at rest.
 QUIET_LOOKS = 2
@@ -62,6 +70,8 @@ class Progress:
     spans: list[Span] = field(default_factory=list)
     #: Faults of a cluster during which `aura doctor` found nothing wrong with RabbitMQ.
     unnamed: list[str] = field(default_factory=list)
+    #: When each fault of the database began and ended.
+    outages: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 class Run:
@@ -86,6 +96,7 @@ class Run:
         """
         self.system.broken = self._observe
         started = time.monotonic()
+        recovery = Recovery(self.system, self.driver).start()
         self.driver.start()
         threads = [threading.Thread(target=self._break, args=(started, group), daemon=True) for group in self._groups()]
         for thread in threads:
@@ -101,12 +112,18 @@ class Run:
             busy = busy if self.driver.done else time.monotonic()
         rested = time.monotonic()
         self.driver.close()
+        last = time.time()
+        while recovery.missing(last) and time.time() < last + BACK:
+            self.system.over.wait(LOOK_EVERY)
+        recovery.close()
         verdict = judge(self.system.engine, self.driver, self.system.post, self.system.provider, self.system.desk)
         verdict.lost += [f"ticket {each} had no job for a moment" for each in sorted(self.progress.stranded)]
         verdict.unexpected += [f"the harness: {each}" for each in self.progress.broken]
         verdict.unexpected += [f"`aura doctor` finds RabbitMQ whole: {each}" for each in self.progress.unnamed]
-        verdict.counts |= self.pauses()
+        verdict.unexpected += [f"{each} did not come back" for each in recovery.missing(last)]
+        verdict.counts |= self.pauses() | recovery.report(self.progress.outages)
         verdict.counts |= {
+            "seconds of the slowest ticket": round(float(self.system.rows(_SLOWEST)[0][0]), 1),
             "faults": len(self.progress.happened),
             "programs started again": self.system.supervisor.restarts.total(),
             "seconds in all": round(rested - started),
@@ -157,6 +174,8 @@ class Run:
             self.progress.happened.append(each.name)
             if FAULTS[each.name].cluster:
                 self.progress.spans.append(Span(each.name, begun, time.time(), self.system.majority_at))
+            elif FAULTS[each.name].group == "postgresql":
+                self.progress.outages.append((each.name, begun, time.time()))
 
     def _look(self, watch: Callable[[Progress], None]) -> bool:
         """Look at the tables. Returns whether no job is left and every event is published."""

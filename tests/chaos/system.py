@@ -74,12 +74,11 @@ class System(Installation):
         rates: str = "off",
         standby: Standby | None = None,
         pooler: str = "",
+        prepare: bool = True,
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.standby = standby
-        # in session mode each connection of the programs occupies one of the server (docs/how-to/use-a-pooler.md)
-        sizes = {"default_pool_size": 60} if pooler == "session" else {}
-        self.pgbouncer = PgBouncer(postgresql, pooler, **sizes).start() if pooler else None
+        self.pgbouncer = PgBouncer(postgresql, pooler).start() if pooler else None
         self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
         # the nodes of a cluster are named without a proxy: what is broken there is between them
@@ -107,7 +106,7 @@ class System(Installation):
             else _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
             "AURA_QUORUM_QUEUES": str(isinstance(rabbitmq, RabbitMQCluster)),
             "DATABASE_URL": self._url([self.to_postgresql.port, *(each.port for each in self._proxies)]),
-            "AURA_DATABASE_PREPARE": str(pooler != "transaction").lower(),
+            "AURA_DATABASE_PREPARE": str(prepare).lower(),
             "REDIS_URL": _through(redis.url, self.to_redis),
             "SMTP_URL": self.post.url,
             "WORKER_PROCESSES": "1",
@@ -124,6 +123,8 @@ class System(Installation):
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,
         } | (self.provider.variables if openai else {})
+        if pooler == "session":  # so few connections that PgBouncer's default_pool_size is enough
+            variables["AURA_DATABASE_POOL"] = "4"
         super().__init__(folder, variables)
         # the judge does not look through the proxy
         self.engine = make_engine(self._url([each.port for each in (postgresql, standby) if each is not None]), 4)

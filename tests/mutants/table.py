@@ -65,6 +65,13 @@ MUTANTS = (
     ),
     # -- how jobs become hints
     _mutant(
+        "jobs of a commit without an answer count as dispatched",
+        "aura/jobs/relay.py",
+        "if self._unpublished:",
+        "if False:",
+        "tests/unit/jobs/test_relay.py",
+    ),
+    _mutant(
         "a busy broker gets a hint for each job",
         "aura/jobs/relay_plan.py",
         "return 1 < own.batch <= own.inside and",
@@ -2091,9 +2098,31 @@ MUTANTS = (
     _mutant(
         "jobs wait for the former time of the database",
         "db/clock_jumps.py",
-        "from_now(elapsed(_c.created_at) - elapsed(_c.due_at))",
+        "from_now(elapsed(since) - elapsed(_c.due_at))",
         "_c.due_at",
         "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "a second jump shortens the delay of a job that waits for its next attempt",
+        "db/clock_jumps.py",
+        "if changed:  # else",
+        "if False:  # else",
+        "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "nobody detects that the clock of SQLite went back",
+        "db/fence.py",
+        "return ahead if ahead > CLOCK_TOLERANCE else 0.0",
+        "return 0.0",
+        "tests/unit/db/test_clock_jumps.py",
+        "tests/unit/jobs/test_maintenance.py",
+    ),
+    _mutant(
+        "a counter that was just created counts as full",
+        "db/shared_state.py",
+        "if present + amount > limits[key]:",
+        "if present is not None:",
+        "tests/unit/db/test_shared_state.py",
     ),
     _mutant(
         "an empty Redis has a new budget",
