@@ -298,7 +298,7 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     # Then the operator reaches the requested page after the login
     page = operator.open("/tickets/new")
     log_in(page, "ada", "an older password")
-    expect(page.get_by_role("alert")).to_contain_text("wrong name or password")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     log_in(page, "ada", PASSWORD)
     page.get_by_label("Subject").fill("The VPN drops every ten minutes")
     page.get_by_role("button", name="Create ticket").click()
