@@ -101,7 +101,7 @@ def spent() -> int:
         counters = guarded.shared_state._counters
     else:
         with reading() as session:
-            counters = dict(session.execute(select(SharedCounter.key, SharedCounter.amount)).tuples())
+            counters = {each.key: each.amount for each in session.scalars(select(SharedCounter))}
     return sum(value for key, value in counters.items() if key.startswith("costs:"))
 
 
