@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -33,10 +34,12 @@ class Process:
                 command, env=env, cwd=path.parent, stdout=output, stderr=output, start_new_session=True
             )
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the lines; fails for one that is not a JSON object."""
+    def lines(self, but: str = "$.") -> list[dict[str, Any]]:
+        """Return the lines, but those that match; fails for one that is not a JSON object."""
         found = []
         for line in self.path.read_text().splitlines():
+            if re.match(but, line):
+                continue
             try:
                 found.append(json.loads(line))
             except ValueError:
@@ -126,7 +129,8 @@ def test_worker_that_is_reloaded_and_loses_its_last_child(start: Callable[..., P
     for child in children(worker):  # the worker process, and the relay if it has started
         os.kill(child, signal.SIGKILL)
     worker.process.wait(90)
-    assert worker.lines()
+    # Dramatiq's first process, which imports no module of Aura, writes this line by itself
+    assert worker.lines(but=r"Worker with PID \d+ exited unexpectedly")
 
 
 WORKER = [*DRAMATIQ, "--processes", "1"]
