@@ -926,8 +926,8 @@ MUTANTS = (
     _mutant(
         "a report to Sentry holds what a ticket says",
         "aura/jobs/sentry.py",
-        "include_local_variables=False",
-        "include_local_variables=True",
+        'frame.pop("vars", None)',
+        'frame.get("vars", None)',
         "tests/unit/jobs/test_sentry.py",
     ),
     _mutant(
