@@ -13,12 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from db import api_keys, transaction
 from tests import embedded
-from tests.acceptance.browser import DESKTOP, PATIENCE, PHONE, TABLET, Visit, chrome
+from tests.acceptance.browser import DESKTOP, PATIENCE, PHONE, TABLET, Visit
 from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 from tests.files import HTML, LOG, mail_with, pdf, png
-
-__all__ = ["chrome"]
 
 PAGES = (
     "/",
