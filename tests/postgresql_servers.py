@@ -19,7 +19,7 @@ from typing import Any
 import psycopg2
 
 from tests.install import install
-from tests.services import PostgreSQL, Service, ServiceFailed, _environment, wait_until
+from tests.services import PostgreSQL, Service, wait_until
 
 
 @contextlib.contextmanager
@@ -46,23 +46,8 @@ class Standby(PostgreSQL):
         self.primary = primary
 
     def prepare(self) -> None:
-        if self._user:
-            shutil.chown(self.directory, self._user, self._user)
-        program = self.program("pg_basebackup")
-        assert program
         source = f"host=127.0.0.1 port={self.primary.port} user=postgres application_name=standby"
-        result = subprocess.run(
-            [program, "-d", source, "-D", "data", "-R", "-X", "stream", "-c", "fast"],
-            cwd=self.directory,
-            env=_environment(),
-            user=self._user,
-            group=self._user,
-            extra_groups=[] if self._user else None,
-            capture_output=True,
-            text=True,
-        )
-        if result.returncode:
-            raise ServiceFailed(f"pg_basebackup failed:\n{result.stdout}{result.stderr}")
+        self.run("pg_basebackup", "-d", source, "-D", "data", "-R", "-X", "stream", "-c", "fast")
 
     def synchronous(self, on: bool = True) -> None:
         """Let each commit of the primary wait for this standby, or not."""

@@ -15,12 +15,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import uuid
 from typing import Self
-from urllib.parse import urlsplit
 
 from tests.chaos.proxy import Proxy
-from tests.services import RabbitMQ, start_all, wait_until
+from tests.services import RabbitMQ, VirtualHosts, start_all, wait_until
 
 #: Seconds until a node detects that another one is silent, as in deploy/rabbitmq/advanced.config; the default of
 #: Erlang is 60, and until then RabbitMQ 3.10 neither takes nor delivers messages of queues whose leader is silent.
@@ -87,7 +85,7 @@ class Node(RabbitMQ):
         return int(self.evaluate("length(rabbit_networking:local_connections())"))
 
 
-class RabbitMQCluster:
+class RabbitMQCluster(VirtualHosts):
     """Three nodes; a vhost's URL names them all."""
 
     def __init__(self, size: int = 3, net_tick: int = NET_TICK_SECONDS) -> None:
@@ -130,19 +128,6 @@ class RabbitMQCluster:
     def vhost_url(self, name: str) -> str:
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         return f"amqp://guest:guest@{hosts}/{name}"
-
-    def create_vhost(self) -> str:
-        """Create an empty virtual host and return its URL, which names every node."""
-        name = f"test-{uuid.uuid4().hex[:12]}"
-        every = '<<".*">>'
-        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
-        self.evaluate(
-            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {every}, {every}, {every}, <<"tests">>)'
-        )
-        return self.vhost_url(name)
-
-    def delete_vhost(self, url: str) -> None:
-        self.evaluate(f'rabbit_vhost:delete(<<"{urlsplit(url).path[1:]}">>, <<"tests">>)')
 
     def isolate(self, node: Node) -> None:
         """Drop everything between one node and the others, without an error."""

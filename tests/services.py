@@ -32,6 +32,7 @@ import textwrap
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -220,7 +221,33 @@ class Service:
         wait_until(lambda: not pids & _alive(), timeout=60, message=f"every process of {type(self).__name__} is gone")
 
 
-class RabbitMQ(Service):
+class VirtualHosts(ABC):
+    """The virtual hosts of a RabbitMQ node or cluster, by Erlang expressions."""
+
+    @abstractmethod
+    def evaluate(self, expression: str) -> str:
+        """Evaluate an Erlang expression inside a node and return what it printed. Raises ServiceFailed."""
+
+    @abstractmethod
+    def vhost_url(self, name: str) -> str:
+        """Return the URL of a virtual host."""
+
+    def create_vhost(self) -> str:
+        """Create an empty virtual host and return its URL."""
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        every = '<<".*">>'
+        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
+        self.evaluate(
+            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {every}, {every}, {every}, <<"tests">>)'
+        )
+        return self.vhost_url(name)
+
+    def delete_vhost(self, url: str) -> None:
+        """Delete a virtual host with its queues; the broker closes the connections to it."""
+        self.evaluate(f'rabbit_vhost:delete(<<"{urlsplit(url).path[1:]}">>, <<"tests">>)')
+
+
+class RabbitMQ(Service, VirtualHosts):
     """A private RabbitMQ node with its own epmd, Erlang cookie, ports and folders.
 
     Its Erlang shell reads what we write. So a virtual host for each test takes 20 ms, where rabbitmqctl takes a second.
@@ -245,20 +272,6 @@ class RabbitMQ(Service):
 
     def vhost_url(self, name: str) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{name}"
-
-    def create_vhost(self) -> str:
-        """Create an empty virtual host and return its URL."""
-        name = f"test-{uuid.uuid4().hex[:12]}"
-        every = '<<".*">>'
-        self.evaluate(f'rabbit_vhost:add(<<"{name}">>, <<"tests">>)')
-        self.evaluate(
-            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, {every}, {every}, {every}, <<"tests">>)'
-        )
-        return self.vhost_url(name)
-
-    def delete_vhost(self, url: str) -> None:
-        """Delete a virtual host with its queues; the broker closes the connections to it."""
-        self.evaluate(f'rabbit_vhost:delete(<<"{urlsplit(url).path[1:]}">>, <<"tests">>)')
 
     def queues(self, url: str) -> dict[str, int]:
         """Return every queue of a virtual host with the number of its messages, those in delivery included."""
@@ -413,12 +426,16 @@ class PostgreSQL(Service):
             cursor.execute(EMPTY)
 
     def prepare(self) -> None:
+        self.run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL in the folder of this server, as its user. Raises ServiceFailed."""
         if self._user:
             shutil.chown(self.directory, self._user, self._user)
-        initdb = self.program("initdb")
-        assert initdb
+        program = self.program(name)
+        assert program
         result = subprocess.run(
-            [initdb, "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            [program, *arguments],
             cwd=self.directory,
             env=_environment(),
             user=self._user,
@@ -428,7 +445,7 @@ class PostgreSQL(Service):
             text=True,
         )
         if result.returncode:
-            raise ServiceFailed(f"initdb failed:\n{result.stdout}{result.stderr}")
+            raise ServiceFailed(f"{name} failed:\n{result.stdout}{result.stderr}")
 
     def launch(self) -> subprocess.Popen[bytes]:
         # fsync protects against a power cut; our kills are SIGKILLs, which the kernel's page cache survives
