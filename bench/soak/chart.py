@@ -27,10 +27,10 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         for name, value in values.items():
             axis.plot(done, [value(each) for each in samples], label=name, linewidth=1.2)
         axis.set_title(title)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, axis.get_ylim()[1] * 1.35)  # the legend stands above the lines
         axis.set_xlabel("tickets")
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axis.legend(fontsize=7, loc="upper left", ncols=2)
+        axis.legend(fontsize=7, loc="upper left", ncols=3)
         axis.grid(alpha=0.3)
 
     names = list(samples[-1]["processes"])
