@@ -21,6 +21,7 @@ from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
 from aura.ai.engines.base import FewShotExample
 from aura.ai.engines.factory import model_in_use, use_model
 from aura.ai.engines.few_shot import example_of
+from aura.ai.text.content import content
 from aura.jobs.actor import JobResult
 from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route
@@ -149,7 +150,7 @@ def analyze(batch: Sequence[TicketRow], verdicts: Sequence[Verdict | EngineError
     """Add the suggested agent and similar resolved tickets to each verdict."""
     with reading() as session:
         agents = [to_agent(row, load) for row, load in _agents(session)]
-        texts = [(ticket.id, f"{ticket.title}\n{ticket.description}") for ticket in batch]
+        texts = [(ticket.id, "\n".join(content(ticket.title, ticket.description))) for ticket in batch]
         resolved = similar.find_similar(session, texts) if _any_resolved(session) else {}
     return [
         NotClassified(verdict)

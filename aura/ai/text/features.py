@@ -9,6 +9,7 @@ import re
 from itertools import chain, pairwise
 from typing import NamedTuple
 
+from aura.ai.text.content import content
 from aura.ai.text.instructions import strip_ticket
 from aura.ai.text.normalize import fold, normalize
 from aura.ai.text.priority_rules import Assessment, assess
@@ -21,15 +22,6 @@ LONGEST_WORD = 30
 _UNC = re.compile(r"\\\\[\w.$\\-]+")
 _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{1,60}")
-_NOISE = re.compile(
-    r"^[ \t]{0,5}(?:re|fwd?|aw|wg|antw)[ \t]?:|"
-    r"^[> \t]{0,5}(?:from|to|cc|sent|von|an|gesendet)[ \t]?:[^\n]{0,200}$|"
-    r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|"
-    r"-{2,40} ?original message[^\n]*",
-    re.MULTILINE,
-)
-#: Every text with noise has one of these; searching for them is quicker.
-_NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
@@ -46,11 +38,8 @@ def _tokens(part: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Return the folded words of a text, without reply prefixes, mail headers and footers."""
-    text = fold(text)
-    if any([mark in text for mark in _NOISE_MARKS]):
-        text = _NOISE.sub(" ", text)
-    return list(chain.from_iterable(map(_tokens, text.split())))
+    """Return the folded words of a text."""
+    return list(chain.from_iterable(map(_tokens, fold(text).split())))
 
 
 def ticket_words(title: str, description: str) -> list[str]:
@@ -83,7 +72,7 @@ def signals(assessment: Assessment) -> list[str]:
 
 
 class TicketFeatures(NamedTuple):
-    """A ticket without the instructions in it, its words and the assessment of the priority rules."""
+    """The content of a ticket without the instructions in it, its words and the assessment of the priority rules."""
 
     title: str
     description: str
@@ -93,8 +82,8 @@ class TicketFeatures(NamedTuple):
 
 
 def extract(title: str, description: str) -> TicketFeatures:
-    """Return the features of a ticket; at most 4,000 characters of title and description are read."""
-    title, description = strip_ticket(title, description)
+    """Return the features of a ticket's content; at most 4,000 characters of its title and description are read."""
+    title, description = strip_ticket(*content(title, description))
     return TicketFeatures(
         title, description, ticket_words(title, description), assess(normalize(f"{title}\n{description}"))
     )

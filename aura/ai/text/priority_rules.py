@@ -12,6 +12,7 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
+from aura.ai.text.content import content
 from aura.ai.text.instructions import strip_ticket
 from aura.ai.text.lexicons import alternation, lines
 from aura.ai.text.normalize import normalize
@@ -106,7 +107,7 @@ def lift(priority: str, claimed: str | None) -> str:
 
 def first_priority(title: str, description: str, claimed: str | None = None) -> str:
     """Return low, medium, high or critical by rules alone, before an engine classifies the ticket."""
-    text = normalize("\n".join(strip_ticket(title, description)))
+    text = normalize("\n".join(strip_ticket(*content(title, description))))
     priority = assess(text).priority
     if priority in ("low", "medium") and _GRAVE.search(text):
         priority = "high"
