@@ -31,3 +31,11 @@ def plain(text: str) -> str:
 def normalize(text: str) -> str:
     """Return the folded text without accents, with a single space between two words."""
     return " ".join(plain(text).split())
+
+
+def places(text: str) -> list[int] | range:
+    """Return the place in a text of each place of its plain form, in which umlauts are spelled out."""
+    if len(plain(text)) == len(text):
+        return range(len(text) + 1)
+    found = [at for at, char in enumerate(text) for _ in plain(char)]
+    return [*found, *[len(text)] * (len(plain(text)) + 1 - len(found))]

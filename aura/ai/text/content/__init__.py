@@ -34,7 +34,7 @@ from aura.ai.text.content.lines import (
     without_prefix,
 )
 from aura.ai.text.content.sentences import sentences_of_line
-from aura.ai.text.normalize import plain
+from aura.ai.text.normalize import places, plain
 
 __all__ = ["Content", "content", "content_of", "content_of_lines"]
 
@@ -281,20 +281,12 @@ def _is_sure_field(text: str) -> bool:
 
 def _values(line: _Line, fields: list[tuple[int, int, bool]]) -> Iterator[_Line]:
     """Yield the text before the first label and the values of the fields that hold the problem."""
-    places = _places(line)
+    at = places(line.text)
     if fields[0][0] > 0:
-        before = line.text[: places[fields[0][0]]].strip()
+        before = line.text[: at[fields[0][0]]].strip()
         yield _Line(before, plain(before))
     ends = [start for start, _, _ in fields[1:]] + [len(line.plain)]
     for (_, start, keep), end in zip(fields, ends, strict=True):
         if keep:
-            value = line.text[places[start] : places[end]].strip(" \t,;|")
+            value = line.text[at[start] : at[end]].strip(" \t,;|")
             yield _Line(value, plain(value))
-
-
-def _places(line: _Line) -> list[int] | range:
-    """Return the place in the text of each place of its plain form, in which umlauts are spelled out."""
-    if len(line.text) == len(line.plain):
-        return range(len(line.text) + 1)
-    places = [at for at, char in enumerate(line.text) for _ in plain(char)]
-    return places[: len(line.plain)] + [len(line.text)] * (len(line.plain) + 1 - len(places))
