@@ -63,10 +63,11 @@ class LocalEngine:
         start = perf_counter()
         scores = score(request.title, request.description, self.model)
         category, confidence = self._category(scores)
-        judged, priority_confidence = self._priority(request, scores)
+        modelled, priority_confidence = self._priority(request, scores)
+        judged = scores.features.assessment.bounded(modelled)
         priority = lift(judged, request.claimed_priority)
-        # the accuracy of a lifted priority was never measured
-        sure = priority == judged and (
+        # the accuracy of a lifted or bounded priority was never measured
+        sure = priority == modelled and (
             not self.model.priorities or self._reaches("priority", judged, priority_confidence)
         )
         ticket = scores.features

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from aura.ai.text.content import content
 from aura.ai.text.instructions import strip_ticket
-from aura.ai.text.normalize import fold, normalize
-from aura.ai.text.priority_rules import Assessment, assess
+from aura.ai.text.normalize import fold
+from aura.ai.text.priority_rules import Assessment, assess, assessed_text
 
 #: Added to the squared length of a ticket's vector, so that a ticket of few words gets low scores.
 SMOOTHING = 600.0
@@ -85,5 +85,5 @@ def extract(title: str, description: str) -> TicketFeatures:
     """Return the features of a ticket's content; at most 4,000 characters of its title and description are read."""
     title, description = strip_ticket(*content(title, description))
     return TicketFeatures(
-        title, description, ticket_words(title, description), assess(normalize(f"{title}\n{description}"))
+        title, description, ticket_words(title, description), assess(assessed_text(title, description))
     )

@@ -1,0 +1,67 @@
+"""Circumstances of a ticket that bound its priority: past, question, negation, test system, safety, people, trifles.
+
+A classifier reads words: "the database was down last week" has those of an outage. The sentences of a ticket that report nothing now
+do not count for impact and urgency, and the rest bounds the priority of every local verdict. The phrases are in
+``lexicons/circumstances.txt``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import groupby
+from typing import NamedTuple
+
+from aura.ai.text.lexicons import alternation, lines
+
+#: Kinds of sentences that report nothing that stands still now.
+DAMPING = ("past", "question", "negated", "planned", "test")
+#: Characters of a sentence that are searched.
+READ = 600
+
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\s+(?:but|aber|mais|pero|ma|mas|maar|ale)\s+")
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    rows = sorted((line.partition(" ") for line in lines("circumstances.txt")), key=lambda row: row[0])
+    return {
+        kind: re.compile(rf"(?<!\w){alternation([pattern for _, _, pattern in group])}(?!\w)")
+        for kind, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+class Circumstances(NamedTuple):
+    """The sentences that report something now, and the kinds of all others with the phrase that says so."""
+
+    reported: str
+    damped: tuple[tuple[str, str], ...]
+
+
+def circumstances(normalized: str) -> Circumstances:
+    """Return the sentences of a normalized text that report something now; at most 20 sentences are searched."""
+    reported: list[str] = []
+    damped: list[tuple[str, str]] = []
+    for sentence in _SENTENCE.split(normalized, 20):
+        if kind := _damping(sentence[:READ]):
+            damped.append(kind)
+        else:
+            reported.append(sentence)
+    return Circumstances(" ".join(reported), tuple(damped))
+
+
+def _damping(sentence: str) -> tuple[str, str] | None:
+    for kind in DAMPING:
+        if found := _patterns()[kind].search(sentence):
+            if kind == "test" and _patterns()["live"].search(sentence.replace(found.group(), " ")):
+                continue
+            if kind in ("past", "negated") and _patterns()["ongoing"].search(sentence):
+                continue
+            return kind, found.group()[:40]
+    return None
+
+
+def find(kind: str, normalized: str) -> str:
+    """Return the phrase of a kind ("safety", "vip", "moment", "trifle") in a text, empty without one."""
+    found = _patterns()[kind].search(normalized)
+    return found.group()[:40] if found else ""
