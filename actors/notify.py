@@ -24,6 +24,7 @@ from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
 from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
+from aura.notifications.render import supported_language
 from aura.notifications.addresses import comparable
 from aura.notifications.decide import (
     AnnouncedTopic,
@@ -331,7 +332,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
             "status": ticket.status,
             "note": note,
             **({"visibility": facts.note_visibility} if facts.note_visibility else {}),
-            "language": notification.language,
+            "language": supported_language(notification.language, notification.role),
             "url": f"{base_url}/tickets/{ticket.id}",
         },
         # the row of an in-app notification is its delivery

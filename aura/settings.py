@@ -324,6 +324,11 @@ class Settings(BaseSettings):
     auto_apply_precision: float = Field(
         0.95, gt=0, lt=1, description="Wanted precision of the verdicts that are applied without review."
     )
+    default_language: Literal["en", "de", "fr", "es", "it", "pt", "nl", "pl"] = Field(
+        "en",
+        description="Language of notifications to people whose tickets are in a language without templates, or in none that is sure; "
+        "agents and teams get en or de.",
+    )
     ai_mask: Literal["on", "off"] = Field(
         "on", description="Mask personal data and secrets in texts for the AI provider and in notifications."
     )

@@ -23,8 +23,9 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\s+(?:but|aber|mais|pero|ma|mas|maar|ale
 
 
 @cache
-def _patterns() -> dict[str, re.Pattern[str]]:
-    rows = sorted((line.partition(" ") for line in lines("circumstances.txt")), key=lambda row: row[0])
+def _patterns(foreign: bool) -> dict[str, re.Pattern[str]]:
+    files = ["circumstances.txt", "circumstances_foreign.txt"][: 1 + foreign]
+    rows = sorted((line.partition(" ") for file in files for line in lines(file)), key=lambda row: row[0])
     return {
         kind: re.compile(rf"(?<!\w){alternation([pattern for _, _, pattern in group])}(?!\w)")
         for kind, group in groupby(rows, key=lambda row: row[0])
@@ -38,30 +39,34 @@ class Circumstances(NamedTuple):
     damped: tuple[tuple[str, str], ...]
 
 
-def circumstances(normalized: str) -> Circumstances:
-    """Return the sentences of a normalized text that report something now; at most 20 sentences are searched."""
+def circumstances(normalized: str, foreign: bool = True) -> Circumstances:
+    """Return the sentences of a normalized text that report something now; at most 20 sentences are searched.
+
+    `foreign`: the text may be in another language than English and German.
+    """
     reported: list[str] = []
     damped: list[tuple[str, str]] = []
     for sentence in _SENTENCE.split(normalized, 20):
-        if kind := _damping(sentence[:READ]):
+        if kind := _damping(sentence[:READ], foreign):
             damped.append(kind)
         else:
             reported.append(sentence)
     return Circumstances(" ".join(reported), tuple(damped))
 
 
-def _damping(sentence: str) -> tuple[str, str] | None:
+def _damping(sentence: str, foreign: bool) -> tuple[str, str] | None:
+    patterns = _patterns(foreign)
     for kind in DAMPING:
-        if found := _patterns()[kind].search(sentence):
-            if kind == "test" and _patterns()["live"].search(sentence.replace(found.group(), " ")):
+        if found := patterns[kind].search(sentence):
+            if kind == "test" and patterns["live"].search(sentence.replace(found.group(), " ")):
                 continue
-            if kind in ("past", "negated") and _patterns()["ongoing"].search(sentence):
+            if kind in ("past", "negated") and patterns["ongoing"].search(sentence):
                 continue
             return kind, found.group()[:40]
     return None
 
 
-def find(kind: str, normalized: str) -> str:
+def find(kind: str, normalized: str, foreign: bool = True) -> str:
     """Return the phrase of a kind ("safety", "vip", "moment", "trifle") in a text, empty without one."""
-    found = _patterns()[kind].search(normalized)
+    found = _patterns(foreign)[kind].search(normalized)
     return found.group()[:40] if found else ""

@@ -16,6 +16,7 @@ from aura.ai.text.alerts import read_alert
 from aura.ai.text.circumstances import circumstances, find
 from aura.ai.text.content import content
 from aura.ai.text.instructions import strip_ticket
+from aura.ai.text.language import may_be_foreign
 from aura.ai.text.lexicons import alternation, lines
 from aura.ai.text.normalize import normalize
 from aura.settings import PRIORITIES
@@ -76,9 +77,9 @@ class _Level(NamedTuple):
 
 
 @cache
-def _levels() -> list[_Level]:
+def _levels(file: str = "urgency.txt") -> list[_Level]:
     """Return the levels in the order of the file; adjacent lines of one level become one pattern."""
-    rows = [line.partition(" ") for line in lines("urgency.txt")]
+    rows = [line.partition(" ") for line in lines(file)]
     return [
         _Level(
             "impact" if level in _IMPACTS else "halted" if level == "halted" else "urgency",
@@ -124,22 +125,23 @@ def assess(normalized: str) -> Assessment:
         urgency = "stopped" if alert.priority in ("high", "critical") else "normal"
         bound = ("alert", alert.phrase or "alert")
         return Assessment("person", urgency, alert.priority, (), alert.priority, alert.priority, bound)
-    matches = _matches(normalized)
+    foreign = may_be_foreign(normalized)
+    matches = _matches(normalized, foreign)
     damped: tuple[str, str] = ("", "")
     if matches.get("urgency", ("", ""))[0] in _URGENT or "impact" in matches:
-        seen = circumstances(normalized)
+        seen = circumstances(normalized, foreign)
         if seen.damped:
-            matches, damped = _matches(seen.reported), seen.damped[0]
+            matches, damped = _matches(seen.reported, foreign), seen.damped[0]
     impact, _ = matches.get("impact", ("person", ""))
     urgency, _ = matches.get("urgency", ("normal", ""))
     evidence = tuple(matches[kind] for kind in ("impact", "urgency") if kind in matches)
     assessment = Assessment(impact, urgency, _MATRIX[impact][urgency], evidence)
-    return _within_bounds(assessment, normalized, damped)
+    return _within_bounds(assessment, normalized, damped, foreign)
 
 
-def _matches(normalized: str) -> dict[str, tuple[str, str]]:
+def _matches(normalized: str, foreign: bool) -> dict[str, tuple[str, str]]:
     matches: dict[str, tuple[str, str]] = {}
-    for kind, level, pattern in _levels():
+    for kind, level, pattern in [*_levels(), *(_levels("urgency_foreign.txt") if foreign else ())]:
         if kind == "halted" and "impact" not in matches:
             continue
         if kind not in matches and (match := pattern.search(normalized)):
@@ -149,18 +151,20 @@ def _matches(normalized: str) -> dict[str, tuple[str, str]]:
     return matches
 
 
-def _within_bounds(assessment: Assessment, normalized: str, damped: tuple[str, str]) -> Assessment:
+def _within_bounds(
+    assessment: Assessment, normalized: str, damped: tuple[str, str], foreign: bool
+) -> Assessment:
     """Return the assessment with the bounds that its circumstances set."""
     urgent = assessment.urgency in _URGENT
     if damped[0] and not (urgent or assessment.impact == "everyone"):
         return assessment._replace(priority=min_priority(assessment.priority, "medium"), highest="medium", bound=damped)
-    if not damped[0] and (phrase := find("safety", normalized)):
+    if not damped[0] and (phrase := find("safety", normalized, foreign)):
         return assessment._replace(priority=max_priority(assessment.priority, "high"), lowest="high", bound=("safety", phrase))
     if assessment.priority == "critical":
         return assessment._replace(lowest="critical")
-    if assessment.urgency != "wish" and not damped[0] and (phrase := find("vip", normalized)) and find("moment", normalized):
+    if assessment.urgency != "wish" and not damped[0] and (phrase := find("vip", normalized, foreign)) and find("moment", normalized, foreign):
         return assessment._replace(priority=max_priority(assessment.priority, "high"), lowest="high", bound=("vip", phrase))
-    if assessment.impact == "person" and assessment.urgency != "idle" and (phrase := find("trifle", normalized)):
+    if assessment.impact == "person" and assessment.urgency != "idle" and (phrase := find("trifle", normalized, foreign)):
         return assessment._replace(priority="low", highest="low" if urgent else "medium", bound=("trifle", phrase))
     # critical needs several people; an engine may still answer it where the rules know no phrase for them
     highest = "high" if assessment.urgency in ("wish", "eased") or _SINGLE.search(normalized) else "critical"
