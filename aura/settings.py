@@ -332,6 +332,9 @@ class Settings(BaseSettings):
     ai_mask: Literal["on", "off"] = Field(
         "on", description="Mask personal data and secrets in texts for the AI provider and in notifications."
     )
+    ai_mask_names: Literal["on", "off"] = Field(
+        "off", description="Mask names and postal addresses as well in texts for the AI provider; needs AURA_AI_MASK=on."
+    )
     ai_budget_day: float = Field(
         10.0, ge=0, description="Budget of the remote engine per day, in US dollars, for all workers; 0: no calls."
     )

@@ -78,7 +78,8 @@ def read_token(key: bytes, token: str) -> Unsubscribe:
 
 def footer(language: str, what: Unsubscribe, url: str) -> str:
     """Return the lines below a mail."""
-    return f"\n{_FOOTERS[supported_language(language, "cc"), bool(what.ticket_id)]}\n{url}\n"
+    text = _FOOTERS[supported_language(language, "cc"), bool(what.ticket_id)]
+    return f"\n{text}\n{url}\n"
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 _MARKS = (
     *("alert", "problem", "recovery", "host", "service", "severity", "trigger", "job", "monitor", "zabbix", "nagios", "icinga"),
     *("prometheus", "prtg", "checkmk", "datadog", "grafana", "pagerduty", "defender", "crowdstrike", "sentinel", "edr", "backup"),
-    *("firing", "process", "detection", "qualys", "splunk", "siem", "scheduler", "status", "state"),
+    *("firing", "resolved", "process", "detection", "qualys", "splunk", "siem", "scheduler", "status", "state"),
 )
 #: Forms in which programs write, in plain text (lower case, no accents).
 _MACHINE = re.compile(
@@ -23,7 +23,7 @@ _MACHINE = re.compile(
     r"|(?:problem|resolved)(?: in [\dhms ]{1,12})?: \S|trigger(?: (?:name|status|severity))?: |problem (?:started|has been resolved|name|id)|alertname ?[:=]"
     r"|(?:severity|priority|status|state|criticality) ?[:=] ?(?:critical|major|high|warning|average|disaster|information|info|minor|low|unknown|down|unreachable|up|ok|error|problem|firing|resolved|failed)\b"
     r"|job [\w.$:/\\-]*[_\d.$-][\w.$:/\\-]* (?:has )?(?:failed|aborted|ended|terminated|completed|is late|not started|did not|exceeded|finished)|(?:backup|replication|sync|cron ?job|scheduled task|batch)(?: job)? [\w.$:/\\-]+ (?:has )?failed"
-    r"|(?:failed|aborted|abended) in [\w-]*(?:scheduler|autosys|control-m|cron|jenkins|rundeck)\b"
+    r"|(?:process|image|file) \S+\.(?:exe|dll|ps1|bat|scr|bin)\b.{0,20}\b(?:encrypts?|deletes?|modif\w+|injects?|spawned|connects|dropped|renames?)\b|(?:failed|aborted|abended) in [\w-]*(?:scheduler|autosys|control-m|cron|jenkins|rundeck)\b"
     r"|(?:detection|threat|malware|alert) (?:name|id|type|severity|details?) ?[:=]|(?:endpoint|edr|defender|sentinel|crowdstrike|falcon|xdr|siem)\b.{0,40}\b(?:alert|detect\w+|incident|blocked|quarantined)"
     r"|(?:this is an? )?auto(?:mated|matic|matically generated) (?:message|alert|notification|mail|e-?mail) (?:from|by|of)|automatische (?:meldung|benachrichtigung) (?:von|des|der)"
     r"|(?:host|service|sensor|probe|node|check|device) ?[:=] ?[\w.-]*[\d.-][\w.-]*)"
