@@ -24,7 +24,6 @@ from actors.sla import wall_time
 from aura.jobs.actor import JobResult, durable
 from aura.jobs.attempt import Missing, Permanent
 from aura.notifications import PUBLIC_REPLY, Agent, TicketFacts, render_message
-from aura.notifications.render import supported_language
 from aura.notifications.addresses import comparable
 from aura.notifications.decide import (
     AnnouncedTopic,
@@ -36,7 +35,7 @@ from aura.notifications.decide import (
     find_agent,
 )
 from aura.notifications.recipients import DESK
-from aura.notifications.render import REPLY_LIMIT, without_text_of_requester
+from aura.notifications.render import REPLY_LIMIT, supported_language, without_text_of_requester
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids

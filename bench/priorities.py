@@ -1,9 +1,9 @@
 """`python -m bench.priorities [FILE]`: pairs of tickets that differ in one fact, ordered by the priority of the local engine.
 
-Each pair of ``bench/data/priority_pairs.csv`` has a text that is more urgent, one that is less, and the kind of their difference. The
-pairs were written for Aura. Those of the part "development" were read while the rules were written, those of "held-out" were not.
-Prints by kind and part: ordered, equal and reversed pairs. `--show PART` prints the pairs that are not ordered. The exit code is 1 if
-a pair is reversed.
+Each pair of ``bench/data/priority_pairs.csv`` has a text that is more urgent, one that is less, and the kind of their
+difference. The pairs were written for Aura. Those of the part "development" were read while the rules were written, those of
+"held-out" were not. Prints by kind and part: ordered, equal and reversed pairs. `--show PART` prints the pairs that are not
+ordered. The exit code is 1 if a pair is reversed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aura.settings import PRIORITIES
 
 PAIRS = Path(__file__).parent / "data/priority_pairs.csv"
 PARTS = ("development", "held-out")
+OUTCOMES = ("ordered", "equal", "reversed")
 
 
 class Pair(NamedTuple):
@@ -46,7 +47,9 @@ def order(pairs: Sequence[Pair], engine: LocalEngine) -> list[tuple[str, str, st
     for pair in pairs:
         higher, lower = (
             verdict.priority
-            for verdict in engine.classify([ClassificationRequest(pair.higher, ""), ClassificationRequest(pair.lower, "")])
+            for verdict in engine.classify(
+                [ClassificationRequest(pair.higher, ""), ClassificationRequest(pair.lower, "")]
+            )
         )
         gap = PRIORITIES.index(higher) - PRIORITIES.index(lower)
         results.append(("ordered" if gap > 0 else "reversed" if gap < 0 else "equal", higher, lower))
@@ -67,8 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{outcome} {pair.kind}: {pair.higher!r} {higher}, {pair.lower!r} {lower}")
     for kind in [*dict.fromkeys(pair.kind for pair in pairs), "all"]:
         figures = ", ".join(
-            f"{part} {counts[kind, part, 'ordered']} of {sum(counts[kind, part, each] for each in ('ordered', 'equal', 'reversed'))}"
-            f" ({counts[kind, part, 'reversed']} reversed)"
+            f"{part} {counts[kind, part, 'ordered']} of {sum(counts[kind, part, each] for each in OUTCOMES)} ({counts[kind, part, 'reversed']} reversed)"
             for part in PARTS
         )
         print(f"{kind:12}{figures}")

@@ -108,7 +108,8 @@ class RenderedMessage:
 def render_message(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> RenderedMessage:
     """Return the notification of an event to a recipient in that role.
 
-    `language` may have a region (`de-AT`); a language without a template is that of AURA_DEFAULT_LANGUAGE. The only link is `{base_url}/tickets/{id}`. Raises
+    `language` may have a region (`de-AT`); one without a template becomes AURA_DEFAULT_LANGUAGE.
+    The only link is `{base_url}/tickets/{id}`. Raises
     ValueError for an unknown event or role.
     """
     if event not in EVENTS or (role not in ROLES and (role, event) != ("cc", CC_EVENT)):

@@ -12,13 +12,38 @@ import re
 from typing import NamedTuple
 
 _MARKS = (
-    *("alert", "problem", "recovery", "host", "service", "severity", "trigger", "job", "monitor", "zabbix", "nagios", "icinga"),
-    *("prometheus", "prtg", "checkmk", "datadog", "grafana", "pagerduty", "defender", "crowdstrike", "sentinel", "edr", "backup"),
+    *(
+        "alert",
+        "problem",
+        "recovery",
+        "host",
+        "service",
+        "severity",
+        "trigger",
+        "job",
+        "monitor",
+        "zabbix",
+        "nagios",
+        "icinga",
+    ),
+    *(
+        "prometheus",
+        "prtg",
+        "checkmk",
+        "datadog",
+        "grafana",
+        "pagerduty",
+        "defender",
+        "crowdstrike",
+        "sentinel",
+        "edr",
+        "backup",
+    ),
     *("firing", "resolved", "process", "detection", "qualys", "splunk", "siem", "scheduler", "status", "state"),
 )
 #: Forms in which programs write, in plain text (lower case, no accents).
 _MACHINE = re.compile(
-    r"\b(?:(?:problem|recovery|acknowledgement|flapping\w*|downtime\w*) (?:host|service|notification)|\*{2,} ?(?:problem|recovery|nagios|icinga|host|service)"
+    r"(?<!\w)(?:(?:problem|recovery|acknowledgement|flapping\w*|downtime\w*) (?:host|service|notification)|\*{2,} ?(?:problem|recovery|nagios|icinga|host|service)"
     r"|(?:host|service) alert: ?|notification type: ?\w+|\[(?:firing|resolved|problem|ok|alerting|no data|triggered|recovered|critical|warning|down|up)(?::\d+)?\]"
     r"|(?:problem|resolved)(?: in [\dhms ]{1,12})?: \S|trigger(?: (?:name|status|severity))?: |problem (?:started|has been resolved|name|id)|alertname ?[:=]"
     r"|(?:severity|priority|status|state|criticality) ?[:=] ?(?:critical|major|high|warning|average|disaster|information|info|minor|low|unknown|down|unreachable|up|ok|error|problem|firing|resolved|failed)\b"
@@ -37,9 +62,13 @@ _LEVEL = re.compile(
     r"(?:severity|priority|criticality|trigger severity|level|schweregrad|prioritaet) ?[:=] ?\"?'?(?P<level>critical|disaster|emergency|fatal|blocker|major|high|severe|error|warning|average|medium|moderate|information\w*|info|notice|minor|low|not classified|kritisch|hoch|mittel|niedrig)\b"
 )
 _LEVELS = {
-    **dict.fromkeys(("critical", "disaster", "emergency", "fatal", "blocker", "major", "high", "severe", "kritisch", "hoch"), "high"),
+    **dict.fromkeys(
+        ("critical", "disaster", "emergency", "fatal", "blocker", "major", "high", "severe", "kritisch", "hoch"), "high"
+    ),
     **dict.fromkeys(("error", "average", "medium", "moderate", "warning", "mittel"), "medium"),
-    **dict.fromkeys(("information", "informational", "info", "notice", "minor", "low", "not classified", "niedrig"), "low"),
+    **dict.fromkeys(
+        ("information", "informational", "info", "notice", "minor", "low", "not classified", "niedrig"), "low"
+    ),
 }
 _DOWN = re.compile(
     r"\b(?:is|are|state ?[:=]|status ?[:=]|host ?[:=]? ?\S{1,60}|-) ?\"?(?:down|unreachable|unavailable|offline|critical|not responding|not reachable)\b"
@@ -53,7 +82,9 @@ _SHARED = re.compile(
 _INTRUSION = re.compile(
     r"\b(?:encrypt(?:s|ed|ing|ion of)?(?: \w+){0,3} (?:files|documents|shares|folders)|ransom\w*|mass (?:file )?(?:encryption|deletion|rename)|lateral movement|credential dump\w*|lsass|mimikatz|cobalt ?strike|command (?:and|&) control|c2 (?:beacon|traffic|server)|exfiltrat\w*|privilege escalation|shadow cop\w+|dcsync|golden ticket|verschluesselt (?:\w+ ){0,3}(?:dateien|dokumente))"
 )
-_BLOCKED = re.compile(r"\b(?:blocked|quarantined|prevented|remediated|cleaned|blockiert|unter quarantaene|verhindert|bereinigt|false positive|fehlalarm|eicar|test file)\b")
+_BLOCKED = re.compile(
+    r"\b(?:blocked|quarantined|prevented|remediated|cleaned|blockiert|unter quarantaene|verhindert|bereinigt|false positive|fehlalarm|eicar|test file)\b"
+)
 TEST_SYSTEM = re.compile(
     r"\b(?:test|testing|tst|uat|qa|dev|devel|development|staging|stage|stg|sandbox|demo|preprod|pre-production|non-?prod\w*|training|lab|poc|nonprod|entwicklung\w*|testsystem\w*|testserver\w*|testumgebung|abnahme|schulungs\w*|integration)(?=[\W_\d]|$)"
 )

@@ -19,7 +19,7 @@ from aura.ai.text.normalize import normalize, places, plain
 READ = 4_000
 #: Characters of the longest clause that is removed as a whole; of a longer one only the instruction is.
 CLAUSE = 90
-#: Instructions of one clause that are told apart.
+#: Most instructions of one clause that are handled one by one.
 SPANS = 20
 
 _JOINS = r"\s+(?:-|–|—|and|but|because|und|aber|sondern|denn|weil|et|mais|car|y|pero|porque|e|ma|perché|mas|en|maar|want|i|ale)"

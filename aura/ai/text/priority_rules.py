@@ -44,7 +44,7 @@ _REASONS = {
     "stopped": "work or a system has stopped",
     "past": "it is over",
     "question": "it is a question",
-    "negated": "it is said not to be so",
+    "negated": "the text denies it",
     "planned": "it is planned or supposed",
     "test": "it is a test system",
     "safety": "somebody may be in danger",
@@ -65,7 +65,9 @@ _QUESTION = re.compile(
 
 
 #: The report of one person about themselves.
-_SINGLE = re.compile(r"^(?:[^.]{0,60}\. )?(?:i|my|mine|one of|ich|bei mir|mein\w*|an meine\w|je|mon|ma|mi|yo|il mio|la mia|o meu|a minha|mijn|ik|moj\w?|nie moge)\b")
+_SINGLE = re.compile(
+    r"^(?:[^.]{0,60}\. )?(?:i|my|mine|one of|ich|bei mir|mein\w*|an meine\w|je|mon|ma|mi|yo|il mio|la mia|o meu|a minha|mijn|ik|moj\w?|nie moge)\b"
+)
 
 
 class _Level(NamedTuple):
@@ -151,20 +153,31 @@ def _matches(normalized: str, foreign: bool) -> dict[str, tuple[str, str]]:
     return matches
 
 
-def _within_bounds(
-    assessment: Assessment, normalized: str, damped: tuple[str, str], foreign: bool
-) -> Assessment:
+def _within_bounds(assessment: Assessment, normalized: str, damped: tuple[str, str], foreign: bool) -> Assessment:
     """Return the assessment with the bounds that its circumstances set."""
     urgent = assessment.urgency in _URGENT
     if damped[0] and not (urgent or assessment.impact == "everyone"):
         return assessment._replace(priority=min_priority(assessment.priority, "medium"), highest="medium", bound=damped)
     if not damped[0] and (phrase := find("safety", normalized, foreign)):
-        return assessment._replace(priority=max_priority(assessment.priority, "high"), lowest="high", bound=("safety", phrase))
+        return assessment._replace(
+            priority=max_priority(assessment.priority, "high"), lowest="high", bound=("safety", phrase)
+        )
     if assessment.priority == "critical":
         return assessment._replace(lowest="critical")
-    if assessment.urgency != "wish" and not damped[0] and (phrase := find("vip", normalized, foreign)) and find("moment", normalized, foreign):
-        return assessment._replace(priority=max_priority(assessment.priority, "high"), lowest="high", bound=("vip", phrase))
-    if assessment.impact == "person" and assessment.urgency != "idle" and (phrase := find("trifle", normalized, foreign)):
+    if (
+        assessment.urgency != "wish"
+        and not damped[0]
+        and (phrase := find("vip", normalized, foreign))
+        and find("moment", normalized, foreign)
+    ):
+        return assessment._replace(
+            priority=max_priority(assessment.priority, "high"), lowest="high", bound=("vip", phrase)
+        )
+    if (
+        assessment.impact == "person"
+        and assessment.urgency != "idle"
+        and (phrase := find("trifle", normalized, foreign))
+    ):
         return assessment._replace(priority="low", highest="low" if urgent else "medium", bound=("trifle", phrase))
     # critical needs several people; an engine may still answer it where the rules know no phrase for them
     highest = "high" if assessment.urgency in ("wish", "eased") or _SINGLE.search(normalized) else "critical"

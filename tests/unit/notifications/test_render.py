@@ -22,7 +22,14 @@ from aura.notifications import (
     render_digest,
     render_incident,
 )
-from aura.notifications.render import CC_EVENT, LANGUAGES, REQUESTER_LANGUAGES, ROLES, render_message, without_text_of_requester
+from aura.notifications.render import (
+    CC_EVENT,
+    LANGUAGES,
+    REQUESTER_LANGUAGES,
+    ROLES,
+    render_message,
+    without_text_of_requester,
+)
 from aura.settings import get_settings
 
 FACTS = TicketFacts(
@@ -108,9 +115,10 @@ def test_agents_and_languages_without_a_template_get_the_default_language(monkey
     get_settings.cache_clear()
     try:
         assert render_message("ticket.classified", "requester", "tr", FACTS, BASE).text.startswith("Bonjour")
-        assert render_message("ticket.classified", "agent", "fr", FACTS, BASE).text == render_message(
-            "ticket.classified", "agent", "en", FACTS, BASE
-        ).text
+        assert (
+            render_message("ticket.classified", "agent", "fr", FACTS, BASE).text
+            == render_message("ticket.classified", "agent", "en", FACTS, BASE).text
+        )
     finally:
         monkeypatch.undo()
         get_settings.cache_clear()
@@ -129,7 +137,16 @@ def test_german_names_categories_and_priorities_in_german() -> None:
 
 @pytest.mark.parametrize(
     ("language", "greeting"),
-    [("de-AT", "Guten Tag"), ("DE", "Guten Tag"), ("fr", "Bonjour"), ("pl_PL", "Dzień dobry"), ("tr", "Hello"), ("und", "Hello"), ("", "Hello"), ("../de", "Hello")],
+    [
+        ("de-AT", "Guten Tag"),
+        ("DE", "Guten Tag"),
+        ("fr", "Bonjour"),
+        ("pl_PL", "Dzień dobry"),
+        ("tr", "Hello"),
+        ("und", "Hello"),
+        ("", "Hello"),
+        ("../de", "Hello"),
+    ],
 )
 def test_a_region_is_ignored_and_a_language_without_a_template_is_the_default(language: str, greeting: str) -> None:
     assert render_message("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)

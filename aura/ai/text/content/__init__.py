@@ -40,8 +40,10 @@ __all__ = ["Content", "content", "content_of", "content_of_lines"]
 
 #: Characters of a description that are read.
 READ = 8_000
+#: Sentences that are read to recognise a footer.
+FOLLOWING = 5
 #: Characters of a text of one line that has no room for a footer.
-SHORT = 160
+SHORT = 120
 #: Words of the author above a quoted mail from which on the mail is not read.
 OWN_WORDS = 6
 #: Tickets whose content is cached: several steps ask for the same one.
@@ -171,7 +173,9 @@ def _content_of_section(section: list[_Line], footers: bool) -> list[str]:
         if not line.plain:
             at += 1
             continue
-        if footer := (footers and _is_footer_at(lines, at, footer, below=bool(found))) or learned.is_learned(line.plain):
+        if footer := (footers and _is_footer_at(lines, at, footer, below=bool(found))) or learned.is_learned(
+            line.plain
+        ):
             at = _end_of_paragraph(lines, at)
             continue
         if line.plain in ("--", "---", "-- ") or _RULE.fullmatch(line.plain):
@@ -198,7 +202,7 @@ def _content_of_line(text: str, below: bool, footers: bool) -> list[str]:
     parts = sentences_of_line(text)
     kept: list[str] = []
     footer = False
-    for part in parts:
+    for at, part in enumerate(parts):
         line = plain(part)
         if is_politeness(line) or learned.is_learned(line):
             continue
@@ -206,11 +210,18 @@ def _content_of_line(text: str, below: bool, footers: bool) -> list[str]:
             break
         if len(parts) > 1 and (kept or below) and is_thanks(line):
             continue
-        if footers and (kept or below) and is_footer(line, below_footer=footer):
+        if footers and (kept or below) and _begins_footer(line, parts[at + 1 : at + FOLLOWING], footer):
             footer = True
             continue
         kept.append(part)
     return [" ".join(kept)] if kept else []
+
+
+def _begins_footer(line: str, following: list[str], footer: bool) -> bool:
+    """Return whether a sentence is of a footer: by itself, below another one, or together with the sentences that follow."""
+    if is_footer(line, below_footer=footer):
+        return True
+    return bool(statements(line)) and bool(following) and is_footer(" ".join([line, *map(plain, following)]))
 
 
 def _is_footer_at(lines: list[_Line], at: int, below_footer: bool, *, below: bool) -> bool:

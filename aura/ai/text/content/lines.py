@@ -33,19 +33,38 @@ _TITLE = re.compile(
     r"oryginalna wiadomosc|wiadomosc (?:oryginalna|przekazana)|(?:orijinal|iletilen) (?:mesaj|ileti))\s?[-_=* ]{0,40}:?"
     r"|begin forwarded message:|anfang der weitergeleiteten (?:nachricht|e-mail):|debut du message (?:transfere|reexpedie) ?:"
 )
-_TITLES = (*"-_=*>", "begin", "anfang", "debut", "original", "message", "mensa", "messaggio", "oorspr", "doorg", "orygin", "wiadomosc", "orij", "ilet")
+_TITLES = (
+    *"-_=*>",
+    "begin",
+    "anfang",
+    "debut",
+    "original",
+    "message",
+    "mensa",
+    "messaggio",
+    "oorspr",
+    "doorg",
+    "orygin",
+    "wiadomosc",
+    "orij",
+    "ilet",
+)
 _HEADER = re.compile(
     r"[>*_ \t]{0,6}(?P<name>from|to|cc|bcc|sent|date|subject|reply-to|importance|von|an|kopie|gesendet|datum|betreff|wichtigkeit|"
     r"de|a|envoye|objet|cc|para|enviado(?: el| em)?|asunto|assunto|fecha|data|da|inviato|oggetto|van|aan|verzonden|"
     r"onderwerp|od|do|dw|wyslano|data wyslania|temat|kimden|kime|gonderildi|gonderme tarihi|konu|tarih)[*_]{0,2} ?:[*_]{0,2}\s"
 )
 #: Headers of a mail: a line that begins with one is no content, even alone.
-_SURE_HEADER = re.compile(r"[>*_ \t]{0,6}(?:from|to|cc|sent|von|an|gesendet|envoye|inviato|verzonden|wyslano)[*_]{0,2} ?:[*_]{0,2}\s.{0,200}$")
+_SURE_HEADER = re.compile(
+    r"[>*_ \t]{0,6}(?:from|to|cc|sent|von|an|gesendet|envoye|inviato|verzonden|wyslano)[*_]{0,2} ?:[*_]{0,2}\s.{0,200}$"
+)
 _ATTRIBUTION = re.compile(
     r"(?=.{0,300}\d)(?:on|am|le|el|il giorno|il|op|em|den|w dniu|dnia|dne|\d).{0,300}\b(?:wrote|writes|schrieb|geschrieben|a ecrit|escribio|"
     r"ha scritto|schreef|geschreven|escreveu|napisal(?:\(a\)|a)?|pisze|yazdi|skrev)\b.{0,60}:\s*$"
 )
-_POSTSCRIPT = re.compile(r"(?:p\.? ?s\.?|pps|nb|n\.b\.|edit|update|nachtrag|ergaenzung|addendum|post scriptum)\s?[:.,-]?\s")
+_POSTSCRIPT = re.compile(
+    r"(?:p\.? ?s\.?|pps|nb|n\.b\.|edit|update|nachtrag|ergaenzung|addendum|post scriptum)\s?[:.,-]?\s"
+)
 _CONTACT = re.compile(
     r"(?:(?:tel|phone|telephone|telefon|mobile?|mob|handy|cell|fax|direct|office|ext|durchwahl|e-?mail|mail|web|t|m|p|f|e|www|skype|tlf|telefono|cellulare|movil|"
     r"telemovel|komorka|gsm)\.? ?[:.+(0-9]|\+?[\d ()/.-]{7,22}$|https?://|www\.|[\w.+-]{1,64}@[\w.-]{3,100}$|.{0,60}\b(?:gmbh|ltd|limited|inc|llc|plc|ag|se|kg|"
@@ -109,7 +128,9 @@ def without_greeting(line: str, plain: str) -> str:
 
 def is_farewell(plain: str) -> bool:
     """Return whether a line is a farewell, with or without a name after it."""
-    return len(plain) < 120 and _pattern("farewells.txt", rf"[,.!*_]*(?:{_NAMES})?[ ,.!:)*_-]*$").match(plain) is not None
+    return (
+        len(plain) < 120 and _pattern("farewells.txt", rf"[,.!*_]*(?:{_NAMES})?[ ,.!:)*_-]*$").match(plain) is not None
+    )
 
 
 def is_thanks(plain: str) -> bool:
@@ -129,17 +150,188 @@ def is_thanks(plain: str) -> bool:
 
 #: First words of the sentences of politeness; looking one up is quicker than matching.
 _POLITE = frozenset(
-    """
-    i hope really sincerely thank thanks many thx we would greatly very your am are look looking please do don't feel let should if could can
-    will kindly any all it this ich wir hoffe hoffen vielen besten herzlichen tausend lieben schon schonmal danke ueber fuer bei etwaige melden
-    meldet melde bitte koennen koennten kann koennte koenntet koennt wuerden siehe s s. see pls refer fyi for zur z z. pour para per ter
-    wuensche have wish wishing einen schoenen angenehmen guten j'espere nous je en dans restant n'hesitez merci pouvez pouvez-vous pourriez
-    pourriez-vous veuillez espero esperamos muchas gracias quedo quedamos no podrian pueden puede podria podeis a spero speriamo grazie ringrazio
-    ringraziamo vi la resto restiamo rimango rimaniamo non in potete potreste puo potrebbe muito obrigado obrigada agradeco agradecemos grato grata
-    fico ficamos aguardo aguardamos podem pode poderiam ik wij alvast hartelijk bedankt dank mocht mochten voor kunt kun kunnen mam mamy bardzo
-    serdecznie dziekuje dziekujemy dzieki w czekam czekamy oczekuje prosze prosimy czy moze moga mozecie mogliby simdiden yardiminiz ilginiz
-    yardiminizi yardimlarinizi geri donusunuzu desteginizi sollten someone somebody
-    """.split()
+    [
+        "i",
+        "hope",
+        "really",
+        "sincerely",
+        "thank",
+        "thanks",
+        "many",
+        "thx",
+        "we",
+        "would",
+        "greatly",
+        "very",
+        "your",
+        "am",
+        "are",
+        "look",
+        "looking",
+        "please",
+        "do",
+        "don't",
+        "feel",
+        "let",
+        "should",
+        "if",
+        "could",
+        "can",
+        "will",
+        "kindly",
+        "any",
+        "all",
+        "it",
+        "this",
+        "ich",
+        "wir",
+        "hoffe",
+        "hoffen",
+        "vielen",
+        "besten",
+        "herzlichen",
+        "tausend",
+        "lieben",
+        "schon",
+        "schonmal",
+        "danke",
+        "ueber",
+        "fuer",
+        "bei",
+        "etwaige",
+        "melden",
+        "meldet",
+        "melde",
+        "bitte",
+        "koennen",
+        "koennten",
+        "kann",
+        "koennte",
+        "koenntet",
+        "koennt",
+        "wuerden",
+        "siehe",
+        "s",
+        "s.",
+        "see",
+        "pls",
+        "refer",
+        "fyi",
+        "for",
+        "zur",
+        "z",
+        "z.",
+        "pour",
+        "para",
+        "per",
+        "ter",
+        "wuensche",
+        "have",
+        "wish",
+        "wishing",
+        "einen",
+        "schoenen",
+        "angenehmen",
+        "guten",
+        "j'espere",
+        "nous",
+        "je",
+        "en",
+        "dans",
+        "restant",
+        "n'hesitez",
+        "merci",
+        "pouvez",
+        "pouvez-vous",
+        "pourriez",
+        "pourriez-vous",
+        "veuillez",
+        "espero",
+        "esperamos",
+        "muchas",
+        "gracias",
+        "quedo",
+        "quedamos",
+        "no",
+        "podrian",
+        "pueden",
+        "puede",
+        "podria",
+        "podeis",
+        "a",
+        "spero",
+        "speriamo",
+        "grazie",
+        "ringrazio",
+        "ringraziamo",
+        "vi",
+        "la",
+        "resto",
+        "restiamo",
+        "rimango",
+        "rimaniamo",
+        "non",
+        "in",
+        "potete",
+        "potreste",
+        "puo",
+        "potrebbe",
+        "muito",
+        "obrigado",
+        "obrigada",
+        "agradeco",
+        "agradecemos",
+        "grato",
+        "grata",
+        "fico",
+        "ficamos",
+        "aguardo",
+        "aguardamos",
+        "podem",
+        "pode",
+        "poderiam",
+        "ik",
+        "wij",
+        "alvast",
+        "hartelijk",
+        "bedankt",
+        "dank",
+        "mocht",
+        "mochten",
+        "voor",
+        "kunt",
+        "kun",
+        "kunnen",
+        "mam",
+        "mamy",
+        "bardzo",
+        "serdecznie",
+        "dziekuje",
+        "dziekujemy",
+        "dzieki",
+        "w",
+        "czekam",
+        "czekamy",
+        "oczekuje",
+        "prosze",
+        "prosimy",
+        "czy",
+        "moze",
+        "moga",
+        "mozecie",
+        "mogliby",
+        "simdiden",
+        "yardiminiz",
+        "ilginiz",
+        "yardiminizi",
+        "yardimlarinizi",
+        "geri",
+        "donusunuzu",
+        "desteginizi",
+        "sollten",
+        "someone",
+        "somebody",
+    ]
 )
 
 
@@ -153,7 +345,9 @@ def is_politeness(plain: str) -> bool:
 
 def is_title_of_quote(plain: str) -> bool:
     """Return whether a line stands above a quoted or forwarded mail: "-----Original Message-----", "On ..., Ann wrote:"."""
-    return (plain.startswith(_TITLES) and _TITLE.match(plain) is not None) or (plain.endswith(":") and _ATTRIBUTION.match(plain) is not None)
+    return (plain.startswith(_TITLES) and _TITLE.match(plain) is not None) or (
+        plain.endswith(":") and _ATTRIBUTION.match(plain) is not None
+    )
 
 
 def header_name(plain: str) -> str:
@@ -181,7 +375,11 @@ def is_signature_line(line: str, plain: str) -> bool:
     parts = line.replace("|", " ").replace(",", " ").split()
     if len(parts) <= 2 and plain.replace(" ", "").isalpha():
         return True
-    if len(parts) <= 4 and all(part[:1].isupper() or not part[:1].isalpha() for part in parts) and plain[-1:] not in "?!":
+    if (
+        len(parts) <= 4
+        and all(part[:1].isupper() or not part[:1].isalpha() for part in parts)
+        and plain[-1:] not in "?!"
+    ):
         return True
     return len(parts) <= 8 and plain[-1:] not in ".?!" and _JOB.search(plain) is not None
 
@@ -204,7 +402,9 @@ def _labels() -> dict[str, bool]:
 def _label_pattern() -> re.Pattern[str]:
     # longer labels first, because "user id" begins with "user"
     names = sorted(_labels(), key=len, reverse=True)
-    return re.compile(rf"(?:(?<=\s)|(?<=[;|*,])|^)(?:ihre?|your|my|mein\w?|votre|su|uw)?\s?(?P<label>{'|'.join(map(re.escape, names))})[*_]{{0,2}}\s?[:=](?!//)[*_]{{0,2}}\s?")
+    return re.compile(
+        rf"(?:(?<=\s)|(?<=[;|*,])|^)(?:ihre?|your|my|mein\w?|votre|su|uw)?\s?(?P<label>{'|'.join(map(re.escape, names))})[*_]{{0,2}}\s?[:=](?!//)[*_]{{0,2}}\s?"
+    )
 
 
 def labels(plain: str) -> list[tuple[int, int, bool]]:

@@ -30,14 +30,14 @@ def sentences_of_line(line: str) -> list[str]:
     """Return the sentences of one line."""
     if ". " not in line and "! " not in line and "? " not in line:
         return [line]
-    parts: list[str] = []
+    parts: list[list[str]] = []
     for at in range(0, len(line), _LONGEST):
         for part in segment("en", line[at : at + _LONGEST]):
-            if parts and _goes_on(parts[-1], part):
-                parts[-1] += part
+            if parts and _goes_on(parts[-1][-1], part):
+                parts[-1].append(part)
             else:
-                parts.append(part)
-    return [part.strip() for part in parts if part.strip()]
+                parts.append([part])
+    return [sentence for each in parts if (sentence := "".join(each).strip())]
 
 
 def _goes_on(before: str, after: str) -> bool:

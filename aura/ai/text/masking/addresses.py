@@ -20,7 +20,8 @@ _SPELLED_AT = (
     rf"|(?<=[a-z0-9]){_GAP}(?-i:AT){_GAP}(?={_LABEL}\.[^\W\d_]{{2,24}}(?!\w))"
 )
 _AT = re.compile(
-    r"@|%40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|[ \t]{0,3}[(\[{][ \t]?(?:at|ät|@|arobase|arroba|chiocciola|apenstaartje|ma[łl]pa|et)[ \t]?[)\]}][ \t]{0,3}|" + _SPELLED_AT,
+    r"@|%40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|[ \t]{0,3}[(\[{][ \t]?(?:at|ät|@|arobase|arroba|chiocciola|apenstaartje|ma[łl]pa|et)[ \t]?[)\]}][ \t]{0,3}|"
+    + _SPELLED_AT,
     re.IGNORECASE,
 )
 #: Every text with an address has one of these; searching for them is quicker.

@@ -228,7 +228,7 @@ _FORMS = (
     ),
     _form(
         "key|schl|clé|cle|clave|chiave|chave|sleutel|klucz|pass|code",
-        rf"(?:wi-?fi|wlan|ssid|hotspot|wireless|r[ée]seau)[^\n]{{0,60}}?(?<![^\W_])(?:key|schlüssel|clé|cle|clave|chiave|chave|sleutel|klucz|pass|code)[ \t]{{0,3}}[:=][ \t]{{0,3}}(?P<value>\S{{6,64}})",
+        r"(?:wi-?fi|wlan|ssid|hotspot|wireless|r[ée]seau)[^\n]{0,60}?(?<![^\W_])(?:key|schlüssel|clé|cle|clave|chiave|chave|sleutel|klucz|pass|code)[ \t]{0,3}[:=][ \t]{0,3}(?P<value>\S{6,64})",
         _any,
     ),
     _form(

@@ -49,6 +49,7 @@ def _lines(text: str, groups: Groups) -> Iterator[Groups]:
 #: Lengths of a card number that may continue in the next line; other lengths are lists of numbers.
 _BROKEN = (15, 16)
 
+
 def _cards(text: str, groups: Groups) -> Iterator[Span]:
     digits = "".join(text[start:end] for start, end in groups)
     if len(digits) < 13:
@@ -182,13 +183,21 @@ _NATIONAL, _NATIONAL_GROUPS = (9, 10, 11), 5
 
 def _national(text: str, groups: Groups, first: int) -> int | None:
     """Return the last group of 612 34 56 78, 338 1234567 or (11) 91234-5678; a number of one group has to be a mobile number."""
-    before = text[groups[first - 1][1] : groups[first][0]] if first else text[max(0, groups[first][0] - 1) : groups[first][0]]
+    before = (
+        text[groups[first - 1][1] : groups[first][0]]
+        if first
+        else text[max(0, groups[first][0] - 1) : groups[first][0]]
+    )
     if (first and before == " ") or before in ("-", ".", "/", ":", ","):
         return None
     for last in range(first, min(first + _NATIONAL_GROUPS, len(groups))):
         digits = "".join(text[start:end] for start, end in groups[first : last + 1])
         gaps = {text[groups[at][1] : groups[at + 1][0]] for at in range(first, last)}
-        if len(digits) > _NATIONAL[-1] or any("." in gap or "/" in gap for gap in gaps) or len(gaps - {" ", ") ", "-", ")"}) > 0:
+        if (
+            len(digits) > _NATIONAL[-1]
+            or any("." in gap or "/" in gap for gap in gaps)
+            or len(gaps - {" ", ") ", "-", ")"}) > 0
+        ):
             return None
         following = text[groups[last][1] : groups[last][1] + 2]
         if following[:1].isalnum() or following[:1] == "_" or (following[:1] in "-./ " and following[1:].isdigit()):

@@ -9,7 +9,37 @@ from aura.ai.text.lexicons import words
 from aura.ai.text.masking.span import Span
 
 #: Every text that names a password has one of these stems or words; searching for them is quicker.
-_STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential", "wachtwoord", "contrase", "parola", "hasł", "hasl", "senha", "palavra", "şifre", "sifre", "clave", "clé ", "cle ", "chiave", "chave", "sleutel", "klucz", "mdp", "wifi", "wi-fi", "wlan", "passe")
+_STEMS = (
+    "pass",
+    "kennwor",
+    "key",
+    "secret",
+    "token",
+    "zugang",
+    "geheim",
+    "credential",
+    "wachtwoord",
+    "contrase",
+    "parola",
+    "hasł",
+    "hasl",
+    "senha",
+    "palavra",
+    "şifre",
+    "sifre",
+    "clave",
+    "clé ",
+    "cle ",
+    "chiave",
+    "chave",
+    "sleutel",
+    "klucz",
+    "mdp",
+    "wifi",
+    "wi-fi",
+    "wlan",
+    "passe",
+)
 _WORDS = frozenset({"pwd", "pw", "psw", "psk", "pin", "puk", "tan", "otp"})
 
 _BLANK = r"[ \t]{0,20}"

@@ -26,7 +26,9 @@ _FORMS = (
         rf"(?:[Rr]egards|[Ss]incerely|[Cc]heers|[Tt]hanks|Gr(?:ü|ue)(?:ß|ss)en?|MfG|LG|VG|Danke|[Cc]ordialement|[Ss]alutations|[Ss]aludos|[Aa]tentamente|[Ss]aluti|[Cc]umprimentos|[Aa]tenciosamente|groet(?:en)?|[Pp]ozdrawiam|poważaniem),?[ \t]{{0,3}}\n?[ \t]{{0,3}}(?P<value>{_NAME})(?=[ \t]*(?:\n|$|,))"
     ),
     # after the label of a form
-    re.compile(rf"(?i:(?<!\w)(?:name|full name|vorname|nachname|nom|prénom|nombre|nome|naam|imię i nazwisko|contact|ansprechpartner|caller|requester))[ ]?:[ ]?(?P<value>{_NAME})"),
+    re.compile(
+        rf"(?i:(?<!\w)(?:name|full name|vorname|nachname|nom|prénom|nombre|nome|naam|imię i nazwisko|contact|ansprechpartner|caller|requester))[ ]?:[ ]?(?P<value>{_NAME})"
+    ),
 )
 _ADDRESSES = (
     # a street and its number
@@ -40,7 +42,9 @@ _ADDRESSES = (
         r"(?<!\w)(?P<value>(?:\d{1,4},?[ ])?(?i:rue|avenue|av\.|boulevard|bd|place|chemin|allée|calle|c/|avda\.?|avenida|paseo|plaza|via|viale|piazza|corso|largo|rua|travessa|praça|ul\.|al\.|plac)[ ](?:(?:de|del|della|da|do|des|du|la|los|las)[ ]){0,3}[A-ZÀ-ÞŁŚŻ][\w'’.-]{1,40}(?:[ ][A-ZÀ-ÞŁŚŻ][\w'’-]{1,30}){0,3}(?:,?[ ](?:n\.?º?[ ]?)?\d{1,4}[a-zA-Z]?)?)(?=[\s,.;]|$)"
     ),
     # postal codes with their place
-    re.compile(r"(?<![\w-])(?P<value>(?:D-|A-|CH-|F-|I-|B-)?\d{5}[ ][A-ZÄÖÜ][a-zäöüß]{2,30}|\d{4}[ ]?[A-Z]{2}[ ][A-Z][a-z]{2,30}|\d{2}-\d{3}[ ][A-ZŁŚŻ][a-ząćęłńóśźż]{2,30}|[A-Z]{1,2}\d[\dA-Z]?[ ]\d[A-Z]{2})(?!\w)"),
+    re.compile(
+        r"(?<![\w-])(?P<value>(?:D-|A-|CH-|F-|I-|B-)?\d{5}[ ][A-ZÄÖÜ][a-zäöüß]{2,30}|\d{4}[ ]?[A-Z]{2}[ ][A-Z][a-z]{2,30}|\d{2}-\d{3}[ ][A-ZŁŚŻ][a-ząćęłńóśźż]{2,30}|[A-Z]{1,2}\d[\dA-Z]?[ ]\d[A-Z]{2})(?!\w)"
+    ),
 )
 
 
