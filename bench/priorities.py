@@ -56,6 +56,11 @@ def order(pairs: Sequence[Pair], engine: LocalEngine) -> list[tuple[str, str, st
     return results
 
 
+def _figures(counts: Counter[tuple[str, str, str]], kind: str, part: str) -> str:
+    ordered, equal, backwards = (counts[kind, part, outcome] for outcome in OUTCOMES)
+    return f"{part} {ordered} of {ordered + equal + backwards} ({backwards} reversed)"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
     shown = arguments[arguments.index("--show") + 1] if "--show" in arguments else ""
@@ -69,10 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         if pair.part == shown and outcome != "ordered":
             print(f"{outcome} {pair.kind}: {pair.higher!r} {higher}, {pair.lower!r} {lower}")
     for kind in [*dict.fromkeys(pair.kind for pair in pairs), "all"]:
-        figures = ", ".join(
-            f"{part} {counts[kind, part, 'ordered']} of {sum(counts[kind, part, each] for each in OUTCOMES)} ({counts[kind, part, 'reversed']} reversed)"
-            for part in PARTS
-        )
+        figures = ", ".join(_figures(counts, kind, part) for part in PARTS)
         print(f"{kind:12}{figures}")
     return 1 if any(outcome == "reversed" for outcome, _, _ in results) else 0
 

@@ -25,7 +25,7 @@ AGREEMENT = 0.85
 PAGING = "critical"
 
 
-#: Languages of the shipped model, and of tickets whose language is not sure; a model that was trained on own tickets knows theirs.
+#: Languages of the shipped model, and of tickets whose language is not sure; a model trained on own tickets knows theirs.
 KNOWN_LANGUAGES = ("en", "de", UNDETERMINED, "")
 
 

@@ -1,7 +1,7 @@
 """Circumstances of a ticket that bound its priority: past, question, negation, test system, safety, people, trifles.
 
-A classifier reads words: "the database was down last week" has those of an outage. The sentences of a ticket that report nothing now
-do not count for impact and urgency, and the rest bounds the priority of every local verdict. The phrases are in
+A classifier reads words: "the database was down last week" has those of an outage. The sentences of a ticket that report
+nothing now do not count for impact and urgency, and the rest bounds the priority of every local verdict. The phrases are in
 ``lexicons/circumstances.txt``.
 """
 

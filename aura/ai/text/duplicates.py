@@ -77,8 +77,8 @@ def _name_different_things(a: _Words, b: _Words) -> bool:
 def similarity(a: str, b: str) -> float:
     """Return the similarity from 0.0 (no common word) to 1.0 (the same words in the same order); 0.0 for an empty text.
 
-    Case, punctuation, times, greetings, signatures, footers, quotes and the prefixes Re:, Fwd:, AW:, WG: do not count. The first line
-    of a text is its title.
+    Case, punctuation, times, greetings, signatures, footers, quotes and the prefixes Re:, Fwd:, AW:, WG: do not count. The
+    first line of a text is its title.
     """
     return _compare(_words(a), _words(b))
 

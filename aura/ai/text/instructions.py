@@ -1,8 +1,9 @@
 """Neutralizes instructions in tickets: orders to a model, claimed priorities, and requests not to contact somebody.
 
-The patterns are in ``lexicons/instructions.txt``, ``claims.txt`` and ``contact_requests.txt``. What they match is no evidence for a
-category or a priority; the sentence around it is. Of an order and of a contact request the clause is removed, of a claim only the
-phrase ("P1: mail server down"). They match at the beginning of a word only, which takes ``re`` a third of the time.
+The patterns are in ``lexicons/instructions.txt``, ``claims.txt`` and ``contact_requests.txt``. What they match is no
+evidence for a category or a priority; the sentence around it is. Of an order and of a contact request the clause is
+removed, of a claim only the phrase ("P1: mail server down"). They match at the beginning of a word only, which takes ``re``
+a third of the time.
 """
 
 from __future__ import annotations

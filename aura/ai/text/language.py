@@ -1,9 +1,10 @@
 """Language detection: ISO 639-1 code of a text's language, "und" (undetermined) when it is not sure.
 
-Most texts of a desk are English or German, which their function words tell in microseconds. lingua judges the others, with the
-models of 24 languages in its low-accuracy mode, loaded at the first such text. Measured on 40 own texts of about ten words in 20
-languages, one core: lingua 2.1 in this mode 40 right, 35 MB, 0.3 s to load, 0.3 ms a text; in its other mode 40 right, 500 MB, 1.1 ms;
-py3langid 0.4 40 right, 98 MB with numpy, 0.7 s, 0.1 ms. Fewer than five words decide only by function words or script.
+Most texts of a desk are English or German, which their function words tell in microseconds. lingua judges the others, with
+the models of 24 languages in its low-accuracy mode, loaded at the first such text. Measured on 40 own texts of about ten
+words in 20 languages, one core: lingua 2.1 in this mode 40 right, 35 MB, 0.3 s to load, 0.3 ms a text; in its other mode 40
+right, 500 MB, 1.1 ms; py3langid 0.4 40 right, 98 MB with numpy, 0.7 s, 0.1 ms. Fewer than five words decide only by
+function words or script.
 """
 
 from __future__ import annotations
@@ -20,33 +21,9 @@ if TYPE_CHECKING:
 #: The language of a text that no engine is sure about.
 UNDETERMINED = "und"
 #: Languages that lingua tells apart.
-LANGUAGES = tuple(
-    [
-        "en",
-        "de",
-        "fr",
-        "es",
-        "it",
-        "pt",
-        "nl",
-        "pl",
-        "tr",
-        "sv",
-        "da",
-        "nb",
-        "fi",
-        "et",
-        "cs",
-        "hu",
-        "ro",
-        "ru",
-        "uk",
-        "el",
-        "ja",
-        "zh",
-        "ko",
-        "ar",
-    ]
+LANGUAGES = (
+    *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr", "sv", "da", "nb"),
+    *("fi", "et", "cs", "hu", "ro", "ru", "uk", "el", "ja", "zh", "ko", "ar"),
 )
 #: Characters that are read, and that lingua reads.
 READ, READ_BY_LINGUA = 2_000, 300

@@ -3,11 +3,12 @@
     content("RE: Printer", "Hi all,\\nthe printer jams.\\nBest regards\\nAnn\\nThis e-mail is confidential ...")
     ->  Content("Printer", "the printer jams.")
 
-Classification, duplicates, similar tickets, summaries and incidents read the content alone. A text of such parts alone is its own
-content, so that nothing is lost. The time is linear in the length of the text.
+Classification, duplicates, similar tickets, summaries and incidents read the content alone. A text of such parts alone is
+its own content, so that nothing is lost. The time is linear in the length of the text.
 
-Own code: mail-parser-reply and talon find quotes of replies, and neither disclaimers, forms nor greetings; mail-parser-reply takes
-quadratic time (see ``aura.mail.replies``). Sentences are divided by a library, see ``aura.ai.text.content.sentences``.
+Own code: mail-parser-reply and talon find quotes of replies, and neither disclaimers, forms nor greetings; mail-parser-
+reply takes quadratic time (see ``aura.mail.replies``). Sentences are divided by a library, see
+``aura.ai.text.content.sentences``.
 """
 
 from __future__ import annotations

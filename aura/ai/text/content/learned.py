@@ -1,9 +1,9 @@
 """Learned footers: lines that close tickets of many requesters about different matters.
 
-A footer in wording that the lexicon does not have repeats below reports about everything. `learn` finds such lines in recent
-tickets; `use` makes `aura.ai.text.content` leave them out in this process. A line becomes a footer only if it stands below other
-text in the tickets of at least REQUESTERS people, whose tickets begin with different words: reports of one outage repeat, too, but
-their first lines do as well.
+A footer in wording that the lexicon does not have repeats below reports about everything. `learn` finds such lines in
+recent tickets; `use` makes `aura.ai.text.content` leave them out in this process. A line becomes a footer only if it stands
+below other text in the tickets of at least REQUESTERS people, whose tickets begin with different words: reports of one
+outage repeat, too, but their first lines do as well.
 """
 
 from __future__ import annotations
