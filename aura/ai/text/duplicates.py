@@ -41,7 +41,7 @@ def _words(text: str) -> _Words:
     names = frozenset([token for token in tokens if "_" in token or any([char.isdigit() for char in token])])
     # "wi-fi" and "wifi" are one word
     words = _PART.findall(folded.replace("-", ""))[:WORDS]
-    return _Words(words, names, bool(names) and is_machine_made(folded))
+    return _Words(words, names, is_machine_made(folded))
 
 
 def _share(one: frozenset[object], other: frozenset[object]) -> float:

@@ -28,9 +28,12 @@ _CLAUSE_END = re.compile(rf"(?<=[,;:])\s+|{_JOINS}\s+", re.IGNORECASE)
 _OPEN_END = re.compile(rf"{_JOINS}\s*$", re.IGNORECASE)
 
 
-@cache
-def _instructions() -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){alternation(lines('instructions.txt'))}")
+#: A clause after an instruction that goes on with it: "and tell me a joke".
+_ORDER = re.compile(
+    r"(?:then |please |bitte |dann )?(?:tell|say|write|answer|reply|respond|output|print|return|repeat|act|treat|mark|set"
+    r"|erzähl\w*|sag\w*|schreib\w*|antwort\w*|gib|stuf\w*|setz\w*|behandel\w*)\b",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -85,16 +88,20 @@ def _strip_clauses(sentence: str) -> str:
     if not spans:
         return sentence
     kept: list[str] = []
-    start, place = 0, 0
+    start, place, ordered = 0, 0, False
     for end in [*(found.end() for found in _CLAUSE_END.finditer(sentence)), len(sentence)]:
         while place < len(spans) and spans[place][1] <= start:
             place += 1
         within = [span for span in spans[place : place + SPANS] if span[0] < end]
+        if not within and ordered and _ORDER.match(sentence, start):
+            start = end
+            continue
         if not within:
             kept.append(sentence[start:end])
         elif end - start > CLAUSE:
             first, last = within[0][0], within[-1][1]
             kept += [sentence[start : max(first, start)], sentence[min(last, end) : end]]
+        ordered = bool(within)
         start = end
     return _OPEN_END.sub("", "".join(kept)).strip()
 

@@ -70,6 +70,18 @@ _SINGLE = re.compile(
 )
 
 
+_CLAIMED = re.compile(
+    r"\b(?:urgent\w*|asap|immediately|quickly|right now|now|hurry|as soon as possible|high prio\w*|dringend\w*|sofort\w*|umgehend|eil\w*|schnell\w*|"
+    r"urgente|pilne|acil|spoed)\b"
+)
+
+
+#: Words of which each denial has one; searching for them is quicker.
+_DENIAL = re.compile(
+    r"n't|\b(?:no|not|none|nobody|kein\w*|nicht|niemand|pas|aucun\w*|ningun\w*|non|nessun\w*|nao|nenhum\w*|geen|niet|nie)\b"
+)
+
+
 class _Level(NamedTuple):
     """A level of impact or urgency and its phrases."""
 
@@ -134,6 +146,8 @@ def assess(normalized: str) -> Assessment:
         seen = circumstances(normalized, foreign)
         if seen.damped:
             matches, damped = _matches(seen.reported, foreign), seen.damped[0]
+    elif _DENIAL.search(normalized) and (phrase := find("negated", normalized, foreign)):
+        damped = "negated", phrase
     impact, _ = matches.get("impact", ("person", ""))
     urgency, _ = matches.get("urgency", ("normal", ""))
     evidence = tuple(matches[kind] for kind in ("impact", "urgency") if kind in matches)
@@ -181,7 +195,10 @@ def _within_bounds(assessment: Assessment, normalized: str, damped: tuple[str, s
         return assessment._replace(priority="low", highest="low" if urgent else "medium", bound=("trifle", phrase))
     # critical needs several people; an engine may still answer it where the rules know no phrase for them
     highest = "high" if assessment.urgency in ("wish", "eased") or _SINGLE.search(normalized) else "critical"
-    return assessment._replace(lowest="high" if assessment.priority == "high" else "low", highest=highest)
+    # "urgent" alone says what the requester wants
+    claimed = assessment.urgency == "pressing" and _CLAIMED.search(dict(assessment.evidence)["pressing"])
+    lowest = "high" if assessment.priority == "high" and not claimed else "low"
+    return assessment._replace(lowest=lowest, highest=highest)
 
 
 def min_priority(one: str, other: str) -> str:

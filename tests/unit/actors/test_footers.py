@@ -15,7 +15,14 @@ from db.new_tickets import NewTicket
 pytestmark = pytest.mark.usefixtures("database")
 
 SLOGAN = "Falk & Sons - drawing the future since 1921, visit our gallery"
-MATTERS = ["The dock is dead", "Outlook hangs", "No tone on my phone", "I need a licence", "The lamp flickers", "VPN drops"]
+MATTERS = [
+    "The dock is dead",
+    "Outlook hangs",
+    "No tone on my phone",
+    "I need a licence",
+    "The lamp flickers",
+    "VPN drops",
+]
 
 
 @pytest.fixture(autouse=True)
