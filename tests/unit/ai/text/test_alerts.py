@@ -37,7 +37,7 @@ def test_the_priority_of_an_alert_is_read(text: str, priority: str) -> None:
         "My backup failed again",
     ],
 )
-def test_what_people_write_is_no_alert(text: str) -> None:
+def test_a_text_that_people_write_is_no_alert(text: str) -> None:
     assert not is_machine_made(normalize(text)) and read_alert(normalize(text)) is None
 
 
