@@ -260,7 +260,7 @@ MUTANTS = (
         "aura/ai/text/content/footers.py",
         "if _AUTHOR.search(plain) and len(found) < 4:",
         "if False:",
-        "tests/unit/ai/text/test_content.py",
+        "tests/unit/ai/text/content/test_footers.py",
     ),
     _mutant(
         "the report of an outage is learned as a footer",
@@ -876,8 +876,8 @@ MUTANTS = (
     _mutant(
         "a password of an imported ticket is in the index",
         "aura/desk/importing/importer.py",
-        "lambda text: mask(text).text",
-        "lambda text: text",
+        "lambda text: mask(content_of_lines(text)).text",
+        "lambda text: content_of_lines(text)",
         "tests/unit/desk/importing/test_importer.py",
     ),
     _mutant(

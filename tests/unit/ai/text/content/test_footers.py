@@ -27,3 +27,8 @@ def test_below_a_footer_one_statement_is_enough() -> None:
 def test_a_banner_says_where_a_mail_comes_from() -> None:
     assert is_banner("caution: this email originated from outside the company")
     assert not is_banner("i clicked on a link in an external email")
+
+
+def test_a_report_with_the_words_of_a_footer_is_none() -> None:
+    assert not is_footer("i sent a confidential file to the wrong addressee", below_footer=False)
+    assert not is_footer("my mail is confidential and strictly prohibited from leaving, it went out in error")
