@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from time import process_time
 
 #: A function of linear time takes 4 times as long for 4 times the text, one of quadratic time 16 times.
 MOST = 8.0
-#: Measured pairs, of which the best counts: other processes only make a measurement worse.
-ROUNDS = 5
+#: Measured pairs at least, of which the best counts: other processes only make a measurement worse.
+ROUNDS = 2
+#: Pairs at most, while the growth is above MOST: on a busy machine the first ones may all be disturbed.
+ROUNDS_AT_MOST = 20
 #: Seconds a measurement takes at least; the call is repeated until then.
 LEAST = 0.01
 
@@ -19,14 +22,23 @@ def growth(work: Callable[[str], object], text: str) -> float:
     repeats = 1
     while _seconds(work, quarter, repeats) < LEAST:
         repeats *= 2
-    quarters, wholes = zip(
-        *((_seconds(work, quarter, repeats), _seconds(work, text, repeats)) for _ in range(ROUNDS)), strict=True
-    )
+    quarters: list[float] = []
+    wholes: list[float] = []
+    while len(wholes) < ROUNDS or (min(wholes) / min(quarters) > MOST and len(wholes) < ROUNDS_AT_MOST):
+        quarters.append(_seconds(work, quarter, repeats))
+        wholes.append(_seconds(work, text, repeats))
     return min(wholes) / min(quarters)
 
 
 def _seconds(work: Callable[[str], object], text: str, repeats: int) -> float:
-    start = process_time()
-    for _ in range(repeats):
-        work(text)
-    return process_time() - start
+    """Return the processor time of the calls, without the collector, which would walk through everything pytest holds."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        start = process_time()
+        for _ in range(repeats):
+            work(text)
+        return process_time() - start
+    finally:
+        if collects:
+            gc.enable()

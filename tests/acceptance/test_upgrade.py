@@ -128,7 +128,9 @@ def test_a_rolling_upgrade_loses_no_ticket_and_blocks_no_request(versions: tuple
     # When this version migrates the tables, as its release process does
     new.aura("migrate")
     print(f"slowest response during the migration of {ROWS:,} tickets: {drivers[0].slowest:.2f} s")
-    assert not drivers[0].again, "a request was repeated without a response"
+    # a busy machine may refuse tickets for a second, with a time to try again, but each request has its answer
+    assert 0 not in {status for _, status in drivers[0].answers}, "a request was not answered"
+    assert not drivers[0].without_retry_after
     assert [new.scalar(query) for query in UPGRADED] == [1, 0]
 
     # And starts beside the release, and accepts tickets too
