@@ -6,6 +6,7 @@ Training and classification both use this module, so that their features are the
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from aura.ai.text.priority_rules import Assessment, assess, assessed_text
 SMOOTHING = 600.0
 #: Characters of a word that count.
 LONGEST_WORD = 30
+#: Parts of texts between spaces whose words are cached, and characters of the longest such part: about 4 MB.
+CACHED, CACHED_LENGTH = 10_000, 40
 
 _UNC = re.compile(r"\\\\[\w.$\\-]+")
 _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
@@ -37,9 +40,16 @@ def _tokens(part: str) -> list[str]:
     return [word[:LONGEST_WORD] for word in _WORD.findall(_NUMBER.sub("0", part))]
 
 
+_cached_tokens = lru_cache(CACHED)(_tokens)
+
+
 def words(text: str) -> list[str]:
     """Return the folded words of a text."""
-    return list(chain.from_iterable(map(_tokens, fold(text).split())))
+    return list(
+        chain.from_iterable(
+            [_cached_tokens(part) if len(part) <= CACHED_LENGTH else _tokens(part) for part in fold(text).split()]
+        )
+    )
 
 
 def ticket_words(title: str, description: str) -> list[str]:

@@ -83,7 +83,7 @@ def content_of(text: str, *, forwarded: bool = False) -> str:
         if not forwarded and words >= (1 if marked else OWN_WORDS):
             continue
         own = _content_of_section(section, footers)
-        words += sum(line.count(" ") + 1 for line in own)
+        words += sum([line.count(" ") + 1 for line in own])
         found += own
     return "\n".join(found) or text
 

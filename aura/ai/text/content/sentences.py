@@ -7,12 +7,15 @@ pysbd 2.2 ms. Its rules of one language are used for all, because the language o
 
 from __future__ import annotations
 
-from sentencex import segment
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
 
 from aura.ai.text.lexicons import words
 
 #: Characters of the longest line that is divided at once; more quotation marks without an end take quadratic time.
 _LONGEST = 1_000
+#: Lines whose sentences are cached: content, instructions and summary divide the same ones.
+_CACHED = 64
 _ABBREVIATIONS = words("abbreviations.txt")
 _ENDS = (".", "!", "?", "…", ":", ";")
 
@@ -30,19 +33,32 @@ def sentences_of_line(line: str) -> list[str]:
     """Return the sentences of one line."""
     if ". " not in line and "! " not in line and "? " not in line:
         return [line]
+    return list(_divided(line))
+
+
+@lru_cache(_CACHED)
+def _divided(line: str) -> tuple[str, ...]:
     parts: list[list[str]] = []
     for at in range(0, len(line), _LONGEST):
-        for part in segment("en", line[at : at + _LONGEST]):
+        for part in _segment()("en", line[at : at + _LONGEST]):
             if parts and _goes_on(parts[-1][-1], part):
                 parts[-1].append(part)
             else:
                 parts.append([part])
-    return [sentence for each in parts if (sentence := "".join(each).strip())]
+    return tuple([sentence for each in parts if (sentence := "".join(each).strip())])
+
+
+@cache
+def _segment() -> Callable[[str, str], Iterable[str]]:
+    """Return the function of sentencex, which is imported at the first line of several sentences."""
+    from sentencex import segment
+
+    return segment  # type: ignore[no-any-return]
 
 
 def _goes_on(before: str, after: str) -> bool:
     """Return whether the sentence goes on: after an abbreviation, an ordinal number ("3. OG") or within a long line."""
-    words_before = before.split(None)[-1:] if not before[-1:].isalnum() else []
+    words_before = before.rsplit(None, 1)[-1:] if not before[-1:].isalnum() else []
     if not words_before:
         return True
     last = words_before[0].lstrip("(\"'").lower()

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
-from stdnum import iban, luhn
-
 from aura.ai.text.masking.span import Span
 
 #: Groups of digits with up to three separators between them: one number or several.
@@ -73,8 +71,14 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
                 break
             if breaks and length not in _BROKEN:
                 continue
-            if length >= 13 and luhn.is_valid(digits[at[first] : at[last + 1]]):
+            if length >= 13 and _is_card(digits[at[first] : at[last + 1]]):
                 yield Span(start, groups[last][1], "card")
+
+
+def _is_card(digits: str) -> bool:
+    from stdnum import luhn  # at the first candidate: most processes mask no text
+
+    return luhn.is_valid(digits)
 
 
 # -- IBANs: python-stdnum knows the length and the check digits of each country ------------------------------------------
@@ -94,13 +98,19 @@ def _ibans(text: str) -> Iterator[Span]:
             at += 1
             if char.isascii() and char.isalnum():
                 value, gap = value + char, 0
-                if len(value) >= _SHORTEST_IBAN and iban.is_valid(value):
+                if len(value) >= _SHORTEST_IBAN and _is_iban(value):
                     yield Span(start, at, "iban")
                     break
             elif char in " -\t.\r\n":
                 gap += 1
             else:
                 break
+
+
+def _is_iban(value: str) -> bool:
+    from stdnum import iban
+
+    return iban.is_valid(value)
 
 
 # -- phones -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tests.growth import MOST, growth
         "Frau Schöne braucht Zugriff",
         "My name is Bo Falk",
         "The dock is dead.\nBest regards\nBo Falk",
+        "The dock is dead.\n\nKind regards,\n\nBo Falk",
         "name: Bo Falk",
         "Send it to Lindenstraße 7, 50667 Köln",
         "Ship to 12 Harbour Road",
