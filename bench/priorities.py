@@ -3,8 +3,8 @@
 Each pair of ``bench/data/priority_pairs.csv`` has a text that is more urgent, one that is less, and the kind of their
 difference. Pairs and rules were written for Aura at the same time by the same author; within each kind and language every second
 pair is "held-out". Errors of the part "development" were corrected by rules; errors of "held-out" were only counted. Its author
-knew both parts, so the held-out figure is higher than that of other people's tickets. Prints by kind and part: ordered, equal and reversed pairs. `--show PART` prints the pairs that are not
-ordered. The exit code is 1 if a pair is reversed.
+knew both parts, so the held-out figure is higher than that of other people's tickets. Prints by kind and part: ordered, equal and
+reversed pairs. `--show PART` prints the pairs that are not ordered. The exit code is 1 if a pair is reversed.
 """
 
 from __future__ import annotations
