@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from actors import metrics
 from actors.attachment_texts import with_attachments
 from actors.excerpts import excerpt
+from actors.footers import follow_footers
 from actors.sla import target_of
 from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
 from aura.ai.engines.base import FewShotExample
 from aura.ai.engines.factory import model_in_use, use_model
 from aura.ai.engines.few_shot import example_of
+from aura.ai.text.content import content
 from aura.jobs.actor import JobResult
 from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route
@@ -148,8 +150,9 @@ def _with_comments(request: ClassificationRequest, comments: Sequence[str]) -> C
 def analyze(batch: Sequence[TicketRow], verdicts: Sequence[Verdict | EngineError]) -> list[Analysis | NotClassified]:
     """Add the suggested agent and similar resolved tickets to each verdict."""
     with reading() as session:
+        follow_footers(session)
         agents = [to_agent(row, load) for row, load in _agents(session)]
-        texts = [(ticket.id, f"{ticket.title}\n{ticket.description}") for ticket in batch]
+        texts = [(ticket.id, "\n".join(content(ticket.title, ticket.description))) for ticket in batch]
         resolved = similar.find_similar(session, texts) if _any_resolved(session) else {}
     return [
         NotClassified(verdict)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from actors.analysis import JOB_PRIORITY
+from actors.footers import follow_footers
 from aura.ai.text.clean import clean, clean_line
 from aura.ai.text.duplicates import find_duplicate
 from aura.ai.text.html import plain_text
@@ -128,6 +129,7 @@ def save_intake(session: Session, done: list[JobResult]) -> None:
 def intake(batch: list[TicketRow]) -> list[Prepared]:
     """Clean each ticket's text, detect its language and whether it is a duplicate, and set a first priority."""
     with reading() as session:
+        follow_footers(session)
         recent = tickets.recent_open(session, [ticket.requester for ticket in batch], DUPLICATE_DAYS)
     return [prepare(ticket, recent) for ticket in batch]
 

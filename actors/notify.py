@@ -35,7 +35,7 @@ from aura.notifications.decide import (
     find_agent,
 )
 from aura.notifications.recipients import DESK
-from aura.notifications.render import REPLY_LIMIT, without_text_of_requester
+from aura.notifications.render import REPLY_LIMIT, supported_language, without_text_of_requester
 from aura.settings import get_settings
 from db import incidents, jobs, notifications, participants, reading, tickets
 from db.ids import parse_ids
@@ -331,7 +331,7 @@ def _row(ticket: TicketRow, facts: TicketFacts, notification: Notification, note
             "status": ticket.status,
             "note": note,
             **({"visibility": facts.note_visibility} if facts.note_visibility else {}),
-            "language": notification.language,
+            "language": supported_language(notification.language, notification.role),
             "url": f"{base_url}/tickets/{ticket.id}",
         },
         # the row of an in-app notification is its delivery

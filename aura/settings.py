@@ -324,8 +324,16 @@ class Settings(BaseSettings):
     auto_apply_precision: float = Field(
         0.95, gt=0, lt=1, description="Wanted precision of the verdicts that are applied without review."
     )
+    default_language: Literal["en", "de", "fr", "es", "it", "pt", "nl", "pl"] = Field(
+        "en",
+        description="Language of notifications about tickets in a language without templates; agents and teams get en or de.",
+    )
     ai_mask: Literal["on", "off"] = Field(
         "on", description="Mask personal data and secrets in texts for the AI provider and in notifications."
+    )
+    ai_mask_names: Literal["on", "off"] = Field(
+        "off",
+        description="Mask names and postal addresses as well in texts for the AI provider; needs AURA_AI_MASK=on.",
     )
     ai_budget_day: float = Field(
         10.0, ge=0, description="Budget of the remote engine per day, in US dollars, for all workers; 0: no calls."

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from actors.proposals import announce_proposals
 from aura.ai.text.clean import clean_line
+from aura.ai.text.content import content
 from aura.ai.text.masking import mask
 from aura.settings import Settings, get_settings
 from db import incidents, transaction
@@ -100,7 +101,8 @@ def _sweep(session: Session, settings: Settings) -> int:
 
 
 def _words(report: RecentTicket) -> list[str]:
-    return extract_terms(report.title, TITLE_TERMS) or extract_terms(report.description, TITLE_TERMS)
+    parts = content(report.title, report.description)
+    return extract_terms(parts.title, TITLE_TERMS) or extract_terms(parts.description, TITLE_TERMS)
 
 
 def _grouped(recent: Iterable[RecentTicket]) -> list[Group]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 import actors
+from actors.footers import learn_footers
 from actors.retention import delete_expired, rules
 from actors.sla_checks import sla_checks
 from aura.jobs.actor import DurableActor
@@ -79,6 +80,7 @@ SCHEDULE = (
     ScheduledJob("incidents", "* * * * *", propose_incidents),
     ScheduledJob("metric-samples", "* * * * *", record_metric_samples),
     ScheduledJob("retention", "15 * * * *", enqueue_retention),
+    ScheduledJob("footers", "25 3 * * *", learn_footers),
     ScheduledJob("secrets", "45 * * * *", encrypt_secrets),
 )
 

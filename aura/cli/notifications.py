@@ -90,7 +90,10 @@ def settle(ids: Ids, fmt: FormatOption = "table") -> None:
 @app.command("preview")
 def preview(
     event: Annotated[str | None, typer.Option(help="Such as ticket.escalated, or escalated. Default: all.")] = None,
-    language: Annotated[Literal["en", "de"], typer.Option(help="en or de.")] = "en",
+    language: Annotated[
+        Literal["en", "de", "fr", "es", "it", "pt", "nl", "pl"],
+        typer.Option(help="Agents and teams get the others in the default language."),
+    ] = "en",
     role: Annotated[
         Literal["requester", "cc", "agent", "team", "subscriber"] | None,
         typer.Option(help="Default: every role that is notified without a subscription, else subscriber."),

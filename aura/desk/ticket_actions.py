@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from actors.events import announce_event, event_job
 from actors.notify import notify
 from actors.sla import after_status_change, retargeted
+from aura.ai.text.content import content_of_lines
 from aura.ai.text.masking import mask
 from aura.desk.replies import reply_recipients
 from aura.errors import InvalidInput
@@ -100,7 +101,7 @@ def resolve(
         ticket = ticket_actions.lock_ticket(session, ticket_id)
         change = _change_status(session, ticket, "resolved", author, resolution)
         corrections.resolve(session, ticket_id, resolution, visibility == "public")
-        similar.index_resolved(session, [ticket_id], lambda text: mask(text).text)
+        similar.index_resolved(session, [ticket_id], lambda text: mask(content_of_lines(text)).text)
         announce_event(session, ticket_id, "ticket.resolved", change.number, resolution, visibility)
     return change
 

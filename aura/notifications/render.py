@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from aura.notifications.recipients import AUDIENCE, URGENT
 from aura.notifications.sanitize import block, one_line, without_links
-from aura.settings import PRIORITIES
+from aura.settings import PRIORITIES, get_settings
 
 EVENTS = tuple(AUDIENCE)
 #: The event of a digest.
@@ -25,7 +25,9 @@ DIGEST = "digest"
 ROLES = ("requester", "agent", "team", "subscriber")
 #: The only event of the role cc.
 CC_EVENT = "ticket.commented"
+#: Languages with templates for every role, and those with templates for requesters and people in Cc.
 LANGUAGES = ("en", "de")
+REQUESTER_LANGUAGES = (*LANGUAGES, "fr", "es", "it", "pt", "nl", "pl")
 
 #: Characters of the parts of a ticket that a notification repeats; its page shows the whole text.
 TITLE_LIMIT, NAME_LIMIT, LINE_LIMIT, TEXT_LIMIT = 120, 120, 300, 600
@@ -106,12 +108,13 @@ class RenderedMessage:
 def render_message(event: str, role: str, language: str, facts: TicketFacts, base_url: str) -> RenderedMessage:
     """Return the notification of an event to a recipient in that role.
 
-    `language` may have a region (`de-AT`); an unknown language is English. The only link is `{base_url}/tickets/{id}`. Raises
+    `language` may have a region (`de-AT`); one without a template becomes AURA_DEFAULT_LANGUAGE.
+    The only link is `{base_url}/tickets/{id}`. Raises
     ValueError for an unknown event or role.
     """
     if event not in EVENTS or (role not in ROLES and (role, event) != ("cc", CC_EVENT)):
         raise ValueError(f"no template for event {event!r} and role {role!r}; events: {EVENTS}, roles: {ROLES}")
-    template = _templates.get_template(f"{supported_language(language)}/{role}.txt")
+    template = _templates.get_template(f"{supported_language(language, role)}/{role}.txt")
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
     return _message(template.render(event=event, ticket=_sanitized(facts), link=link))
 
@@ -169,10 +172,15 @@ def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> 
     return _message(text)
 
 
-def supported_language(language: str) -> str:
-    """Return the language without its region, or English when there are no templates in it."""
+def supported_language(language: str, role: str = "agent") -> str:
+    """Return the language without its region, or AURA_DEFAULT_LANGUAGE when the role has no templates in it."""
     code = language.replace("_", "-").partition("-")[0].lower()
-    return code if code in LANGUAGES else "en"
+    for_requesters = role in ("requester", "cc")
+    supported = REQUESTER_LANGUAGES if for_requesters else LANGUAGES
+    if code in supported:
+        return code
+    default = get_settings().default_language
+    return default if default in supported else "en"
 
 
 def _digest_order(items: Sequence[DigestItem]) -> int:

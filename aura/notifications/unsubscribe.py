@@ -28,6 +28,18 @@ _FOOTERS = {
     ("de", False): "Zusammenfassungen an diese Adresse abbestellen:",
     ("en", True): "You receive this because you are in Cc. Receive no more mails about this ticket:",
     ("de", True): "Sie erhalten diese Nachricht, weil Sie in Kopie stehen. Keine weiteren zu diesem Ticket:",
+    ("fr", False): "Ne plus recevoir de récapitulatifs à cette adresse :",
+    ("es", False): "Dejar de recibir resúmenes en esta dirección:",
+    ("it", False): "Non ricevere più riepiloghi a questo indirizzo:",
+    ("pt", False): "Deixar de receber resumos neste endereço:",
+    ("nl", False): "Geen overzichten meer ontvangen op dit adres:",
+    ("pl", False): "Rezygnacja z podsumowań wysyłanych na ten adres:",
+    ("fr", True): "Vous recevez ce message parce que vous êtes en copie. Ne plus recevoir de messages sur ce ticket :",
+    ("es", True): "Recibe este mensaje porque figura en copia. No recibir más mensajes sobre esta solicitud:",
+    ("it", True): "Riceve questo messaggio perché è in copia. Non ricevere altri messaggi su questa richiesta:",
+    ("pt", True): "Recebe esta mensagem porque está em cópia. Não receber mais mensagens sobre este pedido:",
+    ("nl", True): "U ontvangt dit bericht omdat u in kopie staat. Geen berichten meer over dit ticket ontvangen:",
+    ("pl", True): "Otrzymują Państwo tę wiadomość jako kopię. Rezygnacja z dalszych wiadomości o tym zgłoszeniu:",
 }
 
 
@@ -66,7 +78,8 @@ def read_token(key: bytes, token: str) -> Unsubscribe:
 
 def footer(language: str, what: Unsubscribe, url: str) -> str:
     """Return the lines below a mail."""
-    return f"\n{_FOOTERS[supported_language(language), bool(what.ticket_id)]}\n{url}\n"
+    text = _FOOTERS[supported_language(language, "cc"), bool(what.ticket_id)]
+    return f"\n{text}\n{url}\n"
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

@@ -243,8 +243,8 @@ MUTANTS = (
     _mutant(
         "a password in a command, a table or a sentence is sent",
         "aura/ai/text/masking/__init__.py",
-        "credential_pairs(text), credentials(text)",
-        "credential_pairs(text)",
+        "            credentials(text),\n",
+        "",
         "tests/unit/ai/text/masking/test_credentials.py",
     ),
     _mutant(
@@ -253,6 +253,42 @@ MUTANTS = (
         "yield from _tables(text, lower)",
         "return",
         "tests/unit/ai/text/masking/test_credentials.py",
+    ),
+    _mutant(
+        "national ids are sent",
+        "aura/ai/text/masking/__init__.py",
+        "            national_ids(text),\n",
+        "",
+        "tests/unit/ai/text/masking/test_national_ids.py",
+    ),
+    # -- the text of tickets
+    _mutant(
+        "the report of a confidential mail is a footer",
+        "aura/ai/text/content/footers.py",
+        "if _AUTHOR.search(plain) and len(found) < 4:",
+        "if False:",
+        "tests/unit/ai/text/content/test_footers.py",
+    ),
+    _mutant(
+        "the report of an outage is learned as a footer",
+        "aura/ai/text/content/learned.py",
+        "len(beginnings[line]) >= BEGINNINGS * len(people)",
+        "True",
+        "tests/unit/ai/text/content/test_learned.py",
+    ),
+    _mutant(
+        "an alert of another host is a duplicate",
+        "aura/ai/text/duplicates.py",
+        "return a.words != b.words",
+        "pass",
+        "tests/unit/ai/text/test_duplicates.py",
+    ),
+    _mutant(
+        "a ticket in an unknown language is applied",
+        "aura/ai/engines/local.py",
+        "review=bool(unread) or not sure",
+        "review=not sure",
+        "tests/unit/ai/engines/test_local.py",
     ),
     # -- recipients, and how often they are notified
     _mutant(
@@ -861,8 +897,8 @@ MUTANTS = (
     _mutant(
         "a password of an imported ticket is in the index",
         "aura/desk/importing/importer.py",
-        "lambda text: mask(text).text",
-        "lambda text: text",
+        "lambda text: mask(content_of_lines(text)).text",
+        "lambda text: content_of_lines(text)",
         "tests/unit/desk/importing/test_importer.py",
     ),
     _mutant(

@@ -11,6 +11,7 @@ from time import perf_counter
 from aura.ai.engines.base import ClassificationRequest, Verdict
 from aura.ai.engines.model import Model, Scores, load, score, softmax
 from aura.ai.engines.thresholds import threshold, thresholds
+from aura.ai.text.language import UNDETERMINED
 from aura.ai.text.priority_rules import first_priority, lift
 from aura.ai.text.self_fix import self_fix
 from aura.ai.text.sentiment import sentiment
@@ -22,6 +23,10 @@ RULES_CONFIDENCE = 0.5
 AGREEMENT = 0.85
 #: The priority that pages people at night needs the precision of a category.
 PAGING = "critical"
+
+
+#: Languages of the shipped model, and of tickets whose language is not sure; a model trained on own tickets knows theirs.
+KNOWN_LANGUAGES = ("en", "de", UNDETERMINED, "")
 
 
 class LocalEngine:
@@ -63,19 +68,21 @@ class LocalEngine:
         start = perf_counter()
         scores = score(request.title, request.description, self.model)
         category, confidence = self._category(scores)
-        judged, priority_confidence = self._priority(request, scores)
+        modelled, priority_confidence = self._priority(request, scores)
+        judged = scores.features.assessment.bounded(modelled)
         priority = lift(judged, request.claimed_priority)
-        # the accuracy of a lifted priority was never measured
-        sure = priority == judged and (
+        # the accuracy of a lifted or bounded priority was never measured
+        sure = priority == modelled and (
             not self.model.priorities or self._reaches("priority", judged, priority_confidence)
         )
         ticket = scores.features
+        unread = self._unread(request.language)
         return Verdict(
             category=category,
             confidence=confidence,
             priority=priority,
             priority_confidence=priority_confidence,
-            reason=_reason(category, priority, judged, scores),
+            reason=_reason(category, priority, judged, scores) + (unread and f" {unread}"),
             engine=self.name,
             model=self.model.version,
             # a ticket of instructions alone is summarized by its title
@@ -83,9 +90,15 @@ class LocalEngine:
             sentiment=sentiment(scores.terms, ticket.description),
             self_fix=self_fix(category, request.language, scores.terms),
             words=tuple(scores.explanation),
-            review=not sure or self.needs_review(category, confidence),
+            review=bool(unread) or not sure or self.needs_review(category, confidence),
             latency_ms=round((perf_counter() - start) * 1000, 3),
         )
+
+    def _unread(self, language: str) -> str:
+        """Return why a person has to read a ticket in this language, empty if the model knows it."""
+        if language in KNOWN_LANGUAGES or self.model is not load():
+            return ""
+        return f'The language of the ticket is "{language}", which the shipped model does not know: a person has to read it.'
 
     def _category(self, scores: Scores) -> tuple[str, float]:
         # several categories of the model may map to one configured category

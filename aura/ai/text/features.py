@@ -6,30 +6,25 @@ Training and classification both use this module, so that their features are the
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import NamedTuple
 
+from aura.ai.text.content import content
 from aura.ai.text.instructions import strip_ticket
-from aura.ai.text.normalize import fold, normalize
-from aura.ai.text.priority_rules import Assessment, assess
+from aura.ai.text.normalize import fold
+from aura.ai.text.priority_rules import Assessment, assess, assessed_text
 
 #: Added to the squared length of a ticket's vector, so that a ticket of few words gets low scores.
 SMOOTHING = 600.0
 #: Characters of a word that count.
 LONGEST_WORD = 30
+#: Parts of texts between spaces whose words are cached, and characters of the longest such part: about 4 MB.
+CACHED, CACHED_LENGTH = 10_000, 40
 
 _UNC = re.compile(r"\\\\[\w.$\\-]+")
 _URL = re.compile(r"https?://\S{1,500}|www\.\S{1,500}")
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{1,60}")
-_NOISE = re.compile(
-    r"^[ \t]{0,5}(?:re|fwd?|aw|wg|antw)[ \t]?:|"
-    r"^[> \t]{0,5}(?:from|to|cc|sent|von|an|gesendet)[ \t]?:[^\n]{0,200}$|"
-    r"sent from my \w+|von meinem \w+ gesendet|this e-?mail may contain confidential[^\n]*|"
-    r"-{2,40} ?original message[^\n]*",
-    re.MULTILINE,
-)
-#: Every text with noise has one of these; searching for them is quicker.
-_NOISE_MARKS = (":", "--", "from my ", "von me", "may conta")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
@@ -45,12 +40,16 @@ def _tokens(part: str) -> list[str]:
     return [word[:LONGEST_WORD] for word in _WORD.findall(_NUMBER.sub("0", part))]
 
 
+_cached_tokens = lru_cache(CACHED)(_tokens)
+
+
 def words(text: str) -> list[str]:
-    """Return the folded words of a text, without reply prefixes, mail headers and footers."""
-    text = fold(text)
-    if any([mark in text for mark in _NOISE_MARKS]):
-        text = _NOISE.sub(" ", text)
-    return list(chain.from_iterable(map(_tokens, text.split())))
+    """Return the folded words of a text."""
+    return list(
+        chain.from_iterable(
+            [_cached_tokens(part) if len(part) <= CACHED_LENGTH else _tokens(part) for part in fold(text).split()]
+        )
+    )
 
 
 def ticket_words(title: str, description: str) -> list[str]:
@@ -83,7 +82,7 @@ def signals(assessment: Assessment) -> list[str]:
 
 
 class TicketFeatures(NamedTuple):
-    """A ticket without the instructions in it, its words and the assessment of the priority rules."""
+    """The content of a ticket without the instructions in it, its words and the assessment of the priority rules."""
 
     title: str
     description: str
@@ -93,8 +92,8 @@ class TicketFeatures(NamedTuple):
 
 
 def extract(title: str, description: str) -> TicketFeatures:
-    """Return the features of a ticket; at most 4,000 characters of title and description are read."""
-    title, description = strip_ticket(title, description)
+    """Return the features of a ticket's content; at most 4,000 characters of its title and description are read."""
+    title, description = strip_ticket(*content(title, description))
     return TicketFeatures(
-        title, description, ticket_words(title, description), assess(normalize(f"{title}\n{description}"))
+        title, description, ticket_words(title, description), assess(assessed_text(title, description))
     )

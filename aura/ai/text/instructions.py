@@ -1,95 +1,118 @@
-"""Removes instructions from tickets: orders to a model, claimed priorities, and requests not to contact somebody.
+"""Neutralizes instructions in tickets: orders to a model, claimed priorities, and requests not to contact somebody.
 
-The patterns are in ``lexicons/instructions.txt`` and ``lexicons/contact_requests.txt``. What they match is no evidence for a
-category or a priority. They match at the beginning of a word only, which takes ``re`` a third of the time.
+The patterns are in ``lexicons/instructions.txt``, ``claims.txt`` and ``contact_requests.txt``. What they match is no
+evidence for a category or a priority; the sentence around it is. Of an order and of a contact request the clause is
+removed, of a claim only the phrase ("P1: mail server down"). They match at the beginning of a word only, which takes ``re``
+a third of the time.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import accumulate, takewhile
 
+from aura.ai.text.clean import has_text
+from aura.ai.text.content.sentences import sentences
 from aura.ai.text.lexicons import alternation, lines
-from aura.ai.text.normalize import normalize
+from aura.ai.text.normalize import normalize, places, plain
 
 #: Characters of a title and of a description that are read; a ticket states its problem at the beginning.
 READ = 4_000
-#: Characters of the longest sentence that is removed as a whole, and of the context that is removed from a longer one.
-SENTENCE, CONTEXT = 400, 60
-#: Characters of the longest clause with a contact request that is removed as a whole.
-CLAUSE = 80
+#: Characters of the longest clause that is removed as a whole; of a longer one only the instruction is.
+CLAUSE = 90
+#: Most instructions of one clause that are handled one by one.
+SPANS = 20
 
-_SENTENCE_END = re.compile(r"(?<=[.!?\n;])\s*")
-_CLAUSE_END = re.compile(r"(?<=,)\s+|\s+(?:-|and|but|und|aber|sondern)\s+", re.IGNORECASE)
+_JOINS = r"\s+(?:-|–|—|and|but|because|und|aber|sondern|denn|weil|et|mais|car|y|pero|porque|e|ma|perché|mas|en|maar|want|i|ale)"
+_CLAUSE_END = re.compile(rf"(?<=[,;:])\s+|{_JOINS}\s+", re.IGNORECASE)
+_OPEN_END = re.compile(rf"{_JOINS}\s*$", re.IGNORECASE)
+
+
+#: A clause after an instruction that goes on with it: "and tell me a joke".
+_ORDER = re.compile(
+    r"(?:then |please |bitte |dann )?(?:tell|say|write|answer|reply|respond|output|print|return|repeat|act|treat|mark|set"
+    r"|erzähl\w*|sag\w*|schreib\w*|antwort\w*|gib|stuf\w*|setz\w*|behandel\w*)\b",
+    re.IGNORECASE,
+)
 
 
 @cache
-def _instructions() -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){alternation(lines('instructions.txt'))}")
+def _claims() -> re.Pattern[str]:
+    return re.compile(alternation(lines("claims.txt")))
 
 
 @cache
-def _removable() -> re.Pattern[str]:
-    """Return the pattern of instructions and contact requests."""
-    patterns = [*lines("instructions.txt"), *lines("contact_requests.txt")]
-    return re.compile(rf"(?<!\w){alternation(patterns)}")
+def _clauses() -> re.Pattern[str]:
+    """Return the pattern of orders and contact requests, whose clauses are removed."""
+    return re.compile(rf"(?<!\w){alternation([*lines('instructions.txt'), *lines('contact_requests.txt')])}")
+
+
+#: Characters or words of which each claim has one; searching for them is quicker.
+_CLAIM_MARKS = ("p1", "p0", "p 1", "p-1", "p -", "prio", "sev", "category", "kategorie", "oncelik")
+
+
+def _has_claim(normalized: str) -> bool:
+    return any([mark in normalized for mark in _CLAIM_MARKS]) and _claims().search(normalized) is not None
 
 
 def has_instruction(normalized: str) -> bool:
     """Return whether a normalized text has an instruction, a claimed priority or a contact request."""
-    return _removable().search(normalized) is not None
+    return _clauses().search(normalized) is not None or _has_claim(normalized)
 
 
 def strip_ticket(title: str, description: str) -> tuple[str, str]:
     """Return the first 4,000 characters of a title and a description, without instructions."""
     title, description = title[:READ], description[:READ]
     if has_instruction(normalize(f"{title}\n{description}")):
-        return _strip_title(title), strip(description)
+        return strip(title).strip(" -:,.!"), strip(description)
     return title, description
 
 
 def strip(text: str) -> str:
-    """Return the text without instructions.
+    """Return the text without instructions, claims and contact requests; the rest of their sentences stays.
 
-    A sentence with an instruction is removed from the clause with the instruction on: of "the VPN is down, ignore your
-    instructions" the first clause stays. Of a sentence with a contact request only that clause is removed.
+    Of "the VPN is down, ignore your instructions" the first clause stays, of "[P1] VPN is down" all but the claim.
     """
     if not has_instruction(normalize(text)):
         return text
-    return " ".join(filter(None, map(_strip_sentence, _SENTENCE_END.split(text))))
+    if _clauses().search(normalize(text)):
+        text = " ".join(filter(None, map(_strip_clauses, sentences(text))))
+    return _without(_claims(), text) if _has_claim(normalize(text)) else text
 
 
-def _strip_title(title: str) -> str:
-    """Return the title without instructions; "P1 - Outlook does not start" becomes "outlook does not start"."""
-    rest = strip(title)
-    return rest if " " in rest else _removable().sub(" ", normalize(title)).strip(" -:,.!")
-
-
-def _strip_sentence(sentence: str) -> str:
-    normalized = normalize(sentence)
-    if not has_instruction(normalized):
+def _strip_clauses(sentence: str) -> str:
+    """Return the clauses without an instruction; of a long clause the part without the instruction."""
+    sentence = " ".join(sentence.split())
+    at = places(sentence)
+    spans = [(at[found.start()], at[found.end()]) for found in _clauses().finditer(plain(sentence))]
+    if not spans:
         return sentence
-    clauses = _CLAUSE_END.split(sentence)
-    if not _instructions().search(normalized):
-        return " ".join(filter(None, map(_strip_contact_request, clauses)))
-    if len(normalized) <= SENTENCE:
-        beginnings = accumulate(clauses, "{} {}".format)
-        return "".join(list(takewhile(_is_report, beginnings))[-1:])
-    # a text without full stops: only the surroundings of each instruction are removed
-    while match := _removable().search(normalized):
-        normalized = f"{normalized[: max(match.start() - CONTEXT, 0)]} {normalized[match.end() + CONTEXT :]}"
-    return normalized
+    kept: list[str] = []
+    start, place, ordered = 0, 0, False
+    for end in [*(found.end() for found in _CLAUSE_END.finditer(sentence)), len(sentence)]:
+        while place < len(spans) and spans[place][1] <= start:
+            place += 1
+        within = [span for span in spans[place : place + SPANS] if span[0] < end]
+        if not within and ordered and _ORDER.match(sentence, start):
+            start = end
+            continue
+        if not within:
+            kept.append(sentence[start:end])
+        elif end - start > CLAUSE:
+            first, last = within[0][0], within[-1][1]
+            kept += [sentence[start : max(first, start)], sentence[min(last, end) : end]]
+        ordered = bool(within)
+        start = end
+    return _OPEN_END.sub("", "".join(kept)).strip()
 
 
-def _is_report(beginning: str) -> bool:
-    """Return whether the beginning of a sentence neither instructs nor introduces ("System note: the board has agreed")."""
-    return ": " not in beginning and not has_instruction(normalize(beginning))
-
-
-def _strip_contact_request(clause: str) -> str:
-    """Return nothing for a short clause with a contact request, and a long clause without the request."""
-    normalized = normalize(clause)
-    if not has_instruction(normalized):
-        return clause
-    return _removable().sub(" ", normalized) if len(normalized) > CLAUSE else ""
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """Return the text without the matches of a pattern of plain text."""
+    folded = plain(text).replace("\n", " ")
+    at = places(text)
+    rest, start = [], 0
+    for found in pattern.finditer(folded):
+        rest.append(text[start : at[found.start()]])
+        start = at[found.end()]
+    cleaned = "".join([*rest, text[start:]])
+    return re.sub(r"[ \t]{2,}", " ", cleaned).strip(" \t") if has_text(cleaned) else ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aura.ai.engines.model import Model, score, softmax
+from aura.ai.text.priority_rules import Assessment
 from aura.ai.training.datasets import Example
 
 
@@ -16,6 +17,8 @@ class Scored(NamedTuple):
     names: Sequence[str]
     scores: Sequence[float]
     truth: str
+    #: Bounds of a priority; a verdict outside of them is always reviewed.
+    assessment: Assessment | None = None
 
 
 def score_examples(model: Model, examples: Sequence[Example]) -> dict[str, list[Scored]]:
@@ -26,7 +29,9 @@ def score_examples(model: Model, examples: Sequence[Example]) -> dict[str, list[
         if example.category is not None:
             scored["category"].append(Scored(model.categories, scores.categories, example.category))
         if example.priority is not None and model.priorities:
-            scored["priority"].append(Scored(model.priorities, scores.priorities, example.priority))
+            scored["priority"].append(
+                Scored(model.priorities, scores.priorities, example.priority, scores.features.assessment)
+            )
     return scored
 
 
@@ -46,14 +51,19 @@ def temperature(scored: Sequence[Scored]) -> float:
 
 
 def calibrate(model: dict[str, Any], scored: dict[str, list[Scored]]) -> None:
-    """Set a model's temperatures, and its verdicts on held-out tickets: by name, the confidences of right and wrong ones."""
+    """Set a model's temperatures, and its verdicts on held-out tickets: by name, the confidences of right and wrong ones.
+
+    Verdicts that the rules bound are left out, because they are reviewed whatever their confidence.
+    """
     model["held_back"] = {}
     for label, examples in scored.items():
         fitted = model[f"{label}_temperature"] = temperature(examples)
         verdicts: dict[str, dict[str, list[float]]] = {}
-        for names, scores, truth in examples:
+        for names, scores, truth, assessment in examples:
             shares = softmax(scores, fitted)
             predicted = names[shares.index(max(shares))]
+            if assessment and assessment.bounded(predicted) != predicted:
+                continue
             confidences = verdicts.setdefault(predicted, {"right": [], "wrong": []})
             confidences["right" if predicted == truth else "wrong"].append(round(max(shares), 4))
         model["held_back"][label] = {

@@ -273,7 +273,7 @@ def main() -> None:
     print(f"{MODEL.name}: {MODEL.stat().st_size / 1e6:.1f} MB, version {model['version']}")
     for label, each in scored.items():
         fitted = model[f"{label}_temperature"]
-        shares = [(names, softmax(scores, fitted), truth) for names, scores, truth in each]
+        shares = [(names, softmax(scores, fitted), truth) for names, scores, truth, _ in each]
         predictions = [Prediction(truth, names[s.index(max(s))], max(s), True) for names, s, truth in shares]
         figures = measure(predictions, 0.95)
         recalls = ", ".join(f"{name} {row['recall']:.2f}" for name, row in figures["per_class"].items())

@@ -15,6 +15,7 @@ from typing import Any
 
 from actors.sla import business_hours
 from aura.ai.text.clean import clean, clean_line
+from aura.ai.text.content import content_of_lines
 from aura.ai.text.html import plain_text
 from aura.ai.text.language import detect
 from aura.ai.text.masking import mask
@@ -140,7 +141,7 @@ class _Store:
             rows = [self._row(ticket, external_id, now) for external_id, ticket in first.items()]
             new = imported_tickets.create(session, rows)
             finished = [number for key, number in new.items() if first[key].status in RESOLVED]
-            similar.index_resolved(session, finished, lambda text: mask(text).text)
+            similar.index_resolved(session, finished, lambda text: mask(content_of_lines(text)).text)
             shares = {number: share_of(source, first[key].new.requester) for key, number in new.items()}
             triage.send_many(sorted(set(new.values()) - set(finished)), shares=shares)
             known = [(ticket, key) for ticket, key in batch if key not in new or first[key] is not ticket]

@@ -24,6 +24,7 @@ DESCRIPTIONS = {
     "recovery": "restarts pipelines that were interrupted",
     "sla": "warns of tickets that are due soon, and escalates overdue ones",
     "incidents": "proposes incidents for similar tickets",
+    "footers": "learns the footers that repeat in tickets of many requesters",
     "metric-samples": "records the points of the charts",
     "retention": "deletes rows after their retention time",
 }

@@ -22,7 +22,15 @@ from aura.notifications import (
     render_digest,
     render_incident,
 )
-from aura.notifications.render import LANGUAGES, ROLES, render_message, without_text_of_requester
+from aura.notifications.render import (
+    CC_EVENT,
+    LANGUAGES,
+    REQUESTER_LANGUAGES,
+    ROLES,
+    render_message,
+    without_text_of_requester,
+)
+from aura.settings import get_settings
 
 FACTS = TicketFacts(
     id=17,
@@ -89,6 +97,33 @@ def test_each_event_has_a_text_of_its_own() -> None:
             assert len({render_message(event, role, language, FACTS, BASE).text for event in EVENTS}) == len(EVENTS)
 
 
+@pytest.mark.parametrize("language", REQUESTER_LANGUAGES)
+@pytest.mark.parametrize("role", ["requester", "cc"])
+def test_requesters_get_each_event_in_their_language(role: str, language: str) -> None:
+    events = [CC_EVENT] if role == "cc" else list(EVENTS)
+    facts = TicketFacts(17, FACTS.title, "Network", "high", assignee="ann", duplicate_of=12)
+    texts = {render_message(event, role, language, facts, BASE).text for event in events}
+    assert len(texts) == len(events)
+    assert all("#17" in text and "{" not in text for text in texts)
+    if language != "en":
+        assert texts.isdisjoint({render_message(event, role, "en", facts, BASE).text for event in events})
+    assert f'<html lang="{language}">' in as_html(render_message(events[0], role, language, facts, BASE), language)
+
+
+def test_agents_and_languages_without_a_template_get_the_default_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AURA_DEFAULT_LANGUAGE", "fr")
+    get_settings.cache_clear()
+    try:
+        assert render_message("ticket.classified", "requester", "tr", FACTS, BASE).text.startswith("Bonjour")
+        assert (
+            render_message("ticket.classified", "agent", "fr", FACTS, BASE).text
+            == render_message("ticket.classified", "agent", "en", FACTS, BASE).text
+        )
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+
+
 def test_german_names_categories_and_priorities_in_german() -> None:
     message = render_message("ticket.classified", "agent", "de", FACTS, BASE)
     assert message.subject == "[Aura #17] hoch, Netzwerk: VPN drops every hour"
@@ -102,9 +137,18 @@ def test_german_names_categories_and_priorities_in_german() -> None:
 
 @pytest.mark.parametrize(
     ("language", "greeting"),
-    [("de-AT", "Guten Tag"), ("DE", "Guten Tag"), ("fr", "Hello"), ("", "Hello"), ("../de", "Hello")],
+    [
+        ("de-AT", "Guten Tag"),
+        ("DE", "Guten Tag"),
+        ("fr", "Bonjour"),
+        ("pl_PL", "Dzień dobry"),
+        ("tr", "Hello"),
+        ("und", "Hello"),
+        ("", "Hello"),
+        ("../de", "Hello"),
+    ],
 )
-def test_a_region_is_ignored_and_an_unknown_language_is_english(language: str, greeting: str) -> None:
+def test_a_region_is_ignored_and_a_language_without_a_template_is_the_default(language: str, greeting: str) -> None:
     assert render_message("ticket.classified", "requester", language, FACTS, BASE).text.startswith(greeting)
 
 

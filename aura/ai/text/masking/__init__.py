@@ -2,7 +2,7 @@
 
     mask("Call ada@example.com, password: hunter2").text  ->  "Call [email 1], password: [password 1]"
 
-E-mail addresses, phone and card numbers, IBANs, tokens, keys and passwords become a placeholder; equal values get the same
+E-mail addresses, phone and card numbers, IBANs, national ids, tokens, keys and passwords become a placeholder; equal values get the same
 number, so that the text keeps its meaning. All detectors run on the unmasked text. The time is linear in its length.
 """
 
@@ -16,8 +16,10 @@ from itertools import chain
 from aura.ai.text.masking.addresses import addresses
 from aura.ai.text.masking.credential_pairs import credential_pairs
 from aura.ai.text.masking.credentials import credentials
+from aura.ai.text.masking.national_ids import national_ids
 from aura.ai.text.masking.numbers import numbers
 from aura.ai.text.masking.passwords import passwords
+from aura.ai.text.masking.people import people
 from aura.ai.text.masking.plain_characters import plain_characters
 from aura.ai.text.masking.secrets import secrets
 from aura.ai.text.masking.span import Span
@@ -36,15 +38,24 @@ class Masked:
     found: dict[str, int]
 
 
-def mask(text: str) -> Masked:
-    """Return the text in plain characters, with a placeholder for each detected value."""
+def mask(text: str, *, names: bool = False) -> Masked:
+    """Return the text in plain characters, with a placeholder for each detected value; `names`: also names and postal addresses."""
     text = plain_characters(text)
     parts: list[str] = []
     found: dict[str, int] = {}
     numbers_by_kind: dict[str, dict[str, int]] = {}
     at = 0
     for span in _merged(
-        chain(addresses(text), numbers(text), secrets(text), passwords(text), credential_pairs(text), credentials(text))
+        chain(
+            addresses(text),
+            national_ids(text),
+            numbers(text),
+            secrets(text),
+            passwords(text),
+            credential_pairs(text),
+            credentials(text),
+            people(text) if names else (),
+        )
     ):
         value = _IGNORED.sub("", text[span.start : span.end].casefold())
         numbered = numbers_by_kind.setdefault(span.kind, {})

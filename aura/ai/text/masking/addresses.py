@@ -12,7 +12,7 @@ _LOCAL = 64
 _STOP = frozenset(' \t\n\r@<>()[]{},;:"`|\\/=')
 _LABEL = r"[^\s@<>()\[\]{},;:\"'`|\\/.?#=&!*~^$%+]{1,63}"
 _GAP = r"[ \t]{1,3}"
-_SPELLED_DOT = rf"(?:[ \t]{{0,3}}[(\[{{][ \t]?(?:\.|dot|punkt)[ \t]?[)\]}}][ \t]{{0,3}}|{_GAP}(?:dot|punkt){_GAP})"
+_SPELLED_DOT = rf"(?:[ \t]{{0,3}}[(\[{{][ \t]?(?:\.|dot|punkt|point|punto|ponto|punt|kropka|nokta)[ \t]?[)\]}}][ \t]{{0,3}}|{_GAP}(?:dot|punkt){_GAP})"
 #: "at" between spaces counts if a spelled domain follows, and no article: "look at the dot in the middle".
 _NO_DOMAIN = r"(?:the|a|an|this|that|each|every|one|any)\b"
 _SPELLED_AT = (
@@ -20,11 +20,12 @@ _SPELLED_AT = (
     rf"|(?<=[a-z0-9]){_GAP}(?-i:AT){_GAP}(?={_LABEL}\.[^\W\d_]{{2,24}}(?!\w))"
 )
 _AT = re.compile(
-    r"@|%40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|[ \t]{0,3}[(\[{][ \t]?(?:at|ät|@)[ \t]?[)\]}][ \t]{0,3}|" + _SPELLED_AT,
+    r"@|%40|&#0{0,5}64;|&#x0{0,5}40;|&commat;|[ \t]{0,3}[(\[{][ \t]?(?:at|ät|@|arobase|arroba|chiocciola|apenstaartje|ma[łl]pa|et)[ \t]?[)\]}][ \t]{0,3}|"
+    + _SPELLED_AT,
     re.IGNORECASE,
 )
 #: Every text with an address has one of these; searching for them is quicker.
-_SIGNS, _DOTS = ("@", "%", "&", "(", "[", "{", "AT"), ("dot", "punkt")
+_SIGNS, _DOTS = ("@", "%", "&", "(", "[", "{", "AT"), ("dot", "punkt", "point", "punto", "ponto", "kropka", "nokta")
 _DOMAIN = re.compile(
     rf"{_LABEL}(?P<more>(?:(?:\.|{_SPELLED_DOT}){_LABEL}){{0,10}})|\[[0-9A-Fa-f.:]{{2,45}}\]", re.IGNORECASE
 )

@@ -66,6 +66,11 @@ def _strong_with_sign(value: str) -> bool:
     return _strong(value) and any(char in "!$%&?#*+^~" for char in value)
 
 
+def _capital_and_digit(value: str) -> bool:
+    value = value.strip("\"'`.,;:()!?")
+    return _digit(value) and value != value.lower() and any(char.islower() for char in value)
+
+
 def _any(value: str) -> bool:
     return bool(value)
 
@@ -216,6 +221,21 @@ _FORMS = (
         ),
         _strong,
     ),
+    _form(
+        "changed|set it|reset it|geändert|gesetzt",
+        rf"(?:changed|set|reset){_GAP}(?:it|that|them|mine){_GAP}to{_GAP}(?P<value>\S{{6,64}})|(?:habe|hab){_GAP}(?:es|das){_GAP}(?:auf|in){_GAP}(?P<german>\S{{6,64}}){_GAP}geändert",
+        _capital_and_digit,
+    ),
+    _form(
+        "key|schl|clé|cle|clave|chiave|chave|sleutel|klucz|pass|code",
+        r"(?:wi-?fi|wlan|ssid|hotspot|wireless|r[ée]seau)[^\n]{0,60}?(?<![^\W_])(?:key|schlüssel|clé|cle|clave|chiave|chave|sleutel|klucz|pass|code)[ \t]{0,3}[:=][ \t]{0,3}(?P<value>\S{6,64})",
+        _any,
+    ),
+    _form(
+        "user|benutzer|utente|usuario|utilisateur|gebruiker|użytkownik|utilizador",
+        rf"(?<![^\W_])(?:user(?:name)?|benutzer(?:name)?|utente|usuario|utilisateur|gebruiker|użytkownik|utilizador){_BLANK}[:=-]?{_BLANK}[\w.@\\+-]{{2,60}}[ ]/[ ](?P<value>[^\s,;/|]{{6,64}})(?=[\s,;|.]|$)",
+        _capital_and_digit,
+    ),
     # -- commands
     _form(
         "curl|http|wget|--user|-u",
@@ -308,7 +328,7 @@ def credentials(text: str) -> Iterator[Span]:
         if not any([stem in lower for stem in form.stems]):
             continue
         for match in form.pattern.finditer(text):
-            group = "value" if "value" in form.pattern.groupindex else 1
+            group = next((name for name in form.pattern.groupindex if match[name] is not None), 1)
             start = match.start(group)
             if form.accept(match[group]):
                 yield Span(start, start + len(match[group].rstrip(" \t\r\n")), form.kind)

@@ -1,13 +1,14 @@
 """Detector of card numbers, IBANs and phone numbers, which skips ticket numbers, IP addresses, dates and versions.
 
-python-stdnum checks whole numbers; here the end of a number in running text has to be found, which takes its lengths by country
-and the sums over groups of digits anyway.
+python-stdnum checks cards and IBANs, phonenumbers the numbers without a country code. Both check whole numbers; where a number begins
+and ends in running text is found here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from aura.ai.text.masking.span import Span
@@ -46,21 +47,14 @@ def _lines(text: str, groups: Groups) -> Iterator[Groups]:
 #: Lengths of a card number that may continue in the next line; other lengths are lists of numbers.
 _BROKEN = (15, 16)
 
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-
 
 def _cards(text: str, groups: Groups) -> Iterator[Span]:
-    digits = [int(digit) for start, end in groups for digit in text[start:end]]
+    digits = "".join(text[start:end] for start, end in groups)
     if len(digits) < 13:
         return
     at = [0, *accumulate(end - start for start, end in groups)]
-    # prefix sums of the digits, with those at even places doubled, and with those at odd places doubled
-    sums = [
-        [0, *accumulate(_DOUBLED[digit] if place % 2 == odd else digit for place, digit in enumerate(digits))]
-        for odd in (0, 1)
-    ]
     for first, (start, _) in enumerate(groups):
-        if not 2 <= digits[at[first]] <= 6:  # first digits of cards
+        if digits[at[first]] not in "23456":  # first digits of cards
             continue
         gaps: set[str] = set()
         fours, breaks = True, 0
@@ -77,51 +71,63 @@ def _cards(text: str, groups: Groups) -> Iterator[Span]:
                 break
             if breaks and length not in _BROKEN:
                 continue
-            total = sums[at[last + 1] % 2]
-            if length >= 13 and (total[at[last + 1]] - total[at[first]]) % 10 == 0:
+            if length >= 13 and _is_card(digits[at[first] : at[last + 1]]):
                 yield Span(start, groups[last][1], "card")
 
 
-# -- IBANs: a country, its length, and a remainder of 1 -----------------------------------------------------------------
+@cache
+def _checks() -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """Return the checks of cards and IBANs; stdnum is imported at the first candidate, most processes mask no text."""
+    from stdnum import iban, luhn
+
+    return luhn.is_valid, iban.is_valid
+
+
+def _is_card(digits: str) -> bool:
+    return _checks()[0](digits)
+
+
+# -- IBANs: python-stdnum knows the length and the check digits of each country ------------------------------------------
 
 #: The check digits of an IBAN; searching for digits is quicker than for letters.
 _IBAN = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9]")
-_LENGTHS = {
-    country: int(length)
-    for country, length in re.findall(
-        r"([A-Z]{2})(\d{2})",
-        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 "
-        "FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 "
-        "LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 "
-        "RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30",
-    )
-}
+#: Characters of the shortest and the longest IBAN.
+_SHORTEST_IBAN, _LONGEST_IBAN = 15, 34
 
 
 def _ibans(text: str) -> Iterator[Span]:
     for found in _IBAN.finditer(text):
         start = found.start() - 2
-        length = _LENGTHS.get(text[start : start + 2].upper(), 0)
-        at, gap, value = start, 0, ""
-        while length and len(value) < length and at < len(text) and gap <= 3:
+        at, gap, value = start + 4, 0, text[start : start + 4]
+        head, rest = int(f"{int(value[0], 36)}{int(value[1], 36)}{value[2:]}"), 0
+        while len(value) < _LONGEST_IBAN and at < len(text) and gap <= 3:
             char = text[at]
+            at += 1
             if char.isascii() and char.isalnum():
                 value, gap = value + char, 0
+                digit = int(char, 36)
+                rest = (rest * (10 if digit < 10 else 100) + digit) % 97
+                # most texts end here: asking python-stdnum about each length takes a hundred times as long
+                if len(value) >= _SHORTEST_IBAN and (rest * 1_000_000 + head) % 97 == 1 and _is_iban(value):
+                    yield Span(start, at, "iban")
+                    break
             elif char in " -\t.\r\n":
                 gap += 1
             else:
                 break
-            at += 1
-        if length and len(value) == length and int("".join(str(int(c, 36)) for c in value[4:] + value[:4])) % 97 == 1:
-            yield Span(start, at, "iban")
+
+
+def _is_iban(value: str) -> bool:
+    return _checks()[1](value)
 
 
 # -- phones -------------------------------------------------------------------------------------------------------------
 
 _CALL = re.compile(
-    r"\b(?:\w*phone|tel|\w*telefon\w*|mobil\w*|\w*handy\w*|cell|call|fax|ruf\w*|durchwahl|dial|sms|whatsapp|erreich\w*|reach|"
+    r"\b(?:\w*phone|tel|t[ée]l[ée]?\w*|m[óo]vil|celular|cell?ulare|telem[óo]vel|gsm|kom|kom[óo]rk\w*|ll[áa]m\w*|chiama\w*|appel\w*|joindre|lig(?:a|ue|ar)\w*|bel|bellen|zadzwo\w*|dzwoni\w*|ara\w*|"
+    r"(?:mi|mon|mio|il mio|o meu|meu|mijn|m[óo]j)\W{1,3}(?:n[úu]mero?|numer|nummer)|\w*telefon\w*|mobil\w*|\w*handy\w*|cell|call|fax|ruf\w*|durchwahl|dial|sms|whatsapp|erreich\w*|reach|"
     r"(?:my|our|his|her|their|meine|unsere|seine|ihre)\W{1,3}(?:number|nummer))"
-    r"\W{0,3}(?:(?:me|us|mich|uns|at|on|is|ist|unter|auf|number|nummer|nr|no|lautet)\W{1,3}){0,3}\(?\+?$",
+    r"\W{0,3}(?:(?:me|us|mich|uns|at|on|is|ist|unter|auf|number|nummer|nr|no|lautet|al|au|est|es|è|é|to|pod|op|n[úu]mero|numer|para|moi|il|o)\W{1,3}){0,3}\(?\+?$",
     re.IGNORECASE,
 )
 _OTHER_NUMBER = re.compile(
@@ -170,7 +176,8 @@ def _phone(text: str, groups: Groups, first: int) -> int | None:
             return None
         alone = _reach(text, groups, first, 1, 13) == first
         return _reach(text, groups, first, 9 if alone else 7, 13)
-    return _american(text, groups, first)
+    american = _american(text, groups, first)
+    return american if american is not None else _national(text, groups, first)
 
 
 def _reach(text: str, groups: Groups, first: int, least: int, most: int) -> int | None:
@@ -184,6 +191,55 @@ def _reach(text: str, groups: Groups, first: int, least: int, most: int) -> int 
             break
         last = place if digits >= least else None
     return last
+
+
+#: Countries whose numbers without a country code begin with no 0.
+_REGIONS = ("ES", "IT", "PL", "PT", "BR", "FR", "NL", "GB")
+#: Digits of these numbers, and their groups.
+_NATIONAL, _NATIONAL_GROUPS = (9, 10, 11), 5
+
+
+def _national(text: str, groups: Groups, first: int) -> int | None:
+    """Return the last group of 612 34 56 78, 338 1234567 or (11) 91234-5678; a number of one group has to be a mobile number."""
+    before = (
+        text[groups[first - 1][1] : groups[first][0]]
+        if first
+        else text[max(0, groups[first][0] - 1) : groups[first][0]]
+    )
+    if (first and before == " ") or before in ("-", ".", "/", ":", ","):
+        return None
+    for last in range(first, min(first + _NATIONAL_GROUPS, len(groups))):
+        digits = "".join(text[start:end] for start, end in groups[first : last + 1])
+        gaps = {text[groups[at][1] : groups[at + 1][0]] for at in range(first, last)}
+        if (
+            len(digits) > _NATIONAL[-1]
+            or any("." in gap or "/" in gap for gap in gaps)
+            or len(gaps - {" ", ") ", "-", ")"}) > 0
+        ):
+            return None
+        following = text[groups[last][1] : groups[last][1] + 2]
+        if following[:1].isalnum() or following[:1] == "_" or (following[:1] in "-./ " and following[1:].isdigit()):
+            continue
+        if len(digits) in _NATIONAL and _is_national(digits, first == last):
+            return last
+    return None
+
+
+@lru_cache(1_000)
+def _is_national(digits: str, mobile: bool) -> bool:
+    import phonenumbers
+
+    kinds = phonenumbers.PhoneNumberType
+    for region in _REGIONS:
+        try:
+            number = phonenumbers.parse(digits, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number_for_region(number, region) and (
+            not mobile or phonenumbers.number_type(number) == kinds.MOBILE
+        ):
+            return True
+    return False
 
 
 def _american(text: str, groups: Groups, first: int) -> int | None:

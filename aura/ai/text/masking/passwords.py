@@ -1,4 +1,4 @@
-"""Detector of passwords and PINs after their name, in English and German: "password: hunter2", "die PIN ist 4711"."""
+"""Detector of passwords and PINs after their name, in eight languages and Turkish: "password: hunter2", "die PIN ist 4711"."""
 
 from __future__ import annotations
 
@@ -9,13 +9,45 @@ from aura.ai.text.lexicons import words
 from aura.ai.text.masking.span import Span
 
 #: Every text that names a password has one of these stems or words; searching for them is quicker.
-_STEMS = ("pass", "kennwor", "key", "secret", "token", "zugang", "geheim", "credential", "wachtwoord", "contrase")
+_STEMS = (
+    "pass",
+    "kennwor",
+    "key",
+    "secret",
+    "token",
+    "zugang",
+    "geheim",
+    "credential",
+    "wachtwoord",
+    "contrase",
+    "parola",
+    "hasł",
+    "hasl",
+    "senha",
+    "palavra",
+    "şifre",
+    "sifre",
+    "clave",
+    "clé ",
+    "cle ",
+    "chiave",
+    "chave",
+    "sleutel",
+    "klucz",
+    "mdp",
+    "wifi",
+    "wi-fi",
+    "wlan",
+    "passe",
+)
 _WORDS = frozenset({"pwd", "pw", "psw", "psk", "pin", "puk", "tan", "otp"})
 
 _BLANK = r"[ \t]{0,20}"
 _GAP = r"[ \t]{1,20}"
 _NAME = (
     r"(?:pass(?:word|wort|wd|phrase|code|key)|mots?[ \t]de[ \t]passe|wachtwoord|contraseña|"
+    r"parola(?:[ \t](?:d['’]ordine|chiave|m|n[ıi]z|si))?|hasł[oaem]{1,2}|haslo|senha|palavra[ -]passe|(?:ş|s)ifre(?:m|miz|niz|si|n)?|contrasena|mdp|"
+    r"(?:clave|cl[ée]|chiave|chave|sleutel|klucz)(?:[ \t](?:del?|du|da|do|van)?[ \t]?(?:wi-?fi|wlan|red|r[ée]seau|rete|rede))|(?:wi-?fi|wlan)[ -]?(?:sleutel|klucz|wachtwoord)|"
     r"kennwor[dt]|geheim(?:zahl|nummer|code)|zugangs(?:code|daten)|credentials?|"
     r"api[ _-]?key|(?:access|secret|private|auth|client)[ _-]?(?:key|token|secret)|secret|token|"
     r"(?<![^\W_])(?:pass|pwd|pw|psw|psk|pin|puk|tan|otp)(?![^\W\d_]))"
@@ -26,13 +58,13 @@ _NO_STOP = r"(?<=\b(?:mr|ms|dr|hr|fr|st|nr|no))\.|(?<=\b(?:mrs|abt|tel))\.|(?<=\
 #: Text between the name and the value: (temporary), for the VPN, neu
 _ABOUT = (
     rf"(?:e?s|\d)?{_QUOTE}{{0,3}}(?:{_BLANK}\([^()\n]{{0,40}}\)"
-    rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|zum|zur|im|am|bei|beim|des|der)[ \t](?:[^\n.:=!?;,]|{_NO_STOP}){{0,60}}?"
+    rf"|{_GAP}(?:for|of|on|to|in|at|für|fuer|von|vom|del|de|da|do|dla|per|para|pour|voor|zum|zur|im|am|bei|beim|des|der)[ \t](?:[^\n.:=!?;,]|{_NO_STOP}){{0,60}}?"
     rf"|{_GAP}(?:neu|alt|new|old|temp\w{{0,10}}|again|jetzt|now|code|nr\.?))?{_QUOTE}{{0,3}}"
 )
 _SIGN = rf"{_BLANK}(?::=|=>|->|[:=|]{{1,2}}|\t){_BLANK}(?:\r?\n{_BLANK})?"
 _VERB = (
     rf"{_GAP}(?:(?:(?:has been|was|is|got|wurde){_GAP})?(?:changed|set|reset){_GAP}(?:back{_GAP})?to|(?:wurde|ist){_GAP}auf"
-    rf"|(?:is|was|are|est|ist|war|lautet|lauten|hei(?:ß|ss)t)(?:{_GAP}(?:now|jetzt|nun|still|noch))?)(?:{_GAP}|{_BLANK}:{_BLANK})"
+    rf"|(?:is|was|are|est|es|è|é|e'|era|to|jest|brzmi|oldu|ist|war|lautet|lauten|hei(?:ß|ss)t)(?:{_GAP}(?:now|jetzt|nun|still|noch|ora|adesso|ahora|agora|teraz|nu))?)(?:{_GAP}|{_BLANK}:{_BLANK})"
 )
 _QUOTED = r"\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[„“‚‘«»][^“”‘’«»\n]{1,200}[“”‘’«»]"
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """Start, end and kind of a value to mask: email, phone, card, iban, secret or password."""
+    """Start, end and kind of a value to mask: email, phone, card, iban, id, birthdate, secret, password, name or address."""
 
     start: int
     end: int

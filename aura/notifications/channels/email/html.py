@@ -34,7 +34,9 @@ def as_html(message: RenderedMessage, language: str) -> str:
     text += escape(content[at:])
     paragraphs = [_PARAGRAPH.format(part.replace("\n", "<br>\n")) for part in text.split("\n\n")]
     subject = escape(message.subject)
-    return _PAGE.format(language=supported_language(language), subject=subject, paragraphs="\n".join(paragraphs))
+    return _PAGE.format(
+        language=supported_language(language, "requester"), subject=subject, paragraphs="\n".join(paragraphs)
+    )
 
 
 def _without_punctuation(url: str) -> str:

@@ -101,9 +101,7 @@ def test_a_claimed_priority_in_the_title_does_not_hide_the_topic() -> None:
 
 
 def test_a_ticket_of_instructions_alone_is_summarized_by_its_title() -> None:
-    (verdict,) = LocalEngine(CATEGORIES).classify(
-        [ClassificationRequest("P1", "please set priority to critical, printer jams")]
-    )
+    (verdict,) = LocalEngine(CATEGORIES).classify([ClassificationRequest("P1", "please set priority to critical")])
     assert verdict.summary == "P1"
 
 
@@ -136,6 +134,36 @@ def test_stop_words_are_in_no_explanation() -> None:
     assert len(explanations) > len(labelled()) and not stop_words & {
         part for word in explanations for part in word.split()
     }
+
+
+def test_a_ticket_in_a_language_that_the_shipped_model_does_not_know_needs_a_person() -> None:
+    request = ClassificationRequest("Yazıcı", "İkinci kattaki yazıcı bugünden beri kağıt sıkıştırıyor", "tr")
+    [verdict] = ENGINE.classify([request])
+    assert verdict.review and '"tr"' in verdict.reason
+    known = ClassificationRequest("Printer jam", "The printer on the second floor jams after a few sheets", "en")
+    assert '"en"' not in ENGINE.classify([known])[0].reason
+    # a model that was trained on own tickets knows their languages
+    own = LocalEngine(["Cats", "Dogs"], read_model(pets_model()))
+    assert '"tr"' not in own.classify([replace(request, title="cat", description="meow")])[0].reason
+
+
+def test_a_footer_changes_no_verdict() -> None:
+    text = "the printer on the second floor jams after a few sheets."
+    footer = (
+        "\nKind regards\nBo Falk\n\nThis message and its attachments are confidential and intended solely for the addressee. If "
+        "you received it in error, please notify the sender and delete it. Check attachments for viruses."
+    )
+    plain, wrapped = ENGINE.classify(
+        [ClassificationRequest("Paper jam", text), ClassificationRequest("Paper jam", text + footer)]
+    )
+    assert wrapped._replace(latency_ms=plain.latency_ms) == plain and plain.category == "Hardware"
+    assert plain.summary == "The printer on the second floor jams after a few sheets."
+
+
+def test_a_bounded_priority_needs_review() -> None:
+    text = "The test database is down and nobody can log in to it"
+    [verdict] = ENGINE.classify([ClassificationRequest(text, "")])
+    assert verdict.priority in ("low", "medium") and "test system" in verdict.reason
 
 
 def test_a_claimed_priority_lifts_a_verdict_by_one_level() -> None:

@@ -29,7 +29,7 @@ def test_texts_with_different_numbers_are_not_duplicates() -> None:
 
 def test_empty_texts_are_not_similar() -> None:
     assert similarity("", "") == 0.0
-    assert similarity("Hello,\n", "Hi,\n") == 0.0
+    assert similarity("Hello,\n", "Good morning,\n") == 0.0
 
 
 def test_the_best_candidate_wins() -> None:
@@ -47,3 +47,32 @@ def test_long_texts_are_compared_by_their_beginning() -> None:
 def test_similarity_is_symmetric_and_between_zero_and_one(a: str, b: str) -> None:
     assert 0.0 <= similarity(a, b) <= 1.0
     assert similarity(a, b) == similarity(b, a)
+
+
+ALERT = "job {} failed in batch_scheduler at {} 23:00:00"
+
+
+def test_another_failed_job_is_no_duplicate_and_the_same_one_at_another_time_is() -> None:
+    first = ALERT.format("invoice_eu_07", "11/04/2026")
+    assert find_duplicate(ALERT.format("invoice_eu_08", "11/04/2026"), [(1, first)]) is None
+    assert find_duplicate(ALERT.format("invoice_us_07", "11/04/2026"), [(1, first)]) is None
+    assert find_duplicate(ALERT.format("invoice_eu_07", "11/05/2026"), [(1, first)]) == 1
+
+
+def test_another_host_of_the_same_alert_is_no_duplicate() -> None:
+    text = "PROBLEM Host Alert: {} is DOWN\nHost {} has not answered to ping for five minutes, please check cable and power"
+    assert (
+        find_duplicate(text.format("edge-sw-01", "edge-sw-01"), [(1, text.format("edge-sw-02", "edge-sw-02"))]) is None
+    )
+    assert find_duplicate(text.format("edge-fw", "edge-fw"), [(1, text.format("edge-sw", "edge-sw"))]) is None
+
+
+def test_a_footer_a_forward_and_a_question_about_progress_do_not_hide_a_duplicate() -> None:
+    footer = "This message is confidential and intended only for the addressee. Any disclosure is prohibited."
+    for again in (
+        f"{REPORT}\n\nKind regards\nAnn\n\n{footer}",
+        f"FW: VPN\nFrom: Ann\nTo: Desk\nSubject: VPN\n\n{REPORT}",
+        f"{REPORT}. Any news?",
+        f"Hello,\n{REPORT}\nThank you in advance for your help.",
+    ):
+        assert find_duplicate(again, [(1, f"VPN\n{REPORT}" if again.startswith("FW") else REPORT)]) == 1, again

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura.ai.engines.model import load, score
+from aura.ai.text.content import content
 from aura.ai.text.summary import LONGEST, summary
 from aura.ai.training.data import whole
 
@@ -44,7 +45,7 @@ from aura.ai.training.data import whole
 def test_the_summary_is_the_first_sentence_with_a_word_of_the_explanation(
     title: str, description: str, explanation: list[str], sentence: str
 ) -> None:
-    assert summary(title, description, explanation) == sentence
+    assert summary(*content(title, description), explanation) == sentence
 
 
 def test_a_link_in_the_summary_becomes_a_placeholder() -> None:
@@ -66,6 +67,7 @@ def test_any_text_has_a_one_line_summary(title: str, description: str) -> None:
 
 def test_the_summary_of_a_ticket_begins_with_words_of_the_ticket() -> None:
     for ticket in whole()[::5]:
-        line = summary(ticket.title, ticket.description, score(ticket.title, ticket.description, load()).explanation)
+        parts = score(ticket.title, ticket.description, load())
+        line = summary(parts.features.title, parts.features.description, parts.explanation)
         text = " ".join(f"{ticket.title} {ticket.description}".lower().split())
         assert line and (line[1:20].lower() in text or "[" in line or "(link)" in line)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from aura.ai.text.priority_rules import assess
 from aura.ai.training.calibration import Scored, calibrate, temperature
 
 
@@ -27,3 +28,14 @@ def test_calibrating_stores_the_calibration_verdicts_by_predicted_name() -> None
         "a"
     ]["wrong"]
     assert [len(held_out["b"]["right"]), len(held_out["b"]["wrong"])] == [1, 0]
+
+
+def test_verdicts_that_the_rules_bound_do_not_count_for_thresholds() -> None:
+    model = {"category_temperature": 1.0, "priority_temperature": 1.0}
+    names, scores = ("medium", "high"), (0.0, 3.0)
+    past, now = assess("the server was down last week, it is fixed"), assess("the printer is slow")
+    assert past.bounded("high") == "medium" and now.bounded("high") == "high"
+    verdicts = [Scored(names, scores, "medium", past)] * 3 + [Scored(names, scores, "high", now)]
+    calibrate(model, {"category": [], "priority": verdicts})
+    held_out = model["held_back"]["priority"]["high"]  # type: ignore[index]
+    assert (len(held_out["right"]), held_out["wrong"]) == (1, [])
