@@ -33,10 +33,9 @@ def sentences_of_line(line: str) -> list[str]:
     """Return the sentences of one line."""
     if ". " not in line and "! " not in line and "? " not in line:
         return [line]
-    return list(_divided(line))
+    return list(_cached(line) if len(line) <= _LONGEST else _divided(line))
 
 
-@lru_cache(_CACHED)
 def _divided(line: str) -> tuple[str, ...]:
     parts: list[list[str]] = []
     for at in range(0, len(line), _LONGEST):
@@ -46,6 +45,9 @@ def _divided(line: str) -> tuple[str, ...]:
             else:
                 parts.append([part])
     return tuple([sentence for each in parts if (sentence := "".join(each).strip())])
+
+
+_cached = lru_cache(_CACHED)(_divided)
 
 
 @cache

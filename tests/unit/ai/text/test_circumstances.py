@@ -90,4 +90,4 @@ def test_the_pairs_of_priorities_are_balanced_and_divided() -> None:
 
 @pytest.mark.parametrize("piece", ["was ", "no ", "is not ", "how ", "kein ", "the test ", "in 5 ", "alarm "])
 def test_finding_circumstances_takes_linear_time(piece: str) -> None:
-    assert growth(circumstances, piece * 4_000) < MOST
+    assert growth(circumstances, piece * 2_000) < MOST
