@@ -31,7 +31,7 @@ from tests.services import free_port, wait_until
 WARM_UP = 15.0
 COMMANDS = {
     "web": ("-m", "aura", "web", "--port", "{port}"),
-    "worker": ("-m", "dramatiq", "actors", "--processes", "2", "--threads", "8", "--skip-logging"),
+    "worker": ("-m", "aura", "worker", "--processes", "2", "--threads", "8"),
     "scheduler": ("-m", "aura", "scheduler"),
 }
 STATEMENTS = """
