@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+#: The module with the actors and their broker.
+PROGRAM = "actors"
 #: Milliseconds for running jobs after SIGTERM; Heroku kills a process after 30 seconds.
 SHUTDOWN_TIMEOUT = 20_000
 #: Milliseconds that the relay waits for the worker processes to start.
@@ -42,6 +44,7 @@ def worker(
     from dramatiq.cli import main, make_argument_parser
 
     from aura.jobs.logs import configure_logging, flush_logs
+    from aura.jobs.worker_modules import MODULES_VARIABLE
     from aura.settings import get_settings
 
     settings = get_settings()
@@ -50,6 +53,7 @@ def worker(
     words = dramatiq_options(processes or settings.worker_processes, threads or settings.worker_threads, queues or [])
     # after SIGHUP, Dramatiq executes sys.argv: `python -m aura` has no executable file there
     sys.argv = [sys.executable, "-m", "aura", *sys.argv[1:]]
+    os.environ[MODULES_VARIABLE] = PROGRAM
     code = main(make_argument_parser().parse_args(words))
     flush_logs()
     sys.exit(code)
@@ -63,7 +67,7 @@ def dramatiq_options(processes: int, threads: int, queues: list[str]) -> list[st
         "--worker-shutdown-timeout": SHUTDOWN_TIMEOUT,
         "--worker-fork-timeout": FORK_TIMEOUT,
     }
-    words = ["actors", *(str(word) for option in options.items() for word in option), "--skip-logging"]
+    words = [PROGRAM, *(str(word) for option in options.items() for word in option), "--skip-logging"]
     return [*words, "--queues", *queues] if queues else words
 
 

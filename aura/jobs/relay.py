@@ -14,6 +14,7 @@ Only a bounded window of jobs is inside the broker: the backlog, and the true or
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 import time
@@ -35,6 +36,7 @@ from aura.jobs.rabbitmq.topology import Route
 from aura.jobs.relay_plan import ROUND, ActorState, Bucket, State, plan
 from aura.jobs.transport import Outgoing, PublishFailed, Transport
 from aura.jobs.turns import Turns
+from aura.jobs.worker_modules import MODULES_VARIABLE
 from aura.settings import Settings, first_line, get_settings
 from db import hints, outbox, queue_controls, reading, transaction, workers
 from db.hints import Dispatched
@@ -329,12 +331,15 @@ def cloud_event(event: Event, exchange: str) -> Outgoing:
 
 
 def main() -> int:
-    """Run a relay in a fork of the worker command, which imports the modules that its command line names."""
+    """Run a relay in a fork of the worker command, with the modules of WORKER_MODULES or those that its command line names."""
     from dramatiq.cli import import_broker, make_argument_parser
 
-    arguments = make_argument_parser().parse_args()
-    _, broker = import_broker(arguments.broker)
-    for module in arguments.modules:
+    names = os.environ.get(MODULES_VARIABLE, "").split()
+    if not names:
+        arguments = make_argument_parser().parse_args()
+        names = [arguments.broker, *arguments.modules]
+    _, broker = import_broker(names[0])
+    for module in names[1:]:
         import_module(module)
     configure_logging()
     run(broker, threading.Event())

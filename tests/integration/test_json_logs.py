@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from tests.conftest import ROOT
@@ -81,6 +83,13 @@ def states(process: Process) -> list[str]:
     return found.stdout.split()
 
 
+def relays(url: str) -> int:
+    """Return the number of relays that run."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM workers WHERE kind = 'relay'")
+        return int(cursor.fetchone()[0])
+
+
 def connect(port: int) -> socket.socket:
     """Connect once the server listens: uvicorn says that it runs before the first of several processes listens."""
 
@@ -124,14 +133,17 @@ def test_scheduler(start: Callable[..., Process]):
     assert scheduler.lines()
 
 
-def test_worker_that_is_reloaded_and_loses_its_last_child(start: Callable[..., Process], rabbitmq_url: str):
+def test_worker_that_is_reloaded_and_loses_its_last_child(
+    start: Callable[..., Process], rabbitmq_url: str, postgres: str
+):
     worker = start(WORKER, RABBITMQ_URL=rabbitmq_url)
     worker.wait_for("Worker process is ready")
-    wait_until(lambda: len(children(worker)) >= 2, 90, "no relay")
+    wait_until(lambda: relays(postgres) == 1, 90, "no relay")
     worker.process.send_signal(signal.SIGHUP)
     wait_until(lambda: worker.path.read_text().count("Worker process is ready") >= 2, 90, "no reload")
+    wait_until(lambda: relays(postgres) == 1, 90, "no relay after the reload")
     assert "Z" not in "".join(states(worker)), "the relay of before is a zombie"
-    for child in children(worker):  # the worker process, and the relay if it has started
+    for child in children(worker):
         os.kill(child, signal.SIGKILL)
     worker.process.wait(90)
     assert any("exited unexpectedly" in line["event"] for line in worker.lines())
