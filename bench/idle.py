@@ -2,7 +2,8 @@
 
 Web, one worker command with two processes, and the scheduler run beside RabbitMQ and PostgreSQL without a ticket. Printed are
 the CPU of each command as a percentage of a core, the statements and transactions a second with the most frequent ones
-(`pg_stat_statements`), and how many AMQP connections are open, and opened in a minute.
+(`pg_stat_statements`), how many AMQP connections are open, and opened in a minute, and the memory of each command (PSS) and of
+its largest process (RSS).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import psycopg2
 from rich.console import Console
 
 from bench import page, results
-from bench.meter import connections, cpu, memory
+from bench.meter import connections, cpu, largest, memory
 from bench.services import ROOT, DurablePostgreSQL, Servers
 from tests.services import free_port, wait_until
 
@@ -110,6 +111,7 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
             "amqp_connections_per_minute": opened / took * 60,
             "database_connections": connections(pids.values(), servers.postgresql.port),
             "memory_mb": {name: memory([pid]) / 1e6 for name, pid in pids.items()},
+            "largest_process_mb": {name: largest([pid]) / 1e6 for name, pid in pids.items()},
         }
 
 
