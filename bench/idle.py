@@ -106,7 +106,7 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
             "cpu_percent": used | {"all": sum(used.values()), "database": database_used},
             "statements_per_second": sum(calls for calls, _ in statements) / took,
             "transactions_per_second": transactions / took,
-            "statements": [{"per_second": calls / took, "text": text[:160]} for calls, text in statements[:15]],
+            "statements": [{"per_second": calls / took, "text": text[:160]} for calls, text in statements[:60]],
             "amqp_connections": connections(pids.values(), servers.rabbitmq.port),
             "amqp_connections_per_minute": opened / took * 60,
             "database_connections": connections(pids.values(), servers.postgresql.port),

@@ -40,8 +40,8 @@ def beat(session: Session, worker: str, name: str, kind: str = "worker", problem
     alive = upsert(session, Worker).values(**row)
     beaten = alive.on_conflict_do_update(index_elements=["id"], set_={"problem": problem, "heartbeat_at": now()})
     leases = select(func.aggregate_strings(Job.lease, " ")).where(Job.worker == worker, Job.lease.is_not(None))
-    row = session.execute(beaten.returning(Worker.drain_at, leases.scalar_subquery().label("leases"))).one()
-    return Beat(row.drain_at is not None, set((row.leases or "").split()))
+    found = session.execute(beaten.returning(Worker.drain_at, leases.scalar_subquery().label("leases"))).one()
+    return Beat(found.drain_at is not None, set((found.leases or "").split()))
 
 
 def other_versions_live(session: Session, dead_after: float) -> bool:
