@@ -164,6 +164,7 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
         env_ignore_empty=True,
+        defer_build=True,  # the first use builds the validator; importing the module does not
     )
 
     @classmethod

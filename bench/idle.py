@@ -2,7 +2,8 @@
 
 Web, one worker command with two processes, and the scheduler run beside RabbitMQ and PostgreSQL without a ticket. Printed are
 the CPU of each command as a percentage of a core, the statements and transactions a second with the most frequent ones
-(`pg_stat_statements`), and how many AMQP connections are open, and opened in a minute.
+(`pg_stat_statements`), how many AMQP connections are open, and opened in a minute, and the memory of each command (PSS) and of
+its largest process (RSS).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import psycopg2
 from rich.console import Console
 
 from bench import page, results
-from bench.meter import connections, cpu, memory
+from bench.meter import connections, cpu, largest, memory
 from bench.services import ROOT, DurablePostgreSQL, Servers
 from tests.services import free_port, wait_until
 
@@ -31,7 +32,7 @@ from tests.services import free_port, wait_until
 WARM_UP = 15.0
 COMMANDS = {
     "web": ("-m", "aura", "web", "--port", "{port}"),
-    "worker": ("-m", "dramatiq", "actors", "--processes", "2", "--threads", "8", "--skip-logging"),
+    "worker": ("-m", "aura", "worker", "--processes", "2", "--threads", "8"),
     "scheduler": ("-m", "aura", "scheduler"),
 }
 STATEMENTS = """
@@ -105,11 +106,12 @@ def measure(servers: Servers, seconds: float, warm_up: float = WARM_UP) -> dict[
             "cpu_percent": used | {"all": sum(used.values()), "database": database_used},
             "statements_per_second": sum(calls for calls, _ in statements) / took,
             "transactions_per_second": transactions / took,
-            "statements": [{"per_second": calls / took, "text": text[:160]} for calls, text in statements[:15]],
+            "statements": [{"per_second": calls / took, "text": text[:160]} for calls, text in statements[:60]],
             "amqp_connections": connections(pids.values(), servers.rabbitmq.port),
             "amqp_connections_per_minute": opened / took * 60,
             "database_connections": connections(pids.values(), servers.postgresql.port),
             "memory_mb": {name: memory([pid]) / 1e6 for name, pid in pids.items()},
+            "largest_process_mb": {name: largest([pid]) / 1e6 for name, pid in pids.items()},
         }
 
 

@@ -39,6 +39,15 @@ def memory(roots: Iterable[int]) -> int:
     return held
 
 
+def largest(roots: Iterable[int]) -> int:
+    """Return the resident bytes of the largest process, with what it shares."""
+    sizes = [0]
+    for process in tree(roots):
+        with suppress(psutil.NoSuchProcess):
+            sizes.append(process.memory_info().rss)
+    return max(sizes)
+
+
 def connections(roots: Iterable[int], port: int) -> int:
     """Return how many connections the processes have to the port; one that several inherited counts once."""
     mine = set()

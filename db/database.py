@@ -191,6 +191,20 @@ def reading() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def one_statement() -> Iterator[Session]:
+    """Run a block of one statement, which commits by itself; on SQLite, or in an open transaction, as `transaction()` does.
+
+    PostgreSQL needs no BEGIN and COMMIT for it.
+    """
+    if _on_sqlite() or _current.get() is not None:
+        with transaction() as session:
+            yield session
+        return
+    with Session(_reader(), expire_on_commit=False) as session:
+        yield session
+
+
 def _begin_now(session: Session) -> None:
     # SQLite: under the write lock, and with the snapshot of this moment; PostgreSQL connects for the first statement
     if _on_sqlite():

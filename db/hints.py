@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, cast, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from db.models import Job
+from db.models import Job, OutboxEvent
 from db.statements import Prepared, in_subquery, table, unnest
 from db.time import elapsed, from_now, now
 
@@ -51,8 +51,13 @@ def _buckets(session: Session) -> Select[Any]:
 
 def seconds_until_due(session: Session, actors: Collection[str]) -> float | None:
     """Return the seconds until the next job of these actors that is not dispatched is due; None if there is none."""
-    [[seconds]] = _NEXT_DUE(session, actors=sorted(actors), priorities=_PRIORITIES)
-    return None if seconds is None else max(-float(seconds), 0.0)
+    return next_work(session, actors)[0]
+
+
+def next_work(session: Session, actors: Collection[str]) -> tuple[float | None, bool]:
+    """Return the seconds until the next job of these actors is due, or None, and whether an event waits, in one statement."""
+    [[seconds, event]] = _NEXT_DUE(session, actors=sorted(actors), priorities=_PRIORITIES)
+    return None if seconds is None else max(-float(seconds), 0.0), event is not None
 
 
 def _next_due(session: Session) -> Select[Any]:
@@ -60,7 +65,8 @@ def _next_due(session: Session) -> Select[Any]:
     free = (_c.actor == actor.c.value, _c.priority == cast(priority.c.value, Integer), *_waiting[:2])
     first = select(_c.due_at).where(*free).order_by(_c.due_at, _c.id).limit(1).scalar_subquery()
     probes = select(first.label("due_at")).select_from(actor.join(priority, true())).subquery("probes")
-    return select(elapsed(func.min(probes.c.due_at)))
+    event = select(table(OutboxEvent).c.id).limit(1).scalar_subquery()
+    return select(elapsed(func.min(probes.c.due_at)), event)
 
 
 _BUCKETS = Prepared(_buckets)

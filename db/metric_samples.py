@@ -40,7 +40,8 @@ def record(session: Session, queues: Mapping[str, str]) -> int:
         "dollars": ai_costs.spent_today(session),
     }
     rows = [{"name": name, "at": minute, "value": float(value)} for name, value in sorted(values.items())]
-    session.execute(upsert(session, MetricSample).on_conflict_do_nothing(index_elements=["name", "at"]), rows)
+    samples: Any = upsert(session, MetricSample).values(rows)  # one statement: with a list beside it, one for each row
+    session.execute(samples.on_conflict_do_nothing(index_elements=["name", "at"]))
     return len(rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -26,16 +26,22 @@ class UnknownWorker(NotFound):
     """There is no worker with that id or name; a relay cannot be drained."""
 
 
-def beat(session: Session, worker: str, name: str, kind: str = "worker", problem: str = "") -> bool:
-    """Record that the process lives, with its problem, at its boot and every few seconds after.
+class Beat(NamedTuple):
+    """The state of a process at its heartbeat: whether it is asked to drain, and the leases under which it holds jobs."""
 
-    Returns whether it is asked to drain.
-    """
+    drains: bool
+    leases: set[str]
+
+
+def beat(session: Session, worker: str, name: str, kind: str = "worker", problem: str = "") -> Beat:
+    """Record that the process lives, with its problem, at its boot and every few seconds after, in one statement."""
     problem = storable(problem)[:MOST_PROBLEM]
     row = {"id": worker, "name": name, "kind": kind, "version": VERSION, "problem": problem, "heartbeat_at": now()}
     alive = upsert(session, Worker).values(**row)
     beaten = alive.on_conflict_do_update(index_elements=["id"], set_={"problem": problem, "heartbeat_at": now()})
-    return session.scalar(beaten.returning(Worker.drain_at)) is not None
+    leases = select(func.aggregate_strings(Job.lease, " ")).where(Job.worker == worker, Job.lease.is_not(None))
+    found = session.execute(beaten.returning(Worker.drain_at, leases.scalar_subquery().label("leases"))).one()
+    return Beat(found.drain_at is not None, set((found.leases or "").split()))
 
 
 def other_versions_live(session: Session, dead_after: float) -> bool:
@@ -95,6 +101,14 @@ def release(
     if count:
         wake_relay(session)
     return count
+
+
+def any_dead(session: Session, dead_after: float) -> bool:
+    """Return whether a worker died, or an old row of one is left: whether `recover` has something to do."""
+    living = select(Worker.id).where(Worker.heartbeat_at >= from_now(-dead_after))
+    held = select(Job.id).where(Job.lease.is_not(None), Job.worker.not_in(living))
+    left = select(Worker.id).where(Worker.heartbeat_at < from_now(-dead_after * 60))
+    return bool(session.scalar(select(or_(held.exists(), left.exists()))))
 
 
 def recover(

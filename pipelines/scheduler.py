@@ -1,6 +1,7 @@
 """The scheduler: starts each run of a scheduled job once, however many schedulers are running.
 
-1. Once a second, the scheduler acquires or renews the leader lease. Without the lease it does nothing.
+1. Once a second, a scheduler tries to acquire the leader lease. The leader renews it when a third of it has passed, and
+   before each run. Without the lease a scheduler does nothing.
 2. A due run is claimed by inserting its row (job, time), in the transaction in which it runs, and only while the lease is
    held: a leader that was suspended past its lease cannot write.
 3. After a stop, the latest missed run of each job starts, and the earlier ones are stored as missed, for a backfill.
@@ -14,6 +15,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -53,6 +55,8 @@ class Scheduler:
         self._next: dict[str, datetime] = {}
         #: The time of the last tick.
         self._last: datetime | None = None
+        #: The same by the monotonic clock of this machine.
+        self._ticked_at = 0.0
         self._scheduler: Any = None
         self._stopped = threading.Event()
 
@@ -75,7 +79,7 @@ class Scheduler:
             elif self._last is not None and at < self._last - BACK:
                 logger.warning("clock of the database went back", seconds=(self._last - at).total_seconds())
                 self._next = self._plan(at)
-            self._last = at
+            self._last, self._ticked_at = at, time.monotonic()
             for job in self.jobs:
                 if job.name in paused:
                     self._next[job.name] = max(self._next[job.name], job.next_run(at))
@@ -83,6 +87,15 @@ class Scheduler:
         except SQLAlchemyError as error:
             logger.warning("scheduler waits for the database", error=first_line(error))
             return []
+
+    def tick_if_due(self) -> None:
+        """Tick, unless this scheduler leads, no run is due, and a third of the lease has not passed since the last tick."""
+        since = time.monotonic() - self._ticked_at
+        if self.term is not None and self._last is not None and since < LEASE_SECONDS / 3:
+            at = self._last + timedelta(seconds=since)
+            if all(following > at for following in self._next.values()):
+                return
+        self.tick()
 
     def _plan(self, at: datetime) -> dict[str, datetime]:
         """Return the next run of each job: the one after its last run, or after now when it never ran."""
@@ -128,12 +141,12 @@ class Scheduler:
         return schedule_runs.start_run(session, job.name, due, LEASE, self.holder, self.term or 0, LEASE_SECONDS)
 
     def start(self, *, blocking: bool = False) -> None:
-        """Tick every second, in a thread; `blocking` waits until the thread of the caller is interrupted."""
+        """Tick once a second if necessary, in a thread; `blocking` waits until the thread of the caller is interrupted."""
         from apscheduler.schedulers.background import BackgroundScheduler
 
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
         self._scheduler.add_job(
-            self.tick, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None, id="tick"
+            self.tick_if_due, "interval", seconds=1, max_instances=1, coalesce=True, misfire_grace_time=None, id="tick"
         )
         self._scheduler.start()
         if blocking:

@@ -40,6 +40,7 @@ from aura.cli import (
     train,
     users,
     web,
+    worker,
     workers,
 )
 from aura.cli.output import err, note
@@ -62,7 +63,7 @@ def _version(requested: bool) -> None:
 
 
 #: Processes of the Procfile: they never use embedded mode without AURA_ENV=development.
-SERVICE_COMMANDS = ("scheduler", "web")
+SERVICE_COMMANDS = ("scheduler", "web", "worker")
 
 
 @app.callback()
@@ -86,6 +87,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": ticket_import.import_,
     "migrate": migrate.migrate,
     "web": web.web,
+    "worker": worker.worker,
     "scheduler": scheduler.scheduler,
     "doctor": doctor.doctor,
     "evaluate": evaluate.evaluate,
@@ -121,7 +123,7 @@ for group in GROUPS:
 #: Groups whose `list` shows the names and numbers that their other commands accept.
 LISTS = {str(group.app.info.name) for group in GROUPS}
 #: Commands of the Procfile and of `aura run`, whose output is a log.
-PROCESSES = {"web", "scheduler", "run", "migrate"}
+PROCESSES = {"web", "worker", "scheduler", "run", "migrate"}
 #: Commands that accept the names of another group.
 LISTED_BY = {"backtest": "models", "evaluate": "models"}
 

@@ -91,5 +91,5 @@ def warn_without_worker() -> None:
         from db.process_stats import count_live
 
         if not count_live(session, "worker", get_settings().worker_dead_after):
-            command = "aura run" if get_settings().embedded else "dramatiq actors"
+            command = "aura run" if get_settings().embedded else "aura worker"
             note(f"No worker is running: start `{command}` to process the ticket.")

@@ -27,7 +27,7 @@ def list_(fmt: FormatOption = "table") -> None:
     if fmt == "table":
         rows = [row | {"state": _state(row)} for row in rows]
     columns = ("name", "kind", "version", "state", "started_at", "running")
-    print_rows(rows, columns, fmt, "No processes: start `dramatiq actors`, or `aura run`.")
+    print_rows(rows, columns, fmt, "No processes: start `aura worker`, or `aura run`.")
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -20,8 +20,8 @@ logger = structlog.get_logger("aura.heartbeat")
 LAST_BEAT_SECONDS = 5.0
 
 
-def beat(session: Session, process: str, kind: str, problem: str = "") -> bool:
-    """Update the row of a worker or relay. Returns whether it is asked to drain."""
+def beat(session: Session, process: str, kind: str, problem: str = "") -> workers.Beat:
+    """Update the row of a worker or relay."""
     return workers.beat(session, process, f"{socket.gethostname()}:{os.getpid()}", kind, problem)
 
 

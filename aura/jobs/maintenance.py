@@ -84,6 +84,9 @@ class Maintenance:
 
     def recover(self) -> None:
         """Make the jobs of dead workers due again, and quarantine those that crashed too often."""
+        with reading() as session:
+            if not workers.any_dead(session, self._settings.worker_dead_after):
+                return
         with transaction() as session:
             freed, quarantined = workers.recover(
                 session,

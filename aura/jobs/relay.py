@@ -5,7 +5,7 @@
 3. Publish hints of at most one batch each, and wait for every confirm. On an error release the jobs: they are due again. A
    relay that dies in between leaves lost hints, which are found. An event is deleted when it is confirmed.
 4. Wait for new jobs (PostgreSQL's NOTIFY, or an event in this process), half a second at most; two seconds, or until the next
-   job is due, while no job is due and NOTIFY is known to arrive.
+   job is due, while no job is due and NOTIFY is known to arrive. Then one statement reads whether there is still nothing to do.
 5. Between the rounds, repair (`aura.jobs.maintenance`).
 
 Only a bounded window of jobs is inside the broker: the backlog, and the true order, stay in the database.
@@ -14,6 +14,7 @@ Only a bounded window of jobs is inside the broker: the backlog, and the true or
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 import time
@@ -35,15 +36,17 @@ from aura.jobs.rabbitmq.topology import Route
 from aura.jobs.relay_plan import ROUND, ActorState, Bucket, State, plan
 from aura.jobs.transport import Outgoing, PublishFailed, Transport
 from aura.jobs.turns import Turns
+from aura.jobs.worker_modules import MODULES_VARIABLE
 from aura.settings import Settings, first_line, get_settings
 from db import hints, outbox, queue_controls, reading, transaction, workers
+from db.database import one_statement
 from db.hints import Dispatched
 from db.outbox import Event
 
 logger = structlog.get_logger("aura.relay")
 
 #: Seconds: the longest wait for new jobs, the wait while jobs gather or the window is full, and between two heartbeats.
-NAP, GATHERING_NAP, FULL_NAP, BEAT_EVERY = 0.5, 0.02, 0.05, 2.0
+NAP, GATHERING_NAP, FULL_NAP, BEAT_EVERY = 0.5, 0.02, 0.05, 3.0
 #: Seconds: the longest wait while no job is due and NOTIFY is known to arrive, and the shortest until the next job is due.
 IDLE_NAP, LEAST_NAP = 2.0, 0.01
 #: The part of each dispatch for the jobs that are due the longest.
@@ -79,6 +82,8 @@ class Relay:
         self.more = self.gathering = self.full = False
         #: Whether notifications of new jobs arrive, and the seconds to wait after a round that found nothing more.
         self.notified, self.nap = False, NAP
+        #: Whether the last round found nothing, and whether a notification arrived since.
+        self._quiet, self._woken = False, True
         #: Jobs that the database may hold as dispatched though their hints were not published.
         self._unpublished: list[int] = []
         #: What keeps the relay from publishing; the heartbeat stores it for health checks.
@@ -95,13 +100,22 @@ class Relay:
             with transaction() as session:
                 hints.release(session, self._unpublished)
             self._unpublished = []
+        if self._quiet and self.notified and not self._woken and self._still_quiet():
+            return 0
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
             exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
-            if self.notified and not due and exchange is None:
-                until_due = hints.seconds_until_due(session, self._broker.actors)
-                self.nap = IDLE_NAP if until_due is None else min(max(until_due, LEAST_NAP), IDLE_NAP)
+            self._quiet = not due and exchange is None
+            if self.notified and self._quiet:
+                self.nap = idle_nap(hints.seconds_until_due(session, self._broker.actors))
         return (self._dispatch(due) if due else 0) + (0 if exchange is None else self._publish_events(exchange))
+
+    def _still_quiet(self) -> bool:
+        """Return whether there is still nothing to do, by one statement, and wait for what is next."""
+        with reading() as session:
+            until_due, event = hints.next_work(session, self._broker.actors)
+        self.nap = idle_nap(until_due)
+        return not event and until_due != 0
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
         # committed before it is published: a worker that has the hint at once must not wait for the broker's confirm
@@ -283,16 +297,21 @@ class Relay:
     def _once(self, stop: threading.Event, woken: Callable[[], bool]) -> None:
         self.maintenance.run_due()
         self.round()
+        self._woken = False
         if self.gathering and not self.more:
             self._transport.wait(GATHERING_NAP, stop.is_set)
         elif self.full and not self.more:
             self._transport.wait(FULL_NAP, stop.is_set)
         elif not self.more:  # jobs that were enqueued meanwhile end the wait
-            self._transport.wait(self.nap, lambda: stop.is_set() or woken())
+            self._transport.wait(self.nap, lambda: stop.is_set() or self._is_woken(woken))
+
+    def _is_woken(self, woken: Callable[[], bool]) -> bool:
+        self._woken = self._woken or woken()
+        return self._woken
 
     def beat(self) -> None:
         """Update the heartbeat of this relay."""
-        with transaction() as session:
+        with one_statement() as session:
             heartbeat.beat(session, self._id, "relay", self._problem and f"relay: {self._problem}")
 
     def leave(self) -> None:
@@ -303,6 +322,11 @@ class Relay:
                 workers.leave(session, self._id)
         except SQLAlchemyError as error:
             logger.warning("relay row not deleted; its heartbeat expires", error=first_line(error))
+
+
+def idle_nap(until_due: float | None) -> float:
+    """Return the seconds to wait while no job is due, until the next one is due at most."""
+    return IDLE_NAP if until_due is None else min(max(until_due, LEAST_NAP), IDLE_NAP)
 
 
 def cloud_event(event: Event, exchange: str) -> Outgoing:
@@ -329,12 +353,15 @@ def cloud_event(event: Event, exchange: str) -> Outgoing:
 
 
 def main() -> int:
-    """Run a relay in a fork of the worker command, which imports the modules that its command line names."""
+    """Run a relay in a fork of the worker command, with the modules of WORKER_MODULES or those that its command line names."""
     from dramatiq.cli import import_broker, make_argument_parser
 
-    arguments = make_argument_parser().parse_args()
-    _, broker = import_broker(arguments.broker)
-    for module in arguments.modules:
+    names = os.environ.get(MODULES_VARIABLE, "").split()
+    if not names:
+        arguments = make_argument_parser().parse_args()
+        names = [arguments.broker, *arguments.modules]
+    _, broker = import_broker(names[0])
+    for module in names[1:]:
         import_module(module)
     configure_logging()
     run(broker, threading.Event())

@@ -10,14 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from aura.notifications.recipients import AUDIENCE, URGENT
 from aura.notifications.sanitize import block, one_line, without_links
 from aura.settings import PRIORITIES, get_settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 EVENTS = tuple(AUDIENCE)
 #: The event of a digest.
@@ -39,13 +41,19 @@ _TAG = re.compile(r"\s*\[(?:Aura )?#\d{1,18}\]\s*", re.IGNORECASE)
 #: Tickets that a digest lists besides all urgent ones; the others are counted.
 DIGEST_TICKETS_LIMIT = 50
 
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    auto_reload=False,
-)
+
+@cache
+def _templates() -> Environment:
+    """Return the environment of the templates; a process that renders none does not load jinja2."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +122,24 @@ def render_message(event: str, role: str, language: str, facts: TicketFacts, bas
     """
     if event not in EVENTS or (role not in ROLES and (role, event) != ("cc", CC_EVENT)):
         raise ValueError(f"no template for event {event!r} and role {role!r}; events: {EVENTS}, roles: {ROLES}")
-    template = _templates.get_template(f"{supported_language(language, role)}/{role}.txt")
+    template = _templates().get_template(f"{supported_language(language, role)}/{role}.txt")
     link = f"{base_url.rstrip('/')}/tickets/{int(facts.id)}"
     return _message(template.render(event=event, ticket=_sanitized(facts), link=link))
 
 
 def render_incident(facts: IncidentFacts, language: str, base_url: str) -> RenderedMessage:
     """Return the notification of a proposed incident, with the link to the page where a person accepts or dismisses it."""
-    text = _templates.get_template(f"{supported_language(language)}/incident.txt").render(
-        number=int(facts.id),
-        title=_line(facts.title, TITLE_LIMIT),
-        category=_line(facts.category, NAME_LIMIT),
-        priority=_line(facts.priority, NAME_LIMIT),
-        tickets=facts.tickets,
-        link=incident_link(base_url, facts.id),
+    text = (
+        _templates()
+        .get_template(f"{supported_language(language)}/incident.txt")
+        .render(
+            number=int(facts.id),
+            title=_line(facts.title, TITLE_LIMIT),
+            category=_line(facts.category, NAME_LIMIT),
+            priority=_line(facts.priority, NAME_LIMIT),
+            tickets=facts.tickets,
+            link=incident_link(base_url, facts.id),
+        )
     )
     return _message(text)
 
@@ -161,13 +173,17 @@ def render_digest(items: Sequence[DigestItem], language: str, base_url: str) -> 
     listed = max(urgent, DIGEST_TICKETS_LIMIT)
     only = tickets[0]["id"] if len(tickets) == 1 else None
     link = f"{base_url.rstrip('/')}/tickets" + (f"/{only}" if only is not None else "")
-    text = _templates.get_template(f"{supported_language(language)}/digest.txt").render(
-        count=len(items),
-        counts=Counter(item.event for item in items).most_common(),
-        tickets=tickets[:listed],
-        more=len(tickets[listed:]),
-        total=len(tickets),
-        link=link,
+    text = (
+        _templates()
+        .get_template(f"{supported_language(language)}/digest.txt")
+        .render(
+            count=len(items),
+            counts=Counter(item.event for item in items).most_common(),
+            tickets=tickets[:listed],
+            more=len(tickets[listed:]),
+            total=len(tickets),
+            link=link,
+        )
     )
     return _message(text)
 

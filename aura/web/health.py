@@ -133,10 +133,10 @@ def check_work() -> Check:
         return Check("work", False, "unknown: the database does not answer")
     if future:
         detail = f"the clock of the database went back: {_count(future, 'job')} due in the future though never tried"
-        return Check("work", False, detail, "start a relay (`dramatiq actors` or `aura run`), which corrects them")
+        return Check("work", False, detail, "start a relay (`aura worker` or `aura run`), which corrects them")
     detail = f"{_count(workers, 'worker')}, {_count(relays, 'relay')}, oldest available job: {oldest:.0f} s"
     if (oldest > STUCK_AFTER and not relays) or (stalled and not workers):
-        return Check("work", False, detail, "start `dramatiq actors` or `aura run`")
+        return Check("work", False, detail, "start `aura worker` or `aura run`")
     if reported:
         return Check(
             "work", False, f"{detail}; {'; '.join(reported)}", "see the check rabbitmq of the worker's machine"

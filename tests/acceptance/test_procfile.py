@@ -105,7 +105,7 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_no_ticket(
     traced(installation, honcho)
 
     drivers: list[Driver] = []
-    for place, process in enumerate(("dramatiq", "aura web", "aura scheduler")):
+    for place, process in enumerate(("aura worker", "aura web", "aura scheduler")):
         number = TICKETS // 3 + (place < TICKETS % 3)
         driver = Driver(installation.port, number, seconds=number / 60, first=1 + sum(len(d.numbers) for d in drivers))
         drivers.append(driver.start())
@@ -131,7 +131,7 @@ def test_honcho_runs_the_procfile_and_a_sigterm_to_each_process_loses_no_ticket(
     assert installation.scalar("SELECT count(*) FROM attempts WHERE outcome <> 'completed'") == 0, (
         "a deploy counts no attempt"
     )
-    honcho.stop_by("dramatiq")
+    honcho.stop_by("aura worker")
 
 
 #: `honcho`, which kills what has not stopped after as many seconds as a deploy gives, and not after its own five.

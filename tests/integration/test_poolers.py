@@ -114,7 +114,7 @@ def test_a_migration_leaves_no_setting_and_no_lock_in_the_sessions_of_a_pooler(
 
 
 @pytest.mark.parametrize(
-    "command", [["aura", "web"], ["aura", "scheduler"], ["aura", "migrate"], ["dramatiq", "actors", "--processes", "1"]]
+    "command", [["aura", "web"], ["aura", "scheduler"], ["aura", "migrate"], ["aura", "worker", "--processes", "1"]]
 )
 def test_a_process_does_not_start_with_the_wrong_setting_and_names_the_fix(
     pgbouncer: PgBouncer, postgresql: PostgreSQL, command: list[str]
@@ -130,7 +130,7 @@ def test_a_process_does_not_start_with_the_wrong_setting_and_names_the_fix(
 
     assert program.returncode != 0
     assert "AURA_DATABASE_PREPARE=false" in program.stdout + program.stderr
-    assert "Traceback" not in program.stderr or command[0] == "dramatiq"
+    assert "Traceback" not in program.stderr or command[1] == "worker"
 
 
 def test_doctor_names_the_wrong_setting_once_and_ends_in_order(pgbouncer: PgBouncer, through: Callable[[str], None]):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from aura import VERSION
 from tests.conftest import ROOT, environment_variables
 
 PACKAGES = {"aura", "pipelines", "actors", "db", "bench", "tests"}
@@ -48,6 +49,23 @@ cli.main()
     assert ours <= {"aura", "aura.cli", "aura.errors", "aura.settings"}
 
 
+def test_the_version_of_the_command_imports_no_third_party_package():
+    script = """
+import sys
+before = set(sys.modules)
+sys.argv = ["aura", "--version"]
+from importlib.metadata import entry_points
+(command,) = entry_points(group="console_scripts", name="aura")
+command.load()()
+third_party = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(*sorted(third_party))
+"""
+
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+
+    assert result.stdout.splitlines() == [f"aura {VERSION}", "aura"], result.stderr
+
+
 def test_every_package_is_checked_by_import_linter():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
 
@@ -78,6 +96,7 @@ import psycopg2
 psycopg2.connect = refuse
 import actors, pipelines
 heavy = {"openai", "fastapi", "starlette", "uvicorn", "sklearn", "numpy", "scipy", "alembic", "typer", "httpx2"}
+heavy |= {"redis", "pybreaker", "opentelemetry", "jinja2", "babel", "lxml", "chardet", "sentry_sdk", "apscheduler"}
 loaded = sorted(heavy & set(sys.modules))
 print(loaded, type(actors.broker.source).__name__)
 """
@@ -93,3 +112,18 @@ print(loaded, type(actors.broker.source).__name__)
 
     source = "RabbitmqSource" if "RABBITMQ_URL" in variables else "LocalQueues"
     assert (result.stdout.strip(), result.returncode) == (f"[] {source}", 0), result.stderr
+
+
+def import_cost(modules: str) -> float:
+    """Return the CPU seconds of a process that imports the modules: the least of three, which other processes disturb least."""
+    script = f"import {modules}, time; print(time.process_time())"
+    command = [sys.executable, "-c", script]
+    return min(float(subprocess.check_output(command, cwd=ROOT, text=True)) for _ in range(3))
+
+
+def test_importing_the_actors_costs_little_more_than_the_libraries_below_them():
+    libraries = import_cost(
+        "dramatiq, pika, sqlalchemy.orm, sqlalchemy.dialects.postgresql, psycopg2, pydantic_settings, structlog"
+    )
+
+    assert import_cost("actors") < 2.3 * libraries

@@ -1,6 +1,7 @@
 """Circuit breaker: stops calls to the AI provider for some seconds after several failures in a row.
 
 With Redis all workers share one breaker, so an outage of the provider costs the cluster a few timeouts, not every process.
+`pybreaker` loads the client of Redis, so it is imported at the first call of a provider.
 """
 
 from __future__ import annotations
@@ -8,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-
-import pybreaker
-import redis
 
 from aura.ai.engines.base import EngineError
 from aura.ai.engines.shared_state import RedisState, SharedState, SharedStateUnavailable, unavailable
@@ -38,6 +36,8 @@ class CircuitBreaker:
     def _breaker(self) -> Any:
         # made at the first use: it connects to Redis, and a worker starts without Redis
         if self._made is None:
+            import pybreaker
+
             self._made = pybreaker.CircuitBreaker(
                 fail_max=FAILURES,
                 reset_timeout=OPEN_SECONDS,
@@ -57,11 +57,13 @@ class CircuitBreaker:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Count the outcome of the block. Raises EngineError while the breaker is open, and SharedStateUnavailable."""
+        from pybreaker import CircuitBreakerError
+
         # not `call`: it holds a lock until the provider answers
         calling = self._breaker.calling()
         try:
             calling.__enter__()
-        except pybreaker.CircuitBreakerError:
+        except CircuitBreakerError:
             reason = f"the circuit breaker is open after {FAILURES} failures in a row"
             raise EngineError(reason, permanent=False, retry_after=OPEN_SECONDS) from None
         try:
@@ -82,7 +84,10 @@ class CircuitBreaker:
 
 
 def _redis_storage(shared_state: RedisState) -> Any:
+    import pybreaker
+    from redis import RedisError
+
     try:
         return pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, shared_state.redis, namespace="aura:ai")
-    except redis.RedisError as error:
+    except RedisError as error:
         raise unavailable(error) from None

@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
-
-import redis
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aura.errors import Unavailable
 from aura.settings import Settings
+
+if TYPE_CHECKING:
+    import redis
 
 #: Seconds that Redis may take to answer.
 TIMEOUT = 2.0
@@ -142,7 +143,9 @@ class RedisState:
     """Shared state in Redis, of all workers."""
 
     def __init__(self, url: str) -> None:
-        self.redis: Any = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+        from redis import Redis  # loaded only with REDIS_URL: its import takes a tenth of a worker's start
+
+        self.redis: Any = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
         self._reserve, self._add = self.redis.register_script(_RESERVE), self.redis.register_script(_ADD)
 
     def get(self, key: str) -> str | None:
@@ -179,9 +182,11 @@ class RedisState:
         self._run(pipeline.execute)
 
     def _run(self, call: Any) -> Any:
+        from redis import RedisError
+
         try:
             return call()
-        except redis.RedisError as error:
+        except RedisError as error:
             raise unavailable(error) from None
 
 

@@ -12,7 +12,6 @@ import codecs
 import re
 from functools import lru_cache
 
-import chardet
 import webencodings
 
 from aura.ai.text.iso2022jp import decode_iso_2022_jp, is_iso_2022_jp
@@ -244,6 +243,8 @@ def _other_script(content: bytes) -> str:
 
 
 def _detected(sample: bytes, among: tuple[str, ...]) -> str:
+    import chardet  # few texts need it
+
     found = chardet.detect(sample, include_encodings=among)["encoding"]
     return codec_of(found or "") or "cp1252"
 

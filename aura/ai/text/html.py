@@ -11,9 +11,11 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape, unescape
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from lxml import etree
+if TYPE_CHECKING:
+    from lxml import etree
 
 #: Bytes that are parsed at once, and open elements after which a new parser continues: an end tag without its start tag is
 #: compared with all open elements.
@@ -88,6 +90,8 @@ def html_to_text(source: str) -> str:
 
 
 def _parse(source: str, writer: _Writer) -> None:
+    from lxml import etree  # a process that converts no HTML does not load it
+
     parser = etree.HTMLParser(target=writer, huge_tree=True)
     for at in range(0, len(source), _CHUNK):
         chunk = source[at : at + _CHUNK]
@@ -106,7 +110,9 @@ def _feed(parser: etree.HTMLParser, chunk: str) -> None:
 
 
 def _close(parser: etree.HTMLParser) -> None:
-    with suppress(etree.LxmlError):  # there is no element at all
+    from lxml.etree import LxmlError
+
+    with suppress(LxmlError):  # there is no element at all
         parser.close()
 
 

@@ -17,6 +17,7 @@ from aura.jobs.attempt import Cancelled
 from aura.jobs.middleware.shutdown import stop_command
 from aura.settings import first_line
 from db import transaction, workers
+from db.database import one_statement
 
 logger = structlog.get_logger("aura.heartbeat")
 
@@ -71,11 +72,13 @@ def beat() -> bool:
     """
     # before the leases are read: an attempt that begins in between must not count as cancelled
     in_function = [each for each in list(process_state.attempts.values()) if each is not None and each.in_function]
-    with transaction() as session:
-        problem = "; ".join(list(process_state.problems.values())[:2])
-        drains = heartbeat.beat(session, process_state.WORKER_ID, "worker", problem and f"worker: {problem}")
-        held = workers.leases_of(session, process_state.WORKER_ID)
-        if count := workers.release(session, process_state.WORKER_ID, lambda: set(process_state.attempts), held):
+    problem = "; ".join(list(process_state.problems.values())[:2])
+    with one_statement() as session:
+        drains, held = heartbeat.beat(session, process_state.WORKER_ID, "worker", problem and f"worker: {problem}")
+    if held.difference(process_state.attempts):
+        with transaction() as session:
+            count = workers.release(session, process_state.WORKER_ID, lambda: set(process_state.attempts), held)
+        if count:
             logger.warning("jobs released", jobs=count)
     cancelled = [each for each in in_function if each.lease not in held]
     if count := sum(each.interrupt(Cancelled, only_in_function=True) for each in cancelled):

@@ -28,6 +28,8 @@ logger = structlog.get_logger("aura.relay")
 WATCH_EVERY = 2.0
 MISSING_LIMIT = 3
 BOOT_CHECKS = 60
+#: While a relay lives, the checks are so many times as far apart.
+SELDOM = 3
 
 
 class RelayMiddleware(Middleware):
@@ -76,14 +78,16 @@ class RelayMiddleware(Middleware):
         """Stop the worker command when no relay is running: it does not notice that its fork died. Supervisors restart it."""
         missing, dead_after = -BOOT_CHECKS, get_settings().worker_dead_after
         while missing < MISSING_LIMIT:
-            if stop.wait(WATCH_EVERY):
+            if stop.wait(WATCH_EVERY if missing else WATCH_EVERY * SELDOM):
                 return
             try:
                 with reading() as session:
-                    live = count_live(session, "relay", dead_after)
+                    if count_live(session, "relay", dead_after):
+                        missing = 0
+                        continue
                     # if this worker's own heartbeat is not written either, the database says nothing about the relay
                     known = workers.is_alive(session, process_state.WORKER_ID, dead_after / 2)
-                missing = 0 if live else missing + 1 if known else min(missing, 0)
+                missing = missing + 1 if known else min(missing, 0)
             except SQLAlchemyError:
                 missing = 0  # the database is away, which says nothing about the relay; Heartbeat logs it
         logger.critical("no relay is running: the worker command stops, so that its supervisor restarts it")

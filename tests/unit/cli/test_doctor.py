@@ -88,7 +88,7 @@ def test_due_jobs_without_a_relay_fail_the_check(run: Run):
     enqueue(NewJob("classify", "1"))
     assert work() == (True, "")
     move(Job, due_at=-120)
-    assert work() == (False, "start `dramatiq actors` or `aura run`")
+    assert work() == (False, "start `aura worker` or `aura run`")
     with transaction() as session:
         workers.beat(session, "r" * 32, "desk:1", "relay")
     assert work() == (True, "")
@@ -160,7 +160,7 @@ class TestWork:
     def test_queued_jobs_without_a_worker_fail_the_check(self):
         enqueue(NewJob("classify", "1"))
         move(Job, due_at=-health.STUCK_AFTER - 1, hinted_at=-health.STUCK_AFTER)
-        assert (health.check_work().ok, health.check_work().fix) == (False, "start `dramatiq actors` or `aura run`")
+        assert (health.check_work().ok, health.check_work().fix) == (False, "start `aura worker` or `aura run`")
 
 
 @pytest.mark.usefixtures("sqlite")

@@ -158,3 +158,16 @@ def test_a_worker_that_is_long_dead_is_forgotten():
 
     with reading() as session:
         assert session.scalars(select(Worker.id)).all() == ["new"]
+
+
+def test_any_dead_sees_the_jobs_and_the_old_rows_of_dead_workers():
+    def any_dead(dead_after: float) -> bool:
+        with reading() as session:
+            return workers.any_dead(session, dead_after)
+
+    beat("living")
+    assert not any_dead(10)
+    assert any_dead(-0.001), "an old row"
+    enqueue(NewJob("classify", "1"))
+    claim("classify", one_job().id, worker="dead")
+    assert any_dead(10)

@@ -65,7 +65,7 @@ def test_a_stop_waits_for_a_beat_that_has_begun():
 @pytest.mark.usefixtures("database")
 def test_a_beat_names_the_machine_and_the_process():
     with transaction() as session:
-        assert beat(session, "w" * 32, "relay") is False
+        assert beat(session, "w" * 32, "relay").drains is False
 
     with reading() as session:
         row = session.scalars(select(Worker)).one()

@@ -418,3 +418,17 @@ def test_jobs_whose_dispatch_was_stored_but_not_published_are_due_in_the_next_ro
     assert own.round() == 1
     assert len(shelf.hints()) == 1
     assert own.round() == 0
+
+
+def test_a_quiet_relay_reads_one_statement_until_a_job_is_due(monkeypatch: pytest.MonkeyPatch):
+    running = relay(Shelf())
+    running.notified = True
+    running.round()
+    running._woken = False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hints, "due_buckets", lambda *_: pytest.fail("the round is not quiet"))
+        assert running.round() == 0
+    enqueue(NewJob("classify", "1"))
+
+    assert running.round() == 1, "though no notification arrived"

@@ -288,7 +288,7 @@ def test_an_unknown_event_or_role_is_an_error(event: str, role: str) -> None:
 
 def test_a_template_that_names_an_unknown_fact_fails() -> None:
     with pytest.raises(UndefinedError):
-        render._templates.from_string("{{ ticket.tittle }}").render(ticket={"title": "x"})
+        render._templates().from_string("{{ ticket.tittle }}").render(ticket={"title": "x"})
 
 
 @limits(deadline=None)

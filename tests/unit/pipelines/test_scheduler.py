@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from db import leader_election, reading, schedule_runs, transaction
 from db.jobs import NewJob
 from db.models import Job, LeaderLease, ScheduleRun
+from pipelines import scheduler as scheduler_module
 from pipelines.schedule import ScheduledJob
 from pipelines.scheduled_jobs import schedule
 from pipelines.scheduler import LEASE, Scheduler
@@ -305,3 +307,38 @@ def test_runs_of_a_paused_job_are_skipped():
     assert scheduler.tick(NOON + timedelta(minutes=11)) == ["recovery"]
     assert len(ran) == 1
     assert [row.note for row in runs()] == ["1 done"]
+
+
+# -- ticks that are due -----------------------------------------------------------------------------------------------
+
+
+def ticks(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, seconds: int) -> list[int]:
+    """Return the seconds in which the scheduler ticks."""
+    found: list[int] = []
+    tick, clock = scheduler.tick, [time.monotonic()]
+    for second in range(seconds):
+        with monkeypatch.context() as patched:
+            patched.setattr(scheduler_module.time, "monotonic", lambda: clock[0])
+            patched.setattr(scheduler, "tick", lambda: found.append(second) or tick())  # noqa: B023
+            scheduler.tick_if_due()
+        clock[0] += 1
+    return found
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_leader_without_a_due_run_renews_its_lease_after_a_third_of_it(monkeypatch: pytest.MonkeyPatch):
+    assert scheduler_module.LEASE_SECONDS == 15
+    leader, other = (Scheduler([ScheduledJob("yearly", "0 0 1 1 *", lambda: 1)]) for _ in range(2))
+
+    assert ticks(leader, monkeypatch, 12) == [0, 5, 10]
+    assert ticks(other, monkeypatch, 3) == [0, 1, 2], "a scheduler that does not lead"
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_leader_ticks_in_the_second_in_which_a_run_is_due(monkeypatch: pytest.MonkeyPatch):
+    leader = Scheduler([ScheduledJob("yearly", "0 0 1 1 *", lambda: 1)])
+    leader.tick()
+    assert leader._last is not None
+    leader._next["yearly"] = leader._last + timedelta(seconds=2.5)
+
+    assert ticks(leader, monkeypatch, 5)[0] == 3
