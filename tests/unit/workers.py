@@ -9,4 +9,4 @@ A, B, RELAY = "a" * 32, "b" * 32, "c" * 32
 
 def beat(worker: str, name: str, kind: str = "worker") -> bool:
     with transaction() as session:
-        return workers.beat(session, worker, name, kind)
+        return workers.beat(session, worker, name, kind).drains
