@@ -16,6 +16,10 @@ from aura.ai.text.lexicons import alternation, lines
 
 #: Kinds of sentences that report nothing that stands still now.
 DAMPING = ("past", "question", "negated", "planned", "test")
+#: Kinds that bound a priority by themselves.
+BOUNDING = ("safety", "vip", "trifle")
+#: Patterns of several kinds: most texts have none of them, which one search finds out.
+_UNIONS = {"damping": DAMPING, "bounding": BOUNDING}
 #: Characters of a sentence that are searched.
 READ = 600
 
@@ -26,10 +30,9 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\s+(?:but|aber|mais|pero|ma|mas|maar|ale
 def _patterns(foreign: bool) -> dict[str, re.Pattern[str]]:
     files = ["circumstances.txt", "circumstances_foreign.txt"][: 1 + foreign]
     rows = sorted((line.partition(" ") for file in files for line in lines(file)), key=lambda row: row[0])
-    return {
-        kind: re.compile(rf"(?<!\w){alternation([pattern for _, _, pattern in group])}(?!\w)")
-        for kind, group in groupby(rows, key=lambda row: row[0])
-    }
+    phrases = {kind: [phrase for _, _, phrase in group] for kind, group in groupby(rows, key=lambda row: row[0])}
+    unions = {name: [phrase for kind in kinds for phrase in phrases[kind]] for name, kinds in _UNIONS.items()}
+    return {kind: re.compile(rf"(?<!\w){alternation(each)}(?!\w)") for kind, each in (phrases | unions).items()}
 
 
 class Circumstances(NamedTuple):
@@ -56,6 +59,8 @@ def circumstances(normalized: str, foreign: bool = True) -> Circumstances:
 
 def _damping(sentence: str, foreign: bool) -> tuple[str, str] | None:
     patterns = _patterns(foreign)
+    if not patterns["damping"].search(sentence):
+        return None
     for kind in DAMPING:
         if found := patterns[kind].search(sentence):
             if kind == "test" and patterns["live"].search(sentence.replace(found.group(), " ")):
@@ -67,6 +72,6 @@ def _damping(sentence: str, foreign: bool) -> tuple[str, str] | None:
 
 
 def find(kind: str, normalized: str, foreign: bool = True) -> str:
-    """Return the phrase of a kind ("safety", "vip", "moment", "trifle") in a text, empty without one."""
+    """Return the phrase of a kind ("safety", "vip", "moment", "trifle", or "bounding" for any) in a text, empty without one."""
     found = _patterns(foreign)[kind].search(normalized)
     return found.group()[:40] if found else ""

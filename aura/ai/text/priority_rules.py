@@ -172,14 +172,16 @@ def _within_bounds(assessment: Assessment, normalized: str, damped: tuple[str, s
     urgent = assessment.urgency in _URGENT
     if damped[0] and not (urgent or assessment.impact == "everyone"):
         return assessment._replace(priority=min_priority(assessment.priority, "medium"), highest="medium", bound=damped)
-    if not damped[0] and (phrase := find("safety", normalized, foreign)):
+    bounding = bool(find("bounding", normalized, foreign))
+    if bounding and not damped[0] and (phrase := find("safety", normalized, foreign)):
         return assessment._replace(
             priority=max_priority(assessment.priority, "high"), lowest="high", bound=("safety", phrase)
         )
     if assessment.priority == "critical":
         return assessment._replace(lowest="critical")
     if (
-        assessment.urgency != "wish"
+        bounding
+        and assessment.urgency != "wish"
         and not damped[0]
         and (phrase := find("vip", normalized, foreign))
         and find("moment", normalized, foreign)
@@ -188,7 +190,8 @@ def _within_bounds(assessment: Assessment, normalized: str, damped: tuple[str, s
             priority=max_priority(assessment.priority, "high"), lowest="high", bound=("vip", phrase)
         )
     if (
-        assessment.impact == "person"
+        bounding
+        and assessment.impact == "person"
         and assessment.urgency != "idle"
         and (phrase := find("trifle", normalized, foreign))
     ):
