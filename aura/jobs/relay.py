@@ -58,6 +58,7 @@ class _Actor(NamedTuple):
     queue: str
     batch: int
     route: Route
+    asynchronous: bool
 
 
 class Relay:
@@ -167,7 +168,9 @@ class Relay:
         inside = hints.in_flight(session)
         running = hints.running(session) if limits else {}
         actors = {
-            name: ActorState(actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0))
+            name: ActorState(
+                actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0), actor.asynchronous
+            )
             for name, actor in self._actors().items()
         }
         state = State(
@@ -193,7 +196,10 @@ class Relay:
         if self._known.keys() != self._broker.actors.keys():
             self._known = {
                 name: _Actor(
-                    actor.queue_name, actor.batch_size(self._settings), self._topology.hint_route(actor.queue_name)
+                    actor.queue_name,
+                    actor.batch_size(self._settings),
+                    self._topology.hint_route(actor.queue_name),
+                    actor.lane() is not None,
                 )
                 for name, actor in self._broker.actors.items()
             }

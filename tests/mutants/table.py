@@ -109,7 +109,7 @@ MUTANTS = (
     _mutant(
         "slow jobs wait in the broker by the thousand",
         "aura/jobs/relay_plan.py",
-        "window = self.window if own.batch > 1 else min(self.window, ONE_BY_ONE_WINDOW)",
+        "window = min(self.window, SLOW_WINDOW) if slow else self.window",
         "window = self.window",
         "tests/unit/jobs/test_relay_plan.py",
     ),
