@@ -333,6 +333,18 @@ class Settings(BaseSettings):
     ai_budget_ticket: float = Field(
         0.05, ge=0, description="Budget of the remote engine per ticket, in US dollars, retries included."
     )
+    ai_concurrency: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="Calls of the remote engine that each worker process has in flight at most; 0: one in each thread.",
+    )
+    ai_requests_per_minute: int = Field(
+        0, ge=0, description="Requests that the provider allows a minute, for all workers together; 0: not limited."
+    )
+    ai_tokens_per_minute: int = Field(
+        0, ge=0, description="Tokens that the provider allows a minute, for all workers together; 0: not limited."
+    )
     ai_cache_seconds: int = Field(
         3600, ge=0, description="Seconds that the answer to a ticket is reused for equal ones."
     )

@@ -329,7 +329,7 @@ def durable(
     prepare: Callable[[list[Any]], Sequence[Any]] | None = None,
     finish: Callable[[list[Any], list[Any]], Sequence[Any]] | None = None,
     **options: Any,
-) -> Callable[[Callable[[list[Any]], Any]], DurableActor]:
+) -> Callable[[Callable[[Any], Any]], DurableActor]:
     """Declare a durable actor on Dramatiq's broker.
 
     Options: `batch` (jobs in one call), `max_attempts`, `time_limit` (milliseconds), `bulkhead` (share of the threads),
@@ -340,12 +340,12 @@ def durable(
     options are `concurrency`, `in_batches`, `prepare` and `finish`, and `bulkhead` is a share of the slots.
     """
 
-    def declare(fn: Callable[[list[Any]], Any]) -> DurableActor:
+    def declare(fn: Callable[[Any], Any]) -> DurableActor:
         if iscoroutinefunction(fn):
             from aura.jobs.async_actor import AsyncActor  # it imports this module
 
             actor: Any = dramatiq.actor(actor_class=AsyncActor, queue_name=queue_name, **options)(fn)
-            actor.fn, actor.coroutine = in_batches, fn
+            actor.coroutine, actor.fn, actor.has_batches = fn, in_batches, in_batches is not None
             actor.prepare, actor.finish = prepare, finish
         elif in_batches or prepare or finish or "concurrency" in options:
             raise TypeError(f"{fn.__name__} is no async def function, so it takes no option of one")

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dramatiq.middleware.threading import Interrupt
 from sqlalchemy.orm import Session
@@ -34,6 +34,9 @@ from aura.jobs.slots import Lane
 from db import hints, jobs, transaction
 from db.jobs import OWN_LEASE_PREFIX, Claimed, own_lease
 from db.unavailable import is_unavailable
+
+if TYPE_CHECKING:
+    from aura.jobs.broker import JobBroker
 
 
 @dataclass(slots=True, eq=False)
@@ -90,17 +93,19 @@ class AsyncActor(DurableActor):
     """A durable actor whose function is a coroutine; declared by `durable`."""
 
     coroutine: Callable[[Any], Awaitable[Any]]
+    #: Whether there is a function `in_batches`.
+    has_batches = False
     prepare: Callable[[list[Any]], Sequence[Any]] | None = None
     finish: Callable[[list[Any], list[Any]], Sequence[Any]] | None = None
 
     def concurrency(self) -> int:
         """Return the most jobs in flight; 0 while `in_batches` runs in threads."""
         concurrency = int(self.option("concurrency") or 0)
-        return concurrency if self.fn is not None else max(concurrency, 1)
+        return concurrency if self.has_batches else max(concurrency, 1)
 
     @cached_property
     def _lane(self) -> Lane:
-        broker: Any = self.broker
+        broker = cast("JobBroker", self.broker)
         return broker.slots(self.options.get("concurrency"), self.concurrency).lane(self.options.get("bulkhead"))
 
     def lane(self) -> Lane | None:

@@ -61,9 +61,7 @@ class AsyncRunner:
         """Wait until these attempts are settled, or all; False when some are not within so many seconds."""
         waited = None if attempts is None else set(attempts)
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not (self._jobs if waited is None else self._jobs & waited), timeout
-            )
+            return self._changed.wait_for(lambda: not (self._jobs if waited is None else self._jobs & waited), timeout)
 
     def stop(self, seconds: float, interrupt: Callable[[AsyncAttempt], object]) -> None:
         """Wait so many seconds for the jobs, and then interrupt those that still run."""
@@ -85,11 +83,8 @@ class AsyncRunner:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop, self._ended = asyncio.new_event_loop(), SimpleQueue()
-            for name, run, argument in (
-                ("async-jobs", _serve, self._loop),
-                ("async-completion", self._complete, self._ended),
-            ):
-                threading.Thread(target=run, args=(argument,), name=name, daemon=True).start()  # type: ignore[arg-type]
+            threading.Thread(target=_serve, args=(self._loop,), name="async-jobs", daemon=True).start()
+            threading.Thread(target=self._complete, args=(self._ended,), name="async-completion", daemon=True).start()
         return self._loop
 
     def _start(self, attempts: Iterable[AsyncAttempt]) -> None:

@@ -168,9 +168,7 @@ class Relay:
         inside = hints.in_flight(session)
         running = hints.running(session) if limits else {}
         actors = {
-            name: ActorState(
-                actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0), actor.asynchronous
-            )
+            name: ActorState(actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0), actor.asynchronous)
             for name, actor in self._actors().items()
         }
         state = State(

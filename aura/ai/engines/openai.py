@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -26,6 +27,7 @@ from aura.tls import https_context
 
 if TYPE_CHECKING:
     import httpx2
+    from openai import AsyncOpenAI
 
 #: Bytes of an answer that are read; an answer of AI_MAX_TOKENS has fewer.
 LONGEST_ANSWER = 256_000
@@ -120,21 +122,35 @@ class OpenAIEngine:
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
         self.compatible = settings.openai_base_url is not None
         self._sends_temperature = True
-        self._client = AsyncOpenAI(
+        self._sockets = DefaultAsyncHttpxClient, https_context()
+        self._openai = AsyncOpenAI
+        #: The client of each event loop: its connections belong to the loop.
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
+
+    def _client(self) -> AsyncOpenAI:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._clients[loop] = self._make_client()
+        return self._clients[loop]
+
+    def _make_client(self) -> AsyncOpenAI:
+        settings, (http_client, context) = self._settings, self._sockets
+        assert settings.openai_api_key is not None
+        return self._openai(
             api_key=settings.openai_api_key.get_secret_value(),
             base_url=settings.openai_base_url or "https://api.openai.com/v1",
             timeout=settings.ai_timeout,
             max_retries=0,  # the job system retries
-            http_client=DefaultAsyncHttpxClient(
+            http_client=http_client(
                 timeout=settings.ai_timeout,
-                verify=https_context(),
+                verify=context,
                 # an answer without compression has no more bytes than were counted
                 headers={"Accept-Encoding": "identity"},
                 event_hooks={"response": [_limit_answer()]},
             ),
         )
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
 
     def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per request, in order. Raises the first EngineError when any of them fails."""
@@ -145,7 +161,7 @@ class OpenAIEngine:
         return ticket_message(request)
 
     async def _classify_all(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
-        outcomes = await asyncio.gather(*(self._classify_one(request) for request in requests), return_exceptions=True)
+        outcomes = await asyncio.gather(*(self.classify_one(request) for request in requests), return_exceptions=True)
         verdicts: list[Verdict] = []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -153,7 +169,8 @@ class OpenAIEngine:
             verdicts.append(outcome)
         return verdicts
 
-    async def _classify_one(self, request: ClassificationRequest) -> Verdict:
+    async def classify_one(self, request: ClassificationRequest) -> Verdict:
+        """Return the verdict on one request, on any event loop. Raises EngineError."""
         start = perf_counter()
         reply = await self._call_with_timeout(request)
         return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
@@ -206,7 +223,7 @@ class OpenAIEngine:
         system, user = conversation(request, self._settings.categories)
         temperature = self._settings.ai_temperature if self._sends_temperature else omit
         if self.compatible:
-            completion = await self._client.chat.completions.parse(
+            completion = await self._client().chat.completions.parse(
                 model=self.model,
                 messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
                 response_format=self.answer,
@@ -222,7 +239,7 @@ class OpenAIEngine:
                 usage.prompt_tokens if usage else 0,
                 usage.completion_tokens if usage else 0,
             )
-        response = await self._client.responses.parse(
+        response = await self._client().responses.parse(
             model=self.model,
             instructions=system,
             input=user,
@@ -257,7 +274,7 @@ def engine_error(error: Exception, timeout: float) -> EngineError:
         if error.code == "insufficient_quota":
             return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
         wait = retry_after.seconds(error.response.headers)
-        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True)
+        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True, throttled=True)
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
         if status in (401, 403):
