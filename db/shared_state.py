@@ -80,10 +80,13 @@ def reserve(
             start(session, key, 0, seconds)
         within = update(table(SharedCounter)).where(_c.key == key, _c.amount + amount <= limits[key])
         added = within.values(amount=_c.amount + amount, expires_at=from_now(seconds)).returning(_c.key)
-        if session.scalar(added) is None:
-            if session.scalar(select(_c.key).where(_c.key == key)) is None:
+        while session.scalar(added) is None:
+            present = session.scalar(select(_c.amount).where(_c.key == key))
+            if present is None:
                 raise CounterMissing(key)
-            raise CounterFull(key)
+            if present + amount > limits[key]:
+                raise CounterFull(key)
+            # another transaction created it meanwhile
 
 
 def start(session: Session, key: str, amount: int, seconds: float) -> None:

@@ -121,6 +121,7 @@ class OpenAIEngine:
         schema = json.dumps(self.answer.model_json_schema())
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
         self.compatible = settings.openai_base_url is not None
+        self.base_url = settings.openai_base_url or "https://api.openai.com/v1"
         self._sends_temperature = True
         self._sockets = DefaultAsyncHttpxClient, https_context()
         self._openai = AsyncOpenAI
@@ -140,7 +141,7 @@ class OpenAIEngine:
         assert settings.openai_api_key is not None
         return self._openai(
             api_key=settings.openai_api_key.get_secret_value(),
-            base_url=settings.openai_base_url or "https://api.openai.com/v1",
+            base_url=self.base_url,
             timeout=settings.ai_timeout,
             max_retries=0,  # the job system retries
             http_client=http_client(
