@@ -56,6 +56,7 @@ def main() -> int:
 
 def report(round_: Round, provider: SlowProvider, tickets: int, concurrency: str) -> None:
     """Measure one round, and print it."""
+    round_.warm_up()
     before, used, machine = round_.last_id(), cpu(round_.workers.roots), psutil.cpu_times()
     start = time.perf_counter()
     round_.submit(tickets)

@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -109,7 +109,7 @@ class OpenAIEngine:
 
     def __init__(self, settings: Settings) -> None:
         # imported here: the import takes most of a second
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, pydantic_function_tool
 
         if settings.openai_api_key is None:
             raise EngineError("OPENAI_API_KEY is not set", permanent=True)
@@ -117,6 +117,8 @@ class OpenAIEngine:
         self.prompt_version = VERSION
         self._settings = settings
         self.answer = answer_model(settings.categories)
+        strict: Any = pydantic_function_tool(self.answer)["function"]
+        self._schema = strict["parameters"]
         # the schema is sent too, and every message costs a few tokens
         schema = json.dumps(self.answer.model_json_schema())
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
@@ -219,46 +221,64 @@ class OpenAIEngine:
             raise engine_error(error, self._settings.ai_timeout) from None
 
     async def _call(self, request: ClassificationRequest) -> Reply:
-        from openai import omit
+        import httpx2
 
+        body = self.body(request)
+        if self._sends_temperature:
+            body["temperature"] = self._settings.ai_temperature
+        # not the method `parse`: it makes the schema and looks at every type of the body again, for each call
+        answer = await self._client().post(self.path, cast_to=httpx2.Response, body=body)
+        return self.reply(json.loads(answer.content))
+
+    @property
+    def path(self) -> str:
+        """The path of the API behind the base URL."""
+        return "/chat/completions" if self.compatible else "/responses"
+
+    def body(self, request: ClassificationRequest) -> dict[str, Any]:
+        """Return the body of a request, without a temperature."""
         system, user = conversation(request, self._settings.categories)
-        temperature = self._settings.ai_temperature if self._sends_temperature else omit
+        schema = {"name": self.answer.__name__, "strict": True, "schema": self._schema}
         if self.compatible:
-            completion = await self._client().chat.completions.parse(
-                model=self.model,
-                messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
-                response_format=self.answer,
-                temperature=temperature,
-                max_tokens=self._settings.ai_max_tokens,
-            )
-            usage = completion.usage
-            message = completion.choices[0].message
-            return Reply(
-                message.parsed,
-                bool(message.refusal),
-                False,
-                usage.prompt_tokens if usage else 0,
-                usage.completion_tokens if usage else 0,
-            )
-        response = await self._client().responses.parse(
-            model=self.model,
-            instructions=system,
-            input=user,
-            text_format=self.answer,
-            temperature=temperature,
-            max_output_tokens=self._settings.ai_max_tokens,
-            store=False,
-        )
-        refused = any(
-            part.type == "refusal" for item in response.output if item.type == "message" for part in item.content
-        )
-        return Reply(
-            response.output_parsed,
-            refused,
-            response.status == "incomplete",
-            response.usage.input_tokens if response.usage else 0,
-            response.usage.output_tokens if response.usage else 0,
-        )
+            return {
+                "model": self.model,
+                "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+                "response_format": {"type": "json_schema", "json_schema": schema},
+                "max_tokens": self._settings.ai_max_tokens,
+            }
+        return {
+            "model": self.model,
+            "instructions": system,
+            "input": user,
+            "text": {"format": {"type": "json_schema", **schema}},
+            "max_output_tokens": self._settings.ai_max_tokens,
+            "store": False,
+        }
+
+    def reply(self, body: Mapping[str, Any]) -> Reply:
+        """Return the reply in the body of an answer. Raises ValidationError, and LookupError and more for a malformed body."""
+        usage = body.get("usage") or {}
+        if self.compatible:
+            choice = body["choices"][0]
+            message = choice["message"]
+            text, refused = message.get("content"), bool(message.get("refusal"))
+            cut_off = choice.get("finish_reason") == "length"
+            if choice.get("finish_reason") == "content_filter":
+                raise _unusable("the provider's content filter stopped the answer")
+            tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        else:
+            parts = [part for item in body["output"] if item["type"] == "message" for part in item["content"]]
+            text = "".join(part["text"] for part in parts if part["type"] == "output_text")
+            refused = any(part["type"] == "refusal" for part in parts)
+            cut_off = body.get("status") == "incomplete"
+            tokens = usage.get("input_tokens"), usage.get("output_tokens")
+        parsed = self.answer.model_validate_json(text) if text and not refused and not cut_off else None
+        return Reply(parsed, refused, cut_off, *map(_count, tokens))
+
+
+def _count(tokens: object) -> int:
+    """Return the tokens of an answer; 0 for a value that is no number of tokens: the call then costs the most it can."""
+    return tokens if type(tokens) is int and tokens >= 0 else 0
 
 
 def _share(value: float) -> float:
@@ -269,6 +289,8 @@ def engine_error(error: Exception, timeout: float) -> EngineError:
     """Return the EngineError of an exception; its message holds nothing of the request or the answer."""
     import openai
 
+    if isinstance(error, EngineError):
+        return error
     if isinstance(error, (TimeoutError, openai.APITimeoutError)):
         return EngineError(f"no answer within {timeout:g} s", permanent=False, sent=True, billed=True)
     if isinstance(error, openai.RateLimitError):
@@ -289,10 +311,6 @@ def engine_error(error: Exception, timeout: float) -> EngineError:
         return EngineError(f"the server answered {status}", permanent=not temporary, retry_after=wait, sent=True)
     if isinstance(error, openai.APIConnectionError):
         return EngineError("the server cannot be reached", permanent=False, sent=True)
-    if isinstance(error, openai.LengthFinishReasonError):
-        return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
-    if isinstance(error, openai.ContentFilterFinishReasonError):
-        return _unusable("the provider's content filter stopped the answer")
     if isinstance(error, AnswerTooLong):
         return _unusable("the answer was too long")
     if isinstance(error, ValidationError):
