@@ -19,7 +19,12 @@ from bench.services import Servers
 from tests.slow_provider import SlowProvider
 
 CLASSIFIED = "SELECT count(*) FROM verdicts WHERE ticket_id > %s"
-FALLBACKS = "SELECT coalesce(json_object_agg(fallback, n), '{}') FROM (SELECT fallback, count(*) AS n FROM verdicts WHERE fallback <> '' AND ticket_id > %s GROUP BY fallback) AS f"
+FALLBACKS = """
+    SELECT coalesce(json_object_agg(fallback, n), '{}')
+    FROM (
+        SELECT fallback, count(*) AS n FROM verdicts WHERE fallback <> '' AND ticket_id > %s GROUP BY fallback
+    ) AS fallbacks
+"""
 #: The seconds from the first to the last verdict of the middle 80 %, and their number: without the beginning and the end.
 STEADY = """
     WITH ranked AS (

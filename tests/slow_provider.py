@@ -95,14 +95,17 @@ class _Server:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0)
+                length = next(
+                    (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0
+                )
                 body = await reader.readexactly(length)
                 status, answer = (200, self.figures()) if head.startswith(b"GET") else await self.complete(body)
                 content = json.dumps(answer).encode()
                 extra = f"Retry-After: {self.retry_after}\r\n" if status == 429 and self.retry_after else ""
                 writer.write(
                     f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}"
-                    f"Content-Length: {len(content)}\r\n\r\n".encode() + content
+                    f"Content-Length: {len(content)}\r\n\r\n".encode()
+                    + content
                 )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -134,7 +137,13 @@ class _Server:
             self.in_flight -= 1
         message = {"role": "assistant", "content": json.dumps(GOOD), "refusal": None}
         choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": None}
-        completion = {"id": "c1", "object": "chat.completion", "created": 1, "model": asked["model"], "choices": [choice]}
+        completion = {
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked["model"],
+            "choices": [choice],
+        }
         return 200, completion | {"usage": USAGE}
 
 

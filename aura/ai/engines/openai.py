@@ -11,7 +11,8 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import cycle
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -34,6 +35,8 @@ LONGEST_ANSWER = 256_000
 #: Characters of each text of an answer that are read.
 LONGEST_TEXT = 1_000
 SENTIMENTS = ("negative", "neutral", "positive")
+#: Calls in flight for each client: httpcore looks at every connection of a client for each of its calls, and twice.
+CALLS_OF_A_CLIENT = 20
 #: Seconds without calls after a problem of the account (key, quota).
 ACCOUNT_PAUSE = 120.0
 
@@ -127,16 +130,17 @@ class OpenAIEngine:
         self._sends_temperature = True
         self._sockets = DefaultAsyncHttpxClient, https_context()
         self._openai = AsyncOpenAI
-        #: The client of each event loop: its connections belong to the loop.
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        #: The clients of each event loop, taken in turn: their connections belong to the loop.
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[AsyncOpenAI]] = WeakKeyDictionary()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
 
     def _client(self) -> AsyncOpenAI:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            self._clients[loop] = self._make_client()
-        return self._clients[loop]
+            count = max(1, self._settings.ai_concurrency // CALLS_OF_A_CLIENT)
+            self._clients[loop] = cycle([self._make_client() for _ in range(count)])
+        return next(self._clients[loop])
 
     def _make_client(self) -> AsyncOpenAI:
         settings, (http_client, context) = self._settings, self._sockets

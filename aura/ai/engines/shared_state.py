@@ -95,10 +95,10 @@ class Rate:
     def reserve(self, full_at: int, now: int, units: int) -> tuple[int, int]:
         """Return the new value of the counter and the microseconds to wait, from its old value and the time.
 
-        More units than the burst count as the burst: they must wait for an empty window, and no longer.
+        More units than the burst wait for an empty window, and no longer; those that follow wait for all of them.
         """
-        full_at = max(full_at, now) + min(units, self.burst) * self.interval
-        return full_at, max(full_at - self.burst * self.interval - now, 0)
+        full_at = max(full_at, now) + units * self.interval
+        return full_at, max(full_at - max(self.burst, units) * self.interval - now, 0)
 
 
 class Op(NamedTuple):
@@ -302,7 +302,7 @@ class RedisState:
         self._reserve(keys=[_PREFIX + key for key in limits], args=arguments, client=pipeline)
 
     def _pipe_throttle(self, pipeline: Any, key: str, rate: Rate, units: int, longest: float) -> None:
-        cost, burst = min(units, rate.burst) * rate.interval, rate.burst * rate.interval
+        cost, burst = units * rate.interval, max(rate.burst, units) * rate.interval
         arguments = [cost, burst, int(longest * MICROSECONDS), COUNTER_SECONDS]
         self._throttle(keys=[_PREFIX + key], args=arguments, client=pipeline)
 

@@ -74,11 +74,15 @@ def test_jobs_of_a_hint_are_awaited_side_by_side_and_completed(hand: Hand, decla
 
 def test_each_job_has_a_lease_of_its_own_that_counts_as_running(hand: Hand, declare: Declare) -> None:
     leases: dict[str, str] = {}
+    looked = asyncio.Event()
 
     async def work(job: Any) -> None:
-        leases.update({each.key: str(each.lease) for each in await asyncio.to_thread(all_jobs)})
-        assert set(leases.values()) <= process_state.attempts.keys()
-        await asyncio.to_thread(heartbeat.beat)
+        if job.key == "b":
+            leases.update({each.key: str(each.lease) for each in await asyncio.to_thread(all_jobs)})
+            assert set(leases.values()) <= process_state.attempts.keys()
+            await asyncio.to_thread(heartbeat.beat)
+            looked.set()
+        await looked.wait()
 
     actor = declare(work, concurrency=2, batch=2)
     actor(one_hint(actor, *"ab"))
@@ -157,20 +161,23 @@ def test_options_of_an_async_function_are_refused_for_another(declare: Declare) 
 
 
 def test_no_more_jobs_are_claimed_than_may_start(hand: Hand, declare: Declare) -> None:
-    most = 0
+    leased: list[int] = []
+    looked = asyncio.Event()
 
-    async def work(_job: Any) -> None:
-        nonlocal most
-        most = max(most, sum(job.lease is not None for job in await asyncio.to_thread(all_jobs)))
+    async def work(job: Any) -> None:
+        if job.key in "bd":
+            leased.append(sum(each.lease is not None for each in await asyncio.to_thread(all_jobs)))
+            looked.set()
+        await looked.wait()
 
     actor = declare(work, concurrency=2, batch=10)
     actor(one_hint(actor, *"abcde"))
 
-    assert most == 2
+    assert leased == [2]
     assert len(attempts()) == 2
     assert [(job.lease, job.hinted_at, job.attempts) for job in all_jobs()] == [(None, None, 0)] * 3
     hand.run()
-    assert all_jobs() == []
+    assert all_jobs() == [] and max(leased) == 2
 
 
 # -- failures -----------------------------------------------------------------------------------------------------------
@@ -420,10 +427,15 @@ def test_a_job_is_dispatched_locally_while_slots_are_free(hand: Hand, declare: D
     assert len(all_jobs()) == 1 and process_state.attempts == {}
     # And a rollback leaves no slot behind
     process_state.worker = Worker()  # type: ignore[assignment]
-    with pytest.raises(ZeroDivisionError), LocalDispatch(actor.broker) as dispatch, transaction() as session:
-        dispatch.accept(session)
-        jobs.enqueue(session, [NewJob("upper", key) for key in "de"])
-        1 / 0  # noqa: B018
+
+    def roll_back() -> None:
+        with LocalDispatch(actor.broker) as dispatch, transaction() as session:
+            dispatch.accept(session)
+            jobs.enqueue(session, [NewJob("upper", key) for key in "de"])
+            raise ValueError
+
+    with pytest.raises(ValueError, match=""):
+        roll_back()
     assert process_state.attempts == {}
     lane = actor.lane()
     assert lane is not None and lane.slots.try_acquire(lane, "another", 2)
@@ -439,4 +451,3 @@ def test_the_seconds_of_an_attempt_are_those_of_its_job(hand: Hand, declare: Dec
 
     took = {each.key: each.seconds for each in attempts()}
     assert took["slow"] >= 0.3
-

@@ -8,8 +8,8 @@ import pytest
 
 from aura.jobs.relay_plan import (
     GATHER,
-    SLOW_WINDOW,
     ROUND,
+    SLOW_WINDOW,
     SUSPECTS_EVERY,
     ActorState,
     Bucket,
