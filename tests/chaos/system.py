@@ -32,6 +32,7 @@ from tests.conftest import ROOT, wait_until
 from tests.postgresql_servers import PgBouncer, Standby
 from tests.rabbitmq_cluster import RabbitMQCluster
 from tests.services import PostgreSQL, RabbitMQ, Redis, tree
+from tests.slow_provider import SlowProvider
 
 #: The virtual host of every run; the faults that wipe RabbitMQ create it again.
 VHOST = "chaos"
@@ -69,6 +70,8 @@ class System(Installation):
         rates: str = "off",
         standby: Standby | None = None,
         pooler: str = "",
+        slow: SlowProvider | None = None,
+        **more: str,
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.standby = standby
@@ -115,6 +118,9 @@ class System(Installation):
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,
         } | (self.provider.variables if openai else {})
+        if slow is not None:
+            variables |= {"OPENAI_API_KEY": "sk-chaos", "OPENAI_BASE_URL": slow.url, "AI_MODEL": "test-model"}
+        variables |= more
         super().__init__(folder, variables)
         # the judge does not look through the proxy
         self.engine = make_engine(self._url([each.port for each in (postgresql, standby) if each is not None]), 4)

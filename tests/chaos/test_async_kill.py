@@ -1,0 +1,63 @@
+"""kill -9 while many asynchronous classifications are in flight: nothing is lost, few calls are repeated, the budget holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from aura.ai.engines.budget import MICRO, cost
+from tests.chaos.conftest import Build
+from tests.chaos.driver import Driver
+from tests.chaos.oracle import at_rest, judge
+from tests.services import wait_until
+from tests.slow_provider import USAGE, SlowProvider
+
+pytestmark = pytest.mark.acceptance
+
+TICKETS = int(os.environ.get("CHAOS_TICKETS", "200"))
+#: AURA_AI_CONCURRENCY of each of the two worker processes, and the workers killed, one after the other.
+CONCURRENCY, KILLS = 20, 2
+IN_FLIGHT = "SELECT count(*) FROM jobs WHERE actor = 'classify' AND lease IS NOT NULL"
+
+
+@pytest.mark.usefixtures("one_day")
+def test_a_killed_worker_repeats_at_most_the_calls_that_it_had_in_flight(build: Build) -> None:
+    with SlowProvider(seconds=1.0) as provider:
+        system = build(workers=2, scheduler=False, slow=provider, AURA_AI_CONCURRENCY=str(CONCURRENCY))
+        driver = Driver(system.port, TICKETS).start()
+        # When each worker is killed in turn, with calls in flight
+        for kill in range(KILLS):
+            asked = TICKETS * (kill + 1) // (KILLS + 2)
+
+            def busy(asked: int = asked) -> bool:
+                return provider.figures().calls >= asked and system.rows(IN_FLIGHT)[0][0] >= CONCURRENCY
+
+            wait_until(busy, 240, lambda: f"{provider.figures()} {system.rows(IN_FLIGHT)}", 0.05)
+            os.kill(system.pids("worker")[0], signal.SIGKILL)
+            wait_until(lambda: len(system.pids("worker")) < 2, 60, "the killed worker is still there", 0.05)
+            system.age_dead_workers()
+            wait_until(lambda: len(system.pids("worker")) == 2, 240, "no worker took its place", 0.2)
+        driver.finish(240)
+        wait_until(lambda: at_rest(system.rows), 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+        figures = provider.figures()
+
+    # Then every ticket is finished, once
+    verdict = judge(system.engine, driver, system.post)
+    assert not verdict.red, verdict
+    [(classified,)] = system.rows("SELECT count(DISTINCT ticket_id) FROM verdicts WHERE engine = 'openai'")
+    assert classified == len(figures.titles) == len(driver.accepted), "no ticket was left to the local engine"
+    # And the provider was never asked by more jobs than may be in flight, nor again beyond those of the killed workers
+    assert CONCURRENCY < figures.peak <= 2 * CONCURRENCY + KILLS * CONCURRENCY
+    assert figures.repeated <= KILLS * CONCURRENCY
+    # And the day's counter covers every call: the recorded ones by their costs, those of the dead by their reservations
+    of_a_call = cost("test-model", USAGE["prompt_tokens"], USAGE["completion_tokens"])
+    [(recorded, costs)] = system.rows("SELECT count(*), sum(cost) FROM ai_calls")
+    assert costs == pytest.approx(recorded * of_a_call)
+    counter = redis.Redis.from_url(system.redis.url).get(f"aura:ai:costs:{datetime.now(UTC).date()}")
+    assert counter is not None
+    assert round(figures.calls * of_a_call * MICRO) <= int(counter) + figures.calls
+    assert figures.calls - recorded <= KILLS * CONCURRENCY
