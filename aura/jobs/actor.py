@@ -28,7 +28,7 @@ from aura.jobs import metrics, process_state, tracing
 from aura.jobs.attempt import Attempt, Missing
 from aura.jobs.backoff import backoff
 from aura.jobs.local_dispatch import LocalDispatch
-from aura.jobs.slots import Lane
+from aura.jobs.slots import SlotAccess
 from aura.settings import Settings, first_line, get_settings
 from db import hints, jobs, queue_controls, reading, transaction
 from db.jobs import Claimed, NewJob
@@ -92,7 +92,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         settings = settings or get_settings()
         return int(self.option("batch", settings) or settings.jobs_per_hint)
 
-    def lane(self) -> Lane | None:
+    def slot_access(self) -> SlotAccess | None:
         """Return the slots of an actor whose jobs run on the event loop; None while they run in threads."""
         return None
 

@@ -30,7 +30,7 @@ from aura.jobs import process_state, tracing
 from aura.jobs.actor import TIME_LIMIT, DurableActor, JobResult, Unclaimed
 from aura.jobs.attempt import Attempt
 from aura.jobs.local_dispatch import LocalDispatch
-from aura.jobs.slots import Lane
+from aura.jobs.slots import SlotAccess
 from db import hints, jobs, transaction
 from db.jobs import OWN_LEASE_PREFIX, Claimed, own_lease
 from db.unavailable import is_unavailable
@@ -104,33 +104,33 @@ class AsyncActor(DurableActor):
         return concurrency if self.has_batches else max(concurrency, 1)
 
     @cached_property
-    def _lane(self) -> Lane:
+    def _slot_access(self) -> SlotAccess:
         broker = cast("JobBroker", self.broker)
-        return broker.slots(self.options.get("concurrency"), self.concurrency).lane(self.options.get("bulkhead"))
+        return broker.slots(self.options.get("concurrency"), self.concurrency).access(self.options.get("bulkhead"))
 
-    def lane(self) -> Lane | None:
-        return self._lane if self.concurrency() else None
+    def slot_access(self) -> SlotAccess | None:
+        return self._slot_access if self.concurrency() else None
 
     def __call__(self, job_ids: Sequence[int], lease: Any = None) -> None:
         """Claim the jobs of a hint and hand them over to the event loop; outside a worker, wait for them.
 
         `lease` are the leases of jobs that were dispatched locally, and so are claimed already.
         """
-        lane = self.lane()
-        if lane is None:
+        access = self.slot_access()
+        if access is None:
             super().__call__(job_ids, lease)
             return
-        attempts = self._claimed(job_ids, lane) if lease is None else self._dispatched(lease)
+        attempts = self._claimed(job_ids, access) if lease is None else self._dispatched(lease)
         if attempts:
-            lane.slots.hold(lane, [each.lease for each in attempts])
+            access.slots.hold(access, [each.lease for each in attempts])
             self._prepare(attempts)
             process_state.runner.submit(attempts)
             if process_state.worker is None:
                 process_state.runner.wait(attempts)
 
-    def _claimed(self, job_ids: Sequence[int], lane: Lane) -> list[AsyncAttempt]:
+    def _claimed(self, job_ids: Sequence[int], access: SlotAccess) -> list[AsyncAttempt]:
         """Claim as many of the hint's jobs as there may be slots, and release the rest."""
-        ids = job_ids[: min(self.batch_size(), lane.slots.capacity(lane))]
+        ids = job_ids[: min(self.batch_size(), access.slots.capacity(access))]
         claim = Attempt(self, uuid.uuid4().hex[:OWN_LEASE_PREFIX])
         leases = {each: own_lease(claim.lease, each) for each in ids}
         # the leases count as running before the database knows of them
@@ -203,7 +203,7 @@ class AsyncActor(DurableActor):
                 if each.spans:
                     bind_contextvars(traces=[each.spans[job.id].trace_id])
                 self.settle(each)
-            self._lane.slots.release(*(each.lease for each in attempts))
+            self._slot_access.slots.release(*(each.lease for each in attempts))
 
     def _complete_all(self, attempts: Sequence[AsyncAttempt]) -> None:
         """Complete them together; if that fails, each by itself, so that one result that cannot be saved fails alone."""

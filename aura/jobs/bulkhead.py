@@ -17,7 +17,7 @@ from dramatiq import Broker
 from dramatiq.broker import MessageProxy
 
 from aura.jobs import process_state
-from aura.jobs.slots import Lane, SlotEntry
+from aura.jobs.slots import SlotAccess, SlotEntry
 
 #: Dramatiq prefetches twice as many messages as there are threads.
 PREFETCH_PER_THREAD = 2
@@ -65,8 +65,10 @@ class Bulkhead:
         `prefetch` is the number for a queue without a bulkhead.
         """
         actors: list[Any] = [actor for actor in broker.actors.values() if actor.queue_name == queue]
-        if any(actor.lane() is not None for actor in actors):
-            return ASYNC_PREFETCH, SlotEntry(lambda name: lane_of(broker, name), lambda: process_state.runner.stopping)
+        if any(actor.slot_access() is not None for actor in actors):
+            return ASYNC_PREFETCH, SlotEntry(
+                lambda name: access_of(broker, name), lambda: process_state.runner.stopping
+            )
         if any(actor.option("background") for actor in actors):
             return 1, None
         share = min((share for actor in actors if (share := actor.option("bulkhead"))), default=None)
@@ -97,8 +99,8 @@ class BulkheadSlot:
         self._bulkhead.release(message)
 
 
-def lane_of(broker: Broker, actor: str) -> Lane | None:
-    """Return the lane of an actor; None while its jobs run in threads."""
+def access_of(broker: Broker, actor: str) -> SlotAccess | None:
+    """Return the access of an actor; None while its jobs run in threads."""
     found: Any = broker.actors.get(actor)
-    lane: Lane | None = found.lane() if found is not None else None
-    return lane
+    access: SlotAccess | None = found.slot_access() if found is not None else None
+    return access

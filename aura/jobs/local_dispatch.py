@@ -20,7 +20,7 @@ from dramatiq.broker import MessageProxy
 from sqlalchemy.orm import Session
 
 from aura.jobs import process_state
-from aura.jobs.slots import Lane
+from aura.jobs.slots import SlotAccess
 from db import jobs
 from db.jobs import Claimed, NewJob
 
@@ -60,7 +60,7 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         self._filling: dict[str, str] = {}
         self._leased: dict[str, list[Claimed]] = {}
         #: The slot of each asynchronous job.
-        self._lanes: dict[str, Lane] = {}
+        self._accesses: dict[str, SlotAccess] = {}
 
     def accept(self, session: Session) -> None:
         """Accept jobs that this transaction enqueues from here on."""
@@ -73,8 +73,8 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         actor: Any = self._broker.actors.get(name)
         if actor is None or job.delay or not self._accepts(session, actor):
             return None
-        if (lane := actor.lane()) is not None:
-            return self._lease_slot(lane)
+        if (access := actor.slot_access()) is not None:
+            return self._lease_slot(access)
         if self._offered[name] >= BATCHES * actor.batch_size():
             return None
         if self._offered[name] % actor.batch_size() == 0:
@@ -84,12 +84,12 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         self._offered[name] += 1
         return self._filling[name]
 
-    def _lease_slot(self, lane: Lane) -> str | None:
+    def _lease_slot(self, access: SlotAccess) -> str | None:
         lease = uuid.uuid4().hex
-        if not lane.slots.try_acquire(lane, lease, 1):
+        if not access.slots.try_acquire(access, lease, 1):
             return None
         process_state.attempts[lease] = None
-        self._leased[lease], self._lanes[lease] = [], lane
+        self._leased[lease], self._accesses[lease] = [], access
         return lease
 
     def _accepts(self, session: Session, actor: Any) -> bool:
@@ -114,13 +114,13 @@ class LocalDispatch(AbstractContextManager["LocalDispatch"]):
         finally:  # also when a time limit strikes here
             for lease in self._leased:
                 process_state.attempts.pop(lease, None)  # the heartbeat releases jobs that were committed all the same
-                if lease in self._lanes:
-                    self._lanes[lease].slots.release(lease)
+                if lease in self._accesses:
+                    self._accesses[lease].slots.release(lease)
 
     def _pass_on_slots(self, worker: Worker) -> None:
         """Pass on the asynchronous jobs, in messages of at most one batch."""
         leases: defaultdict[str, list[str]] = defaultdict(list)
-        for lease in [lease for lease in self._lanes if self._leased[lease]]:
+        for lease in [lease for lease in self._accesses if self._leased[lease]]:
             leases[self._leased[lease][0].actor].append(lease)
         for name, all_of_actor in leases.items():
             actor: Any = self._broker.get_actor(name)

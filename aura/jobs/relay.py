@@ -197,7 +197,7 @@ class Relay:
                     actor.queue_name,
                     actor.batch_size(self._settings),
                     self._topology.hint_route(actor.queue_name),
-                    actor.lane() is not None,
+                    actor.slot_access() is not None,
                 )
                 for name, actor in self._broker.actors.items()
             }

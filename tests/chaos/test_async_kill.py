@@ -42,7 +42,9 @@ def test_a_killed_worker_repeats_at_most_the_calls_that_it_had_in_flight(build: 
             system.age_dead_workers()
             wait_until(lambda: len(system.pids("worker")) == 2, 240, "no worker took its place", 0.2)
         driver.finish(240)
-        wait_until(lambda: at_rest(system.rows), 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+        wait_until(
+            lambda: at_rest(system.rows), 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2
+        )
         figures = provider.figures()
 
     # Then every ticket is finished, once

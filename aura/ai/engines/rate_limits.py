@@ -31,11 +31,7 @@ class Rated:
 
     def changes(self, tokens: int) -> list[tuple[str, int]]:
         """Return what to add to the counters when the call took so many tokens; 0 if that is not known."""
-        return [
-            (key, (tokens - units) * rate.interval)
-            for key, rate, units in self.limits
-            if key == TOKENS and tokens
-        ]
+        return [(key, (tokens - units) * rate.interval) for key, rate, units in self.limits if key == TOKENS and tokens]
 
     async def settle(self, state: AsyncState, tokens: int) -> None:
         """Replace the tokens that were reserved by those of the call."""

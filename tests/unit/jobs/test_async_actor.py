@@ -437,8 +437,8 @@ def test_a_job_is_dispatched_locally_while_slots_are_free(hand: Hand, declare: D
     with pytest.raises(ValueError, match="rolled back"):
         roll_back()
     assert process_state.attempts == {}
-    lane = actor.lane()
-    assert lane is not None and lane.slots.try_acquire(lane, "another", 2)
+    access = actor.slot_access()
+    assert access is not None and access.slots.try_acquire(access, "another", 2)
 
 
 def test_the_seconds_of_an_attempt_are_those_of_its_job(hand: Hand, declare: Declare) -> None:

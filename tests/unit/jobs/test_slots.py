@@ -17,23 +17,23 @@ def message(name: str, jobs: int) -> Any:
 
 def test_a_hint_waits_until_all_its_jobs_have_slots() -> None:
     slots = Slots(lambda: 5)
-    lane = slots.lane()
-    assert slots.acquire(lane, "first", 3, 0.0)
-    assert not slots.acquire(lane, "second", 3, 0.0)
-    assert slots.acquire(lane, "third", 2, 0.0)
+    access = slots.access()
+    assert slots.acquire(access, "first", 3, 0.0)
+    assert not slots.acquire(access, "second", 3, 0.0)
+    assert slots.acquire(access, "third", 2, 0.0)
     slots.release("first")
-    assert slots.acquire(lane, "second", 3, 0.0)
+    assert slots.acquire(access, "second", 3, 0.0)
 
 
 def test_a_waiting_hint_is_woken_by_the_slots_that_it_needs() -> None:
     slots = Slots(lambda: 2)
-    lane = slots.lane()
-    assert slots.acquire(lane, "first", 2, 0.0)
+    access = slots.access()
+    assert slots.acquire(access, "first", 2, 0.0)
     got: list[bool] = []
-    thread = threading.Thread(target=lambda: got.append(slots.acquire(lane, "second", 1, 60.0)))
+    thread = threading.Thread(target=lambda: got.append(slots.acquire(access, "second", 1, 60.0)))
     thread.start()
     wait_until(lambda: slots._waiting)
-    assert not slots.try_acquire(lane, "local", 0), "a local dispatch does not overtake it"
+    assert not slots.try_acquire(access, "local", 0), "a local dispatch does not overtake it"
     slots.release("first")
     thread.join(60)
     assert got == [True]
@@ -42,18 +42,18 @@ def test_a_waiting_hint_is_woken_by_the_slots_that_it_needs() -> None:
 def test_a_larger_hint_than_there_are_slots_is_read_when_nothing_runs() -> None:
     capacity = [10]
     slots = Slots(lambda: capacity[0])
-    lane = slots.lane()
-    assert slots.acquire(lane, "first", 1, 0.0)
+    access = slots.access()
+    assert slots.acquire(access, "first", 1, 0.0)
     capacity[0] = 2
-    assert not slots.acquire(lane, "large", 5, 0.0)
+    assert not slots.acquire(access, "large", 5, 0.0)
     slots.release("first")
-    assert slots.acquire(lane, "large", 5, 0.0)
-    assert slots.capacity(lane) == 2
+    assert slots.acquire(access, "large", 5, 0.0)
+    assert slots.capacity(access) == 2
 
 
-def test_a_lane_gets_its_share_and_leaves_the_others_theirs() -> None:
+def test_an_actor_gets_its_share_of_the_slots_and_leaves_the_others_theirs() -> None:
     slots = Slots(lambda: 8)
-    all_of_it, quarter = slots.lane(), slots.lane(Fraction(1, 4))
+    all_of_it, quarter = slots.access(), slots.access(Fraction(1, 4))
     assert slots.try_acquire(quarter, "a", 2)
     assert not slots.try_acquire(quarter, "b", 1)
     assert slots.try_acquire(all_of_it, "c", 6)
@@ -64,20 +64,20 @@ def test_a_lane_gets_its_share_and_leaves_the_others_theirs() -> None:
 
 def test_running_jobs_hold_a_slot_each_and_a_second_release_frees_no_other() -> None:
     slots = Slots(lambda: 2)
-    lane = slots.lane()
-    slots.hold(lane, ["a", "b"])
-    slots.hold(lane, ["a"])
-    assert not slots.try_acquire(lane, "c", 1)
+    access = slots.access()
+    slots.hold(access, ["a", "b"])
+    slots.hold(access, ["a"])
+    assert not slots.try_acquire(access, "c", 1)
     slots.release("a", "a", "unknown")
-    assert slots.try_acquire(lane, "c", 1)
-    assert not slots.try_acquire(lane, "d", 1)
+    assert slots.try_acquire(access, "c", 1)
+    assert not slots.try_acquire(access, "d", 1)
 
 
 def test_a_consumer_keeps_the_message_for_which_there_is_no_slot() -> None:
     slots = Slots(lambda: 2)
-    lane = slots.lane()
+    access = slots.access()
     waiting = [message("one", 2), message("two", 1)]
-    entry = SlotEntry(lambda _name: lane, lambda: False)
+    entry = SlotEntry(lambda _name: access, lambda: False)
 
     def read() -> Any:
         return waiting.pop(0) if waiting else None
