@@ -88,6 +88,21 @@ class AsyncRemoteEngine:
         cache, state = self._engine.cache, self._state()
         if not cache.seconds:
             return await self._call(prepared, state, await state.get("pause"))
+        # equal tickets of this process wait without asking the shared state again and again
+        while (running := state.running.get(prepared.key)) is not None:
+            await running.wait()
+            if (answer := await state.get(answer_key(prepared.key))) is not None:
+                return self._engine.cached_verdict(answer)
+        state.running[prepared.key] = done = asyncio.Event()
+        try:
+            return await self._single_flight(prepared, state)
+        finally:
+            del state.running[prepared.key]
+            done.set()
+
+    async def _single_flight(self, prepared: PreparedRequest, state: AsyncState) -> Verdict:
+        """Return the verdict of a call, or that of an equal call of another process."""
+        cache = self._engine.cache
         flight, until = flight_key(prepared.key), time.monotonic() + cache.longest_call
         while True:
             # the claim comes first: the call that held it before has stored its answer

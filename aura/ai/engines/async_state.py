@@ -27,6 +27,8 @@ class AsyncState:
         self._rounds: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shared-state")
         self._began = float("-inf")
+        #: The calls of the AI provider that run on this event loop, by the key of their answer; set when they are over.
+        self.running: dict[str, asyncio.Event] = {}
 
     async def get(self, key: str) -> str | None:
         return cast("str | None", await self._run("get", key))

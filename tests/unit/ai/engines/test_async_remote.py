@@ -61,6 +61,18 @@ def test_equal_tickets_in_flight_cost_one_call(remote: Scripted, shared_state: S
     assert sum(each.cached for each in verdicts) == 19
 
 
+def test_equal_tickets_wait_for_their_turn_when_a_call_fails(remote: Scripted, shared_state: SharedState) -> None:
+    engine = make(remote, shared_state, ai_budget_ticket=1.0)
+    remote.error = EngineError("the model refused to answer", permanent=True, sent=True)
+
+    async def ask() -> list[Verdict]:
+        prepared = engine.single.prepare([another_request(7)] * 5)
+        return await asyncio.gather(*(engine.single.classify(each) for each in prepared))
+
+    assert [each.engine for each in asyncio.run(ask())] == ["local"] * 5
+    assert len(remote.requests) == 5
+
+
 def test_a_cancelled_call_counts_its_reservation_and_frees_its_flight(
     remote: Scripted, shared_state: SharedState
 ) -> None:
