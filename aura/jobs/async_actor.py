@@ -106,7 +106,9 @@ class AsyncActor(DurableActor):
     @cached_property
     def _slot_access(self) -> SlotAccess:
         broker = cast("JobBroker", self.broker)
-        return broker.slots(self.options.get("concurrency"), self.concurrency).access(self.options.get("bulkhead"))
+        option = self.options.get("concurrency")
+        shared = option if callable(option) else self.actor_name
+        return broker.slots(shared, self.concurrency).access(self.options.get("bulkhead"))
 
     def slot_access(self) -> SlotAccess | None:
         return self._slot_access if self.concurrency() else None

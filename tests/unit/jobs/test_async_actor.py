@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from dramatiq.middleware import TimeLimitExceeded
 from sqlalchemy.orm import Session
 
+import actors
 from aura.jobs import process_state
 from aura.jobs.actor import JobResult
 from aura.jobs.async_actor import AsyncActor
@@ -25,6 +26,15 @@ from tests.embedded import Hand, all_jobs, attempts, claim, letters
 Declare = Callable[..., Any]
 
 pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def no_slot_is_left() -> Iterator[None]:
+    """Fail the test if a slot is still held at its end."""
+    actors.broker._slots.clear()
+    yield
+    assert process_state.runner.wait(timeout=60)
+    assert [slots._held for slots in actors.broker._slots.values() if slots._held] == []
 
 
 async def upper(job: Any) -> str:
@@ -439,6 +449,7 @@ def test_a_job_is_dispatched_locally_while_slots_are_free(hand: Hand, declare: D
     assert process_state.attempts == {}
     access = actor.slot_access()
     assert access is not None and access.slots.try_acquire(access, "another", 2)
+    access.slots.release("another")
 
 
 def test_the_seconds_of_an_attempt_are_those_of_its_job(hand: Hand, declare: Declare) -> None:

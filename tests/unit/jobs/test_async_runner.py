@@ -84,7 +84,7 @@ def test_an_error_of_a_completion_stops_none_after_it() -> None:
     runner.stop(0.0, lambda _attempt: None)
 
 
-def test_a_stop_interrupts_what_still_runs_and_ends_both_threads() -> None:
+def test_a_stop_interrupts_running_jobs_and_ends_the_event_loop() -> None:
     runner, actor = AsyncRunner(), Settler()
     started = threading.Event()
 

@@ -32,7 +32,7 @@ def test_no_minute_has_more_units_than_the_limit(limit: int, gaps: list[int]) ->
         assert sum(each < at + MINUTE for each in used[first:]) <= limit
 
 
-def test_units_up_to_the_burst_come_at_once_and_the_next_one_waits(shared_state: SharedState) -> None:
+def test_units_up_to_the_burst_come_at_once_and_further_units_wait(shared_state: SharedState) -> None:
     rate = Rate(20)
     assert [shared_state.throttle("r", rate, 1, 60.0) for _ in range(2)] == [0.0, 0.0]
     wait = shared_state.throttle("r", rate, 1, 60.0)
