@@ -517,7 +517,7 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         500,
         ge=1,
-        description="Maximum number of jobs per actor with a hint in RabbitMQ; 200 if it takes one at a time.",
+        description="Maximum number of jobs per actor with a hint in RabbitMQ; 200 if they are asynchronous or one at a time.",
     )
     max_attempts: int = Field(8, ge=1, description="Attempts after which a job becomes a dead letter.")
     replay_limit: int = Field(3, ge=0, description="Replays of a job after which a further one needs --force.")
