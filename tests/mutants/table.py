@@ -131,7 +131,7 @@ MUTANTS = (
     _mutant(
         "nothing is masked before it leaves",
         "aura/ai/engines/remote.py",
-        'if self._settings.ai_mask == "off":',
+        'if self.settings.ai_mask == "off":',
         "if True:",
         "tests/unit/ai/engines/test_remote.py",
     ),
@@ -159,7 +159,7 @@ MUTANTS = (
     _mutant(
         "a budget is spent before it is reserved",
         "aura/ai/engines/budget.py",
-        "full = self._reserve(limits, amount)",
+        "full = self._reserve(limits, reservation.amount)",
         "full = None",
         "tests/unit/ai/engines/test_remote.py",
     ),

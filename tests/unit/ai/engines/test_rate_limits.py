@@ -32,6 +32,16 @@ def test_no_minute_has_more_units_than_the_limit(limit: int, gaps: list[int]) ->
         assert sum(each < at + MINUTE for each in used[first:]) <= limit
 
 
+@pytest.mark.parametrize("limit", [1, 19, 20, 100, 500])
+def test_no_minute_has_more_units_than_the_limit_when_all_come_at_once(limit: int) -> None:
+    rate, full_at, used = Rate(limit), 0, list[int]()
+    for _ in range(2 * limit + 10):
+        full_at, wait = rate.reserve(full_at, 1_000_000_000, 1)
+        used.append(wait)
+    most = max(sum(at <= each < at + MINUTE for each in used) for at in used)
+    assert limit * 0.85 < most <= limit
+
+
 def test_units_up_to_the_burst_come_at_once_and_further_units_wait(shared_state: SharedState) -> None:
     rate = Rate(20)
     assert [shared_state.throttle("r", rate, 1, 60.0) for _ in range(2)] == [0.0, 0.0]
