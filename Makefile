@@ -62,7 +62,7 @@ chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 	@echo "chaos: every fault, twice"; \
 		$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --tickets 3000 --seconds 300 --openai --faults 'all*2'
 	@echo "chaos: every failpoint twenty times, every mutant, a poison ticket among a thousand, 2,000 tickets on three channels"; \
-		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 $(PY) -m pytest -q tests/chaos
+		CHAOS_TIMES=20 CHAOS_TICKETS=1000 CHAOS_CHANNEL_TICKETS=2000 CHAOS_READ_ONLY=30 $(PY) -m pytest -q tests/chaos
 	@echo "chaos: ten thousand histories of urgent tickets, incidents and preferences, two hundred of them on the database"; \
 		CHAOS_HISTORIES=10000 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/unit/notifications/test_decide_urgent.py \
 		tests/unit/actors/test_notify_urgent.py
@@ -76,7 +76,7 @@ chaos: $(DEV) ## Inject faults for a long time and prove that no ticket is lost
 	@echo "chaos: the runs of every day of ten years in all time zones"; \
 		CRONTAB_SCAN=all $(PYTEST) $(COMPUTING) tests/unit/pipelines/test_crontab.py
 	@echo "chaos: a RabbitMQ cluster whose nodes die, restart and are cut off for 45 seconds, and a suspended relay"; \
-		CHAOS_PARTITION=45 $(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --cluster --tickets 2000 --seconds 600 \
+		CHAOS_PARTITION=45 $(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) --cluster --tickets 2000 --seconds 600 --pause 10 \
 		--faults 'cluster*2,relay_suspended*3,worker_killed*5'
 	@echo "chaos: two schedulers, one of which is suspended for a minute"; \
 		CHAOS_SCHEDULER_LEASE=15 CHAOS_SCHEDULER_STOPPED=60 $(PY) -m pytest -q -o faulthandler_timeout=0 tests/integration/test_two_schedulers.py

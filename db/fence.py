@@ -5,7 +5,8 @@ at an earlier value. PostgreSQL starts a new timeline at a promotion and at a po
 a server with another identifier. The row of the fence names the timeline and the server on which Aura wrote last. Each new
 connection compares them before its first use; the first one on another timeline raises every sequence beyond the numbers that
 may be given already. A relay raises the counter `beat` every few seconds, so a snapshot of the disk that was put back, which
-keeps its timeline, shows as a counter that is lower than before.
+keeps its timeline, shows as a counter that is lower than before, and a clock that went back shows as a time of the last beat
+that is later than now. SQLite has the time alone.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from db.models import AuditEntry
-from db.statements import on_postgresql
-from db.time import elapsed
+from db.models import AuditEntry, DatabaseFence
+from db.statements import on_postgresql, table, upsert
+from db.time import elapsed, now
 
 logger = structlog.get_logger("aura.database")
 
@@ -39,7 +40,7 @@ ACTIONS = (PROMOTED, RESTORED, WENT_BACK, CLOCK_BACK)
 #: installation creates fewer tickets in a second.
 SKIP, SKIP_EACH_SECOND, SKIP_MOST = 1_000, 1_000, 10_000_000
 #: Seconds by which the clock may differ from that of the previous server.
-CLOCK_TOLERANCE = 5.0
+CLOCK_TOLERANCE = 2.0
 
 _TIMELINE = "CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
 _POSITION = f"SELECT (SELECT system_identifier::text FROM pg_control_system()), {_TIMELINE}"
@@ -53,7 +54,7 @@ FROM database_fence WHERE id = 1 FOR UPDATE
 _SET = """
 INSERT INTO database_fence (id, system, timeline, beat, beaten_at) VALUES (1, %(system)s, %(timeline)s, 1, clock_timestamp())
 ON CONFLICT (id) DO UPDATE SET system = %(system)s, timeline = %(timeline)s, beat = database_fence.beat + 1,
-    beaten_at = clock_timestamp()
+    beaten_at = greatest(database_fence.beaten_at, clock_timestamp())  -- later than now: the next beat sees the jump
 """
 _RAISE = """
 SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, least(last_value + %(skip)s, max_value))
@@ -117,10 +118,8 @@ class Counter:
         self.beat = 0
         self._position: tuple[str, ...] = ()
 
-    def step(self, session: Session) -> None:
-        """Raise the counter, and note what went back: the counter itself, the timeline, or the clock of the database."""
-        if not on_postgresql(session):
-            return
+    def step(self, session: Session) -> float:
+        """Raise the counter, and skip numbers if it went back. Returns the seconds from now to the last beat."""
         raw = session.connection().connection.dbapi_connection
         row = session.execute(_BEAT).one_or_none()
         position = _position(raw)
@@ -128,13 +127,11 @@ class Counter:
             self.beat, self._position = 0, (*position, row.database if row else "")
         if row is None or (row.system, row.timeline) != position:
             _move(raw, position)  # no connection noticed it: a pooler kept them
-            return
+            return row.ahead if row else 0.0
         if row.beat <= self.beat:
             _skip(raw, WENT_BACK, -row.ahead, {"beats": self.beat - row.beat + 1})
-        if row.ahead > CLOCK_TOLERANCE:
-            _note(raw, CLOCK_BACK, {"seconds": round(row.ahead, 1)})
-            logger.warning("the clock of the database went back", seconds=round(row.ahead, 1))
         self.beat = row.beat
+        return float(row.ahead)
 
 
 _counter = Counter()
@@ -145,12 +142,25 @@ def forget() -> None:
     _counter.__init__()  # type: ignore[misc]
 
 
-def beat(session: Session) -> None:
-    """Raise the counter of the fence in the caller's transaction. Raises SQLAlchemyError."""
+def beat(session: Session) -> float:
+    """Raise the counter of the fence in the caller's transaction. Raises SQLAlchemyError.
+
+    Returns the seconds by which the database's clock went back since the last beat; 0 if it did not.
+    """
     try:
-        _counter.step(session)
+        ahead = _counter.step(session) if on_postgresql(session) else _step_sqlite(session)
     except psycopg2.Error as error:
         raise SQLAlchemyError(f"fence: {type(error).__name__}") from error
+    return ahead if ahead > CLOCK_TOLERANCE else 0.0
+
+
+def _step_sqlite(session: Session) -> float:
+    """Store the time of this beat. Returns the seconds from now to the last one."""
+    c = table(DatabaseFence).c
+    age = session.scalar(select(elapsed(c.beaten_at)).where(c.id == 1))
+    row = upsert(session, DatabaseFence).values(id=1, system="", timeline="", beat=1, beaten_at=now())
+    session.execute(row.on_conflict_do_update(index_elements=["id"], set_={"beat": c.beat + 1, "beaten_at": now()}))
+    return -(age or 0.0)
 
 
 def events(session: Session, within: float) -> list[tuple[datetime, str, dict[str, Any]]]:
@@ -186,7 +196,7 @@ def _move(raw: Any, position: Position) -> None:
 
 def _skip(raw: Any, action: str, seconds: float, details: dict[str, Any]) -> None:
     """Raise all sequences by the numbers that may have been given in so many seconds, and note it."""
-    seconds = max(seconds, 0.0)
+    seconds = abs(seconds)  # negative: the clock went back, too
     details = {
         **details,
         "seconds": round(seconds, 1),

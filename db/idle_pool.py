@@ -23,6 +23,8 @@ class IdlePool(QueuePool):
     """A QueuePool in LIFO order whose idle connections are closed by a thread, which runs only while there are some."""
 
     idle_seconds, check_seconds = IDLE_SECONDS, CHECK_SECONDS
+    #: SQLAlchemy's logger, so that the level of libraries counts for its lines.
+    _sqla_logger_namespace = "sqlalchemy.pool.IdlePool"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -40,6 +40,8 @@ DIGESTS = ("sha256:", "id-sha256:")
 
 #: The prefixes of all final outcomes.
 OUTCOMES = ("ticket", "comment", "ignored", "refused")
+#: The end of the outcome of a mail whose sender sent too many.
+OVER_SENDER_LIMIT = "(AURA_MAIL_SENDER_LIMIT)"
 
 _m, _t, _n = table(InboundMail).c, table(Ticket).c, table(Notification).c
 _p, _k = table(TicketParticipant).c, table(Comment).c
@@ -333,6 +335,12 @@ def outcomes(session: Session, seconds: float = 3600.0) -> dict[str, int]:
     )
     kinds = (func.sum(case((recent.c.outcome.startswith(kind), 1), else_=0)) for kind in OUTCOMES)
     return dict(zip(OUTCOMES, (int(count or 0) for count in session.execute(select(*kinds)).one()), strict=True))
+
+
+def over_sender_limit(session: Session, seconds: float = 3600.0) -> int:
+    """Return the number of mails of the last seconds that were ignored because of AURA_MAIL_SENDER_LIMIT."""
+    over = select(_m.id).where(_m.created_at >= from_now(-seconds), _m.outcome.endswith(OVER_SENDER_LIMIT))
+    return int(session.scalar(select(func.count()).select_from(over.limit(COUNT_LIMIT).subquery())) or 0)
 
 
 class MailContent(NamedTuple):

@@ -86,7 +86,7 @@ def reserve(
                 raise CounterMissing(key)
             if present + amount > limits[key]:
                 raise CounterFull(key)
-            # another transaction created it meanwhile
+            # another transaction created or lowered it in between
 
 
 def start(session: Session, key: str, amount: int, seconds: float) -> None:

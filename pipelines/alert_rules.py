@@ -13,7 +13,17 @@ from sqlalchemy.orm import Session
 
 import actors
 from aura.settings import get_settings
-from db import ai_costs, alert_figures, clock_jumps, fence, notifications, outbox, queue_controls, queue_stats
+from db import (
+    ai_costs,
+    alert_figures,
+    clock_jumps,
+    fence,
+    inbound_mails,
+    notifications,
+    outbox,
+    queue_controls,
+    queue_stats,
+)
 from db.process_stats import count_live, oldest_due_seconds, problems
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -99,6 +109,11 @@ def _budget(session: Session) -> str:
     return f"{spent:.2f} of {budget:.2f} US dollars are spent" if budget and spent > 0.8 * budget else ""
 
 
+def _sender_limit(session: Session) -> str:
+    count = inbound_mails.over_sender_limit(session)
+    return f"{count} mails were ignored within an hour" if count else ""
+
+
 def _clock(session: Session) -> str:
     count = clock_jumps.future_jobs(session)
     return (
@@ -148,6 +163,7 @@ RULES = (
         _fallback,
     ),
     AlertRule("AuraBudget", 0, "80 percent of the daily budget for OpenAI is spent", _budget),
+    AlertRule("AuraMailLimit", 0, "Mails are ignored: their sender is over AURA_MAIL_SENDER_LIMIT", _sender_limit),
     AlertRule("AuraTimeJump", MINUTE, "Jobs are due in the future, because a clock went back", _clock),
 )
 #: What each alert says.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -161,6 +162,13 @@ def _mounts() -> bool:
             return False
         subprocess.run(["umount", folder], check=True)
     return True
+
+
+def documented_poolers() -> list[tuple[str, str]]:
+    """Return the pairs of `pool_mode` and AURA_DATABASE_PREPARE that docs/how-to/use-a-pooler.md says work."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "use-a-pooler.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*)\| works", page, re.MULTILINE)
+    return [(mode, prepare) for mode, values in rows for prepare in re.findall(r"`(\w+)`", values)]
 
 
 class PgBouncer(Service):

@@ -3,8 +3,8 @@
 1. Every two seconds free the jobs of workers whose heartbeat stopped.
 2. Every ten seconds dispatch lost hints again: hints of unclaimed jobs that their queue cannot hold.
 3. Every ten seconds move the messages of RabbitMQ's dead-letter queues into the table.
-4. At its start, and when the database's clock went back, correct the times that are later than now.
-5. Every five seconds raise the counter of the fence, which shows a database that went back (see `db.fence`).
+4. Every five seconds raise the counter of the fence, which shows a database that went back, or whose clock did (see
+   `db.fence`), and correct the times that are later than now.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ logger = structlog.get_logger("aura.relay")
 RECOVER_EVERY = 2.0
 LOST_HINTS_EVERY = 10.0
 DRAIN_EVERY = 10.0
-CLOCK_EVERY = 5.0
-#: Seconds by which the database's clock must go back.
-CLOCK_BACK = 2.0
 FENCE_EVERY = 5.0
 #: Seconds after which the hint of an unclaimed job may be lost.
 LOST_HINT_AFTER = 15.0
@@ -67,14 +64,11 @@ class Maintenance:
         self._broker = broker
         self._transport = transport
         self._settings = settings
-        #: How far the database's clock was ahead of this process's monotonic clock.
-        self._ahead = float("inf")
         self._tasks = [
-            PeriodicTask(self.check_clock, CLOCK_EVERY),
+            PeriodicTask(self.beat_fence, FENCE_EVERY),
             PeriodicTask(self.recover, RECOVER_EVERY),
             PeriodicTask(self.redispatch_lost_hints, LOST_HINTS_EVERY),
             PeriodicTask(self.drain, DRAIN_EVERY),
-            PeriodicTask(self.beat_fence, FENCE_EVERY),
         ]
 
     def run_due(self) -> None:
@@ -83,10 +77,10 @@ class Maintenance:
             task.run_if_due()
 
     def beat_fence(self) -> None:
-        """Raise the counter of the fence; SQLite has none."""
-        if not self._settings.sqlite:
-            with transaction() as session:
-                fence.beat(session)
+        """Raise the counter of the fence, and correct times if the database's clock went back."""
+        with transaction() as session:
+            if (back := fence.beat(session)) and clock_jumps.correct(session, back):
+                wake_relay(session)
 
     def recover(self) -> None:
         """Make the jobs of dead workers due again, and quarantine those that crashed too often."""
@@ -100,18 +94,6 @@ class Maintenance:
         metrics.RECOVERED.labels("quarantined").inc(quarantined)
         if freed or quarantined:
             logger.warning("jobs of dead workers recovered", freed=freed, quarantined=quarantined)
-
-    def check_clock(self) -> None:
-        """Correct the times that the database wrote before its clock went back."""
-        with reading() as session:
-            ahead = clock_jumps.database_time(session) - time.monotonic()
-        back, self._ahead = self._ahead - ahead, ahead
-        if back < CLOCK_BACK:
-            return
-        with transaction() as session:
-            if jobs := clock_jumps.correct(session):
-                wake_relay(session)
-                logger.warning("jobs due in the future corrected: the clock of the database went back", jobs=jobs)
 
     def redispatch_lost_hints(self) -> None:
         """Make jobs due again whose hints are lost: unclaimed for long, and more than their queue can hold.

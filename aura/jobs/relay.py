@@ -49,7 +49,7 @@ IDLE_NAP, LEAST_NAP = 2.0, 0.01
 #: The part of each dispatch for the jobs that are due the longest.
 OLDEST = 0.25
 #: Seconds: the first and the longest pause after an error.
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 #: Seconds for which a queue gets no hints after RabbitMQ refused one for it, so that it does not hold up the others.
 REFUSED_PAUSE = 10.0
 
@@ -80,6 +80,8 @@ class Relay:
         self.more = self.gathering = self.full = False
         #: Whether notifications of new jobs arrive, and the seconds to wait after a round that found nothing more.
         self.notified, self.nap = False, NAP
+        #: Jobs that the database may hold as dispatched though their hints were not published.
+        self._unpublished: list[int] = []
         #: What keeps the relay from publishing; the heartbeat stores it for health checks.
         self._problem = ""
         self.maintenance = Maintenance(broker, transport, self._settings)
@@ -90,6 +92,10 @@ class Relay:
         """Dispatch due jobs and publish events, once. Returns how many jobs and events were published."""
         self.more = self.gathering = self.full = False
         self.nap = NAP
+        if self._unpublished:
+            with transaction() as session:
+                hints.release(session, self._unpublished)
+            self._unpublished = []
         with reading() as session:  # takes no write lock
             due = hints.due_buckets(session, self._broker.actors)
             exchange = self._events if self._events is not None and outbox.any_waiting(session) else None
@@ -100,8 +106,14 @@ class Relay:
 
     def _dispatch(self, due: Sequence[tuple[str, int]]) -> int:
         # committed before it is published: a worker that has the hint at once must not wait for the broker's confirm
-        with transaction() as session:
-            batch = self._mark(session, due)
+        batch: list[tuple[Outgoing, list[int]]] = []
+        try:
+            with transaction() as session:
+                batch = self._mark(session, due)
+        except SQLAlchemyError:
+            # the connection may have failed after the commit; else this costs some duplicates
+            self._unpublished = [each for _, ids in batch for each in ids]
+            raise
         if not batch:
             return 0
         try:
@@ -109,10 +121,11 @@ class Relay:
         except BaseException as error:
             failed = error.routing_keys if isinstance(error, PublishFailed) else frozenset[str]()
             self._refused |= dict.fromkeys(failed, time.monotonic() + REFUSED_PAUSE)
-            # if this fails too, the jobs are found as lost hints
-            with transaction() as session:
-                unpublished = [ids for message, ids in batch if not failed or message.routing_key in failed]
-                hints.release(session, [each for ids in unpublished for each in ids])
+            unpublished = [ids for message, ids in batch if not failed or message.routing_key in failed]
+            self._unpublished = [each for ids in unpublished for each in ids]
+            with transaction() as session:  # if this fails too, the next round does it
+                hints.release(session, self._unpublished)
+            self._unpublished = []
             raise
         return sum(len(ids) for _, ids in batch)
 

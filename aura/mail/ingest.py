@@ -181,7 +181,7 @@ def _reason_to_ignore(
     without_forged = verification.verified is not False
     # the count includes this mail
     if limit and inbound_mails.recent(session, mail.sender, without_forged=without_forged) > limit:
-        return f"{IGNORED}more than {limit} mails of its sender within an hour (AURA_MAIL_SENDER_LIMIT)"
+        return f"{IGNORED}more than {limit} mails of its sender within an hour {inbound_mails.OVER_SENDER_LIMIT}"
     return ""
 
 

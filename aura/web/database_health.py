@@ -176,7 +176,7 @@ def check_failover() -> Check:
     at, action, details = found[0]
     detail = f"{_EVENTS[action]} at {at:%Y-%m-%d %H:%M} UTC"
     if action == fence.CLOCK_BACK:
-        fix = "check the time of the database server (NTP): jobs that are due later wait for it"
+        fix = "check the time of the database server (NTP): relays corrected the due times of jobs"
         return Check("failover", True, f"{detail}, by {details.get('seconds')} s", fix)
     detail += (
         f": commits of up to {details.get('seconds')} s may be missing; {details.get('skipped')} numbers were skipped"

@@ -37,6 +37,7 @@ from db import (
     reading,
     secret_columns,
 )
+from db.pooler import WrongPoolerMode
 from db.process_stats import count_live, oldest_due_seconds, problems, runs_for, stalled_seconds
 from pipelines.scheduler import LEASE
 
@@ -183,6 +184,8 @@ def check_secrets() -> Check:
             plain, unreadable = secret_columns.count_plain(session), secret_columns.count_unreadable(session)
     except SQLAlchemyError:
         return Check("secrets", False, "unknown: the database does not answer")
+    except WrongPoolerMode:
+        raise  # the check of the database names the setting
     except AuraError as error:
         return Check("secrets", False, str(error), "correct AURA_ENCRYPTION_KEYS, or restore the key file")
     if unreadable:

@@ -6,6 +6,7 @@ aura_database_up 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -64,11 +65,10 @@ def _gauges(session: Session) -> Iterator[Metric]:
     stages = {stage: queue_stats.Unfinished(0, 0.0) for stage in UNFINISHED} | queue_stats.unfinished(session)
     controls = queue_controls.current(session)
     failover = fence.last_event_age(session)
-    yield _labelled(
+    yield GaugeMetricFamily(
         "aura_database_failover_seconds",
-        "Seconds since the database was promoted or restored; absent if it was not within seven days.",
-        (),
-        [((), failover)] if failover is not None else [],
+        "Seconds since the database was promoted or restored; +Inf if it was not within seven days.",
+        value=math.inf if failover is None else failover,
     )
     yield _labelled(
         "aura_jobs",
@@ -128,6 +128,11 @@ def _gauges(session: Session) -> Iterator[Metric]:
         "Inbound mails of the last hour by outcome (ticket, comment, ignored, refused).",
         ("outcome",),
         (((outcome,), count) for outcome, count in inbound_mails.outcomes(session).items()),
+    )
+    yield GaugeMetricFamily(
+        "aura_mails_over_sender_limit",
+        "Inbound mails of the last hour that were ignored because of AURA_MAIL_SENDER_LIMIT.",
+        value=inbound_mails.over_sender_limit(session),
     )
     yield _labelled(
         "aura_processes",

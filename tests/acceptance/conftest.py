@@ -22,9 +22,13 @@ from playwright.sync_api import BrowserContext
 from sqlalchemy import text
 
 from db.database import make_engine
+from tests.acceptance.browser import chrome
 from tests.access import grant, log_in
 from tests.conftest import ROOT, environment_variables, wait_until
 from tests.services import RabbitMQ, free_port, tree
+
+# one browser for all modules: Playwright starts once in a thread
+__all__ = ["chrome"]
 
 #: Seconds that a deploy gives a process to stop.
 STOP_SECONDS = 25

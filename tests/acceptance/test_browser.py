@@ -13,12 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from db import api_keys, transaction
 from tests import embedded
-from tests.acceptance.browser import DESKTOP, PATIENCE, PHONE, TABLET, Visit, chrome
+from tests.acceptance.browser import DESKTOP, PATIENCE, PHONE, TABLET, Visit
 from tests.acceptance.conftest import Installation
 from tests.conftest import ROOT
 from tests.files import HTML, LOG, mail_with, pdf, png
-
-__all__ = ["chrome"]
 
 PAGES = (
     "/",
@@ -298,7 +296,7 @@ def test_users_log_in_act_within_their_role_and_log_out(chrome: Browser, embedde
     # Then the operator reaches the requested page after the login
     page = operator.open("/tickets/new")
     log_in(page, "ada", "an older password")
-    expect(page.get_by_role("alert")).to_contain_text("wrong name or password")
+    expect(page.get_by_role("alert")).to_contain_text("Wrong name or password")
     log_in(page, "ada", PASSWORD)
     page.get_by_label("Subject").fill("The VPN drops every ten minutes")
     page.get_by_role("button", name="Create ticket").click()

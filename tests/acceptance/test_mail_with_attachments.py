@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.acceptance.browser import DESKTOP, Visit, chrome
+from tests.acceptance.browser import DESKTOP, Visit
 from tests.acceptance.conftest import Installation
 from tests.files import LOG
 from tests.oauth_mailbox import PICTURE_SIZE, OAuthMailbox, mail_with_attachments
 from tests.oauth_server import TokenServer
 from tests.receiver import PEM
 from tests.services import Dovecot
-
-__all__ = ["chrome"]
 
 
 @pytest.fixture

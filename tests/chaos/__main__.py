@@ -49,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="worker commands")
     parser.add_argument("--threads", type=int, default=8, help="threads of each")
     parser.add_argument("--cluster", action="store_true", help="three RabbitMQ nodes instead of one")
+    parser.add_argument("--pause", type=float, help="longest pause during a fault of the cluster, in seconds; else red")
     parser.add_argument("--openai", action="store_true", help="classify by a server that speaks OpenAI's protocol")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser.parse_args()
@@ -103,6 +104,10 @@ def main() -> int:
             )
             with Live(console=console, refresh_per_second=4, transient=True) as live:
                 verdict = run.go(wanted.rest, lambda progress: live.update(picture(run, progress, seed)))
+            if wanted.pause is not None:
+                verdict.unexpected += [
+                    f"{name}: {seconds} s" for name, seconds in run.pauses().items() if seconds > wanted.pause
+                ]
             report(run, verdict, seed, wanted)
     finally:
         for server in servers:

@@ -42,6 +42,10 @@ class Driver:
         self.unknown: set[int] = set()
         #: What was answered with 4xx.
         self.refused: dict[int, str] = {}
+        #: When each answer came, in seconds since the epoch, and its status; 0: none came.
+        self.answers: list[tuple[float, int]] = []
+        #: Answers 503 that did not say when to ask again.
+        self.without_retry_after = 0
         #: How often each number was sent again.
         self.again: Counter[int] = Counter()
         self.numbers = range(first, first + tickets)
@@ -52,7 +56,7 @@ class Driver:
         self._pause = seconds / tickets if tickets else 0.0
         self._lock = threading.Lock()
         self._next: Iterator[tuple[int, int | None]] = enumerate(self.numbers)
-        self._stop = threading.Event()
+        self._enough, self._stop = threading.Event(), threading.Event()
         self._started = time.monotonic()
         self._threads = [threading.Thread(target=self._client, name=f"client-{n}", daemon=True) for n in range(clients)]
 
@@ -102,8 +106,13 @@ class Driver:
         assert self.done, f"clients still wait for an answer after {timeout:g} s"
         return self
 
+    def enough(self) -> None:
+        """Post no further ticket; the clients go on asking about those that were posted."""
+        self._enough.set()
+
     def close(self) -> None:
         """Have the clients stop asking; what they still wait for is unknown."""
+        self._enough.set()
         self._stop.set()
         self.finish(ANSWER_WITHIN + 5)
 
@@ -114,7 +123,8 @@ class Driver:
                     place, number = next(self._next, (0, None))
                 if number is None:
                     return
-                self._stop.wait(max(0.0, self._started + place * self._pause - time.monotonic()))
+                if self._enough.wait(max(0.0, self._started + place * self._pause - time.monotonic())):
+                    return
                 self._report(connection, number)
 
     def _report(self, connection: http.client.HTTPConnection, number: int) -> None:
@@ -136,9 +146,12 @@ class Driver:
             with connection.getresponse() as response:
                 answer = response.read()
         except (OSError, http.client.HTTPException):
+            self.answers.append((time.time(), 0))
             with suppress(OSError):
                 connection.close()  # the next request opens a new one
             return False
+        self.answers.append((time.time(), response.status))
+        self.without_retry_after += response.status == 503 and "Retry-After" not in response.headers
         self.slowest = max(self.slowest, time.monotonic() - asked)
         if response.status == 202:
             self.accepted[number] = json.loads(answer)["id"]

@@ -46,7 +46,7 @@ class Verdict:
     twice: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     #: Numbers that say what happened without saying that it was wrong.
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
 
     @property
     def red(self) -> bool:

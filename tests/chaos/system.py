@@ -9,17 +9,22 @@ Nothing in it knows that it is a test, but for what `failpoints` and `mutants` i
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+import actors
+from aura.jobs.rabbitmq.inspection import Problem, inspect
 from aura.notifications.signatures import new_secret
+from aura.settings import given
 from db.database import make_engine
 from tests import faketime
 from tests.acceptance.conftest import Installation, Program
@@ -71,13 +76,12 @@ class System(Installation):
         standby: Standby | None = None,
         pooler: str = "",
         slow: SlowProvider | None = None,
+        prepare: bool = True,
         **more: str,
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.standby = standby
-        # in session mode each connection of the programs occupies one of the server (docs/how-to/use-a-pooler.md)
-        sizes = {"default_pool_size": 60} if pooler == "session" else {}
-        self.pgbouncer = PgBouncer(postgresql, pooler, **sizes).start() if pooler else None
+        self.pgbouncer = PgBouncer(postgresql, pooler).start() if pooler else None
         self.workers, self.scheduler, self.migrated = workers, scheduler, migrated
         self.post, self.provider, self.desk = PostOffice(), Provider(), Desk()
         # the nodes of a cluster are named without a proxy: what is broken there is between them
@@ -90,6 +94,10 @@ class System(Installation):
         self.supervisor = Supervisor()
         #: Set when the run is over: whatever waits looks at it.
         self.over = threading.Event()
+        #: Called with the name of a fault of a cluster while it lasts.
+        self.broken: Callable[[str], None] = lambda _fault: None
+        #: When RabbitMQ had a majority of its nodes again, by this machine's clock.
+        self.majority_at = 0.0
         self.reset_vhost()
         self._database = postgresql.create_database(migrated or "template1")
         self.database_name = self._database.rpartition("/")[2]
@@ -101,7 +109,7 @@ class System(Installation):
             else _through(rabbitmq.vhost_url(VHOST), self.to_rabbitmq),
             "AURA_QUORUM_QUEUES": str(isinstance(rabbitmq, RabbitMQCluster)),
             "DATABASE_URL": self._url([self.to_postgresql.port, *(each.port for each in self._proxies)]),
-            "AURA_DATABASE_PREPARE": str(pooler != "transaction").lower(),
+            "AURA_DATABASE_PREPARE": str(prepare).lower(),
             "REDIS_URL": _through(redis.url, self.to_redis),
             "SMTP_URL": self.post.url,
             "WORKER_PROCESSES": "1",
@@ -118,6 +126,8 @@ class System(Installation):
             "CHAOS_FOLDER": str(self.failpoints.folder),
             "CHAOS_MUTANT": mutant,
         } | (self.provider.variables if openai else {})
+        if pooler == "session":  # so few connections that PgBouncer's default_pool_size is enough
+            variables["AURA_DATABASE_POOL"] = "4"
         if slow is not None:
             variables |= {"OPENAI_API_KEY": "sk-chaos", "OPENAI_BASE_URL": slow.url, "AI_MODEL": "test-model"}
         variables |= more
@@ -186,6 +196,20 @@ class System(Installation):
         """The RabbitMQ cluster."""
         assert isinstance(self.rabbitmq, RabbitMQCluster), "this fault needs a cluster"
         return self.rabbitmq
+
+    def doctor(self) -> dict[str, dict[str, Any]]:
+        """Run `aura doctor`; return its checks by name."""
+        command = ("aura", "doctor", "--format", "json")
+        ran = subprocess.run(command, env=self.env(), capture_output=True, text=True, timeout=120, check=False)
+        return {row["name"]: row for row in json.loads(ran.stdout)}
+
+    def rabbitmq_problems(self) -> list[Problem]:
+        """Return what the check `rabbitmq` of `aura doctor` finds, in this process: a command takes four seconds to start."""
+        env = self.env()
+        names = ("RABBITMQ_URL", "DATABASE_URL")
+        quorum = env["AURA_QUORUM_QUEUES"] == "True"
+        settings = given(env="development", quorum_queues=quorum, **{name: env[name] for name in names})
+        return inspect(settings, actors.broker.get_declared_queues(), actors.TOPOLOGY)
 
     def children(self, name: str) -> list[int]:
         """Return a program's processes, its own first."""

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from aura.web.database_health import READ_ONLY, check_database, check_failover
-from db import fence, reading, tickets, transaction
+from db import fence, jobs, reading, tickets, transaction
 from db.database import dispose, engine, make_engine
 from db.migrate import migrate
 from db.new_tickets import NewTicket
 from tests.conftest import wait_until
 from tests.postgresql_servers import Standby, scalar, session
 from tests.services import PostgreSQL, free_port
+from tests.unit.jobs.shelf import Shelf, relay
 
 
 @pytest.fixture
@@ -138,15 +139,34 @@ def test_a_database_that_was_restored_elsewhere_or_put_back_is_noticed(migrated:
     assert events() == [fence.WENT_BACK, fence.RESTORED]
 
 
-def test_a_clock_that_went_back_is_noticed_once(migrated: str):
+def test_a_clock_that_went_back_is_noticed_once_and_due_times_are_corrected(migrated: str):
+    maintenance = relay(Shelf()).maintenance
+    with transaction() as writing:
+        jobs.enqueue(writing, [jobs.NewJob("classify", "1")])
     with session(migrated) as cursor:
         cursor.execute("UPDATE database_fence SET beaten_at = beaten_at + interval '10 minutes'")
+        cursor.execute(
+            "UPDATE jobs SET created_at = created_at + interval '10 min', due_at = due_at + interval '10 min'"
+        )
     for _ in range(3):
-        with transaction() as writing:
-            fence.beat(writing)
+        maintenance.beat_fence()
 
     assert events() == [fence.CLOCK_BACK]
     assert "clock" in check_failover().detail
+    assert scalar(migrated, "SELECT due_at <= clock_timestamp() FROM jobs")
+
+
+def test_a_clock_that_is_behind_after_a_promotion_is_noticed_and_numbers_are_skipped_for_the_difference(migrated: str):
+    [before] = create(1)
+    with session(migrated) as cursor:
+        cursor.execute("UPDATE database_fence SET timeline = '0000000F', beaten_at = beaten_at + interval '10 minutes'")
+    new_process()
+    with transaction() as writing:
+        ahead = fence.beat(writing)
+
+    assert 590 < ahead <= 600
+    assert create(1)[0] - before > 590 * fence.SKIP_EACH_SECOND
+    assert events() == [fence.PROMOTED]
 
 
 def test_a_role_without_the_identifier_of_the_server_detects_a_promotion(migrated: str, configure: Callable[..., Any]):

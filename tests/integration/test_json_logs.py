@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -33,10 +34,12 @@ class Process:
                 command, env=env, cwd=path.parent, stdout=output, stderr=output, start_new_session=True
             )
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the lines; fails for one that is not a JSON object."""
+    def lines(self, but: str = "$.") -> list[dict[str, Any]]:
+        """Return the lines, but those that match; fails for one that is not a JSON object."""
         found = []
         for line in self.path.read_text().splitlines():
+            if re.match(but, line):
+                continue
             try:
                 found.append(json.loads(line))
             except ValueError:
@@ -75,13 +78,25 @@ def children(process: Process) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
+def connect(port: int) -> socket.socket:
+    """Connect once the server listens: uvicorn says that it runs before the first of several processes listens."""
+
+    def connected() -> socket.socket | None:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 60)
+        except ConnectionRefusedError:
+            return None
+
+    return wait_until(connected, 90, "nobody listens")  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_web(start: Callable[..., Process], processes: str):
     port = free_port()
     web = start([*AURA, "web", "--port", str(port)], WEB_CONCURRENCY=processes, AURA_ACCESS_LOG="true")
     web.wait_for("Uvicorn running")
     for request in (b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"\0\0 no http\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        with connect(port) as connection:
             connection.sendall(request)
             connection.recv(4096)
     if processes == "2":
@@ -111,9 +126,11 @@ def test_worker_that_is_reloaded_and_loses_its_last_child(start: Callable[..., P
     worker.wait_for("Worker process is ready")
     worker.process.send_signal(signal.SIGHUP)
     wait_until(lambda: worker.path.read_text().count("Worker process is ready") >= 2, 90, "no reload")
-    os.kill(children(worker)[-1], signal.SIGKILL)
+    for child in children(worker):  # the worker process, and the relay if it has started
+        os.kill(child, signal.SIGKILL)
     worker.process.wait(90)
-    assert worker.lines()
+    # Dramatiq's first process, which imports no module of Aura, writes this line by itself
+    assert worker.lines(but=r"Worker with PID \d+ exited unexpectedly")
 
 
 WORKER = [*DRAMATIQ, "--processes", "1"]

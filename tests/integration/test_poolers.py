@@ -23,10 +23,10 @@ from db.models import Job
 from db.pooler import WrongPoolerMode, find_mode
 from db.postgresql import pooler_mode
 from tests.conftest import ROOT
-from tests.postgresql_servers import PgBouncer
+from tests.postgresql_servers import PgBouncer, documented_poolers
 from tests.services import PostgreSQL
 
-FITTING = [("session", "true"), ("session", "false"), ("transaction", "false")]
+FITTING = documented_poolers()
 
 
 @pytest.fixture(scope="module", params=["session", "transaction", "statement"])
@@ -49,6 +49,10 @@ def through(
     yield through
     dispose()
     postgresql.drop_database(postgresql.database_url(name))
+
+
+def test_the_documentation_names_three_settings_that_work():
+    assert FITTING == [("session", "true"), ("session", "false"), ("transaction", "false")]
 
 
 def test_the_mode_is_found(pgbouncer: PgBouncer, postgresql: PostgreSQL):

@@ -18,7 +18,7 @@ from actors.classify import classify
 from actors.plain_messages import PlainJson
 from aura.jobs.broker import JobBroker
 from aura.jobs.maintenance import Maintenance
-from aura.jobs.rabbitmq import admin
+from aura.jobs.rabbitmq import admin, subscriptions
 from aura.jobs.rabbitmq.consumer import GuardedConsumer
 from aura.jobs.rabbitmq.publisher import Publisher
 from aura.jobs.relay import Relay
@@ -510,7 +510,10 @@ def connections(rabbitmq: RabbitMQ) -> int:
     return int(rabbitmq.evaluate("length(rabbit_networking:connections())"))
 
 
-def test_every_consumer_hears_at_once_that_the_connection_broke(service: JobBroker, rabbitmq: RabbitMQ):
+def test_every_consumer_hears_at_once_that_the_connection_broke(
+    service: JobBroker, rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(subscriptions, "STEADY_AFTER", float("inf"))
     consumers = [service.consume(queue, timeout=60_000) for queue in ("ai.classify", "notify.email")]
     threading.Timer(0.5, rabbitmq.close_connections).start()
     for consumer in consumers:
@@ -523,7 +526,29 @@ def test_every_consumer_hears_at_once_that_the_connection_broke(service: JobBrok
     again.close()
 
 
-def test_a_queue_that_is_deleted_is_declared_again(service: JobBroker, channel: Any):
+def test_a_steady_consumer_goes_on_when_its_connection_broke(
+    service: JobBroker, rabbitmq: RabbitMQ, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    # Given a hint in work when the broker closes the connection, so that it is delivered again
+    monkeypatch.setattr(subscriptions, "STEADY_AFTER", 0.0)
+    consumer = service.consume("ai.classify", prefetch=1, timeout=1000)
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        connection.channel().basic_publish("", "ai.classify", classify.message_with_options(args=([1],)).encode())
+    before = next(consumer)
+    rabbitmq.close_connections()
+
+    # Then the same consumer receives it, and each is settled on its own channel
+    again = wait_until(lambda: next(consumer), 30, "the consumer goes on")
+    consumer.ack(before)
+    consumer.nack(again)
+    consumer.close()
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        dead = connection.channel().queue_declare("ai.classify.XQ", passive=True).method.message_count
+    assert dead == 1, "the ack of the first is not that of the second"
+
+
+def test_a_queue_that_is_deleted_is_declared_again(service: JobBroker, channel: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(subscriptions, "STEADY_AFTER", float("inf"))
     consumer = service.consume("ai.classify", timeout=60_000)
     other = service.consume("notify.email", timeout=1)
     channel.queue_delete("ai.classify")

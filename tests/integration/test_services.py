@@ -35,13 +35,17 @@ def publish(url: str, queue: str) -> None:
 
 def test_rabbitmq_keeps_its_messages_through_a_crash(rabbitmq: RabbitMQ, rabbitmq_url: str):
     publish(rabbitmq_url, "tickets")
+    # the message is confirmed; the declaration of a queue is on the disk some time after its reply
+    rabbitmq.evaluate("mnesia:sync_log()")
 
     rabbitmq.kill()
     with pytest.raises(AMQPConnectionError):
         connect(rabbitmq_url)
     rabbitmq.start()
 
-    wait_until(lambda: rabbitmq.queues(rabbitmq_url) == {"tickets": 1}, 60, "the message is lost")
+    wait_until(
+        lambda: rabbitmq.queues(rabbitmq_url) == {"tickets": 1}, 60, lambda: f"queues: {rabbitmq.queues(rabbitmq_url)}"
+    )
 
 
 def test_postgresql_keeps_its_rows_through_a_crash(postgresql: PostgreSQL, postgres_url: str):

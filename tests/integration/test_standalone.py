@@ -48,7 +48,7 @@ def test_the_worker_command_of_another_program_has_a_relay_of_its_own(environmen
         worker: Any = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file, stderr=file)
     try:
         assert run(SEND, environment, tmp_path).returncode == 0
-        wait_until(lambda: "('Grace', 5)" in output.read_text(), 60, "the second step has not run")
+        wait_until(lambda: "('Grace', 5)" in output.read_text(), 180, "the second step has not run")
     finally:
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(60)

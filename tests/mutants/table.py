@@ -65,6 +65,13 @@ MUTANTS = (
     ),
     # -- how jobs become hints
     _mutant(
+        "jobs of a commit without an answer count as dispatched",
+        "aura/jobs/relay.py",
+        "if self._unpublished:",
+        "if False:",
+        "tests/unit/jobs/test_relay.py",
+    ),
+    _mutant(
         "a busy broker gets a hint for each job",
         "aura/jobs/relay_plan.py",
         "return 1 < own.batch <= own.inside and",
@@ -540,6 +547,20 @@ MUTANTS = (
         "tests/unit/jobs/test_actor.py",
     ),
     _mutant(
+        "a channel that closes at once is opened again without a pause",
+        "aura/jobs/rabbitmq/consumer.py",
+        "or not self.subscription.steady or",
+        "or",
+        "tests/unit/jobs/rabbitmq/test_consumer.py",
+    ),
+    _mutant(
+        "a consumer waits for seconds although another node is there",
+        "aura/jobs/rabbitmq/consumer.py",
+        "            self._subscribe_again(error)\n",
+        "            raise error\n",
+        "tests/unit/jobs/rabbitmq/test_consumer.py",
+    ),
+    _mutant(
         "a message is delivered again and again while the database is away",
         "aura/jobs/rabbitmq/consumer.py",
         "            self._wait_for_database(error)\n            return None\n",
@@ -905,8 +926,8 @@ MUTANTS = (
     _mutant(
         "a report to Sentry holds what a ticket says",
         "aura/jobs/sentry.py",
-        "include_local_variables=False",
-        "include_local_variables=True",
+        'frame.pop("vars", None)',
+        'frame.get("vars", None)',
         "tests/unit/jobs/test_sentry.py",
     ),
     _mutant(
@@ -2077,9 +2098,31 @@ MUTANTS = (
     _mutant(
         "jobs wait for the former time of the database",
         "db/clock_jumps.py",
-        "from_now(elapsed(_c.created_at) - elapsed(_c.due_at))",
+        "from_now(elapsed(since) - elapsed(_c.due_at))",
         "_c.due_at",
         "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "a second jump shortens the delay of a job that waits for its next attempt",
+        "db/clock_jumps.py",
+        "if changed:  # else",
+        "if False:  # else",
+        "tests/unit/db/test_clock_jumps.py",
+    ),
+    _mutant(
+        "nobody detects that the clock of SQLite went back",
+        "db/fence.py",
+        "return ahead if ahead > CLOCK_TOLERANCE else 0.0",
+        "return 0.0",
+        "tests/unit/db/test_clock_jumps.py",
+        "tests/unit/jobs/test_maintenance.py",
+    ),
+    _mutant(
+        "a counter that was just created counts as full",
+        "db/shared_state.py",
+        "if present + amount > limits[key]:",
+        "if present is not None:",
+        "tests/unit/db/test_shared_state.py",
     ),
     _mutant(
         "an empty Redis has a new budget",

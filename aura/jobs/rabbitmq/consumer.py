@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
@@ -53,24 +53,35 @@ class RabbitmqSource:
             except SQLAlchemyError as error:
                 raise ConnectionClosed(f"the database is unavailable: {first_line(error)}") from None
             self.database_away.clear()
+        return GuardedConsumer(
+            self._broker,
+            queue,
+            self._subscribe(queue, prefetch),
+            timeout / 1000,
+            slot,
+            self.database_away,
+            lambda: self._subscribe(queue, prefetch),
+        )
+
+    def _subscribe(self, queue: str, prefetch: int) -> Subscription:
         try:
             subscription = self._connection.subscribe(queue, prefetch)
         except ConnectionClosed as error:
             process_state.problems[queue] = f"{queue} cannot be consumed: {error}"
             raise
         process_state.problems.pop(queue, None)
-        return GuardedConsumer(self._broker, queue, subscription, timeout / 1000, slot, self.database_away)
+        return subscription
 
     def close(self) -> None:
         """Do nothing: the last consumer closes the connection."""
 
 
 class GuardedMessage(MessageProxy):
-    """A hint with its delivery tag and the consumer that received it."""
+    """A hint with its delivery tag and the subscription that received it."""
 
-    def __init__(self, message: Message[Any], tag: int, consumer: GuardedConsumer) -> None:
+    def __init__(self, message: Message[Any], tag: int, subscription: Subscription) -> None:
         super().__init__(message)
-        self._tag, self.consumer = tag, consumer
+        self._tag, self.subscription = tag, subscription
         #: Whether the broker delivers the hint again.
         self.requeued = False
 
@@ -91,6 +102,9 @@ class GuardedConsumer(Consumer):
     A hint goes to the workers; one for an actor that only another version has is left to that version. A plain JSON message
     becomes a job in one transaction and is acked. Any other message becomes a dead letter with its bytes and the reason, and
     is acked too. While the database is unavailable, the consumer holds its message and tries again.
+
+    When its subscription ends, it subscribes again at once; Dramatiq, which would wait for three seconds first, does so when that
+    fails, or when the subscription did not last.
     """
 
     def __init__(
@@ -101,6 +115,7 @@ class GuardedConsumer(Consumer):
         timeout: float,
         slot: Slot | None,
         database_away: threading.Event | None = None,
+        resubscribe: Callable[[], Subscription] | None = None,
     ) -> None:
         self.broker = broker
         self.queue_name = queue_name
@@ -108,6 +123,7 @@ class GuardedConsumer(Consumer):
         self._timeout = timeout
         self._slot = slot
         self._database_away = database_away or threading.Event()
+        self._resubscribe = resubscribe
         #: The delivery (method, properties, body) that waits for the database, and how often it was tried in vain.
         self._held: Any = None
         self._failures = 0
@@ -116,8 +132,12 @@ class GuardedConsumer(Consumer):
         return self._read() if self._slot is None else self._slot.read(self._read, self._timeout)
 
     def _read(self) -> MessageProxy | None:
-        if self._held is None or not self.subscription.alive:
-            self._held = self.subscription.get(self._timeout)
+        try:
+            if self._held is None or not self.subscription.alive:
+                self._held = self.subscription.get(self._timeout)
+        except ConnectionClosed as error:
+            self._held = None  # RabbitMQ delivers it again
+            self._subscribe_again(error)
         if self._held is None:
             return None
         method, properties, body = self._held
@@ -128,9 +148,19 @@ class GuardedConsumer(Consumer):
             return None
         self._held, self._failures = None, 0
         if hint is not None:
-            return GuardedMessage(hint, method.delivery_tag, self)
+            return GuardedMessage(hint, method.delivery_tag, self.subscription)
         self.subscription.ack(method.delivery_tag)
         return None
+
+    def _subscribe_again(self, error: ConnectionClosed) -> None:
+        """Replace the subscription that ended, or raise the error: after a short one, or while the database is away."""
+        if self._resubscribe is None or not self.subscription.steady or self._database_away.is_set():
+            raise error
+        # a connection that broke is logged once, not for each queue
+        level = logging.WARNING if self.subscription.channel_alone else logging.INFO
+        logger.log(level, "%s is consumed again: %s", self.queue_name, error)
+        self.subscription.close()
+        self.subscription = self._resubscribe()
 
     def _take(self, properties: Any, body: bytes) -> Message[Any] | None:
         """Return the hint; store any other message. Raises SQLAlchemyError while the database is unavailable."""
@@ -161,16 +191,16 @@ class GuardedConsumer(Consumer):
         threading.Event().wait(pause)
 
     def ack(self, message: Any) -> None:
-        """Ack a message, but not one that came over an earlier connection: its tag may be another message's now."""
+        """Ack a message on the channel that delivered it: on another one, its tag may be another message's."""
         self._release(message)
-        if message.consumer is self:
-            self.subscription.ack(message._tag)
+        if isinstance(message, GuardedMessage):  # a step that was dispatched locally has no tag
+            message.subscription.ack(message._tag)
 
     def nack(self, message: Any) -> None:
-        """Reject a message that came over this connection: it goes to the queue's `.XQ`, or back into the queue."""
+        """Reject a message on the channel that delivered it: it goes to the queue's `.XQ`, or back into the queue."""
         self._release(message)
-        if message.consumer is self:
-            (self.subscription.requeue if message.requeued else self.subscription.reject)(message._tag)
+        if isinstance(message, GuardedMessage):
+            (message.subscription.requeue if message.requeued else message.subscription.reject)(message._tag)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Do nothing: RabbitMQ delivers unacked messages again as soon as the channel closes."""

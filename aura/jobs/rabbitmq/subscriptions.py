@@ -1,7 +1,8 @@
 """The one RabbitMQ connection of a worker process, with a channel for each queue, served by one thread.
 
 Deliveries wait in an inbox for their consumer; acks are passed to the thread. When the connection breaks, every
-subscription ends at once, and the next one opens another connection after a backoff, to another host if there are several.
+subscription ends at once, and the next one opens another connection, to another host if there are several: after a moment, so
+that the clients of a dead node spread out, or after a backoff when the last connection did not hold.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from aura.jobs.backoff import backoff
 from aura.jobs.rabbitmq import large_messages, topology
-from aura.jobs.rabbitmq.connection import AWAY, RPC_SECONDS, bounded, describe, note_failure, open_any, open_one
+from aura.jobs.rabbitmq.connection import AWAY, RPC_SECONDS, bounded, describe, note_failure, open_any, open_one, place
 from aura.jobs.rabbitmq.topology import Topology
 from aura.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Seconds: the first and the longest pause before another connection, and how long one must have held to reset it.
-FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 3.0, 30.0
+#: Seconds: the first and the longest pause before another connection, and how long one must have held to reset it. In a rolling
+#: restart the next node may stop ten seconds after the last one.
+FIRST_PAUSE, LONGEST_PAUSE, STEADY_AFTER = 0.4, 3.0, 5.0
 #: Seconds to wait for the connection's thread.
 PATIENCE = 30.0
 
@@ -37,6 +39,7 @@ class Subscription:
     def __init__(self, link: _Link, channel: BlockingChannel) -> None:
         self._link = link
         self._channel = channel
+        self._opened = time.monotonic()
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         #: Why RabbitMQ cancelled the consumer.
         self._cancelled = ""
@@ -61,6 +64,16 @@ class Subscription:
     @property
     def alive(self) -> bool:
         return self._link.alive and self._channel.is_open
+
+    @property
+    def channel_alone(self) -> bool:
+        """Whether the connection lives, so that only this channel may have ended."""
+        return self._link.alive
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has lasted long enough that another one may follow at once."""
+        return time.monotonic() - self._opened > STEADY_AFTER
 
     def ack(self, tag: int) -> None:
         """Acknowledge, soon."""
@@ -106,7 +119,7 @@ class Connection:
 
     def _open(self) -> None:
         if self._link is not None and self._link.seconds > STEADY_AFTER:
-            self._failures = 0
+            self._failures = 1
         self._link = None
         if self._failures:
             threading.Event().wait(backoff(self._failures, FIRST_PAUSE, LONGEST_PAUSE))
@@ -208,6 +221,7 @@ class _Link:
         finally:
             self.alive = False
             if self.error:
+                logger.warning("connection to %s lost: %s", place(self._parameters), self.error)
                 note_failure(self._parameters)
             for subscription in list(self._subscriptions.values()):
                 subscription.inbox.put(None)  # ends each wait for a delivery at once

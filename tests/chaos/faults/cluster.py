@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 from tests.chaos.faults.registry import fault, for_a_moment
 from tests.chaos.system import System
-from tests.services import start_all
+from tests.rabbitmq_cluster import Node
+from tests.services import start_all, wait_until
 
 #: Seconds for which a node is cut off from the others.
 PARTITION = float(os.environ.get("CHAOS_PARTITION", "15"))
@@ -18,6 +21,7 @@ def node_killed(system: System, chance: Random) -> None:
     """SIGKILL for the node with the most connections; the others are a majority."""
     node = system.cluster.in_use
     node.kill()
+    system.broken("node_killed")
     for_a_moment(system, chance)
     node.start()
     system.cluster.wait_until_whole()
@@ -30,9 +34,18 @@ def majority_lost(system: System, chance: Random) -> None:
     nodes += chance.sample(nodes[0].peers, 1)
     for node in nodes:
         node.kill()
+    [survivor] = system.cluster.running
+    system.broken("majority_lost")
     for_a_moment(system, chance)
-    start_all(*nodes)
-    system.cluster.wait_until_whole()
+    with ThreadPoolExecutor(1) as watch:
+        watch.submit(_note_majority, system, survivor)
+        start_all(*nodes)
+        system.cluster.wait_until_whole()
+
+
+def _note_majority(system: System, survivor: Node) -> None:
+    wait_until(lambda: survivor.members() > 1, 120, "a second node is back")
+    system.majority_at = time.time()
 
 
 @fault("rabbitmq", cluster=True)
@@ -40,6 +53,8 @@ def nodes_restarted(system: System, _chance: Random) -> None:
     """Each node is stopped in good order and started again, one after the other, as in a rolling upgrade."""
     for node in system.cluster.nodes:
         node.stop()
+        if node is system.cluster.nodes[0]:
+            system.broken("nodes_restarted")
         node.start()
         system.cluster.wait_until_whole()
 
@@ -51,6 +66,7 @@ def node_partitioned(system: System, _chance: Random) -> None:
     system.cluster.isolate(node)
     try:
         system.over.wait(PARTITION)
+        system.broken("node_partitioned")
     finally:
         system.cluster.heal()
     system.cluster.wait_until_whole()

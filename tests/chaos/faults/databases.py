@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from random import Random
 
@@ -12,7 +13,7 @@ from tests.chaos.system import System
 from tests.postgresql_servers import SmallDiskPostgreSQL, session
 
 #: Seconds that the database is read-only or full at least: longer than a session of the pool stays unused.
-SHORT_OF_WRITES = 3.0
+SHORT_OF_WRITES = float(os.environ.get("CHAOS_READ_ONLY", "3"))
 
 
 @fault("postgresql")

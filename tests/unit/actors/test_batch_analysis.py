@@ -18,9 +18,10 @@ from aura.ai import ClassificationRequest
 from aura.ai.engines import factory
 from aura.ai.engines.budget import MICRO
 from aura.ai.engines.circuit_breaker import FAILURES
+from aura.ai.engines.shared_state import MemoryState
 from aura.settings import get_settings
 from db import analysis_batches, reading, tickets, transaction
-from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, Ticket, VerdictRecord
+from db.models import AiCall, AnalysisBatch, Comment, Job, Notification, SharedCounter, Ticket, VerdictRecord
 from db.new_tickets import NewTicket
 from db.time import from_now, now
 from pipelines.reanalysis import reanalyze_changed, reanalyze_stale, reclassify
@@ -96,7 +97,12 @@ def alone() -> dict[str, list[Any]]:
 def spent() -> int:
     """Return what the budget counts for today, in millionths of a dollar."""
     guarded: Any = factory.make_engine(get_settings(), analysis.spent_today)
-    return sum(value for key, value in guarded.shared_state._counters.items() if key.startswith("costs:"))
+    if isinstance(guarded.shared_state, MemoryState):
+        counters = guarded.shared_state._counters
+    else:
+        with reading() as session:
+            counters = {each.key: each.amount for each in session.scalars(select(SharedCounter))}
+    return sum(value for key, value in counters.items() if key.startswith("costs:"))
 
 
 class TestABatch:

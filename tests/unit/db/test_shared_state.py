@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from db import shared_state, transaction
@@ -36,6 +38,27 @@ def test_a_counter_that_must_exist_is_started_by_the_caller():
     with pytest.raises(CounterFull):
         reserve({"day": 10}, 5, "day")
     reserve({"day": 10}, 4, "day")
+
+
+def test_a_counter_that_another_call_creates_in_between_has_room():
+    """The day's first calls run at the same time: one finds no counter, and by then another one has created it."""
+
+    class Overtaken:
+        def __init__(self, session: Any) -> None:
+            self.session, self.answers = session, 0
+
+        def scalar(self, statement: Any) -> Any:
+            found = self.session.scalar(statement)
+            self.answers += 1
+            if self.answers == 1:
+                shared_state.start(self.session, "day", 6, 60)
+            return found
+
+    with transaction() as session:
+        overtaken: Any = Overtaken(session)
+        shared_state.reserve(overtaken, {"day": 10}, 4, 60, ["day"])
+    with pytest.raises(CounterFull):
+        reserve({"day": 10}, 1, "day")
 
 
 def test_a_counter_is_not_negative_and_not_made_by_a_settlement():

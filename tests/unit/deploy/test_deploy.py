@@ -27,6 +27,8 @@ DEPLOY = ROOT / "deploy"
 ENVIRONMENTS = sorted((DEPLOY / "environments").glob("*/.env"))
 COMPOSE = [DEPLOY / "environments/local/docker-compose.yml", DEPLOY / "tests/docker-compose.yml"]
 SCHEMAS = ROOT / "tests/data/schemas"
+#: Connections at most of a relay (its rounds, its heartbeat, LISTEN), the scheduler, and a command such as `aura migrate`.
+RELAY, SCHEDULER, COMMAND = 3, 2, 2
 #: Variables of other libraries.
 FOREIGN = {"PROMETHEUS_MULTIPROC_DIR"}
 
@@ -197,13 +199,29 @@ def test_the_definitions_of_rabbitmq_match_the_code(name: str, quorum: bool) -> 
 
 
 def test_the_processes_of_app_json_and_a_release_command_fit_into_the_plan_of_its_database():
+    """Heroku's essential-0 has 20 connections; the numbers are those of the table in docs/how-to/use-a-pooler.md."""
     app = json.loads((ROOT / "app.json").read_text())
-    assert {"plan": "heroku-postgresql:essential-0"} in app["addons"], "it has 20 connections"
-    pool = int(app["env"]["AURA_DATABASE_POOL"]["value"])
-    web, workers = app["formation"]["web"]["quantity"], app["formation"]["worker"]["quantity"]
-    searches, relay, scheduler, release = min(SEARCH_POOL, max(1, pool // 2)), 3, 2, 2
+    procfile = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    assert {"plan": "heroku-postgresql:essential-0"} in app["addons"]
+    assert {*procfile} == {*app["formation"], "release"}
+    given = {name: entry["value"] for name, entry in app["env"].items() if "value" in entry}
+    assert "WEB_CONCURRENCY" in given, "Heroku sets it to two or more, by the memory of the dyno"
 
-    processes = int(app["env"]["WORKER_PROCESSES"]["value"])
-    together = web * (pool + searches) + workers * (processes * pool + relay) + scheduler + release
+    def option(name: str) -> int:
+        [(variable, default)] = re.findall(rf"--{name} \$\{{(\w+):-(\d+)\}}", procfile["worker"])
+        return int(given.get(variable, default))
 
-    assert together <= 20 - 2, "two are for `aura doctor` and a shell"
+    pool = int(given["AURA_DATABASE_POOL"])
+    each = {
+        "web": int(given["WEB_CONCURRENCY"]) * (pool + min(SEARCH_POOL, max(1, pool // 2))),
+        "worker": option("processes") * min(pool, option("threads") + 2) + RELAY,
+        "scheduler": SCHEDULER,
+    }
+    kinds = {name: each[name] * app["formation"][name]["quantity"] for name in each}
+    assert sum(kinds.values()) + COMMAND <= 20 - 2, "two are for `aura doctor` and a shell"
+
+    page = (ROOT / "docs/how-to/use-a-pooler.md").read_text()
+    parts = [kinds["web"], kinds["worker"] - RELAY, RELAY, SCHEDULER]
+    assert f"`AURA_DATABASE_POOL={pool}`: {' + '.join(map(str, parts))} = {sum(parts)}, with" in page
+    assert f"| {RELAY - 1}, and 1 that listens" in page
+    assert f"| `scheduler` | {SCHEDULER} |" in page

@@ -8,9 +8,8 @@ from aura import settings
 from aura.jobs.maintenance import RECOVER_EVERY, PeriodicTask
 from aura.jobs.middleware import heartbeat
 from aura.jobs.relay import NAP
-from db import clock_jumps
 from db.jobs import NewJob
-from db.models import Job
+from db.models import DatabaseFence, Job
 from tests.embedded import all_jobs, attempts, claim, enqueue, mark_hinted, move, one_job, seconds_until_due
 from tests.unit.jobs.shelf import Shelf, relay
 
@@ -96,26 +95,16 @@ def test_a_periodic_task_runs_first_at_once_and_then_when_due():
 # -- a database clock that goes back ----------------------------------------------------------------------------------
 
 
-def test_jobs_of_before_the_database_clock_went_back_are_corrected_at_the_start_and_at_each_jump(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_jobs_of_before_the_database_clock_went_back_are_corrected_by_the_next_beat():
     def due() -> bool:
         return seconds_until_due()[0] <= 0
 
     enqueue(NewJob("classify", "1"))
     move(Job, created_at=600, due_at=600)
     maintenance = relay(Shelf()).maintenance
-    assert not due()
+    maintenance.beat_fence()
+    assert not due(), "without a jump, nothing is looked for"
 
-    maintenance.check_clock()
-    assert due()
-
-    # without a jump, nothing is looked for
-    move(Job, created_at=600, due_at=600)
-    maintenance.check_clock()
-    assert not due()
-
-    before = clock_jumps.database_time
-    monkeypatch.setattr(clock_jumps, "database_time", lambda session: before(session) - 600)
-    maintenance.check_clock()
+    move(DatabaseFence, beaten_at=600)
+    relay(Shelf()).maintenance.beat_fence()  # another one than that of the last beat
     assert due()

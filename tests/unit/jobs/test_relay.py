@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -381,3 +382,39 @@ def test_the_loop_asks_each_time_whether_notifications_arrive():
     one.run(stop, notified=notified)
     assert one.notified
     assert asked == []
+
+
+# -- the connection to the database is lost -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("publishes", [True, False])
+def test_jobs_whose_dispatch_was_stored_but_not_published_are_due_in_the_next_round(
+    monkeypatch: pytest.MonkeyPatch, publishes: bool
+):
+    """A commit without an answer, and a publication whose release fails, leave jobs that count as dispatched."""
+    enqueue(NewJob("intake", "1"))
+    shelf = Shelf(failures=0 if publishes else 1)
+    own = relay(shelf)
+    begun = 0
+
+    @contextmanager
+    def losing_connections() -> Iterator[Any]:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            raise OperationalError("BEGIN", {}, Exception("connection refused"))
+        with transaction() as session:
+            yield session
+        if publishes:
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr(relay_module, "transaction", losing_connections)
+    with pytest.raises(OperationalError):
+        own.round()
+    assert one_job().hinted_at is not None
+    assert shelf.hints() == []
+
+    monkeypatch.undo()
+    assert own.round() == 1
+    assert len(shelf.hints()) == 1
+    assert own.round() == 0

@@ -288,6 +288,8 @@ def test_mails_above_the_limit_of_a_sender_are_ignored(configure: Callable[..., 
     assert all(
         "more than 3 mails of its sender within an hour (AURA_MAIL_SENDER_LIMIT)" in each for each in outcomes[3:]
     )
+    with reading() as session:
+        assert inbound_mails.over_sender_limit(session) == 2
     assert ingest_mail(write("bob@example.com")).outcome == "ticket"
     move(InboundMail, created_at=-3700)
     assert ingest_mail(write()).outcome == "ticket"

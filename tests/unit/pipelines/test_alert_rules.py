@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from db import fence, reading, transaction, workers
+from db import fence, inbound_mails, reading, transaction, workers
 from db.jobs import NewJob
-from db.models import Attempt, AuditEntry, DeadLetter, Job, OutboxEvent
+from db.models import Attempt, AuditEntry, DeadLetter, InboundMail, Job, OutboxEvent
 from db.new_tickets import NewTicket
 from pipelines import alert_rules
 from tests.conftest import ROOT
@@ -131,3 +131,14 @@ def test_the_rules_are_those_of_prometheus():
     assert not seconds.keys() & alert_rules.NOT_EVALUATED.keys()
     for name, lasts in seconds.items():
         assert int(shipped[name].get("for", "0m").removesuffix("m")) * 60 == lasts, name
+
+
+def test_mails_over_the_limit_of_their_sender_are_found():
+    add(
+        InboundMail(
+            message_id="a", sender="a@example.com", raw=b"", outcome=f"ignored: x {inbound_mails.OVER_SENDER_LIMIT}"
+        )
+    )
+    assert holding() == {"AuraMailLimit"}
+    move(InboundMail, created_at=-3601)
+    assert holding() == set()

@@ -246,7 +246,8 @@ def test_the_rest_of_a_refused_body_is_dropped_until_the_client_has_its_answer(
     running: _Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "LINGER_SECONDS", 0.3)
-    with running.connect(b"POST /unread HTTP/1.1\r\nContent-Length: 900000000\r\n\r\n") as connection:
+    # more than a client can send within the limit below
+    with running.connect(b"POST /unread HTTP/1.1\r\nContent-Length: 900000000000\r\n\r\n") as connection:
         ended = False
         started = time.monotonic()
         while not ended and time.monotonic() - started < 15:

@@ -233,5 +233,12 @@ def test_classifying_imports_no_heavy_library() -> None:
         "make_engine(Settings(_env_file=None)).classify([ClassificationRequest('VPN', 'down')])\n"
         "print([m for m in ('openai', 'sklearn', 'numpy', 'scipy', 'fastapi', 'httpx2') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"AURA_ENV": "development"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"

@@ -185,9 +185,9 @@ def test_calls_run_concurrently(remote: Scripted, shared_state: SharedState) -> 
     remote.answering.clear()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(classify, engine, another_request(number)) for number in range(4)]
-        wait_until(lambda: len(remote.requests) == 4, message="all four are under way at once")
+        wait_until(lambda: len(remote.requests) == 4, 90, "all four are under way at once")
         remote.answering.set()
-        assert {answer.result(10).engine for answer in answers} == {"openai"}
+        assert {answer.result(90).engine for answer in answers} == {"openai"}
 
 
 # -- guardrails ---------------------------------------------------------------------------------------------------------

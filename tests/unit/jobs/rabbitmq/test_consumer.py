@@ -65,7 +65,8 @@ class Inbox:
             (pika.spec.Basic.Deliver(delivery_tag=n), pika.BasicProperties(), b) for n, b in enumerate(bodies, 1)
         ]
         self.settled: list[tuple[str, int]] = []
-        self.alive = True
+        self.alive = self.steady = self.channel_alone = True
+        self.closed = False
 
     def get(self, _timeout: float) -> Any:
         if not self.alive:
@@ -80,6 +81,9 @@ class Inbox:
 
     def requeue(self, tag: int) -> None:
         self.settled.append(("requeue", tag))
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def consume(inbox: Any) -> GuardedConsumer:
@@ -128,9 +132,52 @@ def test_a_message_is_not_held_beyond_its_channel(monkeypatch: pytest.MonkeyPatc
 def test_a_hint_is_settled_by_the_error_of_its_attempt(error: Exception, outcome: str):
     inbox = Inbox()
     ours = consume(inbox)
-    hint = GuardedMessage(Message("ai.classify", "classify", ([1],), {}, {}), 7, ours)
+    hint = GuardedMessage(Message("ai.classify", "classify", ([1],), {}, {}), 7, inbox)  # type: ignore[arg-type]
 
     hint.stuff_exception(error)
     (ours.nack if hint.failed else ours.ack)(hint)
 
     assert inbox.settled == [(outcome, 7)]
+
+
+HINT = Message("ai.classify", "classify", ([1],), {}, {}).encode()
+
+
+def again(first: Inbox, *others: Inbox | ConnectionClosed) -> GuardedConsumer:
+    """Return a consumer of the first subscription; each next one comes from `others`, in order."""
+    left = list(others)
+
+    def resubscribe() -> Any:
+        found = left.pop(0)
+        if isinstance(found, ConnectionClosed):
+            raise found
+        return found
+
+    return GuardedConsumer(actors.broker, "ai.classify", first, 0.01, None, None, resubscribe)  # type: ignore[arg-type]
+
+
+def test_a_consumer_whose_connection_broke_consumes_again_at_once():
+    first, second = Inbox(HINT), Inbox(HINT)
+    ours = again(first, second)
+    early = next(ours)
+    assert isinstance(early, GuardedMessage)
+    first.alive = False
+
+    assert next(ours) is None
+    late = next(ours)
+
+    assert first.closed and isinstance(late, GuardedMessage)
+    ours.nack(early)
+    ours.ack(late)
+    assert (first.settled, second.settled) == ([("reject", 1)], [("ack", 1)]), "each on the channel that delivered it"
+
+
+@pytest.mark.parametrize("reason", ["short", "database", "refused"])
+def test_a_consumer_that_cannot_go_on_leaves_the_pause_to_dramatiq(reason: str):
+    first = Inbox()
+    first.alive, first.steady = False, reason != "short"
+    ours = again(first, ConnectionClosed("refused") if reason == "refused" else Inbox())
+    if reason == "database":
+        ours._database_away.set()
+    with pytest.raises(ConnectionClosed, match="refused" if reason == "refused" else "gone"):
+        next(ours)
