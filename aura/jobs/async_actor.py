@@ -48,8 +48,9 @@ class AsyncAttempt(Attempt):
     argument: Any = None
     result: Any = None
     task: asyncio.Task[None] | None = None
+    #: Why the task was cancelled by `interrupt`.
+    interruption: Interrupt | None = None
     _loop: asyncio.AbstractEventLoop | None = None
-    _interruption: BaseException | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -72,7 +73,7 @@ class AsyncAttempt(Attempt):
         try:
             self.result = await actor.coroutine(self.argument)
         except asyncio.CancelledError as error:
-            self.error = self._interruption or error
+            self.error = self.interruption or error
         except BaseException as error:  # SystemExit, too, which would end the event loop and with it all other jobs
             self.error = error
         finally:
@@ -82,9 +83,9 @@ class AsyncAttempt(Attempt):
     def interrupt(self, error: type[Interrupt], *, only_in_function: bool = False) -> bool:
         """Cancel the task, once; its attempt then fails with the error. Returns False when the function does not run."""
         with self._lock:
-            if not self.in_function or self._interruption is not None or self._loop is None or self.task is None:
+            if not self.in_function or self.interruption is not None or self._loop is None or self.task is None:
                 return False
-            self._interruption = error()
+            self.interruption = error()
             self._loop.call_soon_threadsafe(self.task.cancel)
             return True
 

@@ -6,7 +6,8 @@
 3. The second thread takes whatever has ended meanwhile, and completes it in one transaction for each actor.
 
 asyncio, not anyio: the tasks have no common scope, each outlives the call that started it and ends by itself, which is
-`loop.create_task` in asyncio and one task group held open for ever in anyio. Both threads start with the first job.
+`loop.create_task` in asyncio and one task group held open for ever in anyio. All threads start with the first job; the third
+watches the event loop (`aura.jobs.loop_watchdog`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from dramatiq.middleware.threading import Interrupt
+
+from aura.jobs.loop_watchdog import LoopWatchdog, create_task
 
 if TYPE_CHECKING:
     from aura.jobs.async_actor import AsyncActor, AsyncAttempt
@@ -29,6 +33,8 @@ logger = structlog.get_logger("aura.async")
 TOGETHER = 100
 #: Seconds that interrupted jobs have to end, when a process stops.
 INTERRUPTED_WITHIN = 2.0
+#: Seconds between two checks of an event loop that has jobs.
+CHECK_EVERY = 1.0
 
 
 class AsyncRunner:
@@ -51,6 +57,7 @@ class AsyncRunner:
         with self._changed:
             loop = self._started()
             self._jobs.update(attempts)
+            self._changed.notify_all()
         for each in attempts:
             if each.error is not None or each.failures:
                 self._ended.put(each)
@@ -74,6 +81,7 @@ class AsyncRunner:
             self.wait(timeout=INTERRUPTED_WITHIN)
         with self._changed:
             loop, self._loop = self._loop, None
+            self._changed.notify_all()
             if loop is not None:
                 self._ended.put(None)
                 loop.call_soon_threadsafe(loop.stop)
@@ -82,22 +90,46 @@ class AsyncRunner:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop, self._ended = asyncio.new_event_loop(), SimpleQueue()
-            threading.Thread(target=_serve, args=(self._loop,), name="async-jobs", daemon=True).start()
+            loop = asyncio.new_event_loop()
+            self._loop, self._ended = loop, SimpleQueue()
+            loop.set_task_factory(create_task)
+            serving = threading.Thread(target=_serve, args=(loop,), name="async-jobs", daemon=True)
+            serving.start()
             threading.Thread(target=self._complete, args=(self._ended,), name="async-completion", daemon=True).start()
+            watchdog = LoopWatchdog(loop, serving, self._attempt_of)
+            threading.Thread(target=self._watch, args=(watchdog,), name="async-watchdog", daemon=True).start()
         return self._loop
 
     def _start(self, attempts: Iterable[AsyncAttempt]) -> None:
         loop = asyncio.get_running_loop()
         for each in attempts:
             # the loop knows its tasks by weak references only; the attempt holds it
-            each.task = loop.create_task(self._run(each))
+            each.task = loop.create_task(self._run(each), name=each.lease)
 
     async def _run(self, attempt: AsyncAttempt) -> None:
         try:
             await attempt.run()
+        except BaseException as error:  # an interruption that came when the function had ended
+            attempt.error = attempt.error or error
         finally:
             self._ended.put(attempt)
+
+    # -- the watchdog
+
+    def _watch(self, watchdog: LoopWatchdog) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._loop is not watchdog.loop)
+                if self._loop is not watchdog.loop and not self._jobs:
+                    return
+            if not watchdog.check():
+                return
+            with self._changed:
+                self._changed.wait_for(lambda: self._loop is not watchdog.loop, CHECK_EVERY)
+
+    def _attempt_of(self, task: asyncio.Task[Any]) -> AsyncAttempt | None:
+        with self._changed:
+            return next((each for each in self._jobs if each.lease == task.get_name()), None)
 
     # -- completion
 
@@ -133,7 +165,12 @@ class AsyncRunner:
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+                return
+            except Interrupt:  # meant for a job that ended at that moment
+                continue
     finally:
         loop.close()
 

@@ -2191,9 +2191,23 @@ MUTANTS = (
     _mutant(
         "an asynchronous job is interrupted twice",
         "aura/jobs/async_actor.py",
-        "if not self.in_function or self._interruption is not None or self._loop is None or self.task is None:",
+        "if not self.in_function or self.interruption is not None or self._loop is None or self.task is None:",
         "if self._loop is None or self.task is None:",
         "tests/unit/jobs/test_async_actor.py",
+    ),
+    _mutant(
+        "a job that blocks the event loop exceeds its time limit",
+        "aura/jobs/loop_watchdog.py",
+        "raise_thread_exception(self._thread.ident or 0, type(attempt.interruption))",
+        "pass",
+        "tests/unit/jobs/test_loop_watchdog.py",
+    ),
+    _mutant(
+        "a call that blocks in a task of a task is reported without its actor",
+        "aura/jobs/loop_watchdog.py",
+        'options["name"] = options.get("name") or (parent.get_name() if parent else None)',
+        "pass",
+        "tests/unit/jobs/test_loop_watchdog.py",
     ),
     _mutant(
         "an exit in a function ends the event loop",

@@ -28,7 +28,14 @@ class Settler:
 def attempt(actor: Settler, run: Any = None, **more: Any) -> Any:
     async def at_once() -> None: ...
 
-    values = {"error": None, "failures": [], "task": None, "async_actor": actor, "run": run or at_once}
+    values = {
+        "error": None,
+        "failures": [],
+        "task": None,
+        "lease": "lease",
+        "async_actor": actor,
+        "run": run or at_once,
+    }
 
     class Attempt(SimpleNamespace):
         __hash__ = object.__hash__
