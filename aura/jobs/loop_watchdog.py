@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,7 +30,7 @@ BLOCKED_AFTER, LOOK_EVERY = 1.0, 0.1
 FRAMES = 5
 
 
-def create_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
+def create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
     """Create a task; one that a job's task creates has its name, so that the watchdog finds the job."""
     parent = asyncio.current_task(loop)
     options["name"] = options.get("name") or (parent.get_name() if parent else None)
