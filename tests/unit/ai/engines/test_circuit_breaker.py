@@ -70,11 +70,11 @@ def test_one_call_at_a_time_finds_out_whether_the_provider_works_again(
     remote.error = None
     remote.answering.clear()
     with ThreadPoolExecutor(6) as pool:
-        probe = pool.submit(classify, engine, another_request(50))
-        wait_until(lambda: len(remote.requests) == FAILURES + 1 or probe.done())
-        if probe.done():  # it came before the time had passed
-            probe = pool.submit(classify, engine, another_request(51))
-            wait_until(lambda: len(remote.requests) == FAILURES + 1)
+        for number in range(100, 10_000):
+            probe = pool.submit(classify, engine, another_request(number))
+            wait_until(lambda probe=probe: len(remote.requests) == FAILURES + 1 or probe.done(), 60)
+            if not probe.done():
+                break  # the others came before the time had passed
         # When others come meanwhile, Then the local engine answers them
         others = [pool.submit(classify, engine, another_request(number)) for number in range(60, 65)]
         assert all("circuit breaker is open" in other.result(60).fallback for other in others)
