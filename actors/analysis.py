@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from sqlalchemy.orm import Session
@@ -20,13 +20,15 @@ from actors.footers import follow_footers
 from actors.sla import target_of
 from aura.ai import ClassificationRequest, EngineError, Verdict, make_engine
 from aura.ai.engines.base import FewShotExample
+from aura.ai.engines.durations import longest_request
+from aura.ai.engines.factory import concurrency as calls_in_flight
 from aura.ai.engines.factory import model_in_use, use_model
 from aura.ai.engines.few_shot import example_of
 from aura.ai.text.content import content
-from aura.jobs.actor import JobResult
+from aura.jobs.actor import TIME_LIMIT, JobResult
 from aura.jobs.ttl_cache import TTLCache
 from aura.notifications import Agent, route
-from aura.settings import get_settings
+from aura.settings import Settings, get_settings
 from db import (
     ai_costs,
     analysis_batches,
@@ -45,8 +47,13 @@ from db.database import after_commit
 from db.similar import SimilarTicket
 from db.tickets import TicketRow
 
+if TYPE_CHECKING:
+    from aura.ai.engines.async_remote import AsyncRemoteEngine, PreparedRequest
+
 logger = structlog.get_logger("aura.analysis")
 
+#: Seconds of an attempt beside the request for the remote engine.
+MARGIN = 10.0
 #: The actors whose jobs call a remote engine.
 CALLING = ("classify", "reanalyze")
 
@@ -95,6 +102,38 @@ def reclassify_batch(batch: Sequence[TicketRow]) -> Sequence[Verdict | EngineErr
     ask = getattr(engine, "reclassify", engine.classify)
     verdicts: Sequence[Verdict | EngineError] = ask(requests_to_reclassify(batch))
     return verdicts
+
+
+class Question(NamedTuple):
+    """A request for the remote engine, and the part of the engine that is asked on an event loop."""
+
+    engine: AsyncRemoteEngine
+    prepared: PreparedRequest
+
+
+def prepare(batch: Sequence[TicketRow]) -> list[Question]:
+    """Return the requests for the remote engine, one for each ticket."""
+    return _questions(with_attachments(_requests(batch)))
+
+
+def prepare_again(batch: Sequence[TicketRow]) -> list[Question]:
+    """Return the requests of a re-analysis, one for each ticket."""
+    return _questions(requests_to_reclassify(batch))
+
+
+def _questions(requests: Sequence[ClassificationRequest]) -> list[Question]:
+    engine: Any = make_engine(get_settings(), spent_today, running_calls)
+    return [Question(engine.single, prepared) for prepared in engine.single.prepare(requests)]
+
+
+def concurrency(settings: Settings) -> int:
+    """Return how many calls of a remote engine a worker process may have in flight; 0 with the local engine."""
+    return calls_in_flight(settings)
+
+
+def time_limit(settings: Settings) -> int:
+    """Return the milliseconds of an attempt: with a remote engine, a call may wait for an equal one and for the rate limits."""
+    return max(TIME_LIMIT, round((longest_request(settings) + MARGIN) * 1000) if settings.openai_api_key else 0)
 
 
 def spent_today() -> float:

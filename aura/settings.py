@@ -342,6 +342,18 @@ class Settings(BaseSettings):
     ai_budget_ticket: float = Field(
         0.05, ge=0, description="Budget of the remote engine per ticket, in US dollars, retries included."
     )
+    ai_concurrency: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="Calls of the remote engine that each worker process has in flight at most; 0: one in each thread.",
+    )
+    ai_requests_per_minute: int = Field(
+        0, ge=0, description="Requests that the provider allows a minute, for all workers together; 0: not limited."
+    )
+    ai_tokens_per_minute: int = Field(
+        0, ge=0, description="Tokens that the provider allows a minute, for all workers together; 0: not limited."
+    )
     ai_cache_seconds: int = Field(
         3600, ge=0, description="Seconds that the answer to a ticket is reused for equal ones."
     )
@@ -514,7 +526,7 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         500,
         ge=1,
-        description="Maximum number of jobs per actor with a hint in RabbitMQ; 200 if it takes one at a time.",
+        description="Maximum number of jobs per actor with a hint in RabbitMQ; 200 if they are asynchronous or one at a time.",
     )
     max_attempts: int = Field(8, ge=1, description="Attempts after which a job becomes a dead letter.")
     replay_limit: int = Field(3, ge=0, description="Replays of a job after which a further one needs --force.")

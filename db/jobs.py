@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     ColumnElement,
     Float,
@@ -22,7 +24,10 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
+    column,
     delete,
+    func,
     insert,
     literal,
     or_,
@@ -42,6 +47,9 @@ from db.time import elapsed, from_now, now
 CHANNEL = "aura_jobs"
 #: Characters of the longest error text that is stored.
 ERROR_LIMIT = 2000
+
+#: Characters of the random part of a job's own lease, which ends with the id of the job; the column has room for 32.
+OWN_LEASE_PREFIX = 12
 
 #: Called in this process after each commit that enqueued jobs; wakes the embedded relay.
 on_enqueue: list[Callable[[], None]] = []
@@ -272,30 +280,49 @@ def claimed_from(row: Any) -> Claimed:
 
 
 def claim(
-    session: Session, actor: str, ids: Sequence[int], lease: str, worker: str, most: int | None = None
+    session: Session,
+    actor: str,
+    ids: Sequence[int],
+    lease: str,
+    worker: str,
+    most: int | None = None,
+    own_leases: bool = False,
 ) -> list[Claimed]:
-    """Lease those jobs that are due and free, at most `most`; a duplicate, forged or early hint leases nothing."""
+    """Lease those jobs that are due and free, at most `most`; a duplicate, forged or early hint leases nothing.
+
+    With `own_leases` each job gets a lease of its own, `own_lease(lease, id)`.
+    """
     most = len(ids) if most is None else most
     # a job that crashed a worker is claimed alone: a hint from before the crash must not endanger the others; and one that
     # crashed two only in its turn (see `db.hints`): the broker delivers hints of the dead worker to another one
     alone = min(most, len(ids)) == 1
-    rows = _CLAIM(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone, most=most)
+    claim = _CLAIM_EACH if own_leases else _CLAIM
+    rows = claim(session, ids=list(ids), whose=actor, under=lease, by=worker, alone=alone, most=most)
     return sorted(map(claimed_from, rows), key=lambda job: job.id)
 
 
-def _claim(session: Session) -> Any:
+def own_lease(prefix: str, job_id: int) -> str:
+    """Return the lease that a job has of its own; with a prefix of OWN_LEASE_PREFIX characters it fits into the column."""
+    return f"{prefix}-{job_id}"
+
+
+def _claim(session: Session, own_leases: bool = False) -> Any:
     c = table(Job).c
+    under: ColumnElement[str] = bindparam("under", type_=String)
+    if own_leases:
+        under = under + "-" + cast(c.id, String)
     in_turn = or_(c.crashes < SUSPECT_AFTER, c.hinted_at.is_not(None))
     allowed = or_(c.crashes == 0, and_(bindparam("alone", type_=Boolean), in_turn))
     free = (c.actor == bindparam("whose"), c.lease.is_(None), c.due_at <= now(), allowed)
     # locked in id order, so that two claims of overlapping hints cannot deadlock
     locked = select(c.id).where(in_list(session, c.id, "ids"), *free).order_by(c.id).limit(bindparam("most"))
     leased = update(table(Job)).where(in_subquery(session, c.id, locked.with_for_update()), *free)
-    leased = leased.values(lease=bindparam("under"), worker=bindparam("by"))
+    leased = leased.values(lease=under, worker=bindparam("by"))
     return leased.values(attempts=c.attempts + 1, crashes=c.crashes + 1).returning(*CLAIMED)
 
 
 _CLAIM = Prepared(_claim)
+_CLAIM_EACH = Prepared(lambda session: _claim(session, own_leases=True))
 
 
 def held_by(lease: str) -> ColumnElement[bool]:
@@ -331,6 +358,59 @@ def complete(session: Session, lease: str, jobs: Sequence[Claimed], worker: str,
             completed |= rerun
             wake_relay(session)
     return [job for job in jobs if job.id in completed]
+
+
+def complete_each(session: Session, done: Sequence[tuple[str, Claimed, float]], worker: str) -> set[str]:
+    """Delete those of the jobs that their own lease still holds, and record their attempts. Returns these leases.
+
+    `done` are leases with their job and the seconds of its attempt. Otherwise as `complete`.
+    """
+    if not on_postgresql(session):
+        return {
+            lease for lease, job, seconds in done if complete(session, lease, [job], worker, seconds)
+        }  # one process at a time writes there: its own transaction is the only one
+    completed = _complete_all(session, done, worker)
+    if len(completed) < len(done):
+        # enqueued again meanwhile, or the lease is lost
+        for lease, job, seconds in done:
+            if lease not in completed and complete(session, lease, [job], worker, seconds):
+                completed.add(lease)
+    return completed
+
+
+def _complete_all(session: Session, done: Sequence[tuple[str, Claimed, float]], worker: str) -> set[str]:
+    leases, jobs, seconds = zip(*done, strict=True)
+    ids = [job.id for job in jobs]
+    return set(_COMPLETE_EACH(session, ids=ids, leases=list(leases), took=list(seconds), by=worker).scalars())
+
+
+def _complete_each(_session: Session) -> Any:
+    c = table(Job).c
+    done = func.unnest(
+        bindparam("ids", type_=ARRAY(BigInteger)),
+        bindparam("leases", type_=ARRAY(String)),
+        bindparam("took", type_=ARRAY(Float)),
+    ).table_valued(column("id", BigInteger), column("lease", String), column("seconds", Float), name="done")
+    done = done.render_derived()
+    gone = delete(table(Job)).where(c.id == done.c.id, c.lease == done.c.lease, c.rerun.is_(False))
+    completed = gone.returning(
+        c.id, c.actor, c.key, c.pipeline, c.attempts, c.lease.label("held"), done.c.seconds.label("took_seconds")
+    ).cte("completed")
+    values = {
+        "job_id": completed.c.id,
+        "actor": completed.c.actor,
+        "key": completed.c.key,
+        "pipeline": completed.c.pipeline,
+        "number": completed.c.attempts,
+        "worker": bindparam("by", type_=String),
+        "outcome": literal("completed"),
+        "seconds": completed.c.took_seconds,
+    }
+    ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
+    return select(completed.c.held).add_cte(ledger)
+
+
+_COMPLETE_EACH = Prepared(_complete_each)
 
 
 def _complete(session: Session) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dramatiq
@@ -27,6 +28,7 @@ from aura.jobs import metrics, process_state, tracing
 from aura.jobs.attempt import Attempt, Missing
 from aura.jobs.backoff import backoff
 from aura.jobs.local_dispatch import LocalDispatch
+from aura.jobs.slots import SlotAccess
 from aura.settings import Settings, first_line, get_settings
 from db import hints, jobs, queue_controls, reading, transaction
 from db.jobs import Claimed, NewJob
@@ -90,6 +92,10 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         settings = settings or get_settings()
         return int(self.option("batch", settings) or settings.jobs_per_hint)
 
+    def slot_access(self) -> SlotAccess | None:
+        """Return the slots of an actor whose jobs run on the event loop; None while they run in threads."""
+        return None
+
     def option(self, name: str, settings: Settings | None = None) -> Any:
         """Return the value of an option or None; a function of the settings stands for its result."""
         value = self.options.get(name)
@@ -131,7 +137,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             jobs.enqueue(session, [job])
         return self.message_with_options(args=args)
 
-    def __call__(self, job_ids: Sequence[int], lease: str | None = None) -> None:
+    def __call__(self, job_ids: Sequence[int], lease: Any = None) -> None:
         """Make one attempt at the jobs of a hint, and settle the outcome of each.
 
         With a lease, which only this process can name, the jobs are claimed already (see `aura.jobs.local_dispatch`).
@@ -144,7 +150,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                 self.perform(attempt, job_ids)
         except BaseException as error:
             attempt.error = error
-        self._settle(attempt)
+        self.settle(attempt)
         if attempt.dead:
             raise DeadLettered(f"{len(attempt.dead)} jobs became dead letters") from attempt.error
         if attempt.error is not None:
@@ -165,7 +171,8 @@ class DurableActor(dramatiq.Actor[Any, Any]):
                     completed = self.complete(session, attempt, results, dispatch)
                 attempt.completed = completed
 
-    def _settle(self, attempt: Attempt) -> None:
+    def settle(self, attempt: Attempt) -> None:
+        """Call the hooks of the middleware, and end the attempt."""
         # Dramatiq's own order: from the last middleware to the first, whatever one of them raises
         hooks = ["after_failure", "after_attempt"] if attempt.error or attempt.failures else ["after_attempt"]
         try:
@@ -199,7 +206,12 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             time.sleep(backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
 
     def claim(
-        self, session: Session, attempt: Attempt, job_ids: Sequence[int], most: int | None = None
+        self,
+        session: Session,
+        attempt: Attempt,
+        job_ids: Sequence[int],
+        most: int | None = None,
+        own_leases: bool = False,
     ) -> list[Claimed]:
         """Lease those jobs that are due and free, at most `most`; none of a paused queue, nor beyond a limit."""
         control = attempt.control = process_state.queue_controls(session).get(self.queue_name)
@@ -208,7 +220,7 @@ class DurableActor(dramatiq.Actor[Any, Any]):
         if control is not None and (control.paused or control.limit is not None):
             ids = ids[: self._room(session, control)]
             hints.release(session, job_ids[len(ids) :])
-        claimed = jobs.claim(session, self.actor_name, ids, attempt.lease, process_state.WORKER_ID, most)
+        claimed = jobs.claim(session, self.actor_name, ids, attempt.lease, process_state.WORKER_ID, most, own_leases)
         if most is not None and len(claimed) == most:
             ids = [each for each in ids if each <= claimed[-1].id]  # the others are not asked for yet
         metrics.DUPLICATES.labels(self.actor_name).inc(len(ids) - len(claimed))
@@ -238,14 +250,11 @@ class DurableActor(dramatiq.Actor[Any, Any]):
 
     def run(self, attempt: Attempt) -> list[JobResult]:
         """Load the items of the jobs and call the function; failures are noted in the attempt."""
-        items: Mapping[str, Any] = {job.key: job for job in attempt.jobs}
-        if self.load is not None:
-            with reading() as session:
-                items = self.load(session, [job.key for job in attempt.jobs])
+        items = self.load_items(attempt.jobs)
         loaded = [job for job in attempt.jobs if job.key in items]
         for job in attempt.jobs:
             if job.key not in items:
-                attempt.failures.append((job, Missing(f"{self.actor_name} found nothing with the key {job.key!r}")))
+                attempt.failures.append((job, self.missing(job)))
         results = attempt.call(self.fn, [items[job.key] for job in loaded]) if loaded else []
         if len(results) != len(loaded):
             raise TypeError(f"{self.actor_name} returned {len(results)} results for {len(loaded)} jobs")
@@ -256,6 +265,17 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             else:
                 good.append(JobResult(job, items[job.key], result, job.priority, attempt.spans[job.id].traceparent))
         return good
+
+    def load_items(self, jobs: Sequence[Claimed]) -> Mapping[str, Any]:
+        """Return the items of the jobs by key."""
+        if self.load is None:
+            return {job.key: job for job in jobs}
+        with reading() as session:
+            return self.load(session, [job.key for job in jobs])
+
+    def missing(self, job: Claimed) -> Missing:
+        """Return the error of a job without an item."""
+        return Missing(f"{self.actor_name} found nothing with the key {job.key!r}")
 
     def complete(
         self, session: Session, attempt: Attempt, results: list[JobResult], dispatch: LocalDispatch | None = None
@@ -269,16 +289,22 @@ class DurableActor(dramatiq.Actor[Any, Any]):
             time.perf_counter() - attempt.claimed,
         )
         held = {job.id for job in completed}
-        results = [each for each in results if each.job.id in held]
-        if results:
-            if dispatch is not None:
-                dispatch.accept(session)
-            self.save(session, results)
-            if next_steps := [_next_step(each) for each in results if each.job.next_steps]:
-                jobs.enqueue(session, next_steps)
-            if attempt.control is not None and attempt.control.limit is not None:
-                jobs.wake_relay(session)  # the limit leaves room for the next job
+        if results := [each for each in results if each.job.id in held]:
+            limited = attempt.control is not None and attempt.control.limit is not None
+            self.save_results(session, results, dispatch, limited)
         return completed
+
+    def save_results(
+        self, session: Session, results: list[JobResult], dispatch: LocalDispatch | None, limited: bool
+    ) -> None:
+        """Save the results of jobs that this transaction completes, and enqueue their next steps."""
+        if dispatch is not None:
+            dispatch.accept(session)
+        self.save(session, results)
+        if next_steps := [_next_step(each) for each in results if each.job.next_steps]:
+            jobs.enqueue(session, next_steps)
+        if limited:
+            jobs.wake_relay(session)  # the limit leaves room for the next job
 
 
 def _next_step(done: JobResult) -> NewJob:
@@ -299,17 +325,32 @@ def durable(
     save: Save,
     load: Load | None = None,
     kind: type[DurableActor] = DurableActor,
+    in_batches: Callable[[list[Any]], Sequence[Any]] | None = None,
+    prepare: Callable[[list[Any]], Sequence[Any]] | None = None,
+    finish: Callable[[list[Any], list[Any]], Sequence[Any]] | None = None,
     **options: Any,
-) -> Callable[[Callable[[list[Any]], Sequence[Any]]], DurableActor]:
+) -> Callable[[Callable[[Any], Any]], DurableActor]:
     """Declare a durable actor on Dramatiq's broker.
 
     Options: `batch` (jobs in one call), `max_attempts`, `time_limit` (milliseconds), `bulkhead` (share of the threads),
     `background` (one message at a time in a process), and Dramatiq's `priority`. A function of the settings stands for a
     value that depends on them: settings are not read when an actor is declared.
+
+    An `async def` function gets one item and runs on the worker's event loop (see `aura.jobs.async_actor`). Its further
+    options are `concurrency`, `in_batches`, `prepare` and `finish`, and `bulkhead` is a share of the slots.
     """
 
-    def declare(fn: Callable[[list[Any]], Sequence[Any]]) -> DurableActor:
-        actor = dramatiq.actor(actor_class=kind, queue_name=queue_name, **options)(fn)
+    def declare(fn: Callable[[Any], Any]) -> DurableActor:
+        if iscoroutinefunction(fn):
+            from aura.jobs.async_actor import AsyncActor  # it imports this module
+
+            actor: Any = dramatiq.actor(actor_class=AsyncActor, queue_name=queue_name, **options)(fn)
+            actor.coroutine, actor.fn, actor.has_batches = fn, in_batches, in_batches is not None
+            actor.prepare, actor.finish = prepare, finish
+        elif in_batches or prepare or finish or "concurrency" in options:
+            raise TypeError(f"{fn.__name__} is no async def function, so it takes no option of one")
+        else:
+            actor = dramatiq.actor(actor_class=kind, queue_name=queue_name, **options)(fn)
         assert isinstance(actor, DurableActor)
         actor.load, actor.save = load, save
         return actor

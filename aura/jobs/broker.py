@@ -6,6 +6,7 @@ It reads the settings at its first use, so that importing a program's actors rea
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -14,12 +15,13 @@ from dramatiq.broker import Consumer
 from dramatiq.errors import QueueNotFound
 
 from aura.errors import AuraError
-from aura.jobs.bulkhead import Bulkhead, BulkheadSlot
+from aura.jobs.bulkhead import Bulkhead, Slot
 from aura.jobs.in_process import LocalQueues
 from aura.jobs.logs import configure_logging
 from aura.jobs.middleware import middleware
 from aura.jobs.middleware.shutdown import stop_command, worker_command
 from aura.jobs.program import Program
+from aura.jobs.slots import Slots
 from aura.settings import get_settings
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ logger = structlog.get_logger("aura.worker")
 class Source(Protocol):
     """Where messages come from."""
 
-    def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> Consumer:
+    def consume(self, queue: str, prefetch: int, timeout: int, slot: Slot | None) -> Consumer:
         """Return a consumer of the queue."""
 
     def close(self) -> None:
@@ -47,8 +49,13 @@ class JobBroker(Broker):
         self.program = program or Program()
         self.queues: set[str] = set()
         self.bulkhead = Bulkhead()
+        self._slots: dict[Any, Slots] = {}
         self._source: Source | None = None
         self._choosing = threading.Lock()
+
+    def slots(self, key: Any, capacity: Callable[[], int]) -> Slots:
+        """Return the slots of the asynchronous actors whose option `concurrency` is this key."""
+        return self._slots.setdefault(key, Slots(capacity))
 
     @property
     def source(self) -> Source:

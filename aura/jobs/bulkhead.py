@@ -11,15 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from threading import Condition
-from typing import Any
+from typing import Any, Protocol
 
 from dramatiq import Broker
 from dramatiq.broker import MessageProxy
 
+from aura.jobs import process_state
+from aura.jobs.slots import SlotAccess, SlotEntry
+
 #: Dramatiq prefetches twice as many messages as there are threads.
 PREFETCH_PER_THREAD = 2
+#: Messages of a queue of asynchronous jobs: they wait for slots here, while another process may have free ones.
+ASYNC_PREFETCH = 2
 #: The share of a worker's threads for everything behind the bulkhead.
 TOGETHER = Fraction(3, 4)
+
+
+class Slot(Protocol):
+    """What a consumer asks before it returns a message."""
+
+    def read(self, read: Callable[[], MessageProxy | None], timeout: float) -> MessageProxy | None:
+        """Return a message for which there is room; None when there is none in so many seconds."""
+
+    def release(self, message: MessageProxy) -> None:
+        """Note that the message is done."""
 
 
 class Bulkhead:
@@ -44,12 +59,16 @@ class Bulkhead:
             self._held.discard(message.message_id)
             self._released.notify()
 
-    def slot(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, BulkheadSlot | None]:
+    def slot(self, broker: Broker, queue: str, prefetch: int) -> tuple[int, Slot | None]:
         """Return the most messages of the queue that a worker may hold, and the slot that its consumer must use, if any.
 
         `prefetch` is the number for a queue without a bulkhead.
         """
         actors: list[Any] = [actor for actor in broker.actors.values() if actor.queue_name == queue]
+        if any(actor.slot_access() is not None for actor in actors):
+            return ASYNC_PREFETCH, SlotEntry(
+                lambda name: access_of(broker, name), lambda: process_state.runner.stopping
+            )
         if any(actor.option("background") for actor in actors):
             return 1, None
         share = min((share for actor in actors if (share := actor.option("bulkhead"))), default=None)
@@ -78,3 +97,10 @@ class BulkheadSlot:
     def release(self, message: MessageProxy) -> None:
         """Note that the message is done."""
         self._bulkhead.release(message)
+
+
+def access_of(broker: Broker, actor: str) -> SlotAccess | None:
+    """Return the access of an actor; None while its jobs run in threads."""
+    found: Any = broker.actors.get(actor)
+    access: SlotAccess | None = found.slot_access() if found is not None else None
+    return access

@@ -17,7 +17,7 @@ from typing import Any
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 
-from aura.jobs.bulkhead import BulkheadSlot
+from aura.jobs.bulkhead import Slot
 from aura.jobs.transport import Outgoing, StoreDeadLetter
 
 #: Seconds after which a consumer without a message lets its thread check whether it should stop.
@@ -47,7 +47,7 @@ class LocalQueues:
         #: Set when a job is enqueued in this process.
         self.enqueued = threading.Event()
 
-    def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> Consumer:
+    def consume(self, queue: str, prefetch: int, timeout: int, slot: Slot | None) -> Consumer:
         """Return a consumer of the queue; `timeout` in milliseconds."""
         return LocalConsumer(self.queues[queue], prefetch, min(timeout / 1000, IDLE), slot)
 
@@ -89,7 +89,7 @@ class LocalQueues:
 class LocalConsumer(Consumer):
     """Reads at most `prefetch` messages at a time from one queue."""
 
-    def __init__(self, queue: LocalQueue, prefetch: int, seconds: float, slot: BulkheadSlot | None) -> None:
+    def __init__(self, queue: LocalQueue, prefetch: int, seconds: float, slot: Slot | None) -> None:
         self._queue, self._seconds, self._slot = queue, seconds, slot
         self._room = threading.Semaphore(prefetch)
 

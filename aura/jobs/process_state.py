@@ -6,6 +6,7 @@
 | `worker`         | Dramatiq's worker while it accepts work, for local dispatch                              |
 | `attempts`       | the leases that count as running, each with its attempt once that has begun             |
 | `local_jobs`     | jobs that were dispatched locally and wait in the worker's own queue, by lease          |
+| `runner`         | runs asynchronous jobs on an event loop, and completes them                              |
 | `queue_controls` | pauses and limits of queues, cached for half a second                                   |
 | `pipelines`      | every pipeline by its name; constructing one registers it                               |
 | `failed_hosts`   | the hosts of RabbitMQ that failed, with the time by the monotonic clock                 |
@@ -20,6 +21,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from aura.jobs.async_runner import AsyncRunner
 from aura.jobs.ttl_cache import TTLCache
 from db import queue_controls as controls
 from db.jobs import on_enqueue
@@ -41,6 +43,7 @@ __all__ = [
     "problems",
     "queue_controls",
     "reset",
+    "runner",
     "worker",
 ]
 
@@ -51,6 +54,7 @@ WORKER_ID = uuid.uuid4().hex
 worker: Worker | None = None
 attempts: dict[str, Attempt | None] = {}
 local_jobs: dict[str, list[Claimed]] = {}
+runner = AsyncRunner()
 queue_controls = TTLCache(CONTROLS_FRESH, controls.current)
 pipelines: dict[str, Pipeline] = {}
 failed_hosts: dict[str, float] = {}
@@ -63,6 +67,7 @@ def reset() -> None:
     worker = None
     attempts.clear()
     local_jobs.clear()
+    runner.reset()
     queue_controls.clear()
     failed_hosts.clear()
     problems.clear()

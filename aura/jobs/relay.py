@@ -61,6 +61,7 @@ class _Actor(NamedTuple):
     queue: str
     batch: int
     route: Route
+    asynchronous: bool
 
 
 class Relay:
@@ -194,7 +195,7 @@ class Relay:
         inside = hints.in_flight(session)
         running = hints.running(session) if limits else {}
         actors = {
-            name: ActorState(actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0))
+            name: ActorState(actor.queue, actor.batch, inside.get(name, 0), running.get(name, 0), actor.asynchronous)
             for name, actor in self._actors().items()
         }
         state = State(
@@ -220,7 +221,10 @@ class Relay:
         if self._known.keys() != self._broker.actors.keys():
             self._known = {
                 name: _Actor(
-                    actor.queue_name, actor.batch_size(self._settings), self._topology.hint_route(actor.queue_name)
+                    actor.queue_name,
+                    actor.batch_size(self._settings),
+                    self._topology.hint_route(actor.queue_name),
+                    actor.slot_access() is not None,
                 )
                 for name, actor in self._broker.actors.items()
             }

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 #: Most jobs of one round.
 ROUND = 10_000
-#: Most jobs inside the broker of an actor that takes one at a time, such as `classify` with a remote engine.
-ONE_BY_ONE_WINDOW = 200
+#: Most jobs inside the broker of an actor whose jobs are slow: it takes one at a time, or its jobs are asynchronous.
+SLOW_WINDOW = 200
 #: Seconds: how long a due job waits for others at most while a batch of its actor waits inside the broker.
 GATHER = 0.25
 #: Seconds between two checks for suspects while other jobs are due.
@@ -41,6 +41,8 @@ class ActorState:
     #: Dispatched and not claimed, so inside the broker; and claimed by workers.
     inside: int = 0
     running: int = 0
+    #: Whether the jobs are asynchronous: they are claimed in batches, but each may take seconds.
+    asynchronous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class State:
     def _window_left(self, actor: str) -> int:
         own = self.actors[actor]
         # the broker keeps the order of hints, so slow jobs that wait there can no longer take turns
-        window = self.window if own.batch > 1 else min(self.window, ONE_BY_ONE_WINDOW)
+        slow = own.batch == 1 or own.asynchronous
+        window = min(self.window, SLOW_WINDOW) if slow else self.window
         return window - own.inside - self.dispatched.get(actor, 0)
 
     def window_full(self) -> bool:

@@ -37,6 +37,7 @@ from tests.conftest import ROOT, wait_until
 from tests.postgresql_servers import PgBouncer, Standby
 from tests.rabbitmq_cluster import RabbitMQCluster
 from tests.services import PostgreSQL, RabbitMQ, Redis, tree
+from tests.slow_provider import SlowProvider
 
 #: The virtual host of every run; the faults that wipe RabbitMQ create it again.
 VHOST = "chaos"
@@ -74,7 +75,9 @@ class System(Installation):
         rates: str = "off",
         standby: Standby | None = None,
         pooler: str = "",
+        slow: SlowProvider | None = None,
         prepare: bool = True,
+        **more: str,
     ) -> None:
         self.rabbitmq, self.postgresql, self.redis = rabbitmq, postgresql, redis
         self.standby = standby
@@ -125,6 +128,9 @@ class System(Installation):
         } | (self.provider.variables if openai else {})
         if pooler == "session":  # so few connections that PgBouncer's default_pool_size is enough
             variables["AURA_DATABASE_POOL"] = "4"
+        if slow is not None:
+            variables |= {"OPENAI_API_KEY": "sk-chaos", "OPENAI_BASE_URL": slow.url, "AI_MODEL": "test-model"}
+        variables |= more
         super().__init__(folder, variables)
         # the judge does not look through the proxy
         self.engine = make_engine(self._url([each.port for each in (postgresql, standby) if each is not None]), 4)

@@ -89,7 +89,7 @@ class EngineError(JobError):
     """An engine has no verdict on a ticket.
 
     ``permanent`` and ``retry_after`` as in JobError; ``sent``: a request reached the network; ``billed``: the AI provider may
-    charge for it. The message holds neither text of the ticket nor secrets.
+    charge for it; ``throttled``: it asked for fewer requests. The message holds neither text of the ticket nor secrets.
     """
 
     def __init__(
@@ -100,10 +100,12 @@ class EngineError(JobError):
         retry_after: float | None = None,
         sent: bool = False,
         billed: bool = False,
+        throttled: bool = False,
     ) -> None:
         super().__init__(message, permanent=permanent, retry_after=retry_after)
         self.sent = sent
         self.billed = billed
+        self.throttled = throttled
         #: The requests to the AI provider, as in Verdict.
         self.calls: tuple[Call, ...] = ()
 
@@ -125,6 +127,10 @@ class RemoteEngine(Engine, Protocol):
     prompt_version: str
     #: Bytes that are sent beside the text about the ticket.
     instructions_bytes: int
+
+    async def classify_one(self, request: ClassificationRequest) -> Verdict:
+        """Return the verdict on one request, on any event loop. Raises EngineError."""
+        ...
 
     def outbound_text(self, request: ClassificationRequest) -> str:
         """Return the text about the ticket exactly as it is sent to the AI provider."""

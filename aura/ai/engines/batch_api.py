@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 from aura.ai.engines.base import ClassificationRequest, EngineError, Verdict
 from aura.ai.engines.budget import Reservation, cost
-from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, Reply, engine_error
-from aura.ai.engines.prompt import conversation
+from aura.ai.engines.openai import LONGEST_ANSWER, OpenAIEngine, engine_error
 from aura.ai.engines.remote import RemoteEngineWithFallback
 from aura.settings import Settings
 from aura.tls import https_context
@@ -155,37 +154,15 @@ class BatchApi:
 
     def _line(self, request: ClassificationRequest) -> Line:
         request, masked = self._engine.mask(request)
+        # without a temperature, because a rejected line cannot be repeated
         body = json.dumps(
-            {"custom_id": str(request.id), "method": "POST", "url": self._endpoint, "body": self._body(request)}
+            {"custom_id": str(request.id), "method": "POST", "url": self._endpoint, "body": self._openai.body(request)}
         )
         return Line(request.id, self._openai.outbound_text(request), masked, body.encode() + b"\n")
 
     @property
     def _endpoint(self) -> Any:
-        return "/v1/chat/completions" if self._openai.compatible else "/v1/responses"
-
-    def _body(self, request: ClassificationRequest) -> dict[str, Any]:
-        """Return the body as the OpenAI engine sends it; without a temperature, because a rejected line cannot be repeated."""
-        from openai import pydantic_function_tool
-
-        system, user = conversation(request, self._settings.categories)
-        strict: Any = pydantic_function_tool(self._openai.answer)["function"]
-        schema = {"name": strict["name"], "strict": True, "schema": strict["parameters"]}
-        if self._openai.compatible:
-            return {
-                "model": self._openai.model,
-                "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-                "response_format": {"type": "json_schema", "json_schema": schema},
-                "max_tokens": self._settings.ai_max_tokens,
-            }
-        return {
-            "model": self._openai.model,
-            "instructions": system,
-            "input": user,
-            "text": {"format": {"type": "json_schema", **schema}},
-            "max_output_tokens": self._settings.ai_max_tokens,
-            "store": False,
-        }
+        return f"/v1{self._openai.path}"
 
     def _lines(self, file: str) -> Iterator[bytes]:
         """Yield the lines of a file, without those of more than ``LONGEST_ANSWER`` bytes."""
@@ -209,7 +186,7 @@ class BatchApi:
             if response is None or response["status_code"] != 200:
                 status = response["status_code"] if response else (result.get("error") or {}).get("code", "no answer")
                 return EngineError(f"the batch answered {str(status)[:80]}", permanent=False, sent=True)
-            verdict = self._openai.verdict(self._reply(response["body"]))
+            verdict = self._openai.verdict(self._openai.reply(response["body"]))
         except EngineError as error:
             return error
         except Exception as error:
@@ -217,23 +194,6 @@ class BatchApi:
         dollars = cost(self._openai.model, verdict.input_tokens, verdict.output_tokens, batch=True)
         [local] = self._engine.local.classify([request])
         return self._engine.apply_guardrails(verdict._replace(cost=dollars), local)
-
-    def _reply(self, body: dict[str, Any]) -> Reply:
-        parse = self._openai.answer.model_validate_json
-        usage = body.get("usage") or {}
-        if self._openai.compatible:
-            choice = body["choices"][0]
-            message = choice["message"]
-            text, refused = message.get("content"), bool(message.get("refusal"))
-            cut_off = choice.get("finish_reason") == "length"
-            tokens = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
-        else:
-            parts = [part for item in body["output"] if item["type"] == "message" for part in item["content"]]
-            text = "".join(part["text"] for part in parts if part["type"] == "output_text")
-            refused = any(part["type"] == "refusal" for part in parts)
-            cut_off = body.get("status") == "incomplete"
-            tokens = usage.get("input_tokens", 0), usage.get("output_tokens", 0)
-        return Reply(parse(text) if text and not refused and not cut_off else None, refused, cut_off, *tokens)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

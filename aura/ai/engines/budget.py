@@ -90,32 +90,35 @@ class Budget:
             try:
                 return self._shared_state.reserve(limits, amount, existing=(day,))
             except MissingCounter:
-                finished = round(self._costs_today() * MICRO)
-                running = self._running_calls() * amount if finished else 0
-                self._shared_state.start(day, finished + running)
+                self.start(day, amount)
+
+    def start(self, day: str, amount: int) -> None:
+        """Start the day's counter; `amount` is the reservation of one call."""
+        finished = round(self._costs_today() * MICRO)
+        running = self._running_calls() * amount if finished else 0
+        self._shared_state.start(day, finished + running)
 
     def reserve(self, model: str, ticket_id: int, input_bytes: int, output_tokens: int) -> Reservation:
         """Reserve the most that a call with this input and at most this output can cost. Raises EngineError.
 
         A ticket id of 0 has no budget of its own.
         """
+        limits, reservation = self.limits(model, ticket_id, input_bytes, output_tokens)
+        full = self._reserve(limits, reservation.amount)
+        if full is not None:
+            raise used_up(full)
+        return reservation
+
+    def limits(
+        self, model: str, ticket_id: int, input_bytes: int, output_tokens: int
+    ) -> tuple[dict[str, int], Reservation]:
+        """Return the limits of a call's counters, the day's first, and the reservation to be made in them."""
         # a token has at least one byte
         amount = max(round(cost(model, input_bytes, output_tokens) * MICRO), 1)
-        today = datetime.now(UTC)
-        limits = {_day_key(today): self._day}
+        limits = {_day_key(datetime.now(UTC)): self._day}
         if ticket_id:
             limits[f"ticket:{ticket_id}"] = self._ticket
-        full = self._reserve(limits, amount)
-        if full is None:
-            return Reservation(tuple(limits), amount)
-        if full.startswith("ticket:"):
-            raise EngineError("the ticket's budget is used up (AURA_AI_BUDGET_TICKET)", permanent=True)
-        tomorrow = datetime.combine(today.date() + timedelta(days=1), time(), UTC)
-        raise EngineError(
-            "the day's budget is used up (AURA_AI_BUDGET_DAY)",
-            permanent=False,
-            retry_after=(tomorrow - today).total_seconds(),
-        )
+        return limits, Reservation(tuple(limits), amount)
 
     def reserve_batch(self, model: str, input_bytes: Sequence[int], output_tokens: int) -> tuple[int, Reservation]:
         """Reserve for as many of a batch's first calls as half of the day's budget has room for.
@@ -134,5 +137,22 @@ class Budget:
 
     def settle(self, reservation: Reservation, dollars: float) -> None:
         """Replace the reservation by the cost of the call, in US dollars."""
-        for key in reservation.keys:
-            self._shared_state.add(key, round(dollars * MICRO) - reservation.amount)
+        for key, amount in self.changes(reservation, dollars):
+            self._shared_state.add(key, amount)
+
+    def changes(self, reservation: Reservation, dollars: float) -> list[tuple[str, int]]:
+        """Return what `settle` adds to the counters."""
+        return [(key, round(dollars * MICRO) - reservation.amount) for key in reservation.keys]
+
+
+def used_up(counter: str) -> EngineError:
+    """Return the error of a call for which a counter has no room."""
+    if counter.startswith("ticket:"):
+        return EngineError("the ticket's budget is used up (AURA_AI_BUDGET_TICKET)", permanent=True)
+    today = datetime.now(UTC)
+    tomorrow = datetime.combine(today.date() + timedelta(days=1), time(), UTC)
+    return EngineError(
+        "the day's budget is used up (AURA_AI_BUDGET_DAY)",
+        permanent=False,
+        retry_after=(tomorrow - today).total_seconds(),
+    )

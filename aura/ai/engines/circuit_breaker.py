@@ -6,9 +6,10 @@ With Redis all workers share one breaker, so an outage of the provider costs the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from aura.ai.engines.base import EngineError
 from aura.ai.engines.shared_state import RedisState, SharedState, SharedStateUnavailable, unavailable
@@ -21,8 +22,15 @@ KEYS = tuple(f"pybreaker:{name}" for name in ("state", "fail_counter", "success_
 
 
 def _not_a_failure(error: BaseException) -> bool:
-    # a provider that refuses or answers outside the schema works; other exceptions are our own
-    return not isinstance(error, EngineError) or error.permanent
+    # a provider that refuses, answers outside the schema or asks for fewer requests works; other exceptions are our own
+    return not isinstance(error, EngineError) or error.permanent or error.throttled
+
+
+class GuardedCall(NamedTuple):
+    """A call that has begun: its context manager, and whether it probes a provider that failed."""
+
+    calling: Any
+    probing: bool
 
 
 class CircuitBreaker:
@@ -31,6 +39,9 @@ class CircuitBreaker:
     def __init__(self, shared_state: SharedState) -> None:
         self._shared_state = shared_state
         self._made: Any = None
+        self._beginning = threading.Lock()
+        #: Whether a call of this process finds out if the provider works again; the others wait for its outcome.
+        self._probing = False
 
     @property
     def _breaker(self) -> Any:
@@ -57,23 +68,47 @@ class CircuitBreaker:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Count the outcome of the block. Raises EngineError while the breaker is open, and SharedStateUnavailable."""
-        from pybreaker import CircuitBreakerError
-
-        # not `call`: it holds a lock until the provider answers
-        calling = self._breaker.calling()
-        try:
-            calling.__enter__()
-        except CircuitBreakerError:
-            reason = f"the circuit breaker is open after {FAILURES} failures in a row"
-            raise EngineError(reason, permanent=False, retry_after=OPEN_SECONDS) from None
+        call = self.begin()
         try:
             yield
         except BaseException as error:
-            calling.__exit__(type(error), error, error.__traceback__)
+            self.end(call, error)
             raise
         else:
-            calling.__exit__(None, None, None)
+            self.end(call, None)
+
+    def begin(self) -> GuardedCall:
+        """Begin a call, which `end` ends. Raises as `guard`."""
+        from pybreaker import STATE_CLOSED, CircuitBreakerError
+
+        with self._beginning:
+            if probing := self._breaker.current_state != STATE_CLOSED:
+                if self._probing:
+                    raise _open()
+                self._probing = True
+            try:
+                # not `call`: it holds a lock until the provider answers
+                calling = self._breaker.calling()
+                calling.__enter__()
+            except BaseException as error:
+                self._probing = False if probing else self._probing
+                if isinstance(error, CircuitBreakerError):
+                    raise _open() from None
+                raise
+            return GuardedCall(calling, probing)
+
+    def end(self, call: GuardedCall, error: BaseException | None) -> None:
+        """Count the outcome of a call."""
+        try:
+            if error is None:
+                call.calling.__exit__(None, None, None)
+            else:
+                call.calling.__exit__(type(error), error, error.__traceback__)
+        except BaseException as raised:
+            if raised is not error:
+                raise
         finally:
+            self._probing = False if call.probing else self._probing
             self._renew_expiry()
 
     def _renew_expiry(self) -> None:
@@ -81,6 +116,11 @@ class CircuitBreaker:
         if isinstance(self._shared_state, RedisState):
             with suppress(SharedStateUnavailable):  # the call has its outcome
                 self._shared_state.expire(*KEYS)
+
+
+def _open() -> EngineError:
+    reason = f"the circuit breaker is open after {FAILURES} failures in a row"
+    return EngineError(reason, permanent=False, retry_after=OPEN_SECONDS)
 
 
 def _redis_storage(shared_state: RedisState) -> Any:

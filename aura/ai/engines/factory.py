@@ -34,6 +34,8 @@ class _State:
     local: dict[Settings, LocalEngine] = field(default_factory=dict)
     #: By process id too: a forked worker must not share the connections of its parent.
     remote: dict[tuple[int, Settings], RemoteEngineWithFallback] = field(default_factory=dict)
+    #: The engine that was asked for last, found without a hash of the settings.
+    made: tuple[Settings, RemoteEngineWithFallback] | None = None
 
 
 _state = _State()
@@ -75,8 +77,20 @@ def make_engine(
         if key not in _state.remote:
             _state.remote[key] = _remote_engine(settings, local, costs_today, running_calls)
         engine = _state.remote[key]
+        _state.made = settings, engine
     engine.local = local
     return engine
+
+
+def concurrency(settings: Settings) -> int:
+    """Return how many calls of the remote engine this process may have in flight now; 0: single tickets are not asynchronous.
+
+    AURA_AI_CONCURRENCY, or less while the provider asks for fewer calls. Makes no engine.
+    """
+    if not settings.openai_api_key or not settings.ai_concurrency:
+        return 0
+    made = _state.made
+    return made[1].single.concurrency.limit if made is not None and made[0] is settings else settings.ai_concurrency
 
 
 def local_engine(settings: Settings) -> LocalEngine:

@@ -11,9 +11,11 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import cycle
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -26,12 +28,15 @@ from aura.tls import https_context
 
 if TYPE_CHECKING:
     import httpx2
+    from openai import AsyncOpenAI
 
 #: Bytes of an answer that are read; an answer of AI_MAX_TOKENS has fewer.
 LONGEST_ANSWER = 256_000
 #: Characters of each text of an answer that are read.
 LONGEST_TEXT = 1_000
 SENTIMENTS = ("negative", "neutral", "positive")
+#: Calls in flight for each client: httpcore looks at every connection of a client for each of its calls, and twice.
+CALLS_OF_A_CLIENT = 20
 #: Seconds without calls after a problem of the account (key, quota).
 ACCOUNT_PAUSE = 120.0
 
@@ -107,7 +112,7 @@ class OpenAIEngine:
 
     def __init__(self, settings: Settings) -> None:
         # imported here: the import takes most of a second
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, pydantic_function_tool
 
         if settings.openai_api_key is None:
             raise EngineError("OPENAI_API_KEY is not set", permanent=True)
@@ -115,26 +120,44 @@ class OpenAIEngine:
         self.prompt_version = VERSION
         self._settings = settings
         self.answer = answer_model(settings.categories)
+        strict: Any = pydantic_function_tool(self.answer)["function"]
+        self._schema = strict["parameters"]
         # the schema is sent too, and every message costs a few tokens
         schema = json.dumps(self.answer.model_json_schema())
         self.instructions_bytes = len((system_prompt(settings.categories) + schema).encode()) + 100
         self.compatible = settings.openai_base_url is not None
+        self.base_url = settings.openai_base_url or "https://api.openai.com/v1"
         self._sends_temperature = True
-        self._client = AsyncOpenAI(
+        self._sockets = DefaultAsyncHttpxClient, https_context()
+        self._openai = AsyncOpenAI
+        #: The clients of each event loop, taken in turn: their connections belong to the loop.
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[AsyncOpenAI]] = WeakKeyDictionary()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
+
+    def _client(self) -> AsyncOpenAI:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            count = max(1, self._settings.ai_concurrency // CALLS_OF_A_CLIENT)
+            self._clients[loop] = cycle([self._make_client() for _ in range(count)])
+        return next(self._clients[loop])
+
+    def _make_client(self) -> AsyncOpenAI:
+        settings, (http_client, context) = self._settings, self._sockets
+        assert settings.openai_api_key is not None
+        return self._openai(
             api_key=settings.openai_api_key.get_secret_value(),
-            base_url=settings.openai_base_url or "https://api.openai.com/v1",
+            base_url=self.base_url,
             timeout=settings.ai_timeout,
             max_retries=0,  # the job system retries
-            http_client=DefaultAsyncHttpxClient(
+            http_client=http_client(
                 timeout=settings.ai_timeout,
-                verify=https_context(),
+                verify=context,
                 # an answer without compression has no more bytes than were counted
                 headers={"Accept-Encoding": "identity"},
                 event_hooks={"response": [_limit_answer()]},
             ),
         )
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="openai", daemon=True).start()
 
     def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per request, in order. Raises the first EngineError when any of them fails."""
@@ -145,7 +168,7 @@ class OpenAIEngine:
         return ticket_message(request)
 
     async def _classify_all(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
-        outcomes = await asyncio.gather(*(self._classify_one(request) for request in requests), return_exceptions=True)
+        outcomes = await asyncio.gather(*(self.classify_one(request) for request in requests), return_exceptions=True)
         verdicts: list[Verdict] = []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -153,7 +176,8 @@ class OpenAIEngine:
             verdicts.append(outcome)
         return verdicts
 
-    async def _classify_one(self, request: ClassificationRequest) -> Verdict:
+    async def classify_one(self, request: ClassificationRequest) -> Verdict:
+        """Return the verdict on one request, on any event loop. Raises EngineError."""
         start = perf_counter()
         reply = await self._call_with_timeout(request)
         return self.verdict(reply)._replace(latency_ms=round((perf_counter() - start) * 1000, 1))
@@ -201,46 +225,64 @@ class OpenAIEngine:
             raise engine_error(error, self._settings.ai_timeout) from None
 
     async def _call(self, request: ClassificationRequest) -> Reply:
-        from openai import omit
+        import httpx2
 
+        body = self.body(request)
+        if self._sends_temperature:
+            body["temperature"] = self._settings.ai_temperature
+        # not the method `parse`: it makes the schema and looks at every type of the body again, for each call
+        answer = await self._client().post(self.path, cast_to=httpx2.Response, body=body)
+        return self.reply(json.loads(answer.content))
+
+    @property
+    def path(self) -> str:
+        """The path of the API behind the base URL."""
+        return "/chat/completions" if self.compatible else "/responses"
+
+    def body(self, request: ClassificationRequest) -> dict[str, Any]:
+        """Return the body of a request, without a temperature."""
         system, user = conversation(request, self._settings.categories)
-        temperature = self._settings.ai_temperature if self._sends_temperature else omit
+        schema = {"name": self.answer.__name__, "strict": True, "schema": self._schema}
         if self.compatible:
-            completion = await self._client.chat.completions.parse(
-                model=self.model,
-                messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
-                response_format=self.answer,
-                temperature=temperature,
-                max_tokens=self._settings.ai_max_tokens,
-            )
-            usage = completion.usage
-            message = completion.choices[0].message
-            return Reply(
-                message.parsed,
-                bool(message.refusal),
-                False,
-                usage.prompt_tokens if usage else 0,
-                usage.completion_tokens if usage else 0,
-            )
-        response = await self._client.responses.parse(
-            model=self.model,
-            instructions=system,
-            input=user,
-            text_format=self.answer,
-            temperature=temperature,
-            max_output_tokens=self._settings.ai_max_tokens,
-            store=False,
-        )
-        refused = any(
-            part.type == "refusal" for item in response.output if item.type == "message" for part in item.content
-        )
-        return Reply(
-            response.output_parsed,
-            refused,
-            response.status == "incomplete",
-            response.usage.input_tokens if response.usage else 0,
-            response.usage.output_tokens if response.usage else 0,
-        )
+            return {
+                "model": self.model,
+                "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+                "response_format": {"type": "json_schema", "json_schema": schema},
+                "max_tokens": self._settings.ai_max_tokens,
+            }
+        return {
+            "model": self.model,
+            "instructions": system,
+            "input": user,
+            "text": {"format": {"type": "json_schema", **schema}},
+            "max_output_tokens": self._settings.ai_max_tokens,
+            "store": False,
+        }
+
+    def reply(self, body: Mapping[str, Any]) -> Reply:
+        """Return the reply in the body of an answer. Raises ValidationError, and LookupError and more for a malformed body."""
+        usage = body.get("usage") or {}
+        if self.compatible:
+            choice = body["choices"][0]
+            message = choice["message"]
+            text, refused = message.get("content"), bool(message.get("refusal"))
+            cut_off = choice.get("finish_reason") == "length"
+            if choice.get("finish_reason") == "content_filter":
+                raise _unusable("the provider's content filter stopped the answer")
+            tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        else:
+            parts = [part for item in body["output"] if item["type"] == "message" for part in item["content"]]
+            text = "".join(part["text"] for part in parts if part["type"] == "output_text")
+            refused = any(part["type"] == "refusal" for part in parts)
+            cut_off = body.get("status") == "incomplete"
+            tokens = usage.get("input_tokens"), usage.get("output_tokens")
+        parsed = self.answer.model_validate_json(text) if text and not refused and not cut_off else None
+        return Reply(parsed, refused, cut_off, *map(_count, tokens))
+
+
+def _count(tokens: object) -> int:
+    """Return the tokens of an answer; 0 for a value that is no number of tokens: the call then costs the most it can."""
+    return tokens if type(tokens) is int and tokens >= 0 else 0
 
 
 def _share(value: float) -> float:
@@ -251,13 +293,15 @@ def engine_error(error: Exception, timeout: float) -> EngineError:
     """Return the EngineError of an exception; its message holds nothing of the request or the answer."""
     import openai
 
+    if isinstance(error, EngineError):
+        return error
     if isinstance(error, (TimeoutError, openai.APITimeoutError)):
         return EngineError(f"no answer within {timeout:g} s", permanent=False, sent=True, billed=True)
     if isinstance(error, openai.RateLimitError):
         if error.code == "insufficient_quota":
             return EngineError("the account's quota is used up", permanent=True, retry_after=ACCOUNT_PAUSE, sent=True)
         wait = retry_after.seconds(error.response.headers)
-        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True)
+        return EngineError("too many requests (429)", permanent=False, retry_after=wait, sent=True, throttled=True)
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
         if status in (401, 403):
@@ -271,10 +315,6 @@ def engine_error(error: Exception, timeout: float) -> EngineError:
         return EngineError(f"the server answered {status}", permanent=not temporary, retry_after=wait, sent=True)
     if isinstance(error, openai.APIConnectionError):
         return EngineError("the server cannot be reached", permanent=False, sent=True)
-    if isinstance(error, openai.LengthFinishReasonError):
-        return _unusable("the answer was cut off; raise AI_MAX_TOKENS")
-    if isinstance(error, openai.ContentFilterFinishReasonError):
-        return _unusable("the provider's content filter stopped the answer")
     if isinstance(error, AnswerTooLong):
         return _unusable("the answer was too long")
     if isinstance(error, ValidationError):

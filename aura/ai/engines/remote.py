@@ -1,6 +1,6 @@
 """Remote engine with fallback: masks, caches, limits and checks every call to an AI provider.
 
-    mask -> cache -> pause -> budget -> circuit breaker -> remote engine -> guardrails
+    mask -> cache -> pause -> budget -> rate limits -> circuit breaker -> remote engine -> guardrails
 
 Where one of these steps stops a request, the local engine classifies the ticket, and the verdict's ``fallback`` names the
 reason. So every ticket gets a verdict, and no call exceeds the budget.
@@ -16,9 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
 
+from aura.ai.engines import rate_limits
+from aura.ai.engines.async_remote import AsyncRemoteEngine
 from aura.ai.engines.base import Call, ClassificationRequest, Engine, EngineError, RemoteEngine, Verdict
-from aura.ai.engines.budget import Budget, cost
+from aura.ai.engines.budget import Budget, Reservation, cost
 from aura.ai.engines.circuit_breaker import CircuitBreaker
+from aura.ai.engines.durations import GRACE
 from aura.ai.engines.guardrails import limit_priority, safe_text
 from aura.ai.engines.response_cache import ResponseCache, cache_key
 from aura.ai.engines.shared_state import SharedState, SharedStateUnavailable
@@ -29,8 +32,6 @@ from aura.settings import Settings
 CONCURRENCY = 8
 #: Seconds without calls after the shared state was unavailable; and of the longest pause that a provider can ask for.
 SHARED_STATE_PAUSE, LONGEST_PAUSE = 10.0, 3_600.0
-#: Seconds beyond AI_TIMEOUT after which a call is certainly over.
-GRACE = 5.0
 #: Characters of an answer that are stored: reason, summary and each step; and the number of steps.
 REASON, SUMMARY, STEP, STEPS = 400, 200, 200, 5
 #: Fields of a verdict that are cached.
@@ -58,8 +59,10 @@ class RemoteEngineWithFallback:
         limits = settings.ai_budget_day, settings.ai_budget_ticket
         self.budget = Budget(shared_state, *limits, costs_today, running_calls)
         self.breaker = CircuitBreaker(shared_state)
-        self._settings = settings
-        self._cache = ResponseCache(shared_state, settings.ai_cache_seconds, settings.ai_timeout + GRACE)
+        #: Single tickets on an event loop.
+        self.single = AsyncRemoteEngine(self, max(settings.ai_concurrency, 1))
+        self.settings = settings
+        self.cache = ResponseCache(shared_state, settings.ai_cache_seconds, settings.ai_timeout + GRACE)
 
     def classify(self, requests: Sequence[ClassificationRequest]) -> list[Verdict]:
         """Return one verdict per request, in order; ``fallback`` has the reason where the local engine answered."""
@@ -88,29 +91,33 @@ class RemoteEngineWithFallback:
         except EngineError as error:
             return error
         except SharedStateUnavailable as error:
-            reason = f"{error}, and with it the budget"
-            return EngineError(reason, permanent=False, retry_after=SHARED_STATE_PAUSE)
+            return self.without_state(error)
         return self.apply_guardrails(verdict._replace(latency_ms=_milliseconds_since(start)), local)
 
     def _cached_or_called(self, request: ClassificationRequest) -> Verdict:
         masked_request, masked = self.mask(request)
         sent = self.remote.outbound_text(masked_request)
-        key = cache_key(self.remote.prompt_version, self.remote.model, sent)
-        if (cached := self._cache.get(key)) is not None:
-            return _cached_verdict(cached)
-        with self._cache.single_flight(key) as cached:
+        key = self.cache_key(sent)
+        if (cached := self.cache.get(key)) is not None:
+            return self.cached_verdict(cached)
+        with self.cache.single_flight(key) as cached:
             if cached is not None:
-                return _cached_verdict(cached)
+                return self.cached_verdict(cached)
             verdict = self._call(masked_request, sent, masked)
-            self._cache.put(key, json.dumps({name: getattr(verdict, name) for name in _CACHED}))
+            self.cache.put(key, self.cached_fields(verdict))
             return verdict
 
     def _call(self, request: ClassificationRequest, sent: str, masked: dict[str, int]) -> Verdict:
-        self._raise_if_paused()
-        model = self.remote.model
-        size = len(sent.encode()) + self.remote.instructions_bytes
-        reservation = self.budget.reserve(model, request.id, size, self._settings.ai_max_tokens)
-        call = Call(model, self.remote.prompt_version, sent, masked, "answered")
+        self.raise_if_paused(self.shared_state.get("pause"))
+        size = self.size(sent)
+        reservation = self.budget.reserve(self.remote.model, request.id, size, self.settings.ai_max_tokens)
+        rated = rate_limits.rated(self.settings, size)
+        try:
+            rate_limits.wait_for(self.shared_state, rated)
+        except EngineError:
+            self.budget.settle(reservation, 0.0)  # nothing was sent
+            raise
+        call = Call(self.remote.model, self.remote.prompt_version, sent, masked, "answered")
         start = perf_counter()
         try:
             with self.breaker.guard():
@@ -120,13 +127,45 @@ class RemoteEngineWithFallback:
             charged = reservation.dollars if error.billed else 0.0
             self.budget.settle(reservation, charged)
             if error.sent:
-                self._pause(error)
-                latency = _milliseconds_since(start)
-                error.calls = (replace(call, outcome=str(error), cost=charged, latency_ms=latency),)
+                if pause := self.pause_of(error):
+                    self.shared_state.put("pause", *pause)
+                error.calls = (self.failed_call(call, error, charged, start),)
             raise
+        verdict, call = self.answered_call(call, verdict, reservation, start)
+        self.budget.settle(reservation, call.cost)
+        for key, amount in rated.changes(call.input_tokens + call.output_tokens):
+            self.shared_state.add(key, amount)
+        return verdict
+
+    # -- the steps of a call, which `aura.ai.engines.async_remote` shares
+
+    def cache_key(self, sent: str) -> str:
+        """Return the key of the answer to a text about a ticket."""
+        return cache_key(self.remote.prompt_version, self.remote.model, sent)
+
+    def cached_fields(self, verdict: Verdict) -> str:
+        """Return what the cache stores of a verdict."""
+        return json.dumps({name: getattr(verdict, name) for name in _CACHED})
+
+    def cached_verdict(self, content: str) -> Verdict:
+        """Return the verdict of an answer in the cache."""
+        fields = json.loads(content)
+        return Verdict(**{**fields, "self_fix": tuple(fields["self_fix"])}, cached=True)
+
+    def size(self, sent: str) -> int:
+        """Return the bytes of a request with this text about the ticket."""
+        return len(sent.encode()) + self.remote.instructions_bytes
+
+    def failed_call(self, call: Call, error: EngineError, charged: float, start: float) -> Call:
+        """Return the record of a call without an answer."""
+        return replace(call, outcome=str(error), cost=charged, latency_ms=_milliseconds_since(start))
+
+    def answered_call(
+        self, call: Call, verdict: Verdict, reservation: Reservation, start: float
+    ) -> tuple[Verdict, Call]:
+        """Return the verdict with the costs and the record of its call."""
         tokens = verdict.input_tokens, verdict.output_tokens
-        charged = cost(model, *tokens) if any(tokens) else reservation.dollars
-        self.budget.settle(reservation, charged)
+        charged = cost(self.remote.model, *tokens) if any(tokens) else reservation.dollars
         call = replace(
             call,
             input_tokens=verdict.input_tokens,
@@ -134,11 +173,28 @@ class RemoteEngineWithFallback:
             cost=charged,
             latency_ms=_milliseconds_since(start),
         )
-        return verdict._replace(cost=charged, calls=(call,))
+        return verdict._replace(cost=charged, calls=(call,)), call
+
+    def without_state(self, error: SharedStateUnavailable) -> EngineError:
+        """Return the error of a request while the shared state does not answer."""
+        return EngineError(f"{error}, and with it the budget", permanent=False, retry_after=SHARED_STATE_PAUSE)
+
+    def raise_if_paused(self, pause: str | None) -> None:
+        """Raise EngineError if the text of the shared state says that the provider asked for a pause."""
+        if pause is not None:
+            until, _, reason = pause.partition(" ")
+            raise EngineError(reason, permanent=False, retry_after=max(float(until) - time.time(), 0.1))
+
+    def pause_of(self, error: EngineError) -> tuple[str, float] | None:
+        """Return the text of the pause that a provider asked for, and its seconds; None if it asked for none."""
+        if not error.retry_after:
+            return None
+        seconds = min(error.retry_after, LONGEST_PAUSE)
+        return f"{time.time() + seconds} {error}", seconds
 
     def mask(self, request: ClassificationRequest) -> tuple[ClassificationRequest, dict[str, int]]:
         """Return the request as it may be sent to the AI provider, and the number of masked values by kind."""
-        if self._settings.ai_mask == "off":
+        if self.settings.ai_mask == "off":
             return request, {}
         counts: Counter[str] = Counter()
 
@@ -171,24 +227,8 @@ class RemoteEngineWithFallback:
             or local.self_fix,
             words=local.words,
             disagreement=f"{local.engine}: {local.category}, {local.priority}" if differs else "",
-            review=verdict.confidence < self._settings.review_below or limited or differs,
+            review=verdict.confidence < self.settings.review_below or limited or differs,
         )
-
-    def _raise_if_paused(self) -> None:
-        pause = self.shared_state.get("pause")
-        if pause is not None:
-            until, _, reason = pause.partition(" ")
-            raise EngineError(reason, permanent=False, retry_after=max(float(until) - time.time(), 0.1))
-
-    def _pause(self, error: EngineError) -> None:
-        if error.retry_after:
-            seconds = min(error.retry_after, LONGEST_PAUSE)
-            self.shared_state.put("pause", f"{time.time() + seconds} {error}", seconds)
-
-
-def _cached_verdict(content: str) -> Verdict:
-    fields = json.loads(content)
-    return Verdict(**{**fields, "self_fix": tuple(fields["self_fix"])}, cached=True)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -5,10 +5,12 @@ It is in Redis if REDIS_URL is set, else in PostgreSQL, and in the memory of the
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aura.errors import Unavailable
 from aura.settings import Settings
@@ -22,6 +24,8 @@ TIMEOUT = 2.0
 COUNTER_SECONDS = 7 * 86_400
 #: Values that the memory of a process holds, and how many are left when it is full.
 MEMORY_MOST, MEMORY_LEFT = 10_000, 9_000
+#: Microseconds of a second; counters of rates hold the time at which they are full.
+MICROSECONDS = 1_000_000
 _PREFIX = "aura:ai:"
 
 #: Adds to all counters or to none. KEYS: counters; ARGV: the amount, seconds until they expire, how many of the first
@@ -44,8 +48,21 @@ return 0
 _ADD = """
 local old = redis.call('GET', KEYS[1])
 if not old then return 0 end
-redis.call('SET', KEYS[1], math.max(tonumber(old) + tonumber(ARGV[1]), 0), 'EX', ARGV[2])
+redis.call('SET', KEYS[1], string.format('%.0f', math.max(tonumber(old) + tonumber(ARGV[1]), 0)), 'EX', ARGV[2])
 return 1
+"""
+
+
+#: Reserves units of a rate (see `Rate`) by the clock of Redis. KEYS[1]: the counter; ARGV: microseconds of the units, of the
+#: burst and of the longest wait, and seconds until the counter expires. Returns the microseconds to wait, -1 if too long.
+_THROTTLE = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+local wait = math.max(full - tonumber(ARGV[2]) - now, 0)
+if wait > tonumber(ARGV[3]) then return -1 end
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'EX', ARGV[4])
+return wait
 """
 
 
@@ -55,6 +72,41 @@ class SharedStateUnavailable(Unavailable):
 
 class MissingCounter(Exception):
     """A counter that must exist does not: it is new, or Redis is empty. The caller starts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate limit: so many units in any window of `seconds`, of which `burst` may come at once.
+
+    The generic cell rate algorithm: the units of a window are the burst and those that the rest of the limit adds meanwhile.
+    """
+
+    limit: int
+    seconds: float = 60.0
+
+    @property
+    def burst(self) -> int:
+        return max(self.limit // 10, 1)
+
+    @property
+    def interval(self) -> int:
+        """Microseconds that a unit takes."""
+        return math.ceil(self.seconds * MICROSECONDS / (self.limit - self.burst + 1))
+
+    def reserve(self, full_at: int, now: int, units: int) -> tuple[int, int]:
+        """Return the new value of the counter and the microseconds to wait, from its old value and the time.
+
+        More units than the burst wait for an empty window, and no longer; those that follow wait for all of them.
+        """
+        full_at = max(full_at, now) + units * self.interval
+        return full_at, max(full_at - max(self.burst, units) * self.interval - now, 0)
+
+
+class Op(NamedTuple):
+    """A call of a method of SharedState: one of get, put, claim, delete, reserve, add and throttle."""
+
+    name: str
+    arguments: tuple[Any, ...]
 
 
 class SharedState(Protocol):
@@ -80,6 +132,33 @@ class SharedState(Protocol):
 
     def add(self, key: str, amount: int) -> None:
         """Add to a counter that exists, which does not go below zero; the amount may be negative."""
+
+    def throttle(self, key: str, rate: Rate, units: int, longest: float) -> float | None:
+        """Reserve units of a rate, and return the seconds to wait before they are used.
+
+        Returns None, and reserves none, if that is more than `longest` seconds.
+        """
+
+    def many(self, ops: Sequence[Op]) -> list[Any]:
+        """Make many calls, in few round trips; return the result of each, or the exception that it would raise.
+
+        Of the calls of one list, those that release come first (put, delete, add), and a claim comes before every get.
+        """
+
+
+#: The order of the calls in `many`.
+ORDER = ("put", "delete", "add", "claim", "get", "reserve", "throttle")
+
+
+def one_by_one(state: SharedState, ops: Sequence[Op]) -> list[Any]:
+    """Make the calls of `many` in its order, one after the other."""
+    results: dict[int, Any] = {}
+    for at in sorted(range(len(ops)), key=lambda at: ORDER.index(ops[at].name)):
+        try:
+            results[at] = getattr(state, ops[at].name)(*ops[at].arguments)
+        except (MissingCounter, SharedStateUnavailable) as error:
+            results[at] = error
+    return [results[at] for at in range(len(ops))]
 
 
 class MemoryState:
@@ -138,6 +217,18 @@ class MemoryState:
             if key in self._counters:
                 self._counters[key] = max(self._counters[key] + amount, 0)
 
+    def throttle(self, key: str, rate: Rate, units: int, longest: float) -> float | None:
+        with self._lock:
+            full_at, wait = rate.reserve(self._counters.get(key, 0), int(time.monotonic() * MICROSECONDS), units)
+            if wait > longest * MICROSECONDS:
+                return None
+            self._counters.pop(key, None)
+            self._counters[key] = full_at
+            return wait / MICROSECONDS
+
+    def many(self, ops: Sequence[Op]) -> list[Any]:
+        return one_by_one(self, ops)
+
 
 class RedisState:
     """Shared state in Redis, of all workers."""
@@ -147,6 +238,7 @@ class RedisState:
 
         self.redis: Any = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
         self._reserve, self._add = self.redis.register_script(_RESERVE), self.redis.register_script(_ADD)
+        self._throttle = self.redis.register_script(_THROTTLE)
 
     def get(self, key: str) -> str | None:
         value = self._run(lambda: self.redis.get(_PREFIX + key))
@@ -174,6 +266,49 @@ class RedisState:
     def add(self, key: str, amount: int) -> None:
         self._run(lambda: self._add(keys=[_PREFIX + key], args=[amount, COUNTER_SECONDS]))
 
+    def throttle(self, key: str, rate: Rate, units: int, longest: float) -> float | None:
+        [wait] = self._send([Op("throttle", (key, rate, units, longest))])
+        return cast("float | None", wait)
+
+    def many(self, ops: Sequence[Op]) -> list[Any]:
+        try:
+            return self._send(ops)
+        except SharedStateUnavailable as error:
+            return [error] * len(ops)
+
+    def _send(self, ops: Sequence[Op]) -> list[Any]:
+        """Make the calls in one round trip."""
+        pipeline = self.redis.pipeline(transaction=False)
+        order = sorted(range(len(ops)), key=lambda at: ORDER.index(ops[at].name))
+        for at in order:
+            getattr(self, f"_pipe_{ops[at].name}")(pipeline, *ops[at].arguments)
+        answers = dict(zip(order, self._run(pipeline.execute), strict=True))
+        return [_read_answer(op, answers[at]) for at, op in enumerate(ops)]
+
+    def _pipe_get(self, pipeline: Any, key: str) -> None:
+        pipeline.get(_PREFIX + key)
+
+    def _pipe_put(self, pipeline: Any, key: str, value: str, seconds: float) -> None:
+        pipeline.set(_PREFIX + key, value, px=max(int(seconds * 1000), 1))
+
+    def _pipe_claim(self, pipeline: Any, key: str, seconds: float) -> None:
+        pipeline.set(_PREFIX + key, "", px=max(int(seconds * 1000), 1), nx=True)
+
+    def _pipe_delete(self, pipeline: Any, key: str) -> None:
+        pipeline.delete(_PREFIX + key)
+
+    def _pipe_add(self, pipeline: Any, key: str, amount: int) -> None:
+        self._add(keys=[_PREFIX + key], args=[amount, COUNTER_SECONDS], client=pipeline)
+
+    def _pipe_reserve(self, pipeline: Any, limits: Mapping[str, int], amount: int, existing: Collection[str]) -> None:
+        arguments = [amount, COUNTER_SECONDS, len(existing), *limits.values()]
+        self._reserve(keys=[_PREFIX + key for key in limits], args=arguments, client=pipeline)
+
+    def _pipe_throttle(self, pipeline: Any, key: str, rate: Rate, units: int, longest: float) -> None:
+        cost, burst = units * rate.interval, max(rate.burst, units) * rate.interval
+        arguments = [cost, burst, int(longest * MICROSECONDS), COUNTER_SECONDS]
+        self._throttle(keys=[_PREFIX + key], args=arguments, client=pipeline)
+
     def expire(self, *keys: str) -> None:
         """Let keys expire as counters do."""
         pipeline = self.redis.pipeline(transaction=False)
@@ -188,6 +323,19 @@ class RedisState:
             return call()
         except RedisError as error:
             raise unavailable(error) from None
+
+
+def _read_answer(op: Op, answer: Any) -> Any:
+    """Return the result of a call from the answer of Redis."""
+    if op.name == "get":
+        return None if answer is None else answer.decode()
+    if op.name == "claim":
+        return bool(answer)
+    if op.name == "throttle":
+        return None if answer < 0 else answer / MICROSECONDS
+    if op.name == "reserve":
+        return MissingCounter() if answer < 0 else list(op.arguments[0])[answer - 1] if answer else None
+    return None
 
 
 def unavailable(error: redis.RedisError) -> SharedStateUnavailable:

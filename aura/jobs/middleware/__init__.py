@@ -10,6 +10,7 @@ from dramatiq import Middleware
 
 from aura.jobs.local_dispatch import LocalDispatchMiddleware
 from aura.jobs.metrics import Metrics
+from aura.jobs.middleware.async_jobs import AsyncJobs
 from aura.jobs.middleware.dead_letters import DeadLetters
 from aura.jobs.middleware.heartbeat import Heartbeat
 from aura.jobs.middleware.logging import Logging
@@ -28,6 +29,7 @@ def middleware() -> list[Middleware]:
         RelayMiddleware(),  # needs no order
         Shutdown(),  # needs no order
         TimeLimit(),  # needs no order
+        AsyncJobs(),  # after Heartbeat, so before it at a shutdown: the leases of jobs in flight stay valid until they end
         LocalDispatchMiddleware(),  # needs no order
         Metrics(),  # needs no order
         Tracing(),  # needs no order: a span ends with its job's outcome

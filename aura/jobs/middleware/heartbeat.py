@@ -36,7 +36,7 @@ class Heartbeat(Middleware):
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         # before the first claim, or the lease of an unknown worker would count as a dead one's; once a worker has booted,
         # its threads and the relay run already
-        self._draining, self._was_busy = False, True
+        self._draining, self._was_busy = False, True  # it beats at once, also where a worker ended just before
         self._thread = heartbeat.HeartbeatThread(self.beat, EVERY, "heartbeat")
         self._thread.start()
 

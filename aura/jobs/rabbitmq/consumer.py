@@ -17,7 +17,7 @@ from aura.error_text import error_text, library_text
 from aura.jobs import process_state
 from aura.jobs.actor import DeadLettered, Unclaimed
 from aura.jobs.backoff import backoff
-from aura.jobs.bulkhead import BulkheadSlot
+from aura.jobs.bulkhead import Slot
 from aura.jobs.program import Malformed
 from aura.jobs.rabbitmq import messages
 from aura.jobs.rabbitmq.subscriptions import Connection, Subscription
@@ -40,7 +40,7 @@ class RabbitmqSource:
         #: Set while a consumer found the database unavailable.
         self.database_away = threading.Event()
 
-    def consume(self, queue: str, prefetch: int, timeout: int, slot: BulkheadSlot | None) -> GuardedConsumer:
+    def consume(self, queue: str, prefetch: int, timeout: int, slot: Slot | None) -> GuardedConsumer:
         """Return a consumer on a channel of its own; `timeout` in milliseconds. Raises ConnectionClosed.
 
         It does so too while the database is unavailable: each delivery in vain would count towards the delivery limit of a
@@ -113,7 +113,7 @@ class GuardedConsumer(Consumer):
         queue_name: str,
         subscription: Subscription,
         timeout: float,
-        slot: BulkheadSlot | None,
+        slot: Slot | None,
         database_away: threading.Event | None = None,
         resubscribe: Callable[[], Subscription] | None = None,
     ) -> None:

@@ -12,3 +12,5 @@ def settings(**changes: Any) -> Settings:
 
 
 LOCAL, REMOTE = settings(), settings(OPENAI_API_KEY="sk-test")
+#: A remote engine that is called in the worker's threads.
+ONE_BY_ONE = settings(OPENAI_API_KEY="sk-test", ai_concurrency=0)

@@ -10,7 +10,7 @@ from db import queue_controls, reading
 from db.models import Notification, VerdictRecord
 from pipelines.reanalysis import reanalysis
 from tests.embedded import Hand, count, letters
-from tests.unit.actors.engine_settings import LOCAL, REMOTE
+from tests.unit.actors.engine_settings import LOCAL, ONE_BY_ONE
 from tests.unit.remote_engine import Remote, rows, submit, ticket_of
 
 
@@ -62,4 +62,4 @@ def test_a_reanalysis_with_a_permanent_error_is_not_repeated_each_night(hand: Ha
 
 def test_a_hint_of_reanalysis_is_short() -> None:
     assert reanalyze.batch_size(LOCAL) == reanalyze.BATCH_LIMIT
-    assert reanalyze.batch_size(REMOTE) == 1
+    assert reanalyze.batch_size(ONE_BY_ONE) == 1

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from aura.jobs.bulkhead import Bulkhead, BulkheadSlot
+from aura.jobs.bulkhead import ASYNC_PREFETCH, Bulkhead, BulkheadSlot
+from aura.jobs.slots import SlotEntry, Slots
 
 
 class Message:
@@ -17,10 +18,8 @@ class Message:
 
 def broker(*options: dict[str, Any]) -> Any:
     """A broker whose actors of the queue `work` have these options."""
-    actors = [
-        type("Actor", (), {"queue_name": "work", "option": lambda self, name, o=each: o.get(name)})()
-        for each in options
-    ]
+    methods = {"queue_name": "work", "slot_access": lambda _self: None}
+    actors = [type("Actor", (), methods | {"option": lambda self, name, o=each: o.get(name)})() for each in options]
     return type("Broker", (), {"actors": dict(enumerate(actors))})()
 
 
@@ -45,11 +44,20 @@ def test_a_queue_holds_its_smallest_share_of_the_threads(
     assert Bulkhead().slot(broker(*options), "other", prefetch) == (prefetch, None)
 
 
+def test_the_consumer_of_asynchronous_jobs_prefetches_little_and_asks_for_slots():
+    behind = broker({"bulkhead": Fraction(1, 4)})
+    behind.actors[0].slot_access = lambda: Slots(lambda: 1).access()
+    held, slot = Bulkhead().slot(behind, "work", 16)
+
+    assert held == ASYNC_PREFETCH
+    assert isinstance(slot, SlotEntry)
+
+
 def slots(threads: int) -> tuple[BulkheadSlot, BulkheadSlot]:
     """Return two slots of one bulkhead in a worker of so many threads."""
     bulkhead, behind = Bulkhead(), broker({"bulkhead": Fraction(1, 4)})
     (_, first), (_, second) = (bulkhead.slot(behind, "work", 2 * threads) for _ in range(2))
-    assert first and second
+    assert isinstance(first, BulkheadSlot) and isinstance(second, BulkheadSlot)
     return first, second
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from aura.jobs.relay_plan import (
     GATHER,
-    ONE_BY_ONE_WINDOW,
     ROUND,
+    SLOW_WINDOW,
     SUSPECTS_EVERY,
     ActorState,
     Bucket,
@@ -58,7 +58,7 @@ CASES: dict[str, tuple[State, list[Dispatch]]] = {
     "a full window dispatches nothing": (state(Bucket("classify", 0), actors=inside("classify", 100)), []),
     "an actor that takes one job at a time has few inside the broker": (
         state(Bucket("classify", 0), actors={"classify": ActorState("classify", 1, 150)}, window=2000),
-        [Dispatch("classify", 0, ONE_BY_ONE_WINDOW - 150)],
+        [Dispatch("classify", 0, SLOW_WINDOW - 150)],
     ),
     "a small window is one for single jobs too": (
         state(Bucket("classify", 0), actors={"classify": ActorState("classify", 1, 0)}, window=10),

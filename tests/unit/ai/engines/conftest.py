@@ -8,9 +8,9 @@ import time_machine
 
 from aura.ai.engines.database_state import DatabaseState
 from aura.ai.engines.shared_state import MemoryState, RedisState, SharedState
-from tests.unit.ai.engines.scripted import remote
+from tests.unit.ai.engines.scripted import remote, way
 
-__all__ = ["remote", "shared_state"]
+__all__ = ["remote", "shared_state", "way"]
 
 
 @pytest.fixture(autouse=True)

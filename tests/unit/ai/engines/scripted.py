@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -46,6 +47,10 @@ class Scripted:
             raise self.error
         return [self.verdict for _ in requests]
 
+    async def classify_one(self, request: ClassificationRequest) -> Verdict:
+        [verdict] = await asyncio.to_thread(self.classify, [request])
+        return verdict
+
 
 @pytest.fixture
 def remote() -> Iterator[Scripted]:
@@ -59,7 +64,23 @@ def make(remote: Scripted, shared_state: SharedState, **values: Any) -> RemoteEn
     return RemoteEngineWithFallback(remote, LocalEngine(settings.categories), shared_state, settings)
 
 
+class Way:
+    """How `classify` asks: in this thread, or on an event loop."""
+
+    on_event_loop = False
+
+
+@pytest.fixture(params=["thread", "event loop"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test with calls in threads, and with calls on event loops."""
+    monkeypatch.setattr(Way, "on_event_loop", request.param == "event loop")
+    return str(request.param)
+
+
 def classify(engine: RemoteEngineWithFallback, request: ClassificationRequest = VPN) -> Verdict:
+    if Way.on_event_loop:
+        [prepared] = engine.single.prepare([request])
+        return asyncio.run(engine.single.classify(prepared))
     return engine.classify([request])[0]
 
 

@@ -43,7 +43,7 @@ def engine(httpserver: HTTPServer) -> OpenAIEngine:
 def official(httpserver: HTTPServer) -> OpenAIEngine:
     """The engine for api.openai.com with the address of the test server."""
     made = OpenAIEngine(make_settings(None))
-    made._client.base_url = httpserver.url_for("/v1/")
+    made.base_url = httpserver.url_for("/v1/")
     return made
 
 

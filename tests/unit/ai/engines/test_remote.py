@@ -14,6 +14,8 @@ from tests.conftest import wait_until
 from tests.services import free_port
 from tests.unit.ai.engines.scripted import SECRET, VPN, Scripted, another_request, classify, make
 
+pytestmark = pytest.mark.usefixtures("way")
+
 # -- masking ------------------------------------------------------------------------------------------------------------
 
 

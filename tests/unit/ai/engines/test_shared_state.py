@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,12 +9,17 @@ from aura.ai.engines.database_state import DatabaseState
 from aura.ai.engines.shared_state import (
     MEMORY_MOST,
     MemoryState,
+    MissingCounter,
+    Op,
+    Rate,
     RedisState,
     SharedState,
     SharedStateUnavailable,
     make_shared_state,
 )
 from aura.settings import given
+from db import shared_state as shared_state_module
+from db import transaction
 from tests.conftest import wait_until
 from tests.services import free_port
 
@@ -79,3 +85,98 @@ def test_the_shared_state_follows_the_settings() -> None:
     redis = given(env="development", DATABASE_URL=url, REDIS_URL="redis://127.0.0.1/0")
     assert isinstance(make_shared_state(redis), RedisState)
     assert isinstance(make_shared_state(given(env="development", DATABASE_URL="sqlite:///x.db")), MemoryState)
+
+
+def test_many_calls_give_the_results_of_single_ones(shared_state: SharedState) -> None:
+    shared_state.put("old", "text", 60)
+    assert shared_state.claim("flown", 60)
+    shared_state.start("day", 90)
+    calls = [
+        Op("get", ("old",)),
+        Op("get", ("none",)),
+        Op("put", ("new", "späm", 60.0)),
+        Op("get", ("new",)),
+        Op("claim", ("flown", 60.0)),
+        Op("claim", ("free", 60.0)),
+        Op("claim", ("free", 60.0)),
+        Op("add", ("day", 4)),
+        Op("add", ("unknown", 4)),
+        Op("reserve", ({"day": 100, "ticket:1": 5}, 5, ("day",))),
+        Op("reserve", ({"day": 100, "ticket:2": 5}, 2, ("day",))),
+        Op("reserve", ({"day": 100, "ticket:1": 5}, 1, ("day",))),
+        Op("reserve", ({"tomorrow": 100}, 1, ("tomorrow",))),
+        Op("throttle", ("rate", Rate(1), 1, 0.0)),
+        Op("throttle", ("rate", Rate(1), 1, 0.0)),
+    ]
+    results = shared_state.many(calls)
+
+    assert results[:6] == ["text", None, None, "späm", False, True]
+    assert results[6:9] == [False, None, None], "the second of equal claims has none"
+    assert results[9:12] == [None, "day", None] or results[9:12] == [None, "day", "ticket:1"]
+    assert isinstance(results[12], MissingCounter)
+    assert results[13:] == [0.0, None]
+    # 94 + 5 are reserved: one more fits
+    assert shared_state.reserve({"day": 100}, 2) == "day"
+    assert shared_state.reserve({"day": 100}, 1) is None
+
+
+def test_a_release_comes_before_the_claims_of_the_same_list(shared_state: SharedState) -> None:
+    assert shared_state.claim("flight", 60)
+    results = shared_state.many(
+        [
+            Op("claim", ("flight", 60.0)),
+            Op("get", ("answer",)),
+            Op("put", ("answer", "x", 60.0)),
+            Op("delete", ("flight",)),
+        ]
+    )
+    assert results[:2] == [True, "x"], "who gets the claim sees the answer of the call before"
+
+
+@pytest.mark.integration
+def test_concurrent_lists_exceed_no_limit_and_do_not_deadlock(postgres: str) -> None:
+    def reserve(worker: int) -> int:
+        state, done = DatabaseState(), 0
+        for turn in range(5):
+            keys = [f"ticket:{(worker + turn + at) % 7}" for at in range(6)]
+            calls = [Op("reserve", ({"day": 50, key: 100}, 1, ("day",))) for key in keys]
+            calls += [Op("claim", (f"flight:{key}", 60.0)) for key in reversed(keys)]
+            calls += [Op("delete", (f"flight:{key}",)) for key in keys]
+            done += state.many(calls)[:6].count(None)
+        return done
+
+    DatabaseState().start("day", 0)
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(reserve, range(4))) == 50
+
+
+@pytest.mark.integration
+def test_many_calls_of_an_unavailable_service_fail_each(configure: Any) -> None:
+    configure(DATABASE_URL=f"postgresql://aura@127.0.0.1:{free_port()}/aura")
+    for state in DatabaseState(), RedisState(f"redis://127.0.0.1:{free_port()}/0"):
+        results = state.many([Op("get", ("x",)), Op("put", ("x", "y", 5.0))])
+        assert [type(each) for each in results] == [SharedStateUnavailable] * 2
+
+
+@pytest.mark.integration
+def test_a_counter_that_appears_during_a_reservation_is_not_full(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The UPDATE does not see it yet, the SELECT after it does."""
+    state = DatabaseState()
+    appeared: list[bool] = []
+
+    class Session:
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def scalar(self, statement: Any) -> Any:
+            if not appeared:
+                appeared.append(True)
+                state.start("day", 5)
+                return None
+            return self._session.scalar(statement)
+
+    with transaction() as session:
+        shared_state_module.reserve(Session(session), {"day": 100}, 1, 60.0, ("day",))  # type: ignore[arg-type]
+    assert appeared and state.reserve({"day": 7}, 2) == "day" and state.reserve({"day": 7}, 1) is None
