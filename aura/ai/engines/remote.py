@@ -199,7 +199,7 @@ class RemoteEngineWithFallback:
         counts: Counter[str] = Counter()
 
         def masked(text: str) -> str:
-            result = mask(text, names=self._settings.ai_mask_names == "on")
+            result = mask(text, names=self.settings.ai_mask_names == "on")
             counts.update(result.found)
             return result.text
 

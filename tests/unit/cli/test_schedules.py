@@ -25,7 +25,7 @@ def test_the_list_shows_time_zone_and_the_next_run_of_each_job(run: Run, configu
 
     assert list(rows) == [
         *("reanalysis", "reanalyze-changed", "reclassify", "recovery"),
-        *("sla", "incidents", "metric-samples", "retention", "secrets"),
+        *("sla", "incidents", "metric-samples", "retention", "footers", "secrets"),
     ]
     assert (rows["retention"]["zone"], rows["retention"]["paused"], rows["retention"]["missed"]) == (
         "Europe/Berlin",
