@@ -115,16 +115,19 @@ print(loaded, type(actors.broker.source).__name__)
 
 
 def import_cost(modules: str) -> float:
-    """Return the CPU seconds of a process that imports the modules: the least of three, which other processes disturb least."""
+    """Return the CPU seconds of a process that imports the modules."""
     script = f"import {modules}, time; print(time.process_time())"
-    command = [sys.executable, "-c", script]
-    return min(float(subprocess.check_output(command, cwd=ROOT, text=True)) for _ in range(3))
+    return float(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True))
 
 
 @pytest.mark.slow
 def test_importing_the_actors_costs_little_more_than_the_libraries_below_them():
-    libraries = import_cost(
-        "dramatiq, pika, sqlalchemy.orm, sqlalchemy.dialects.postgresql, psycopg2, pydantic_settings, structlog"
-    )
+    below = "dramatiq, pika, sqlalchemy.orm, sqlalchemy.dialects.postgresql, psycopg2, pydantic_settings, structlog"
+    libraries, ours = [import_cost(below)], [import_cost("actors")]
 
-    assert import_cost("actors") < 3 * libraries
+    # the least of each counts: other processes only make an import dearer
+    while min(ours) > 2.5 * min(libraries) and len(ours) < 12:
+        libraries.append(import_cost(below))
+        ours.append(import_cost("actors"))
+
+    assert min(ours) < 2.5 * min(libraries)
