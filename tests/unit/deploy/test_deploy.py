@@ -207,9 +207,11 @@ def test_the_processes_of_app_json_and_a_release_command_fit_into_the_plan_of_it
     given = {name: entry["value"] for name, entry in app["env"].items() if "value" in entry}
     assert "WEB_CONCURRENCY" in given, "Heroku sets it to two or more, by the memory of the dyno"
 
+    assert procfile["worker"] == "python -m aura worker", "the variables are its options"
+
     def option(name: str) -> int:
-        [(variable, default)] = re.findall(rf"--{name} \$\{{(\w+):-(\d+)\}}", procfile["worker"])
-        return int(given.get(variable, default))
+        default = Settings.model_fields[f"worker_{name}"].default
+        return int(given.get(f"WORKER_{name.upper()}", default))
 
     pool = int(given["AURA_DATABASE_POOL"])
     each = {
