@@ -75,7 +75,8 @@ class Visit:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
+    """A browser for the tests of a module; while Playwright runs, no test of that process can run an event loop."""
     with browser() as started:
         yield started

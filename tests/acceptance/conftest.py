@@ -27,7 +27,7 @@ from tests.access import grant, log_in
 from tests.conftest import ROOT, environment_variables, wait_until
 from tests.services import RabbitMQ, free_port, tree
 
-# one browser for all modules: Playwright starts once in a thread
+# one fixture for all modules: a second one would start Playwright twice in a thread
 __all__ = ["chrome"]
 
 #: Seconds that a deploy gives a process to stop.

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def test_fallback_verdicts_are_reclassified_when_the_remote_engine_is_back(
     hand: Hand, remote: Remote, configure: Callable[..., Any]
 ) -> None:
-    configure(OPENAI_API_KEY="sk-test")
+    configure(OPENAI_API_KEY="sk-test", AURA_AI_CONCURRENCY="0")  # the stand-in has no asynchronous part
     remote.says = remote.says._replace(engine="local", model="local-1", calls=(), fallback="openai: down")
     stepped_in, fine = submit(), submit("Laptop broken", "bob@example.com")
     hand.run()

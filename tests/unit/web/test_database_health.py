@@ -73,7 +73,8 @@ def test_a_read_only_database_is_not_ready_and_requests_are_refused_with_retry_a
         cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
-    assert ready() == (503, READ_ONLY)
+    # the first requests may still find the closed sessions
+    wait_until(lambda: ready() == (503, READ_ONLY), 30, "a read-only database is not ready")
     answer = client.post("/tickets", json=TICKET)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "read-only" in answer.json()["detail"]
