@@ -22,7 +22,8 @@ from tests.services import free_port
 
 COMMANDS = {
     "": [
-        *("demo", "run", "import", "migrate", "web", "worker", "scheduler", "doctor", "evaluate", "train", "backtest", "costs"),
+        *("demo", "run", "import", "migrate", "web", "worker", "scheduler"),
+        *("doctor", "evaluate", "train", "backtest", "costs"),
         *("tickets", "mail", "incidents", "models", "jobs", "queues", "dead-letters", "workers", "schedules", "agents"),
         *("endpoints", "subscriptions", "preferences", "notifications", "api-keys", "users", "secrets"),
     ],
