@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from dramatiq.middleware.threading import Interrupt
@@ -96,7 +96,7 @@ class AsyncRunner:
             serving = threading.Thread(target=_serve, args=(loop,), name="async-jobs", daemon=True)
             serving.start()
             threading.Thread(target=self._complete, args=(self._ended,), name="async-completion", daemon=True).start()
-            watchdog = LoopWatchdog(loop, serving, self._attempt_of)
+            watchdog = LoopWatchdog(loop, serving)
             threading.Thread(target=self._watch, args=(watchdog,), name="async-watchdog", daemon=True).start()
         return self._loop
 
@@ -104,7 +104,8 @@ class AsyncRunner:
         loop = asyncio.get_running_loop()
         for each in attempts:
             # the loop knows its tasks by weak references only; the attempt holds it
-            each.task = loop.create_task(self._run(each), name=each.lease)
+            each.task = task = create_task(loop, self._run(each))
+            task.attempt = each
 
     async def _run(self, attempt: AsyncAttempt) -> None:
         try:
@@ -126,10 +127,6 @@ class AsyncRunner:
                 return
             with self._changed:
                 self._changed.wait_for(lambda: self._loop is not watchdog.loop, CHECK_EVERY)
-
-    def _attempt_of(self, task: asyncio.Task[Any]) -> AsyncAttempt | None:
-        with self._changed:
-            return next((each for each in self._jobs if each.lease == task.get_name()), None)
 
     # -- completion
 

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,24 +29,26 @@ BLOCKED_AFTER, LOOK_EVERY = 1.0, 0.1
 FRAMES = 5
 
 
-def create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
-    """Create a task; one that a job's task creates has its name, so that the watchdog finds the job."""
-    parent = asyncio.current_task(loop)
-    options["name"] = options.get("name") or (parent.get_name() if parent else None)
-    return asyncio.Task(coroutine, loop=loop, **options)
+class JobTask(asyncio.Task[Any]):
+    """A task that knows its job, so that the watchdog finds the job of the running task from another thread."""
+
+    attempt: AsyncAttempt | None = None
+
+
+def create_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> JobTask:
+    """Create a task, the task factory of the loop; a task that a job's task creates belongs to the same job."""
+    task, parent = JobTask(coroutine, loop=loop, **options), asyncio.current_task(loop)
+    if isinstance(parent, JobTask):
+        task.attempt = parent.attempt
+    return task
 
 
 class LoopWatchdog:
     """Checks one event loop."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        thread: threading.Thread,
-        attempt_of: Callable[[asyncio.Task[Any]], AsyncAttempt | None],
-    ) -> None:
-        """`thread` runs the loop; `attempt_of` returns the attempt of a task by the task's name."""
-        self.loop, self._thread, self._attempt_of = loop, thread, attempt_of
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        """`thread` runs the loop."""
+        self.loop, self._thread = loop, thread
 
     def check(self) -> bool:
         """Wait for an answer of the loop, and report if it is late. Returns False when the loop is closed."""
@@ -70,7 +71,7 @@ class LoopWatchdog:
     def _blocking(self) -> AsyncAttempt | None:
         """Return the attempt whose code runs now."""
         task = asyncio.current_task(self.loop)
-        return None if task is None else self._attempt_of(task)
+        return task.attempt if isinstance(task, JobTask) else None
 
     def _report(self) -> str | None:
         attempt = self._blocking()

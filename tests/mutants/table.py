@@ -2241,7 +2241,7 @@ MUTANTS = (
     _mutant(
         "a call that blocks in a task of a task is reported without its actor",
         "aura/jobs/loop_watchdog.py",
-        'options["name"] = options.get("name") or (parent.get_name() if parent else None)',
+        "task.attempt = parent.attempt",
         "pass",
         "tests/unit/jobs/test_loop_watchdog.py",
     ),
