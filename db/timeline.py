@@ -93,7 +93,7 @@ def summary(ticket: Ticket) -> dict[str, Any]:
     )
     return {
         **_values(ticket, fields.split()),
-        "external_id": unscoped(ticket.external_id),
+        "external_id": unscoped(ticket.external_id, ticket.raw),
         "resolution_visibility": _resolution_visibility(ticket),
     }
 

@@ -92,7 +92,7 @@ class Ticket(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     source: Mapped[str] = mapped_column(String(40))
     #: The id in the system of the client, with the client (`db.clients`). SQLite knows no length, and needs no migration.
-    external_id: Mapped[str | None] = mapped_column(String(500).with_variant(String(200), "sqlite"))
+    external_id: Mapped[str | None] = mapped_column(String(200))
     #: The request body as it was received, as ASCII JSON.
     raw: Mapped[str] = mapped_column(Text)
     title: Mapped[str] = mapped_column(Text, default="")

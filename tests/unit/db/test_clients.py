@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from db.clients import SEPARATOR, STORED_LENGTH, key_digest, scoped, unscoped
 from db.models import IdempotencyKey, Ticket
 from db.statements import table
@@ -27,6 +29,15 @@ def test_the_longest_stored_forms_fit_their_columns():
     assert longest is not None
     assert len(longest) <= STORED_LENGTH == table(Ticket).c.external_id.type.length
     assert len(key_digest("key " + "n" * 80, "k" * 255, 50_000)) <= table(IdempotencyKey).c.key.type.length
+
+
+def test_a_long_id_is_stored_as_a_digest_of_client_and_id_and_returned_as_it_was_sent():
+    sent, other = "i" * 200, "i" * 199 + "j"
+    stored = scoped("key intranet", sent)
+
+    assert len({stored, scoped("key intranet", other), scoped("key portal", sent)}) == 3
+    assert unscoped(stored, json.dumps({"title": "VPN", "external_id": sent})) == sent
+    assert [unscoped(stored, raw) for raw in ("", "[]", "{", '{"external_id": 7}')] == [stored] * 4
 
 
 def test_each_client_key_and_line_has_a_digest_of_its_own():

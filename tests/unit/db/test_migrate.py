@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from sqlalchemy import inspect, text
 from db.database import dispose, engine
 from db.migrate import config, migrate, outdated, revisions
 from db.models import Base
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +65,33 @@ def test_a_revision_of_a_newer_release_is_not_outdated():
         connection.execute(text("UPDATE alembic_version SET version_num = 'of the next release'"))
 
     assert not outdated(revisions()[0])
+
+
+def types() -> dict[tuple[str, str], str]:
+    """Return the type of each column."""
+    found = inspect(engine())
+    return {
+        (name, each["name"]): str(each["type"]) for name in found.get_table_names() for each in found.get_columns(name)
+    }
+
+
+def test_no_column_of_the_last_release_changes_its_type():
+    """PostgreSQL refuses the release's prepared statements otherwise ("cached plan must not change result type")."""
+    [archive] = (ROOT / "tests" / "data").glob("aura-*.tar.xz")
+    with tarfile.open(archive) as packed:
+        files = [PurePath(name) for name in packed.getnames()]
+    of_release = {each.stem.partition("_")[0] for each in files if each.parts[1:4] == ("db", "migrations", "versions")}
+    script = ScriptDirectory.from_config(config())
+    migrate(next(each.revision for each in script.walk_revisions() if each.revision in of_release))
+    before = types()
+
+    migrate()
+
+    # no prepared statement reads the secrets of signing keys
+    after, changing = types(), {("signing_keys", "secret")}
+    assert {column: after.get(column) for column in before if column not in changing} == {
+        column: kind for column, kind in before.items() if column not in changing
+    }
 
 
 def test_alembic_check_finds_no_difference_between_models_and_migrations():
