@@ -15,14 +15,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from aura.settings import get_settings
 from db.database import engine, make_engine
-from db.postgresql import pooler_mode
+from db.postgresql import LOCK_NOT_AVAILABLE, pooler_mode
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +31,7 @@ ADVISORY_LOCK = 0x41757261
 LOCK_SECONDS, RETRY_SECONDS, ATTEMPTS = 0.5, 1.5, 45
 #: Seconds between two attempts to get the advisory lock.
 POLL_SECONDS = 0.1
-#: SQLSTATE of a lock timeout and of a deadlock.
-LOCK_NOT_AVAILABLE = "55P03"
+#: SQLSTATE of a deadlock.
 DEADLOCK = "40P01"
 
 
@@ -115,23 +112,3 @@ def _exclusively_by_transactions(connection: Connection) -> Iterator[None]:
 def _limit_locks(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}")
-
-
-def revisions() -> tuple[str | None, str | None]:
-    """Return the revision of the database, None when it is empty, and the newest one."""
-    with engine().execution_options(reads=True).connect() as connection:
-        return _current(connection), ScriptDirectory.from_config(config()).get_current_head()
-
-
-def outdated(current: str | None) -> bool:
-    """Return whether a database at this revision needs a migration; an unknown revision is of a newer release.
-
-    During an upgrade the previous release works with the new tables: migrations only add columns with defaults.
-    """
-    scripts = ScriptDirectory.from_config(config())
-    revisions = {script.revision for script in scripts.walk_revisions()}
-    return current is None or (current in revisions and current != scripts.get_current_head())
-
-
-def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()

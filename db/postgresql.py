@@ -43,6 +43,8 @@ PLANNER = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "ji
 #: and after which it pings the server.
 POLL_AFTER_SECONDS, PING_AFTER_SECONDS = 0.02, 5.0
 
+#: SQLSTATE of a lock timeout.
+LOCK_NOT_AVAILABLE = "55P03"
 #: Called with each new connection, in autocommit mode, before anything else uses it.
 NewConnection = Callable[[Any], None]
 

@@ -25,7 +25,7 @@ def ready_database() -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from aura.settings import first_line, get_settings, redact
-    from db.migrate import migrate, outdated, revisions
+    from db.revisions import outdated, revisions
 
     settings = get_settings()
     url = redact(settings.database_url.get_secret_value())
@@ -34,6 +34,8 @@ def ready_database() -> Iterator[None]:
         if outdated(current):
             if not settings.sqlite:
                 raise ConfigurationError(f"{url} is at revision {current or 'none'}, not {newest}: run `aura migrate`")
+            from db.migrate import migrate
+
             migrate()
         yield
     except SQLAlchemyError as error:

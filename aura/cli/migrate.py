@@ -15,7 +15,7 @@ def migrate() -> None:
 
     from aura.settings import first_line
     from db.migrate import migrate as upgrade
-    from db.migrate import revisions
+    from db.revisions import revisions
 
     try:
         before, newest = revisions()

@@ -47,7 +47,7 @@ def _wait_for_database() -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from aura.settings import first_line
-    from db.migrate import revisions
+    from db.revisions import revisions
 
     logged = ""
     while True:

@@ -22,8 +22,8 @@ from aura.settings import first_line, get_settings, redact
 from aura.web.checks import Check
 from db import fence, reading, unavailable, write_probe
 from db.database import engine
-from db.migrate import outdated, revisions
 from db.postgresql import pooler_mode
+from db.revisions import outdated, revisions
 
 #: Codes of readiness.
 UNAVAILABLE, OUTDATED, MISCONFIGURED = "database_unavailable", "database_outdated", "database_misconfigured"

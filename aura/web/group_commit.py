@@ -28,8 +28,8 @@ from aura.jobs.actor import KEYS_LOGGED
 from db import idempotency, tickets, traces, transaction
 from db.fair_shares import share_of
 from db.idempotency import KeyUse
-from db.migrate import LOCK_NOT_AVAILABLE
 from db.new_tickets import NewTicket
+from db.postgresql import LOCK_NOT_AVAILABLE
 from db.text import storable
 from db.tickets import Created
 from db.unavailable import is_unavailable

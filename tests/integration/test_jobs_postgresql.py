@@ -30,8 +30,9 @@ from db import dead_letters, hints, jobs, reading, transaction
 from db import migrate as migrations
 from db.database import dispose, engine
 from db.jobs import Failure, NewJob
-from db.migrate import migrate, revisions
+from db.migrate import migrate
 from db.models import ScheduleRun
+from db.revisions import revisions
 from pipelines.schedule import ScheduledJob
 from pipelines.scheduler import Scheduler
 from tests.conftest import ROOT, wait_until
