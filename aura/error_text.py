@@ -11,7 +11,9 @@ import linecache
 import re
 import sqlite3
 import traceback
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from aura.errors import AuraError
@@ -61,11 +63,13 @@ def mask_addresses(text: str) -> str:
     """Return the text with e-mail addresses masked; users of URLs are none."""
     if "@" not in text:
         return text
-    return _ADDRESS.sub(lambda match: match[0] if _in_url(text, match) else MASKED_ADDRESS, text)
+    users = [each.span() for each in _URL_USER.finditer(text)]
 
+    def masked(match: re.Match[str]) -> str:
+        before = bisect_right(users, match.start(), key=itemgetter(0))
+        return match[0] if before and match.start() < users[before - 1][1] else MASKED_ADDRESS
 
-def _in_url(text: str, match: re.Match[str]) -> bool:
-    return any(each.start() <= match.start() < each.end() for each in _URL_USER.finditer(text))
+    return _ADDRESS.sub(masked, text)
 
 
 def library_text(text: str) -> str:
