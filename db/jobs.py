@@ -396,18 +396,7 @@ def _complete_each(_session: Session) -> Any:
     completed = gone.returning(
         c.id, c.actor, c.key, c.pipeline, c.attempts, c.lease.label("held"), done.c.seconds.label("took_seconds")
     ).cte("completed")
-    values = {
-        "job_id": completed.c.id,
-        "actor": completed.c.actor,
-        "key": completed.c.key,
-        "pipeline": completed.c.pipeline,
-        "number": completed.c.attempts,
-        "worker": bindparam("by", type_=String),
-        "outcome": literal("completed"),
-        "seconds": completed.c.took_seconds,
-    }
-    ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
-    return select(completed.c.held).add_cte(ledger)
+    return select(completed.c.held).add_cte(_ledger(completed, completed.c.took_seconds))
 
 
 _COMPLETE_EACH = Prepared(_complete_each)
@@ -419,6 +408,11 @@ def _complete(session: Session) -> Any:
     if not on_postgresql(session):  # SQLite deletes nothing inside another statement
         return done.returning(c.id)
     completed = done.returning(c.id, c.actor, c.key, c.pipeline, c.attempts).cte("completed")
+    return select(completed.c.id).add_cte(_ledger(completed, bindparam("took", type_=Float)))
+
+
+def _ledger(completed: Any, seconds: Any) -> Any:
+    """Return the insertion of the attempts of completed jobs, as a part of the statement that deletes the jobs."""
     values = {
         "job_id": completed.c.id,
         "actor": completed.c.actor,
@@ -427,10 +421,9 @@ def _complete(session: Session) -> Any:
         "number": completed.c.attempts,
         "worker": bindparam("by", type_=String),
         "outcome": literal("completed"),
-        "seconds": bindparam("took", type_=Float),
+        "seconds": seconds,
     }
-    ledger = insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
-    return select(completed.c.id).add_cte(ledger)
+    return insert(table(Attempt)).from_select(list(values), select(*values.values())).cte("ledger")
 
 
 _COMPLETE = Prepared(_complete)

@@ -26,6 +26,16 @@ OF_A_CALL = cost("test-model", USAGE["prompt_tokens"], USAGE["completion_tokens"
 IN_FLIGHT = "SELECT count(*) FROM jobs WHERE actor = 'classify' AND lease IS NOT NULL"
 
 
+def wait_until_at_rest(system: System) -> None:
+    """Wait until all jobs are finished, those of killed workers as well."""
+
+    def rested() -> bool:
+        system.age_dead_workers()
+        return at_rest(system.rows)
+
+    wait_until(rested, 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+
+
 @pytest.mark.usefixtures("one_day")
 def test_a_killed_worker_repeats_at_most_the_calls_that_it_had_in_flight(build: Build) -> None:
     with SlowProvider(seconds=1.0) as provider:
@@ -41,12 +51,7 @@ def test_a_killed_worker_repeats_at_most_the_calls_that_it_had_in_flight(build: 
             wait_until(busy, 240, lambda: f"{provider.figures().calls} calls, in flight {system.rows(IN_FLIGHT)}", 0.02)
             os.kill(system.pids("worker")[0], signal.SIGKILL)
         driver.finish(240)
-
-        def rested() -> bool:
-            system.age_dead_workers()
-            return at_rest(system.rows)
-
-        wait_until(rested, 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+        wait_until_at_rest(system)
         figures = provider.figures()
 
     # Then every ticket is finished, once
@@ -83,12 +88,7 @@ def test_a_killed_worker_does_not_exceed_a_budget_that_is_nearly_used_up(build: 
         )
         os.kill(system.pids("worker")[0], signal.SIGKILL)
         driver.finish(240)
-
-        def rested() -> bool:
-            system.age_dead_workers()
-            return at_rest(system.rows)
-
-        wait_until(rested, 300, lambda: f"{system.rows('SELECT * FROM jobs LIMIT 5')} are left", 0.2)
+        wait_until_at_rest(system)
         figures = provider.figures()
 
     # Then every ticket is finished, once

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from aura.jobs.broker import JobBroker
+from aura.settings import get_settings
 from tests.commands import run
 from tests.embedded import *  # noqa: F403
 from tests.embedded import fresh_broker
@@ -31,6 +32,17 @@ def embedded(database: str, configure: Callable[..., Any]) -> Iterator[JobBroker
     with fresh_broker(configure(AURA_DIGEST_ABOVE="0")) as broker:
         assert isinstance(broker, JobBroker)
         yield broker
+
+
+@pytest.fixture(params=["sqlite", "service"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each kind of broker, with nothing running."""
+    given = request.getfixturevalue(request.param)
+    if request.param == "service":
+        yield given
+        return
+    with fresh_broker(get_settings()) as embedded:
+        yield embedded
 
 
 @pytest.fixture(autouse=True)

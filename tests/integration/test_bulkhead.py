@@ -10,26 +10,14 @@ import pytest
 from sqlalchemy import select
 
 from aura.jobs.pipeline import Pipeline
-from aura.settings import get_settings
 from db import reading
 from db.models import Job
 from pipelines.embedded import running
 from tests.conftest import wait_until
-from tests.embedded import all_jobs, fresh_broker
+from tests.embedded import all_jobs
 
 THREADS = 4
 HANGING, OTHERS = 20, 30
-
-
-@pytest.fixture(params=["sqlite", "service"])
-def broker(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Each kind of broker, with nothing running."""
-    given = request.getfixturevalue(request.param)
-    if request.param == "service":
-        yield given
-        return
-    with fresh_broker(get_settings()) as embedded:
-        yield embedded
 
 
 class HangingProvider:
